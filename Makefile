@@ -1,0 +1,39 @@
+# The commands of this project; each sets up what it needs. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+export PYTHON
+bin := .venv/bin
+
+.PHONY: help environment demo test test-system check format bench lock clean
+help:  ## Show these lines
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+environment:
+	@scripts/environment .venv requirements/dev.txt
+
+demo: environment  ## Synthetic tables, train, report, serve, score over HTTP; shows where everything is
+	@scripts/demo
+
+test: environment  ## Python tests with coverage, and the kernels once more without compilation
+	@scripts/test
+
+test-system: environment  ## Real processes and environments: serving-only install, servers over HTTP, the demo
+	@$(bin)/python -m pytest tests/system -m system
+
+check: environment  ## Lint with all rules, types, formatting
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+
+format: environment  ## Format the code and mend what the linter can
+	$(bin)/ruff check --fix-only --quiet .
+	$(bin)/ruff format --quiet .
+
+bench: environment  ## Measure features, reasons and training beside their peers; prints the tables of docs/benchmarks.md
+	@scripts/bench
+
+lock: environment  ## Resolve the lock files anew
+	@scripts/lock
+
+clean:  ## Remove what the commands above made
+	rm -rf .venv* build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,53 @@
+"""The `customer-risk` command: one subcommand a row of the `customer_risk.commands` entry points."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+
+import click
+
+from model.errors import CustomerRiskError
+
+
+class Commands(click.Group):
+    """Subcommands found by entry point and loaded when named, so that serving's install needs no training library."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """Name every subcommand, in alphabetical order."""
+        return sorted(found.name for found in metadata.entry_points(group="customer_risk.commands"))
+
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one subcommand, or None where there is none of that name."""
+        for found in metadata.entry_points(group="customer_risk.commands", name=cmd_name):
+            command: click.Command = found.load()
+            return command
+        return None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="customer-risk")
+def customer_risk() -> None:
+    """Train, explain, score and serve customer risk.
+
+    A first walk: synth a folder of tables, check them, train on them, score with the bundle, serve it.
+    """
+
+
+def main() -> None:
+    """Run the command; an error of ours becomes one clear message and exit code 2."""
+    try:
+        customer_risk()
+    except CustomerRiskError as error:
+        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in {"model", "serving"}:
+            raise
+        click.echo(
+            f"error: this install lacks {error.name}. Install the extra that brings it: "
+            "customer-risk[training] for tables, training and lists; customer-risk[serving] for serve.",
+            err=True,
+        )
+        sys.exit(2)

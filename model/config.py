@@ -1,0 +1,122 @@
+"""The one configuration: frozen, typed, read once. `defaults.yaml` beside this file holds every default with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from model.errors import ConfigError
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Checks(_Section):
+    """Limits of `customer-risk check`."""
+
+    max_failing_share: float
+    label_rate: tuple[float, float]
+
+
+class Training(_Section):
+    """How the model is chosen and fitted."""
+
+    trials: int
+    seconds: float | None
+    inner_folds: int
+    candidates: int
+    resamples: int
+    excluded_types: tuple[str, ...]
+    optional_features: tuple[str, ...]
+
+
+class Evaluation(_Section):
+    """How the procedure is judged."""
+
+    folds: int
+    repeats: int
+    confidence: float
+    bootstraps: int
+
+
+class Leaks(_Section):
+    """The leak guard's limits: `allow` maps a feature to the reason why it may separate the classes so well."""
+
+    max_single_feature_auc: float
+    allow: dict[str, str]
+
+
+class Portfolio(_Section):
+    """The customer base that the model will meet; `risk_rate` None means the labelled sample's own."""
+
+    risk_rate: float | None
+
+
+class Costs(_Section):
+    """The loss matrix, in EUR per customer, and what reviewers can take on."""
+
+    missed_risky: float
+    wrongly_flagged: float
+    review: float
+    reviews_per_week: int
+
+
+class Corroboration(_Section):
+    """The transaction patterns that must stand beside a High segment before off-boarding is proposed."""
+
+    rules: dict[str, float]
+    minimum: int
+
+
+class Config(_Section):
+    """Everything that can be set."""
+
+    seed: int
+    threads: int
+    checks: Checks
+    training: Training
+    evaluation: Evaluation
+    leaks: Leaks
+    portfolio: Portfolio
+    costs: Costs
+    corroboration: Corroboration
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read the defaults, with `path`'s values (a YAML file of the same shape, any part of it) laid over them.
+
+    Raises ConfigError naming the field that is unknown or of the wrong type.
+    """
+    values = _read(Path(__file__).with_name("defaults.yaml"))
+    if path is not None:
+        values = _overlay(values, _read(path))
+    try:
+        return msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{path or 'defaults.yaml'}: {error}.", remedy="model/defaults.yaml shows every field with its meaning."
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} can't be read as YAML: {error}.", remedy="Give a readable YAML file.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds no mapping.", remedy="Write `section:` and its fields, as in model/defaults.yaml.")
+    return values
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another; only `allow` and `rules`, which are whole by nature, are replaced rather than merged."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = below.get(key)
+        whole = key in {"allow", "rules"}
+        merged[key] = _overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) and not whole else value
+    return merged

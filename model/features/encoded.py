@@ -1,0 +1,34 @@
+"""Customers as the kernel takes them: columns of numbers, and where each customer's rows begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEVER = np.iinfo(np.int64).min  # a completion time that isn't there
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Event rows of `m` customers, in any order within each customer, not collapsed.
+
+    offsets    int64[m + 1]  rows of customer i are offsets[i]:offsets[i + 1]
+    ids        int64[n]      equal within a customer exactly where the transaction id is equal; the order means nothing
+    created    int64[n]      microseconds since 1970 in UTC
+    completed  int64[n]      the same; NEVER where there is none
+    amount     float64[n]    EUR
+    state, type, direction  int8[n]  codes of model.features.vocabulary
+    profile    int32[m, len(PROFILE)]  codes of model.features.vocabulary, in the order of its PROFILE
+    """
+
+    offsets: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    created: NDArray[np.int64]
+    completed: NDArray[np.int64]
+    amount: NDArray[np.float64]
+    state: NDArray[np.int8]
+    type: NDArray[np.int8]
+    direction: NDArray[np.int8]
+    profile: NDArray[np.int32]

@@ -1,0 +1,1 @@
+"""Bundles by hash, and the aliases that say which one is champion."""

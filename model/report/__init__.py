@@ -1,0 +1,1 @@
+"""The risk committee's report and the model card."""

@@ -1,0 +1,1 @@
+"""Online: a request in, an answer out."""
