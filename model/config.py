@@ -1,4 +1,4 @@
-"""The one configuration: frozen, typed, read once. `defaults.yaml` beside this file holds every default with its reason."""
+"""The one configuration: frozen, typed, read once. `defaults.yaml` beside this file holds every default and its reason."""
 
 from __future__ import annotations
 
@@ -108,12 +108,14 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} can't be read as YAML: {error}.", remedy="Give a readable YAML file.") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds no mapping.", remedy="Write `section:` and its fields, as in model/defaults.yaml.")
+        raise ConfigError(
+            f"{path} holds no mapping.", remedy="Write `section:` and its fields, as in model/defaults.yaml."
+        )
     return values
 
 
 def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another; only `allow` and `rules`, which are whole by nature, are replaced rather than merged."""
+    """Lay one mapping over another; only `allow` and `rules`, whole by nature, are replaced rather than merged."""
     merged = dict(below)
     for key, value in above.items():
         old = below.get(key)

@@ -28,7 +28,7 @@ def hometask(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 400 labelled and as many unlabelled synthetic customers."""
-    from model.tables.synthetic import synthesize  # noqa: PLC0415  tests of other areas shouldn't pay for it
+    from model.tables.synthetic import synthesize
 
     folder = tmp_path_factory.mktemp("synthetic")
     synthesize(folder, customers=400, seed=7, risk_rate=0.15)
