@@ -1,4 +1,4 @@
-"""The one configuration: frozen, typed, read once. `defaults.yaml` beside this file holds every default and its reason."""
+"""The one configuration: frozen, typed, read once. `defaults.yaml` beside it holds the defaults, each with its reason."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ import yaml
 from model.errors import ConfigError
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class Checks(_Section):
+class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of `customer-risk check`."""
 
     max_failing_share: float
     label_rate: tuple[float, float]
 
 
-class Training(_Section):
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the model is chosen and fitted."""
 
     trials: int
@@ -34,7 +30,7 @@ class Training(_Section):
     optional_features: tuple[str, ...]
 
 
-class Evaluation(_Section):
+class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the procedure is judged."""
 
     folds: int
@@ -43,20 +39,20 @@ class Evaluation(_Section):
     bootstraps: int
 
 
-class Leaks(_Section):
+class Leaks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The leak guard's limits: `allow` maps a feature to the reason why it may separate the classes so well."""
 
     max_single_feature_auc: float
     allow: dict[str, str]
 
 
-class Portfolio(_Section):
+class Portfolio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The customer base that the model will meet; `risk_rate` None means the labelled sample's own."""
 
     risk_rate: float | None
 
 
-class Costs(_Section):
+class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The loss matrix, in EUR per customer, and what reviewers can take on."""
 
     missed_risky: float
@@ -65,14 +61,14 @@ class Costs(_Section):
     reviews_per_week: int
 
 
-class Corroboration(_Section):
+class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The transaction patterns that must stand beside a High segment before off-boarding is proposed."""
 
     rules: dict[str, float]
     minimum: int
 
 
-class Config(_Section):
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
     seed: int
