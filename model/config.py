@@ -1,4 +1,4 @@
-"""The one configuration: frozen, typed, read once. `defaults.yaml` beside it holds the defaults, each with its reason."""
+"""The one configuration: frozen, typed, read once. `defaults.yaml` beside it holds the defaults and their reasons."""
 
 from __future__ import annotations
 
