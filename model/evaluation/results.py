@@ -1,0 +1,442 @@
+"""Everything that a run found out about its procedure: what the report shows, and what `RUN/evaluation.json` holds.
+
+No customer's id is in here. Sequences over customers (`labels`, `probabilities`, `ShapSample`) are in one
+shuffled order.
+Metrics that can't be computed are None, with the reason in a `note`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from model.evaluation.fairness import Fairness
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """A point estimate with its confidence interval; bounds are None where too few cases allow one."""
+
+    estimate: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+# ---- the run and its data -----------------------------------------------------------------------------------------
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the run's numbers come from; enough to repeat it."""
+
+    bundle_version: str  # sha256 of the bundle's manifest
+    git_commit: str
+    data_hash: str
+    catalogue_hash: str
+    seed: int
+    threads: int
+    libraries: dict[str, str]
+    cpu_family: str
+
+
+class Trap(msgspec.Struct, frozen=True, kw_only=True):
+    """One known oddity of the tables, how often it was met, and what was done about it."""
+
+    key: str
+    sentence: str
+    count: int
+
+
+class CohortRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Customers who joined in one period (their first transaction's), and how many of them are suspended."""
+
+    period: str  # "2024-08", "2024-W31", or "no transaction"
+    customers: int
+    suspended: int
+    rate: Interval  # Wilson's interval of the share
+
+
+class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What was trained on."""
+
+    customers: int
+    suspended: int
+    event_rows: int
+    transactions: int  # events collapsed by id, excluded types left out
+    without_transactions: int
+    median_transactions: float
+    greatest_transactions: int
+    first_event: str | None  # date
+    last_event: str | None
+    traps: tuple[Trap, ...]
+    months: tuple[CohortRow, ...]
+    weeks: tuple[CohortRow, ...]
+
+
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature's histogram by label. `edges` are bin borders in `unit` (on a signed-log scale where `log_scale`)."""
+
+    feature: str
+    unit: str
+    direction: int
+    formula: str
+    log_scale: bool
+    edges: tuple[float, ...]  # one more than the counts
+    active: tuple[int, ...]
+    suspended: tuple[int, ...]
+    missing_active: int
+    missing_suspended: int
+    median_active: float | None
+    median_suspended: float | None
+    auc: float | None  # of this feature alone, missing as its own lowest value; 0.5 says nothing
+
+
+# ---- the comparison -----------------------------------------------------------------------------------------------
+
+
+class Contender(msgspec.Struct, frozen=True, kw_only=True):
+    """One procedure judged in the shared folds. `key`: xgboost, logistic_regression, random_forest or dummy.
+
+    `probabilities[r][i]` is the out-of-fold calibrated probability of customer i in repeat r, at the sample's own risk
+    rate. `flagged[r][i]`: at or above the greatest-F1 threshold that was chosen inside the training folds.
+    """
+
+    key: str
+    title: str
+    probabilities: tuple[tuple[float, ...], ...]
+    flagged: tuple[tuple[bool, ...], ...]
+    metrics: dict[str, Interval]  # keys and titles: METRICS
+    metrics_by_repeat: dict[str, tuple[float | None, ...]]
+    note: str = ""
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric of XGBoost's minus a baseline's, on the same resamples of customers."""
+
+    baseline: str
+    metric: str
+    difference: Interval
+
+
+class Stratum(msgspec.Struct, frozen=True, kw_only=True):
+    """The shipped procedure's metrics among the customers who joined in one month."""
+
+    period: str
+    customers: int
+    suspended: int
+    metrics: dict[str, Interval]
+    note: str = ""
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of a side-by-side measurement, all sides in the same folds."""
+
+    key: str
+    title: str
+    metrics: dict[str, Interval]
+    note: str = ""
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """A side-by-side measurement and the choice that follows from it; `arms[0]` is what ships.
+
+    `differences` are the other arms' metrics minus the shipped one's, by arm key.
+    """
+
+    question: str
+    arms: tuple[Arm, ...]
+    differences: dict[str, dict[str, Interval]]
+    conclusion: str
+
+
+# ---- calibration, thresholds, money -------------------------------------------------------------------------------
+
+
+class CalibrationBin(msgspec.Struct, frozen=True, kw_only=True):
+    """One equal-count bin of out-of-fold probabilities, over all repeats."""
+
+    predicted: float
+    observed: Interval
+    customers: int  # cases over all repeats, divided by the repeats
+
+
+class RateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shipped cut-offs would do were the portfolio's true risk rate another one."""
+
+    risk_rate: float
+    medium_share: float  # of all customers
+    high_share: float
+    high_precision: float | None
+    high_recall: float | None
+    medium_cut: float  # the cut-offs that the loss matrix would ask for at this rate
+    high_cut: float
+    loss_per_customer: float  # EUR
+
+
+class Confusion(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean counts over repeats, out of fold."""
+
+    true_positive: float
+    false_positive: float
+    false_negative: float
+    true_negative: float
+
+
+class Strategy(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to choose the cut-off, judged out of fold with the cut-off chosen inside the training folds.
+
+    `key`: max_f1, recall, least_cost, segments (the shipped Low/Medium/High, `medium_threshold` given) or nobody.
+    `threshold` is the one chosen on the whole sample. Money is EUR per customer of the portfolio; `net_benefit` is
+    Vickers' (true positives minus weighted false positives, per customer); `roi` is (avoided loss - spent) / spent.
+    """
+
+    key: str
+    title: str
+    threshold: float | None
+    medium_threshold: float | None
+    confusion: Confusion
+    precision: Interval
+    recall: Interval
+    f1: Interval
+    flagged_share: Interval
+    reviews_per_week: float
+    net_benefit: Interval
+    loss_per_customer: Interval
+    saved_per_customer: Interval  # against doing nothing
+    roi: Interval
+    shipped: bool = False
+
+
+class DecisionPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Net benefit at one threshold probability: the model, flagging everybody (nobody is 0)."""
+
+    threshold: float
+    model: float
+    everybody: float
+
+
+class CostRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One changed cost: which cut-offs follow, and what each strategy would save (EUR a customer) and return."""
+
+    cost: str
+    factor: float
+    value: float
+    medium_cut: float
+    high_cut: float
+    saved: dict[str, float]  # by strategy key
+    roi: dict[str, float | None]
+
+
+class Decisions(msgspec.Struct, frozen=True, kw_only=True):
+    """The cut-offs, where they come from, and what they are worth."""
+
+    costs: dict[str, float]
+    customers_per_week: float
+    customers_per_week_source: str
+    strategies: tuple[Strategy, ...]
+    decision_curve: tuple[DecisionPoint, ...]
+    cost_sensitivity: tuple[CostRow, ...]
+    rate_sensitivity: tuple[RateRow, ...]
+    sample_rate: float
+    portfolio_rate: float
+    rate_source: str  # one sentence: whose rate holds
+    medium: float  # the shipped cut-offs, on the portfolio's probability
+    high: float
+    explanation: str
+
+
+class SegmentFeature(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature's middle in each segment."""
+
+    feature: str
+    unit: str
+    medians: dict[str, float | None]  # by segment; None where every value is missing
+
+
+class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment, out of fold: its size, the observed share of suspended customers in it, and what is done with it."""
+
+    segment: str
+    action: str
+    lowest: float  # probability
+    customers: float  # mean over repeats
+    share: float
+    suspended: float
+    observed_rate: Interval
+
+
+class Segments(msgspec.Struct, frozen=True, kw_only=True):
+    """Low, Medium and High: sizes, rates and characters."""
+
+    rows: tuple[SegmentRow, ...]
+    features: tuple[SegmentFeature, ...]
+
+
+# ---- views over time and size -------------------------------------------------------------------------------------
+
+
+class TimePart(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the split in time order by first transaction; metrics only where each class has ten or more."""
+
+    part: str  # "train 70%", "validate 15%", "test 15%"
+    first: str | None
+    last: str | None
+    customers: int
+    suspended: int
+    metrics: dict[str, Interval] | None
+
+
+class TimeView(msgspec.Struct, frozen=True, kw_only=True):
+    """Training on the earlier customers and testing on the later ones, as far as the labels allow."""
+
+    parts: tuple[TimePart, ...]
+    weeks: tuple[CohortRow, ...]
+    meaning: str
+
+
+class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """The procedure trained on so many customers."""
+
+    customers: float
+    suspended: float
+    metrics: dict[str, Interval]
+
+
+# ---- the model ----------------------------------------------------------------------------------------------------
+
+
+class Importance(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature of the shipped model."""
+
+    feature: str
+    unit: str
+    direction: int
+    mean_abs_contribution: float  # log-odds, out of fold
+    permutation: Interval  # fall of average precision when its values are shuffled among customers, out of fold
+    selection_frequency: float  # share of the outer folds whose selection kept it
+
+
+class ShapSample(msgspec.Struct, frozen=True, kw_only=True):
+    """Out-of-fold customers' contributions (log-odds) and feature values, for the summary plot; None is missing."""
+
+    features: tuple[str, ...]
+    contributions: tuple[tuple[float, ...], ...]
+    values: tuple[tuple[float | None, ...], ...]
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One of Optuna's trials. `value` is None where it was pruned."""
+
+    number: int
+    params: dict[str, float | int | str]
+    value: float | None
+    state: str  # complete, pruned
+
+
+class Tuning(msgspec.Struct, frozen=True, kw_only=True):
+    """The search behind the shipped model's parameters."""
+
+    objective: str
+    budget: str
+    trials: tuple[Trial, ...]
+    chosen: dict[str, float | int | str]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of the leak guard and its result. A run whose guard refuses has no report: these have all passed."""
+
+    check: str  # a to f
+    title: str
+    examined: int  # features or customers
+    result: str
+    allowed: dict[str, str] = {}
+
+
+class Selected(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature's fate in the selection."""
+
+    feature: str
+    kept: bool  # in the shipped model
+    frequency: float  # over the outer folds
+    reason: str = ""
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that these numbers can't show, computed where that is possible."""
+
+    title: str
+    text: str
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Wall time of one stage."""
+
+    stage: str
+    seconds: float
+
+
+# ---- the whole ----------------------------------------------------------------------------------------------------
+
+METRICS: dict[str, str] = {
+    "average_precision": "Average precision",
+    "roc_auc": "ROC-AUC",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error (10 equal-count bins)",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "recall_at_precision_80": "Recall at 80% precision",
+    "recall_at_precision_90": "Recall at 90% precision",
+}
+LOWER_IS_BETTER: frozenset[str] = frozenset({"brier", "calibration_error"})
+
+
+class RunResults(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole run. `contenders[0]` is the shipped procedure; `notes` are sentences the reader must see at the top."""
+
+    provenance: Provenance
+    data: DataSummary
+    features: tuple[str, ...]  # of the shipped model, in the bundle's order
+    parameters: dict[str, float | int | str]
+    excluded_types: tuple[str, ...]
+    folds: int
+    repeats: int
+    interval_method: str  # one sentence: how the intervals were made and from which source
+    point_method: str  # one sentence: how the point estimates were made
+    confidence: float
+    labels: tuple[bool, ...]
+    distributions: tuple[Distribution, ...]
+    contenders: tuple[Contender, ...]
+    differences: tuple[Difference, ...]
+    strata: tuple[Stratum, ...]
+    excluded: Measurement  # with and without the excluded types' events
+    weighting: Measurement  # class weights against invented or repeated minority rows
+    calibration: Measurement  # calibration methods
+    calibration_bins: tuple[CalibrationBin, ...]
+    decisions: Decisions
+    segments: Segments
+    time_view: TimeView
+    learning_curve: tuple[CurvePoint, ...]
+    importance: tuple[Importance, ...]
+    shap: ShapSample
+    tuning: Tuning
+    leaks: tuple[Finding, ...]
+    selection: tuple[Selected, ...]
+    limits: tuple[Limit, ...]
+    timings: tuple[Timing, ...]
+    fairness: tuple[Fairness, ...] = ()  # one a decision: review or more, propose off-boarding
+    notes: tuple[str, ...] = ()
+
+
+def dumps(results: RunResults) -> bytes:
+    """Encode as JSON."""
+    return msgspec.json.format(msgspec.json.encode(results), indent=1)
+
+
+def load(path: Path) -> RunResults:
+    """Read `evaluation.json` back."""
+    return msgspec.json.decode(path.read_bytes(), type=RunResults)
