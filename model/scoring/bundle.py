@@ -1,0 +1,274 @@
+"""A trained model as a folder that can be checked before it is trusted.
+
+manifest.json   what the model is, and the sha256 of each file below; its own sha256 is the bundle's version
+model.ubj       the same model for XGBoost
+trees.json      the trees, as scoring reads them
+resamples.json  trees fitted on resampled customers, to say how sure a score is
+reference.json  the training features' distributions, for drift
+golden.json     synthetic requests with their answers
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from model.errors import BundleAltered, BundleError, BundleVersion
+from model.features import catalogue
+from model.scoring.calibration import Calibration
+from model.scoring.explainer import Explainer
+from model.scoring.golden import check_golden
+from model.scoring.measure import FeatureSettings, measure
+from model.scoring.scorer import Scorer
+from model.scoring.segments import Thresholds
+from model.scoring.trees import Packed, Trees
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+SCHEMA_VERSION: Final = 1
+MANIFEST: Final = "manifest.json"
+FILES: Final = ("golden.json", "model.ubj", "reference.json", "resamples.json", "trees.json")
+_IGNORED: Final = ("lost+found",)  # what a mounted volume brings along
+_REMAKE: Final = "Make the bundle anew with `customer-risk train`, or fetch it again from the registry."
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class RiskRate(_Part):
+    """The share of risky customers: in the labelled sample, and in the portfolio that probabilities are shifted to."""
+
+    sample: float
+    portfolio: float | None
+
+
+class Manifest(_Part):
+    """What a bundle says of itself.
+
+    `features` are the model's columns in order; `explain_method` is "tables" or "paths" (see Explainer); `cpu_family` is
+    where the golden answers were computed; `files` maps each file to its sha256 in hex (`write_bundle` fills it in).
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    features: tuple[str, ...]
+    catalogue_hash: str
+    settings: FeatureSettings
+    thresholds: Thresholds
+    calibration: Calibration
+    risk_rate: RiskRate
+    metrics: dict[str, Any]
+    explain_method: str
+    git_commit: str
+    data_hash: str
+    seed: int
+    threads: int
+    libraries: dict[str, str]
+    cpu_family: str
+    files: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was found to be what it says; `version` is the sha256 of its manifest."""
+
+    folder: Path
+    manifest: Manifest
+    version: str
+    trees: Trees
+    scorer: Scorer
+    golden: list[dict[str, Any]]
+
+    @cached_property
+    def resamples(self) -> tuple[Trees, ...]:
+        """The resampled models' trees, read when first asked for; raises BundleAltered where the file changed."""
+        data = _verified(self.folder, "resamples.json", self.manifest.files)
+        return loads_resamples(data)
+
+    def resampled_probabilities(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Say how sure the scores are: float64[k, n], what each of the k resampled models gives for rows float64[n, f]."""
+        calibration = self.manifest.calibration
+        return np.array([calibration.probability(trees.margins(values)) for trees in self.resamples])
+
+
+def dumps_resamples(resamples: tuple[Trees, ...]) -> bytes:
+    """Write resamples.json."""
+    return msgspec.json.encode([trees.pack() for trees in resamples])
+
+
+def loads_resamples(data: bytes) -> tuple[Trees, ...]:
+    """Read resamples.json."""
+    try:
+        packed = msgspec.json.decode(data, type=list[Packed])
+    except msgspec.DecodeError as error:
+        raise BundleError(f"resamples.json holds no trees: {error}.", remedy=_REMAKE) from error
+    return tuple(Trees.unpack(one) for one in packed)
+
+
+def dumps_manifest(manifest: Manifest) -> bytes:
+    """Write manifest.json: sorted keys, no wall time; the same manifest gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"
+
+
+def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *, replace: bool = False) -> str:
+    """Write a bundle whole or not at all, and give its version (the sha256 of manifest.json, in hex).
+
+    `files` holds every one of FILES, `manifest` needs no `files` of its own. An existing folder with something in it is
+    refused (BundleError) unless `replace`.
+    """
+    if set(files) != set(FILES):
+        raise BundleError(
+            f"A bundle holds {', '.join(FILES)}; missing {sorted(set(FILES) - set(files))}, "
+            f"extra {sorted(set(files) - set(FILES))}.",
+            remedy="Give exactly these files.",
+        )
+    if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(f"{folder} already holds something.", remedy="Name another folder, or remove this one first.")
+    manifest = msgspec.structs.replace(
+        manifest, files={name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    )
+    data = dumps_manifest(manifest)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, content in (*files.items(), (MANIFEST, data)):
+            (written / name).write_bytes(content)
+        written.chmod(0o755)
+        _put_in_place(written, folder)
+    finally:
+        shutil.rmtree(written, ignore_errors=True)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _put_in_place(written: Path, folder: Path) -> None:
+    """Rename; a folder in the way is moved aside first and removed only when the new one stands."""
+    aside = written.with_name(written.name + "-old")
+    if folder.exists():
+        folder.rename(aside)
+    try:
+        written.rename(folder)
+    except OSError:
+        if aside.exists():
+            aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
+    """Read a bundle and find out whether it can be trusted.
+
+    In this order: the schema version and the feature catalogue are this install's (else BundleVersion); every file is
+    there, has the manifest's hash, and no other file stands beside them (else BundleAltered; hidden files and
+    `lost+found`, which mounted volumes bring along, are overlooked); the golden rows give the manifest's answers here
+    (else GoldenMismatch). Raises BundleError where there is no bundle at all.
+    """
+    data = _manifest_bytes(folder)
+    manifest = _manifest(folder, data)
+    _same_catalogue(folder, manifest)
+    contents = _contents(folder, manifest)
+    trees = Trees.loads(contents["trees.json"])
+    if trees.features != len(manifest.features):
+        raise BundleError(
+            f"{folder}: trees.json takes {trees.features} features, the manifest names {len(manifest.features)}.",
+            remedy=_REMAKE,
+        )
+    scorer = make_scorer(trees, manifest)
+    golden = msgspec.json.decode(contents["golden.json"], type=list[dict[str, Any]])
+    if verify_golden:
+        check_golden(scorer, golden, made_on=manifest.cpu_family, where=folder / "golden.json")
+    return Bundle(folder, manifest, hashlib.sha256(data).hexdigest(), trees, scorer, golden)
+
+
+def make_scorer(trees: Trees, manifest: Manifest) -> Scorer:
+    """Put a scorer together as loading the bundle will, so that training can compute golden answers with it."""
+    return Scorer(
+        Explainer(trees),
+        manifest.calibration,
+        manifest.thresholds,
+        [catalogue.BY_NAME[name] for name in manifest.features],
+        measure(manifest.features, manifest.settings),
+    )
+
+
+def _manifest_bytes(folder: Path) -> bytes:
+    path = folder / MANIFEST
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"There is no bundle at {folder}: {path} can't be read ({error.strerror}).",
+            remedy="Give the folder that `customer-risk train` wrote (RUN/bundle) or a registry's bundles/<sha256>.",
+        ) from error
+
+
+def _manifest(folder: Path, data: bytes) -> Manifest:
+    """Read the schema version before anything else: another version's manifest may have other fields."""
+    try:
+        version = msgspec.json.decode(data, type=_Versioned).schema_version
+        if version != SCHEMA_VERSION:
+            raise BundleVersion(
+                f"{folder / MANIFEST} has schema version {version}, this install reads {SCHEMA_VERSION}.",
+                remedy="Make the bundle anew with this install, or install the customer-risk that made it.",
+            )
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BundleAltered(f"{folder / MANIFEST} isn't a manifest: {error}.", remedy=_REMAKE) from error
+
+
+class _Versioned(msgspec.Struct):
+    schema_version: int
+
+
+def _same_catalogue(folder: Path, manifest: Manifest) -> None:
+    here = catalogue.catalogue_hash()
+    if manifest.catalogue_hash != here:
+        raise BundleVersion(
+            f"{folder / MANIFEST} was made with another feature catalogue ({manifest.catalogue_hash[:12]}, here "
+            f"{here[:12]}): its features may mean something else.",
+            remedy="Make the bundle anew with this install, or install the customer-risk that made it.",
+        )
+
+
+def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Read and verify every file."""
+    if set(manifest.files) != set(FILES):
+        raise BundleAltered(
+            f"{folder / MANIFEST} names {sorted(manifest.files)} instead of {sorted(FILES)}.", remedy=_REMAKE
+        )
+    extra = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.name not in (*FILES, MANIFEST, *_IGNORED) and not path.name.startswith(".")
+    )
+    if extra:
+        raise BundleAltered(
+            f"{folder} holds {', '.join(extra)}, which the manifest doesn't name.",
+            remedy="Remove it: a bundle is only what its manifest names.",
+        )
+    return {name: _verified(folder, name, manifest.files) for name in FILES}
+
+
+def _verified(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise BundleAltered(f"{folder / name} can't be read ({error.strerror}).", remedy=_REMAKE) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != files[name]:
+        raise BundleAltered(
+            f"{folder / name} was altered: its sha256 is {found}, the manifest says {files[name]}.", remedy=_REMAKE
+        )
+    return data

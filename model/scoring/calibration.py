@@ -1,0 +1,53 @@
+"""From the trees' margin to the probability that is shown."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import BundleError
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Platt's line on the log-odds, and a shift to the portfolio's risk rate.
+
+    probability = sigmoid(slope * margin + intercept + shift). A customer's contributions, multiplied by `slope`, add up
+    to the log-odds of the shown probability. With a sample of risk rate s and a portfolio of rate p, shift =
+    logit(p) - logit(s) (Elkan 2001, "The foundations of cost-sensitive learning", theorem 2, in log-odds).
+
+    Raises BundleError where a number isn't finite or the slope isn't above 0 (risk would turn round).
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.slope) and math.isfinite(self.intercept) and math.isfinite(self.shift)):
+            raise _unusable(f"slope {self.slope}, intercept {self.intercept}, shift {self.shift} must be finite")
+        if self.slope <= 0:
+            raise _unusable(f"a slope of {self.slope} isn't above 0")
+
+    def log_odds(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the shown probabilities' log-odds: float64[n] from margins float64[n]."""
+        return self.slope * margins + (self.intercept + self.shift)
+
+    def probability(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give probabilities float64[n] from margins float64[n]."""
+        # One `exp` of the C library a row, not NumPy's: that one may round differently at another place in an array.
+        return np.array([sigmoid(z) for z in self.log_odds(margins).tolist()], np.float64)
+
+
+def sigmoid(z: float) -> float:
+    """Turn log-odds into a probability, without overflow."""
+    if z >= 0:
+        return 1.0 / (1.0 + math.exp(-z))
+    e = math.exp(z)
+    return e / (1.0 + e)
+
+
+def _unusable(what: str) -> BundleError:
+    return BundleError(f"The calibration can't be used: {what}.", remedy="Fit it anew with `customer-risk train`.")

@@ -1,0 +1,87 @@
+"""Golden rows: synthetic customers with the answers that the bundle gave where it was made."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from llvmlite import binding
+
+from model.errors import GoldenMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from model.scoring.scorer import Scorer
+
+TOLERANCE = 1e-9
+_WORDED = ("text", "investigator_text")  # words hold rounded numbers: a last bit may turn a digit on another CPU
+
+
+def cpu_family() -> str:
+    """Name the family of this machine's CPU as LLVM knows it: code compiled for one family rounds alike."""
+    return str(binding.get_host_cpu_name())
+
+
+def golden_rows(
+    scorer: Scorer, requests: Iterable[tuple[Mapping[str, object], Sequence[Mapping[str, object]]]]
+) -> list[dict[str, Any]]:
+    """Answer synthetic requests, pairs of profile and transactions, and keep both; times become microseconds since 1970."""
+    rows = []
+    for profile, transactions in requests:
+        row = {"profile": _plain(profile), "transactions": [_plain(one) for one in transactions]}
+        rows.append(row | {"answer": answer(scorer, row)})
+    return rows
+
+
+def answer(scorer: Scorer, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one golden row, as plain JSON values."""
+    answered: dict[str, Any] = msgspec.to_builtins(scorer.decide(row["profile"], row["transactions"]))
+    return msgspec.json.decode(msgspec.json.encode(answered))  # lists instead of tuples, as the file holds them
+
+
+def check_golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]], *, made_on: str, where: Path | str) -> None:
+    """Answer the golden rows again and compare.
+
+    On the CPU family that they were made on, all must be equal; on another, numbers may differ by 1e-9 (absolutely, or
+    relatively where they are greater than 1), and their wording with them. Raises GoldenMismatch with the first difference.
+    """
+    tolerance = 0.0 if made_on == cpu_family() else TOLERANCE
+    for number, row in enumerate(rows):
+        difference = _difference(row["answer"], answer(scorer, row), tolerance, "answer")
+        if difference:
+            raise GoldenMismatch(
+                f"{where}: row {number} is answered differently here (made on {made_on}, this is {cpu_family()}): {difference}.",
+                remedy="Install the library versions that the manifest names, or make the bundle anew with this install.",
+            )
+
+
+def _difference(expected: Any, found: Any, tolerance: float, path: str) -> str | None:
+    """Name the first place where two JSON values differ, None where there is none."""
+    if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
+        pairs = [
+            (f"{path}.{key}", expected[key], found[key]) for key in expected if tolerance == 0 or key not in _WORDED
+        ]
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(expected, found, strict=True))]
+    elif _number(expected) and _number(found) and tolerance:
+        same = math.isclose(expected, found, rel_tol=tolerance, abs_tol=tolerance)
+        return None if same else f"{path} is {found!r}, not {expected!r}"
+    else:
+        return None if expected == found else f"{path} is {found!r}, not {expected!r}"
+    return next((d for d in (_difference(a, b, tolerance, at) for at, a, b in pairs) if d), None)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(row: Mapping[str, object]) -> dict[str, object]:
+    return {key: _microseconds(value) if isinstance(value, datetime) else value for key, value in row.items()}
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

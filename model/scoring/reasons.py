@@ -1,0 +1,100 @@
+"""Why a customer scores as they do, in words: one wording for the investigator, another that the customer may see."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from model.features.feature import Feature, Unit
+    from model.scoring.segments import Segment
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """What one feature does to one customer's score.
+
+    `contribution` is in the shown probability's log-odds, `share` its part of all features' absolute contributions.
+    `code`, `direction` and `text` may be shown to the customer; the rest is for those who may see explanations. `value`
+    is None where the feature is missing.
+    """
+
+    code: str
+    text: str
+    direction: Literal["raises", "lowers"]
+    feature: str
+    value: float | None
+    unit: str
+    contribution: float
+    share: float
+    investigator_text: str
+
+
+def top_reasons(
+    values: NDArray[np.float64],
+    contributions: NDArray[np.float64],
+    features: Sequence[Feature],
+    n: int = 5,
+    *,
+    segment: Segment = "high",
+) -> tuple[Reason, ...]:
+    """Give at most `n` reasons for one customer from values float64[f], contributions float64[f] and their features.
+
+    The greatest absolute contribution comes first, equal ones (to nine decimals, so that a last bit reorders nothing) in
+    the features' order; in the segments medium and high those that raise the risk come before those that lower it, since
+    they are what put the customer there. Features that contribute nothing are no reasons.
+    """
+    sizes = np.round(np.abs(contributions), 9)
+    total = float(np.abs(contributions).sum())
+    raising_first = segment != "low"
+    order = sorted(
+        np.flatnonzero(sizes).tolist(),
+        key=lambda i: (raising_first and contributions[i] < 0, -sizes[i], i),
+    )
+    return tuple(_reason(features[i], float(values[i]), float(contributions[i]), total) for i in order[:n])
+
+
+def _reason(feature: Feature, value: float, contribution: float, total: float) -> Reason:
+    return Reason(
+        code=feature.code,
+        text=feature.customer,
+        direction="raises" if contribution > 0 else "lowers",
+        feature=feature.name,
+        value=None if math.isnan(value) else value,
+        unit=feature.unit,
+        contribution=contribution,
+        share=abs(contribution) / total,
+        investigator_text=investigator_text(feature, value),
+    )
+
+
+def investigator_text(feature: Feature, value: float) -> str:
+    """Word a feature's value for an analyst."""
+    return feature.investigator.format(value=format_value(value, feature.unit))
+
+
+def format_value(value: float, unit: Unit) -> str:
+    """Write a value with its unit, as people read it: 1,250.00 EUR, 12.5%, 3 (a count), yes, 2.5 h; NaN is "unknown"."""
+    if math.isnan(value):
+        return "unknown"
+    match unit:
+        case "EUR":
+            return f"{value:,.2f} EUR"
+        case "share":
+            return "under 0.1%" if 0 < value < 0.0005 else f"{100 * value:.1f}%"
+        case "count":
+            return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+        case "yes/no":
+            return "yes" if value else "no"
+        case "hours":
+            return f"{value:,.1f} h"
+        case "days":
+            return f"{value:,.1f} days"
+        case _:  # ratio, per hour, nats
+            return f"{value:,.2f}" if unit == "ratio" else f"{value:,.2f} {unit}"

@@ -1,0 +1,45 @@
+"""Low, medium, high: what a probability means for the bank, and what is to be done."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from model.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Segment = Literal["low", "medium", "high"]
+Action = Literal["none", "review", "propose_off_boarding"]
+
+SEGMENTS: Final[tuple[Segment, ...]] = ("low", "medium", "high")
+ACTIONS: Final[Mapping[Segment, Action]] = MappingProxyType(
+    {"low": "none", "medium": "review", "high": "propose_off_boarding"}
+)
+
+
+class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The probabilities from which a customer is medium and high; a value on the threshold belongs to the upper segment.
+
+    Raises BundleError unless 0 <= medium <= high <= 1. Equal thresholds mean that there is no medium segment.
+    """
+
+    medium: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.medium) and math.isfinite(self.high) and 0 <= self.medium <= self.high <= 1):
+            raise BundleError(
+                f"The thresholds can't be used: medium {self.medium} and high {self.high} must be 0 <= medium <= high <= 1.",
+                remedy="Choose them anew with `customer-risk train`.",
+            )
+
+    def segment_of(self, probability: float) -> Segment:
+        """Name the segment of one probability."""
+        if probability >= self.high:
+            return "high"
+        return "medium" if probability >= self.medium else "low"

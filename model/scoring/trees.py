@@ -1,0 +1,185 @@
+"""A boosted ensemble as plain arrays: what serving needs of an XGBoost model, and nothing of XGBoost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import BundleError
+from model.scoring.compiled import compiled
+
+LEAF = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trees:
+    """Trees whose leaves add up to a margin (log-odds); nodes of all trees stand in one row of arrays.
+
+    Within a tree a node stands before its children; node numbers count from the tree's root.
+
+    features      how many columns a row of values has
+    base          the margin before any tree
+    offsets       int64[t + 1]  nodes of tree i are offsets[i]:offsets[i + 1]
+    feature       int32[n]    column that a node looks at; LEAF (-1) at a leaf
+    threshold     float32[n]  a row goes left where float32(value) < threshold; 0 at a leaf
+    default_left  bool[n]     where a missing value (NaN) goes
+    left, right   int32[n]    children; LEAF at a leaf
+    value         float64[n]  a leaf's addition to the margin; 0 elsewhere
+    cover         float64[n]  sum of hessians (training weight) that went through the node
+
+    Raises BundleError where the arrays aren't such trees.
+    """
+
+    features: int
+    base: float
+    offsets: NDArray[np.int64]
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float32]
+    default_left: NDArray[np.bool_]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    value: NDArray[np.float64]
+    cover: NDArray[np.float64]
+    starts: NDArray[np.int64] = field(init=False, repr=False)  # int64[n]: the root of each node's tree
+
+    def __post_init__(self) -> None:
+        sizes = np.diff(self.offsets)
+        if self.offsets[0] != 0 or (sizes < 1).any() or self.offsets[-1] != self.feature.size:
+            raise _broken("the trees' offsets don't fit their nodes")
+        object.__setattr__(self, "starts", np.repeat(self.offsets[:-1], sizes))
+        _check(self)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def margins(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Walk each row down each tree: float64[n] of log-odds from float64[n, features], NaN where missing."""
+        margins = np.empty(len(values))
+        _walk(
+            np.ascontiguousarray(values, np.float32),
+            self.offsets,
+            self.feature,
+            self.threshold,
+            self.default_left,
+            self.left,
+            self.right,
+            self.value,
+            self.base,
+            margins,
+        )
+        return margins
+
+    def dumps(self) -> bytes:
+        """Write JSON: the same trees give the same bytes, and reading them back gives the same bits."""
+        return msgspec.json.encode(self.pack())
+
+    @classmethod
+    def loads(cls, data: bytes) -> Self:
+        """Read what `dumps` wrote; raises BundleError where it is something else."""
+        try:
+            return cls.unpack(msgspec.json.decode(data, type=Packed))
+        except msgspec.DecodeError as error:
+            raise _broken(f"not the JSON of trees ({error})") from error
+
+    def pack(self) -> Packed:
+        """Lists instead of arrays, as they stand in JSON."""
+        return Packed(
+            features=self.features,
+            base=float(self.base),
+            **{name: getattr(self, name).tolist() for name in _TYPES},
+        )
+
+    @classmethod
+    def unpack(cls, packed: Packed) -> Self:
+        """Arrays from what `pack` gave; raises BundleError where they aren't trees."""
+        arrays: dict[str, Any] = {name: np.array(getattr(packed, name), dtype) for name, dtype in _TYPES.items()}
+        return cls(features=packed.features, base=packed.base, **arrays)
+
+
+class Packed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`Trees` as JSON holds them; the fields are those of `Trees`."""
+
+    features: int
+    base: float
+    offsets: list[int]
+    feature: list[int]
+    threshold: list[float]
+    default_left: list[bool]
+    left: list[int]
+    right: list[int]
+    value: list[float]
+    cover: list[float]
+
+
+_TYPES: dict[str, Any] = {
+    "offsets": np.int64,
+    "feature": np.int32,
+    "threshold": np.float32,
+    "default_left": np.bool_,
+    "left": np.int32,
+    "right": np.int32,
+    "value": np.float64,
+    "cover": np.float64,
+}
+
+
+def _broken(what: str) -> BundleError:
+    return BundleError(
+        f"The model's trees can't be used: {what}.", remedy="Make the bundle anew with `customer-risk train`."
+    )
+
+
+def _check(trees: Trees) -> None:
+    """Hold what the compiled loops rely on: no index of theirs is checked again."""
+    sizes = {name: getattr(trees, name).shape for name in _TYPES if name != "offsets"}
+    if len(set(sizes.values())) != 1:
+        raise _broken(f"arrays of different lengths ({sizes})")
+    inner = trees.feature != LEAF
+    nodes = np.arange(trees.feature.size)
+    ends = np.repeat(trees.offsets[1:], np.diff(trees.offsets))
+    if ((trees.feature < LEAF) | (trees.feature >= trees.features)).any():
+        raise _broken(f"a node looks at a column outside the {trees.features}")
+    parents = np.zeros(trees.feature.size, np.int64)
+    for child in (trees.left, trees.right):
+        absolute = child + trees.starts
+        if (inner & ((absolute <= nodes) | (absolute >= ends))).any() or (~inner & (child != LEAF)).any():
+            raise _broken("a node's children aren't nodes behind it")
+        np.add.at(parents, absolute[inner], 1)
+    if (parents != (nodes != trees.starts)).any():
+        raise _broken("a node without exactly one parent")
+    if not np.isfinite(np.concatenate([trees.value, trees.cover, [trees.base]])).all():
+        raise _broken("a number that isn't finite")
+    if not np.isfinite(trees.threshold).all():
+        raise _broken("a threshold that isn't finite")
+    if (trees.cover < 0).any() or (trees.cover[inner] <= 0).any():
+        raise _broken("a node that no training weight went through")
+
+
+@compiled
+def _walk(
+    values: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    feature: NDArray[np.int32],
+    threshold: NDArray[np.float32],
+    default_left: NDArray[np.bool_],
+    left: NDArray[np.int32],
+    right: NDArray[np.int32],
+    value: NDArray[np.float64],
+    base: float,
+    margins: NDArray[np.float64],
+) -> None:
+    for row in range(values.shape[0]):
+        total = base
+        for tree in range(offsets.size - 1):
+            root = offsets[tree]
+            node = root
+            while feature[node] >= 0:
+                x = values[row, feature[node]]
+                goes_left = default_left[node] if np.isnan(x) else x < threshold[node]
+                node = root + (left[node] if goes_left else right[node])
+            total += value[node]
+        margins[row] = total

@@ -1,0 +1,137 @@
+"""From XGBoost to what a bundle holds: several boosters as one, and their trees as plain arrays."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xgboost
+
+from model.errors import BundleError
+from model.scoring.trees import LEAF, Trees
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def trees_from_booster(booster: xgboost.Booster) -> Trees:
+    """Take the trees out of a `gbtree` booster with objective `binary:logistic`.
+
+    Every tree counts; slice the booster (`booster[:n]`) to leave out those behind the best round. Raises BundleError for
+    another kind of booster, categorical splits, or more than one output.
+    """
+    model = _model(booster)
+    parts: dict[str, list[Any]] = {
+        name: [] for name in ("feature", "threshold", "default_left", "left", "right", "value", "cover")
+    }
+    offsets = [0]
+    for tree in _gbtree(model)["trees"]:
+        _append(tree, parts)
+        offsets.append(len(parts["feature"]))
+    return Trees(
+        features=int(model["learner"]["learner_model_param"]["num_feature"]),
+        base=_base_margin(model),
+        offsets=np.array(offsets, np.int64),
+        feature=np.array(parts["feature"], np.int32),
+        threshold=np.array(parts["threshold"], np.float32),
+        default_left=np.array(parts["default_left"], np.bool_),
+        left=np.array(parts["left"], np.int32),
+        right=np.array(parts["right"], np.int32),
+        value=np.array(parts["value"], np.float64),
+        cover=np.array(parts["cover"], np.float64),
+    )
+
+
+def merge_boosters(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
+    """Make one booster whose margin is the mean of the boosters' margins (bagging).
+
+    All trees stand in it, their leaves divided by the number of boosters. Raises BundleError where the boosters aren't of
+    one kind and one set of features, or none are given.
+    """
+    models = [_model(booster) for booster in boosters]
+    if not models:
+        raise BundleError("There is no booster to merge.", remedy="Give at least one.")
+    shapes = {
+        (m["learner"]["learner_model_param"]["num_feature"], tuple(m["learner"]["feature_names"])) for m in models
+    }
+    if len(shapes) > 1:
+        raise BundleError("The boosters to merge have different features.", remedy="Fit them on the same columns.")
+    merged = models[0]
+    trees = [tree for model in models for tree in _gbtree(model)["trees"]]
+    for number, tree in enumerate(trees):
+        tree["id"] = number
+        for i, (left, weight) in enumerate(zip(tree["left_children"], tree["split_conditions"], strict=True)):
+            if left == LEAF:
+                scaled = float(np.float32(weight / len(models)))
+                tree["split_conditions"][i] = scaled
+                tree["base_weights"][i] = scaled
+    base = sum(_base_margin(model) for model in models) / len(models)
+    inside = _gbtree(merged)
+    inside["trees"] = trees
+    inside["tree_info"] = [0] * len(trees)
+    inside["iteration_indptr"] = list(range(len(trees) + 1))
+    inside["gbtree_model_param"] |= {"num_trees": str(len(trees)), "num_parallel_tree": "1"}
+    merged["learner"]["learner_model_param"]["base_score"] = f"[{1 / (1 + math.exp(-base)):.9E}]"
+    merged["learner"]["attributes"] = {}  # the best round of one booster says nothing of the whole
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(json.dumps(merged).encode()))
+    return booster
+
+
+def _model(booster: xgboost.Booster) -> dict[str, Any]:
+    model: dict[str, Any] = json.loads(bytes(booster.save_raw("json")))
+    learner = model["learner"]
+    if learner["gradient_booster"]["name"] != "gbtree":
+        raise _unfit(f"a booster of kind {learner['gradient_booster']['name']}")
+    if learner["objective"]["name"] != "binary:logistic":
+        raise _unfit(f"a booster with the objective {learner['objective']['name']}")
+    if any(tree["categories_nodes"] for tree in _gbtree(model)["trees"]):
+        raise _unfit("a booster with categorical splits")
+    return model
+
+
+def _gbtree(model: dict[str, Any]) -> dict[str, Any]:
+    inside: dict[str, Any] = model["learner"]["gradient_booster"]["model"]
+    return inside
+
+
+def _base_margin(model: dict[str, Any]) -> float:
+    """XGBoost keeps the base as a probability in single precision, since 3.1 as a list of one in a string ("[5E-1]")."""
+    base = json.loads(model["learner"]["learner_model_param"]["base_score"])
+    if isinstance(base, list):
+        if len(base) != 1:
+            raise _unfit(f"a booster with {len(base)} outputs")
+        base = base[0]
+    probability = float(np.float32(base))
+    return -math.log(1.0 / probability - 1.0)
+
+
+def _append(tree: dict[str, Any], parts: dict[str, list[Any]]) -> None:
+    """Add one tree's nodes from the root down, left before right; nodes that pruning left behind fall away."""
+    order: list[int] = []
+    waiting = [0]
+    while waiting:
+        node = waiting.pop()
+        order.append(node)
+        if tree["left_children"][node] != LEAF:
+            waiting += [tree["right_children"][node], tree["left_children"][node]]
+    place = {node: number for number, node in enumerate(order)} | {LEAF: LEAF}
+    for node in order:
+        leaf = tree["left_children"][node] == LEAF
+        number = tree["split_conditions"][node]
+        parts["feature"].append(LEAF if leaf else tree["split_indices"][node])
+        parts["threshold"].append(0.0 if leaf else number)
+        parts["default_left"].append(not leaf and bool(tree["default_left"][node]))
+        parts["left"].append(place[tree["left_children"][node]])
+        parts["right"].append(place[tree["right_children"][node]] if not leaf else LEAF)
+        parts["value"].append(float(np.float32(number)) if leaf else 0.0)
+        parts["cover"].append(float(np.float32(tree["sum_hessian"][node])))
+
+
+def _unfit(what: str) -> BundleError:
+    return BundleError(
+        f"The model is {what}, which has no exact reasons here.",
+        remedy="Train a gbtree booster with the objective binary:logistic on numbers.",
+    )
