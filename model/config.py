@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import yaml
@@ -53,12 +53,16 @@ class Portfolio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The loss matrix, in EUR per customer, and what reviewers can take on."""
+    """The loss matrix, in EUR per customer, what reviewers can take on, and how cut-offs follow from both."""
 
     missed_risky: float
     wrongly_flagged: float
     review: float
+    review_catches: float
     reviews_per_week: int
+    customers_per_week: float | None
+    strategy: Literal["segments", "least_cost", "max_f1", "recall"]
+    least_recall: float
 
 
 class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

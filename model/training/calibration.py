@@ -1,0 +1,93 @@
+"""From margins to probabilities: fitted on out-of-fold margins, moved to the portfolio's risk rate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+ENOUGH_FOR_ISOTONIC = 1000  # suspended customers: below, isotonic regression overfits (Niculescu-Mizil & Caruana 2005)
+LEAST_SLOPE = 0.05
+
+
+def fit_platt(margins: Floats, labels: Flags) -> tuple[float, float]:
+    """Fit slope and intercept of Platt's sigmoid (Platt 1999, with his smoothed targets) by Newton's method.
+
+    margins float64[n], labels bool[n], both classes present. The slope never turns negative or vanishes (it stays at
+    least `LEAST_SLOPE`): calibration may doubt the model, not reverse it.
+    """
+    targets = _targets(labels)
+    slope, intercept = 1.0, _logit(float(targets.mean()))
+    design = np.column_stack([margins, np.ones(len(margins))])
+    for _ in range(100):
+        p = sigmoid(slope * margins + intercept)
+        gradient = design.T @ (p - targets)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        scale = min(1.0, 5.0 / float(np.abs(step).max() + 1e-12))
+        slope, intercept = slope - scale * float(step[0]), intercept - scale * float(step[1])
+        if float(np.abs(step).max()) < 1e-10:
+            break
+    return (slope, intercept) if slope >= LEAST_SLOPE else (LEAST_SLOPE, fit_intercept(LEAST_SLOPE * margins, targets))
+
+
+def fit_intercept(margins: Floats, targets: Floats) -> float:
+    """Fit the intercept alone, so that probabilities sum to the targets (bisection: the sum rises with it)."""
+    low, high = -50.0, 50.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        if float(sigmoid(margins + middle).sum()) < float(targets.sum()):
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def fit_isotonic(margins: Floats, labels: Flags) -> tuple[Floats, Floats]:
+    """Fit rising probabilities to margins (Zadrozny & Elkan 2002): margins at the steps, and each one's probability."""
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415  costs a second that few callers need
+
+    fitted = IsotonicRegression(y_min=1e-6, y_max=1 - 1e-6, out_of_bounds="clip").fit(margins, labels.astype(float))
+    return np.asarray(fitted.X_thresholds_, dtype=np.float64), np.asarray(fitted.y_thresholds_, dtype=np.float64)
+
+
+def prior_shift(sample_rate: float, portfolio_rate: float | None) -> float:
+    """Give the log-odds to add where the portfolio's risk rate isn't the sample's (Saerens et al. 2002; Elkan 2001)."""
+    return 0.0 if portfolio_rate is None else _logit(portfolio_rate) - _logit(sample_rate)
+
+
+def prior_weights(labels: Flags, portfolio_rate: float | None) -> Floats:
+    """Weigh customers so that the suspended ones have the portfolio's share; ones where none is given."""
+    if portfolio_rate is None:
+        return np.ones(len(labels))
+    sample = float(labels.mean())
+    return np.where(labels, portfolio_rate / sample, (1 - portfolio_rate) / (1 - sample))
+
+
+def shifted(probabilities: Floats, shift: float) -> Floats:
+    """Move probabilities by a shift in log-odds."""
+    if shift == 0:
+        return probabilities
+    clipped = np.clip(probabilities, 1e-15, 1 - 1e-15)
+    return sigmoid(np.log(clipped) - np.log1p(-clipped) + shift)
+
+
+def sigmoid(margins: Floats) -> Floats:
+    """Give 1 / (1 + exp(-margin)) without overflow."""
+    small = np.exp(-np.abs(margins))
+    return np.asarray(np.where(margins >= 0, 1.0, small) / (1 + small), dtype=np.float64)
+
+
+def _targets(labels: Flags) -> Floats:
+    positives, negatives = int(labels.sum()), int((~labels).sum())
+    return np.where(labels, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+
+def _logit(rate: float) -> float:
+    return float(np.log(rate) - np.log1p(-rate))

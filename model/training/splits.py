@@ -1,0 +1,139 @@
+"""Splits of customers. Rows can't be split: the only way in takes customer ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.errors import EmptyTable, LabelError, LeakError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Positions of customers (int64, ascending) to train on and to test on."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def customer_folds(
+    customers: Sequence[str],
+    suspended: NDArray[np.bool_],
+    *,
+    folds: int,
+    seed: int,
+    groups: Sequence[Hashable] | None = None,
+) -> tuple[Fold, ...]:
+    """Deal customers into `folds` parts with like shares of suspended ones; each part is the test of one fold.
+
+    customers  n unique ids; suspended  bool[n]; groups  n keys: customers of one key (a household, say) stay together.
+    Raises LeakError where a customer is repeated, EmptyTable or LabelError where there are too few to deal.
+    """
+    _refuse_repeated(customers)
+    keys = customers if groups is None else groups
+    if not len(customers) == len(suspended) == len(keys):
+        raise LeakError(
+            f"{len(customers)} customers, {len(suspended)} labels and {len(keys)} groups don't match.",
+            remedy="Give one label (and one group) a customer.",
+        )
+    number = {key: place for place, key in enumerate(sorted(set(keys), key=repr))}
+    group = np.array([number[key] for key in keys], dtype=np.int64)
+    positives = np.bincount(group, weights=suspended, minlength=len(number)).astype(np.int64)
+    if folds < 2 or len(number) < folds:
+        raise EmptyTable(
+            f"{len(number)} customers (or groups of them) can't be dealt into {folds} folds.",
+            remedy="Give more customers, or set evaluation.folds and training.inner_folds to 2 or more.",
+        )
+    if min(int((positives > 0).sum()), int((~suspended).sum())) < folds:
+        raise LabelError(
+            f"{int((positives > 0).sum())} suspended and {int((~suspended).sum())} other customers are too few for "
+            f"{folds} folds with both kinds in each.",
+            remedy="Give more labelled customers or fewer folds.",
+        )
+    part = _deal(np.bincount(group, minlength=len(number)), positives, folds, np.random.default_rng(seed))[group]
+    return tuple(_fold(customers, part == number) for number in range(folds))
+
+
+def repeated_folds(
+    customers: Sequence[str],
+    suspended: NDArray[np.bool_],
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+    groups: Sequence[Hashable] | None = None,
+) -> Iterator[tuple[Fold, ...]]:
+    """Yield `customer_folds` for each of `repeats` seeds that follow from `seed`."""
+    for repeat in range(repeats):
+        yield customer_folds(customers, suspended, folds=folds, seed=seed + 1009 * repeat, groups=groups)
+
+
+def possible_folds(suspended: NDArray[np.bool_], wanted: int) -> int:
+    """Give the greatest number of folds, at most `wanted`, that has two suspended and two others in every test part.
+
+    Raises LabelError where not even two folds can be made.
+    """
+    fewest = min(int(suspended.sum()), int((~suspended).sum()))
+    if fewest < 4:
+        raise LabelError(
+            f"Only {int(suspended.sum())} suspended and {int((~suspended).sum())} other customers: "
+            "no split has both kinds on both sides.",
+            remedy="Give tables with at least four suspended and four other customers.",
+        )
+    return min(wanted, fewest // 2)
+
+
+def refuse_overlap(train: Sequence[str], test: Sequence[str]) -> None:
+    """Raise LeakError naming the customers who are on both sides, or twice on one."""
+    _refuse_repeated(train)
+    _refuse_repeated(test)
+    both = sorted(set(train) & set(test))
+    if both:
+        raise LeakError(
+            f"{len(both)} customers are on both sides of a split: {_some(both)}.",
+            remedy="Split by customer: model.training.splits.customer_folds takes ids and keeps each on one side.",
+        )
+
+
+def _refuse_repeated(customers: Sequence[str]) -> None:
+    if len(set(customers)) == len(customers):
+        return
+    seen: set[str] = set()
+    repeated = sorted({one for one in customers if one in seen or seen.add(one)})  # type: ignore[func-returns-value]
+    raise LeakError(
+        f"{len(repeated)} customers stand more than once in what is to be split: {_some(repeated)}.",
+        remedy="Give one row a customer: a customer's repeated rows would fall on both sides.",
+    )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _fold(customers: Sequence[str], held: NDArray[np.bool_]) -> Fold:
+    fold = Fold(np.flatnonzero(~held), np.flatnonzero(held))
+    refuse_overlap([customers[i] for i in fold.train], [customers[i] for i in fold.test])
+    return fold
+
+
+def _deal(
+    sizes: NDArray[np.int64], positives: NDArray[np.int64], folds: int, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Give each group its part: most suspended first, then the largest, each to the part that has least of them."""
+    order = random.permutation(len(sizes))
+    order = order[np.lexsort((-sizes[order], -positives[order]))]
+    part = np.empty(len(sizes), dtype=np.int64)
+    held = [(0, 0, int(place)) for place in random.permutation(folds)]  # suspended, customers, part
+    for one in order:
+        fewest = min(range(folds), key=lambda at: held[at])
+        suspended, customers, place = held[fewest]
+        part[one] = place
+        held[fewest] = (suspended + int(positives[one]), customers + int(sizes[one]), place)
+    return part
