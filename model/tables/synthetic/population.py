@@ -1,0 +1,146 @@
+"""The customers: their profiles, and the hidden inclinations behind what they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from model.features.vocabulary import OCCUPATIONS, REASONS
+from model.tables.synthetic.identifiers import uuids
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+HOUR: Final = 3_600_000_000  # microseconds
+DAY: Final = 24 * HOUR
+START: Final = int(np.datetime64("2024-07-01", "us").astype(np.int64))
+DAYS: Final = 80  # the window that all events fall in
+LATE_DAYS: Final = 12  # the late cohort joins in the last of them
+
+# residence: share of customers, phone code as the tables cut it, hours east of UTC in summer
+RESIDENCES: Final = {
+    "FR": (0.74, "+33", 2),
+    "PF": (0.15, "+68", -10),
+    "NC": (0.06, "+68", 11),
+    "YT": (0.02, "+26", 3),
+    "RE": (0.01, "+26", 4),
+    "GP": (0.01, "+59", -4),
+    "MQ": (0.005, "+59", -4),
+    "GF": (0.005, "+59", -3),
+}
+_FOREIGN_PHONES: Final = ("+44", "+34", "+35", "+39", "+59", "+68", "+26", "+49")
+_FOREIGN_LOCALES: Final = ("en_GB", "fr_US", "en_US", "fr_BE", "pt_BR", "en_ES", "fr_CA", "fr_MA", "en_001")
+_DOCUMENTS: Final = ("FR", "IT", "PT", "ES", "PL", "DE")
+
+# What inclination tilts. Each risky customer shows some of these, none shows all.
+HABITS: Final = ("amount", "night", "burst", "pass_through", "failure", "crypto", "mismatch", "active")
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """`n` customers.
+
+    profiles   a row each, in the raw tables' columns (user_id, session_id, ...), without the label
+    suspended  bool[n]
+    habits     float64[n] in [0, 1] for each name of HABITS
+    offset     int64[n]  the residence's microseconds east of UTC
+    joined     int64[n]  microseconds since 1970; nothing happens before
+    leaves     int64[n]  nothing happens from then on: the data's end, or the suspension
+    late       bool[n]   joined in the last days
+    """
+
+    profiles: pl.DataFrame
+    suspended: Flags
+    habits: dict[str, Floats]
+    offset: NDArray[np.int64]
+    joined: NDArray[np.int64]
+    leaves: NDArray[np.int64]
+    late: Flags
+
+
+def populate(random: np.random.Generator, *, labelled: int, unlabelled: int, risk_rate: float) -> Population:
+    """Make `labelled` customers and then `unlabelled` ones; of each, the share `risk_rate` (at least one) is suspended."""
+    n = labelled + unlabelled
+    names = tuple(RESIDENCES)
+    shares = np.array([RESIDENCES[name][0] for name in names])
+    residence = random.choice(len(names), size=n, p=shares / shares.sum())
+    late = (residence > 0) & (random.random(n) < 0.7) | (residence == 0) & (random.random(n) < 0.12)
+
+    inclination = random.standard_normal(n)
+    # Newcomers haven't been caught yet: most of them look safe because they are young.
+    judged = inclination + 0.55 * random.standard_normal(n) - 2.5 * late
+    suspended = np.zeros(n, dtype=bool)
+    for cohort in (slice(0, labelled), slice(labelled, n)):
+        scores = judged[cohort]
+        wanted = max(1, round(risk_rate * len(scores))) if len(scores) else 0
+        suspended[cohort][np.argsort(-scores, kind="stable")[:wanted]] = True
+
+    # How far over the line that suspension draws: rates of 0.5% and of 20% then both have customers that stand out.
+    line = np.quantile(inclination, 1 - risk_rate)
+    intensity = 1 / (1 + np.exp(-2.0 * (inclination - line)))
+    habits = {
+        habit: np.clip(intensity * random.uniform(0, 1.6, n) * (random.random(n) < 0.7) + 0.1 * random.random(n), 0, 1)
+        for habit in HABITS
+    }
+
+    joined = START + (random.random(n) * np.where(suspended, 0.6, 0.92) * DAYS * DAY).astype(np.int64)
+    joined = np.where(late, START + ((DAYS - LATE_DAYS * random.random(n)) * DAY).astype(np.int64), joined)
+    end = START + DAYS * DAY
+    stays = (DAY * (0.5 + random.exponential(13, n))).astype(np.int64)
+    leaves = np.where(suspended, np.minimum(joined + stays, end - 2 * DAY), end)
+    leaves = np.maximum(leaves, joined + HOUR)
+    offset = HOUR * np.array([RESIDENCES[name][2] for name in names])[residence]
+    profiles = _profiles(random, residence=residence, habits=habits, intensity=intensity)
+    return Population(profiles, suspended, habits, offset, joined, leaves, late)
+
+
+def _profiles(
+    random: np.random.Generator, *, residence: NDArray[np.int64], habits: dict[str, Floats], intensity: Floats
+) -> pl.DataFrame:
+    n = len(residence)
+    names = tuple(RESIDENCES)
+
+    def pick(values: tuple[str | None, ...], weights: list[float] | None = None) -> NDArray[np.object_]:
+        chances = None if weights is None else np.array(weights) / sum(weights)
+        return np.array(values, dtype=object)[random.choice(len(values), size=n, p=chances)]
+
+    country = np.array(names, dtype=object)[residence]
+    phone = np.array([RESIDENCES[name][1] for name in names], dtype=object)[residence]
+    phone = np.where(random.random(n) < 0.03 + 0.3 * habits["mismatch"], pick(_FOREIGN_PHONES), phone)
+    locale = np.where(random.random(n) < 0.25, "fr_FR", np.char.add("fr_", country.astype(str))).astype(object)
+    locale = np.where(random.random(n) < 0.08 + 0.1 * habits["mismatch"], pick(_FOREIGN_LOCALES), locale)
+    crypto = random.random(n) < 0.2 + 0.5 * habits["crypto"]
+    daily = pick(REASONS, [0.55, 0.12, 0.08, 0.13, 0.12])
+    reason = np.where(crypto, pick(("CRYPTO_SERVICES", "NON_CUSTODIAL_CRYPTO_WALLET"), [0.6, 0.4]), daily)
+    reason = np.where(random.random(n) < 0.06, None, reason)
+    occupation = np.where(random.random(n) < 0.06, None, pick(OCCUPATIONS, [0.5 + weight % 5 for weight in range(17)]))
+    year = np.clip(1996 - random.exponential(14, n) + 10 * random.random(n), 1940, 2006).astype(int)
+    return pl.DataFrame(
+        {
+            "user_id": uuids(random, n),
+            "session_id": uuids(random, n),
+            "country_of_residence": pl.Series(country, dtype=pl.String),
+            "has_biometrics": random.random(n) < 0.72 - 0.25 * intensity,
+            "phone_number_country_code": pl.Series(phone, dtype=pl.String),
+            "reason_to_use_app": pl.Series(reason, dtype=pl.String),
+            "occupation": pl.Series(occupation, dtype=pl.String),
+            "kyc_state": pl.Series(pick(("COMPLETED", "FAILED", "PENDING"), [0.99, 0.007, 0.003]), dtype=pl.String),
+            "gender": pl.Series(pick(("M", "F", None), [0.68, 0.315, 0.005]), dtype=pl.String),
+            "date_of_birth": _new_years(year),
+            "document_issuing_country": pl.Series(pick(_DOCUMENTS, [0.95, 0.02, 0.01, 0.01, 0.005, 0.005]), dtype=pl.String),
+            "locale": pl.Series(locale, dtype=pl.String),
+            "screening_state": pl.Series(
+                np.where(random.random(n) < 0.03 + 0.08 * intensity, "TO_SOFT_REVIEW", "COMPLETED"), dtype=pl.String
+            ),
+            "is_adverse_media_minor": np.zeros(n, dtype=bool),
+            "is_pep": np.zeros(n, dtype=bool),
+        }
+    )
+
+
+def _new_years(years: NDArray[np.int64]) -> pl.Series:
+    return pl.Series((years - 1970).astype("datetime64[Y]").astype("datetime64[D]")).cast(pl.Date)

@@ -1,0 +1,135 @@
+"""Four tables with the traps of real ones, in memory or as files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from model.errors import ConfigError
+from model.tables.storage import FORMATS, Format, save
+from model.tables.synthetic.activity import act
+from model.tables.synthetic.eventlog import COLUMNS, log
+from model.tables.synthetic.population import Population, populate
+from model.tables.synthetic.shift import Shift
+
+LOWEST_RATE, HIGHEST_RATE = 0.005, 0.2
+_UNLABELLED_LACKS = ("date_of_birth", "category_id")
+_LABEL = "user_current_state"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The four raw tables, typed, under the raw tables' column names."""
+
+    users_labelled: pl.DataFrame
+    transactions_labelled: pl.DataFrame
+    users_unlabelled: pl.DataFrame
+    transactions_unlabelled: pl.DataFrame
+
+    def items(self) -> tuple[tuple[str, pl.DataFrame], ...]:
+        """Name each table as its file is named."""
+        return tuple((name, getattr(self, name)) for name in self.__slots__)
+
+
+def generate(
+    *, customers: int, seed: int, risk_rate: float = 0.1, unlabelled: int | None = None, shift: Shift | None = None
+) -> Tables:
+    """Make `customers` labelled customers, `unlabelled` (None: as many) to score, and their events, from the seed alone.
+
+    `risk_rate` is the share of suspended customers, 0.005 to 0.2, met exactly but for rounding. Raises ConfigError.
+    """
+    others = customers if unlabelled is None else unlabelled
+    if customers < 2 or others < 1:
+        raise ConfigError(f"{customers} labelled and {others} other customers are too few.", remedy="Ask for more.")
+    if not LOWEST_RATE <= risk_rate <= HIGHEST_RATE:
+        raise ConfigError(
+            f"A risk rate of {risk_rate} is outside {LOWEST_RATE} to {HIGHEST_RATE}.", remedy="Choose one inside."
+        )
+    people_seed, activity_seed, log_seed, file_seed = np.random.SeedSequence(seed).spawn(4)
+    people = populate(np.random.default_rng(people_seed), labelled=customers, unlabelled=others, risk_rate=risk_rate)
+    events = log(np.random.default_rng(log_seed), people, act(activity_seed, people, shift))
+    random = np.random.default_rng(file_seed)
+    users = _snapshots(random, people, customers)
+    own, foreign = _shared(random, people, events, customers)
+    return Tables(
+        users_labelled=_shuffled(random, users.filter(pl.col("customer") < customers)),
+        transactions_labelled=_shuffled(random, _repeated(random, own)),
+        users_unlabelled=_shuffled(random, users.filter(pl.col("customer") >= customers)).drop(_LABEL, "date_of_birth"),
+        transactions_unlabelled=_shuffled(
+            random, _repeated(random, pl.concat([events.filter(pl.col("customer") >= customers), foreign]))
+        ).drop("category_id"),
+    )
+
+
+def synthesize(
+    folder: Path,
+    *,
+    customers: int,
+    seed: int,
+    risk_rate: float = 0.1,
+    unlabelled: int | None = None,
+    format: Format = "csv",  # noqa: A002  the name that users know from the command
+    shift: Shift | None = None,
+) -> None:
+    """Write the four tables of `generate` into `folder`, each file whole or not at all. Raises ConfigError."""
+    if format not in FORMATS:
+        raise ConfigError(f"There is no table format {format!r}.", remedy="Choose csv or parquet.")
+    tables = generate(customers=customers, seed=seed, risk_rate=risk_rate, unlabelled=unlabelled, shift=shift)
+    for name, frame in tables.items():
+        save(_as_text(frame) if format == "csv" else frame, folder / f"{name}.{format}")
+
+
+def _snapshots(random: np.random.Generator, people: Population, labelled: int) -> pl.DataFrame:
+    """Repeat some profiles, some of them changed, and show a few suspended customers as active too."""
+    n = len(people.suspended)
+    customer = np.arange(n)
+    times = np.where(random.random(n) < 0.13, np.minimum(1 + random.geometric(0.75, n), 7), 1)
+    twofold = people.suspended & (random.random(n) < 0.08)
+    suspended = np.flatnonzero(people.suspended[:labelled])
+    if len(suspended) > 1:
+        twofold[suspended[0]] = True  # small tables show the trap too
+    times = np.maximum(times, np.where(twofold, 2, 1))
+    rows = np.repeat(customer, times)
+    snapshot = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+    label = np.where(people.suspended[rows] & ~(twofold[rows] & (snapshot == 1)), "SUSPENDED", "ACTIVE")
+    changed = (snapshot > 0) & (random.random(len(rows)) < 0.25)
+    which = random.integers(0, 3, len(rows))
+    other = rows[random.permutation(len(rows))]
+    frame = people.profiles[rows].with_columns(pl.Series("customer", rows), pl.Series(_LABEL, label))
+    strange = people.profiles[other]
+    return frame.with_columns(
+        pl.when(pl.Series(changed & (which == place))).then(strange[column]).otherwise(column).alias(column)
+        for place, column in enumerate(("reason_to_use_app", "occupation", "locale"))
+    )
+
+
+def _shared(
+    random: np.random.Generator, people: Population, events: pl.DataFrame, labelled: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the labelled customers' events, and those of them that stand in the other cohort's file (too)."""
+    chosen = np.flatnonzero(random.random(labelled) < 0.16)
+    own = events.filter(pl.col("customer") < labelled)
+    foreign = own.filter(pl.col("customer").is_in(chosen))
+    ids = foreign["id"].unique(maintain_order=True)
+    only_there = ids.filter(pl.Series(random.random(len(ids)) < 0.005))
+    return own.filter(~pl.col("id").is_in(only_there.implode())), foreign
+
+
+def _repeated(random: np.random.Generator, events: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([events, events.filter(pl.Series(random.random(events.height) < 0.04))])
+
+
+def _shuffled(random: np.random.Generator, frame: pl.DataFrame) -> pl.DataFrame:
+    return frame[random.permutation(frame.height)].drop("customer")
+
+
+def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Write times and booleans as the raw CSV files do: no trailing zero in the fraction, TRUE and FALSE."""
+    times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
+    return frame.with_columns(
+        pl.col(times).dt.to_string("%Y-%m-%d %H:%M:%S%.6f UTC").str.replace(r"\.?0+ UTC$", " UTC"),
+        pl.col(pl.Boolean).cast(pl.String).str.to_uppercase(),
+    )
