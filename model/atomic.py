@@ -1,0 +1,68 @@
+"""Output that appears whole or not at all: written under a temporary name beside its place, synced, then renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Write `content` to `path`, replacing what stands there; a crash leaves the old file or the new one, never a part.
+
+    `mode` is subject to the umask. Raises OSError where the folder can't be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123  takes a descriptor
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path` to fill; it takes `path`'s place when the block ends well, else it is removed.
+
+    `path` may be absent or an empty folder. Raises OSError where it holds anything by then: another writer was first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    temporary.mkdir()
+    try:
+        yield temporary
+        sync_tree(temporary)
+        temporary.rename(path)  # onto an empty folder too; never onto one with content
+        sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Have the disk hold every file under `folder` and the folders' own lists."""
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk hold the folder's list of names, so that a rename in it survives a power cut."""
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,147 @@
+"""`customer-risk registry`: keep bundles by hash, and say which one is champion."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+import msgspec
+
+from model.errors import RegistryError
+from model.registry.aliases import Author
+from model.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from model.registry.aliases import Change
+    from model.registry.registry import Held
+
+_SHORT = 16  # digits of a hash that a table shows: enough for `promote`, short enough for a line
+
+_folder = click.option(
+    "--registry",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("registry"),
+    show_default=True,
+    envvar="CUSTOMER_RISK_REGISTRY",
+    show_envvar=True,
+    help="The registry's folder.",
+)
+_by = click.option("--by", help="Who makes the change; your login name by default.")
+_why = click.option("--why", required=True, help="Why, for whoever asks in a year.")
+
+
+@click.group()
+def registry() -> None:
+    """Keep bundles by hash; say which is champion, challenger and previous, with who, when and why.
+
+    A deployment pins the hash that `resolve` prints; nothing that runs follows an alias by itself.
+    """
+
+
+@registry.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_folder
+@_by
+@click.option("--why", default="", help="A note for the history.")
+def add(bundle: Path, folder: Path, by: str | None, why: str) -> None:
+    """Keep a copy of BUNDLE after its hashes and golden rows check; print its hash. Adding it again changes nothing."""
+    click.echo(Registry.at(folder).add(bundle, _author(by, why)))
+
+
+@registry.command()
+@click.argument("reference", metavar="HASH|ALIAS")
+@click.option(
+    "--alias",
+    type=click.Choice(["champion", "challenger"]),
+    default="champion",
+    show_default=True,
+    help="Which alias comes to point at it.",
+)
+@_folder
+@_by
+@_why
+def promote(reference: str, alias: Literal["champion", "challenger"], folder: Path, by: str | None, why: str) -> None:
+    """Make a bundle the champion (or the challenger): by its hash, a unique start of it, or an alias.
+
+    The old champion becomes `previous`; a challenger that becomes champion is no challenger any more.
+    """
+    change = Registry.at(folder).promote(reference, alias, _author(by, why))
+    if change is None:
+        click.echo(f"{reference} is {alias} already; nothing changed.")
+    else:
+        _say(change)
+
+
+@registry.command()
+@_folder
+@_by
+@_why
+def rollback(folder: Path, by: str | None, why: str) -> None:
+    """Swap champion and previous; a second rollback swaps them back."""
+    _say(Registry.at(folder).roll_back(_author(by, why)))
+
+
+@registry.command(name="list")
+@_folder
+@click.option("--history", is_flag=True, help="Show every change instead, oldest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole hashes.")
+def list_(folder: Path, history: bool, as_json: bool) -> None:
+    """Show the bundles held and their aliases, or every change with who, when and why."""
+    opened = Registry.at(folder)
+    rows: tuple[Held, ...] | tuple[Change, ...] = opened.history() if history else tuple(opened.held())
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+    elif not rows:
+        click.echo(f"{folder} holds no bundle yet: `customer-risk registry add BUNDLE` puts one in.")
+    elif history:
+        _table(
+            ("when", "action", "alias", "bundle", "replaced", "by", "why"),
+            [_change_cells(row) for row in opened.history()],
+        )
+    else:
+        _table(("bundle", "aliases", "added", "by", "note"), [_held_cells(row) for row in opened.held()])
+
+
+@registry.command()
+@click.argument("reference", metavar="ALIAS|HASH")
+@_folder
+def resolve(reference: str, folder: Path) -> None:
+    """Print the whole hash that an alias, or a unique start of a hash, stands for."""
+    click.echo(Registry.at(folder).resolve(reference))
+
+
+def _author(by: str | None, why: str) -> Author:
+    try:
+        name = (getpass.getuser() if by is None else by).strip()
+    except (OSError, KeyError):  # a container's user may have no name
+        name = ""
+    if not name:
+        raise RegistryError("Nobody is named as the author of this change.", remedy="Name yourself with --by.")
+    return Author(by=name, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
+
+
+def _say(change: Change) -> None:
+    was = f", in place of {change.replaced[:_SHORT]}" if change.replaced else ""
+    click.echo(f"{change.alias} is now {change.bundle}{was}.")
+
+
+def _change_cells(change: Change) -> tuple[str, ...]:
+    replaced = (change.replaced or "")[:_SHORT]
+    return (change.at, change.action, change.alias or "", change.bundle[:_SHORT], replaced, change.by, change.why)
+
+
+def _held_cells(held: Held) -> tuple[str, ...]:
+    added = held.added
+    words = (added.at, added.by, added.why) if added else ("not written down; add it again", "", "")
+    return (held.version[:_SHORT], ", ".join(held.aliases), *words)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print columns of text, each as wide as its widest cell: a terminal and `grep` read the same lines."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,150 @@
+"""The registry: bundles by hash, and which of them is champion."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from model.errors import RegistryError
+from model.registry import aliases as documents
+from model.registry.store import FolderStore
+from model.scoring.bundle import load_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from model.registry.aliases import Alias, Aliases, Author, Change
+    from model.registry.store import Store
+
+_PREFIX: Final = re.compile(r"[0-9a-f]{4,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One bundle in the registry; `added` is None where its adding was cut off before it was written down."""
+
+    version: str
+    aliases: tuple[Alias, ...]
+    added: Change | None
+
+
+class Registry:
+    """Bundles and aliases over a store; every change is one replacement of one document, whatever runs beside it."""
+
+    def __init__(self, store: Store, verify: Callable[[Path], object] = load_bundle) -> None:
+        self._store = store
+        self._verify = verify
+
+    @classmethod
+    def at(cls, folder: Path) -> Registry:
+        """Open the registry in a folder; one that isn't there yet is an empty registry."""
+        return cls(FolderStore(folder))
+
+    def add(self, bundle: Path, author: Author) -> str:
+        """Keep a copy of a bundle once it loads, its hashes and golden rows checked; give its version.
+
+        Idempotent. Raises BundleError where the bundle can't be trusted; then nothing is kept.
+        """
+        version = self._store.keep(bundle, self._verify)
+        self._change(lambda document: documents.add(document, version, author))
+        return version
+
+    def promote(self, reference: str, alias: Literal["champion", "challenger"], author: Author) -> Change | None:
+        """Point `alias` at the bundle that `reference` names: a hash, a unique start of one, or an alias.
+
+        Gives the history's new line, or None where the alias stands there already. The bundle is loaded once more
+        first, so that no alias comes to point at a damaged copy. Raises RegistryError for an unknown reference,
+        BundleError for damage.
+        """
+        sound: set[str] = set()
+
+        def change(document: Aliases) -> Aliases:
+            version = self._resolve(reference, document)
+            if version not in sound:
+                self._verify(self._store.fetch(version))
+                sound.add(version)
+            return documents.promote(document, version, alias, author)
+
+        after, changed = self._change(change)
+        return after.history[-1] if changed else None
+
+    def roll_back(self, author: Author) -> Change:
+        """Swap champion and previous, once the previous loads; give the history's new line.
+
+        Raises RegistryError where there is no previous champion, BundleError where its copy is damaged.
+        """
+
+        def change(document: Aliases) -> Aliases:
+            if document.previous is not None:
+                self._verify(self._store.fetch(document.previous))
+            return documents.roll_back(document, author)
+
+        return self._change(change)[0].history[-1]
+
+    def resolve(self, reference: str) -> str:
+        """Give the version that a hash, a unique start of one (4 digits or more) or an alias names.
+
+        Raises RegistryError, listing what exists, where there is none.
+        """
+        return self._resolve(reference, self._read()[0])
+
+    def bundle(self, reference: str) -> Path:
+        """Give a local folder with the bundle that `reference` names."""
+        return self._store.fetch(self.resolve(reference))
+
+    def held(self) -> list[Held]:
+        """List every bundle: the aliased first, then by the time of adding, newest first."""
+        document = self._read()[0]
+        rows = [
+            Held(version=version, aliases=tuple(document.names(version)), added=document.added(version))
+            for version in self._store.versions()
+        ]
+        rows.sort(key=lambda row: row.added.at if row.added else "", reverse=True)
+        return sorted(
+            rows, key=lambda row: documents.ALIASES.index(row.aliases[0]) if row.aliases else len(documents.ALIASES)
+        )
+
+    def history(self) -> tuple[Change, ...]:
+        """Give every change, oldest first."""
+        return self._read()[0].history
+
+    def _read(self) -> tuple[Aliases, str]:
+        content, tag = self._store.read()
+        return documents.decode(content, self._store.where), tag
+
+    def _change(self, change: Callable[[Aliases], Aliases]) -> tuple[Aliases, bool]:
+        """Apply `change` to the newest document, again if another writer was first; say whether it did anything."""
+        while True:
+            before, tag = self._read()
+            after = change(before)
+            if after is before:
+                return before, False
+            if self._store.swap(tag, documents.encode(after)):
+                return after, True
+
+    def _resolve(self, reference: str, document: Aliases) -> str:
+        held = document.held()
+        for alias in documents.ALIASES:
+            if reference == alias:
+                if alias in held:
+                    return held[alias]
+                raise RegistryError(f"No bundle is {alias}.", remedy=self._exists(document))
+        versions = self._store.versions()
+        if not _PREFIX.fullmatch(reference.lower()):
+            raise RegistryError(
+                f"{reference!r} is neither an alias nor a hash of 4 digits or more.", remedy=self._exists(document)
+            )
+        found = [version for version in versions if version.startswith(reference.lower())]
+        if len(found) != 1:
+            many = f"{len(found)} bundles begin" if found else "No bundle begins"
+            raise RegistryError(f"{many} with {reference}.", remedy=self._exists(document))
+        return found[0]
+
+    def _exists(self, document: Aliases) -> str:
+        versions = self._store.versions()
+        if not versions:
+            return "The registry is empty: `customer-risk registry add BUNDLE` puts one in."
+        shown = [f"{version} ({', '.join(document.names(version)) or 'no alias'})" for version in versions]
+        return f"It holds {'; '.join(shown)}."
