@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["count", "EUR", "share", "hours", "days", "ratio", "yes/no", "per hour", "nats"]
+Unit = Literal["count", "EUR", "share", "hours", "days", "years", "ratio", "yes/no", "per day", "nats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Feature:
 
     name: str
     code: str
+    group: str
     unit: Unit
     direction: Literal[-1, 0, 1]
     low: float
@@ -32,3 +34,69 @@ class Feature:
     customer: str
     tips_off: bool = True
     default: bool = True
+
+    def describe(self, value: float) -> str:
+        """Fill the investigator's sentence with a value (NaN where missing)."""
+        return self.investigator.format(value=formatted(value, self.unit))
+
+
+def formatted(value: float, unit: Unit) -> str:
+    """Write a value with its unit for a person; NaN is 'not known'."""
+    if math.isnan(value):
+        return "not known"
+    match unit:
+        case "yes/no":
+            return "yes" if value else "no"
+        case "share":
+            return f"{value:.0%}"
+        case "EUR":
+            return f"EUR {value:,.2f}"
+        case "count":
+            return f"{value:,.0f}"
+        case "hours" | "days" | "years":
+            return f"{value:,.1f} {unit}"
+        case "per day":
+            return f"{value:,.1f} a day"
+        case "ratio":
+            return f"{value:,.2f}"
+        case "nats":
+            return f"{value:.2f} nats"
+
+
+EVENTS = ("id", "type", "state", "direction", "created_at")
+MONEY = (*EVENTS, "amount")
+
+
+def feature(
+    name: str,
+    unit: Unit,
+    direction: Literal[-1, 0, 1],
+    bounds: tuple[float, float],
+    formula: str,
+    investigator: str,
+    *,
+    group: str,
+    customer: str,
+    sources: tuple[str, ...] = MONEY,
+    missing: str = "never",
+    tips_off: bool = True,
+    default: bool = True,
+) -> Feature:
+    """Make a feature whose reason code is its name in capitals."""
+    low, high = bounds
+    return Feature(
+        name,
+        name.upper(),
+        group,
+        unit,
+        direction,
+        low,
+        high,
+        missing,
+        sources,
+        formula,
+        investigator,
+        customer,
+        tips_off,
+        default,
+    )

@@ -1,0 +1,181 @@
+"""A customer's event rows made ready for the features: collapsed to one a transaction, in order of time, and looked back on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.features.compiled import compiled
+from model.features.vocabulary import DIRECTIONS, STATES, TYPES
+
+N_STATES: Final = len(STATES) + 1  # with OTHER
+N_DIRECTIONS: Final = len(DIRECTIONS) + 1
+N_TYPES: Final = len(TYPES) + 1
+N_KINDS: Final = N_TYPES * N_DIRECTIONS * N_STATES
+
+FEE: Final = TYPES.index("PROCESSING_FEE")
+REWARD: Final = TYPES.index("USER_REWARD")
+_RUN: Final = 16  # rows sorted by insertion before merging
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@compiled
+def kind_of(type_: int, direction: int, state: int) -> int:
+    """One code for type, direction and state, in the order of the three."""
+    return (type_ * N_DIRECTIONS + direction) * N_STATES + state
+
+
+@compiled
+def is_ready(ids: Ints, created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int) -> bool:
+    """Tell whether rows are collapsed (ids that only grow are all different) and in order."""
+    for row in range(1, rows):
+        if ids[row] <= ids[row - 1] or created[row] < created[row - 1]:
+            return False
+        if created[row] == created[row - 1] and not _before(row - 1, row, completed, amount, kind):
+            return False
+    return True
+
+
+@compiled
+def collapse(
+    ids: Ints, created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, seen: Ints, slots: int
+) -> int:
+    """Collapse the first `rows` rows in place to one an id; returns how many are left, in no order that matters.
+
+    `seen` is a hash table of at least `slots` places, a power of two no less than twice the rows.
+    """
+    for slot in range(slots):
+        seen[slot] = -1
+    left = 0
+    for row in range(rows):
+        # Encoders number ids from 0, which puts each in a place of its own; the higher bits serve any other ids.
+        slot = (ids[row] ^ (ids[row] >> 20) ^ (ids[row] >> 40)) & (slots - 1)
+        while seen[slot] >= 0 and ids[seen[slot]] != ids[row]:
+            slot = (slot + 1) & (slots - 1)
+        kept = seen[slot]
+        if kept < 0:
+            seen[slot] = left
+            ids[left] = ids[row]
+            created[left] = created[row]
+            completed[left] = completed[row]
+            amount[left] = amount[row]
+            kind[left] = kind[row]
+            left += 1
+            continue
+        created[kept] = min(created[kept], created[row])
+        state, other = kind[kept] % N_STATES, kind[row] % N_STATES
+        later = other > state
+        if other == state:
+            later = completed[row] > completed[kept]
+            if completed[row] == completed[kept]:
+                later = amount[row] > amount[kept] or (amount[row] == amount[kept] and kind[row] > kind[kept])
+        if later:
+            completed[kept] = completed[row]
+            amount[kept] = amount[row]
+            kind[kept] = kind[row]
+    return left
+
+
+@compiled
+def order(
+    created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, at: Ints, key: Ints, at2: Ints, key2: Ints
+) -> None:
+    """Write into `at` the positions of the first `rows` rows by created, amount, type, direction, state and completed.
+
+    By values only: rows that are equal in all of these are alike to every feature, so neither the ids nor the order in
+    which rows came can matter. `key`, `at2` and `key2` are room to work in.
+    """
+    for row in range(rows):
+        at[row] = row
+        key[row] = created[row]
+    for start in range(0, rows, _RUN):  # insertion sort of short runs: cheap, and almost free where they are in order
+        for row in range(start + 1, min(start + _RUN, rows)):
+            moving, moving_key = at[row], key[row]
+            place = row
+            while place > start and (
+                moving_key < key[place - 1]
+                or (
+                    moving_key == key[place - 1]
+                    and _before(moving, at[place - 1], completed, amount, kind)
+                    and not _before(at[place - 1], moving, completed, amount, kind)
+                )
+            ):
+                at[place] = at[place - 1]
+                key[place] = key[place - 1]
+                place -= 1
+            at[place] = moving
+            key[place] = moving_key
+    width = _RUN
+    while width < rows:
+        for start in range(0, rows, 2 * width):
+            left, middle, end = start, min(start + width, rows), min(start + 2 * width, rows)
+            right = middle
+            for place in range(start, end):
+                take_left = right >= end or (
+                    left < middle
+                    and (
+                        key[left] < key[right]
+                        or (key[left] == key[right] and _before(at[left], at[right], completed, amount, kind))
+                    )
+                )
+                if take_left:
+                    at2[place], key2[place] = at[left], key[left]
+                    left += 1
+                else:
+                    at2[place], key2[place] = at[right], key[right]
+                    right += 1
+        for row in range(rows):
+            at[row], key[row] = at2[row], key2[row]
+        width *= 2
+
+
+@compiled
+def _before(one: int, other: int, completed: Ints, amount: Floats, kind: Ints) -> bool:
+    """Tell whether a row stands before another or is equal to it, by values; `created` is known to be equal."""
+    if amount[one] != amount[other]:
+        return amount[one] < amount[other]
+    if kind[one] != kind[other]:
+        return kind[one] < kind[other]
+    return completed[one] <= completed[other]
+
+
+@compiled
+def look_back(
+    created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, lookback: int, most: int
+) -> tuple[int, int, int]:
+    """Keep, in place, the customer's own transactions within the look-back; returns how many, and the bank's fees and rewards.
+
+    Rows are in order. The bank's count up to the last activity: later ones would tell how long the account lived on.
+    """
+    last = rows - 1
+    while last >= 0 and _is_banks(kind[last]):
+        last -= 1
+    fees = rewards = own = 0
+    if last < 0:
+        return own, fees, rewards
+    first = max(0, last + 1 - most)
+    while created[first] < created[last] - lookback:
+        first += 1
+    for row in range(first, last + 1):
+        if _is_banks(kind[row]):
+            if kind[row] // (N_STATES * N_DIRECTIONS) == FEE:
+                fees += 1
+            else:
+                rewards += 1
+            continue
+        created[own] = created[row]
+        completed[own] = completed[row]
+        amount[own] = amount[row]
+        kind[own] = kind[row]
+        own += 1
+    return own, fees, rewards
+
+
+@compiled
+def _is_banks(kind: int) -> bool:
+    type_ = kind // (N_STATES * N_DIRECTIONS)
+    return type_ == FEE or type_ == REWARD  # noqa: PLR1714  cheaper compiled than a search of a tuple
