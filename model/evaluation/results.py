@@ -247,6 +247,15 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     explanation: str
 
 
+class Criterion(msgspec.Struct, frozen=True, kw_only=True):
+    """One declared transaction pattern that corroborates a High segment, and its thresholds in words."""
+
+    code: str
+    name: str
+    why: str
+    thresholds: str
+
+
 class SegmentFeature(msgspec.Struct, frozen=True, kw_only=True):
     """One feature's middle in each segment."""
 
@@ -429,6 +438,8 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...]
     timings: tuple[Timing, ...]
     fairness: tuple[Fairness, ...] = ()  # one a decision: review or more, propose off-boarding
+    criteria: tuple[Criterion, ...] = ()  # of the off-boarding list, beside the High segment
+    criteria_minimum: int = 1  # how many of them must hold
     notes: tuple[str, ...] = ()
 
 
