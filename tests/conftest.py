@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,3 +37,97 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic")
     synthesize(folder, customers=400, seed=7, risk_rate=0.15)
     return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small real bundle: a booster on ten features of 300 made-up customers."""
+    import msgspec
+    import numpy as np
+    import xgboost
+
+    from model.features import catalogue, kernel
+    from model.features.one import encode_customer
+    from model.scoring import bundle as bundles
+    from model.scoring.calibration import Calibration
+    from model.scoring.golden import cpu_family, golden_rows
+    from model.scoring.segments import Thresholds
+    from model.training.export import trees_from_booster
+
+    chance = np.random.default_rng(7)
+    customers = [_made_up(chance) for _ in range(300)]
+    values = np.vstack([kernel.compute(encode_customer(*customer)[0]) for customer in customers])
+    known = np.isfinite(values)
+    spread = np.array(
+        [np.ptp(column[there]) if there.any() else 0 for column, there in zip(values.T, known.T, strict=True)]
+    )
+    chosen = [i for i, f in enumerate(catalogue.CATALOGUE) if f.default and spread[i] > 0 and known[:, i].mean() > 0.4][
+        :10
+    ]
+    totals = np.array([sum(t["amount"] for t in transactions) for _, transactions in customers])
+    labels = (totals > np.median(totals)) & (chance.random(300) < 0.5)
+    names = tuple(catalogue.NAMES[i] for i in chosen)
+    booster = xgboost.train(
+        {"max_depth": 3, "eta": 0.2, "objective": "binary:logistic", "nthread": 1, "seed": 7},
+        xgboost.DMatrix(values[:, chosen], labels),
+        num_boost_round=20,
+    )
+    trees = trees_from_booster(booster)
+    manifest = bundles.Manifest(
+        name="customer-risk",
+        features=names,
+        catalogue_hash=catalogue.catalogue_hash(),
+        settings=bundles.FeatureSettings(
+            lookback_days=catalogue.LOOKBACK_DAYS,
+            max_transactions=catalogue.MAX_TRANSACTIONS,
+            excluded_types=("MANUAL",),
+        ),
+        thresholds=Thresholds(medium=0.3, high=0.6),
+        calibration=Calibration(0.9, 0.1, 0.0),
+        risk_rate=bundles.RiskRate(sample=float(labels.mean()), portfolio=None),
+        metrics={},
+        explain_method="tables",
+        git_commit="0" * 40,
+        data_hash="0" * 64,
+        seed=7,
+        threads=1,
+        libraries={},
+        cpu_family=cpu_family(),
+    )
+    files = {
+        "model.ubj": bytes(booster.save_raw("ubj")),
+        "trees.json": trees.dumps(),
+        "resamples.json": bundles.dumps_resamples((trees,)),
+        "reference.json": b"{}",
+        "golden.json": msgspec.json.encode(golden_rows(bundles.make_scorer(trees, manifest), customers[:5])),
+    }
+    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    bundles.write_bundle(folder, manifest, files)
+    return folder
+
+
+def _made_up(chance: Generator) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """Make up a customer: a profile and a few weeks of transactions."""
+    day = 86_400_000_000
+    size = float(chance.lognormal(3, 1))
+    profile = {
+        "reason_to_use_app": str(chance.choice(["TRAVEL_ACCOUNT", "CRYPTO_SERVICES"])),
+        "occupation": str(chance.choice(["STUDENTS", "HEALTH", "RETIRED"])),
+        "kyc_state": "COMPLETED",
+        "country_of_residence": "FR",
+        "has_biometrics": bool(chance.random() < 0.5),
+    }
+    transactions = [
+        {
+            "id": f"t-{i}",
+            "state": str(chance.choice(["COMPLETED", "COMPLETED", "DECLINED"])),
+            "type": str(chance.choice(["CARDS", "BANK_TRANSFER", "CRYPTO_ON_RAMP"])),
+            "amount": round(size * float(chance.lognormal(0, 1)), 2),
+            "currency": "EUR",
+            "direction": str(chance.choice(["IN", "OUT"])),
+            "created_at": 19_900 * day + int(chance.integers(0, 30 * day)),
+            "completed_at": None,
+        }
+        for i in range(int(chance.integers(0, 30)))
+    ]
+    return profile, transactions

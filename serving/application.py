@@ -1,0 +1,60 @@
+"""The whole HTTP application: KServe's endpoints with our refusals, and the lane ahead of them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request, Response
+from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
+from kserve.protocol.rest.server import metrics_handler
+from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+
+from serving.errors import MalformedBody, NotReady, UnknownModel
+from serving.lane import Lane
+from serving.problem import KINDS, MEDIA_TYPE, UNEXPECTED, problem_of
+
+if TYPE_CHECKING:
+    from kserve.protocol.dataplane import DataPlane
+    from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+    from serving.predictor import RiskModel
+
+_log = logging.getLogger("serving")
+
+
+def application(model: RiskModel, data_plane: DataPlane, models: ModelRepositoryExtension, *, explain: bool) -> Lane:
+    """Put the application together.
+
+    KServe's own assembly adds a middleware that times and logs every request, and a log line with a traceback for every
+    refused one; its public registrations are used without them.
+    """
+    app = FastAPI(title="customer-risk", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_api_route("/", data_plane.live)
+    app.add_api_route("/metrics", metrics_handler)
+    register_v1_endpoints(app, data_plane, models)
+    register_v2_endpoints(app, data_plane, models)
+    for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, Exception):
+        app.add_exception_handler(error, _refuse)
+    return Lane(app, model.decider, explain=explain)
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    kind, document = problem_of(_ours(error))
+    if kind is UNEXPECTED:
+        _log.error("a request failed", exc_info=error)
+    return Response(document, kind.status, dict(kind.headers), MEDIA_TYPE)
+
+
+def _ours(error: Exception) -> Exception:
+    """Say what KServe raises in our own words."""
+    match error:
+        case ModelNotReady() | ServerNotReady():
+            return NotReady("The model isn't ready.", remedy="Try again shortly; the server's log says what is amiss.")
+        case ModelNotFound():
+            return UnknownModel("No model of this name is served.", remedy="GET /v1/models lists them.")
+        case InvalidInput():
+            return MalformedBody(f"{error}.", remedy="Send what the protocol asks for.")
+        case _:
+            return error

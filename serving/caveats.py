@@ -1,0 +1,58 @@
+"""What an answer warns of: input taken as it was sent though it may not be meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from model.scoring.scorer import Warned
+from serving.pointers import pointer_to
+from serving.wire import RiskRequest, Transaction
+
+CLOCK_SKEW_SECONDS = 300  # a caller's clock may run this much ahead of ours before its times are called future
+_AT_ROW = re.compile(r"^/transactions/(\d+)/([^/]+)$")
+
+
+def find_caveats(request: RiskRequest, rows: Sequence[Transaction], *, now: float) -> list[Warned]:
+    """Look at a sound request and its transactions; `now` is in seconds since 1970. Pointers are by row."""
+    found = []
+    if not request.history_complete:
+        detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."
+        found.append(Warned("HISTORY_CUT", "/history_complete", detail))
+    if len({row.id for row in rows}) < len(rows):
+        found += _repeated(rows)
+    horizon = (now + CLOCK_SKEW_SECONDS) * 1e6
+    future = [i for i, row in enumerate(rows) if row.created_at > horizon]
+    if future:
+        detail = (
+            f"{_count(future, 'transaction')} created in the future; scored as sent, since windows end at the last one."
+        )
+        found.append(Warned("FUTURE_TIME", pointer_to("/transactions", future[0], "created_at"), detail))
+    return found
+
+
+def unknown_fields(pointers: Iterable[str]) -> list[Warned]:
+    """Warn of fields that no one reads."""
+    return [Warned("UNKNOWN_FIELD", pointer, "No field of this name is read; it was ignored.") for pointer in pointers]
+
+
+def by_column(warned: Warned) -> Warned:
+    """Turn a pointer at a row's field, /transactions/3/type, into one at a column's value, /transactions/type/3."""
+    return Warned(warned.code, _AT_ROW.sub(r"/transactions/\2/\1", warned.pointer), warned.detail)
+
+
+def _repeated(rows: Sequence[Transaction]) -> list[Warned]:
+    seen: set[Transaction] = set()
+    again = []
+    for i, row in enumerate(rows):
+        if row in seen:
+            again.append(i)
+        seen.add(row)
+    if not again:
+        return []
+    detail = f"{_count(again, 'whole row')} repeating an earlier one; each counts once."
+    return [Warned("REPEATED_ROW", pointer_to("/transactions", again[0]), detail)]
+
+
+def _count(rows: Sequence[int], noun: str) -> str:
+    return f"{len(rows)} {noun}{'' if len(rows) == 1 else 's'}"

@@ -1,0 +1,38 @@
+"""`customer-risk serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 for a free one.")
+@click.option("--model-name", default="customer-risk", show_default=True, help="The model's name in KServe's paths.")
+@click.option(
+    "--stay-up",
+    is_flag=True,
+    help="With a bad bundle, stay alive and not ready (what a pod wants) instead of ending with an error.",
+)
+def serve(bundle: Path, host: str, port: int, model_name: str, stay_up: bool) -> None:
+    r"""Answer risk requests over HTTP from BUNDLE, the folder that `customer-risk train` wrote (RUN/bundle).
+
+    \b
+    POST /ai/v1/risk                       a profile and transactions, or features
+    POST /v1/models/customer-risk:predict  the same objects as KServe V1 `instances`
+    GET  /v2/health/ready                  200 once the bundle's hashes and golden rows hold, 503 until then
+    GET  /healthz                          200 while the process lives
+
+    SIGTERM (or Ctrl-C) ends it once the requests under way are answered.
+    """
+    click.echo(f"starting: importing the server, then checking {bundle}", err=True)
+    # Importing KServe takes seconds, which `--help` shouldn't.
+    from serving.predictor import RiskModel  # noqa: PLC0415
+    from serving.server import RiskServer, Settings, configure_logging  # noqa: PLC0415
+
+    configure_logging()
+    settings = Settings(host=host, port=port, stay_up=stay_up)
+    RiskServer(RiskModel(model_name, bundle, explain=settings.explain), settings).run()

@@ -1,0 +1,33 @@
+"""KServe's own parts made to tell the truth about readiness, and to keep their hands off the model."""
+
+from __future__ import annotations
+
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+from serving.errors import NotServed
+
+
+class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no types
+    """KServe's data plane calls a server ready whose models are not; this one asks them."""
+
+    async def ready(self) -> bool:
+        """Tell whether there is a model and every model is ready."""
+        models = self.model_registry.get_models()
+        return bool(models) and all([await self.model_registry.is_model_ready(name) for name in models])
+
+
+class FixedModels(ModelRepositoryExtension):  # type: ignore[misc]  # KServe ships no types
+    """KServe lets any caller unload the model; this server's model is fixed when it starts."""
+
+    async def load(self, *_: str) -> None:
+        """Refuse."""
+        raise _refusal()
+
+    async def unload(self, *_: str) -> None:
+        """Refuse."""
+        raise _refusal()
+
+
+def _refusal() -> NotServed:
+    return NotServed("The model can't be changed while it serves.", remedy="Deploy another bundle instead.")

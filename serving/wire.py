@@ -1,0 +1,127 @@
+"""The request on the wire: types with their bounds, each described in the words that a refusal uses.
+
+These classes are the one definition of what is accepted; serving.request decodes with them in one pass, and
+serving.faults asks them field by field once that pass has failed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_Zoned = Annotated[dt.datetime, Meta(tz=True)]
+_TIME = "a time with its zone, as in 2024-08-26T10:33:50.629801Z"
+
+
+class Moment(int):
+    """Microseconds since 1970 in UTC."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: object) -> Moment:
+        """Read RFC 3339, or the tables' form `2024-08-26 10:33:50.629801 UTC`; raises ValueError for all else."""
+        if type(text) is str:
+            # The tables write the zone as a word; the rest of their form is RFC 3339's with a space for its T.
+            zoned = text[:-4] + "Z" if text.endswith(" UTC") else text
+            try:
+                return cls((msgspec.convert(zoned, _Zoned) - _EPOCH) // _MICROSECOND)
+            except msgspec.ValidationError:
+                pass
+        raise ValueError(f"Expected {_TIME}")
+
+
+def decode_hook(kind: type, value: object) -> object:
+    """Decode the types that msgspec doesn't know: Moment alone."""
+    if kind is Moment:
+        return Moment.parse(value)
+    raise NotImplementedError(f"{kind} is not a type of the wire")
+
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
+Category = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
+Text = Annotated[
+    Annotated[str, Meta(max_length=128)] | None, Meta(description="a string of at most 128 characters, or null")
+]
+Flag = Annotated[bool | None, Meta(description="true, false or null")]
+Day = Annotated[dt.date | None, Meta(description="a date as in 1990-01-31, or null")]
+# The upper bounds keep every sum of as many transactions as a body can hold finite.
+Amount = Annotated[float, Meta(ge=0, le=1e12, description="a number of EUR from 0 to 1,000,000,000,000")]
+Number = Annotated[float, Meta(ge=-1e15, le=1e15, description="a number from -1e15 to 1e15, or null where missing")]
+Currency = Annotated[Literal["EUR"], Meta(description='"EUR": convert the amount before sending it')]
+Time = Annotated[Moment, Meta(description=_TIME)]
+TimeOrNull = Annotated[Moment | None, Meta(description=f"{_TIME}, or null")]
+YesNo = Annotated[bool, Meta(description="true or false")]
+_Unused = Any | UnsetType
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A row of the customers' table; what isn't known is null or left out."""
+
+    reason_to_use_app: Text = None
+    occupation: Text = None
+    kyc_state: Text = None
+    screening_state: Text = None
+    has_biometrics: Flag = None
+    is_pep: Flag = None
+    is_adverse_media_minor: Flag = None
+    country_of_residence: Text = None
+    phone_number_country_code: Text = None
+    document_issuing_country: Text = None
+    locale: Text = None
+    date_of_birth: Day = None
+    # Columns of the same table that no decision may rest on: taken, so that a whole row can be sent, and dropped.
+    gender: _Unused = UNSET
+    user_id: _Unused = UNSET
+    session_id: _Unused = UNSET
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the transactions' table; other columns are ignored."""
+
+    id: Identifier
+    state: Category
+    type: Category
+    amount: Amount
+    direction: Category
+    created_at: Time
+    completed_at: TimeOrNull = None
+    currency: Currency = "EUR"
+
+
+class Columns(msgspec.Struct, frozen=True, kw_only=True):
+    """The same transactions as columns: one list a field, all of one length."""
+
+    id: list[Identifier]
+    state: list[Category]
+    type: list[Category]
+    amount: list[Amount]
+    direction: list[Category]
+    created_at: list[Time]
+    completed_at: list[TimeOrNull] | UnsetType = UNSET
+    currency: list[Currency] | UnsetType = UNSET
+
+    def lengths(self) -> dict[str, int]:
+        """Count the values in each column that is there."""
+        columns = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: len(values) for name, values in columns.items() if values is not UNSET}
+
+    def rows(self) -> list[Transaction]:
+        """Turn columns of equal length into rows."""
+        columns = {name: getattr(self, name) for name in self.lengths()}
+        return [Transaction(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+class RiskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `POST /ai/v1/risk` takes, and each of V1's instances: a profile with transactions, or features."""
+
+    customer_id: Identifier
+    profile: Profile | UnsetType = UNSET
+    transactions: list[Transaction] | Columns | UnsetType = UNSET
+    history_complete: YesNo = True
+    features: dict[str, Number | None] | UnsetType = UNSET

@@ -1,0 +1,85 @@
+"""What serving's tests share: a decider on the small real bundle, and sound requests to spoil."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from serving.decider import Decider
+    from serving.request import Reader
+
+NOW = 1_800_000_000.25  # 2027-01-15T08:00:00.250000Z
+
+_REQUEST = {
+    "customer_id": "c-1",
+    "profile": {
+        "reason_to_use_app": "TRAVEL_ACCOUNT",
+        "occupation": "STUDENTS",
+        "kyc_state": "COMPLETED",
+        "screening_state": "COMPLETED",
+        "has_biometrics": True,
+        "is_pep": False,
+        "is_adverse_media_minor": None,
+        "country_of_residence": "FR",
+        "phone_number_country_code": "+33",
+        "document_issuing_country": "FR",
+        "locale": "fr-FR",
+        "date_of_birth": "1990-01-31",
+        "gender": "F",
+    },
+    "transactions": [
+        {
+            "id": f"t-{i}",
+            "state": "COMPLETED",
+            "type": "CARDS" if i % 3 else "BANK_TRANSFER",
+            "amount": 12.5 + i,
+            "currency": "EUR",
+            "direction": "OUT" if i % 3 else "IN",
+            "created_at": f"2024-08-2{i}T10:33:50.629801Z",
+            "completed_at": None if i == 4 else f"2024-08-2{i} 10:34:00.1 UTC",
+        }
+        for i in range(1, 6)
+    ],
+    "history_complete": True,
+}
+
+
+@pytest.fixture
+def now() -> float:
+    """The time that tests' clocks show."""
+    return NOW
+
+
+@pytest.fixture
+def request_() -> dict[str, Any]:
+    """A sound request, the test's own to spoil."""
+    return copy.deepcopy(_REQUEST)
+
+
+@pytest.fixture
+def as_columns() -> Callable[[list[dict[str, Any]]], dict[str, list[Any]]]:
+    """Turn rows into columns."""
+    return lambda rows: {name: [row[name] for row in rows] for name in rows[0]}
+
+
+@pytest.fixture
+def reader() -> Reader:
+    """A reader for a model of two features, of three that exist."""
+    from serving.request import Reader
+
+    return Reader(known=("a", "b", "c"), wanted=("a", "b"))
+
+
+@pytest.fixture
+def decider(bundle: Path) -> Decider:
+    """A decider on the small real bundle, with a clock that stands still."""
+    from model.scoring.bundle import load_bundle
+    from serving.decider import Decider
+
+    return Decider(load_bundle(bundle, verify_golden=False), clock=lambda: NOW)
