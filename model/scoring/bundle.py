@@ -55,7 +55,7 @@ class RiskRate(_Part):
     portfolio: float | None
 
 
-class Manifest(_Part):
+class Manifest(_Part, kw_only=True):
     """What a bundle says of itself.
 
     `features` are the model's columns in order; `explain_method` is "tables" or "paths" (see Explainer); `cpu_family` is
