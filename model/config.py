@@ -23,11 +23,12 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     trials: int
     seconds: float | None
+    members: int
     inner_folds: int
-    candidates: int
     resamples: int
     excluded_types: tuple[str, ...]
     optional_features: tuple[str, ...]
+    left_out_features: tuple[str, ...]
 
 
 class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,8 +69,8 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The transaction patterns that must stand beside a High segment before off-boarding is proposed.
 
-    `rules` maps a rule's code (model.offboarding.rules) to its thresholds; a rule that isn't named is off. A file that names
-    any rule replaces the whole set.
+    `rules` maps a rule's code (model.offboarding.rules) to its thresholds; a rule that isn't named is off. A file that
+    names any rule replaces the whole set.
     """
 
     rules: dict[str, dict[str, float]]
