@@ -342,6 +342,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, float | int | str]
     value: float | None
     state: str  # complete, pruned
+    averaged: bool = False  # one of the best, whose boosters the shipped model averages
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,109 @@
+"""What XGBoost must beat, each as strong as it can simply be made, in the same folds and calibrated alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from model.training.selection import rank
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from model.features.frame import FeatureTable
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """Numbers for learners that take no missing values: medians in their place, and flags that say where."""
+
+    middle: Floats
+    flags: NDArray[np.int64]
+    centre: Floats
+    scale: Floats
+
+    @classmethod
+    def learn(cls, values: Floats) -> _Filled:
+        missing = np.isnan(values)
+        middle = np.array(
+            [
+                np.median(column[~gone]) if not gone.all() else 0.0
+                for column, gone in zip(values.T, missing.T, strict=True)
+            ]
+        )
+        bare = cls(middle, np.flatnonzero(missing.any(axis=0)), np.zeros(1), np.ones(1))
+        squeezed = bare(values)
+        scale = squeezed.std(axis=0)
+        return cls(middle, bare.flags, squeezed.mean(axis=0), np.where(scale > 0, scale, 1.0))
+
+    def __call__(self, values: Floats) -> Floats:
+        missing = np.isnan(values)
+        filled = np.where(missing, self.middle, values)
+        squeezed = np.sign(filled) * np.log1p(np.abs(filled))  # sums of money span six orders of magnitude
+        return (np.hstack([squeezed, missing[:, self.flags]]) - self.centre) / self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class _SklearnModel:
+    names: tuple[str, ...]
+    filled: _Filled
+    estimator: LogisticRegression | RandomForestClassifier
+
+    def margins(self, table: FeatureTable) -> Floats:
+        p = self.estimator.predict_proba(self.filled(table.select(self.names).values))[:, 1]
+        p = np.clip(p, 1e-3, 1 - 1e-3)
+        return np.asarray(np.log(p) - np.log1p(-p), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """Logistic regression, ridge-penalised, on squeezed and standardised features; the `keep` best-ranked."""
+
+    keep: int = 35
+
+    def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> _SklearnModel:
+        """Fit to the table's rows and their labels bool[n]."""
+        kept = table.select(sorted(rank(table, suspended, {}, seed)[: self.keep], key=table.names.index))
+        filled = _Filled.learn(kept.values)
+        estimator = LogisticRegression(C=0.02, class_weight="balanced", max_iter=2000)
+        return _SklearnModel(kept.names, filled, estimator.fit(filled(kept.values), suspended))
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """A random forest (Breiman 2001) of 300 trees on the `keep` best-ranked features."""
+
+    keep: int = 35
+
+    def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> _SklearnModel:
+        """Fit to the table's rows and their labels bool[n]."""
+        kept = table.select(sorted(rank(table, suspended, {}, seed)[: self.keep], key=table.names.index))
+        filled = _Filled.learn(kept.values)
+        estimator = RandomForestClassifier(
+            n_estimators=300, min_samples_leaf=3, class_weight="balanced_subsample", n_jobs=1, random_state=seed
+        )
+        return _SklearnModel(kept.names, filled, estimator.fit(filled(kept.values), suspended))
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    names: tuple[str, ...] = ()
+
+    def margins(self, table: FeatureTable) -> Floats:
+        return np.zeros(len(table.ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Dummy:
+    """The same answer for everyone: what no information gives."""
+
+    def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> _Constant:  # noqa: ARG002  as every learner's
+        """Learn nothing; calibration gives the sample's risk rate."""
+        return _Constant()

@@ -1,0 +1,52 @@
+"""What to do about few suspended customers: weigh them, repeat them, or invent more of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+Weighting = Literal["weights", "none", "repeat", "invent"]
+
+NEIGHBOURS = 5
+
+
+def balanced(values: Floats, suspended: Flags, how: Weighting, seed: int) -> tuple[Floats, Flags, float]:
+    """Give rows, labels and the weight of a suspended customer: both classes then count alike, except with "none".
+
+    values float64[n, f], suspended bool[n]. "repeat" draws suspended rows again; "invent" puts new ones between
+    neighbours (SMOTE, Chawla et al. 2002), which no customer ever was.
+    """
+    positives, negatives = int(suspended.sum()), int((~suspended).sum())
+    if how == "weights":
+        return values, suspended, negatives / positives
+    lacking = negatives - positives
+    if how == "none" or lacking <= 0:
+        return values, suspended, 1.0
+    random = np.random.default_rng(seed)
+    minority = values[suspended]
+    added = (
+        minority[random.integers(positives, size=lacking)] if how == "repeat" else _invent(minority, lacking, random)
+    )
+    return np.vstack([values, added]), np.append(suspended, np.ones(lacking, dtype=np.bool_)), 1.0
+
+
+def _invent(minority: Floats, count: int, random: np.random.Generator) -> Floats:
+    """Put each new row somewhere between a row and one of its nearest; a value missing in either stays missing."""
+    filled = np.nan_to_num(minority)
+    spread = filled.std(axis=0)
+    filled /= np.where(spread > 0, spread, 1.0)
+    near = (
+        NearestNeighbors(n_neighbors=min(NEIGHBOURS + 1, len(minority))).fit(filled).kneighbors(return_distance=False)
+    )
+    start = random.integers(len(minority), size=count)
+    end = near[start, random.integers(near.shape[1], size=count)]
+    share = random.random((count, 1))
+    return np.asarray((1 - share) * minority[start] + share * minority[end], dtype=np.float64)

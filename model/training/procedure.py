@@ -1,0 +1,101 @@
+"""The procedure that ships, as one function: select, tune, fit, calibrate. Evaluation calls the very same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.training.calibration import fit_platt, sigmoid
+from model.training.learners import Boosted
+from model.training.splits import customer_folds, possible_folds
+from model.training.tuning import FIXED, START, tune
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from model.config import Training
+    from model.evaluation.results import Trial
+    from model.features.frame import FeatureTable
+    from model.training.learners import Learner, Model, Params
+    from model.training.minority import Weighting
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibrated model, and what it gave for its own training customers while they were held out of it.
+
+    `slope` and `intercept` turn margins into log-odds at the sample's risk rate; `inner_margins` float64[n] are the
+    training customers', each from a fit that hadn't seen him; `inner_folds` is how many such fits there were.
+    """
+
+    model: Model
+    slope: float
+    intercept: float
+    inner_margins: Floats
+    inner_folds: int
+    members: tuple[Params, ...] = ()
+    trials: tuple[Trial, ...] = ()
+
+    def probabilities(self, table: FeatureTable) -> Floats:
+        """Give float64[n] calibrated probabilities at the sample's risk rate."""
+        return self.calibrated(self.model.margins(table))
+
+    @property
+    def inner_probabilities(self) -> Floats:
+        """The training customers' out-of-fold probabilities, calibrated."""
+        return self.calibrated(self.inner_margins)
+
+    def calibrated(self, margins: Floats) -> Floats:
+        """Turn margins into probabilities."""
+        return sigmoid(self.slope * margins + self.intercept)
+
+
+def fit_procedure(
+    table: FeatureTable,
+    suspended: Flags,
+    settings: Training,
+    seed: int,
+    *,
+    directions: Mapping[str, int],
+    members: tuple[Params, ...] | None = None,
+    weighting: Weighting = "weights",
+) -> Fitted:
+    """Fit XGBoost to n customers: tune on inner folds (unless `members` give the parameters), fit, calibrate.
+
+    table  the candidates' features; suspended  bool[n]; `directions` a feature -> +1, -1 or 0. Nothing outside of these
+    rows is looked at. Raises LabelError where a class has too few customers for inner folds.
+    """
+    start = Boosted(({**FIXED, **START},), directions, weighting)
+    trials: tuple[Trial, ...] = ()
+    if members is None:
+        tuned = tune(
+            table,
+            suspended,
+            start,
+            folds=possible_folds(suspended, settings.inner_folds),
+            trials=settings.trials,
+            seconds=settings.seconds,
+            best=settings.members,
+            seed=seed,
+        )
+        members, trials = tuned.members, tuned.trials
+    fitted = fit_calibrated(replace(start, members=members), table, suspended, settings.inner_folds, seed)
+    return replace(fitted, members=members, trials=trials)
+
+
+def fit_calibrated(learner: Learner, table: FeatureTable, suspended: Flags, inner_folds: int, seed: int) -> Fitted:
+    """Fit a learner, and calibrate it by the margins that it gives customers whom it hasn't seen."""
+    folds = customer_folds(table.ids, suspended, folds=possible_folds(suspended, inner_folds), seed=seed + 1)
+    inner = np.empty(len(suspended))
+    for at, fold in enumerate(folds):
+        model = learner.fit(table.rows(fold.train), suspended[fold.train], seed + at)
+        inner[fold.test] = model.margins(table.rows(fold.test))
+    slope, intercept = fit_platt(inner, suspended)
+    return Fitted(learner.fit(table, suspended, seed), slope, intercept, inner, len(folds))

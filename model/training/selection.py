@@ -1,0 +1,62 @@
+"""Which features matter: decided on training customers alone, inside every fold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xgboost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from model.features.frame import FeatureTable
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+MOST_CUSTOMERS = 10_000  # seen by the ranking: gains no longer change order above, and time would
+
+
+def rank(table: FeatureTable, suspended: Flags, directions: Mapping[str, int], seed: int) -> tuple[str, ...]:
+    """Name the features by importance, best first: total gain in one large constrained forest.
+
+    table n customers, suspended bool[n]; `directions` a feature -> +1, -1 or 0. Features that are constant here are
+    left out. Equal gains (none at all, say) keep the table's order.
+    """
+    varied = [name for at, name in enumerate(table.names) if _varies(table.values[:, at])]
+    seen = np.sort(np.random.default_rng(seed).permutation(len(suspended))[:MOST_CUSTOMERS])
+    labels = suspended[seen]
+    booster = xgboost.train(
+        {
+            "objective": "binary:logistic",
+            "tree_method": "hist",
+            "nthread": 1,
+            "verbosity": 0,
+            "seed": seed,
+            "base_score": float(labels.mean()),
+            "max_depth": 3,
+            "eta": 0.3,
+            "num_parallel_tree": 60,
+            "subsample": 0.6,
+            "colsample_bynode": 0.15,
+            "min_child_weight": 0.7,
+            "monotone_constraints": constraints(varied, directions),
+        },
+        xgboost.DMatrix(table.select(varied).values[seen], label=labels, nthread=1, feature_names=varied),
+        num_boost_round=3,
+    )
+    gain = booster.get_score(importance_type="total_gain")
+    return tuple(sorted(varied, key=lambda name: -gain.get(name, 0.0)))
+
+
+def constraints(names: list[str] | tuple[str, ...], directions: Mapping[str, int]) -> str:
+    """Write monotone constraints as XGBoost takes them."""
+    return "(" + ",".join(str(directions.get(name, 0)) for name in names) + ")"
+
+
+def _varies(values: Floats) -> bool:
+    known = values[~np.isnan(values)]
+    return known.size > 0 and (known.size < values.size or bool((known != known[0]).any()))
