@@ -25,7 +25,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     """Customer risk from the bundle in `folder`, under `name`; with `explain`, answers hold what investigators see."""
 
     def __init__(self, name: str, folder: Path, *, explain: bool) -> None:
-        super().__init__(name)
+        super().__init__(name, return_response_headers=True)
         self._folder = folder
         self._explain = explain
         self._decider: Decider | None = None
@@ -93,10 +93,13 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         self,
         result: list[Answer],
         headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
-        response_headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
-    ) -> dict[str, Any]:
-        """Put the answers in V1's form."""
-        return {"predictions": [msgspec.to_builtins(render(answer, explain=self._explain)) for answer in result]}
+        response_headers: dict[str, str] | None = None,
+    ) -> bytes:
+        """Put the answers in V1's form: bytes, so that KServe encodes nothing anew."""
+        if response_headers is not None:
+            response_headers["content-type"] = "application/json"
+        predictions = [render(answer, explain=self._explain) for answer in result]
+        return msgspec.json.encode({"predictions": predictions})
 
     async def explain(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Refuse: every prediction carries its reasons."""

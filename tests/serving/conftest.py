@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serving.decider import Decider
+    from serving.lane import Lane
+    from serving.predictor import RiskModel
     from serving.request import Reader
 
 NOW = 1_800_000_000.25  # 2027-01-15T08:00:00.250000Z
@@ -83,3 +87,39 @@ def decider(bundle: Path) -> Decider:
     from serving.decider import Decider
 
     return Decider(load_bundle(bundle, verify_golden=False), clock=lambda: NOW)
+
+
+@pytest.fixture
+def call() -> Callable[..., httpx.Response]:
+    """Send one request to an ASGI application, in this process."""
+
+    def send(app: Any, method: str, path: str, **options: Any) -> httpx.Response:
+        async def sent() -> httpx.Response:
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(sent())
+
+    return send
+
+
+@pytest.fixture
+def model(bundle: Path) -> RiskModel:
+    """The KServe model on the small real bundle, not loaded yet."""
+    from serving.predictor import RiskModel
+
+    return RiskModel("customer-risk", bundle, explain=True)
+
+
+@pytest.fixture
+def app(model: RiskModel) -> Lane:
+    """The whole application over `model`, without a process around it."""
+    from kserve import ModelRepository
+
+    from serving.application import application
+    from serving.readiness import FixedModels, TruthfulDataPlane
+
+    models = ModelRepository()
+    models.update(model)
+    return application(model, TruthfulDataPlane(models), FixedModels(models), explain=True)

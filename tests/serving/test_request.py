@@ -1,0 +1,336 @@
+"""Requests read: what is sound, and every way in which one isn't."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from model.errors import InputError
+from serving.errors import MalformedBody
+from serving.faults import find_faults
+from serving.request import Reader
+from serving.wire import RiskRequest, decode_hook
+
+
+def _body(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+def _put(document: Any, path: str, value: object) -> None:
+    """Set (or, for an Ellipsis, remove) what a path of names and indices leads to."""
+    *parents, last = [int(part) if part.isdecimal() else part for part in path.split("/")]
+    for part in parents:
+        document = document[part]
+    if value is ...:
+        del document[last]
+    else:
+        document[last] = value
+
+
+def _faults(reader: Reader, body: bytes, now: float) -> dict[str, str]:
+    with pytest.raises(InputError) as caught:
+        reader.read(body, now=now)
+    return {each.pointer: each.detail for each in caught.value.fields}
+
+
+def test_a_sound_request_is_read_without_a_warning(reader, request_, now) -> None:
+    """Profile, transactions and customer come through; times are microseconds since 1970."""
+    read = reader.read(_body(request_), now=now)
+    assert read.warnings == ()
+    assert read.profile()["occupation"] == "STUDENTS"
+    assert read.transactions()[0]["created_at"] == 1_724_236_430_629_801
+    assert read.features() is None
+
+
+def test_a_profile_is_read_without_what_no_decision_may_rest_on(reader, request_, now) -> None:
+    """Gender is accepted, so that a whole row can be sent, and goes no further."""
+    assert "gender" not in reader.read(_body(request_), now=now).profile()
+
+
+def test_no_transactions_is_an_empty_list(reader, request_, now) -> None:
+    """A third of all customers have none."""
+    request_["transactions"] = []
+    assert reader.read(_body(request_), now=now).transactions() == []
+
+
+def test_no_transactions_as_columns_is_empty_columns(reader, request_, as_columns, now) -> None:
+    """Columns may be empty as well."""
+    request_["transactions"] = {name: [] for name in as_columns(request_["transactions"])}
+    assert reader.read(_body(request_), now=now).transactions() == []
+
+
+def test_columns_are_read_as_rows_are(reader, request_, as_columns, now) -> None:
+    """Both forms give the same transactions."""
+    by_row = reader.read(_body(request_), now=now).transactions()
+    request_["transactions"] = as_columns(request_["transactions"])
+    assert reader.read(_body(request_), now=now).transactions() == by_row
+
+
+def test_features_are_read_with_null_for_missing(reader, now) -> None:
+    """All of the model's must be given; others that exist may be."""
+    body = _body({"customer_id": "c-1", "features": {"a": 1, "b": None, "c": -0.5}})
+    assert reader.read(body, now=now).features() == {"a": 1.0, "b": None, "c": -0.5}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "detail"),
+    [
+        ("customer_id", ..., "is required"),
+        ("customer_id", 7, "expected a string of 1 to 128 characters; got 7"),
+        ("customer_id", "", "got an empty string"),
+        ("customer_id", "x" * 129, "expected a string of 1 to 128 characters; got a string"),
+        ("customer_id", None, "got null"),
+        ("history_complete", "yes", "expected true or false; got a string"),
+        ("profile", ..., "is required"),
+        ("profile", [], "expected an object; got a list"),
+        ("profile/occupation", 3, "expected a string of at most 128 characters, or null; got 3"),
+        ("profile/is_pep", "true", "expected true, false or null; got a string"),
+        ("profile/is_pep", 1, "expected true, false or null; got 1"),
+        ("profile/date_of_birth", "31.01.1990", "expected a date as in 1990-01-31, or null; got a string"),
+        ("transactions", ..., "is required"),
+        ("transactions", None, "expected a list of objects, or an object of lists; got null"),
+        ("transactions/2", "t-3", "expected an object; got a string"),
+        ("transactions/2/id", ..., "is required"),
+        ("transactions/2/state", None, "got null"),
+        ("transactions/2/amount", "12.50", "expected a number of EUR from 0 to 1,000,000,000,000; got a string"),
+        ("transactions/2/amount", -0.01, "got -0.01"),
+        ("transactions/2/amount", True, "got true"),
+        ("transactions/2/amount", None, "got null"),
+        ("transactions/2/amount", 1e13, "got 10000000000000.0"),
+        ("transactions/2/amount", float("nan"), "got a number too large or not finite"),
+        ("transactions/2/amount", float("inf"), "got a number too large or not finite"),
+        ("transactions/2/amount", 10**400, "got a number too large or not finite"),
+        ("transactions/2/amount", {"EUR": 1}, "got an object"),
+        ("transactions/2/currency", "USD", 'expected "EUR": convert the amount before sending it; got a string'),
+        ("transactions/2/currency", None, "got null"),
+        ("transactions/2/created_at", ..., "is required"),
+        ("transactions/2/created_at", "2024-08-26T10:33:50", "expected a time with its zone"),
+        ("transactions/2/created_at", 1724668430, "expected a time with its zone"),
+        (
+            "transactions/2/completed_at",
+            "soon",
+            "expected a time with its zone, as in 2024-08-26T10:33:50.629801Z, or null",
+        ),
+    ],
+)
+def test_a_bad_field_is_named_with_what_was_expected(reader, request_, now, path, value, detail) -> None:
+    """Each refusal points at the one field and says what it should hold, without repeating a text."""
+    _put(request_, path, value)
+    faults = _faults(reader, _body(request_), now)
+    assert list(faults) == [f"/{path}"]
+    assert detail in faults[f"/{path}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "detail"),
+    [
+        ("amount/1", "12.50", "expected a number of EUR"),
+        ("created_at/0", "soon", "expected a time with its zone"),
+        ("currency/3", "USD", "convert the amount"),
+        ("completed_at/2", 5, "or null; got 5"),
+        ("type", ..., "is required"),
+        ("type", "CARDS", "expected a list; got a string"),
+        ("amount", [1.0, 2.0], "holds 2 values where id holds 5"),
+    ],
+)
+def test_a_bad_column_is_named_too(reader, request_, as_columns, now, path, value, detail) -> None:
+    """In columns, the pointer leads to the column and the place in it."""
+    request_["transactions"] = as_columns(request_["transactions"])
+    _put(request_["transactions"], path, value)
+    faults = _faults(reader, _body(request_), now)
+    assert list(faults) == [f"/transactions/{path}"]
+    assert detail in faults[f"/transactions/{path}"]
+
+
+@pytest.mark.parametrize(
+    ("features", "pointer", "detail"),
+    [
+        ({"a": 1, "b": 2, "typo/x": 3}, "/features/typo~1x", "there is no feature of this name"),
+        ({"a": 1}, "/features/b", "is required by the model; give null where it is missing"),
+        (
+            {"a": "1", "b": 2},
+            "/features/a",
+            "expected a number from -1e15 to 1e15, or null where missing; got a string",
+        ),
+        ({"a": float("nan"), "b": 2}, "/features/a", "got a number too large or not finite"),
+        ({"a": True, "b": 2}, "/features/a", "got true"),
+        ([1, 2], "/features", "expected an object; got a list"),
+    ],
+)
+def test_a_bad_feature_is_named(reader, now, features, pointer, detail) -> None:
+    """Unknown, absent, textual and non-finite features are each refused by name."""
+    faults = _faults(reader, _body({"customer_id": "c-1", "features": features}), now)
+    assert list(faults) == [pointer]
+    assert detail in faults[pointer]
+
+
+def test_features_stand_alone(reader, request_, now) -> None:
+    """Features beside a profile would leave open which of the two counts."""
+    request_["features"] = {"a": 1, "b": 2}
+    assert _faults(reader, _body(request_), now) == {"/features": "can't stand beside profile or transactions"}
+
+
+def test_nothing_to_decide_on_is_refused_as_a_whole(reader, now) -> None:
+    """A customer's id alone is not a request; the pointer is the whole document's."""
+    assert _faults(reader, b'{"customer_id": "c-1"}', now) == {"": "must hold profile and transactions, or features"}
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"c-1"', b"null", b"3"])
+def test_a_document_that_is_no_object_is_refused(reader, now, body) -> None:
+    """JSON of another kind is named by the whole document's pointer."""
+    assert list(_faults(reader, body, now)) == [""]
+
+
+def test_every_bad_field_is_named_at_once(reader, request_, now) -> None:
+    """One refusal tells a caller all that there is to mend."""
+    for path, value in [
+        ("customer_id", 7),
+        ("profile/is_pep", "no"),
+        ("profile/locale", 1),
+        ("transactions/0/amount", -1),
+        ("transactions/4/created_at", None),
+        ("history_complete", 0),
+    ]:
+        _put(request_, path, value)
+    assert set(_faults(reader, _body(request_), now)) == {
+        "/customer_id",
+        "/profile/is_pep",
+        "/profile/locale",
+        "/transactions/0/amount",
+        "/transactions/4/created_at",
+        "/history_complete",
+    }
+
+
+def test_a_refusal_names_no_more_than_a_hundred_fields(reader, request_, now) -> None:
+    """A body full of faults doesn't make a refusal as long as itself; its last line says that there are more."""
+    request_["transactions"] = [{}] * 5000
+    with pytest.raises(InputError) as caught:
+        reader.read(_body(request_), now=now)
+    assert len(caught.value.fields) == 101
+    assert "more than 100" in caught.value.fields[-1].detail
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"customer",
+        b'{"customer_id": "c-1",}',
+        b'{"customer_id": "\xff"}',
+        b'{"customer_id": "\\ud800", "features": {"a": 1, "b": 1}}',
+        b'{"customer_id": "\\ud800", "features": {"a": 1, "b": 1}, "more": 1}',
+        b"[" * 100_000,
+        b'{"customer_id": ' + b"[" * 100_000,
+        b"1" * 10_000,
+    ],
+    ids=[
+        "empty",
+        "cut",
+        "word",
+        "comma",
+        "not UTF-8",
+        "surrogate",
+        "surrogate and more",
+        "deep",
+        "deep field",
+        "digits",
+    ],
+)
+def test_what_is_no_json_is_malformed(reader, now, body) -> None:
+    """Cut, misspelt, wrongly encoded or absurdly nested bodies are one and the same refusal."""
+    with pytest.raises(MalformedBody, match="isn't JSON"):
+        reader.read(body, now=now)
+
+
+def test_an_unknown_field_is_ignored_with_a_warning(reader, request_, now) -> None:
+    """A misspelt column of a profile or an unknown field beside it doesn't go unnoticed, nor stop the answer."""
+    sound = reader.read(_body(request_), now=now)
+    request_ |= {"hystory": True}
+    request_["profile"]["ocupation"] = "STUDENTS"
+    read = reader.read(_body(request_), now=now)
+    assert [(each.code, each.pointer) for each in read.warnings] == [
+        ("UNKNOWN_FIELD", "/hystory"),
+        ("UNKNOWN_FIELD", "/profile/ocupation"),
+    ]
+    assert read.request == sound.request
+
+
+def test_another_column_of_a_transaction_is_ignored(reader, request_, now) -> None:
+    """Rows of the tables hold columns that no feature reads."""
+    request_["transactions"][0]["reference_transaction_id"] = "r-1"
+    assert reader.read(_body(request_), now=now).warnings == ()
+
+
+def test_one_of_several_requests_is_pointed_at_from_the_outside(reader, request_, now) -> None:
+    """A fault within an instance is named from the whole body; its warnings, which go into its answer, from itself."""
+    request_["nickname"] = "x"
+    read = reader.read_document(request_, now=now, at="/instances/3")
+    assert [each.pointer for each in read.warnings] == ["/nickname"]
+    request_["customer_id"] = 7
+    with pytest.raises(InputError) as caught:
+        reader.read_document(request_, now=now, at="/instances/3")
+    assert [each.pointer for each in caught.value.fields] == ["/instances/3/customer_id"]
+
+
+def test_a_decoded_request_reads_as_its_bytes_do(reader, request_, now) -> None:
+    """The two ways in agree."""
+    assert reader.read_document(request_, now=now, at="/instances/0") == reader.read(_body(request_), now=now)
+
+
+_PATHS = st.sampled_from(
+    [
+        "customer_id",
+        "history_complete",
+        "profile",
+        "profile/occupation",
+        "profile/is_pep",
+        "profile/date_of_birth",
+        "transactions",
+        "transactions/1",
+        "transactions/1/id",
+        "transactions/1/amount",
+        "transactions/1/currency",
+        "transactions/1/created_at",
+        "transactions/1/completed_at",
+        "features",
+        "unheard_of",
+    ]
+)
+_VALUES = st.one_of(
+    st.just(...),
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=True),
+    st.text("aE€😀", max_size=3),
+    st.sampled_from(["EUR", "1990-01-31", "2024-08-26T10:33:50Z", "2024-08-26 10:33:50 UTC", "2024-02-30T00:00:00Z"]),
+    st.just([]),
+    st.just({}),
+    st.just({"a": 1, "b": None}),
+    st.just({"id": [], "state": [], "type": [], "amount": [], "direction": [], "created_at": []}),
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(_PATHS, _VALUES, max_size=3))
+def test_the_slow_look_finds_fault_exactly_where_the_fast_one_fails(reader, request_, spoiled) -> None:
+    """Whatever fields are spoiled, the fast decoder accepts what the slow look finds nothing in, and nothing else."""
+    document = json.loads(json.dumps(request_))
+    for path, value in spoiled.items():
+        try:
+            _put(document, path, value)
+        except (KeyError, IndexError, TypeError):  # a spoiled parent has no such place
+            continue
+    faults, _ = find_faults(document, known=("a", "b", "c"), wanted=("a", "b"))
+    try:
+        fast = reader._whole(msgspec.json.decode(_body(document), type=RiskRequest, dec_hook=decode_hook))
+    except (msgspec.DecodeError, ValueError):
+        fast = False
+    assert fast == (not faults.bad and not faults.unknown)
