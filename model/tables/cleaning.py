@@ -1,61 +1,210 @@
-"""Clean cohorts out of the raw tables (a first form)."""
+"""From tables as they lie to a cohort: a row a customer, its events beside, each trap counted, nothing lost silently."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Final
 
+import dataframely as dy
 import polars as pl
 
-from model.tables.storage import fetch
+from model.config import load_config
+from model.errors import EmptyTable
+from model.features.vocabulary import STATES
+from model.tables.checks import Examination, ever_suspended, examine, refuse_unusable
+from model.tables.reading import CohortTables, Table, read_cohort
+from model.tables.schema import Customers, Events, LabelledCustomers
+from model.tables.traps import TRAPS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from model.config import Config
+    from model.tables.mapping import CohortName, Mapping
 
-TRAPS: dict[str, str] = {}
+__all__ = ["TRAPS", "Cohort", "clean", "load_cohort"]
+
+OVERSEAS: Final = ("PF", "NC", "YT", "RE", "GP", "MQ", "GF")
+# Country codes of two digits; any other two digits are the beginning of longer codes.
+_TWO_DIGIT_CODES: Final = frozenset(
+    f"{code}"
+    for code in (20, 27, *range(30, 35), 36, *range(39, 42), *range(43, 50), *range(51, 59), *range(60, 67))
+    + (81, 82, 84, 86, *range(90, 96), 98)
+)
+_PROFILE: Final = tuple(name for name in Customers.column_names() if name != "customer_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Canonical frames and what was met on the way to them."""
+    """A cohort, clean.
 
-    customers: pl.DataFrame
-    events: pl.DataFrame
+    customers  one row each, in the order of their ids; with `suspended` in the labelled cohort
+    events     their event rows by customer, creation, id and state; no whole row twice, ids not collapsed
+    counts     how often each trap of TRAPS was met; of the rules (`failed_...`), those that failed
+    failing    the rows that failed a rule, with the reason (model.tables.checks.FAILING_ROWS)
+    absent     columns that the files lack
+    constant   columns with one value in every row
+    """
+
+    customers: dy.DataFrame[Customers] | dy.DataFrame[LabelledCustomers]
+    events: dy.DataFrame[Events]
     counts: dict[str, int]
+    failing: pl.DataFrame
+    absent: tuple[str, ...]
+    constant: tuple[str, ...]
 
 
 def load_cohort(
-    folder: Path,
-    cohort: Literal["labelled", "unlabelled"],
-    *,
-    mapping: Any = None,
-    config: Config | None = None,
+    folder: Path, cohort: CohortName, *, mapping: Mapping | None = None, config: Config | None = None
 ) -> Cohort:
-    """Read and clean one cohort."""
-    del mapping, config
-    users = fetch(folder, f"users_{cohort}").frame
-    events = fetch(folder, f"transactions_{cohort}").frame.unique(maintain_order=True)
-    flags = ("has_biometrics", "is_pep", "is_adverse_media_minor")
-    if "date_of_birth" not in users.columns:
-        users = users.with_columns(date_of_birth=pl.lit(None, dtype=pl.String))
-    users = users.with_columns(
-        *((pl.col(flag).cast(pl.String).str.to_lowercase() == "true") for flag in flags),
-        pl.col("date_of_birth").cast(pl.String).str.to_date(strict=False),
-    ).rename({"user_id": "customer_id"})
-    label = [(pl.col("user_current_state") == "SUSPENDED").any().alias("suspended")] if cohort == "labelled" else []
-    customers = (
-        users.group_by("customer_id")
-        .agg(pl.all().exclude("session_id", "user_current_state").drop_nulls().mode().sort().first(), *label)
-        .sort("customer_id")
+    """Read, check and clean one cohort.
+
+    The other cohort's users are read too where they are there, to tell its customers' events from events of nobody.
+    Raises TableMissing, ColumnMismatch, EmptyTable, LabelError, RuleFailure.
+    """
+    limits = (config or load_config()).checks
+    tables = read_cohort(folder, cohort, mapping)
+    examination = examine(tables, limits)
+    refuse_unusable(tables, examination, limits)
+    return clean(tables, examination)
+
+
+def clean(tables: CohortTables, examination: Examination) -> Cohort:
+    """Collapse profiles, set aside what rules and traps say, count everything.
+
+    Raises EmptyTable where no customer is left, only one to learn from, or no event resolves to a customer.
+    """
+    users = tables.users.frame.filter(~pl.col("row").is_in(examination.users.implode()))
+    customers = _collapse(users, labelled=tables.users.cohort == "labelled")
+    sound = tables.transactions.frame.filter(
+        ~pl.col("row").is_in(examination.transactions.implode()) & ~pl.col("repeat")
     )
-    moment = (pl.col(name).str.to_datetime("%Y-%m-%d %H:%M:%S%.f UTC", time_unit="us").dt.replace_time_zone("UTC") for name in ("created_at", "completed_at"))
     events = (
-        events.with_columns(*moment, pl.col("amount").cast(pl.Float64))
-        .rename({"user_id": "customer_id"})
-        .select("id", "customer_id", "state", "type", "direction", "amount", "currency", "created_at", "completed_at")
-        .filter(pl.col("customer_id").is_in(customers["customer_id"].implode()))
-        .sort("customer_id", "created_at", "id", "state")
+        sound.filter(pl.col("customer_id").is_in(customers["customer_id"].implode()))
+        .select(Events.column_names())
+        .with_columns(_order=pl.col("state").replace_strict(list(STATES), range(len(STATES)), default=len(STATES)))
+        .sort("customer_id", "created_at", "id", "_order", "state", "completed_at", "amount")
+        .drop("_order")
     )
-    return Cohort(customers, events, {"customers": customers.height, "events": events.height})
+    _refuse_empty(tables, customers, events)
+    absent = (*tables.users.absent, *tables.transactions.absent)
+    constant = (*_constant(tables.users), *_constant(tables.transactions))
+    counts = (
+        _count_users(tables.users, users, customers, events)
+        | _count_events(tables, customers)
+        | {"constant_columns": len(constant), "absent_columns": len(absent)}
+        | {"set_aside_rows": len(examination.users) + len(examination.transactions)}
+        | {"kept_events": events.height, "kept_transactions": events["id"].n_unique()}
+        | {f"failed_{outcome.rule.name}": outcome.failing for outcome in examination.outcomes if outcome.failing}
+    )
+    return Cohort(
+        customers=LabelledCustomers.validate(customers)
+        if "suspended" in customers.columns
+        else Customers.validate(customers),
+        events=Events.validate(events),
+        counts={key: counts[key] for key in TRAPS if key in counts},
+        failing=examination.failing,
+        absent=absent,
+        constant=constant,
+    )
+
+
+def _collapse(users: pl.DataFrame, *, labelled: bool) -> pl.DataFrame:
+    """Make one row a customer: of each field the most frequent value, of equally frequent ones the smallest."""
+    several = users.filter(pl.col("customer_id").is_duplicated())
+    collapsed = (
+        several.group_by("customer_id").agg(pl.col(_PROFILE).drop_nulls().mode().sort().first())
+        if several.height
+        else several.select("customer_id", *_PROFILE)
+    )
+    single = users.filter(pl.col("customer_id").is_unique()).select("customer_id", *_PROFILE)
+    customers = pl.concat([single, collapsed.select(single.columns)]).sort("customer_id")
+    return customers.join(ever_suspended(users), on="customer_id", maintain_order="left") if labelled else customers
+
+
+def _refuse_empty(tables: CohortTables, customers: pl.DataFrame, events: pl.DataFrame) -> None:
+    if customers.is_empty():
+        raise EmptyTable(
+            f"{tables.users.where}: no row is left after {tables.users.frame.height} failed their rules.",
+            remedy="`customer-risk check` says which rules.",
+        )
+    if tables.users.cohort == "labelled" and customers.height < 2:
+        raise EmptyTable(
+            f"{tables.users.where} holds one customer; there is nothing to compare it with.",
+            remedy="Give the labelled customers of the whole portfolio.",
+        )
+    if events.is_empty():
+        raise EmptyTable(
+            f"{tables.transactions.where}: none of {tables.transactions.frame.height} rows resolves to one of the "
+            f"{customers.height} customers of {tables.users.where}.",
+            remedy="Check that both files name customers alike, and that they belong to the same cohort.",
+        )
+
+
+def _constant(table: Table) -> tuple[str, ...]:
+    """Name the columns that have one value in every row; a table of one row has none."""
+    values = table.frame.select(pl.exclude("row", "repeat", *table.absent).n_unique())
+    return tuple(name for name in values.columns if values[name][0] == 1) if table.frame.height > 1 else ()
+
+
+def _count_users(table: Table, users: pl.DataFrame, customers: pl.DataFrame, events: pl.DataFrame) -> dict[str, int]:
+    by_customer = users.group_by("customer_id").agg(
+        rows=pl.len(),
+        changed=pl.any_horizontal(pl.col(name).n_unique() > 1 for name in _PROFILE),
+        labels=pl.col("label").n_unique() if "label" in users.columns else pl.lit(1, dtype=pl.UInt32),
+    )
+    digits = pl.col("phone_number_country_code").str.strip_prefix("+")
+    there = [name for name in _PROFILE if name not in table.absent]
+    counts = {
+        "customers": customers.height,
+        "profile_rows": table.frame.height,
+        "repeated_profile_rows": users.height - customers.height,
+        "customers_on_several_rows": by_customer.filter(pl.col("rows") > 1).height,
+        "customers_with_changing_profile": by_customer.filter("changed").height,
+        "customers_without_events": customers.join(events, on="customer_id", how="anti").height,
+        "missing_profile_values": sum(customers.select(there).null_count().row(0)),
+        "unreadable_profile_values": table.unreadable.height,
+        "cut_phone_codes": customers.filter(digits.str.len_chars() == 2, ~digits.is_in(_TWO_DIGIT_CODES)).height,
+        "overseas_customers": customers.filter(pl.col("country_of_residence").is_in(OVERSEAS)).height,
+    }
+    if "suspended" in customers.columns:
+        counts["suspended_customers"] = int(customers["suspended"].sum())
+        counts["customers_with_both_labels"] = by_customer.filter(pl.col("labels") > 1).height
+    return counts
+
+
+def _count_events(tables: CohortTables, customers: pl.DataFrame) -> dict[str, int]:
+    """Count what the transactions file holds, before anything is set aside."""
+    frame = tables.transactions.frame
+    mine = pl.col("customer_id").is_in(customers["customer_id"].implode())
+    foreign = pl.lit(False) if tables.others is None else pl.col("customer_id").is_in(tables.others.implode()) & ~mine  # noqa: FBT003
+    zero = pl.col("amount") == 0
+    rows = frame.select(
+        event_rows=pl.len(),
+        repeated_event_rows=pl.col("repeat").sum(),
+        events_of_other_cohort=foreign.sum(),
+        customers_of_other_cohort=pl.col("customer_id").filter(foreign).n_unique(),
+        events_of_no_customer=(pl.col("customer_id").is_not_null() & ~mine & ~foreign).sum(),
+        manual_events=(pl.col("type") == "MANUAL").sum(),
+        zero_amount_card_checks=(zero & (pl.col("type") == "CARDS")).sum(),
+        zero_amount_fees=(zero & (pl.col("type") == "PROCESSING_FEE")).sum(),
+        completed_before_created=(pl.col("completed_at") < pl.col("created_at")).sum(),
+    )
+    by_id = (
+        frame.filter(pl.col("id").is_not_null())
+        .group_by("id")
+        .agg(
+            rows=pl.len(),
+            states=pl.col("state").min() != pl.col("state").max(),
+            amounts=pl.col("amount").min() != pl.col("amount").max(),
+            pending=(pl.col("state") == "PENDING").all(),
+        )
+    )
+    ids = by_id.select(
+        transactions=pl.len(),
+        transactions_on_several_rows=(pl.col("rows") > 1).sum(),
+        transactions_in_several_states=pl.col("states").sum(),
+        transactions_still_pending=pl.col("pending").sum(),
+        transactions_with_changed_amount=pl.col("amounts").sum(),
+    )
+    return {name: int(value or 0) for name, value in (rows.row(0, named=True) | ids.row(0, named=True)).items()}

@@ -41,7 +41,9 @@ def fetch(folder: Path, name: str) -> Stored:
         raise TableMissing(f"{folder} is not a folder.", remedy="Give the folder that holds the tables.")
     found = list(_found(folder, name))
     if not found:
-        near = ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix[1:] in FORMATS)) or "no table at all"
+        near = (
+            ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix[1:] in FORMATS)) or "no table at all"
+        )
         raise TableMissing(
             f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {near}.",
             remedy="Put the table there, or name its file in a mapping (--mapping).",

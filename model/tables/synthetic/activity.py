@@ -46,8 +46,13 @@ COMPLETED, DECLINED, FAILED, CANCELLED, REVERSED, PENDING = range(6)
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """`t` transactions: customer int64[t], kind int64[t] (into KINDS), created int64[t] (us), amount float64[t] (EUR),
-    state int64[t] (COMPLETED ... PENDING of this module).
+    """What `t` transactions are.
+
+    customer  int64[t]    index of the customer
+    kind      int64[t]    index into KINDS
+    created   int64[t]    microseconds since 1970
+    amount    float64[t]  EUR
+    state     int64[t]    COMPLETED ... PENDING of this module: where it ended
     """
 
     customer: Ints
@@ -91,7 +96,7 @@ def act(seeds: np.random.SeedSequence, people: Population, shift: Shift | None) 
 
 
 def _counts(random: np.random.Generator, people: Population) -> Ints:
-    """A third do nothing; the others' counts have a heavy tail, with a median near 5 and a greatest of some hundreds."""
+    """Let a third do nothing; the others' counts have a heavy tail, with a median near 5 and some hundreds at most."""
     active = people.habits["active"]
     n = len(active)
     none = random.random(n) < np.where(people.suspended, 0.09, 0.38)
@@ -212,7 +217,7 @@ def _velocity(random: np.random.Generator, people: Population, done: Activity, s
 
 
 def _by_hand(random: np.random.Generator, people: Population, done: Activity) -> Activity:
-    """Rows of the bank's own hand: a pay-out when it closes a suspended customer's account, rarely a credit to others."""
+    """Add the bank's own hand: a pay-out when it closes a suspended customer's account, rarely a credit to others."""
     n = len(people.joined)
     acted = np.bincount(done.customer, minlength=n) > 0
     chance = np.where(people.suspended, 0.15, 0.006)

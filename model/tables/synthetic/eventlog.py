@@ -31,7 +31,7 @@ _DELAY: Final = np.array([_SLOW[kind[0]][1] for kind in KINDS])
 
 
 def log(random: np.random.Generator, people: Population, done: Activity) -> pl.DataFrame:
-    """Write the event rows in the raw tables' columns, with `customer` (its index) beside; times typed, no row repeated."""
+    """Write the event rows in the raw tables' columns, with `customer` (its index) beside; times typed, none repeated."""
     n = len(done.customer)
     ids, references = uuids(random, n), uuids(random, n)
     category = uuids(random, _CATEGORIES)[random.integers(0, _CATEGORIES, n)]
@@ -43,8 +43,10 @@ def log(random: np.random.Generator, people: Population, done: Activity) -> pl.D
     state, kind = done.state, done.kind
     instant = (state == act.DECLINED) | np.isin(TYPES[kind], ("USER_REWARD", "MANUAL")) | (done.amount == 0)
     ends = state != act.PENDING
-    was_pending = ~instant & ends & (
-        (first < _PENDING_FIRST[kind]) | (state == act.CANCELLED) | ((state == act.REVERSED) & (first < 0.65))
+    was_pending = (
+        ~instant
+        & ends
+        & ((first < _PENDING_FIRST[kind]) | (state == act.CANCELLED) | ((state == act.REVERSED) & (first < 0.65)))
     )
     was_pending &= (state != act.FAILED) | (first < 0.08)
     took = np.where(was_pending, delay * np.maximum(_DELAY[kind], 0.05) * HOUR, delay * 10_000_000)
@@ -70,7 +72,9 @@ def log(random: np.random.Generator, people: Population, done: Activity) -> pl.D
             "ends": ends,
             "was_pending": was_pending,
             # The amount reserved and the amount booked differ now and then (a tip, a fuel pump).
-            "reserved": np.where((TYPES[kind] == "CARDS") & (oddity > 0.96), np.round(done.amount * tip, 2), done.amount),
+            "reserved": np.where(
+                (TYPES[kind] == "CARDS") & (oddity > 0.96), np.round(done.amount * tip, 2), done.amount
+            ),
         }
     )
     typed = base.with_columns(

@@ -22,4 +22,6 @@ def uuids(random: np.random.Generator, n: int) -> pl.Series:
     text[:, 36] = ord("\n")
     if n == 0:
         return pl.Series(dtype=pl.String)
-    return pl.Series([text.tobytes()[:-1].decode("ascii")]).str.split("\n").explode()  # splitting in Polars: no Python loop
+    return (
+        pl.Series([text.tobytes()[:-1].decode("ascii")]).str.split("\n").explode()
+    )  # splitting in Polars: no Python loop

@@ -63,7 +63,7 @@ class Population:
 
 
 def populate(random: np.random.Generator, *, labelled: int, unlabelled: int, risk_rate: float) -> Population:
-    """Make `labelled` customers and then `unlabelled` ones; of each, the share `risk_rate` (at least one) is suspended."""
+    """Make `labelled` customers, then `unlabelled` ones; of each, the share `risk_rate` (at least one) is suspended."""
     n = labelled + unlabelled
     names = tuple(RESIDENCES)
     shares = np.array([RESIDENCES[name][0] for name in names])
@@ -131,7 +131,9 @@ def _profiles(
             "kyc_state": pl.Series(pick(("COMPLETED", "FAILED", "PENDING"), [0.99, 0.007, 0.003]), dtype=pl.String),
             "gender": pl.Series(pick(("M", "F", None), [0.68, 0.315, 0.005]), dtype=pl.String),
             "date_of_birth": _new_years(year),
-            "document_issuing_country": pl.Series(pick(_DOCUMENTS, [0.95, 0.02, 0.01, 0.01, 0.005, 0.005]), dtype=pl.String),
+            "document_issuing_country": pl.Series(
+                pick(_DOCUMENTS, [0.95, 0.02, 0.01, 0.01, 0.005, 0.005]), dtype=pl.String
+            ),
             "locale": pl.Series(locale, dtype=pl.String),
             "screening_state": pl.Series(
                 np.where(random.random(n) < 0.03 + 0.08 * intensity, "TO_SOFT_REVIEW", "COMPLETED"), dtype=pl.String

@@ -11,7 +11,7 @@ import polars as pl
 from model.errors import ConfigError
 from model.tables.storage import FORMATS, Format, save
 from model.tables.synthetic.activity import act
-from model.tables.synthetic.eventlog import COLUMNS, log
+from model.tables.synthetic.eventlog import log
 from model.tables.synthetic.population import Population, populate
 from model.tables.synthetic.shift import Shift
 
@@ -37,7 +37,7 @@ class Tables:
 def generate(
     *, customers: int, seed: int, risk_rate: float = 0.1, unlabelled: int | None = None, shift: Shift | None = None
 ) -> Tables:
-    """Make `customers` labelled customers, `unlabelled` (None: as many) to score, and their events, from the seed alone.
+    """Make `customers` labelled customers, `unlabelled` (None: as many) to score, and their events, by the seed alone.
 
     `risk_rate` is the share of suspended customers, 0.005 to 0.2, met exactly but for rounding. Raises ConfigError.
     """

@@ -1,0 +1,177 @@
+"""How another bank names what this project needs: files, columns and values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+import yaml
+
+from model.errors import ConfigError
+from model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import dataframely as dy
+
+    from model.tables.rules import Kind
+
+CohortName = Literal["labelled", "unlabelled"]
+COHORTS: Final[tuple[CohortName, ...]] = ("labelled", "unlabelled")
+KINDS: Final[tuple[Kind, ...]] = ("users", "transactions")
+
+# What the tables call columns that this project calls otherwise.
+_USUAL: Final = {"customer_id": "user_id", "label": "user_current_state"}
+# Without these there is nothing to learn from or to score; they may be constant but not absent.
+_NEEDED: Final = {
+    "users": frozenset({"customer_id", "label"}),
+    "transactions": frozenset({"id", "customer_id", "state", "type", "direction", "amount", "currency", "created_at"}),
+}
+_NEVER_CONSTANT: Final = frozenset(
+    {"id", "customer_id", "label", "amount", "created_at", "completed_at", "date_of_birth"}
+)
+
+
+class TableMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one kind of table is written; whatever isn't named is written as this project writes it.
+
+    files      cohort: the file's name without its suffix
+    columns    canonical column: the file's column
+    values     canonical column: {canonical value: the file's value, or a list of them}
+    absent     canonical columns that the bank doesn't have, in one cohort or in both; they are null
+    constants  canonical column: its value in every row, where the bank writes no such column
+    """
+
+    files: dict[str, str] = {}
+    columns: dict[str, str] = {}
+    values: dict[str, dict[str, str | list[str]]] = {}
+    absent: tuple[str, ...] = ()
+    constants: dict[str, str] = {}
+
+
+class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a bank's users and transactions are written; see TableMapping and docs/guide/tables.md."""
+
+    users: TableMapping = TableMapping()
+    transactions: TableMapping = TableMapping()
+
+    def of(self, kind: Kind) -> TableMapping:
+        """Give the mapping of one kind of table."""
+        return self.users if kind == "users" else self.transactions
+
+    def file(self, kind: Kind, cohort: CohortName) -> str:
+        """Name a table's file, without its suffix."""
+        return self.of(kind).files.get(cohort, f"{kind}_{cohort}")
+
+    def column(self, kind: Kind, column: str) -> str:
+        """Name the file's column that holds a canonical one."""
+        return self.of(kind).columns.get(column, _USUAL.get(column, column))
+
+    def replacements(self, kind: Kind, column: str) -> dict[str, str]:
+        """Give what to write in place of the file's values of a column."""
+        return {theirs: ours for ours, theirs in _pairs(self.of(kind), column)}
+
+
+def load_mapping(path: Path) -> Mapping:
+    """Read a mapping file. Raises ConfigError naming the field that is unknown, doubled or impossible."""
+    try:
+        # All scalars stay text: YAML's own reading would make a bare NO a boolean and 010 a number.
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506  BaseLoader makes text, lists and dicts only
+        mapping = msgspec.convert(content, Mapping)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} can't be read as YAML: {error}.", remedy="Give a readable mapping file.") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}.", remedy="docs/guide/tables.md shows every field of a mapping.") from error
+    for kind in KINDS:
+        for field, problem, remedy in _problems(mapping.of(kind), kind):
+            raise ConfigError(f"{path}: {kind}.{field}: {problem}.", remedy=remedy)
+    return mapping
+
+
+def schema_of(kind: Kind) -> type[dy.Schema]:
+    """Give the class of the rows of one kind of table, the label included."""
+    return LabelledProfile if kind == "users" else Event
+
+
+def columns_of(kind: Kind, cohort: CohortName) -> tuple[str, ...]:
+    """Name the canonical columns that a table may bring."""
+    lacks = BESIDE if cohort == "labelled" else BESIDE | {"label"}
+    return tuple(name for name in schema_of(kind).columns() if name not in lacks)
+
+
+def _problems(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]:
+    """Give the field, what is wrong with it and what to do, for all that can't be so."""
+    for cohort in table.files:
+        if cohort not in COHORTS:
+            yield f"files.{cohort}", "there is no such cohort", f"Name one of {', '.join(COHORTS)}."
+    known = columns_of(kind, "labelled")
+    for field in ("columns", "values", "absent", "constants"):
+        for column in getattr(table, field):
+            if column not in known:
+                yield f"{field}.{column}", "there is no such column", f"Name one of {', '.join(known)}."
+    yield from _impossible_columns(table, kind)
+    yield from _impossible_constants(table)
+    yield from _impossible_values(table)
+
+
+def _impossible_columns(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]:
+    for column in table.absent:
+        if column in _NEEDED[kind]:
+            yield (
+                f"absent.{column}",
+                "this column can't be absent",
+                "Map it, or make it a constant where it has one value.",
+            )
+        if column in table.columns:
+            yield f"absent.{column}", "the column is mapped as well", "Say one of the two."
+    meaning: dict[str, str] = {}
+    unmapped = [name for name in columns_of(kind, "labelled") if name not in (*table.absent, *table.constants)]
+    for column in unmapped:
+        source = table.columns.get(column, _USUAL.get(column, column))
+        if source in meaning:
+            told = column if column in table.columns else meaning[source]
+            problem = f"the file's {source!r} would be both {meaning[source]} and {column}"
+            yield (
+                f"columns.{told}",
+                problem,
+                "Map each of the file's columns once; name what the bank lacks under absent.",
+            )
+        meaning[source] = column
+
+
+def _impossible_constants(table: TableMapping) -> Iterator[tuple[str, str, str]]:
+    for column, value in table.constants.items():
+        if column in _NEVER_CONSTANT:
+            yield f"constants.{column}", "this column can't be the same in every row", "Map it to the file's column."
+        if column in table.columns or column in table.absent:
+            yield f"constants.{column}", "the column is mapped or absent as well", "Say one of the two."
+        if column in VOCABULARIES and value not in VOCABULARIES[column]:
+            yield f"constants.{column}", f"{value!r} is no value of this project's", _choices(column)
+
+
+def _impossible_values(table: TableMapping) -> Iterator[tuple[str, str, str]]:
+    for column in table.values:
+        if column not in VOCABULARIES:
+            yield f"values.{column}", "this column has no known set of values", "Leave its values as they are."
+            continue
+        meaning: dict[str, str] = {}
+        for ours, theirs in _pairs(table, column):
+            if ours not in VOCABULARIES[column]:
+                yield f"values.{column}.{ours}", "this project has no such value", _choices(column)
+            if theirs in meaning:
+                problem = f"{theirs!r} means {meaning[theirs]} already"
+                yield f"values.{column}.{ours}", problem, "Give each of the file's values one meaning."
+            meaning[theirs] = ours
+
+
+def _pairs(table: TableMapping, column: str) -> Iterator[tuple[str, str]]:
+    for ours, theirs in table.values.get(column, {}).items():
+        for value in theirs if isinstance(theirs, list) else [theirs]:
+            yield ours, value
+
+
+def _choices(column: str) -> str:
+    return f"Use one of {', '.join(VOCABULARIES[column])}."

@@ -1,0 +1,220 @@
+"""The tables as classes: their columns, types and rules.
+
+Profile and Event are rows as they lie in the files, under canonical names and typed, with what reading and the other
+tables know of them beside. Customers, LabelledCustomers and Events are what cleaning hands on. A rule's name, layer and
+sentence stand in model.tables.rules under the key that dataframely gives it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import dataframely as dy
+import polars as pl
+
+from model.features.vocabulary import DIRECTIONS, KYC_STATES, OCCUPATIONS, REASONS, SCREENING_STATES, STATES, TYPES
+
+LABELS: Final = ("SUSPENDED", "ACTIVE")
+FLAGS: Final = ("true", "false")
+CURRENCY: Final = "EUR"
+CLOCKS: Final = pl.duration(seconds=1)  # two clocks may differ: completion may seem this much earlier than creation
+FREE_TYPES: Final = ("CARDS", "PROCESSING_FEE")  # an amount of 0 is a card check or a waived fee
+
+# Vocabularies that a mapping's values may aim at, and that the known-set rules hold columns to.
+VOCABULARIES: Final[dict[str, tuple[str, ...]]] = {
+    "label": LABELS,
+    "reason_to_use_app": REASONS,
+    "occupation": OCCUPATIONS,
+    "kyc_state": KYC_STATES,
+    "screening_state": SCREENING_STATES,
+    "state": STATES,
+    "type": TYPES,
+    "direction": DIRECTIONS,
+    "currency": (CURRENCY,),
+    "has_biometrics": FLAGS,
+    "is_pep": FLAGS,
+    "is_adverse_media_minor": FLAGS,
+}
+_OPTIONAL: Final = {"optional": True}  # metadata: a file may lack the column
+
+
+def _known(column: str) -> dict[str, Any]:
+    return {"known": lambda values: values.is_in(VOCABULARIES[column])}
+
+
+def _formed(pattern: str) -> dict[str, Any]:
+    return {"formed": lambda values: values.str.contains(pattern)}
+
+
+def _plausible(first: date, last: date) -> dict[str, Any]:
+    return {"plausible": lambda values: values.is_between(first, last)}
+
+
+def _moment() -> dict[str, Any]:
+    return _plausible(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+
+class Profile(dy.Schema):
+    """One row of a users file: a snapshot of a customer's profile."""
+
+    row = dy.UInt32(description="place in the file, the first row under the header being 1")
+    in_other_cohort = dy.Bool(
+        nullable=True, description="the customer stands in the other cohort's users too; null: not known"
+    )
+    customer_id = dy.String(description="whose profile it is")
+    session_id = dy.String(nullable=True, metadata=_OPTIONAL, description="not used")
+    country_of_residence = dy.String(nullable=True, check=_formed(r"^[A-Z]{2}$"), description="ISO 3166 code")
+    has_biometrics = dy.Bool(nullable=True, description="logs in with a fingerprint or a face")
+    phone_number_country_code = dy.String(
+        nullable=True, check=_formed(r"^\+\d{1,3}$"), description="'+' and the code, maybe cut to two digits"
+    )
+    reason_to_use_app = dy.String(nullable=True, check=_known("reason_to_use_app"), description="stated when joining")
+    occupation = dy.String(nullable=True, check=_known("occupation"), description="stated when joining")
+    kyc_state = dy.String(nullable=True, check=_known("kyc_state"), description="how far the identity check is")
+    gender = dy.String(nullable=True, description="never a feature; fairness is measured by it")
+    date_of_birth = dy.Date(
+        nullable=True,
+        metadata=_OPTIONAL,
+        check=_plausible(date(1900, 1, 1), date(2020, 1, 1)),
+        description="fairness is measured by it",
+    )
+    document_issuing_country = dy.String(nullable=True, check=_formed(r"^[A-Z]{2}$"), description="ISO 3166 code")
+    locale = dy.String(
+        nullable=True,
+        check=_formed(r"^[a-z]{2,3}_([A-Z]{2}|\d{3})$"),
+        description="language and territory of the device",
+    )
+    screening_state = dy.String(
+        nullable=True, check=_known("screening_state"), description="sanctions and media screening"
+    )
+    is_adverse_media_minor = dy.Bool(nullable=True, description="minor adverse media were found")
+    is_pep = dy.Bool(nullable=True, description="politically exposed person")
+
+    @dy.rule()
+    def one_cohort(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require that a customer stands in one cohort's users only."""
+        return ~pl.col("in_other_cohort")
+
+
+class LabelledProfile(Profile):
+    """One row of the labelled users file."""
+
+    label = dy.String(check=_known("label"), description="SUSPENDED: off-boarded for risk; ACTIVE: within appetite")
+
+
+class Event(dy.Schema):
+    """One row of a transactions file: a transaction in one of the states that it went through."""
+
+    row = dy.UInt32(description="place in the file, the first row under the header being 1")
+    owner_known = dy.Bool(
+        nullable=True, description="the customer stands in a users file of either cohort; null: not known"
+    )
+    id = dy.String(description="the transaction's; it stands once for each state")
+    reference_transaction_id = dy.String(nullable=True, metadata=_OPTIONAL, description="not used")
+    customer_id = dy.String(description="who owns the account")
+    state = dy.String(check=_known("state"), description="the state that this row records")
+    type = dy.String(check=_known("type"), description="what kind of movement")
+    category_id = dy.String(nullable=True, metadata=_OPTIONAL, description="not used")
+    amount = dy.Float64(
+        allow_inf=True,
+        allow_nan=True,
+        check={"usable": lambda values: values.is_finite() & (values >= 0)},
+        description="EUR, never negative: `direction` says which way",
+    )
+    currency = dy.String(check=_known("currency"), description="EUR")
+    direction = dy.String(check=_known("direction"), description="IN or OUT, seen from the account")
+    completed_at = dy.Datetime(
+        nullable=True, time_unit="us", time_zone="UTC", check=_moment(), description="when it ended; null while pending"
+    )
+    created_at = dy.Datetime(time_unit="us", time_zone="UTC", check=_moment(), description="when it began")
+
+    @dy.rule()
+    def completes_after_creation(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require that completion is not more than a second before creation."""
+        return pl.col("completed_at") >= pl.col("created_at") - CLOCKS
+
+    @dy.rule()
+    def completion_matches_state(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require that all has completed but what is pending."""
+        return pl.col("completed_at").is_null() == (pl.col("state") == "PENDING")
+
+    @dy.rule()
+    def zero_is_check_or_fee(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require that an amount of 0 is a card check or a waived fee."""
+        return (pl.col("amount") != 0) | pl.col("type").is_in(FREE_TYPES)
+
+    @dy.rule()
+    def owner_is_known(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require that the customer stands in the users of either cohort."""
+        return pl.col("owner_known")
+
+    @dy.rule()
+    def one_owner(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require one owner of a transaction."""
+        return _same_in_transaction(pl.col("customer_id"))
+
+    @dy.rule()
+    def one_kind(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require that a transaction keeps its type and direction."""
+        return _same_in_transaction(pl.col("type")) & _same_in_transaction(pl.col("direction"))
+
+    @dy.rule()
+    def one_creation(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require that a transaction keeps its moment of creation."""
+        return _same_in_transaction(pl.col("created_at"))
+
+    @dy.rule()
+    def one_ending(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+        """Require that a transaction ends in one state only."""
+        ends = ~pl.col("state").is_in(["PENDING", "REVERSED"])  # what was completed may be reversed afterwards
+        return _same_in_transaction(pl.when(ends).then(pl.col("state")))
+
+
+def _same_in_transaction(values: pl.Expr) -> pl.Expr:
+    """Say whether all rows of the row's transaction id agree where they have a value (true where there is no id)."""
+    agree = values.min().over("id") == values.max().over("id")
+    return pl.col("id").is_null() | agree
+
+
+class Customers(dy.Schema):
+    """A cohort's customers, one row each, in the order of their ids."""
+
+    customer_id = dy.String(primary_key=True)
+    country_of_residence = dy.String(nullable=True)
+    phone_number_country_code = dy.String(nullable=True)
+    reason_to_use_app = dy.String(nullable=True)
+    occupation = dy.String(nullable=True)
+    kyc_state = dy.String(nullable=True)
+    screening_state = dy.String(nullable=True)
+    gender = dy.String(nullable=True)
+    document_issuing_country = dy.String(nullable=True)
+    locale = dy.String(nullable=True)
+    has_biometrics = dy.Bool(nullable=True)
+    is_pep = dy.Bool(nullable=True)
+    is_adverse_media_minor = dy.Bool(nullable=True)
+    date_of_birth = dy.Date(nullable=True)
+
+
+class LabelledCustomers(Customers):
+    """Customers with what became of them."""
+
+    suspended = dy.Bool(description="ever SUSPENDED")
+
+
+class Events(dy.Schema):
+    """A cohort's event rows: each customer's together, by creation; no whole row twice, ids not collapsed."""
+
+    id = dy.String()
+    customer_id = dy.String()
+    state = dy.String()
+    type = dy.String()
+    direction = dy.String()
+    amount = dy.Float64(min=0)
+    currency = dy.String(check=_known("currency"))
+    created_at = dy.Datetime(time_unit="us", time_zone="UTC")
+    completed_at = dy.Datetime(nullable=True, time_unit="us", time_zone="UTC")
+
+
+# Columns that a Profile or an Event has beside those of its file.
+BESIDE: Final = frozenset({"row", "in_other_cohort", "owner_known"})
