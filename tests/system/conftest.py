@@ -1,0 +1,101 @@
+"""Real processes for the tests of this folder."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from httpx import Response
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 90  # seconds; compiling from nothing on a busy machine included
+
+
+@dataclass
+class Served:
+    """A `customer-risk serve` process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def get(self, path: str) -> Response:
+        """GET a path."""
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE)
+
+    def post(self, path: str, document: object) -> Response:
+        """POST a JSON document."""
+        return httpx.post(f"http://127.0.0.1:{self.port}{path}", json=document, timeout=PATIENCE)
+
+    def wait_for(self, path: str) -> None:
+        """Wait until a path answers 200."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if self.get(path).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        pytest.fail(f"{path} never answered 200:\n{self.log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def command() -> Path:
+    """The `customer-risk` of the environment that runs the tests."""
+    return Path(sys.executable).with_name("customer-risk")
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
+    """Start `COMMAND serve BUNDLE OPTIONS...` on a free port; whatever still runs at the end is killed."""
+    started = []
+
+    def start_one(command: Path, bundle: Path, *options: str) -> Served:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        log = tmp_path_factory.mktemp("serve") / "log"
+        with log.open("wb") as file:
+            arguments = [command, "serve", bundle, "--port", str(port), *options]
+            process = subprocess.Popen(arguments, stdout=file, stderr=file, cwd=log.parent)
+        started.append(Served(process, port, log))
+        return started[-1]
+
+    yield start_one
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+
+
+@pytest.fixture(scope="session")
+def sound_request() -> dict[str, object]:
+    """A request that is answered without a warning."""
+    return {
+        "customer_id": "c-1",
+        "profile": {"reason_to_use_app": "TRAVEL_ACCOUNT", "occupation": "STUDENTS", "country_of_residence": "FR"},
+        "transactions": [
+            {
+                "id": f"t-{i}",
+                "state": "COMPLETED",
+                "type": "CARDS" if i % 3 else "BANK_TRANSFER",
+                "amount": 12.5 + i,
+                "currency": "EUR",
+                "direction": "OUT" if i % 3 else "IN",
+                "created_at": f"2024-08-2{i}T10:33:50.629801Z",
+                "completed_at": f"2024-08-2{i} 10:34:00.1 UTC",
+            }
+            for i in range(10)
+        ],
+        "history_complete": True,
+    }

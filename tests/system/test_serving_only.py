@@ -1,0 +1,79 @@
+"""The serving install: the lock that the image gets, the project's wheel, and nothing of training."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).parent.parent.parent
+TRAINING = [
+    "polars",
+    "sklearn",
+    "xgboost",
+    "scipy",
+    "optuna",
+    "matplotlib",
+    "dataframely",
+    "pyarrow",
+    "jinja2",
+    "rich",
+    "shap",
+]
+
+
+@pytest.fixture(scope="session")
+def environment() -> Path:
+    """An environment from requirements/serving.txt, kept beside the development one."""
+    subprocess.run([ROOT / "scripts/environment", ".venv-serving", "requirements/serving.txt"], cwd=ROOT, check=True)
+    return ROOT / ".venv-serving"
+
+
+def _run(*command: Path | str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+
+
+def test_no_training_library_is_installed(environment, tmp_path) -> None:
+    """None of them can be found there, and the project comes from its own wheel."""
+    code = (
+        "import importlib.util, json, model, serving\n"
+        f"print(json.dumps([[name for name in {TRAINING} if importlib.util.find_spec(name)], model.__file__]))"
+    )
+    done = _run(environment / "bin/python", "-c", code, cwd=tmp_path)
+    found, where = json.loads(done.stdout)
+    assert found == []
+    assert Path(where).is_relative_to(environment)
+
+
+def test_serve_answers_there_as_it_does_here(environment, start, command, bundle, sound_request) -> None:
+    """The same bundle gives the same decision, to the bit, in both environments."""
+    answers = []
+    for each in (environment / "bin/customer-risk", command):
+        server = start(each, bundle)
+        server.wait_for("/v2/health/ready")
+        answers.append(server.post("/ai/v1/risk", sound_request).json())
+        server.process.terminate()
+    for answer in answers:
+        del answer["decision_id"], answer["decided_at"]
+    assert answers[0] == answers[1]
+
+
+def test_help_lists_every_command_there(environment, tmp_path) -> None:
+    """Listing the commands needs no library that is left out."""
+    done = _run(environment / "bin/customer-risk", "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {"serve", "train", "score", "check"} <= set(done.stdout.split())
+
+
+@pytest.mark.parametrize("arguments", [["train", ".", "--out", "run"], ["check", "."], ["synth", "tables"]])
+def test_a_command_of_training_names_the_extra(environment, tmp_path, arguments) -> None:
+    """It ends with exit code 2 and one message, and leaves nothing behind."""
+    done = _run(environment / "bin/customer-risk", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "customer-risk[training]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
