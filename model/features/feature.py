@@ -63,6 +63,7 @@ def formatted(value: float, unit: Unit) -> str:
             return f"{value:.2f} nats"
 
 
+NO_TRANSACTION = "no transaction"
 EVENTS = ("id", "type", "state", "direction", "created_at")
 MONEY = (*EVENTS, "amount")
 

@@ -14,13 +14,15 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from model.features.blocks import age, from_profile, from_rows, from_totals, total
+from model.features.blocks.course import DAY, fill_course, fill_rhythm
+from model.features.blocks.flow import SERIES, fill_busiest, fill_flow
+from model.features.blocks.numbers import yes
+from model.features.blocks.profile import fill_profile
+from model.features.blocks.totals import fill_totals
 from model.features.catalogue import AT, LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES
 from model.features.encoded import Encoded
 from model.features.rows import N_KINDS, collapse, is_ready, kind_of, look_back, order
 from model.features.vocabulary import TYPES
-
-DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Settings:
     Rows of `excluded_types` (names of model.features.vocabulary.TYPES, or OTHER) are dropped first of all.
     """
 
-    lookback_us: int = LOOKBACK_DAYS * DAY_US
+    lookback_us: int = LOOKBACK_DAYS * DAY
     max_transactions: int = MAX_TRANSACTIONS
     excluded_types: tuple[str, ...] = ("MANUAL",)
 
@@ -85,7 +87,7 @@ def _entry() -> Callable[..., None]:
     Numba keeps compiled code by the source of the entry alone, and would not notice a change in what the entry calls or
     in the catalogue's order. What the entry closes over is part of the key, so it closes over a digest of both.
     """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + ",".join(NAMES).encode())
     try:
         return _make(digest.hexdigest(), cache=True)
@@ -128,10 +130,11 @@ def _make(digest: str, *, cache: bool) -> Callable[..., None]:
         euros, euros_sorted, work = floats[0], floats[1], floats[2]
         seen = np.empty(slots, np.int64)
         totals = np.empty((3, N_KINDS), np.float64)
-        counts, sums, greatest = totals[0], totals[1], totals[2]
+        times = np.empty((SERIES, 2 * room + 1), np.int64)
+        series, running = np.empty((SERIES, 2 * room + 1), np.float64), np.empty((SERIES, 2 * room + 1), np.float64)
         for customer in range(first, last):
             row_out = out[customer]
-            from_profile(profile[customer], row_out)
+            fill_profile(profile[customer], row_out)
             rows = 0
             for row in range(offsets[customer], offsets[customer + 1]):
                 if not excluded[type_[row]]:
@@ -155,15 +158,19 @@ def _make(digest: str, *, cache: bool) -> Callable[..., None]:
                 sorted_[1, row] = taken[2, at[row]]
                 sorted_[2, row] = taken[3, at[row]]
                 euros_sorted[row] = euros[at[row]]
-            own, fees, rewards = look_back(sorted_[0], sorted_[1], euros_sorted, sorted_[2], rows, lookback, most)
-            row_out[AT.fees] = fees
-            row_out[AT.rewards] = rewards
-            total(euros_sorted, sorted_[2], own, counts, sums, greatest)
-            from_totals(own, counts, sums, greatest, row_out)
-            row_out[AT.active_days] = 0
+            own, fee_first = look_back(sorted_[0], sorted_[1], euros_sorted, sorted_[2], rows, lookback, most)
+            row_out[AT.transactions] = own
+            row_out[AT.no_transactions] = yes(own == 0)
             if own > 0:
-                age(profile[customer], sorted_[0, own - 1] // DAY_US, row_out)
-                from_rows(sorted_[0], sorted_[1], euros_sorted, sorted_[2], own, work, row_out)
+                row_out[AT.starts_with_fee] = yes(fee_first)
+                fill_totals(euros_sorted, sorted_[2], own, totals, row_out)
+                fill_course(sorted_[0], sorted_[1], euros_sorted, sorted_[2], own, work, row_out)
+                fill_rhythm(profile[customer], sorted_[0], own, work, row_out)
+                fill_flow(sorted_[0], euros_sorted, sorted_[2], own, times, series, running, row_out)
+                fill_busiest(sorted_[0], sorted_[2], own, row_out)
+                row_out[AT.low_income_in] = row_out[AT.in_sum] if row_out[AT.occupation_low_income] else 0.0
+                if not np.isnan(row_out[AT.no_biometrics]):
+                    row_out[AT.no_biometrics_in] = row_out[AT.in_sum] if row_out[AT.no_biometrics] else 0.0
 
     compiled: Callable[..., None] = entry
     return compiled

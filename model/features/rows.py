@@ -146,33 +146,31 @@ def _before(one: int, other: int, completed: Ints, amount: Floats, kind: Ints) -
 @compiled
 def look_back(
     created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, lookback: int, most: int
-) -> tuple[int, int, int]:
-    """Keep, in place, the customer's own transactions within the look-back; returns how many, and the bank's fees and rewards.
+) -> tuple[int, bool]:
+    """Keep, in place, the customer's own transactions within the look-back; returns how many, and whether a fee came first.
 
-    Rows are in order. The bank's count up to the last activity: later ones would tell how long the account lived on.
+    Rows are in order. The bank's rows after the last activity would tell how long the account lived on: they don't count.
     """
     last = rows - 1
     while last >= 0 and _is_banks(kind[last]):
         last -= 1
-    fees = rewards = own = 0
     if last < 0:
-        return own, fees, rewards
+        return 0, False
     first = max(0, last + 1 - most)
     while created[first] < created[last] - lookback:
         first += 1
+    fee_first = kind[first] // (N_STATES * N_DIRECTIONS) == FEE
+    own = 0
     for row in range(first, last + 1):
         if _is_banks(kind[row]):
-            if kind[row] // (N_STATES * N_DIRECTIONS) == FEE:
-                fees += 1
-            else:
-                rewards += 1
             continue
-        created[own] = created[row]
-        completed[own] = completed[row]
-        amount[own] = amount[row]
-        kind[own] = kind[row]
+        if own < row:
+            created[own] = created[row]
+            completed[own] = completed[row]
+            amount[own] = amount[row]
+            kind[own] = kind[row]
         own += 1
-    return own, fees, rewards
+    return own, fee_first
 
 
 @compiled

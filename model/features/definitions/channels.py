@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import EVENTS, Feature, feature
+from model.features.feature import EVENTS, MONEY, NO_TRANSACTION, Feature, feature
 
-_transfers = partial(feature, group="transfers", customer="The transfers on your account.")
-_crypto = partial(feature, group="crypto", customer="How money moves through your account.")
-_topups = partial(feature, group="top-ups", customer="How you add money to your account.")
-_cards = partial(feature, group="cards", customer="How you use your card.")
+_transfers = partial(feature, group="transfers", missing=NO_TRANSACTION, customer="The transfers on your account.")
+_crypto = partial(feature, group="crypto", missing=NO_TRANSACTION, customer="How money moves through your account.")
+_topups = partial(feature, group="top-ups", missing=NO_TRANSACTION, customer="How you add money to your account.")
+_cards = partial(feature, group="cards", missing=NO_TRANSACTION, customer="How you use your card.")
 
 FEATURES: tuple[Feature, ...] = (
     _transfers(
         "transfer_in_count",
         "count",
-        0,
+        1,
         (0, 500),
         "how many transfers in",
         "{value} bank transfers came in",
@@ -40,18 +40,9 @@ FEATURES: tuple[Feature, ...] = (
         missing="no money in",
     ),
     _transfers(
-        "transfer_in_concentration",
-        "share",
-        0,
-        (0, 1),
-        "transfer_in_max / transfer_in_sum",
-        "The largest bank transfer makes up {value} of all that came in by transfer",
-        missing="no transfer in",
-    ),
-    _transfers(
         "transfer_out_count",
         "count",
-        0,
+        1,
         (0, 500),
         "how many transfers out",
         "{value} bank transfers went out",
@@ -61,13 +52,13 @@ FEATURES: tuple[Feature, ...] = (
         "transfer_out_sum", "EUR", 1, (0, 1_000_000), "sum of transfers out", "{value} went out by bank transfer"
     ),
     _transfers(
-        "transfer_out_share",
+        "transfer_out_count_share",
         "share",
         0,
         (0, 1),
-        "transfer_out_sum / out_sum",
-        "{value} of the money that went out did so by bank transfer",
-        missing="no money out",
+        "transfer_out_count / transactions",
+        "{value} of the transactions were outgoing bank transfers",
+        sources=EVENTS,
     ),
     _transfers(
         "transfer_out_refused",
@@ -81,21 +72,13 @@ FEATURES: tuple[Feature, ...] = (
     _crypto(
         "onramp_count",
         "count",
-        0,
+        1,
         (0, 300),
         "how many crypto purchases",
         "Crypto was bought {value} times",
         sources=EVENTS,
     ),
     _crypto("onramp_sum", "EUR", 1, (0, 1_000_000), "sum of crypto purchases", "Crypto was bought for {value}"),
-    _crypto(
-        "onramp_attempted_sum",
-        "EUR",
-        1,
-        (0, 2_000_000),
-        "sum of CRYPTO_ON_RAMP in any state",
-        "Crypto purchases tried, successful or not, come to {value}",
-    ),
     _crypto(
         "onramp_cancelled_count",
         "count",
@@ -115,16 +98,29 @@ FEATURES: tuple[Feature, ...] = (
         missing="no money out",
     ),
     _crypto(
-        "onramp_to_in",
-        "ratio",
+        "onramp_fed_by_transfers",
+        "EUR",
         1,
-        (0, 3),
-        "onramp_sum / in_sum, at most 3",
-        "Crypto purchases are {value} times the money that came in",
-        missing="no money in",
+        (0, 1_000_000),
+        "over crypto purchases: the sum of min(the purchase, sum of transfers in within the 72 hours up to it)",
+        "Crypto purchases of {value} followed bank transfers that had come in within three days",
     ),
     _crypto(
-        "offramp_count", "count", 0, (0, 300), "how many crypto sales", "Crypto was sold {value} times", sources=EVENTS
+        "onramp_fed_by_topups",
+        "EUR",
+        1,
+        (0, 500_000),
+        "over crypto purchases: the sum of min(the purchase, sum of top-ups that succeeded within the 72 hours up to it)",
+        "Crypto purchases of {value} followed card top-ups of the three days before",
+    ),
+    _crypto(
+        "onramp_against_reason",
+        "EUR",
+        1,
+        (0, 1_000_000),
+        "sum of CRYPTO_ON_RAMP in any state; 0 where reason_crypto is yes",
+        "Crypto purchases tried come to {value}, though crypto is not the stated reason",
+        sources=(*MONEY, "reason_to_use_app"),
     ),
     _crypto("offramp_sum", "EUR", 0, (0, 1_000_000), "sum of crypto sales", "Crypto was sold for {value}"),
     _topups(
@@ -138,14 +134,6 @@ FEATURES: tuple[Feature, ...] = (
     ),
     _topups("topup_failed_sum", "EUR", 1, (0, 100_000), "sum of failed top-ups", "Card top-ups of {value} failed"),
     _topups(
-        "topup_failed_max",
-        "EUR",
-        1,
-        (0, 20_000),
-        "greatest failed top-up; 0 where none",
-        "The largest card top-up to fail was {value}",
-    ),
-    _topups(
         "topup_failed_share",
         "share",
         1,
@@ -156,67 +144,56 @@ FEATURES: tuple[Feature, ...] = (
         missing="no top-up",
     ),
     _topups(
+        "topup_never_succeeded",
+        "yes/no",
+        1,
+        (0, 1),
+        "there is a failed top-up and none that succeeded",
+        "Card top-ups were tried and none succeeded: {value}",
+        sources=EVENTS,
+    ),
+    _topups(
         "topup_done_count",
         "count",
-        0,
+        -1,
         (0, 200),
-        "how many CARD_TOP_UP with final state COMPLETED",
+        "how many top-ups that succeeded",
         "{value} card top-ups succeeded",
         sources=EVENTS,
     ),
     _topups(
         "topup_in_share",
         "share",
-        0,
+        -1,
         (0, 1),
-        "sum of CARD_TOP_UP IN with final state COMPLETED / in_sum",
+        "sum of top-ups that succeeded / in_sum",
         "{value} of the money that came in did so by card top-up",
         missing="no money in",
     ),
-    _cards("card_count", "count", 0, (0, 2_000), "how many CARDS OUT in any state", "The card was used {value} times"),
-    _cards("card_sum", "EUR", 0, (0, 500_000), "sum of card payments", "{value} was paid by card"),
     _cards(
-        "card_max",
-        "EUR",
-        0,
-        (0, 50_000),
-        "greatest card payment; 0 where none",
-        "The largest card payment was {value}",
-    ),
-    _cards(
-        "card_refused_count",
+        "card_count",
         "count",
-        1,
-        (0, 500),
-        "how many CARDS with final state DECLINED or FAILED",
-        "{value} card payments were refused",
+        0,
+        (0, 2_000),
+        "how many CARDS OUT in any state",
+        "The card was used {value} times",
         sources=EVENTS,
     ),
     _cards(
-        "card_refused_sum",
+        "card_large_sum",
         "EUR",
         1,
-        (0, 100_000),
-        "sum of CARDS with final state DECLINED or FAILED",
-        "Card payments of {value} were refused",
+        (0, 500_000),
+        "sum of card payments of 300 or more",
+        "Card payments of EUR 300 or more come to {value}",
     ),
     _cards(
-        "card_refused_max",
-        "EUR",
-        1,
-        (0, 20_000),
-        "greatest CARDS with final state DECLINED or FAILED; 0 where none",
-        "The largest card payment to be refused was {value}",
-    ),
-    _cards(
-        "card_refused_share",
+        "card_small_share",
         "share",
-        1,
+        0,
         (0, 1),
-        "card_refused_count / all CARDS in any state, by count",
-        "{value} of the card payments were refused",
-        sources=EVENTS,
-        missing="no card use",
+        "card payments greater than 0 and of at most 50 / transactions, by count",
+        "{value} of the transactions were card payments of at most EUR 50",
     ),
     _cards(
         "card_check_share",
@@ -228,13 +205,14 @@ FEATURES: tuple[Feature, ...] = (
         missing="no CARDS OUT",
     ),
     _cards(
-        "card_share_of_out",
+        "card_refused_share",
         "share",
         0,
         (0, 1),
-        "card_sum / out_sum",
-        "{value} of the money that went out did so by card",
-        missing="no money out",
+        "CARDS with final state DECLINED or FAILED / CARDS in any state, by count",
+        "{value} of the card payments were refused",
+        sources=EVENTS,
+        missing="no CARDS",
     ),
     _cards(
         "payment_count",

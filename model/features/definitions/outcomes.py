@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import EVENTS, Feature, feature
+from model.features.feature import EVENTS, NO_TRANSACTION, Feature, feature
 
 _define = partial(
     feature,
@@ -12,46 +12,46 @@ _define = partial(
     unit="share",
     bounds=(0, 1),
     sources=EVENTS,
-    missing="no transaction of one's own",
+    missing=NO_TRANSACTION,
     customer="How many of your transactions succeeded.",
 )
 
 FEATURES: tuple[Feature, ...] = (
     _define(
         "declined_share",
-        direction=1,
-        formula="share of transactions with final state DECLINED",
+        direction=0,
+        formula="share of the transactions with final state DECLINED",
         investigator="{value} of the transactions were declined",
     ),
     _define(
         "failed_share",
-        direction=1,
-        formula="share of transactions with final state FAILED",
+        direction=0,
+        formula="share of the transactions with final state FAILED",
         investigator="{value} of the transactions failed",
     ),
     _define(
         "cancelled_share",
-        direction=1,
-        formula="share of transactions with final state CANCELLED",
+        direction=0,
+        formula="share of the transactions with final state CANCELLED",
         investigator="{value} of the transactions were cancelled",
     ),
     _define(
         "reversed_share",
-        direction=1,
-        formula="share of transactions with final state REVERSED",
+        direction=0,
+        formula="share of the transactions with final state REVERSED",
         investigator="{value} of the transactions were reversed",
     ),
     _define(
         "unsuccessful_share",
-        direction=1,
-        formula="share of transactions with final state DECLINED, FAILED, CANCELLED or REVERSED",
+        direction=0,
+        formula="share of the transactions with final state DECLINED, FAILED, CANCELLED or REVERSED",
         investigator="{value} of the transactions came to nothing",
     ),
     _define(
         "pending_share",
         direction=0,
         sources=(*EVENTS, "completed_at"),
-        formula="share of transactions open at the last activity: final state PENDING, or completed_at after it",
+        formula="share of the transactions open at the last activity: final state PENDING, or completed_at after it",
         investigator="{value} of the transactions were still open at the last activity",
     ),
 )
