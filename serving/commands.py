@@ -28,7 +28,9 @@ def serve(bundle: Path, host: str, port: int, model_name: str, stay_up: bool) ->
 
     SIGTERM (or Ctrl-C) ends it once the requests under way are answered.
     """
-    click.echo(f"starting: importing the server, then checking {bundle}", err=True)
+    click.echo(
+        f"starting: importing the server, then checking {bundle} (a minute the first time, seconds later)", err=True
+    )
     # Importing KServe takes seconds, which `--help` shouldn't.
     from serving.predictor import RiskModel  # noqa: PLC0415
     from serving.server import RiskServer, Settings, configure_logging  # noqa: PLC0415

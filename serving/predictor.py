@@ -92,12 +92,11 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     async def postprocess(
         self,
         result: list[Answer],
-        headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
-        response_headers: dict[str, str] | None = None,
+        headers: dict[str, str],  # noqa: ARG002  KServe passes it
+        response_headers: dict[str, str],
     ) -> bytes:
         """Put the answers in V1's form: bytes, so that KServe encodes nothing anew."""
-        if response_headers is not None:
-            response_headers["content-type"] = "application/json"
+        response_headers["content-type"] = "application/json"
         predictions = [render(answer, explain=self._explain) for answer in result]
         return msgspec.json.encode({"predictions": predictions})
 

@@ -6,10 +6,14 @@ import asyncio
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from serving.body import MOST_BYTES
 from serving.errors import NotReady
 from serving.lane import Lane
+
+_FIELDS = ["customer_id", "profile", "transactions", "features", "history_complete", "id", "amount", "created_at"]
 
 
 async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI application's signature
@@ -135,3 +139,21 @@ def test_liveness_needs_no_model(call) -> None:
 def test_every_other_path_is_passed_on(lane, call) -> None:
     """The lane takes its own paths alone."""
     assert call(lane, "POST", "/v1/models/customer-risk:predict").status_code == 299
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text("aµ\ud800"),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_FIELDS) | st.text(), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=40) | _JSON.map(lambda document: json.dumps(document).encode()))
+def test_no_body_is_a_fault_of_ours(lane, call, body) -> None:
+    """Whatever is sent, bytes or JSON of any shape, the answer is a decision or a refusal that says why."""
+    response = call(lane, "POST", "/ai/v1/risk", content=body, headers={"content-type": "application/json"})
+    assert response.status_code in {200, 400, 422}
+    response.json()

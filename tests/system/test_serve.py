@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 READY = "/v2/health/ready"
-PATIENCE = 90
+PATIENCE = 180
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""docs/guide/api.md says what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from model.errors import InputError
+from model.features.catalogue import NAMES
+from serving.answer import WireAnswer, WireReason
+from serving.problem import KINDS, UNEXPECTED, problem_of
+from serving.request import Reader
+from serving.wire import Profile, Transaction
+
+ROOT = Path(__file__).parent.parent.parent
+GUIDE = (ROOT / "docs/guide/api.md").read_text(encoding="utf-8")
+EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)]
+
+
+@pytest.mark.parametrize("example", [each for each in EXAMPLES if "decision_id" not in each])
+def test_the_example_requests_are_sound(example, now) -> None:
+    """Each is read without a warning."""
+    assert Reader(known=NAMES, wanted=()).read(json.dumps(example).encode(), now=now).warnings == ()
+
+
+def test_the_example_answer_has_every_field() -> None:
+    """The answer and its reason have the fields of the wire, in their order."""
+    (answer,) = [each for each in EXAMPLES if "decision_id" in each]
+    assert tuple(answer) == WireAnswer.__struct_fields__
+    assert tuple(answer["reasons"][0]) == WireReason.__struct_fields__
+
+
+def test_the_example_refusal_is_what_comes_back(now) -> None:
+    """The body after `curl --json` is refused with the fields that the guide shows."""
+    body = re.search(r"curl --json '(.*?)'", GUIDE)[1].encode()
+    with pytest.raises(InputError) as caught:
+        Reader(known=NAMES, wanted=()).read(body, now=now)
+    refusal = json.loads(problem_of(caught.value)[1])
+    shown = re.search(r'\{"type": "urn:.*?\]\}', GUIDE.replace(", ...]", "]"), re.DOTALL)
+    expected = json.loads(shown[0])
+    assert {name: refusal[name] for name in expected if name != "errors"} == {
+        name: value for name, value in expected.items() if name != "errors"
+    }
+    assert all(each in refusal["errors"] for each in expected["errors"])
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values(), UNEXPECTED], ids=lambda kind: kind.name)
+def test_every_refusal_is_in_the_table(kind) -> None:
+    """Status and name stand side by side."""
+    assert f"| {kind.status.value} | `{kind.name}` |" in GUIDE
+
+
+def test_every_warning_is_in_the_table() -> None:
+    """The codes that the sources give are those of the guide, and the other way round."""
+    sources = [*(ROOT / "serving").glob("*.py"), ROOT / "model/features/one.py"]
+    given = {
+        code for path in sources for code in re.findall(r'Warned\(\s*"([A-Z_]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert given == set(re.findall(r"^\| `([A-Z_]+)` \|", GUIDE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", [*Profile.__struct_fields__, *Transaction.__struct_fields__])
+def test_every_field_is_described(name) -> None:
+    """Profile and transaction fields are named, but for those that no decision may rest on."""
+    assert f"`{name}`" in GUIDE or name in {"gender", "user_id", "session_id"}
