@@ -74,7 +74,7 @@ def examine(tables: CohortTables, limits: Checks) -> Examination:
     ).with_columns(pl.col("in_other_cohort").cast(pl.Boolean))
     events = tables.transactions.frame.with_columns(
         owner_known=pl.col("customer_id").is_in(everyone.implode()) if others_known else pl.lit(None, dtype=pl.Boolean)
-    )
+    ).with_columns(_agreements(tables.transactions.frame))
     unjudged = frozenset() if others_known else frozenset({"one_cohort", "owner_is_known"})
 
     found = [
@@ -111,6 +111,27 @@ def refuse_unusable(tables: CohortTables, examination: Examination, limits: Chec
     for outcome in examination.above(limits.max_failing_share):
         if outcome.rule.name != _NOT_FOR_LOADING:
             _refuse(outcome, examination, limits)
+
+
+def _agreements(events: pl.DataFrame) -> list[pl.Expr]:
+    """Say of each row whether its transaction's rows agree: computed from the few ids that don't, not row by row."""
+    several = events.filter(pl.col("id").is_not_null() & pl.col("id").is_duplicated())
+    ends = ~pl.col("state").is_in(["PENDING", "REVERSED"])
+
+    def differs(values: pl.Expr) -> pl.Expr:
+        return values.drop_nulls().n_unique() > 1
+
+    by_id = several.group_by("id").agg(
+        same_owner=differs(pl.col("customer_id")),
+        same_kind=differs(pl.col("type")) | differs(pl.col("direction")),
+        same_creation=differs(pl.col("created_at")),
+        same_ending=differs(pl.col("state").filter(ends)),
+    )
+    return [
+        (~pl.col("id").is_in(by_id.filter(name)["id"].implode())).fill_null(value=True).alias(name)
+        for name in by_id.columns
+        if name != "id"
+    ]
 
 
 def _judge(
@@ -155,8 +176,10 @@ def _failing_rows(where: str, rule: Rule, rows: pl.DataFrame, reason: str) -> pl
 def _shown(rule: Rule) -> pl.Expr:
     if len(rule.columns) == 1:
         return pl.col(rule.columns[0]).cast(pl.String)
-    shown = (pl.format(f"{name}={{}}", pl.col(name).cast(pl.String).fill_null("(none)")) for name in rule.columns)
-    return pl.concat_str(shown, separator=", ")
+    parts: list[pl.Expr] = []
+    for place, name in enumerate(rule.columns):
+        parts += [pl.lit(f"{', ' * (place > 0)}{name}="), pl.col(name).cast(pl.String).fill_null("(none)")]
+    return pl.concat_str(parts)  # not pl.format, which fails on a filtered frame that has an empty chunk (Polars 2.1)
 
 
 def _label_rate(users: Table, bounds: tuple[float, float]) -> tuple[Outcome, pl.DataFrame]:

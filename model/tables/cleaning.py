@@ -1,4 +1,4 @@
-"""From tables as they lie to a cohort: a row a customer, its events beside, each trap counted, nothing lost silently."""
+"""From tables as they lie to a cohort: a row a customer, its events beside, each trap counted, nothing lost unsaid."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ __all__ = ["TRAPS", "Cohort", "clean", "load_cohort"]
 OVERSEAS: Final = ("PF", "NC", "YT", "RE", "GP", "MQ", "GF")
 # Country codes of two digits; any other two digits are the beginning of longer codes.
 _TWO_DIGIT_CODES: Final = frozenset(
-    f"{code}"
-    for code in (20, 27, *range(30, 35), 36, *range(39, 42), *range(43, 50), *range(51, 59), *range(60, 67))
-    + (81, 82, 84, 86, *range(90, 96), 98)
+    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 "
+    "91 92 93 94 95 98".split()  # noqa: SIM905  44 pairs of quotes would hide the codes
 )
 _PROFILE: Final = tuple(name for name in Customers.column_names() if name != "customer_id")
 

@@ -92,13 +92,14 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
         *(pl.col(sources[name]).alias(name) for name in there),
         *(pl.lit(value, dtype=pl.String).alias(name) for name, value in rules.constants.items()),
         *(pl.lit(None, dtype=schema[name].dtype).alias(name) for name in absent),
-        (~pl.struct(raw.columns).is_first_distinct()).alias("repeat"),
+        _repeats(raw).alias("repeat"),
     )
     for name in there:
         texts = texts.with_columns(_as_written(texts[name], mapping.replacements(kind, name)))
     typed = texts.select("row", *(_typed(texts[name], schema[name].dtype, stored.where) for name in columns), "repeat")
+    nothing = pl.DataFrame(schema={"row": pl.UInt32, "column": pl.String, "value": pl.String})
     lost = [
-        texts.select("row", column=pl.lit(name), value=pl.col(name).cast(pl.String)).filter(
+        texts.select("row", column=pl.lit(name), value=pl.col(name)).filter(
             texts[name].is_not_null() & typed[name].is_null()
         )
         for name in columns
@@ -109,7 +110,7 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
         cohort=cohort,
         where=stored.where,
         frame=typed,
-        unreadable=pl.concat(lost),
+        unreadable=pl.concat([nothing, *lost]),
         absent=absent,
         constant=tuple(rules.constants),
         extra=tuple(name for name in raw.columns if name not in meant),
@@ -141,6 +142,14 @@ def _check_columns(where: str, frame: pl.DataFrame, *, needed: dict[str, str], m
         )
 
 
+def _repeats(raw: pl.DataFrame) -> pl.Series:
+    """Say which rows repeat one above in every column; equal hashes narrow the search, equal values decide."""
+    likely = raw.hash_rows().is_duplicated()
+    again = raw.filter(likely).select(again=~pl.struct(pl.all()).is_first_distinct())["again"]
+    rows = pl.int_range(raw.height, eager=True)
+    return rows.is_in(likely.arg_true().filter(again).implode())
+
+
 def _as_written(values: pl.Series, replacements: dict[str, str]) -> pl.Series:
     """Put canonical values in place of the file's; an empty text is no value."""
     if isinstance(values.dtype, (pl.Categorical, pl.Enum)) or (replacements and values.dtype != pl.String):
@@ -158,7 +167,7 @@ def _typed(values: pl.Series, wanted: pl.DataType, where: str) -> pl.Series:
     if dtype in (wanted, pl.Null):
         return values.cast(wanted)
     if dtype == pl.String:
-        return values.to_frame().select(_read(pl.col(values.name), wanted)).to_series()
+        return values.to_frame().select(_read(pl.col(values.name), wanted).alias(values.name)).to_series()
     fits = (
         (wanted == pl.Float64 and dtype.is_numeric())
         or (wanted == pl.Boolean and dtype.is_integer() and values.is_in([0, 1]).all())
@@ -182,13 +191,7 @@ def _read(text: pl.Expr, wanted: pl.DataType) -> pl.Expr:
         return text.str.strip_chars().cast(pl.Float64, strict=False)
     if wanted == pl.Boolean:
         lower = text.str.to_lowercase()
-        return (
-            pl.when(lower.is_in(["true", "1"]))
-            .then(True)
-            .when(lower.is_in(["false", "0"]))
-            .then(False)
-            .alias(text.meta.output_name())
-        )
+        return pl.when(lower.is_in(["true", "1", "false", "0"])).then(lower.is_in(["true", "1"]))
     if wanted == pl.Date:
         return text.str.to_date("%Y-%m-%d", strict=False)
     if wanted == _UTC:

@@ -100,14 +100,14 @@ def _counts(random: np.random.Generator, people: Population) -> Ints:
     active = people.habits["active"]
     n = len(active)
     none = random.random(n) < np.where(people.suspended, 0.09, 0.38)
-    usual = np.log(4.6) + 0.9 * active - 0.6 * people.late + 1.45 * random.standard_normal(n)
+    usual = np.log(4.2) + 1.1 * active - 0.6 * people.late + 1.45 * random.standard_normal(n)
     return np.where(none, 0, np.clip(np.rint(np.exp(usual)), 1, 330)).astype(np.int64)
 
 
 def _moments(random: np.random.Generator, people: Population, customer: Ints, shift: Shift | None) -> Ints:
     """Sessions at some hour of a day, and within a session one transaction minutes after the other."""
     n = len(customer)
-    opens = random.random(n) >= 0.2 + 0.5 * people.habits["burst"][customer]
+    opens = random.random(n) >= 0.15 + 0.6 * people.habits["burst"][customer]
     if n:
         opens[0] = True
         opens[1:] |= customer[1:] != customer[:-1]
@@ -118,7 +118,7 @@ def _moments(random: np.random.Generator, people: Population, customer: Ints, sh
     joined, leaves, offset = people.joined[customer], people.leaves[customer], people.offset[customer]
     moment = joined + (day * (leaves - joined)).astype(np.int64)
     midnight = (moment + offset) // DAY * DAY - offset
-    chance = (0.07 + 0.4 * people.habits["night"][customer]) * factors(shift, "night_share", midnight)
+    chance = (0.05 + 0.55 * people.habits["night"][customer]) * factors(shift, "night_share", midnight)
     hour = np.where(night < chance, night_hour, day_hour)
     start = midnight + (hour * HOUR).astype(np.int64)
 
@@ -136,10 +136,10 @@ def _kinds(random: np.random.Generator, people: Population, customer: Ints, crea
     taste = random.lognormal(0, 0.6, size=(len(people.joined), len(KINDS)))
     weights = np.array([kind[2] for kind in KINDS]) * taste
     says_crypto = people.profiles["reason_to_use_app"].is_in(["CRYPTO_SERVICES", "NON_CUSTODIAL_CRYPTO_WALLET"])
-    crypto = np.where(says_crypto.fill_null(value=False).to_numpy(), 2.0, 1.0) * (1 + 5 * people.habits["crypto"])
+    crypto = np.where(says_crypto.fill_null(value=False).to_numpy(), 2.0, 1.0) * (1 + 9 * people.habits["crypto"])
     weights[:, [ON_RAMP, OFF_RAMP]] *= crypto[:, None]
-    weights[:, TOP_UP] *= 1 + 1.5 * people.habits["failure"]
-    weights[:, TRANSFER_IN] *= 1 + 2.0 * people.habits["pass_through"]
+    weights[:, TOP_UP] *= 1 + 2.5 * people.habits["failure"]
+    weights[:, TRANSFER_IN] *= 1 + 2.5 * people.habits["pass_through"]
     mixes = weights[customer]
     mixes[:, [ON_RAMP, OFF_RAMP]] *= factors(shift, "crypto_share", created)[:, None]
     edges = np.cumsum(mixes, axis=1)
@@ -151,8 +151,8 @@ def _amounts(
 ) -> Floats:
     n = len(customer)
     habit = people.habits["amount"][customer]
-    wealth = 0.5 * random.standard_normal(len(people.joined))[customer]
-    raised = np.where(kind == FEE, 0, 1.3 * habit + wealth)
+    wealth = 0.4 * random.standard_normal(len(people.joined))[customer]
+    raised = np.where(kind == FEE, 0, 1.9 * habit + wealth)
     amount = _MEDIANS[kind] * np.exp(raised + _SPREADS[kind] * random.standard_normal(n))
     round_sum = (random.random(n) < 0.6) & np.isin(kind, (TRANSFER_IN, TRANSFER_OUT, TOP_UP, ON_RAMP))
     amount = np.where(round_sum, np.maximum(10, np.rint(amount / 10) * 10), amount)
@@ -171,7 +171,7 @@ def _passed_through(
 ) -> tuple[Activity, NDArray[np.bool_]]:
     """For each transaction a candidate that carries its money out again, and which of them happen."""
     n = len(plain.customer)
-    chance = 0.04 + 0.65 * people.habits["pass_through"][plain.customer]
+    chance = 0.03 + 0.85 * people.habits["pass_through"][plain.customer]
     happens = random.random(n) < chance * factors(shift, "pass_through", plain.created)
     happens &= np.isin(plain.kind, (TRANSFER_IN, TOP_UP, OFF_RAMP))
     waits = (HOUR * np.minimum(random.lognormal(0.5, 1.1, n), 48)).astype(np.int64)
@@ -190,7 +190,7 @@ def _states(random: np.random.Generator, people: Population, all_of_it: Activity
     declined = factors(shift, "declined_share", created)
     failed = factors(shift, "failed_share", created)
     card = np.isin(TYPES[kind], ("CARDS",))
-    decline = np.where(card & (all_of_it.amount > 0), 0.13 + 0.3 * habit, 0) * declined
+    decline = np.where(card & (all_of_it.amount > 0), 0.1 + 0.45 * habit, 0) * declined
     fail = np.select(
         [kind == TOP_UP, kind == TRANSFER_OUT, kind == ON_RAMP], [0.4 + 0.45 * habit, 0.1 + 0.1 * habit, 0.02], 0
     )

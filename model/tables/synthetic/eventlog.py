@@ -31,7 +31,7 @@ _DELAY: Final = np.array([_SLOW[kind[0]][1] for kind in KINDS])
 
 
 def log(random: np.random.Generator, people: Population, done: Activity) -> pl.DataFrame:
-    """Write the event rows in the raw tables' columns, with `customer` (its index) beside; times typed, none repeated."""
+    """Write the event rows in the raw tables' columns, `customer` (its index) beside; times typed, no row twice."""
     n = len(done.customer)
     ids, references = uuids(random, n), uuids(random, n)
     category = uuids(random, _CATEGORIES)[random.integers(0, _CATEGORIES, n)]

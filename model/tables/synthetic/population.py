@@ -68,11 +68,11 @@ def populate(random: np.random.Generator, *, labelled: int, unlabelled: int, ris
     names = tuple(RESIDENCES)
     shares = np.array([RESIDENCES[name][0] for name in names])
     residence = random.choice(len(names), size=n, p=shares / shares.sum())
-    late = (residence > 0) & (random.random(n) < 0.7) | (residence == 0) & (random.random(n) < 0.12)
+    late = (residence > 0) & (random.random(n) < 0.6) | (residence == 0) & (random.random(n) < 0.06)
 
     inclination = random.standard_normal(n)
     # Newcomers haven't been caught yet: most of them look safe because they are young.
-    judged = inclination + 0.55 * random.standard_normal(n) - 2.5 * late
+    judged = inclination + 0.3 * random.standard_normal(n) - 1.5 * late
     suspended = np.zeros(n, dtype=bool)
     for cohort in (slice(0, labelled), slice(labelled, n)):
         scores = judged[cohort]
@@ -81,14 +81,16 @@ def populate(random: np.random.Generator, *, labelled: int, unlabelled: int, ris
 
     # How far over the line that suspension draws: rates of 0.5% and of 20% then both have customers that stand out.
     line = np.quantile(inclination, 1 - risk_rate)
-    intensity = 1 / (1 + np.exp(-2.0 * (inclination - line)))
+    intensity = 1 / (1 + np.exp(-3.0 * (inclination - line)))
     habits = {
-        habit: np.clip(intensity * random.uniform(0, 1.6, n) * (random.random(n) < 0.7) + 0.1 * random.random(n), 0, 1)
+        habit: np.clip(
+            intensity * random.uniform(0.2, 1.6, n) * (random.random(n) < 0.8) + 0.1 * random.random(n), 0, 1
+        )
         for habit in HABITS
     }
 
     joined = START + (random.random(n) * np.where(suspended, 0.6, 0.92) * DAYS * DAY).astype(np.int64)
-    joined = np.where(late, START + ((DAYS - LATE_DAYS * random.random(n)) * DAY).astype(np.int64), joined)
+    joined = np.where(late, START + ((DAYS - LATE_DAYS * random.uniform(0.02, 1, n)) * DAY).astype(np.int64), joined)
     end = START + DAYS * DAY
     stays = (DAY * (0.5 + random.exponential(13, n))).astype(np.int64)
     leaves = np.where(suspended, np.minimum(joined + stays, end - 2 * DAY), end)
@@ -102,42 +104,37 @@ def _profiles(
     random: np.random.Generator, *, residence: NDArray[np.int64], habits: dict[str, Floats], intensity: Floats
 ) -> pl.DataFrame:
     n = len(residence)
-    names = tuple(RESIDENCES)
 
-    def pick(values: tuple[str | None, ...], weights: list[float] | None = None) -> NDArray[np.object_]:
+    def pick(values: tuple[str | None, ...], weights: list[float] | None = None) -> pl.Series:
         chances = None if weights is None else np.array(weights) / sum(weights)
-        return np.array(values, dtype=object)[random.choice(len(values), size=n, p=chances)]
+        return pl.Series(values, dtype=pl.String)[random.choice(len(values), size=n, p=chances)]
 
-    country = np.array(names, dtype=object)[residence]
-    phone = np.array([RESIDENCES[name][1] for name in names], dtype=object)[residence]
-    phone = np.where(random.random(n) < 0.03 + 0.3 * habits["mismatch"], pick(_FOREIGN_PHONES), phone)
-    locale = np.where(random.random(n) < 0.25, "fr_FR", np.char.add("fr_", country.astype(str))).astype(object)
-    locale = np.where(random.random(n) < 0.08 + 0.1 * habits["mismatch"], pick(_FOREIGN_LOCALES), locale)
-    crypto = random.random(n) < 0.2 + 0.5 * habits["crypto"]
+    def sometimes(chance: Floats | float, then: pl.Series, otherwise: pl.Series) -> pl.Series:
+        return then.zip_with(pl.Series(random.random(n) < chance), otherwise)
+
+    country = pl.Series(tuple(RESIDENCES), dtype=pl.String)[residence]
+    phone = pl.Series([code for _, code, _ in RESIDENCES.values()])[residence]
+    nothing = pl.repeat(None, n, dtype=pl.String, eager=True)
     daily = pick(REASONS, [0.55, 0.12, 0.08, 0.13, 0.12])
-    reason = np.where(crypto, pick(("CRYPTO_SERVICES", "NON_CUSTODIAL_CRYPTO_WALLET"), [0.6, 0.4]), daily)
-    reason = np.where(random.random(n) < 0.06, None, reason)
-    occupation = np.where(random.random(n) < 0.06, None, pick(OCCUPATIONS, [0.5 + weight % 5 for weight in range(17)]))
-    year = np.clip(1996 - random.exponential(14, n) + 10 * random.random(n), 1940, 2006).astype(int)
+    crypto = pick(("CRYPTO_SERVICES", "NON_CUSTODIAL_CRYPTO_WALLET"), [0.6, 0.4])
+    reason = sometimes(0.15 + 0.3 * habits["crypto"], crypto, daily)
+    locale = sometimes(0.25, pick(("fr_FR",)), "fr_" + country)
+    year = np.clip(1996 - random.exponential(14, n) + 10 * random.random(n), 1940, 2006).astype(np.int64)
     return pl.DataFrame(
         {
             "user_id": uuids(random, n),
             "session_id": uuids(random, n),
-            "country_of_residence": pl.Series(country, dtype=pl.String),
-            "has_biometrics": random.random(n) < 0.72 - 0.25 * intensity,
-            "phone_number_country_code": pl.Series(phone, dtype=pl.String),
-            "reason_to_use_app": pl.Series(reason, dtype=pl.String),
-            "occupation": pl.Series(occupation, dtype=pl.String),
-            "kyc_state": pl.Series(pick(("COMPLETED", "FAILED", "PENDING"), [0.99, 0.007, 0.003]), dtype=pl.String),
-            "gender": pl.Series(pick(("M", "F", None), [0.68, 0.315, 0.005]), dtype=pl.String),
+            "country_of_residence": country,
+            "has_biometrics": random.random(n) < 0.72 - 0.2 * intensity,
+            "phone_number_country_code": sometimes(0.03 + 0.25 * habits["mismatch"], pick(_FOREIGN_PHONES), phone),
+            "reason_to_use_app": sometimes(0.06, nothing, reason),
+            "occupation": sometimes(0.06, nothing, pick(OCCUPATIONS, [0.5 + weight % 5 for weight in range(17)])),
+            "kyc_state": pick(("COMPLETED", "FAILED", "PENDING"), [0.99, 0.007, 0.003]),
+            "gender": pick(("M", "F", None), [0.68, 0.315, 0.005]),
             "date_of_birth": _new_years(year),
-            "document_issuing_country": pl.Series(
-                pick(_DOCUMENTS, [0.95, 0.02, 0.01, 0.01, 0.005, 0.005]), dtype=pl.String
-            ),
-            "locale": pl.Series(locale, dtype=pl.String),
-            "screening_state": pl.Series(
-                np.where(random.random(n) < 0.03 + 0.08 * intensity, "TO_SOFT_REVIEW", "COMPLETED"), dtype=pl.String
-            ),
+            "document_issuing_country": pick(_DOCUMENTS, [0.95, 0.02, 0.01, 0.01, 0.005, 0.005]),
+            "locale": sometimes(0.08 + 0.1 * habits["mismatch"], pick(_FOREIGN_LOCALES), locale),
+            "screening_state": sometimes(0.03 + 0.06 * intensity, pick(("TO_SOFT_REVIEW",)), pick(("COMPLETED",))),
             "is_adverse_media_minor": np.zeros(n, dtype=bool),
             "is_pep": np.zeros(n, dtype=bool),
         }

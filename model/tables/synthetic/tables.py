@@ -53,7 +53,7 @@ def generate(
     events = log(np.random.default_rng(log_seed), people, act(activity_seed, people, shift))
     random = np.random.default_rng(file_seed)
     users = _snapshots(random, people, customers)
-    own, foreign = _shared(random, people, events, customers)
+    own, foreign = _shared(random, events, customers)
     return Tables(
         users_labelled=_shuffled(random, users.filter(pl.col("customer") < customers)),
         transactions_labelled=_shuffled(random, _repeated(random, own)),
@@ -106,9 +106,7 @@ def _snapshots(random: np.random.Generator, people: Population, labelled: int) -
     )
 
 
-def _shared(
-    random: np.random.Generator, people: Population, events: pl.DataFrame, labelled: int
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _shared(random: np.random.Generator, events: pl.DataFrame, labelled: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give the labelled customers' events, and those of them that stand in the other cohort's file (too)."""
     chosen = np.flatnonzero(random.random(labelled) < 0.16)
     own = events.filter(pl.col("customer") < labelled)
