@@ -31,10 +31,11 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give an empty folder beside `path` to fill; it takes `path`'s place when the block ends well, else it is removed.
 
-    `path` may be absent or an empty folder. Raises OSError where it holds anything by then: another writer was first.
+    `path` may be absent or an empty folder. Raises OSError where it holds anything by then (another writer was first),
+    unless `replace`: then the old folder is removed, once the new one stands.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
@@ -42,10 +43,23 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         sync_tree(temporary)
-        temporary.rename(path)  # onto an empty folder too; never onto one with content
+        _put_in_place(temporary, path, replace=replace)
         sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(temporary: Path, path: Path, *, replace: bool) -> None:
+    aside = temporary.with_suffix(".old")
+    if replace and path.exists():
+        path.rename(aside)
+    try:
+        temporary.rename(path)  # onto an empty folder too; never onto one with content
+    except OSError:
+        if aside.exists():
+            aside.rename(path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def sync_tree(folder: Path) -> None:

@@ -42,6 +42,7 @@ class Declared:
             **{name: limits[name] for name in limits.keys() - {"count", "amount", "share"}},
             **{f"threshold_{name}": worded for name, worded in limits.items()},
             count=count,
+            transactions=f"{count} transaction{'s' if count != 1 else ''}",
             amount=_worded("amount", amount),
             share=_worded("share", share or 0.0),
         )

@@ -34,9 +34,9 @@ class Rule:
     """One declared pattern.
 
     `thresholds` maps each threshold's name to its meaning; the configuration gives the values. `sentence` tells an
-    investigator what was found, with the thresholds and `{count}`, `{amount}`, `{share}` of what was found. `why`
-    says why the pattern supports a high score. `find` takes transactions (see `transactions.collapse`) and the
-    thresholds, and gives the rows of FOUND.
+    investigator what was found, with the thresholds and `{count}` (or `{transactions}`, "2 transactions"),
+    `{amount}`, `{share}` of what was found. `why` says why the pattern supports a high score. `find` takes
+    transactions (see `transactions.collapse`) and the thresholds, and gives the rows of FOUND.
     """
 
     code: str
@@ -202,8 +202,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="LARGE_AMOUNT",
         name="Amounts far beyond the usual",
-        sentence="{count} transactions of {threshold_amount} or more, as large as only the largest ones of the top "
-        "{quantile} of customers; {amount} altogether.",
+        sentence="{transactions} of {threshold_amount} or more, larger than the largest ones of {quantile} of "
+        "customers; {amount} altogether.",
         why="One large payment gone wrong costs more than years of margin; it deserves a look before the next one.",
         thresholds={
             "amount": "EUR of one transaction, at least",

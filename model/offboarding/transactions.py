@@ -38,7 +38,7 @@ def collapse(customers: pl.DataFrame, events: pl.DataFrame, settings: FeatureSet
         .sort("customer_id", "time", "direction", "amount", "id")
         .filter(newest <= settings.max_transactions)
         .join(_offsets(customers), on="customer_id", how="left", maintain_order="left")
-        .with_columns((pl.col("time") + pl.duration(minutes="_minutes")).alias("local"))
+        .with_columns((pl.col("time") + pl.duration(minutes="_minutes")).dt.replace_time_zone(None).alias("local"))
         .drop("_minutes")
     )
 

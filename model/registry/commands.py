@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +10,7 @@ import click
 import msgspec
 
 from model.errors import RegistryError
+from model.login import named
 from model.registry.aliases import Author
 from model.registry.registry import Registry
 
@@ -115,10 +115,7 @@ def resolve(reference: str, folder: Path) -> None:
 
 
 def _author(by: str | None, why: str) -> Author:
-    try:
-        name = (getpass.getuser() if by is None else by).strip()
-    except (OSError, KeyError):  # a container's user may have no name
-        name = ""
+    name = named(by)
     if not name:
         raise RegistryError("Nobody is named as the author of this change.", remedy="Name yourself with --by.")
     return Author(by=name, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())

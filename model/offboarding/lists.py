@@ -1,0 +1,86 @@
+"""The off-boarding list and the review list as tables: a line a customer, in words that stand alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model.offboarding.dossier import Dossier, Pattern
+
+SIGN_OFF: Final = ("decision", "name", "date", "note")
+_IDS_IN_A_CELL: Final = 20  # of each pattern; spreadsheets cut cells behind 32,767 characters, evidence.csv holds all
+_PROBABILITY_DIGITS: Final = 4
+
+_COLUMNS: Final = pl.Schema(
+    [
+        ("line", pl.Int64()),
+        ("customer_id", pl.String()),
+        ("probability", pl.Float64()),
+        ("segment", pl.String()),
+        ("action", pl.String()),
+        ("list", pl.String()),
+        ("reasons", pl.String()),
+        ("evidence", pl.String()),
+        ("speaks_against", pl.String()),
+        ("certainty", pl.String()),
+        ("low", pl.Float64()),
+        ("high", pl.Float64()),
+        ("high_share", pl.Float64()),
+        ("transactions", pl.Int64()),
+        ("first_transaction", pl.String()),
+        ("last_transaction", pl.String()),
+        ("model_version", pl.String()),
+        ("run", pl.String()),
+    ]
+)
+
+
+def offboarding_list(dossiers: Sequence[Dossier], *, model_version: str, run: str) -> pl.DataFrame:
+    """Make the list that humans decide on, its sign-off fields empty."""
+    table = _table(dossiers, model_version=model_version, run=run)
+    return table.with_columns(pl.lit("", pl.String).alias(name) for name in SIGN_OFF)
+
+
+def review_list(dossiers: Sequence[Dossier], *, model_version: str, run: str) -> pl.DataFrame:
+    """Make the list of customers to look at; the column `list` says which kind of review each is for."""
+    return _table(dossiers, model_version=model_version, run=run)
+
+
+def _table(dossiers: Sequence[Dossier], *, model_version: str, run: str) -> pl.DataFrame:
+    rows = [(number, *_cells(dossier), model_version, run) for number, dossier in enumerate(dossiers, start=1)]
+    return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
+
+
+def _cells(dossier: Dossier) -> tuple[object, ...]:
+    sure = dossier.certainty
+    return (
+        dossier.customer_id,
+        round(dossier.probability, _PROBABILITY_DIGITS),
+        dossier.segment,
+        dossier.action,
+        dossier.listing,
+        " | ".join(f"{line.code}: {line.tell()}" for line in dossier.raises),
+        " | ".join(_evidence(pattern) for pattern in dossier.patterns),
+        " | ".join([*(f"{line.code}: {line.tell()}" for line in dossier.lowers), *dossier.doubts]),
+        sure.tell(),
+        _rounded(sure.low),
+        _rounded(sure.high),
+        _rounded(sure.high_share),
+        dossier.transactions,
+        f"{dossier.first_transaction:%Y-%m-%dT%H:%M:%SZ}" if dossier.first_transaction else "",
+        f"{dossier.last_transaction:%Y-%m-%dT%H:%M:%SZ}" if dossier.last_transaction else "",
+    )
+
+
+def _evidence(pattern: Pattern) -> str:
+    ids = [transaction.id for transaction in pattern.transactions]
+    more = f" and {len(ids) - _IDS_IN_A_CELL} more in evidence.csv" if len(ids) > _IDS_IN_A_CELL else ""
+    return f"{pattern.code}: {pattern.sentence} Transactions {', '.join(ids[:_IDS_IN_A_CELL])}{more}"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _PROBABILITY_DIGITS)

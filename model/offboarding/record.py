@@ -1,0 +1,105 @@
+"""run.json: what a scoring run was made of, by hash, so that a sign-off can refer to it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from model.errors import SignOffError
+from model.tables.storage import FORMATS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model.tables.mapping import CohortName, Mapping
+
+NAME: Final = "run.json"
+SCHEMA_VERSION: Final = 1
+_REMEDY: Final = (
+    "Give the folder that `customer-risk score` wrote, unchanged, or score again and have the new list decided."
+)
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One scoring run.
+
+    `run` is the sha256 of everything here but itself and `files`; `tables` and `files` map names to the files'
+    sha256, `scores` is that of scores.parquet. `corroboration` holds the declared rules as configured.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    made_at: datetime
+    bundle: str
+    bundle_name: str
+    catalogue_hash: str
+    cohort: str
+    tables: dict[str, str]
+    corroboration: dict[str, dict[str, float]]
+    corroboration_minimum: int
+    thresholds: dict[str, float]
+    counts: dict[str, int]
+    traps: dict[str, int]
+    scores: str
+    run: str = ""
+    files: dict[str, str] = {}
+
+
+def identified(run: Run) -> Run:
+    """Give the run its id."""
+    bare = msgspec.structs.replace(run, run="", files={})
+    return msgspec.structs.replace(run, run=sha256(msgspec.json.encode(bare, order="deterministic")))
+
+
+def encode(run: Run) -> bytes:
+    """Write run.json."""
+    return msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's record; raises SignOffError where it is absent, unreadable, or its id isn't that of what it says."""
+    path = folder / NAME
+    try:
+        run = msgspec.json.decode(path.read_bytes(), type=Run)
+    except (OSError, msgspec.DecodeError) as error:
+        raise SignOffError(f"{path} can't be read as a scoring run's record: {error}.", remedy=_REMEDY) from error
+    if run.schema_version != SCHEMA_VERSION:
+        raise SignOffError(
+            f"{path} has the schema version {run.schema_version}, this release reads {SCHEMA_VERSION}.",
+            remedy="Sign with the release that scored.",
+        )
+    if identified(run).run != run.run:
+        raise SignOffError(f"{path} was altered: its contents don't give its run id.", remedy=_REMEDY)
+    return run
+
+
+def verified(folder: Path, run: Run, name: str) -> bytes:
+    """Read one of a run's files; raises SignOffError where it is absent or its sha256 isn't the recorded one."""
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SignOffError(f"{path} can't be read: {error}.", remedy=_REMEDY) from error
+    if sha256(content) != run.files.get(name):
+        raise SignOffError(f"{path} was altered after the run: its sha256 isn't the one in {NAME}.", remedy=_REMEDY)
+    return content
+
+
+def hash_tables(folder: Path, cohort: CohortName, mapping: Mapping) -> dict[str, str]:
+    """Map each file that a cohort is read from (the other cohort's users among them, if there) to its sha256."""
+    other: CohortName = "labelled" if cohort == "unlabelled" else "unlabelled"
+    names = (mapping.file("users", cohort), mapping.file("transactions", cohort), mapping.file("users", other))
+    paths = (folder / f"{name}.{suffix}" for name in names for suffix in FORMATS)
+    return {path.name: _file_sha256(path) for path in sorted(paths) if path.is_file()}
+
+
+def sha256(content: bytes) -> str:
+    """Give the sha256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,181 @@
+"""A cohort scored: a row for each customer, and on which list each stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from model.errors import FeatureError
+from model.features import catalogue
+from model.features.frame import feature_table
+from model.features.vocabulary import KYC_STATES, OCCUPATIONS, REASONS, SCREENING_STATES
+from model.offboarding.transactions import collapse
+from model.scoring.segments import ACTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from model.features.frame import FeatureTable
+    from model.offboarding.criteria import Criteria
+    from model.scoring.bundle import Bundle
+    from model.scoring.scorer import Scores
+    from model.tables.cleaning import Cohort
+
+REASON_CODES: Final = 5
+FEW_TRANSACTIONS: Final = 5
+SEPARATOR: Final = "; "
+_CATEGORIES: Final = {
+    "reason_to_use_app": REASONS,
+    "occupation": OCCUPATIONS,
+    "kyc_state": KYC_STATES,
+    "screening_state": SCREENING_STATES,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """A cohort and what a bundle makes of it, all in the order of `cohort.customers`.
+
+    features      every feature of the catalogue
+    scores        probabilities and contributions in the order of the bundle's features
+    transactions  see transactions.collapse
+    patterns      see criteria.PATTERNS
+    table         the row of each customer that `scores.csv` holds
+    """
+
+    bundle: Bundle
+    cohort: Cohort
+    criteria: Criteria
+    features: FeatureTable
+    scores: Scores
+    transactions: pl.DataFrame
+    patterns: pl.DataFrame
+    table: pl.DataFrame
+
+
+def score_cohort(
+    bundle: Bundle,
+    cohort: Cohort,
+    criteria: Criteria,
+    *,
+    threads: int = 1,
+    step: Callable[[str], object] = lambda _: None,
+) -> Scored:
+    """Score every customer, those without transactions too, and search for the declared patterns.
+
+    `step` hears what is being done. Raises FeatureError where the tables lack a column that the bundle's features
+    rest on.
+    """
+    _refuse_absent_columns(bundle, cohort)
+    settings = bundle.manifest.settings
+    step("computing features")
+    features = feature_table(cohort.customers, cohort.events, settings.for_kernel(), threads=threads)
+    step("scoring")
+    scores = bundle.scorer.score(features.select(bundle.manifest.features).values)
+    step("searching for transaction patterns")
+    transactions = collapse(cohort.customers, cohort.events, settings)
+    patterns = criteria.find(transactions)
+    table = _table(bundle, cohort, criteria, scores, transactions, patterns)
+    return Scored(bundle, cohort, criteria, features, scores, transactions, patterns, table)
+
+
+def _refuse_absent_columns(bundle: Bundle, cohort: Cohort) -> None:
+    absent = set(cohort.absent)
+    blind = [name for name in bundle.manifest.features if absent & set(catalogue.BY_NAME[name].sources)]
+    if blind:
+        columns = sorted(absent & {source for name in blind for source in catalogue.BY_NAME[name].sources})
+        raise FeatureError(
+            f"The tables lack {', '.join(columns)}, which the bundle's features {', '.join(blind)} rest on.",
+            remedy="Add the column (a mapping can rename one), or train a bundle without these features.",
+        )
+
+
+def _table(
+    bundle: Bundle,
+    cohort: Cohort,
+    criteria: Criteria,
+    scores: Scores,
+    transactions: pl.DataFrame,
+    patterns: pl.DataFrame,
+) -> pl.DataFrame:
+    histories = transactions.group_by("customer_id").agg(
+        pl.len().alias("transactions"), pl.col("time").min().alias("first"), pl.col("time").max().alias("last")
+    )
+    rows = cohort.events.group_by("customer_id").agg(pl.len().alias("history_rows"))
+    found = patterns.group_by("customer_id", maintain_order=True).agg(
+        pl.col("code").str.join(SEPARATOR), pl.len().alias("_n")
+    )
+    table = (
+        cohort.customers.select("customer_id", _warned(cohort.customers))
+        .with_columns(
+            pl.Series("probability", scores.probability),
+            pl.Series("segment", scores.segment, dtype=pl.String),
+            pl.Series("reasons", reason_codes(scores, bundle.manifest.features), dtype=pl.String),
+        )
+        .join(rows, on="customer_id", how="left", maintain_order="left")
+        .join(histories, on="customer_id", how="left", maintain_order="left")
+        .join(found, on="customer_id", how="left", maintain_order="left")
+        .with_columns(pl.col("history_rows", "transactions", "_n").fill_null(0).cast(pl.Int64))
+    )
+    return table.select(
+        "customer_id",
+        "probability",
+        "segment",
+        pl.col("segment").replace_strict(dict(ACTIONS), return_dtype=pl.String).alias("action"),
+        criteria.listing(pl.col("segment"), pl.col("_n")).alias("list"),
+        "reasons",
+        pl.col("code").fill_null("").alias("patterns"),
+        "history_rows",
+        "transactions",
+        pl.col("first").alias("first_transaction"),
+        pl.col("last").alias("last_transaction"),
+        pl.concat_str(
+            pl.when(pl.col("transactions") == 0)
+            .then(pl.lit("NO_TRANSACTIONS"))
+            .when(pl.col("transactions") < FEW_TRANSACTIONS)
+            .then(pl.lit("FEW_TRANSACTIONS")),
+            pl.col("_warned"),
+            separator=SEPARATOR,
+            ignore_nulls=True,
+        ).alias("warnings"),
+        pl.lit(bundle.version).alias("model_version"),
+    )
+
+
+def _warned(customers: pl.DataFrame) -> pl.Expr:
+    """Name the profile's columns whose category nobody knows; such a value counts as any other."""
+    unknown = [
+        pl.when(~pl.col(name).is_in(list(known))).then(pl.lit(f"UNKNOWN_CATEGORY {name}"))
+        for name, known in _CATEGORIES.items()
+        if name in customers.columns
+    ]
+    joined = pl.concat_str(unknown, separator=SEPARATOR, ignore_nulls=True)
+    return pl.when(joined != "").then(joined).alias("_warned")
+
+
+def reason_codes(scores: Scores, names: Sequence[str], *, n: int = REASON_CODES) -> list[str]:
+    """Give each customer's reason codes in the order of `scoring.reasons.top_reasons`, for all customers at once."""
+    codes = np.array([catalogue.BY_NAME[name].code for name in names], dtype=np.str_)
+    order, sizes = reason_order(scores.contributions, np.array(scores.segment))
+    order = order[:, :n]
+    there = np.take_along_axis(sizes, order, axis=1) > 0
+    return [SEPARATOR.join(row[kept].tolist()) for row, kept in zip(codes[order], there, strict=True)]
+
+
+def reason_order(
+    contributions: NDArray[np.float64], segments: NDArray[np.str_]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Order features by what they do to each score: intp[n, f], and the rounded sizes float64[n, f] that it rests on.
+
+    As `top_reasons` does: greatest first, equal ones in the features' order, in the segments medium and high those
+    that raise before those that lower; the ones of size 0 are no reasons and stand last among theirs.
+    """
+    sizes = np.abs(contributions).round(9)
+    lowers_last = (segments != "low")[:, np.newaxis] & (contributions < 0)
+    nothing_last = sizes == 0
+    return np.lexsort((-sizes, lowers_last, nothing_last), axis=1), sizes

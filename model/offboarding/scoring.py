@@ -1,0 +1,54 @@
+"""From a bundle's folder and tables' folder to a scoring run's folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.config import load_config
+from model.offboarding.criteria import declare
+from model.offboarding.record import hash_tables
+from model.offboarding.scored import score_cohort
+from model.offboarding.scoring_run import check_place, write_run
+from model.scoring.bundle import load_bundle
+from model.tables.cleaning import load_cohort
+from model.tables.mapping import Mapping, load_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from model.offboarding.record import Run
+    from model.tables.mapping import CohortName
+
+
+def score_tables(
+    bundle: Path,
+    tables: Path,
+    out: Path,
+    *,
+    made_at: datetime,
+    cohort: CohortName = "unlabelled",
+    config: Path | None = None,
+    mapping: Path | None = None,
+    force: bool = False,
+    step: Callable[[str], object] = lambda _: None,
+    tick: Callable[[int, int], object] = lambda _done, _all: None,
+) -> Run:
+    """Score every customer of a cohort and write the run's folder, whole or not at all; give its record.
+
+    `step` hears what is being done, `tick` (done, all) of the listed customers. Raises ConfigError where `out` may
+    not be written or the configuration says something impossible, BundleError, TableError, FeatureError.
+    """
+    check_place(out, force=force)
+    settings = load_config(config)
+    criteria = declare(settings.corroboration)
+    named = load_mapping(mapping) if mapping else Mapping()
+    step("loading the bundle")
+    loaded = load_bundle(bundle)
+    step("reading the tables")
+    hashes = hash_tables(tables, cohort, named)
+    people = load_cohort(tables, cohort, mapping=named, config=settings)
+    scored = score_cohort(loaded, people, criteria, threads=settings.threads, step=step)
+    step("writing the lists")
+    return write_run(out, scored, tables=hashes, cohort=cohort, made_at=made_at, force=force, tick=tick)

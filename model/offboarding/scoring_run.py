@@ -1,0 +1,154 @@
+"""A scoring run as a folder: scores, segments, the two lists with their evidence, and the record of it all."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from model import atomic
+from model.errors import ConfigError
+from model.offboarding import lists, pages, record, segments
+from model.offboarding.dossier import dossiers, evidence
+from model.offboarding.spreadsheet import csv_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from model.offboarding.record import Run
+    from model.offboarding.scored import Scored
+    from model.tables.mapping import CohortName
+
+SIGNED = "signed"  # the folder in which sign-offs of the list are kept
+
+
+def check_place(folder: Path, *, force: bool) -> None:
+    """See, before any work is done, that a run may be written to `folder`.
+
+    Raises ConfigError where it holds something, unless `force` and it is an earlier run without a sign-off.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is a file.", remedy="Name a folder with --out.")
+    if (folder / SIGNED).exists():
+        raise ConfigError(
+            f"{folder} holds signed-off lists, which are never replaced.", remedy="Name another folder with --out."
+        )
+    if not (folder / record.NAME).is_file():
+        raise ConfigError(
+            f"{folder} holds something that no scoring run wrote.", remedy="Name another folder with --out."
+        )
+    if not force:
+        raise ConfigError(
+            f"{folder} holds an earlier scoring run.",
+            remedy="Name another folder with --out, or replace it with --force.",
+        )
+
+
+def write_run(
+    folder: Path,
+    scored: Scored,
+    *,
+    tables: dict[str, str],
+    cohort: CohortName,
+    made_at: datetime,
+    force: bool = False,
+    tick: Callable[[int, int], object] = lambda _done, _all: None,
+) -> Run:
+    """Write the run's folder, whole or not at all; give its record. `tick` hears (done, all) of the listed customers.
+
+    `tables` are the hashes of `record.hash_tables`. Raises ConfigError as `check_place` does.
+    """
+    check_place(folder, force=force)
+    table = scored.table
+    scores = _parquet_bytes(table)
+    run = record.identified(
+        record.Run(
+            made_at=made_at,
+            bundle=scored.bundle.version,
+            bundle_name=scored.bundle.manifest.name,
+            catalogue_hash=scored.bundle.manifest.catalogue_hash,
+            cohort=cohort,
+            tables=tables,
+            corroboration={one.rule.code: dict(one.limits) for one in scored.criteria.declared},
+            corroboration_minimum=scored.criteria.minimum,
+            thresholds={
+                "medium": scored.bundle.manifest.thresholds.medium,
+                "high": scored.bundle.manifest.thresholds.high,
+            },
+            counts=_counts(table),
+            traps=scored.cohort.counts,
+            scores=record.sha256(scores),
+        )
+    )
+    files = {"scores.parquet": scores, "scores.csv": csv_bytes(table)}
+    files |= _segment_files(scored, run)
+    files |= _list_files(scored, run, tick)
+    run = msgspec.structs.replace(run, files={name: record.sha256(files[name]) for name in sorted(files)})
+    with atomic.new_folder(folder, replace=force) as filling:
+        for name, content in files.items():
+            (filling / name).write_bytes(content)
+        (filling / record.NAME).write_bytes(record.encode(run))
+    return run
+
+
+def _segment_files(scored: Scored, run: Run) -> dict[str, bytes]:
+    profiles = segments.characterise(scored)
+    return {
+        "segments.csv": csv_bytes(segments.as_table(profiles)),
+        "segments.html": pages.segments_page(run, profiles).encode(),
+    }
+
+
+def _list_files(scored: Scored, run: Run, tick: Callable[[int, int], object]) -> dict[str, bytes]:
+    listed = scored.table.filter(pl.col("list") != "")
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        tick(done, listed.height)
+
+    everyone = dossiers(scored, tick=one_more)
+    proposed = [dossier for dossier in everyone if dossier.listing == "off-boarding"]
+    # High customers first: a reviewer who runs out of time has seen those.
+    others = sorted((dossier for dossier in everyone if dossier.listing != "off-boarding"), key=lambda d: d.segment)
+    named = {"model_version": run.bundle, "run": run.run}
+    offboarding, review = lists.offboarding_list(proposed, **named), lists.review_list(others, **named)
+    shown = evidence(scored, listed).rename({"local": "local_time"})
+    return {
+        "offboarding.csv": csv_bytes(offboarding),
+        "offboarding.parquet": _parquet_bytes(offboarding),
+        "offboarding.html": pages.offboarding_page(scored, run, proposed).encode(),
+        "review.csv": csv_bytes(review),
+        "review.parquet": _parquet_bytes(review),
+        "review.html": pages.review_page(scored, run, others).encode(),
+        "evidence.csv": csv_bytes(shown),
+        "evidence.parquet": _parquet_bytes(shown),
+    }
+
+
+def _counts(table: pl.DataFrame) -> dict[str, int]:
+    segment, listing = pl.col("segment"), pl.col("list")
+    counted = table.select(
+        customers=pl.len(),
+        without_transactions=(pl.col("transactions") == 0).sum(),
+        low=(segment == "low").sum(),
+        medium=(segment == "medium").sum(),
+        high=(segment == "high").sum(),
+        offboarding=(listing == "off-boarding").sum(),
+        review_high=(listing == "review: high without corroboration").sum(),
+        review_medium=(listing == "review: medium").sum(),
+    )
+    return {name: int(count) for name, count in counted.row(0, named=True).items()}
+
+
+def _parquet_bytes(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,176 @@
+"""What each segment looks like: how many, how risky, and in what its customers differ from the others."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from model.features import catalogue
+from model.features.feature import formatted
+from model.scoring.segments import ACTIONS, SEGMENTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from model.features.feature import Feature
+    from model.offboarding.scored import Scored
+    from model.scoring.segments import Segment
+
+DIFFERENCES: Final = 8  # features shown for each segment
+_PLAIN: Final = ("transactions", "in_sum", "out_sum", "span_days")  # told of every segment, whether they differ or not
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature's middle inside a segment and outside it, None where always missing.
+
+    `lift` is the chance that a customer inside has the greater value than one outside, minus the chance of the
+    smaller one: -1 to 1 (the rank-biserial correlation, Wendt 1972); 0 where they don't differ.
+    """
+
+    feature: str
+    meaning: str
+    unit: str
+    inside: float | None
+    outside: float | None
+    lift: float
+
+    def worded(self, value: float | None) -> str:
+        """Write one of the two with its unit."""
+        return formatted(math.nan if value is None else value, catalogue.BY_NAME[self.feature].unit)
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of a segment's customers show one declared pattern."""
+
+    code: str
+    name: str
+    customers: int
+    share: float
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment; `expected_risky` is the sum of its probabilities. None and empty where nobody is in it."""
+
+    segment: str
+    action: str
+    customers: int
+    share: float
+    mean_probability: float | None
+    expected_risky: float
+    without_transactions: int
+    with_pattern: int
+    plain: tuple[Difference, ...]
+    differences: tuple[Difference, ...]
+    patterns: tuple[Held, ...]
+
+
+def characterise(scored: Scored) -> list[Profile]:
+    """Describe the segments low, medium and high of a scored cohort."""
+    table = scored.table
+    names = tuple(dict.fromkeys((*scored.bundle.manifest.features, *_PLAIN)))
+    values = scored.features.select(names).values
+    ranks = _ranks(values)
+    return [_profile(scored, segment, table, names, values, ranks) for segment in SEGMENTS]
+
+
+def _profile(
+    scored: Scored,
+    segment: Segment,
+    table: pl.DataFrame,
+    names: tuple[str, ...],
+    values: NDArray[np.float64],
+    ranks: NDArray[np.float64],
+) -> Profile:
+    inside = (table["segment"] == segment).to_numpy()
+    members = table.filter(pl.col("segment") == segment)
+    n = members.height
+    differences = {
+        name: _difference(catalogue.BY_NAME[name], values[:, i], ranks[:, i], inside) for i, name in enumerate(names)
+    }
+    telling = sorted(
+        (differences[name] for name in scored.bundle.manifest.features if differences[name].lift),
+        key=lambda difference: -abs(difference.lift),
+    )
+    found = scored.patterns.filter(pl.col("customer_id").is_in(members["customer_id"].implode()))
+    counts = dict(found.group_by("code").len().iter_rows())
+    return Profile(
+        segment=segment,
+        action=ACTIONS[segment],
+        customers=n,
+        share=n / max(table.height, 1),
+        mean_probability=float(members["probability"].to_numpy().mean()) if n else None,
+        expected_risky=float(members["probability"].sum()),
+        without_transactions=members.filter(pl.col("transactions") == 0).height,
+        with_pattern=found["customer_id"].n_unique(),
+        plain=tuple(differences[name] for name in _PLAIN),
+        differences=tuple(telling[:DIFFERENCES]),
+        patterns=tuple(
+            Held(
+                code=one.rule.code,
+                name=one.rule.name,
+                customers=counts.get(one.rule.code, 0),
+                share=counts.get(one.rule.code, 0) / max(n, 1),
+            )
+            for one in scored.criteria.declared
+        ),
+    )
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rank each column, equal values sharing the mean of their ranks, NaN where missing."""
+    columns = [pl.Series(column).fill_nan(None).rank("average").to_numpy() for column in values.T]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def _difference(
+    feature: Feature, values: NDArray[np.float64], ranks: NDArray[np.float64], inside: NDArray[np.bool_]
+) -> Difference:
+    known = ~np.isnan(values)
+    here, there = values[inside & known], values[~inside & known]
+    lift = 0.0
+    if len(here) and len(there):
+        greater = ranks[inside & known].sum() - len(here) * (len(here) + 1) / 2  # Mann and Whitney's U
+        lift = float(2 * greater / (len(here) * len(there)) - 1)
+    return Difference(
+        feature=feature.name,
+        meaning=feature.formula,
+        unit=feature.unit,
+        inside=float(np.median(here)) if len(here) else None,
+        outside=float(np.median(there)) if len(there) else None,
+        lift=lift,
+    )
+
+
+def as_table(profiles: list[Profile]) -> pl.DataFrame:
+    """Put the profiles into one long table: segment, kind, name, value inside, value outside, unit, lift."""
+    rows: list[tuple[str, str, str, float | None, float | None, str, float | None]] = []
+    for one in profiles:
+        sizes: dict[str, tuple[float | None, str]] = {
+            "customers": (one.customers, "count"),
+            "share_of_customers": (one.share, "share"),
+            "mean_probability": (one.mean_probability, "share"),
+            "expected_risky": (one.expected_risky, "count"),
+            "without_transactions": (one.without_transactions, "count"),
+            "with_any_pattern": (one.with_pattern, "count"),
+        }
+        rows += [(one.segment, "size", name, value, None, unit, None) for name, (value, unit) in sizes.items()]
+        rows += [(one.segment, "pattern", held.code, held.customers, None, "count", None) for held in one.patterns]
+        shown = {difference.feature: difference for difference in (*one.plain, *one.differences)}
+        rows += [(one.segment, "median", d.feature, d.inside, d.outside, d.unit, d.lift) for d in shown.values()]
+    return pl.DataFrame(
+        rows,
+        schema={
+            "segment": pl.String,
+            "kind": pl.String,
+            "name": pl.String,
+            "value": pl.Float64,
+            "value_elsewhere": pl.Float64,
+            "unit": pl.String,
+            "lift": pl.Float64,
+        },
+        orient="row",
+    )

@@ -1,0 +1,103 @@
+"""CSV that goes through a spreadsheet and comes back: written so that no cell runs, read with tolerance."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from model.errors import SignOffError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FORMULA: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+)  # a cell that begins with one of these may be run by a spreadsheet
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A filled sheet as text: `rows` are (line in the file, cells by column), `decimal` is the sign in its numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[int, dict[str, str]], ...]
+    decimal: str
+
+
+def csv_bytes(frame: pl.DataFrame) -> bytes:
+    """Write a frame as CSV in UTF-8: times in RFC 3339, an apostrophe before text that a spreadsheet would run."""
+    dangerous = pl.col(pl.String).str.slice(0, 1).is_in(_FORMULA)
+    guarded = pl.when(dangerous).then("'" + pl.col(pl.String)).otherwise(pl.col(pl.String)).name.keep()
+    times = pl.col(pl.Datetime).dt.strftime(_TIME)
+    return frame.with_columns(guarded, times).write_csv().encode()
+
+
+def unguarded(cell: str) -> str:
+    """Take away the apostrophe that `csv_bytes` puts before a dangerous cell."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
+
+
+def read_sheet(path: Path, content: bytes) -> Sheet:
+    """Read the content of a filled CSV or Parquet file as text; `path` tells which, and names it in messages.
+
+    Of CSV: UTF-8 with or without a byte order mark, UTF-16 with one, or Windows-1252; commas, semicolons (then
+    numbers may have decimal commas) or tabs; any line ends; lines without any text are overlooked. Raises
+    SignOffError where there is no table.
+    """
+    try:
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(io.BytesIO(content))
+            text = frame.with_columns(pl.col(pl.Date, pl.Datetime).dt.to_string("iso:strict")).cast(pl.String)
+            rows = tuple((number, row) for number, row in enumerate(text.fill_null("").iter_rows(named=True), start=1))
+            return Sheet(tuple(frame.columns), rows, ".")
+        return _parse(content)
+    except (OSError, pl.exceptions.PolarsError, csv.Error, UnicodeError) as error:
+        raise SignOffError(
+            f"{path} can't be read as a table: {error}.", remedy="Save the filled list as CSV (UTF-8) or Parquet."
+        ) from error
+
+
+def _parse(content: bytes) -> Sheet:
+    text = _decoded(content)
+    head = text.splitlines()[0] if text else ""
+    delimiter = max(",;\t", key=head.count)
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    columns: list[str] = []
+    rows = []
+    for cells in table:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if not columns:
+            columns = [cell.strip() for cell in cells]
+            while columns and not columns[-1]:  # spreadsheets may save empty columns behind the last
+                columns.pop()
+            continue
+        spare = [cell for cell in cells[len(columns) :] if cell.strip()]
+        if spare or len(cells) < len(columns):
+            raise csv.Error(f"line {table.line_num} has {len(cells)} cells, the header {len(columns)}")
+        rows.append((table.line_num, dict(zip(columns, cells, strict=False))))
+    if not columns:
+        raise csv.Error("it is empty")
+    if len(set(columns)) < len(columns):
+        raise csv.Error("two columns have one name")
+    return Sheet(tuple(columns), tuple(rows), "," if delimiter == ";" else ".")
+
+
+def _decoded(content: bytes) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
