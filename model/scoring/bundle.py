@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from model.atomic import new_folder
 from model.errors import BundleAltered, BundleError, BundleVersion
 from model.features import catalogue
 from model.scoring.calibration import Calibration
-from model.scoring.explainer import Explainer
+from model.scoring.explainer import Explainer, Method
 from model.scoring.golden import check_golden
 from model.scoring.measure import FeatureSettings, measure
 from model.scoring.scorer import Scorer
@@ -44,22 +44,18 @@ _IGNORED: Final = ("lost+found",)  # what a mounted volume brings along
 _REMAKE: Final = "Make the bundle anew with `customer-risk train`, or fetch it again from the registry."
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class RiskRate(_Part):
+class RiskRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The share of risky customers: in the labelled sample, and in the portfolio that probabilities are shifted to."""
 
     sample: float
     portfolio: float | None
 
 
-class Manifest(_Part, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a bundle says of itself.
 
-    `features` are the model's columns in order; `explain_method` is "tables" or "paths" (see Explainer); `cpu_family` is
-    where the golden answers were computed; `files` maps each file to its sha256 in hex (`write_bundle` fills it in).
+    `features` are the model's columns in order; `explain_method` is "tables" or "paths" (see Explainer); `cpu_family`
+    is where the golden answers were computed; `files` maps each file to its sha256 in hex (`write_bundle` fills it in).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -71,7 +67,7 @@ class Manifest(_Part, kw_only=True):
     calibration: Calibration
     risk_rate: RiskRate
     metrics: dict[str, Any]
-    explain_method: str
+    explain_method: Method
     git_commit: str
     data_hash: str
     seed: int
@@ -99,7 +95,7 @@ class Bundle:
         return loads_resamples(data)
 
     def resampled_probabilities(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Say how sure the scores are: float64[k, n], what each of the k resampled models gives for rows float64[n, f]."""
+        """Say how sure scores are: float64[k, n], what each of k resampled models gives for rows float64[n, f]."""
         calibration = self.manifest.calibration
         return np.array([calibration.probability(trees.margins(values)) for trees in self.resamples])
 
@@ -141,30 +137,15 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *
         manifest, files={name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     )
     data = dumps_manifest(manifest)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    replaced = None
+    with new_folder(folder) as written:
         for name, content in (*files.items(), (MANIFEST, data)):
             (written / name).write_bytes(content)
-        written.chmod(0o755)
-        _put_in_place(written, folder)
-    finally:
-        shutil.rmtree(written, ignore_errors=True)
+        if replace and folder.exists():
+            replaced = folder.rename(written.with_suffix(".replaced"))
+    if replaced is not None:
+        shutil.rmtree(replaced)
     return hashlib.sha256(data).hexdigest()
-
-
-def _put_in_place(written: Path, folder: Path) -> None:
-    """Rename; a folder in the way is moved aside first and removed only when the new one stands."""
-    aside = written.with_name(written.name + "-old")
-    if folder.exists():
-        folder.rename(aside)
-    try:
-        written.rename(folder)
-    except OSError:
-        if aside.exists():
-            aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:

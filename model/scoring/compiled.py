@@ -1,4 +1,4 @@
-"""How this package compiles: to machine code on first use, kept beside the module, free of the GIL, exact arithmetic."""
+"""How this package compiles: on first use, kept on the disk, without Python's lock, to the letter of IEEE."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def compiled(function: Function) -> Function:
     """Compile `function` when it is first called (with NUMBA_DISABLE_JIT=1: leave it as it is).
 
-    No fast-math: additions keep their order, so that one row alone and in a batch gives the same bits.
+    No fast-math: additions keep their order, so that a row alone and in a batch gives the same bits. Compiled code is
+    kept by the file of the function alone, so a compiled function calls only compiled functions of its own module.
+    Where nothing can be kept (a read-only disk), it is compiled for the process.
     """
-    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    try:
+        return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    except RuntimeError:
+        return cast("Function", numba.njit(nogil=True, error_model="numpy")(function))

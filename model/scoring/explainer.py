@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import astuple, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import FeatureError
-from model.scoring.paths import explain_by_paths, paths_of
+from model.scoring.paths import paths_of
+from model.scoring.shapley import explain_by_paths
+from model.scoring.tables import build, cut, explain_by_tables, table_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from model.scoring.trees import Trees
 
 Method = Literal["tables", "paths"]
@@ -20,55 +25,42 @@ class Explainer:
     """Path-dependent TreeSHAP of `trees`, exact.
 
     `method` says how: "tables" looks contributions up, "paths" computes them leaf by leaf where the tables would need
-    more than `memory_limit_bytes`. `bias` is the margin expected over the training weight: contributions and bias add
-    up to the margin.
+    more than `memory_limit_bytes` (`table_bytes` says how much that is). `bias` is the margin expected over the
+    training weight: bias and contributions, in the columns' order, add up to the margin.
     """
 
     def __init__(self, trees: Trees, *, memory_limit_bytes: int = 64 * 2**20) -> None:
-        self.trees = trees
-        self.memory_limit_bytes = memory_limit_bytes
-        self._paths = paths_of(trees)
-        self.bias: float = trees.base + self._paths.expected
-        self.method: Method = "paths"
+        self.features = trees.features
+        paths = paths_of(trees)
+        cuts = cut(trees)
+        self.bias: float = trees.base + paths.expected
+        self.table_bytes = table_bytes(cuts)
+        self.method: Method = "tables" if self.table_bytes <= memory_limit_bytes else "paths"
+        self._arrays: tuple[Any, ...]
+        if self.method == "tables":
+            tables = build(trees, paths, cuts)
+            self._explain: Callable[..., None] = explain_by_tables
+            self._arrays = tuple(getattr(tables, field.name) for field in fields(tables))
+        else:
+            self._explain = explain_by_paths
+            self._arrays = (trees.feature, trees.threshold, trees.default_left, *astuple(paths))
 
     def explain(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give margins float64[n] and contributions float64[n, features], in log-odds, for values of that shape.
 
-        NaN is a missing value. A row has the same bits alone and in any batch. Raises FeatureError for another width.
+        NaN is a missing value. A row has the same bits alone and in any batch, on any thread. Raises FeatureError for
+        another shape.
         """
-        if values.ndim != 2 or values.shape[1] != self.trees.features:
+        if values.ndim != 2 or values.shape[1] != self.features:
             raise FeatureError(
-                f"The model takes rows of {self.trees.features} features, not an array of shape {values.shape}.",
+                f"The model takes rows of {self.features} features, not an array of shape {values.shape}.",
                 remedy="Select the bundle's features, in the manifest's order.",
             )
-        contributions = np.empty(values.shape)
-        rows = np.ascontiguousarray(values, np.float32)
-        trees, paths = self.trees, self._paths
-        explain_by_paths(
-            rows,
-            trees.feature,
-            trees.threshold,
-            trees.default_left,
-            paths.values,
-            paths.steps,
-            paths.step_node,
-            paths.step_left,
-            paths.step_slot,
-            paths.slots,
-            paths.feature,
-            paths.zero,
-            paths.points,
-            paths.weights,
-            contributions,
-        )
-        return self._margins(contributions), contributions
+        rows = np.array(values, np.float64, order="C")  # a copy: a read-only array would be compiled for anew
+        contributions, margins = np.empty(rows.shape), np.empty(len(rows))
+        self._explain(rows, self.bias, *self._arrays, contributions, margins)
+        return margins, contributions
 
     def margins(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the margins alone, the same bits as `explain` gives."""
         return self.explain(values)[0]
-
-    def _margins(self, contributions: NDArray[np.float64]) -> NDArray[np.float64]:
-        margins = np.full(len(contributions), self.bias)
-        for column in range(contributions.shape[1]):  # one order of additions, whatever the number of rows
-            margins += contributions[:, column]
-        return margins

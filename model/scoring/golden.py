@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from llvmlite import binding
+from llvmlite import binding  # type: ignore[import-untyped]  # it ships no types
 
 from model.errors import GoldenMismatch
 
@@ -29,7 +29,7 @@ def cpu_family() -> str:
 def golden_rows(
     scorer: Scorer, requests: Iterable[tuple[Mapping[str, object], Sequence[Mapping[str, object]]]]
 ) -> list[dict[str, Any]]:
-    """Answer synthetic requests, pairs of profile and transactions, and keep both; times become microseconds since 1970."""
+    """Answer synthetic requests (pairs of profile and transactions) and keep both; times become microseconds."""
     rows = []
     for profile, transactions in requests:
         row = {"profile": _plain(profile), "transactions": [_plain(one) for one in transactions]}
@@ -39,23 +39,27 @@ def golden_rows(
 
 def answer(scorer: Scorer, row: Mapping[str, Any]) -> dict[str, Any]:
     """Answer one golden row, as plain JSON values."""
-    answered: dict[str, Any] = msgspec.to_builtins(scorer.decide(row["profile"], row["transactions"]))
-    return msgspec.json.decode(msgspec.json.encode(answered))  # lists instead of tuples, as the file holds them
+    written = msgspec.json.encode(scorer.decide(row["profile"], row["transactions"]))
+    return msgspec.json.decode(written, type=dict[str, Any])
 
 
 def check_golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]], *, made_on: str, where: Path | str) -> None:
     """Answer the golden rows again and compare.
 
     On the CPU family that they were made on, all must be equal; on another, numbers may differ by 1e-9 (absolutely, or
-    relatively where they are greater than 1), and their wording with them. Raises GoldenMismatch with the first difference.
+    relatively where they are greater than 1), and their wording with them. Raises GoldenMismatch with the first
+    difference, or where there is no row to compare.
     """
-    tolerance = 0.0 if made_on == cpu_family() else TOLERANCE
+    if not rows:
+        raise GoldenMismatch(f"{where} holds no row to compare.", remedy="Make the bundle anew with golden rows.")
+    here = cpu_family()
+    tolerance = 0.0 if made_on == here else TOLERANCE
     for number, row in enumerate(rows):
         difference = _difference(row["answer"], answer(scorer, row), tolerance, "answer")
         if difference:
             raise GoldenMismatch(
-                f"{where}: row {number} is answered differently here (made on {made_on}, this is {cpu_family()}): {difference}.",
-                remedy="Install the library versions that the manifest names, or make the bundle anew with this install.",
+                f"{where}: row {number}, made on {made_on}, is answered differently here ({here}): {difference}.",
+                remedy="Install the library versions that the manifest names, or make the bundle anew here.",
             )
 
 

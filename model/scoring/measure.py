@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from model.features import catalogue, kernel
-from model.features.one import encode_customer
+from model.features.one import Warned, encode_customer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ def measure(names: Sequence[str], settings: FeatureSettings) -> Measure:
 
     def values_of(
         profile: Mapping[str, object], transactions: Sequence[Mapping[str, object]]
-    ) -> tuple[NDArray[np.float64], tuple[Any, ...]]:
+    ) -> tuple[NDArray[np.float64], tuple[Warned, ...]]:
         encoded, warnings = encode_customer(profile, transactions)
         return kernel.compute(encoded, kernel_settings)[0, columns], warnings
 

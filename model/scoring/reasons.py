@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 import numpy as np
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.features.feature import Feature, Unit
+    from model.features.feature import Feature
     from model.scoring.segments import Segment
+
+NEUTRAL: Final = "The details in your profile."
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +48,9 @@ def top_reasons(
 ) -> tuple[Reason, ...]:
     """Give at most `n` reasons for one customer from values float64[f], contributions float64[f] and their features.
 
-    The greatest absolute contribution comes first, equal ones (to nine decimals, so that a last bit reorders nothing) in
-    the features' order; in the segments medium and high those that raise the risk come before those that lower it, since
-    they are what put the customer there. Features that contribute nothing are no reasons.
+    The greatest absolute contribution comes first, equal ones (to nine decimals, so that a last bit reorders nothing)
+    in the features' order; in the segments medium and high those that raise the risk come before those that lower it,
+    since they are what put the customer there. Features that contribute nothing are no reasons.
     """
     sizes = np.round(np.abs(contributions), 9)
     total = float(np.abs(contributions).sum())
@@ -63,7 +65,7 @@ def top_reasons(
 def _reason(feature: Feature, value: float, contribution: float, total: float) -> Reason:
     return Reason(
         code=feature.code,
-        text=feature.customer,
+        text=customer_text(feature, value),
         direction="raises" if contribution > 0 else "lowers",
         feature=feature.name,
         value=None if math.isnan(value) else value,
@@ -74,27 +76,17 @@ def _reason(feature: Feature, value: float, contribution: float, total: float) -
     )
 
 
+def customer_text(feature: Feature, value: float) -> str:
+    """Word a feature so that the customer may read it: no value, and nothing that could tip off.
+
+    A feature that can't tip off is worded as a statement ("Your profile is not complete."), which is only true of a
+    value above 0; of any other value the wording is as neutral as everybody's.
+    """
+    return feature.customer if feature.tips_off or value > 0 else NEUTRAL
+
+
 def investigator_text(feature: Feature, value: float) -> str:
-    """Word a feature's value for an analyst."""
-    return feature.investigator.format(value=format_value(value, feature.unit))
-
-
-def format_value(value: float, unit: Unit) -> str:
-    """Write a value with its unit, as people read it: 1,250.00 EUR, 12.5%, 3 (a count), yes, 2.5 h; NaN is "unknown"."""
+    """Word a feature's value for an analyst; where it is missing, say why."""
     if math.isnan(value):
-        return "unknown"
-    match unit:
-        case "EUR":
-            return f"{value:,.2f} EUR"
-        case "share":
-            return "under 0.1%" if 0 < value < 0.0005 else f"{100 * value:.1f}%"
-        case "count":
-            return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
-        case "yes/no":
-            return "yes" if value else "no"
-        case "hours":
-            return f"{value:,.1f} h"
-        case "days":
-            return f"{value:,.1f} days"
-        case _:  # ratio, per hour, nats
-            return f"{value:,.2f}" if unit == "ratio" else f"{value:,.2f} {unit}"
+        return f"{feature.name} has no value: {feature.missing}"
+    return feature.describe(value)

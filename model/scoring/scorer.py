@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import BadField, InputError
+from model.features.one import Warned
 from model.scoring.reasons import Reason, top_reasons
 from model.scoring.segments import ACTIONS, Action, Segment, Thresholds
 
@@ -20,16 +21,12 @@ if TYPE_CHECKING:
     from model.scoring.calibration import Calibration
     from model.scoring.explainer import Explainer
 
+__all__ = ["Decision", "Measure", "Scorer", "Scores", "Warned"]
+
 # From a profile and transactions to (values float64[f] in the scorer's order, warnings).
-Measure = Callable[[Mapping[str, object], Sequence[Mapping[str, object]]], tuple[NDArray[np.float64], tuple[Any, ...]]]
-
-
-class Warned(msgspec.Struct, frozen=True):
-    """Something about the input that the caller should know; `pointer` is an RFC 6901 JSON pointer into the request."""
-
-    code: str
-    pointer: str
-    detail: str
+Measure = Callable[
+    [Mapping[str, object], Sequence[Mapping[str, object]]], tuple[NDArray[np.float64], tuple[Warned, ...]]
+]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +120,7 @@ class Scorer:
             raise InputError(tuple(bad))
         return self.decide_values(values)
 
-    def decide_values(self, values: NDArray[np.float64], warnings: Sequence[Any] = ()) -> Decision:
+    def decide_values(self, values: NDArray[np.float64], warnings: Sequence[Warned] = ()) -> Decision:
         """Decide on one customer from values float64[f] in the scorer's order."""
         scores = self.score(values[np.newaxis])
         segment = scores.segment[0]
@@ -132,7 +129,7 @@ class Scorer:
             segment=segment,
             action=ACTIONS[segment],
             reasons=self.reasons(values, scores.contributions[0], segment),
-            warnings=tuple(Warned(w.code, w.pointer, w.detail) for w in warnings),
+            warnings=tuple(warnings),
             features={n: None if math.isnan(v) else v for n, v in zip(self.names, values.tolist(), strict=True)},
         )
 

@@ -23,7 +23,7 @@ ACTIONS: Final[Mapping[Segment, Action]] = MappingProxyType(
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The probabilities from which a customer is medium and high; a value on the threshold belongs to the upper segment.
+    """The probabilities from which a customer is medium and high; a threshold itself belongs to the upper segment.
 
     Raises BundleError unless 0 <= medium <= high <= 1. Equal thresholds mean that there is no medium segment.
     """
@@ -34,7 +34,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not (math.isfinite(self.medium) and math.isfinite(self.high) and 0 <= self.medium <= self.high <= 1):
             raise BundleError(
-                f"The thresholds can't be used: medium {self.medium} and high {self.high} must be 0 <= medium <= high <= 1.",
+                f"The thresholds can't be used: 0 <= medium ({self.medium}) <= high ({self.high}) <= 1 doesn't hold.",
                 remedy="Choose them anew with `customer-risk train`.",
             )
 

@@ -86,7 +86,7 @@ class Trees:
             raise _broken(f"not the JSON of trees ({error})") from error
 
     def pack(self) -> Packed:
-        """Lists instead of arrays, as they stand in JSON."""
+        """Turn the arrays into lists, as they stand in JSON."""
         return Packed(
             features=self.features,
             base=float(self.base),
@@ -95,7 +95,7 @@ class Trees:
 
     @classmethod
     def unpack(cls, packed: Packed) -> Self:
-        """Arrays from what `pack` gave; raises BundleError where they aren't trees."""
+        """Turn the lists into arrays again; raises BundleError where they aren't trees."""
         arrays: dict[str, Any] = {name: np.array(getattr(packed, name), dtype) for name, dtype in _TYPES.items()}
         return cls(features=packed.features, base=packed.base, **arrays)
 

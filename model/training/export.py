@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def trees_from_booster(booster: xgboost.Booster) -> Trees:
     """Take the trees out of a `gbtree` booster with objective `binary:logistic`.
 
-    Every tree counts; slice the booster (`booster[:n]`) to leave out those behind the best round. Raises BundleError for
-    another kind of booster, categorical splits, or more than one output.
+    Every tree counts; slice the booster (`booster[:n]`) to leave out those behind the best round. Raises BundleError
+    for another kind of booster, categorical splits, or more than one output.
     """
     model = _model(booster)
     parts: dict[str, list[Any]] = {
@@ -47,8 +47,8 @@ def trees_from_booster(booster: xgboost.Booster) -> Trees:
 def merge_boosters(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
     """Make one booster whose margin is the mean of the boosters' margins (bagging).
 
-    All trees stand in it, their leaves divided by the number of boosters. Raises BundleError where the boosters aren't of
-    one kind and one set of features, or none are given.
+    All trees stand in it, their leaves divided by the number of boosters. Raises BundleError where the boosters aren't
+    of one kind and one set of features, or none are given.
     """
     models = [_model(booster) for booster in boosters]
     if not models:
@@ -98,7 +98,7 @@ def _gbtree(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def _base_margin(model: dict[str, Any]) -> float:
-    """XGBoost keeps the base as a probability in single precision, since 3.1 as a list of one in a string ("[5E-1]")."""
+    """Read the base, which XGBoost keeps as a probability in single precision, since 3.1 as a list ("[5E-1]")."""
     base = json.loads(model["learner"]["learner_model_param"]["base_score"])
     if isinstance(base, list):
         if len(base) != 1:
