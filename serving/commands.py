@@ -18,7 +18,7 @@ import click
     help="With a bad bundle, stay alive and not ready (what a pod wants) instead of ending with an error.",
 )
 def serve(bundle: Path, host: str, port: int, model_name: str, stay_up: bool) -> None:
-    r"""Answer risk requests over HTTP from BUNDLE, the folder that `customer-risk train` wrote (RUN/bundle).
+    """Answer risk requests over HTTP from BUNDLE, the folder that `customer-risk train` wrote (RUN/bundle).
 
     \b
     POST /ai/v1/risk                       a profile and transactions, or features
@@ -27,7 +27,7 @@ def serve(bundle: Path, host: str, port: int, model_name: str, stay_up: bool) ->
     GET  /healthz                          200 while the process lives
 
     SIGTERM (or Ctrl-C) ends it once the requests under way are answered.
-    """
+    """  # noqa: D301  click wants the character itself, which keeps lines as they are
     click.echo(
         f"starting: importing the server, then checking {bundle} (a minute the first time, seconds later)", err=True
     )
