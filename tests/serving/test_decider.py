@@ -121,3 +121,21 @@ def test_two_decisions_never_share_an_id(decider, request_) -> None:
     """The same request sent twice is two decisions."""
     body = msgspec.json.encode(request_)
     assert decider.answer(body).decision_id != decider.answer(body).decision_id
+
+
+@pytest.mark.parametrize("tables", ["synthetic", "hometask"])
+def test_every_customer_of_the_tables_scores_online_as_offline(request, bundle, decider, tables) -> None:
+    """Each unlabelled customer, sent as JSON, gets the probability of the batch, to the bit."""
+    from model.features.frame import feature_table
+    from model.tables.cleaning import load_cohort
+
+    cohort = load_cohort(request.getfixturevalue(tables), "unlabelled")
+    loaded = load_bundle(bundle, verify_golden=False)
+    table = feature_table(cohort.customers, cohort.events, loaded.manifest.settings.for_kernel())
+    batch = loaded.scorer.score(table.select(loaded.manifest.features).values).probability
+    rows = cohort.events.partition_by("customer_id", as_dict=True)
+    for i, profile in enumerate(cohort.customers.to_dicts()):
+        customer = profile.pop("customer_id")
+        events = rows[(customer,)].to_dicts() if (customer,) in rows else []
+        body = msgspec.json.encode({"customer_id": customer, "profile": profile, "transactions": events})
+        assert decider.answer(body).decision.probability == batch[i]
