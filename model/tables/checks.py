@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import polars as pl
 
-from model.errors import ColumnMismatch, LabelError, RuleFailure
+from model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure
 from model.tables.rules import rules_of
 from model.tables.schema import Event, LabelledProfile, Profile
 
@@ -97,20 +97,25 @@ def examine(tables: CohortTables, limits: Checks) -> Examination:
 
 
 def refuse_unusable(tables: CohortTables, examination: Examination, limits: Checks) -> None:
-    """Raise what stands against working with these tables.
+    """Raise what stands against learning from these tables or scoring them.
 
-    LabelError for a label that is unknown, missing or of one class; ColumnMismatch where too many values aren't of
-    their column's type; RuleFailure where any other rule fails in too many rows.
+    LabelError for a label that is unknown, missing or of one class; EmptyTable for one labelled customer;
+    ColumnMismatch where too many values aren't of their column's type; RuleFailure where another rule fails too often.
     """
+    refuse_labels(tables, examination)
+    for outcome in examination.above(limits.max_failing_share):
+        if outcome.rule.name != _NOT_FOR_LOADING:
+            _refuse(outcome, examination, limits)
+
+
+def refuse_labels(tables: CohortTables, examination: Examination) -> None:
+    """Raise LabelError where a label is unknown or missing, or all have the same; EmptyTable for one customer."""
     failed = {outcome.rule.name: outcome for outcome in examination.outcomes if outcome.failing}
     for name in ("label_known", "label_present"):
         if name in failed:
             _refuse_label(failed[name], examination)
     if tables.users.cohort == "labelled":
         _refuse_one_class(tables.users)
-    for outcome in examination.above(limits.max_failing_share):
-        if outcome.rule.name != _NOT_FOR_LOADING:
-            _refuse(outcome, examination, limits)
 
 
 def _agreements(events: pl.DataFrame) -> list[pl.Expr]:
@@ -228,10 +233,14 @@ def _refuse_label(outcome: Outcome, examination: Examination) -> NoReturn:
 
 def _refuse_one_class(users: Table) -> None:
     suspended = ever_suspended(users.frame)["suspended"]
+    if len(suspended) == 1:
+        raise EmptyTable(
+            f"{users.where} holds 1 customer: there is nothing to compare it with.",
+            remedy="Give the labelled customers of the whole portfolio.",
+        )
     if suspended.all() or not suspended.any():
-        label = "SUSPENDED" if len(suspended) and suspended.all() else "ACTIVE"
         raise LabelError(
-            f"{users.where}: all {len(suspended)} customers are {label}.",
+            f"{users.where}: all {len(suspended)} customers are {'SUSPENDED' if suspended.any() else 'ACTIVE'}.",
             remedy="A model needs customers of both classes to learn from; check the label column or its mapping.",
         )
 

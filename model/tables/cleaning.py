@@ -27,8 +27,8 @@ __all__ = ["TRAPS", "Cohort", "clean", "load_cohort"]
 OVERSEAS: Final = ("PF", "NC", "YT", "RE", "GP", "MQ", "GF")
 # Country codes of two digits; any other two digits are the beginning of longer codes.
 _TWO_DIGIT_CODES: Final = frozenset(
-    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 "
-    "91 92 93 94 95 98".split()  # noqa: SIM905  44 pairs of quotes would hide the codes
+    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 "  # noqa: SIM905  44 pairs of quotes would hide the codes
+    "91 92 93 94 95 98".split()
 )
 _PROFILE: Final = tuple(name for name in Customers.column_names() if name != "customer_id")
 
@@ -71,7 +71,7 @@ def load_cohort(
 def clean(tables: CohortTables, examination: Examination) -> Cohort:
     """Collapse profiles, set aside what rules and traps say, count everything.
 
-    Raises EmptyTable where no customer is left, only one to learn from, or no event resolves to a customer.
+    Raises EmptyTable where no customer is left, or no event resolves to a customer.
     """
     users = tables.users.frame.filter(~pl.col("row").is_in(examination.users.implode()))
     customers = _collapse(users, labelled=tables.users.cohort == "labelled")
@@ -126,11 +126,6 @@ def _refuse_empty(tables: CohortTables, customers: pl.DataFrame, events: pl.Data
         raise EmptyTable(
             f"{tables.users.where}: no row is left after {tables.users.frame.height} failed their rules.",
             remedy="`customer-risk check` says which rules.",
-        )
-    if tables.users.cohort == "labelled" and customers.height < 2:
-        raise EmptyTable(
-            f"{tables.users.where} holds one customer; there is nothing to compare it with.",
-            remedy="Give the labelled customers of the whole portfolio.",
         )
     if events.is_empty():
         raise EmptyTable(

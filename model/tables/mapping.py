@@ -57,6 +57,19 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     users: TableMapping = TableMapping()
     transactions: TableMapping = TableMapping()
 
+    @classmethod
+    def from_dict(cls, content: object, *, where: str = "mapping") -> Mapping:
+        """Make a mapping of nested dicts; `where` names their source in messages. Raises ConfigError."""
+        try:
+            mapping = msgspec.convert(content, cls)
+        except msgspec.ValidationError as error:
+            remedy = "docs/guide/tables.md shows every field of a mapping."
+            raise ConfigError(f"{where}: {error}.", remedy=remedy) from error
+        for kind in KINDS:
+            for field, problem, remedy in _problems(mapping.of(kind), kind):
+                raise ConfigError(f"{where}: {kind}.{field}: {problem}.", remedy=remedy)
+        return mapping
+
     def of(self, kind: Kind) -> TableMapping:
         """Give the mapping of one kind of table."""
         return self.users if kind == "users" else self.transactions
@@ -80,15 +93,9 @@ def load_mapping(path: Path) -> Mapping:
         # All scalars stay text: YAML's own reading would make a bare NO a boolean and 010 a number.
         text = path.read_text(encoding="utf-8")
         content = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506  BaseLoader makes text, lists and dicts only
-        mapping = msgspec.convert(content, Mapping)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} can't be read as YAML: {error}.", remedy="Give a readable mapping file.") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}.", remedy="docs/guide/tables.md shows every field of a mapping.") from error
-    for kind in KINDS:
-        for field, problem, remedy in _problems(mapping.of(kind), kind):
-            raise ConfigError(f"{path}: {kind}.{field}: {problem}.", remedy=remedy)
-    return mapping
+    return Mapping.from_dict(content, where=str(path))
 
 
 def schema_of(kind: Kind) -> type[dy.Schema]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from model.errors import ColumnMismatch, EmptyTable
-from model.tables.mapping import CohortName, Mapping, columns_of, schema_of
-from model.tables.storage import fetch, is_there
+from model.tables.mapping import COHORTS, KINDS, CohortName, Mapping, columns_of, schema_of
+from model.tables.storage import columns, fetch, is_there
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,13 +71,22 @@ def read_cohort(folder: Path, cohort: CohortName, mapping: Mapping | None = None
     )
 
 
+def cohorts_there(folder: Path, mapping: Mapping | None = None) -> tuple[CohortName, ...]:
+    """Name the cohorts of which the folder holds a table. Raises TableMissing where it holds none."""
+    mapping = mapping or Mapping()
+    found = [cohort for cohort in COHORTS if any(is_there(folder, mapping.file(kind, cohort)) for kind in KINDS)]
+    if not found:
+        columns(folder, mapping.file("users", "labelled"))  # says what is missing
+    return tuple(found)
+
+
 def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -> Table:
     """Read one table. Raises TableMissing, ColumnMismatch (columns missing, or of a type that can't be), EmptyTable."""
     stored = fetch(folder, mapping.file(kind, cohort))
     rules, schema = mapping.of(kind), schema_of(kind).columns()
-    columns = columns_of(kind, cohort)
-    sources = {name: mapping.column(kind, name) for name in columns if name not in rules.constants}
-    may_lack = {name for name in columns if (schema[name].metadata or {}).get("optional") or name in rules.absent}
+    wanted = columns_of(kind, cohort)
+    sources = {name: mapping.column(kind, name) for name in wanted if name not in rules.constants}
+    may_lack = {name for name in wanted if (schema[name].metadata or {}).get("optional") or name in rules.absent}
     needed = {name: source for name, source in sources.items() if name not in may_lack}
     meant = set(sources.values())
     _check_columns(stored.where, stored.frame, needed=needed, meant=meant)
@@ -96,13 +105,13 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
     )
     for name in there:
         texts = texts.with_columns(_as_written(texts[name], mapping.replacements(kind, name)))
-    typed = texts.select("row", *(_typed(texts[name], schema[name].dtype, stored.where) for name in columns), "repeat")
+    typed = texts.select("row", *(_typed(texts[name], schema[name].dtype, stored.where) for name in wanted), "repeat")
     nothing = pl.DataFrame(schema={"row": pl.UInt32, "column": pl.String, "value": pl.String})
     lost = [
         texts.select("row", column=pl.lit(name), value=pl.col(name)).filter(
             texts[name].is_not_null() & typed[name].is_null()
         )
-        for name in columns
+        for name in wanted
         if texts[name].dtype == pl.String and typed[name].dtype != pl.String
     ]
     return Table(
@@ -121,9 +130,8 @@ def available_columns(folder: Path, cohort: CohortName, mapping: Mapping | None 
     """Name the canonical columns that a cohort's two tables bring, those that a mapping fills in included."""
     mapping = mapping or Mapping()
     found = set()
-    for kind in ("users", "transactions"):
-        stored = fetch(folder, mapping.file(kind, cohort))
-        there = set(stored.frame.columns)
+    for kind in KINDS:
+        there = set(columns(folder, mapping.file(kind, cohort)))
         found |= {name for name in columns_of(kind, cohort) if mapping.column(kind, name) in there}
         found |= set(mapping.of(kind).constants)
     return frozenset(found)

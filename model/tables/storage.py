@@ -37,24 +37,69 @@ def fetch(folder: Path, name: str) -> Stored:
     Raises TableMissing where it isn't there, is there twice or can't be read, ColumnMismatch where a CSV file has no
     header or rows of unequal length.
     """
+    path = _place(folder, name)
+    return Stored(str(path), _read(path))
+
+
+def columns(folder: Path, name: str) -> tuple[str, ...]:
+    """Name the columns of a table without reading its rows. Raises as `fetch` does."""
+    path = _place(folder, name)
+    return tuple(_read(path, rows=0).columns)
+
+
+def refuse_format(path: Path) -> None:
+    """Raise ConfigError where the suffix is no table format."""
+    if path.suffix[1:] not in FORMATS:
+        raise ConfigError(f"{path} has no table format for a suffix.", remedy="Name a file .csv or .parquet.")
+
+
+def save(frame: pl.DataFrame, path: Path) -> None:
+    """Write the frame by the suffix of `path`, streamed to a temporary sibling that then takes its place.
+
+    Raises ConfigError for another suffix or a folder that can't be written.
+    """
+    refuse_format(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(frame, path)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error}.", remedy="Name a place that can be written.") from error
+
+
+def _replace(frame: pl.DataFrame, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    try:
+        if path.suffix == ".csv":
+            frame.lazy().sink_csv(partial)
+        else:
+            frame.lazy().sink_parquet(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _place(folder: Path, name: str) -> Path:
     if not folder.is_dir():
         raise TableMissing(f"{folder} is not a folder.", remedy="Give the folder that holds the tables.")
     found = list(_found(folder, name))
     if not found:
-        near = (
-            ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix[1:] in FORMATS)) or "no table at all"
-        )
+        others = sorted(path.name for path in folder.iterdir() if path.suffix[1:] in FORMATS)
         raise TableMissing(
-            f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {near}.",
+            f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {', '.join(others) or 'no table at all'}.",
             remedy="Put the table there, or name its file in a mapping (--mapping).",
         )
     if len(found) > 1:
         raise TableMissing(
             f"{folder} holds both {found[0].name} and {found[1].name}.", remedy="Keep the one that is meant."
         )
-    path = found[0]
+    return found[0]
+
+
+def _read(path: Path, rows: int | None = None) -> pl.DataFrame:
     try:
-        frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path, n_rows=rows)
+        return pl.read_csv(path, infer_schema=False, n_rows=rows)
     except pl.exceptions.NoDataError as error:
         raise ColumnMismatch(f"{path} is empty: it has no header.", remedy="Write the column names first.") from error
     except pl.exceptions.PolarsError as error:
@@ -64,28 +109,6 @@ def fetch(folder: Path, name: str) -> Stored:
         ) from error
     except OSError as error:
         raise TableMissing(f"{path} can't be read: {error}.", remedy="Check the file and its permissions.") from error
-    return Stored(str(path), frame)
-
-
-def save(frame: pl.DataFrame, path: Path) -> None:
-    """Write the frame by the suffix of `path`, streamed to a temporary sibling that then takes its place.
-
-    Raises ConfigError for another suffix or a folder that can't be written.
-    """
-    if path.suffix[1:] not in FORMATS:
-        raise ConfigError(f"{path} has no table format for a suffix.", remedy="Name a file .csv or .parquet.")
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".csv":
-            frame.lazy().sink_csv(partial)
-        else:
-            frame.lazy().sink_parquet(partial)
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path} can't be written: {error}.", remedy="Name a place that can be written.") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _found(folder: Path, name: str) -> Iterator[Path]:

@@ -43,7 +43,7 @@ _MET: Final = {
     ),
     "zero_amount_card_checks": "Card payments of 0 EUR: checks of the card, a kind of their own.",
     "zero_amount_fees": "Fees of 0 EUR: waived.",
-    "completed_before_created": "Event rows that complete before they were created (two clocks); a second may be.",
+    "completed_before_created": "Event rows that complete before they were created (two clocks); a second is allowed.",
     "constant_columns": "Columns with one value in every row; they stay and can teach nothing.",
     "absent_columns": "Columns that this cohort's files lack; they are null.",
     "set_aside_rows": "Rows set aside because they fail a rule; each stands in the list of failing rows.",

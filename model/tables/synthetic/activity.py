@@ -61,8 +61,8 @@ class Activity:
     amount: Floats
     state: Ints
 
-    def where(self, wanted: NDArray[np.bool_]) -> Activity:
-        """Keep the wanted transactions."""
+    def where(self, wanted: NDArray[np.bool_] | Ints) -> Activity:
+        """Keep the wanted transactions (a mask), or put them in an order (indices)."""
         return Activity(*(getattr(self, field.name)[wanted] for field in fields(self)))
 
     @staticmethod
@@ -72,7 +72,7 @@ class Activity:
 
 
 def act(seeds: np.random.SeedSequence, people: Population, shift: Shift | None) -> Activity:
-    """Let the customers transact.
+    """Let the customers transact; transactions come in the order of their creation.
 
     Each stage draws from its own stream and as much as without a shift, so a shift leaves what came before it alone.
     """
@@ -92,7 +92,8 @@ def act(seeds: np.random.SeedSequence, people: Population, shift: Shift | None) 
     present = np.concatenate([np.ones(len(customer), dtype=bool), leaves_again])
     done = Activity(both.customer, both.kind, both.created, both.amount, state).where(present)
     done = _velocity(more, people, done, shift)
-    return Activity.concatenate([done, _by_hand(manual, people, done)])
+    everything = Activity.concatenate([done, _by_hand(manual, people, done)])
+    return everything.where(np.argsort(everything.created, kind="stable"))
 
 
 def _counts(random: np.random.Generator, people: Population) -> Ints:
@@ -101,7 +102,7 @@ def _counts(random: np.random.Generator, people: Population) -> Ints:
     n = len(active)
     none = random.random(n) < np.where(people.suspended, 0.09, 0.38)
     usual = np.log(4.2) + 1.1 * active - 0.6 * people.late + 1.45 * random.standard_normal(n)
-    return np.where(none, 0, np.clip(np.rint(np.exp(usual)), 1, 330)).astype(np.int64)
+    return np.where(none, 0, np.clip(np.rint(np.exp(usual)), 1, 250)).astype(np.int64)
 
 
 def _moments(random: np.random.Generator, people: Population, customer: Ints, shift: Shift | None) -> Ints:
@@ -128,13 +129,15 @@ def _moments(random: np.random.Generator, people: Population, customer: Ints, sh
     first = np.flatnonzero(opens)
     created = start[first][session] + waited - waited[first][session]
     # An hour of the first or last day may fall outside the customer's time: back inside, order within a session kept.
-    return np.clip(created, joined + waited % (40 * MINUTE), np.maximum(leaves - MINUTE + waited % MINUTE, joined + 1))
+    latest = np.maximum(leaves - MINUTE + waited % MINUTE, joined + 1)
+    within: Ints = np.clip(created, joined + waited % (40 * MINUTE), latest)
+    return within
 
 
 def _kinds(random: np.random.Generator, people: Population, customer: Ints, created: Ints, shift: Shift | None) -> Ints:
     n = len(customer)
-    taste = random.lognormal(0, 0.6, size=(len(people.joined), len(KINDS)))
-    weights = np.array([kind[2] for kind in KINDS]) * taste
+    taste = random.lognormal(0, 0.6, size=(len(people.joined), MANUAL_OUT))
+    weights = np.array([kind[2] for kind in KINDS[:MANUAL_OUT]]) * taste  # nobody does MANUAL: that is the bank
     says_crypto = people.profiles["reason_to_use_app"].is_in(["CRYPTO_SERVICES", "NON_CUSTODIAL_CRYPTO_WALLET"])
     crypto = np.where(says_crypto.fill_null(value=False).to_numpy(), 2.0, 1.0) * (1 + 9 * people.habits["crypto"])
     weights[:, [ON_RAMP, OFF_RAMP]] *= crypto[:, None]
@@ -143,7 +146,8 @@ def _kinds(random: np.random.Generator, people: Population, customer: Ints, crea
     mixes = weights[customer]
     mixes[:, [ON_RAMP, OFF_RAMP]] *= factors(shift, "crypto_share", created)[:, None]
     edges = np.cumsum(mixes, axis=1)
-    return np.asarray((random.random(n) * edges[:, -1])[:, None] >= edges).sum(axis=1).astype(np.int64)
+    kind: Ints = ((random.random(n) * edges[:, -1])[:, None] >= edges[:, :-1]).sum(axis=1)
+    return kind
 
 
 def _amounts(
@@ -200,7 +204,8 @@ def _states(random: np.random.Generator, people: Population, all_of_it: Activity
     hang = np.select([card & (all_of_it.amount > 0), kind == ON_RAMP, kind == TRANSFER_OUT], [0.03, 0.03, 0.02], 0)
     edges = np.cumsum(np.stack([np.minimum(decline, 0.97), fail, cancel, undo, hang], axis=1), axis=1)
     drawn = (random.random(len(kind))[:, None] >= edges).sum(axis=1)
-    return np.array([DECLINED, FAILED, CANCELLED, REVERSED, PENDING, COMPLETED])[drawn]
+    state: Ints = np.array([DECLINED, FAILED, CANCELLED, REVERSED, PENDING, COMPLETED])[drawn]
+    return state
 
 
 def _velocity(random: np.random.Generator, people: Population, done: Activity, shift: Shift | None) -> Activity:

@@ -30,15 +30,15 @@ _PENDING_FIRST: Final = np.array([_SLOW[kind[0]][0] for kind in KINDS])
 _DELAY: Final = np.array([_SLOW[kind[0]][1] for kind in KINDS])
 
 
-def log(random: np.random.Generator, people: Population, done: Activity) -> pl.DataFrame:
+def log(seeds: np.random.SeedSequence, people: Population, done: Activity) -> pl.DataFrame:
     """Write the event rows in the raw tables' columns, `customer` (its index) beside; times typed, no row twice."""
     n = len(done.customer)
-    ids, references = uuids(random, n), uuids(random, n)
-    category = uuids(random, _CATEGORIES)[random.integers(0, _CATEGORIES, n)]
-    first = random.random(n)
-    delay = random.lognormal(0, 1.2, n)
-    oddity = random.random(n)
-    tip = random.uniform(0.9, 0.99, n)
+    # A stream for each: the first transactions then get the same values, however many follow.
+    of_id, of_reference, of_category, *others = (np.random.default_rng(seed) for seed in seeds.spawn(7))
+    ids, references = uuids(of_id, n), uuids(of_reference, n)
+    category = uuids(of_category, _CATEGORIES)[of_category.integers(0, _CATEGORIES, n)]
+    first, oddity, tip = others[0].random(n), others[1].random(n), others[2].uniform(0.9, 0.99, n)
+    delay = others[3].lognormal(0, 1.2, n)
 
     state, kind = done.state, done.kind
     instant = (state == act.DECLINED) | np.isin(TYPES[kind], ("USER_REWARD", "MANUAL")) | (done.amount == 0)

@@ -50,7 +50,7 @@ def generate(
         )
     people_seed, activity_seed, log_seed, file_seed = np.random.SeedSequence(seed).spawn(4)
     people = populate(np.random.default_rng(people_seed), labelled=customers, unlabelled=others, risk_rate=risk_rate)
-    events = log(np.random.default_rng(log_seed), people, act(activity_seed, people, shift))
+    events = log(log_seed, people, act(activity_seed, people, shift))
     random = np.random.default_rng(file_seed)
     users = _snapshots(random, people, customers)
     own, foreign = _shared(random, events, customers)

@@ -1,0 +1,104 @@
+"""Behaviours that change from a moment on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from model.errors import ConfigError
+from model.tables.synthetic import BEHAVIOURS, Shift, generate, parse_shift
+
+if TYPE_CHECKING:
+    from model.tables.synthetic import Tables
+
+AT = datetime(2024, 8, 15, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Tables:
+    """What happens without a shift."""
+    return generate(customers=400, seed=3)
+
+
+def after(tables: Tables) -> pl.DataFrame:
+    """Give the transactions of both files created from the moment on, one row each: in the last state that it had."""
+    events = pl.concat([tables.transactions_labelled.drop("category_id"), tables.transactions_unlabelled])
+    late = events.filter(pl.col("created_at") >= AT).sort("id", "completed_at", nulls_last=True)
+    return late.unique("id", keep="first", maintain_order=True)
+
+
+@pytest.mark.parametrize("factor", [0.3, 3.0])
+@pytest.mark.parametrize("feature", BEHAVIOURS)
+def test_nothing_changes_before_the_moment(plain: Tables, feature: str, factor: float) -> None:
+    """Every row of before is the same to the last digit, ids included, and something after is not."""
+    shifted = generate(customers=400, seed=3, shift=Shift(feature, AT, factor))
+    for name in ("transactions_labelled", "transactions_unlabelled"):
+        before = [getattr(tables, name).filter(pl.col("created_at") < AT).unique() for tables in (plain, shifted)]
+        assert before[0].sort(pl.all()).equals(before[1].sort(pl.all()))
+    assert shifted.users_labelled.drop("user_current_state").height == plain.users_labelled.height
+    assert not after(shifted).equals(after(plain))
+
+
+def share(feature: str, transactions: pl.DataFrame) -> float:
+    """Measure a behaviour among transactions."""
+    card = transactions.filter(pl.col("type") == "CARDS", pl.col("amount") > 0)
+    top_up = transactions.filter(pl.col("type") == "CARD_TOP_UP")
+    paid = transactions.filter(pl.col("type").is_in(["CARDS", "BANK_TRANSFER"]))
+    hour = transactions["created_at"].dt.hour()  # UTC: a rough measure, but that of most customers
+    return {
+        "amount": paid["amount"].mean(),
+        "night_share": (hour.is_in([22, 23, 0, 1, 2, 3])).mean(),
+        "crypto_share": transactions["type"].str.starts_with("CRYPTO").mean(),
+        "failed_share": (top_up["state"] == "FAILED").mean(),
+        "declined_share": (card["state"] == "DECLINED").mean(),
+        "pass_through": (transactions["type"].is_in(["CRYPTO_ON_RAMP", "BANK_TRANSFER"])).mean(),
+        "velocity": float(transactions.height),
+    }[feature]
+
+
+@pytest.mark.parametrize("feature", BEHAVIOURS)
+def test_the_behaviour_goes_where_it_is_pushed(plain: Tables, feature: str) -> None:
+    """A factor of 0 lowers what it shifts and one of 2 raises it."""
+    low, high = (generate(customers=400, seed=3, shift=Shift(feature, AT, factor)) for factor in (0.0, 2.0))
+    assert share(feature, after(low)) < 0.95 * share(feature, after(plain))
+    assert share(feature, after(high)) > 1.05 * share(feature, after(plain))
+
+
+@pytest.mark.parametrize(
+    ("text", "shift"),
+    [
+        ("amount=2.0@2024-08-15", Shift("amount", AT, 2.0)),
+        ("night-share=0.5@2024-08-15T02:00:00+02:00", Shift("night_share", AT, 0.5)),
+        ("velocity = 3 @ 2024-08-15T00:00:00Z", Shift("velocity", AT, 3.0)),
+    ],
+)
+def test_a_shift_in_words(text: str, shift: Shift) -> None:
+    """A date means its midnight in UTC; spaces and hyphens are forgiven."""
+    parsed = parse_shift(text)
+    assert (parsed.feature, parsed.at.astimezone(UTC), parsed.factor) == (shift.feature, shift.at, shift.factor)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("amount", r"'amount' can't be read.*BEHAVIOUR=FACTOR@DATE"),
+        ("amount=much@2024-08-15", r"can't be read"),
+        ("amount=2@someday", r"can't be read"),
+        ("mood=2@2024-08-15", r"'mood' is not a behaviour.*night_share"),
+        ("amount=-1@2024-08-15", r"no number >= 0"),
+        ("amount=nan@2024-08-15", r"no number >= 0"),
+    ],
+)
+def test_a_shift_that_cannot_be(text: str, message: str) -> None:
+    """The message shows the form, or the behaviours that there are."""
+    with pytest.raises(ConfigError, match=message):
+        parse_shift(text)
+
+
+def test_a_moment_without_a_zone_is_refused() -> None:
+    """A moment in nobody's zone isn't one."""
+    with pytest.raises(ConfigError, match=r"no time zone"):
+        Shift("amount", datetime(2024, 8, 15), 2.0)  # noqa: DTZ001  on purpose

@@ -1,0 +1,311 @@
+"""Cohorts, with every trap counted."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure, TableMissing
+from model.tables.cleaning import load_cohort
+from model.tables.mapping import COHORTS
+from model.tables.schema import Customers, Events, LabelledCustomers
+from model.tables.traps import TRAPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# The figures of the real tables' own README, and those that follow from its rules.
+README = {
+    "labelled": {
+        "customers": 300,
+        "profile_rows": 348,
+        "repeated_profile_rows": 48,
+        "suspended_customers": 48,
+        "event_rows": 4_048,
+        "transactions": 2_869,
+        "transactions_on_several_rows": 1_138,
+        "events_of_other_cohort": 0,
+        "events_of_no_customer": 0,
+        "absent_columns": 0,
+        "constant_columns": 3,
+        "set_aside_rows": 0,
+    },
+    "unlabelled": {
+        "customers": 263,
+        "profile_rows": 300,
+        "event_rows": 8_908,
+        "events_of_other_cohort": 1_273,
+        "customers_of_other_cohort": 46,
+        "events_of_no_customer": 0,
+        "absent_columns": 2,
+        "constant_columns": 3,
+        "set_aside_rows": 0,
+    },
+}
+
+
+@pytest.mark.parametrize("cohort", COHORTS)
+def test_the_real_tables_traps(hometask: Path, cohort: Any) -> None:
+    """The traps counted in the real tables are those that their README counts."""
+    loaded = load_cohort(hometask, cohort)
+    assert {key: loaded.counts[key] for key in README[cohort]} == README[cohort]
+    assert set(loaded.constant) == {"is_pep", "is_adverse_media_minor", "currency"}
+
+
+def test_the_real_tables_share_of_free_card_checks(hometask: Path) -> None:
+    """Six in a hundred labelled rows have the amount 0, and seven rows of both cohorts end before they begin."""
+    labelled, unlabelled = (load_cohort(hometask, cohort).counts for cohort in COHORTS)
+    zero = labelled["zero_amount_card_checks"] + labelled["zero_amount_fees"]
+    assert round(zero / labelled["event_rows"], 2) == 0.06
+    assert labelled["completed_before_created"] + unlabelled["completed_before_created"] == 7
+    assert round(labelled["customers_without_events"] / labelled["customers"], 2) == 0.35
+
+
+def test_a_scoring_folder_needs_two_files_only(hometask: Path, tmp_path: Path) -> None:
+    """Without the labelled tables the same customers are scored on the same events; strangers are nobody's then."""
+    for name in ("users_unlabelled.csv", "transactions_unlabelled.csv"):
+        (tmp_path / name).write_bytes((hometask / name).read_bytes())
+    alone, beside = load_cohort(tmp_path, "unlabelled"), load_cohort(hometask, "unlabelled")
+    assert alone.customers.equals(beside.customers)
+    assert alone.events.equals(beside.events)
+    assert alone.counts["events_of_no_customer"] == 1_273
+
+
+@pytest.mark.parametrize("cohort", COHORTS)
+def test_counts_and_rows_equal_plain_pythons(synthetic: Path, cohort: Any) -> None:
+    """A slow reading with the csv module finds the same customers, rows and counts."""
+    with (synthetic / f"users_{cohort}.csv").open() as file:
+        users = list(csv.DictReader(file))
+    with (synthetic / f"transactions_{cohort}.csv").open() as file:
+        events = list(csv.DictReader(file))
+    snapshots = defaultdict(list)
+    for row in users:
+        snapshots[row["user_id"]].append(row)
+    distinct = {tuple(row.items()) for row in events}
+    mine = [dict(row) for row in distinct if dict(row)["user_id"] in snapshots]
+    states = defaultdict(set)
+    for row in events:
+        states[row["id"]].add(row["state"])
+
+    loaded = load_cohort(synthetic, cohort)
+
+    def most_frequent(customer: str, column: str) -> str | None:
+        found = Counter(row[column] for row in snapshots[customer] if row[column])
+        return min(found, key=lambda value: (-found[value], value)) if found else None
+
+    assert loaded.customers["customer_id"].to_list() == sorted(snapshots)
+    for column in ("reason_to_use_app", "occupation", "locale", "gender", "country_of_residence"):
+        assert loaded.customers[column].to_list() == [most_frequent(customer, column) for customer in sorted(snapshots)]
+    if cohort == "labelled":
+        ever = [any(row["user_current_state"] == "SUSPENDED" for row in snapshots[name]) for name in sorted(snapshots)]
+        both = [len({row["user_current_state"] for row in rows}) > 1 for rows in snapshots.values()]
+        assert loaded.customers["suspended"].to_list() == ever
+        assert loaded.counts["customers_with_both_labels"] == sum(both) > 0
+    key = ["id", "customer_id", "state", "amount"]
+    expected = sorted((row["id"], row["user_id"], row["state"], float(row["amount"])) for row in mine)
+    assert sorted(loaded.events.select(key).rows()) == expected
+    assert (
+        loaded.counts
+        | {
+            "profile_rows": len(users),
+            "customers": len(snapshots),
+            "customers_on_several_rows": sum(len(rows) > 1 for rows in snapshots.values()),
+            "event_rows": len(events),
+            "repeated_event_rows": len(events) - len(distinct),
+            "events_of_other_cohort": sum(row["user_id"] not in snapshots for row in events),
+            "transactions": len(states),
+            "transactions_in_several_states": sum(len(found) > 1 for found in states.values()),
+            "transactions_still_pending": sum(found == {"PENDING"} for found in states.values()),
+            "manual_events": sum(row["type"] == "MANUAL" for row in events),
+            "customers_without_events": len(set(snapshots) - {row["user_id"] for row in mine}),
+            "kept_events": len(mine),
+        }
+        == loaded.counts
+    )
+
+
+@pytest.mark.parametrize("cohort", COHORTS)
+def test_the_files_order_means_nothing(synthetic: Path, tmp_path: Path, cohort: Any) -> None:
+    """Rows in any order give the same cohort."""
+    for number, path in enumerate(sorted(synthetic.glob("*.csv"))):
+        pl.read_csv(path, infer_schema=False).sample(fraction=1, shuffle=True, seed=number).write_csv(
+            tmp_path / path.name
+        )
+    one, other = load_cohort(synthetic, cohort), load_cohort(tmp_path, cohort)
+    assert one.customers.equals(other.customers)
+    assert one.events.equals(other.events)
+    assert one.counts == other.counts
+
+
+@pytest.mark.parametrize("cohort", COHORTS)
+def test_every_count_has_its_sentence(synthetic: Path, cohort: Any) -> None:
+    """The report can explain whatever is counted, and the frames are what they say."""
+    loaded = load_cohort(synthetic, cohort)
+    assert set(loaded.counts) <= set(TRAPS)
+    assert Events.is_valid(loaded.events)
+    assert (LabelledCustomers if cohort == "labelled" else Customers).is_valid(loaded.customers)
+    assert ("suspended" in loaded.customers.columns) == (cohort == "labelled")
+
+
+def test_snapshots_collapse_to_the_most_frequent_value(bank: Any, load: Callable[..., Any]) -> None:
+    """Two of three snapshots outvote the third, a missing value never wins, and a tie goes to the alphabet."""
+    bank.users_labelled += [
+        bank.user("b", "ACTIVE", occupation="EDUCATION", locale=None, gender="M"),
+        bank.user("b", "ACTIVE", occupation="EDUCATION", locale=None, gender=None),
+        bank.user("c", "ACTIVE", occupation="HEALTH", has_biometrics="FALSE"),
+    ]
+    customers = load().customers
+    assert customers["occupation"].to_list() == ["STUDENTS", "EDUCATION", "HEALTH", "STUDENTS"]
+    assert customers["locale"].to_list() == ["fr_FR"] * 4
+    assert customers["gender"].to_list() == ["F"] * 4
+    assert customers["has_biometrics"].to_list() == [True, True, False, True]
+
+
+def test_ever_suspended_is_suspended(bank: Any, load: Callable[..., Any]) -> None:
+    """A customer with both labels is suspended, whichever row comes last."""
+    bank.users_labelled.insert(0, bank.user("d", "SUSPENDED"))
+    bank.users_labelled.append(bank.user("a", "ACTIVE"))
+    cohort = load()
+    assert cohort.customers["suspended"].to_list() == [True, False, False, True]
+    assert cohort.counts["customers_with_both_labels"] == 2
+
+
+def test_rows_that_fail_a_rule_are_set_aside_and_told(bank: Any, load: Callable[..., Any]) -> None:
+    """What isn't kept stands in the list of failing rows, with its rule, and is counted."""
+    bank.transactions_labelled[1]["currency"] = "USD"
+    bank.transactions_labelled[2]["amount"] = "abc"
+    bank.transactions_labelled[3]["type"] = "BARTER"
+    cohort = load()
+    assert cohort.events["id"].to_list() == ["t-a", "t-d"]
+    assert cohort.counts["set_aside_rows"] == 2
+    failed = {key: count for key, count in cohort.counts.items() if key.startswith("failed_")}
+    assert failed == {"failed_amount_readable": 1, "failed_currency_is_eur": 1, "failed_type_known": 1}
+    assert cohort.failing["rule"].to_list() == ["amount_readable", "type_known", "currency_is_eur"]
+
+
+def test_an_unreadable_profile_field_costs_the_field_only(bank: Any, load: Callable[..., Any]) -> None:
+    """No customer is lost through one bad field."""
+    bank.users_labelled[0]["has_biometrics"] = "maybe"
+    cohort = load()
+    assert cohort.customers["has_biometrics"].to_list() == [None, True, True, True]
+    assert cohort.counts["unreadable_profile_values"] == 1
+
+
+def test_a_profile_without_an_id_is_set_aside(bank: Any, load: Callable[..., Any]) -> None:
+    """Whose it is nobody knows; its row is counted."""
+    bank.users_labelled.append(bank.user(None, "ACTIVE"))
+    cohort = load()
+    assert cohort.customers.height == 4
+    assert cohort.counts["failed_customer_id_present"] == 1
+
+
+def test_events_of_others_and_of_nobody_are_told_apart(bank: Any, load: Callable[..., Any]) -> None:
+    """A labelled customer's event among those to score is the other cohort's; a stranger's is nobody's."""
+    bank.transactions_unlabelled.append(bank.event("nobody", "t-n"))
+    cohort = load("unlabelled")
+    assert cohort.events["customer_id"].to_list() == ["y", "z"]
+    assert (cohort.counts["events_of_other_cohort"], cohort.counts["events_of_no_customer"]) == (1, 1)
+    assert cohort.counts["failed_owner_is_known"] == 1
+
+
+def test_ids_in_several_states_stay(bank: Any, load: Callable[..., Any]) -> None:
+    """A repeated id with another state is an event; the log's order is that of the states."""
+    bank.transactions_labelled.insert(1, bank.transactions_labelled[0] | {"state": "PENDING", "completed_at": None})
+    cohort = load()
+    assert cohort.events.filter(pl.col("id") == "t-a")["state"].to_list() == ["PENDING", "COMPLETED"]
+    assert cohort.counts["transactions_in_several_states"] == 1
+
+
+def test_cut_phone_codes(bank: Any, load: Callable[..., Any]) -> None:
+    """+68 and +59 are no country's codes, +33 and +262 are whole."""
+    for row, code in zip(bank.users_labelled, ("+68", "+59", "+33", "+262"), strict=True):
+        row["phone_number_country_code"] = code
+    assert load().counts["cut_phone_codes"] == 2
+
+
+def test_constant_columns_stay(load: Callable[..., Any]) -> None:
+    """A column with one value is named and kept."""
+    cohort = load()
+    assert {"is_pep", "currency"} <= set(cohort.constant)
+    assert cohort.customers["is_pep"].to_list() == [False] * 4
+
+
+# What can't be used at all: one clear message each.
+
+
+def test_a_missing_file(bank: Any, load: Callable[..., Any]) -> None:
+    """A table that isn't there is named."""
+    bank.users_labelled = []
+    with pytest.raises(TableMissing, match=r"users_labelled"):
+        load()
+
+
+def test_a_wrong_column(bank: Any, load: Callable[..., Any]) -> None:
+    """A missing column is named with what is there instead."""
+    for row in bank.users_labelled:
+        row["state_now"] = row.pop("user_current_state")
+    with pytest.raises(ColumnMismatch, match=r"user_current_state \(label\).*state_now"):
+        load()
+
+
+def test_a_wrong_type(bank: Any, load: Callable[..., Any]) -> None:
+    """Amounts that are words are refused by file, column, row and value."""
+    bank.transactions_labelled[1]["amount"] = "abc"
+    with pytest.raises(ColumnMismatch, match=r"transactions_labelled\.csv: .* amount .* row 2 holds 'abc'"):
+        load(config=None)
+
+
+def test_too_many_rows_failing_a_rule(bank: Any, load: Callable[..., Any]) -> None:
+    """Above the configured share a run stops, and says where the list is."""
+    bank.transactions_labelled[1]["amount"] = "-1"
+    with pytest.raises(
+        RuleFailure, match=r"1 of 4 rows \(25\.00%; up to 1\.00% may\) fail amount_usable.*customer-risk check"
+    ):
+        load(config=None)
+
+
+def test_one_class(bank: Any, load: Callable[..., Any]) -> None:
+    """A label column of one class is refused."""
+    bank.users_labelled[0]["user_current_state"] = "ACTIVE"
+    with pytest.raises(LabelError, match=r"all 4 customers are ACTIVE"):
+        load()
+
+
+def test_one_labelled_customer(bank: Any, load: Callable[..., Any]) -> None:
+    """One customer has nobody to be compared with."""
+    bank.users_labelled = bank.users_labelled[:1]
+    with pytest.raises(EmptyTable, match=r"users_labelled\.csv holds 1 customer"):
+        load()
+
+
+def test_one_customer_with_both_labels(bank: Any, load: Callable[..., Any]) -> None:
+    """Nor has one customer who stands under both labels."""
+    bank.users_labelled = [bank.users_labelled[0], bank.user("a", "ACTIVE")]
+    with pytest.raises(EmptyTable, match=r"users_labelled\.csv holds 1 customer"):
+        load()
+
+
+def test_one_customer_to_score(bank: Any, load: Callable[..., Any]) -> None:
+    """One customer can be scored."""
+    bank.users_unlabelled = bank.users_unlabelled[:1]
+    cohort = load("unlabelled")
+    assert (cohort.customers.height, cohort.events.height) == (1, 1)
+
+
+def test_no_event_resolves(bank: Any, load: Callable[..., Any]) -> None:
+    """Events of nobody in the cohort are a mistake in the files, not a cohort without events."""
+    bank.transactions_labelled = [bank.event(f"other-{name}", f"t-{name}") for name in "abc"]
+    with pytest.raises(EmptyTable, match=r"none of 3 rows resolves to one of the 4 customers"):
+        load()
+
+
+def test_no_profile_is_left(bank: Any, load: Callable[..., Any]) -> None:
+    """Users without a single id are no customers."""
+    bank.users_unlabelled = [bank.user(None)]
+    with pytest.raises(EmptyTable, match=r"no row is left"):
+        load("unlabelled")

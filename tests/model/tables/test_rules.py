@@ -1,0 +1,46 @@
+"""The declared rules and the schema's rules are the same."""
+
+from __future__ import annotations
+
+from model.tables.rules import RULES, rules_of
+from model.tables.schema import Event, LabelledProfile, Profile
+from model.tables.traps import TRAPS
+
+
+def test_every_rule_of_the_schema_is_declared() -> None:
+    """What dataframely judges is named, layered and explained, but for the row number that reading itself makes."""
+    judged = set(LabelledProfile._validation_rules(with_cast=False)) | set(Event._validation_rules(with_cast=False))
+    beside = {f"{name}|nullability" for name in ("row", "same_owner", "same_kind", "same_creation", "same_ending")}
+    assert judged - beside == {rule.key for rule in RULES if rule.key}
+
+
+def test_every_declared_column_exists() -> None:
+    """A rule shows columns that its table has."""
+    for rule in RULES:
+        schema = LabelledProfile if rule.kind == "users" else Event
+        assert set(rule.columns) <= set(schema.column_names()), rule.name
+
+
+def test_names_are_unique_within_a_kind() -> None:
+    """A failing row's rule can be looked up by its name."""
+    names = [(rule.kind, rule.name) for rule in RULES]
+    assert len(set(names)) == len(names)
+
+
+def test_every_rule_has_a_sentence_in_the_report() -> None:
+    """A failed rule's count is explained like any trap's."""
+    assert {f"failed_{rule.name}" for rule in RULES} <= set(TRAPS)
+
+
+def test_the_unlabelled_cohort_has_no_rule_on_labels() -> None:
+    """Nobody asks customers to be scored for their label."""
+    rules = rules_of("users", labelled=False)
+    assert not any("label" in rule.columns for rule in rules)
+    assert {rule.key for rule in rules if rule.key} <= set(Profile._validation_rules(with_cast=False))
+
+
+def test_layers_come_in_order() -> None:
+    """Types are judged before ranges, and ranges before business rules."""
+    for kind in ("users", "transactions"):
+        layers = [rule.layer for rule in rules_of(kind, labelled=True)]
+        assert layers == sorted(layers, key=["types", "ranges", "business"].index)
