@@ -1,0 +1,97 @@
+"""The model card, after Mitchell et al. 2019: short, with intervals, for whoever takes the model over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.evaluation.results import METRICS
+from model.report.numbers import count, listed, spoken, written
+from model.report.pages import environment
+from model.report.sections.limits import computed
+from model.report.sections.segments import ACTIONS
+from model.report.sections.summary import MEASURES, SURPRISING, UNUSABLE_FOR, headlines, shipped
+
+if TYPE_CHECKING:
+    from model.evaluation.fairness import Fairness
+    from model.evaluation.results import RunResults
+
+SHOWN = ("average_precision", "roc_auc", "brier", "calibration_error", "precision", "recall")
+
+
+def card(results: RunResults) -> str:
+    """Render the model card as Markdown: the same text for the same results."""
+    strategy = shipped(results)
+    return (
+        environment()
+        .get_template("model_card.md.j2")
+        .render(
+            results=results,
+            run=results.provenance,
+            libraries=", ".join(f"{name} {version}" for name, version in sorted(results.provenance.libraries.items())),
+            notes=[plain(note) for note in results.notes],
+            headlines=[(lead, plain(text)) for lead, text in headlines(results)],
+            metrics=[(METRICS[name], _by_contender(results, name)) for name in SHOWN],
+            contenders=[plain(each.title) for each in results.contenders],
+            segments=[
+                (
+                    row.segment.capitalize(),
+                    ACTIONS.get(row.action, row.action),
+                    written(row.lowest, digits=3),
+                    f"{count(round(row.customers, 1))} ({written(row.share, 'percent', digits=0)})",
+                    spoken(row.observed_rate, "percent", digits=0),
+                )
+                for row in results.segments.rows
+            ],
+            saved=spoken(strategy.saved_per_customer, "euro") if strategy else "not computable",
+            costs=", ".join(f"{name} {count(value)}" for name, value in sorted(results.decisions.costs.items())),
+            rate=written(results.decisions.portfolio_rate, "percent"),
+            rate_source=plain(results.decisions.rate_source),
+            excluded=", ".join(results.excluded_types) or "none",
+            fairness=[(plain(each.decision), _gaps(each)) for each in results.fairness],
+            unusable=[(lead, plain(text)) for lead, text in UNUSABLE_FOR],
+            limits=[(lead, plain(text)) for lead, text in computed(results)]
+            + [(f"{plain(limit.title).rstrip('.')}.", plain(limit.text)) for limit in results.limits],
+            features=len(results.features),
+            parameters=", ".join(f"{name} {_short(value)}" for name, value in sorted(results.parameters.items())),
+            confidence=written(results.confidence, "percent", digits=0),
+            interval_method=plain(results.interval_method),
+            count=count,
+        )
+    )
+
+
+def plain(text: str) -> str:
+    """Keep text from being read as Markdown or HTML."""
+    escaped = text.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "`*_[]|#":
+        escaped = escaped.replace(mark, f"\\{mark}")
+    return " ".join(escaped.split())
+
+
+def _by_contender(results: RunResults, metric: str) -> list[str]:
+    digits = 3 if metric in {"brier", "calibration_error"} else 2
+    return [
+        spoken(each.metrics[metric], digits=digits) if metric in each.metrics else "not computable"
+        for each in results.contenders
+    ]
+
+
+def _gaps(fairness: Fairness) -> str:
+    computed_ones = [gap for gap in fairness.gaps if gap.by_chance is not None]
+    lacking = len(fairness.gaps) - len(computed_ones)
+    if not computed_ones:
+        return "no gap is computable: the slices hold too few customers"
+    wide = [
+        f"{gap.attribute}, {MEASURES[gap.measure]} ({written(gap.value, 'percent', digits=0)}, "
+        f"{gap.greatest} over {gap.least})"
+        for gap in computed_ones
+        if gap.by_chance is not None and gap.by_chance < SURPRISING
+    ]
+    text = (
+        f"wider than chance would make them: {listed(wide)}" if wide else "no gap is wider than chance often makes one"
+    )
+    return plain(f"{text}; {lacking} of {len(fairness.gaps)} gaps are not computable" if lacking else text)
+
+
+def _short(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,95 @@
+"""Sections put together into one page that needs nothing but itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+from markupsafe import Markup
+
+from model.report.numbers import count
+from model.report.sections import (
+    calibration,
+    choice,
+    data,
+    decisions,
+    explanations,
+    fairness,
+    leaks,
+    limits,
+    performance,
+    reproducibility,
+    segments,
+    summary,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from model.evaluation.results import RunResults
+    from model.report.blocks import Picture, Section, Table
+
+TEMPLATES = Path(__file__).with_name("templates")
+TITLE = "Customer risk"
+SECTIONS: tuple[Callable[[RunResults], Section], ...] = (
+    summary.section,
+    data.section,
+    leaks.section,
+    choice.section,
+    performance.section,
+    calibration.section,
+    decisions.section,
+    explanations.section,
+    fairness.section,
+    segments.section,
+    limits.section,
+    reproducibility.section,
+)
+
+
+def page(results: RunResults) -> str:
+    """Render the report as HTML: the same text for the same results."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=TITLE,
+            identity=identity(results),
+            style=Markup(style),  # noqa: S704  our own file; quotes in it must stay quotes
+            sections=[make(results) for make in SECTIONS],
+            number=_numbering(),
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """Make the templates' environment: HTML escaped, unknown names refused."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=jinja2.select_autoescape(("html", "html.j2")),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+
+
+def identity(results: RunResults) -> str:
+    """Name the run that a page speaks of."""
+    run = results.provenance
+    return (
+        f"Bundle {run.bundle_version[:12]}, commit {run.git_commit[:12]}, tables {run.data_hash[:12]}, seed "
+        f"{run.seed}; {count(results.data.customers)} customers, {count(results.data.suspended)} of them suspended"
+    )
+
+
+def _numbering() -> Callable[[Picture | Table], int]:
+    """Count figures and tables apart, in the order in which they are rendered."""
+    counted: Counter[str] = Counter()
+
+    def number(block: Picture | Table) -> int:
+        counted[block.kind] += 1
+        return counted[block.kind]
+
+    return number

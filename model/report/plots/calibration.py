@@ -1,0 +1,59 @@
+"""Whether probabilities mean what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model.report.numbers import span, written
+from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds, picture
+
+if TYPE_CHECKING:
+    from model.evaluation.results import RunResults
+    from model.report.blocks import Picture
+
+
+def calibration(results: RunResults) -> Picture:
+    """Draw observed shares against predicted probabilities with intervals, over the probabilities' own spread."""
+    bins = [each for each in results.calibration_bins if each.observed.estimate is not None]
+    labels = np.array(results.labels)
+    probabilities = np.array(results.contenders[0].probabilities)
+
+    def draw(figure: Any) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        upper.plot([0, 1], [0, 1], color=MUTED, linestyle=":", label="Exactly calibrated")
+        for place, each in enumerate(bins):
+            observed = each.observed.estimate or 0.0
+            below, above = bounds(each.observed.low, each.observed.high, observed)
+            upper.errorbar(
+                each.predicted,
+                observed,
+                [[below], [above]],
+                fmt="o",
+                color=ACTIVE,
+                capsize=3,
+                label="Observed, with interval" if place == 0 else None,
+            )
+        upper.set(ylabel="Observed suspended share", xlim=(0, 1), ylim=(0, 1))
+        upper.legend(loc="upper left")
+        edges = np.linspace(0, 1, 31)
+        for side, color, label in ((~labels, ACTIVE, "Within appetite"), (labels, SUSPENDED, "Suspended")):
+            values = probabilities[:, side].ravel()
+            lower.hist(
+                values, edges, weights=np.full(values.size, 1 / len(probabilities)), color=color, alpha=0.6, label=label
+            )
+        lower.set(xlabel="Predicted probability (at the sample's own rate)", ylabel="Customers")
+        lower.legend(loc="upper right")
+
+    told = "; ".join(
+        f"predicted {written(each.predicted)}, observed {written(each.observed.estimate)} ({span(each.observed)})"
+        for each in bins
+    )
+    return picture(
+        "calibration",
+        caption="Calibration, out of fold: equal-count bins, each with its interval; below, how probabilities spread.",
+        alt=f"Calibration by bin. {told}.",
+        size=(6.6, 5.6),
+        draw=draw,
+    )

@@ -1,0 +1,154 @@
+"""What cut-offs cost: expected cost over the cut-off, net benefit, and what changes when the costs do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model.report.numbers import quantity, written
+from model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED, picture
+
+if TYPE_CHECKING:
+    from model.evaluation.results import Decisions, Strategy
+    from model.report.blocks import Picture
+    from model.report.loss import Curve
+
+COSTS = {
+    "missed_risky": "A missed risky customer",
+    "wrongly_flagged": "A wrongly flagged customer",
+    "review": "A review",
+}
+_MARKS = {"max_f1": "s", "recall": "^", "least_cost": "o"}
+
+
+def cost(curve: Curve, decisions: Decisions) -> Picture:
+    """Draw the expected cost of one cut-off, and the cut-offs that strategies choose."""
+    chosen = [each for each in decisions.strategies if each.key in _MARKS and each.threshold is not None]
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.plot(curve.cuts, curve.loss, color=ACTIVE, linewidth=2, label="Flag everyone at or above the cut-off")
+        axes.axhline(curve.nobody, color=MUTED, linestyle=":", label="Flag nobody")
+        for each in chosen:
+            axes.plot(
+                each.threshold,
+                curve.at(each.threshold or 0.0),
+                marker=_MARKS[each.key],
+                color=SUSPENDED,
+                markeredgecolor=INK,
+                markersize=9,
+                linestyle="none",
+                label=each.title,
+                zorder=5,
+            )
+        for cut, name in ((decisions.medium, "Medium from"), (decisions.high, "High from")):
+            axes.axvline(cut, color=MUTED, linestyle="--", linewidth=1)
+            axes.annotate(
+                f" {name} {written(cut)}",
+                (cut, 0.02),
+                xycoords=("data", "axes fraction"),
+                fontsize=8.5,
+                color=MUTED,
+                rotation=90,
+                va="bottom",
+                ha="right",
+            )
+        axes.set(xlabel="Cut-off on the portfolio's probability", ylabel="Expected cost, EUR per customer", xlim=(0, 1))
+        axes.set_ylim(0, None)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+    least = int(np.argmin(curve.loss))
+    told = "; ".join(f"{each.title}: {written(each.threshold)}" for each in chosen)
+    return picture(
+        "expected-cost",
+        caption="Expected cost per customer over one cut-off, out of fold, with the strategies' cut-offs.",
+        alt=(
+            f"Expected cost over the cut-off: least, {written(float(curve.loss[least]), 'euro')}, at "
+            f"{written(float(curve.cuts[least]))}; flagging nobody costs {written(curve.nobody, 'euro')}. {told}."
+        ),
+        size=(9.2, 4.0),
+        draw=draw,
+    )
+
+
+def net_benefit(decisions: Decisions) -> Picture:
+    """Draw the decision curve: the model against flagging everybody and nobody."""
+    points = decisions.decision_curve
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        cuts = [each.threshold for each in points]
+        model = np.array([each.model for each in points])
+        axes.plot(cuts, model, color=ACTIVE, linewidth=2, label="The model")
+        axes.plot(cuts, [each.everybody for each in points], color=SUSPENDED, linestyle="--", label="Flag everybody")
+        axes.axhline(0, color=MUTED, linestyle=":", label="Flag nobody")
+        top = max(float(model.max()), 0.01)
+        axes.set(xlabel="Threshold probability", ylabel="Net benefit per customer", ylim=(-0.4 * top, 1.15 * top))
+        axes.legend(loc="upper right")
+
+    better = [each.threshold for each in points if each.model > max(each.everybody, 0.0)]
+    where = f"between {written(min(better))} and {written(max(better))}" if better else "at no threshold probability"
+    return picture(
+        "net-benefit",
+        caption="Decision curve: net benefit per customer of the model, of flagging everybody and of flagging nobody.",
+        alt=f"Decision curve: the model is worth more than flagging everybody or nobody {where}.",
+        size=(7.2, 3.6),
+        draw=draw,
+    )
+
+
+def cost_map(decisions: Decisions) -> Picture:
+    """Draw what each strategy saves as each cost grows or shrinks."""
+    rows = decisions.cost_sensitivity
+    shown = [
+        each for each in decisions.strategies if any(each.key in row.saved for row in rows) and each.key != "nobody"
+    ]
+    saved = np.array([[row.saved.get(each.key, np.nan) for each in shown] for row in rows])
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        reach = float(np.nanmax(np.abs(saved))) or 1.0
+        image = axes.imshow(saved, cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto")
+        for (down, across), value in np.ndenumerate(saved):
+            if not np.isnan(value):
+                color = "white" if abs(value) > 0.6 * reach else INK
+                axes.text(
+                    across, down, written(float(value), "ratio"), ha="center", va="center", fontsize=9, color=color
+                )
+        axes.set_xticks(range(len(shown)), [_wrapped(each) for each in shown])
+        axes.set_yticks(
+            range(len(rows)),
+            [f"{COSTS.get(row.cost, row.cost)} x {row.factor:g} = EUR {quantity(row.value)}" for row in rows],
+        )
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        axes.xaxis.tick_top()
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        for line in range(1, len(rows)):
+            if rows[line].cost != rows[line - 1].cost:
+                axes.axhline(line - 0.5, color="white", linewidth=4)
+        figure.colorbar(image, ax=axes, label="Saved, EUR per customer", shrink=0.8)
+
+    down, across = np.unravel_index(int(np.nanargmin(saved)), saved.shape)
+    worst, least, where = float(saved[down, across]), shown[int(across)].title, rows[int(down)]
+    return picture(
+        "cost-sensitivity",
+        caption="What each strategy saves against flagging nobody, as one cost at a time changes.",
+        alt=(
+            f"Savings by cost and strategy. The least is {written(worst, 'euro')} per customer: {least}, "
+            f"where {COSTS.get(where.cost, where.cost).lower()} costs {where.factor:g} times the configured amount."
+        ),
+        size=(9.6, 0.36 * len(rows) + 1.4),
+        draw=draw,
+    )
+
+
+def _wrapped(strategy: Strategy) -> str:
+    words, lines = strategy.title.split(), [""]
+    for word in words:
+        if len(lines[-1]) + len(word) > 16 and lines[-1]:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)

@@ -1,0 +1,123 @@
+"""Who the customers are: features by label, and joining periods."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model.report.numbers import quantity, written
+from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model.evaluation.results import CohortRow, Distribution, RunResults
+    from model.report.blocks import Picture
+
+MOST = 12
+
+
+def distributions(results: RunResults) -> Picture:
+    """Draw the histograms, by label, of the features that separate best by themselves."""
+    chosen = sorted(results.distributions, key=lambda each: (-(each.auc or 0.0), each.feature))[:MOST]
+    across = min(3, len(chosen))
+    down = ceil(len(chosen) / across)
+
+    def draw(figure: Any) -> None:
+        grid = figure.subplots(down, across, squeeze=False)
+        for axes, each in zip(grid.flat, chosen, strict=False):
+            _histogram(axes, each)
+        for axes in list(grid.flat)[len(chosen) :]:
+            axes.axis("off")
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=10)
+
+    told = "; ".join(
+        f"{each.feature}: median {quantity(each.median_suspended)} among the suspended, "
+        f"{quantity(each.median_active)} among the others"
+        for each in chosen[:4]
+    )
+    return picture(
+        "distributions",
+        caption=(
+            f"The {len(chosen)} features that separate best by themselves, as shares of each label's customers; "
+            "n/a counts missing values."
+        ),
+        alt=f"Histograms by label. {told}.",
+        size=(10.2, 2.35 * down + 0.4),
+        draw=draw,
+    )
+
+
+def cohorts(
+    rows: Sequence[CohortRow], *, name: str, caption: str, period: str, parts: Sequence[tuple[str, str]] = ()
+) -> Picture:
+    """Draw customers and suspended ones by joining period over the suspended share with its interval.
+
+    parts  (first period, title) pairs: where a part of the time-ordered split begins.
+    """
+    periods = [each.period for each in rows]
+    at = np.arange(len(rows))
+
+    def draw(figure: Any) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        risky = np.array([each.suspended for each in rows])
+        upper.bar(at, [each.customers for each in rows] - risky, bottom=risky, color=ACTIVE, label="Within appetite")
+        upper.bar(at, risky, color=SUSPENDED, label="Suspended")
+        upper.set_ylabel("Customers")
+        figure.legend(*upper.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+        for place, each in zip(at, rows, strict=True):
+            if each.rate.estimate is not None:
+                below, above = bounds(each.rate.low, each.rate.high, each.rate.estimate)
+                lower.errorbar(
+                    place, 100 * each.rate.estimate, [[100 * below], [100 * above]], fmt="o", color=SUSPENDED, capsize=2
+                )
+        lower.set(ylabel="Suspended, %", ylim=(0, None), xlabel=period)
+        many = len(periods) > 8
+        lower.set_xticks(at, periods, rotation=45 if many else 0, ha="right" if many else "center")
+        for first in sorted({week for week, _ in parts} & set(periods)):
+            edge = periods.index(first) - 0.5
+            title = ", ".join(title for week, title in parts if week == first)
+            if edge > 0:
+                for axes in (upper, lower):
+                    axes.axvline(edge, color=MUTED, linestyle="--", linewidth=1)
+            upper.annotate(
+                title, (edge + 0.05, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8.5, color=MUTED
+            )
+
+    told = "; ".join(f"{each.period}: {each.suspended} of {each.customers} suspended" for each in rows)
+    return picture(name, caption=caption, alt=f"Customers by joining period. {told}.", size=(9.2, 4.4), draw=draw)
+
+
+def _histogram(axes: Any, each: Distribution) -> None:
+    """Bars on equal steps, whatever the scale of the edges; a bar apart counts the missing ones."""
+    steps = np.arange(len(each.active))
+    everyone = (sum(each.active) + each.missing_active, sum(each.suspended) + each.missing_suspended)
+    sides = (
+        (each.active, each.missing_active, everyone[0], ACTIVE, "Within appetite", -0.2),
+        (each.suspended, each.missing_suspended, everyone[1], SUSPENDED, "Suspended", 0.2),
+    )
+    away = len(steps) + 2.2
+    for counts, missing, of, color, label, aside in sides:
+        shares = 100 * np.append(np.array(counts, dtype=float), missing) / max(of, 1)
+        axes.bar(np.append(steps + 0.5, away) + aside, shares, width=0.4, color=color, label=label)
+    some = sorted({0, len(steps) // 2, len(steps)})
+    axes.set_xticks([*some, away], [*(quantity(_tidy(each.edges[place])) for place in some), "n/a"])
+    axes.grid(visible=False, axis="x")
+    unit = f" ({each.unit}{', log scale' if each.log_scale else ''})"
+    axes.set_title(each.feature, pad=16)
+    axes.annotate(
+        f"{unit.strip(' ')}  AUC alone {written(each.auc)}" if each.auc is not None else unit.strip(" "),
+        (0, 1.02),
+        xycoords="axes fraction",
+        fontsize=8,
+        color=MUTED,
+        va="bottom",
+    )
+    axes.set_ylabel("% of label", fontsize=8.5)
+
+
+def _tidy(value: float) -> float:
+    return 0.0 if abs(value) < 1e-9 else value

@@ -1,0 +1,139 @@
+"""Section 4: why this method, from the numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.evaluation.results import METRICS
+from model.report.blocks import Block, Bullets, Cell, Column, Fold, Heading, Note, Paragraph, Section, Table, cells
+from model.report.numbers import cell, covers_zero, listed, verdict, written
+from model.report.plots import comparison
+from model.report.tables import absent, compared, interval_note, measured
+
+if TYPE_CHECKING:
+    from model.evaluation.results import Difference, RunResults
+
+HEADLINE = ("average_precision", "roc_auc")
+NEEDS = (
+    "What speaks for boosted trees whatever the numbers: they take missing values as they are, their direction can be "
+    "constrained feature by feature, and their reasons are exact and computed in microseconds."
+)
+
+
+def section(results: RunResults) -> Section:
+    """Compare the contenders in the same folds, and class weights with invented rows."""
+    return Section(
+        "choice",
+        "Why XGBoost",
+        (
+            Paragraph(
+                f"Every contender was judged in the same {results.folds} folds, {results.repeats} times over, on "
+                "customers whom it had not seen; whatever is tuned, selected or calibrated was so inside the training "
+                "folds."
+            ),
+            comparison.contenders(results),
+            compared("Contenders in the same folds", results.contenders, note=interval_note(results)),
+            Heading("Paired differences"),
+            *_differences(results),
+            Note("Choice", _choice(results)),
+            Heading("Class weights, not invented customers"),
+            Paragraph(
+                "Suspended customers are few. Weights make each count for more; oversampling repeats or invents them, "
+                "which distorts probabilities and puts customers into training who never existed. Both were measured."
+            ),
+            *measured(results.weighting),
+            Heading("How its parameters were found"),
+            *_search(results),
+        ),
+    )
+
+
+def _differences(results: RunResults) -> tuple[Block, ...]:
+    if not results.differences:
+        return (absent("Paired differences", "the run compared no contenders."),)
+    names = {each.key: each.title for each in results.contenders}
+    shipped = results.contenders[0].title
+    metrics = [metric for metric in METRICS if any(each.metric == metric for each in results.differences)]
+    baselines = list(dict.fromkeys(each.baseline for each in results.differences))
+    found = {(each.metric, each.baseline): each for each in results.differences}
+    said = [
+        ("", verdict(each.difference, each.metric, first=shipped, second=names.get(each.baseline, each.baseline)))
+        for each in results.differences
+        if each.metric in HEADLINE
+    ]
+    return (
+        Bullets(tuple(said)),
+        Table(
+            f"{shipped} minus each other contender, on the same resampled customers",
+            (Column("Metric", numeric=False), *(Column(names.get(key, key)) for key in baselines)),
+            tuple(
+                (Cell(METRICS[metric]), *(_difference(found.get((metric, key))) for key in baselines))
+                for metric in metrics
+            ),
+            "An interval that excludes 0 is set in bold. For Brier score and calibration error, less than 0 is better.",
+        ),
+    )
+
+
+def _difference(difference: Difference | None) -> Cell:
+    if difference is None:
+        return Cell("not computable")
+    return cell(difference.difference, digits=3, strong=not covers_zero(difference.difference))
+
+
+def _choice(results: RunResults) -> str:
+    """Say what the average precision's differences support, and that the rest is a preference."""
+    names = {each.key: each.title for each in results.contenders}
+    better: list[str] = []
+    level: list[str] = []
+    worse: list[str] = []
+    for each in results.differences:
+        if each.metric == "average_precision":
+            ahead = (each.difference.estimate or 0.0) > 0
+            side = level if covers_zero(each.difference) else better if ahead else worse
+            side.append(names.get(each.baseline, each.baseline))
+    parts = []
+    if better:
+        parts.append(f"In average precision XGBoost beats {listed(better)}.")
+    if level:
+        parts.append(f"These data can't tell it from {listed(level)}, so against that the numbers alone don't decide.")
+    if worse:
+        parts.append(
+            f"{listed(worse)} ranks better on these data: XGBoost is kept against the numbers, for what follows."
+        )
+    if not parts:
+        parts.append("The run compared no contenders, so the numbers don't decide.")
+    return " ".join([*parts, NEEDS])
+
+
+def _search(results: RunResults) -> tuple[Block, ...]:
+    tuning = results.tuning
+    chosen = Table(
+        "Parameters of the shipped model",
+        (Column("Parameter", numeric=False), Column("Value")),
+        tuple(
+            cells(name, _parameter(value)) for name, value in sorted({**tuning.chosen, **results.parameters}.items())
+        ),
+        f"Objective: {tuning.objective}. Budget: {tuning.budget}.",
+    )
+    if not tuning.trials:
+        return chosen, absent("Trials", "the search made none.")
+    names = sorted({name for trial in tuning.trials for name in trial.params})
+    trials = Table(
+        "Trials",
+        (Column("Trial"), Column("State", numeric=False), Column("Value"), *(Column(name) for name in names)),
+        tuple(
+            cells(
+                str(trial.number),
+                trial.state,
+                "stopped early" if trial.value is None else written(trial.value, digits=3),
+                *(_parameter(trial.params.get(name, "")) for name in names),
+            )
+            for trial in tuning.trials
+        ),
+    )
+    return chosen, comparison.search(tuning.trials, tuning.objective), Fold("Every trial", (trials,))
+
+
+def _parameter(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,129 @@
+"""Section 2: what the model learnt from, with every oddity of the tables counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Section, Table, cells
+from model.report.numbers import count, of_customers, quantity, written
+from model.report.plots import population
+from model.report.tables import absent, cohort_table
+
+if TYPE_CHECKING:
+    from model.evaluation.results import RunResults
+
+
+def section(results: RunResults) -> Section:
+    """Count customers, transactions and traps; show features and joining months by label."""
+    data = results.data
+    rate = data.suspended / data.customers if data.customers else None
+    return Section(
+        "data",
+        "Data",
+        (
+            Paragraph(
+                "The unit is the customer. A customer who was ever suspended counts as suspended; every other one as "
+                f"within the bank's appetite. {of_customers(data.suspended)} of {count(data.customers)} were suspended "
+                f"({written(rate, 'percent')})."
+            ),
+            _counts(results),
+            Heading("Oddities of the tables, counted"),
+            Paragraph("Nothing is dropped in silence: each oddity below is counted and says what was done about it."),
+            _traps(results),
+            Heading("Customers by month of their first transaction"),
+            *_months(results),
+            Heading("Features by label"),
+            *_distributions(results),
+        ),
+    )
+
+
+def _counts(results: RunResults) -> Table:
+    data = results.data
+    excluded = ", ".join(results.excluded_types) or "none"
+    rows = (
+        ("Customers", count(data.customers), ""),
+        ("Suspended", count(data.suspended), ""),
+        ("Rows of transaction events", count(data.event_rows), "a transaction stands once per state it went through"),
+        ("Transactions", count(data.transactions), f"events collapsed by id; excluded types: {excluded}"),
+        ("Customers without a transaction", count(data.without_transactions), "only their profile speaks"),
+        ("Transactions per customer, median", count(data.median_transactions), ""),
+        ("Transactions per customer, greatest", count(data.greatest_transactions), ""),
+        ("First event", data.first_event or "not computable", "" if data.first_event else "no dated event"),
+        ("Last event", data.last_event or "not computable", "" if data.last_event else "no dated event"),
+    )
+    return Table(
+        "What the model learnt from",
+        (Column("What", numeric=False), Column("Count")),
+        tuple((Cell(what, below), Cell(counted)) for what, counted, below in rows),
+    )
+
+
+def _traps(results: RunResults) -> Block:
+    if not results.data.traps:
+        return absent("Oddities", "the run counted none.")
+    return Table(
+        "Oddities met, and what was done",
+        (Column("What, and what was done", numeric=False, wide=True), Column("Count")),
+        tuple((Cell(trap.sentence, trap.key), Cell(count(trap.count))) for trap in results.data.traps),
+        "A count of 0 says that it was looked for and not met.",
+    )
+
+
+def _months(results: RunResults) -> tuple[Block, ...]:
+    months = results.data.months
+    if not months:
+        return (absent("Joining months", "no customer has a dated first transaction."),)
+    return (
+        Paragraph(
+            "Late joiners look safe because they are young: whoever will be suspended has not been yet. That is why "
+            "features never use calendar time, and why the part on performance measures within joining months too."
+        ),
+        population.cohorts(
+            months,
+            name="joining-months",
+            caption="Customers by month of their first transaction, and the suspended share with its interval.",
+            period="Month of the first transaction",
+        ),
+        Fold("The same as a table", (cohort_table("Customers by joining month", "Month", months),)),
+    )
+
+
+def _distributions(results: RunResults) -> tuple[Block, ...]:
+    found = results.distributions
+    if not found:
+        return (absent("Features by label", "the run holds no distributions."),)
+    ordered = sorted(found, key=lambda each: (-(each.auc or 0.0), each.feature))
+    return (
+        population.distributions(results),
+        Fold(
+            f"All {len(found)} features, with their definitions",
+            (
+                Table(
+                    "Features by label, the best separating first",
+                    (
+                        Column("Feature", numeric=False, wide=True),
+                        Column("Unit", numeric=False),
+                        Column("Median, suspended"),
+                        Column("Median, others"),
+                        Column("Missing, suspended"),
+                        Column("Missing, others"),
+                        Column("AUC alone"),
+                    ),
+                    tuple(
+                        cells(
+                            Cell(each.feature, each.formula),
+                            each.unit,
+                            quantity(each.median_suspended),
+                            quantity(each.median_active),
+                            count(each.missing_suspended),
+                            count(each.missing_active),
+                            written(each.auc),
+                        )
+                        for each in ordered
+                    ),
+                    "AUC alone: how well the one feature separates the labels; 0.50 says nothing.",
+                ),
+            ),
+        ),
+    )

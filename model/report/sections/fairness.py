@@ -1,0 +1,140 @@
+"""Section 9: whether groups of customers are treated alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.report.blocks import Block, Cell, Fold, Heading, Note, Paragraph, Section, Table, figures, words
+from model.report.numbers import count, listed, share_cell, span, written
+from model.report.plots import groups
+from model.report.sections.summary import MEASURES, SURPRISING
+from model.report.tables import absent
+
+if TYPE_CHECKING:
+    from model.evaluation.fairness import Fairness, Gap
+    from model.evaluation.results import RunResults
+
+
+def section(results: RunResults) -> Section:
+    """Show every decision's rates by slice, the gaps between slices, and what they allow one to say."""
+    blocks: list[Block] = [
+        Paragraph(
+            "Gender, residence and age are read from the tables for this section. Gender is never a feature; "
+            "residence and age are none by default. Equal treatment has several measures that can't all be met at "
+            "once where groups differ in observed risk: equal flagged shares (parity), and equal true and false "
+            "positive rates (equalized odds). The law of the place says which counts."
+        )
+    ]
+    if not results.fairness:
+        blocks.append(absent("Fairness", "the tables hold none of gender, residence and date of birth."))
+    for at, each in enumerate(results.fairness):
+        blocks += _decision(each, f"fairness-{at + 1}")
+    return Section("fairness", "Fairness by group", tuple(blocks))
+
+
+def _decision(fairness: Fairness, name: str) -> list[Block]:
+    title = fairness.decision[:1].upper() + fairness.decision[1:]
+    return [
+        Heading(f"Decision: {title}"),
+        groups.slices(fairness, name),
+        Table(
+            f"{title}: gaps between the slices of an attribute",
+            (*words("Attribute", "Measure"), *figures("Gap", "By chance"), *words("Between", "Reading")),
+            tuple(_gap(gap) for gap in fairness.gaps),
+            f"Gap: the greatest share minus the least, of slices with {fairness.minimum} or more customers to count, "
+            "with Newcombe's interval for the difference of those two. By chance: how often a gap at least as wide "
+            "appears where the same flags are dealt out to slices at random. The two widest slices were picked "
+            "because they are widest, so the interval alone would overstate; By chance takes that into account.",
+        ),
+        Note("Reading", _reading(fairness)),
+        Fold(
+            f"{title}: every slice with counts and intervals",
+            (
+                Table(
+                    f"{title}: rates by slice",
+                    (
+                        *words("Slice"),
+                        *figures("Customers", "Suspended", "Mean probability", "Flagged (parity)"),
+                        *figures("True positive rate", "False positive rate", "Precision"),
+                    ),
+                    tuple(
+                        (
+                            Cell(each.name, each.attribute),
+                            Cell(count(each.customers)),
+                            share_cell(each.suspended),
+                            Cell(written(each.mean_probability)),
+                            share_cell(each.flagged),
+                            share_cell(each.caught),
+                            share_cell(each.false_alarms),
+                            share_cell(each.precision),
+                        )
+                        for each in fairness.slices
+                    ),
+                    f"Intervals are Wilson's, at {fairness.confidence:.0%}.",
+                ),
+            ),
+        ),
+    ]
+
+
+def _gap(gap: Gap) -> tuple[Cell, ...]:
+    measure = MEASURES[gap.measure]
+    if gap.value is None or gap.by_chance is None or gap.low is None or gap.high is None:
+        return (
+            Cell(gap.attribute),
+            Cell(measure),
+            Cell("not computable", gap.why or ""),
+            Cell("-"),
+            Cell("-"),
+            Cell("can't be judged"),
+        )
+    surprising = gap.by_chance < SURPRISING
+    return (
+        Cell(gap.attribute),
+        Cell(measure),
+        Cell(written(gap.value, "percent", digits=0), _span(gap), surprising),
+        Cell("under 0.1%" if gap.by_chance < 0.001 else written(gap.by_chance, "percent")),
+        Cell(f"{gap.greatest} over {gap.least}"),
+        Cell("wider than chance" if surprising else "as chance often makes it"),
+    )
+
+
+def _span(gap: Gap) -> str:
+    low, high = (written(bound, "percent", digits=0) for bound in (gap.low, gap.high))
+    return f"{low} to {high}"
+
+
+def _reading(fairness: Fairness) -> str:
+    computed = [gap for gap in fairness.gaps if gap.by_chance is not None]
+    lacking = len(fairness.gaps) - len(computed)
+    if not computed:
+        return (
+            "No gap is computable: the slices hold too few customers. Equal treatment can neither be shown nor denied."
+        )
+    wide = [gap for gap in computed if gap.by_chance is not None and gap.by_chance < SURPRISING]
+    parts = []
+    for gap in wide:
+        observed = {each.name: each.suspended for each in fairness.slices if each.attribute == gap.attribute}
+        text = f"In {gap.attribute}, {gap.greatest} has a greater {MEASURES[gap.measure]} than {gap.least}"
+        if gap.measure == "equalized_odds":
+            text = f"In {gap.attribute}, equalized odds fail between {gap.greatest} and {gap.least}"
+        if gap.measure == "parity" and gap.greatest in observed and gap.least in observed:
+            text += (
+                f"; {written(observed[gap.greatest].value, 'percent', digits=0)} of the former and "
+                f"{written(observed[gap.least].value, 'percent', digits=0)} of the latter were suspended"
+                f" ({span(observed[gap.least], 'percent', digits=0)})"
+            )
+        parts.append(text + ".")
+    if wide:
+        parts.append(
+            f"With {len(computed)} gaps looked at, about {written(SURPRISING * len(computed), 'ratio')} would look so "
+            "by chance alone. The committee should say whether observed risk justifies what is left."
+        )
+    else:
+        attributes = listed(sorted({gap.attribute for gap in computed}))
+        parts.append(
+            f"No gap by {attributes} is wider than chance often makes one. This doesn't prove equal treatment."
+        )
+    if lacking:
+        parts.append(f"{lacking} of {len(fairness.gaps)} gaps are not computable.")
+    return " ".join(parts)

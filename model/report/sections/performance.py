@@ -1,0 +1,202 @@
+"""Section 5: how well the procedure ranks and decides, overall, by joining month, and in time order."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from model.evaluation.results import METRICS
+from model.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Fold,
+    Heading,
+    Note,
+    Paragraph,
+    Section,
+    Table,
+    cells,
+    figures,
+    words,
+)
+from model.report.numbers import count, listed, spoken, written
+from model.report.plots import comparison, population, ranking
+from model.report.tables import absent, cohort_table, interval_note, measured, metric_cell
+
+if TYPE_CHECKING:
+    from model.evaluation.results import RunResults
+
+STRATA = ("average_precision", "roc_auc", "brier", "calibration_error", "recall", "precision")
+CLASS_MINIMUM = 10
+
+
+def section(results: RunResults) -> Section:
+    """Show metrics with intervals, curves, joining months, what excluded types tell, and the time-ordered view."""
+    return Section(
+        "performance",
+        "Performance",
+        (
+            Paragraph(
+                "All figures are out of fold and judge the very procedure that ships: selection, tuning and "
+                "calibration are made anew inside each training fold. Decisions here (accuracy, F1, precision, "
+                "recall) use the cut-off with the greatest F1 of the training folds; the part on costs judges the "
+                "shipped cut-offs."
+            ),
+            _metrics(results),
+            ranking.roc(results),
+            ranking.precision_recall(results),
+            Heading("Would more customers help?"),
+            *_learning(results),
+            Heading("Within joining months"),
+            *_strata(results),
+            Heading("With and without the events that the bank makes itself"),
+            Paragraph(
+                f"Events of type {', '.join(results.excluded_types) or 'none'} are the bank's own hand, often at a "
+                "closure: a trace of the outcome. They are left out; this is what they would have given away."
+            ),
+            *measured(results.excluded),
+            Heading("In time order"),
+            *_time(results),
+        ),
+    )
+
+
+def _metrics(results: RunResults) -> Table:
+    shipped = results.contenders[0]
+    rows = []
+    for metric, title in METRICS.items():
+        values = [value for value in shipped.metrics_by_repeat.get(metric, ()) if value is not None]
+        spread = f"{written(min(values), digits=3)} to {written(max(values), digits=3)}" if values else "not computable"
+        rows.append((Cell(title), metric_cell(shipped.metrics, metric, shipped.note, strong=True), Cell(spread)))
+    return Table(
+        f"{shipped.title}, out of fold",
+        (Column("Metric", numeric=False), Column("Estimate and interval"), Column("Range over repeats")),
+        tuple(rows),
+        interval_note(results),
+    )
+
+
+def _learning(results: RunResults) -> tuple[Block, ...]:
+    points = results.learning_curve
+    if not points:
+        return (absent("Learning curve", "the run fitted no smaller samples."),)
+    rows = tuple(
+        (
+            Cell(count(round(point.customers))),
+            Cell(count(round(point.suspended))),
+            metric_cell(point.metrics, "average_precision"),
+            metric_cell(point.metrics, "roc_auc"),
+        )
+        for point in points
+    )
+    first, last = (points[at].metrics.get("average_precision") for at in (0, -1))
+    said = "Whether more customers would help can't be read from this run."
+    if first and last and first.estimate is not None and last.estimate is not None:
+        rise = last.estimate - first.estimate
+        apart = first.high is not None and last.low is not None and last.low > first.high
+        said = (
+            f"From {count(round(points[0].customers))} to {count(round(points[-1].customers))} customers, average "
+            f"precision {'rises' if rise > 0 else 'falls' if rise < 0 else 'stays'}, from {spoken(first)} to "
+            f"{spoken(last)}. "
+            + (
+                "The two intervals don't overlap."
+                if apart
+                else "The two intervals overlap, so the curve suggests a course rather than proves one."
+            )
+        )
+    return (
+        Paragraph(said),
+        comparison.learning(points),
+        Fold(
+            "The same as a table",
+            (
+                Table(
+                    "Learning curve",
+                    (Column("Customers"), Column("Suspended"), Column(METRICS["average_precision"]), Column("ROC-AUC")),
+                    rows,
+                ),
+            ),
+        ),
+    )
+
+
+def _strata(results: RunResults) -> tuple[Block, ...]:
+    if not results.strata:
+        return (absent("Joining months", "no customer has a dated first transaction."),)
+    metrics = [metric for metric in STRATA if any(metric in each.metrics for each in results.strata)] or list(
+        STRATA[:2]
+    )
+    return (
+        Paragraph(
+            "A model that merely told early joiners from late ones would rank well overall and no better than "
+            "guessing within a month. Within a month, guessing has a ROC-AUC of 0.50 and an average precision of the "
+            "suspended share."
+        ),
+        Table(
+            "The shipped procedure among the customers of one joining month",
+            (*words("Month"), *figures("Customers", "Suspended", *(METRICS[metric] for metric in metrics))),
+            tuple(
+                (
+                    Cell(each.period, each.note),
+                    Cell(count(each.customers)),
+                    Cell(count(each.suspended), f"{each.suspended / max(each.customers, 1):.0%}"),
+                    *(metric_cell(each.metrics, metric) for metric in metrics),
+                )
+                for each in results.strata
+            ),
+        ),
+    )
+
+
+def _time(results: RunResults) -> tuple[Block, ...]:
+    view = results.time_view
+    if not view.parts:
+        return (absent("Time-ordered view", "no customer has a dated first transaction."), Paragraph(view.meaning))
+    lacking = [part.part for part in view.parts if part.metrics is None]
+    able = [part for part in view.parts if part.metrics]
+    metrics = [metric for metric in STRATA if any(metric in (part.metrics or {}) for part in able)]
+    parts = Table(
+        "Split by first transaction, earliest first",
+        (*words("Part", "From", "To"), *figures("Customers", "Suspended")),
+        tuple(
+            cells(part.part, part.first or "-", part.last or "-", count(part.customers), count(part.suspended))
+            for part in view.parts
+        ),
+        f"Metrics need at least {CLASS_MINIMUM} suspended and {CLASS_MINIMUM} other customers in a part."
+        + (f" Not computable for: {listed(lacking)}." if lacking else ""),
+    )
+    blocks: list[Block] = [parts]
+    if metrics:
+        blocks.append(
+            Table(
+                "Metrics where a part holds enough of each kind",
+                (*words("Metric"), *figures(*(part.part for part in able))),
+                tuple(
+                    (Cell(METRICS[metric]), *(metric_cell(part.metrics or {}, metric) for part in able))
+                    for metric in metrics
+                ),
+            )
+        )
+    blocks.append(Note("What this means", view.meaning))
+    if view.weeks:
+        begins = [(_week_of(part.first, [row.period for row in view.weeks]), part.part) for part in view.parts]
+        blocks += [
+            population.cohorts(
+                view.weeks,
+                name="joining-weeks",
+                caption="Customers by week of their first transaction; dashed lines part the time-ordered split.",
+                period="Week of the first transaction",
+                parts=[(week, title) for week, title in begins if week],
+            ),
+            Fold("The same as a table", (cohort_table("Customers by joining week", "Week", view.weeks),)),
+        ]
+    return tuple(blocks)
+
+
+def _week_of(day: str | None, periods: list[str]) -> str | None:
+    """Name the shown ISO week that holds a day, or the next one shown."""
+    if day is None:
+        return None
+    year, week, _ = date.fromisoformat(day).isocalendar()
+    return next((period for period in periods if period >= f"{year}-W{week:02d}" and "-W" in period), None)

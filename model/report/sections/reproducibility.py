@@ -1,0 +1,57 @@
+"""Section 12: what it takes to make this run again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.report.blocks import Block, Cell, Paragraph, Section, Table, figures, words
+from model.report.numbers import written
+from model.report.tables import absent
+
+if TYPE_CHECKING:
+    from model.evaluation.results import RunResults
+
+
+def section(results: RunResults) -> Section:
+    """State versions, seed, commit, hashes and times."""
+    run = results.provenance
+    rows = (
+        ("Bundle", run.bundle_version, "SHA-256 of its manifest: the version that every decision names"),
+        ("Commit", run.git_commit, ""),
+        ("Tables", run.data_hash, "hash of what was read"),
+        ("Feature catalogue", run.catalogue_hash, ""),
+        ("Seed", str(run.seed), ""),
+        ("Threads", str(run.threads), ""),
+        ("CPU family", run.cpu_family, ""),
+        *((name, version, "library") for name, version in sorted(run.libraries.items())),
+    )
+    return Section(
+        "reproducibility",
+        "Reproducibility",
+        (
+            Paragraph(
+                "The same tables, seed, versions, commit and thread count give the same bundle, byte for byte. Times "
+                "below are of this run and in no bundle."
+            ),
+            Table(
+                "Where these numbers come from",
+                words("What", "Value"),
+                tuple((Cell(what, below), Cell(value)) for what, value, below in rows),
+            ),
+            _timings(results),
+        ),
+    )
+
+
+def _timings(results: RunResults) -> Block:
+    if not results.timings:
+        return absent("Times", "the run kept none.")
+    total = sum(each.seconds for each in results.timings)
+    return Table(
+        "Wall time",
+        (*words("Stage"), *figures("Seconds")),
+        (
+            *((Cell(each.stage), Cell(written(each.seconds, "ratio"))) for each in results.timings),
+            (Cell("Altogether", strong=True), Cell(written(total, "ratio"), strong=True)),
+        ),
+    )

@@ -1,0 +1,95 @@
+"""Section 10: who is Low, Medium and High."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from model.report.blocks import Block, Cell, Heading, Paragraph, Section, Table, figures, words
+from model.report.numbers import cell, count, quantity, spoken, written
+from model.report.plots import groups
+from model.report.tables import absent
+
+if TYPE_CHECKING:
+    from model.evaluation.results import RunResults
+
+ACTIONS = {"none": "nothing", "review": "an analyst reviews", "propose_off_boarding": "off-boarding may be proposed"}
+
+
+def section(results: RunResults) -> Section:
+    """Show the segments' sizes, observed rates and characters."""
+    rows = results.segments.rows
+    if not rows:
+        return Section("segments", "Segments", (absent("Segments", "the run formed none."),))
+    return Section(
+        "segments",
+        "Segments",
+        (
+            Paragraph(_reading(results)),
+            groups.segments(results),
+            Table(
+                "Segments, out of fold, means over repeats",
+                (*words("Segment", "Action"), *figures("From", "Customers", "Share", "Suspended", "Observed rate")),
+                tuple(
+                    (
+                        Cell(row.segment.capitalize(), strong=True),
+                        Cell(ACTIONS.get(row.action, row.action)),
+                        Cell(written(row.lowest, digits=3)),
+                        Cell(count(round(row.customers, 1))),
+                        Cell(written(row.share, "percent")),
+                        Cell(count(round(row.suspended, 1))),
+                        cell(row.observed_rate, "percent", digits=0),
+                    )
+                    for row in rows
+                ),
+            ),
+            Heading("What they are like"),
+            _characters(results),
+        ),
+    )
+
+
+def _reading(results: RunResults) -> str:
+    rows = results.segments.rows
+    known = [row for row in rows if row.observed_rate.estimate is not None]
+    told = "; ".join(f"{row.segment.capitalize()} {spoken(row.observed_rate, 'percent', digits=0)}" for row in known)
+    text = f"Observed share of suspended customers: {told}."
+    rising = all((a.observed_rate.estimate or 0) < (b.observed_rate.estimate or 0) for a, b in pairwise(known))
+    if len(known) < 2:
+        return text
+    apart = all(
+        a.observed_rate.high is not None
+        and b.observed_rate.low is not None
+        and a.observed_rate.high < b.observed_rate.low
+        for a, b in pairwise(known)
+    )
+    if not rising:
+        return text + " The shares don't rise from segment to segment: the segments don't order the risk on these data."
+    if apart:
+        return text + " The shares rise from segment to segment, and neighbours' intervals don't overlap."
+    return text + " The shares rise from segment to segment, but neighbours' intervals overlap."
+
+
+def _characters(results: RunResults) -> Block:
+    features = results.segments.features
+    if not features:
+        return absent("Characteristics", "the run computed no medians by segment.")
+    segments = [row.segment for row in results.segments.rows]
+    return Table(
+        "Median of each feature by segment",
+        (*words("Feature", "Unit"), *figures(*(each.capitalize() for each in segments))),
+        tuple(
+            (
+                Cell(each.feature),
+                Cell(each.unit),
+                *(_median(each.medians.get(segment)) for segment in segments),
+            )
+            for each in features
+        ),
+        "The most important features first. A median of 0 in a segment says that at least half of its customers have "
+        "none.",
+    )
+
+
+def _median(value: float | None) -> Cell:
+    return Cell(quantity(value), "in every customer" if value is None else "")

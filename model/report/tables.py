@@ -1,0 +1,95 @@
+"""Tables that more than one section needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.evaluation.results import LOWER_IS_BETTER, METRICS
+from model.report.blocks import Cell, Column, Note, Table, cells
+from model.report.numbers import cell, count, covers_zero
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from model.evaluation.results import Arm, CohortRow, Contender, Interval, Measurement, RunResults
+
+CORE = ("average_precision", "roc_auc", "brier", "calibration_error", "f1", "precision", "recall")
+INTERVALS = "Under each estimate stands its {confidence:.0%} interval. {method}"
+
+
+def interval_note(results: RunResults) -> str:
+    """Say how estimates and intervals were made."""
+    return f"{INTERVALS.format(confidence=results.confidence, method=results.interval_method)} {results.point_method}"
+
+
+def metric_cell(metrics: Mapping[str, Interval], metric: str, why: str = "", *, strong: bool = False) -> Cell:
+    """Write one metric; three decimals where good values are near 0."""
+    return cell(metrics.get(metric), digits=3 if metric in LOWER_IS_BETTER else 2, why=why, strong=strong)
+
+
+def compared(
+    caption: str, sides: Sequence[Arm | Contender], *, metrics: Sequence[str] = tuple(METRICS), note: str = ""
+) -> Table:
+    """Set sides in columns and metrics in rows; the first side is what ships."""
+    return Table(
+        caption,
+        (Column("Metric", numeric=False), *(Column(side.title) for side in sides)),
+        tuple(
+            (
+                Cell(METRICS.get(metric, metric), "lower is better" if metric in LOWER_IS_BETTER else ""),
+                *(metric_cell(side.metrics, metric, side.note, strong=side is sides[0]) for side in sides),
+            )
+            for metric in metrics
+            if any(metric in side.metrics for side in sides)
+        ),
+        note,
+    )
+
+
+def measured(measurement: Measurement) -> tuple[Table, Table | Note, Note]:
+    """Show a side-by-side measurement: the sides, their paired differences, and the choice."""
+    shipped, others = measurement.arms[0], measurement.arms[1:]
+    rows = tuple(
+        (
+            Cell(arm.title),
+            Cell(METRICS.get(metric, metric)),
+            cell(difference, digits=3),
+            Cell("can't tell them apart" if covers_zero(difference) else "interval excludes 0"),
+        )
+        for arm in others
+        for metric, difference in measurement.differences.get(arm.key, {}).items()
+    )
+    paired: Table | Note = (
+        Table(
+            f"Paired differences: each other side minus {shipped.title}",
+            (
+                Column("Side", numeric=False),
+                Column("Metric", numeric=False),
+                Column("Difference"),
+                Column("Reading", numeric=False),
+            ),
+            rows,
+        )
+        if rows
+        else Note("Differences", "Not computable: the run holds no paired differences for this measurement.")
+    )
+    present = [metric for metric in METRICS if any(metric in arm.metrics for arm in measurement.arms)]
+    few = [metric for metric in present if metric in CORE] or present
+    return compared(measurement.question, measurement.arms, metrics=few), paired, Note("Choice", measurement.conclusion)
+
+
+def cohort_table(caption: str, period: str, rows: Sequence[CohortRow]) -> Table:
+    """Show customers and suspended ones by joining period."""
+    return Table(
+        caption,
+        (Column(period, numeric=False), Column("Customers"), Column("Suspended"), Column("Suspended share")),
+        tuple(
+            cells(each.period, count(each.customers), count(each.suspended), cell(each.rate, "percent", digits=0))
+            for each in rows
+        ),
+    )
+
+
+def absent(title: str, why: str) -> Note:
+    """Stand in for something that couldn't be made, with the reason."""
+    return Note(title, f"Not computable: {why}")

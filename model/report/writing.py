@@ -1,0 +1,25 @@
+"""The files that a run leaves for people: the report and the model card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.atomic import write_file
+from model.report.card import card
+from model.report.pages import page
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model.evaluation.results import RunResults
+
+REPORT = "report.html"
+CARD = "MODEL_CARD.md"
+
+
+def write_report(folder: Path, results: RunResults) -> None:
+    """Write report.html and MODEL_CARD.md into `folder`, each whole, and none before both are rendered."""
+    texts = {REPORT: page(results), CARD: card(results)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_file(folder / name, text.encode())
