@@ -37,7 +37,7 @@ class Declared:
 
     def tell(self, *, count: int, amount: float, share: float | None) -> str:
         """Word what was found at one customer."""
-        limits = {name: _worded(name, value) for name, value in self.limits.items()}
+        limits = self._worded()
         return self.rule.sentence.format(
             **{name: limits[name] for name in limits.keys() - {"count", "amount", "share"}},
             **{f"threshold_{name}": worded for name, worded in limits.items()},
@@ -48,10 +48,11 @@ class Declared:
         )
 
     def describe(self) -> str:
-        """Word the thresholds, for a list's page: each value with its meaning."""
-        return "; ".join(
-            f"{_worded(name, value)} ({self.rule.thresholds[name]})" for name, value in self.limits.items()
-        )
+        """Word the declared thresholds."""
+        return self.rule.limits.format(**self._worded())
+
+    def _worded(self) -> dict[str, str]:
+        return {name: _worded(name, value) for name, value in self.limits.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "moment": _moment,
+        "clock": lambda time: f"{time:%H:%M}",
         "money": lambda amount: f"{amount:,.2f}",
         "percent": lambda share: f"{100 * share:.2f}%",
         "whole": lambda share: f"{share:.0%}",

@@ -33,14 +33,16 @@ FOUND: Final = pl.Schema(
 class Rule:
     """One declared pattern.
 
-    `thresholds` maps each threshold's name to its meaning; the configuration gives the values. `sentence` tells an
-    investigator what was found, with the thresholds and `{count}` (or `{transactions}`, "2 transactions"),
-    `{amount}`, `{share}` of what was found. `why` says why the pattern supports a high score. `find` takes
-    transactions (see `transactions.collapse`) and the thresholds, and gives the rows of FOUND.
+    `thresholds` maps each threshold's name to its meaning; the configuration gives the values, and `limits` words
+    them in one line. `sentence` tells an investigator what was found, with the thresholds and `{count}` (or
+    `{transactions}`, "2 transactions"), `{amount}`, `{share}` of what was found. `why` says why the pattern
+    supports a high score. `find` takes transactions (see `transactions.collapse`) and the thresholds, and gives the
+    rows of FOUND.
     """
 
     code: str
     name: str
+    limits: str
     sentence: str
     why: str
     thresholds: Mapping[str, str]
@@ -135,6 +137,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="PASS_THROUGH",
         name="Money passes through",
+        limits="{share} or more of all money in, at least {amount}, gone within {hours} hours",
         sentence="{amount} that came in left again within {hours} hours by transfer, payment or crypto purchase: "
         "{share} of all money in.",
         why="An account that only hands money on does the work of a mule account; whoever lives from an account leaves "
@@ -149,6 +152,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="CRYPTO_FED_AT_ONCE",
         name="Crypto bought with money just come in",
+        limits="{share} or more of all crypto purchases, at least {amount}, paid with money of the last {hours} hours",
         sentence="{amount} that came in was turned into crypto within {hours} hours: {share} of all crypto purchases.",
         why="Crypto is the quickest way to put stolen money out of reach of a recall.",
         thresholds={
@@ -161,6 +165,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="FAILED_TOP_UPS",
         name="Card top-ups that fail in a row",
+        limits="{count} or more within {hours} hours",
         sentence="{count} card top-ups failed, {threshold_count} or more within {hours} hours; {amount} was tried.",
         why="One failed top-up is a typing error; a row of them may be somebody trying out cards that aren't theirs.",
         thresholds={"count": _COUNT, "hours": _HOURS},
@@ -169,6 +174,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="VELOCITY_BURST",
         name="Many transactions at once",
+        limits="{count} or more within {hours} hour(s), amounts of 0 left out",
         sentence="{count} transactions in bursts of {threshold_count} or more within {hours} h, {amount} altogether.",
         why="People pay now and then; scripts, and thieves who drain an account before it is blocked, don't.",
         thresholds={"count": _COUNT, "hours": _HOURS},
@@ -177,6 +183,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="NIGHT_BURST",
         name="A burst of transactions at night",
+        limits="{count} or more in one night, from midnight to {until_hour}:00 where the customer lives",
         sentence="{count} transactions in bursts of {threshold_count} or more between midnight and {until_hour}:00 "
         "where the customer lives, {amount} altogether.",
         why="Takeovers and cash-outs are run while the account's owner sleeps.",
@@ -189,6 +196,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="JUST_BELOW_ROUND",
         name="Amounts just below round thresholds",
+        limits="{count} or more within {hours} hours, each at most {margin} below one of the round thresholds",
         sentence="{count} amounts within {margin} below a round threshold, {threshold_count} or more of them within "
         "{hours} hours; {amount} altogether.",
         why="Amounts are cut to stay below the limits where banks look closer.",
@@ -202,6 +210,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="LARGE_AMOUNT",
         name="Amounts far beyond the usual",
+        limits="{amount} or more, and larger than the largest transaction of {quantile} of customers",
         sentence="{transactions} of {threshold_amount} or more, larger than the largest ones of {quantile} of "
         "customers; {amount} altogether.",
         why="One large payment gone wrong costs more than years of margin; it deserves a look before the next one.",

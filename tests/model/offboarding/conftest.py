@@ -1,0 +1,135 @@
+"""Cohorts, transactions and scoring runs to test with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from model.scoring.measure import FeatureSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from model.offboarding.record import Run
+    from model.offboarding.scored import Scored
+
+START = datetime(2024, 6, 3, 9, 0, tzinfo=UTC)  # a Monday
+MADE_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def settings() -> FeatureSettings:
+    """How a bundle looks back."""
+    return FeatureSettings(lookback_days=180, max_transactions=10_000, excluded_types=("MANUAL",))
+
+
+@pytest.fixture(scope="session")
+def make_events() -> Callable[..., pl.DataFrame]:
+    """Make canonical events of short rows: customer, id, hours after the start, type, direction, amount[, state]."""
+
+    def make(*rows: tuple[Any, ...]) -> pl.DataFrame:
+        return pl.DataFrame(
+            [
+                {
+                    "id": row[1],
+                    "customer_id": row[0],
+                    "state": row[6] if len(row) > 6 else "COMPLETED",
+                    "type": row[3],
+                    "direction": row[4],
+                    "amount": float(row[5]),
+                    "currency": "EUR",
+                    "created_at": START + timedelta(hours=row[2]),
+                    "completed_at": None,
+                }
+                for row in rows
+            ],
+            schema={
+                "id": pl.String,
+                "customer_id": pl.String,
+                "state": pl.String,
+                "type": pl.String,
+                "direction": pl.String,
+                "amount": pl.Float64,
+                "currency": pl.String,
+                "created_at": pl.Datetime("us", "UTC"),
+                "completed_at": pl.Datetime("us", "UTC"),
+            },
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_customers() -> Callable[..., pl.DataFrame]:
+    """Make canonical customers who live in one country (null: nobody knows where)."""
+
+    def make(*ids: str, country: str | None = "FR") -> pl.DataFrame:
+        return pl.DataFrame({"customer_id": sorted(ids)}, schema={"customer_id": pl.String}).with_columns(
+            pl.lit(country, pl.String).alias("country_of_residence")
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_transactions(make_events, make_customers, settings) -> Callable[..., pl.DataFrame]:
+    """Make collapsed transactions from the short rows of `make_events`."""
+    from model.offboarding.transactions import collapse
+
+    def make(*rows: tuple[Any, ...], country: str | None = "FR") -> pl.DataFrame:
+        return collapse(make_customers(*{row[0] for row in rows}, country=country), make_events(*rows), settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def scored(tiny_bundle: Path, synthetic: Path) -> Scored:
+    """The synthetic unlabelled customers, scored."""
+    from model.config import load_config
+    from model.offboarding.criteria import declare
+    from model.offboarding.scored import score_cohort
+    from model.scoring.bundle import load_bundle
+    from model.tables.cleaning import load_cohort
+
+    cohort = load_cohort(synthetic, "unlabelled")
+    return score_cohort(load_bundle(tiny_bundle), cohort, declare(load_config().corroboration))
+
+
+@pytest.fixture(scope="session")
+def scoring_run(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scoring run's folder that nobody may change."""
+    from model.offboarding.scoring_run import write_run
+
+    folder = tmp_path_factory.mktemp("scoring") / "run"
+    write_run(folder, scored, tables={"users_unlabelled.csv": "0" * 64}, cohort="unlabelled", made_at=MADE_AT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_record(scoring_run: Path) -> Run:
+    """The run's record."""
+    from model.offboarding.record import read_run
+
+    return read_run(scoring_run)
+
+
+@pytest.fixture(scope="session")
+def made(scoring_run: Path) -> pl.DataFrame:
+    """The off-boarding list as it was made."""
+    return pl.read_parquet(scoring_run / "offboarding.parquet")
+
+
+@pytest.fixture(scope="session")
+def decided(made: pl.DataFrame) -> pl.DataFrame:
+    """The list as people may hand it in, every line decided."""
+    verdicts = ["off-board", "keep", "review-again"]
+    return made.with_columns(
+        pl.Series("decision", [verdicts[line % 3] for line in made["line"]]),
+        pl.lit("Ann Example").alias("name"),
+        pl.lit("2026-01-06").alias("date"),
+        pl.lit("Spoke with the customer").alias("note"),
+    )

@@ -1,0 +1,115 @@
+"""What an analyst is told of a listed customer."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import polars as pl
+import pytest
+
+from model.offboarding.certainty import Certainty
+from model.offboarding.dossier import _doubts, dossiers, evidence
+from model.offboarding.scored import score_cohort
+
+
+@pytest.fixture(scope="session")
+def files(scored):
+    """The dossiers of the synthetic cohort."""
+    return dossiers(scored)
+
+
+def test_every_listed_customer_has_one_the_highest_score_first(scored, files):
+    """Nobody listed is forgotten, nobody else is exposed."""
+    listed = scored.table.filter(pl.col("list") != "")
+    assert {one.customer_id for one in files} == set(listed["customer_id"])
+    assert [one.probability for one in files] == sorted((one.probability for one in files), reverse=True)
+
+
+def test_reasons_for_and_against_are_told_apart(scored, files):
+    """What raises stands on one side, what lowers on the other, each the strongest first."""
+    values = scored.features.select(scored.bundle.manifest.features).values
+    rows = {customer: row for row, customer in enumerate(scored.features.ids)}
+    for one in files[:20]:
+        row = rows[one.customer_id]
+        contributions = scored.scores.contributions[row]
+        assert all(line.contribution > 0 for line in one.raises)
+        assert all(line.contribution < 0 for line in one.lowers)
+        assert one.raises[0].contribution == contributions.max()
+        assert one.lowers[0].contribution == contributions.min()
+        assert len(one.raises) <= 5
+        assert len(one.lowers) <= 3
+        assert values[row] is not None
+
+
+def test_reason_tells_its_value_and_its_place(files):
+    """An investigator reads the value and how unusual it is."""
+    told = [line.tell() for one in files for line in one.raises]
+    assert any("more than" in text and "% of customers)" in text for text in told)
+
+
+def test_patterns_carry_the_transactions_that_show_them(scored, files):
+    """Each pattern found is told with its evidence in order of time."""
+    proposed = [one for one in files if one.listing == "off-boarding"]
+    assert proposed
+    found = dict(scored.patterns.group_by("customer_id").agg("code").iter_rows())
+    for one in proposed:
+        assert {pattern.code for pattern in one.patterns} == set(found[one.customer_id])
+        for pattern in one.patterns:
+            times = [transaction.time for transaction in pattern.transactions]
+            assert times == sorted(times)
+            assert pattern.sentence
+
+
+def test_evidence_holds_every_transaction_of_every_pattern(scored):
+    """A row for each pattern and transaction of the listed customers, and no other."""
+    listed = scored.table.filter(pl.col("list") != "")
+    shown = evidence(scored, listed)
+    wanted = scored.patterns.join(listed.select("customer_id"), on="customer_id", how="semi")
+    assert shown.height == wanted["count"].sum()
+    assert set(shown["customer_id"]) == set(wanted["customer_id"])
+
+
+def test_doubts_speak_for_the_customer(files):
+    """A thin or short history, an unsure model and missing corroboration are said plainly."""
+    doubts = {doubt for one in files for doubt in one.doubts}
+    assert "No declared transaction pattern corroborates the score." in doubts
+    assert any(doubt.startswith("The history is short") for doubt in doubts)
+    assert any(doubt.startswith("The model is unsure") for doubt in doubts)
+
+
+def test_uncorroborated_high_score_is_doubted_and_a_corroborated_one_not(files):
+    """The doubt follows from the list that the customer is on."""
+    for one in files:
+        doubted = "No declared transaction pattern corroborates the score." in one.doubts
+        assert doubted is (one.listing == "review: high without corroboration")
+
+
+def test_customer_without_transactions_and_profile_is_doubted(scored, write_tiny_bundle, tmp_path):
+    """A score on almost nothing says so."""
+    from model.scoring.bundle import load_bundle
+
+    write_tiny_bundle(tmp_path / "bundle", medium=0.0, high=0.0)
+    customers = scored.cohort.customers.head(3).with_columns(
+        pl.lit(None, pl.String).alias("occupation"), pl.lit("OTHERWISE").alias("reason_to_use_app")
+    )
+    cohort = dataclasses.replace(scored.cohort, customers=customers, events=scored.cohort.events.clear())
+    for one in dossiers(score_cohort(load_bundle(tmp_path / "bundle"), cohort, scored.criteria)):
+        assert one.segment == "high"
+        assert "There is no transaction at all: the score rests on the profile alone." in one.doubts
+        assert any(doubt.startswith("The profile lacks") and "occupation" in doubt for doubt in one.doubts)
+        assert any("category that the model doesn't know" in doubt for doubt in one.doubts)
+        assert all(line.place == "" for line in one.raises)  # three customers are no population
+
+
+def test_single_transaction_is_a_thin_history(scored):
+    """One transaction is told as one, and has no length in days."""
+    customer = scored.table.filter(pl.col("transactions") == 1).row(0, named=True)
+    doubts = _doubts(customer | {"segment": "medium"}, Certainty(models=0), [])
+    assert doubts == ["The history is one transaction."]
+
+
+def test_each_dossier_made_is_counted(scored, files):
+    """Progress ends at all."""
+    done = []
+    dossiers(scored, tick=lambda: done.append(1))
+    assert len(done) == len(files)

@@ -1,0 +1,92 @@
+"""run.json: what ties scores, lists and sign-offs together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from model.errors import SignOffError
+from model.offboarding.record import hash_tables, identified, read_run, verified
+from model.tables.mapping import Mapping, TableMapping
+
+
+@pytest.fixture
+def copied(scoring_run, tmp_path):
+    """A run's folder that may be changed."""
+    shutil.copytree(scoring_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_run_id_is_the_hash_of_what_it_is_made_of(run_record):
+    """The same parts give the same id, another part another one."""
+    import msgspec
+
+    assert identified(run_record).run == run_record.run
+    assert identified(msgspec.structs.replace(run_record, scores="f" * 64)).run != run_record.run
+
+
+def test_altered_record_is_refused(copied):
+    """A changed threshold doesn't go with the run's id."""
+    path = copied / "run.json"
+    path.write_text(path.read_text().replace('"corroboration_minimum": 1', '"corroboration_minimum": 2'))
+    with pytest.raises(SignOffError, match="was altered"):
+        read_run(copied)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"run": 1}'])
+def test_unreadable_record_is_refused(copied, content):
+    """A folder without a run's record is no run."""
+    (copied / "run.json").write_text(content)
+    with pytest.raises(SignOffError, match="can't be read as a scoring run's record"):
+        read_run(copied)
+
+
+def test_record_of_another_schema_version_is_refused(copied):
+    """Another release's record isn't guessed at."""
+    said = json.loads((copied / "run.json").read_text()) | {"schema_version": 2}
+    (copied / "run.json").write_text(json.dumps(said))
+    with pytest.raises(SignOffError, match="schema version 2"):
+        read_run(copied)
+
+
+def test_file_with_one_flipped_byte_is_refused(copied, run_record):
+    """The list that is signed is the list that was made."""
+    path = copied / "offboarding.parquet"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SignOffError, match=r"offboarding\.parquet was altered after the run"):
+        verified(copied, run_record, "offboarding.parquet")
+
+
+def test_removed_file_is_refused(copied, run_record):
+    """A run without its scores can't be signed."""
+    (copied / "scores.parquet").unlink()
+    with pytest.raises(SignOffError, match=r"scores\.parquet can't be read"):
+        verified(copied, run_record, "scores.parquet")
+
+
+def test_tables_are_named_with_their_sha256(tmp_path):
+    """The files that a cohort is read from, the other cohort's users among them, and no others."""
+    for name in (
+        "users_unlabelled.csv",
+        "transactions_unlabelled.parquet",
+        "users_labelled.csv",
+        "transactions_labelled.csv",
+    ):
+        (tmp_path / name).write_text(name)
+    hashes = hash_tables(tmp_path, "unlabelled", Mapping())
+    assert hashes == {
+        name: hashlib.sha256(name.encode()).hexdigest()
+        for name in ("transactions_unlabelled.parquet", "users_labelled.csv", "users_unlabelled.csv")
+    }
+
+
+def test_mapped_files_are_hashed_under_their_own_names(tmp_path):
+    """Another bank's file names are kept in the record."""
+    (tmp_path / "clients.csv").write_text("x")
+    mapping = Mapping(users=TableMapping(files={"unlabelled": "clients"}))
+    assert list(hash_tables(tmp_path, "unlabelled", mapping)) == ["clients.csv"]

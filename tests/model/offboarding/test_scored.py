@@ -1,0 +1,115 @@
+"""A cohort scored."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from model.errors import FeatureError
+from model.features import catalogue
+from model.offboarding.scored import reason_order, score_cohort
+from model.scoring.reasons import top_reasons
+from model.tables.cleaning import load_cohort
+
+
+def test_every_customer_has_a_row(scored):
+    """Those without transactions too, in the order of their ids."""
+    assert scored.table["customer_id"].to_list() == scored.cohort.customers["customer_id"].to_list()
+    silent = scored.table.filter(pl.col("transactions") == 0)
+    assert silent.height > 0
+    assert silent["probability"].is_between(0, 1).all()
+    assert silent["warnings"].str.starts_with("NO_TRANSACTIONS").all()
+
+
+def test_scores_are_those_of_the_scorer_for_one_customer(scored):
+    """The list and the service give one answer: same probability, segment, action and reason codes."""
+    names = scored.bundle.manifest.features
+    values = scored.features.select(names).values
+    for index in range(0, scored.table.height, 23):
+        row = scored.table.row(index, named=True)
+        decision = scored.bundle.scorer.decide_values(values[index])
+        assert row["probability"] == decision.probability
+        assert (row["segment"], row["action"]) == (decision.segment, decision.action)
+        assert row["reasons"].split("; ") == [reason.code for reason in decision.reasons]
+
+
+def test_history_rows_count_events_and_transactions_their_own(scored):
+    """Rows are what the tables hold, transactions what is left of them."""
+    rows = dict(scored.cohort.events.group_by("customer_id").len().iter_rows())
+    own = dict(scored.transactions.group_by("customer_id").len().iter_rows())
+    for customer, history, transactions in scored.table.select(
+        "customer_id", "history_rows", "transactions"
+    ).iter_rows():
+        assert (history, transactions) == (rows.get(customer, 0), own.get(customer, 0))
+
+
+def test_list_follows_from_segment_and_patterns(scored):
+    """Recomputed by hand from the columns beside it."""
+    for segment, patterns, listing in scored.table.select("segment", "patterns", "list").iter_rows():
+        expected = {
+            ("high", True): "off-boarding",
+            ("high", False): "review: high without corroboration",
+            ("medium", True): "review: medium",
+            ("medium", False): "review: medium",
+        }
+        assert listing == expected.get((segment, bool(patterns)), "")
+
+
+def test_few_transactions_and_unknown_categories_are_warned_of(scored):
+    """A thin history and a strange profile are told in the row."""
+    few = scored.table.filter(pl.col("transactions").is_between(1, 4))
+    assert few.height > 0
+    assert few["warnings"].str.starts_with("FEW_TRANSACTIONS").all()
+    strange = scored.cohort.customers.with_columns(pl.lit("ASTRONAUT").alias("occupation"))
+    again = score_cohort(scored.bundle, dataclasses.replace(scored.cohort, customers=strange), scored.criteria)
+    assert again.table["warnings"].str.ends_with("UNKNOWN_CATEGORY occupation").all()
+
+
+def test_progress_is_told_in_words(scored):
+    """Each step is announced before it is done."""
+    steps = []
+    score_cohort(scored.bundle, scored.cohort, scored.criteria, step=steps.append)
+    assert steps == ["computing features", "scoring", "searching for transaction patterns"]
+
+
+def test_tables_without_a_column_that_the_bundle_needs_are_refused(scored):
+    """The refusal names the column and the features that rest on it."""
+    blind = dataclasses.replace(scored.cohort, absent=("has_biometrics",))
+    with pytest.raises(FeatureError, match=r"lack has_biometrics, which .* no_biometrics"):
+        score_cohort(scored.bundle, blind, scored.criteria)
+
+
+def test_column_that_no_feature_needs_may_be_absent(scored):
+    """The unlabelled tables have no date of birth, and age is no default feature."""
+    assert "date_of_birth" in scored.cohort.absent
+
+
+def test_labelled_cohort_can_be_scored_too(scored, synthetic):
+    """The label is not looked at."""
+    labelled = load_cohort(synthetic, "labelled")
+    again = score_cohort(scored.bundle, labelled, scored.criteria)
+    assert "suspended" not in again.table.columns
+    assert again.table.height == labelled.customers.height
+
+
+contributions = arrays.arrays(
+    np.float64, (3, 6), elements=st.sampled_from([0.0, 0.5, -0.5, 1.0, -1.0, 1e-12, -1e-12, 0.5 + 1e-11, 2.0])
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values=contributions, segments=st.tuples(*[st.sampled_from(["low", "medium", "high"])] * 3))
+def test_reasons_of_all_at_once_come_in_the_order_of_one_at_a_time(values, segments):
+    """Ties, zeros, last bits and segments included."""
+    features = catalogue.CATALOGUE[:6]
+    order, sizes = reason_order(values, np.array(segments))
+    for row in range(3):
+        expected = top_reasons(np.zeros(6), values[row], features, 6, segment=segments[row])
+        found = [features[column].code for column in order[row] if sizes[row, column] > 0]
+        assert found == [reason.code for reason in expected]

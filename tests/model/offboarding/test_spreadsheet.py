@@ -1,0 +1,121 @@
+"""CSV on its way through a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.errors import SignOffError
+from model.offboarding.spreadsheet import csv_bytes, read_sheet, unguarded
+
+CSV, PARQUET = Path("list.csv"), Path("list.parquet")
+
+
+def read(text: str | bytes):
+    """Read CSV text."""
+    return read_sheet(CSV, text if isinstance(text, bytes) else text.encode())
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20))
+def test_no_written_cell_begins_a_formula_and_all_read_back(text):
+    """Whatever a customer's field holds, no spreadsheet runs it, and nothing of it is lost."""
+    content = csv_bytes(pl.DataFrame({"a": [text], "b": ["end"]}))
+    cell = list(csv.reader(io.StringIO(content.decode(), newline="")))[1][0]
+    assert cell[:1] not in {"=", "+", "-", "@", "\t", "\r", "\n"}
+    assert unguarded(cell) == text
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+33", "-5", "@SUM(A1)", "\t=1", "=HYPERLINK('http://example.com')"])
+def test_formula_is_led_by_an_apostrophe(text):
+    """The usual ways to smuggle a formula in are made text."""
+    row = next(csv.DictReader(io.StringIO(csv_bytes(pl.DataFrame({"a": [text]})).decode())))
+    assert row["a"] == "'" + text
+
+
+def test_apostrophe_of_a_text_stays():
+    """Only an apostrophe that guards is taken away."""
+    assert unguarded("'quoted'") == "'quoted'"
+    assert unguarded("'=1") == "=1"
+
+
+def test_times_are_written_in_rfc_3339():
+    """A time says its zone; a missing one is empty."""
+    frame = pl.DataFrame({"t": [datetime(2024, 6, 3, 9, tzinfo=UTC), None]}, schema={"t": pl.Datetime("us", "UTC")})
+    assert csv_bytes(frame) == b"t\n2024-06-03T09:00:00Z\n\n"
+
+
+PLAIN = "line,name\n1,Zoë\n2,Bob\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.encode(),
+        PLAIN.encode("utf-8-sig"),
+        PLAIN.replace(",", ";").encode("utf-8-sig"),
+        PLAIN.replace("\n", "\r\n").encode(),
+        PLAIN.replace(",", "\t").encode("utf-16"),
+        PLAIN.encode("cp1252"),
+        PLAIN.replace("\n", ",,\n").encode(),
+        (PLAIN + ",\n\n").encode(),
+        b'"line","name"\r\n"1","Zo\xc3\xab"\r\n"2","Bob"\r\n',
+    ],
+    ids=["plain", "BOM", "semicolons", "CRLF", "UTF-16 tabs", "Windows", "empty columns", "empty lines", "quoted"],
+)
+def test_what_spreadsheets_save_is_read(content):
+    """The ways in which Excel and LibreOffice save a CSV file all give the same cells."""
+    sheet = read_sheet(CSV, content)
+    assert sheet.columns == ("line", "name")
+    assert [cells for _, cells in sheet.rows] == [{"line": "1", "name": "Zoë"}, {"line": "2", "name": "Bob"}]
+
+
+def test_semicolons_come_with_decimal_commas():
+    """A spreadsheet that separates by semicolons writes 0,83."""
+    assert read("a;b\n0,83;x\n").decimal == ","
+    assert read("a,b\n0.83,x\n").decimal == "."
+
+
+def test_rows_are_numbered_as_the_file_is():
+    """A message can point to the line in the file."""
+    assert [number for number, _ in read('a,b\n1,"two\nlines"\n2,x\n').rows] == [3, 4]
+
+
+def test_parquet_is_read_as_the_same_text():
+    """A list filled in by a program is no other list."""
+    buffer = io.BytesIO()
+    frame = pl.DataFrame({"line": [1], "p": [0.83], "name": [None], "date": [date(2026, 1, 6)]})
+    frame.cast({"name": pl.String}).write_parquet(buffer)
+    sheet = read_sheet(PARQUET, buffer.getvalue())
+    assert sheet.rows == ((1, {"line": "1", "p": "0.83", "name": "", "date": "2026-01-06"}),)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "it is empty"),
+        (b"\n\n", "it is empty"),
+        (b"a,a\n1,2\n", "two columns have one name"),
+        (b"a,b\n1\n", "line 2 has 1 cells, the header 2"),
+        (b"a,b\n1,2,3\n", "line 2 has 3 cells, the header 2"),
+        (b'a,b\n1,"open\n', "unexpected end of data"),
+        (b"\xff\xfe\x00", "utf-16"),
+    ],
+)
+def test_file_that_is_no_table_is_refused(content, problem):
+    """The message names the file, what is wrong and what to do."""
+    with pytest.raises(SignOffError, match=problem) as refusal:
+        read(content)
+    assert "list.csv can't be read as a table" in refusal.value.problem
+
+
+def test_broken_parquet_is_refused():
+    """Not every file named .parquet is one."""
+    with pytest.raises(SignOffError, match=r"list\.parquet can't be read as a table"):
+        read_sheet(PARQUET, b"PAR1 no")
