@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.evaluation import metrics
-from model.evaluation.results import Interval
+from model.evaluation.results import CalibrationBin, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +25,17 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 CELLS = 2_000_000  # customers times draws at once: bounds the memory that a large table takes
+BIASED = ("calibration_error",)
+WITHIN = ("average_precision", "roc_auc")  # averaged over folds
+POINT = (
+    "Mean over the repeats of cross-validation; within a repeat, average precision and ROC-AUC are means over its "
+    "folds (Forman & Scholz 2010) and, as `pooled`, one figure over all folds' scores together, which is stricter; "
+    "everything else is over all customers together."
+)
 METHOD = (
     "Percentile bootstrap (Efron & Tibshirani 1993): each of {draws} draws takes the customers with replacement and "
-    "one repeat of the cross-validation at random; differences use the same draws on both sides."
+    "one repeat of the cross-validation at random; differences use the same draws on both sides. Draws of the "
+    "calibration error are centred on the estimate, as drawing adds to it by itself."
 )
 
 
@@ -42,16 +50,28 @@ class Draws:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One metric: its value in each repeat, their mean, and its value in each draw."""
+    """One metric: its value in each repeat, their mean, and its value in each draw.
+
+    `biased` says that drawing customers adds to it by itself, as repeated customers make bins uneven.
+    """
 
     by_repeat: tuple[float, ...]
     draws: Floats
+    biased: bool = False
 
     @property
     def estimate(self) -> float:
         """The mean over repeats; NaN where no repeat has a value."""
         known = [value for value in self.by_repeat if not np.isnan(value)]
         return float(np.mean(known)) if known else float("nan")
+
+    @property
+    def centred(self) -> Floats:
+        """The draws, moved so that their mean is the estimate, and none below 0."""
+        known = ~np.isnan(self.draws)
+        if not known.any():
+            return self.draws
+        return np.maximum(self.draws - float(self.draws[known].mean()) + self.estimate, 0.0)
 
 
 def make_draws(customers: int, repeats: int, *, draws: int, confidence: float, seed: int) -> Draws:
@@ -83,30 +103,53 @@ def measure(
             some = chosen[start : start + block]
             for name, value in compute(repeat, draws.counts[some] * base).items():
                 drawn.setdefault(name, np.full(len(draws.repeat), np.nan))[some] = value
-    return {name: Measured(tuple(by), drawn[name]) for name, by in points.items()}
+    return {name: Measured(tuple(by), drawn[name], name in BIASED) for name, by in points.items()}
 
 
 def all_metrics(
-    labels: Flags, probabilities: Floats, flagged: Flags, draws: Draws, weights: Floats | None = None
+    labels: Flags,
+    probabilities: Floats,
+    draws: Draws,
+    *,
+    flagged: Flags | None = None,
+    folds: NDArray[np.int64] | None = None,
+    weights: Floats | None = None,
 ) -> dict[str, Measured]:
-    """Compute every metric of `model.evaluation.results.METRICS`.
+    """Compute the metrics of `model.evaluation.results.METRICS`, as far as what is given allows.
 
-    labels bool[n]; probabilities float64[r, n]; flagged bool[r, n].
+    labels bool[n]; probabilities float64[r, n], flagged bool[r, n]. With `folds` int64[r, n], ranking within each fold
+    is averaged over folds, as scores of different fits needn't be comparable (Forman & Scholz 2010), and the stricter
+    figure over all folds' scores together stands beside it as `..._pooled`.
     """
 
     def compute(repeat: int, weighting: Floats) -> dict[str, Floats]:
-        return {
-            **metrics.ranking(labels, probabilities[repeat], weighting),
-            **metrics.probability(labels, probabilities[repeat], weighting),
-            **metrics.decision(labels, flagged[repeat], weighting),
-        }
+        pooled = metrics.ranking(labels, probabilities[repeat], weighting)
+        found = pooled | metrics.probability(labels, probabilities[repeat], weighting)
+        if folds is not None:
+            within = _within(labels, probabilities[repeat], folds[repeat], weighting)
+            found |= {f"{name}_pooled": pooled[name] for name in within} | within
+        return found if flagged is None else found | metrics.decision(labels, flagged[repeat], weighting)
 
     return measure(compute, len(probabilities), draws, weights)
 
 
+def _within(labels: Flags, scores: Floats, fold: NDArray[np.int64], weighting: Floats) -> dict[str, Floats]:
+    """Average the ranking metrics over folds; a fold where a weighting leaves one class only is left out of it."""
+    parts = [
+        metrics.ranking(labels[fold == at], scores[fold == at], weighting[:, fold == at]) for at in np.unique(fold)
+    ]
+    return {name: _mean_of_known(np.array([part[name] for part in parts])) for name in WITHIN}
+
+
+def _mean_of_known(values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
 def interval(measured: Measured, confidence: float) -> Interval:
     """Give the estimate with its percentile interval; no bounds where under nine draws in ten have a value."""
-    return _interval(measured.estimate, measured.draws, confidence)
+    return _interval(measured.estimate, measured.centred if measured.biased else measured.draws, confidence)
 
 
 def difference(one: Measured, other: Measured, confidence: float) -> Interval:
@@ -123,6 +166,29 @@ def wilson(count: float, of: float, confidence: float) -> Interval:
     middle = (share + z * z / (2 * of)) / (1 + z * z / of)
     half = z / (1 + z * z / of) * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     return Interval(estimate=share, low=max(0.0, middle - half), high=min(1.0, middle + half))
+
+
+def calibration_bins(labels: Flags, probabilities: Floats, confidence: float) -> tuple[CalibrationBin, ...]:
+    """Compare predicted and observed shares in equal-count bins over all repeats' float64[r, n] probabilities.
+
+    A bin's interval is Wilson's for as many customers as it has in one repeat: repeats add no customers.
+    """
+    repeats = len(probabilities)
+    every = probabilities.ravel()
+    truth = np.tile(labels, repeats)
+    bins = metrics.equal_count_bins(every)
+    rows = []
+    for at in range(int(bins.max()) + 1):
+        members = bins == at
+        customers = float(members.sum()) / repeats
+        rows.append(
+            CalibrationBin(
+                predicted=float(every[members].mean()),
+                observed=wilson(float(truth[members].mean()) * customers, customers, confidence),
+                customers=round(customers),
+            )
+        )
+    return tuple(rows)
 
 
 def _interval(estimate: float, draws: Floats, confidence: float) -> Interval:

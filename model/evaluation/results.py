@@ -392,6 +392,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 METRICS: dict[str, str] = {
     "average_precision": "Average precision",
     "roc_auc": "ROC-AUC",
+    "average_precision_pooled": "Average precision, folds pooled",
+    "roc_auc_pooled": "ROC-AUC, folds pooled",
     "brier": "Brier score",
     "calibration_error": "Calibration error (10 equal-count bins)",
     "accuracy": "Accuracy",

@@ -87,6 +87,8 @@ def _model(booster: xgboost.Booster) -> dict[str, Any]:
         raise _unfit(f"a booster of kind {learner['gradient_booster']['name']}")
     if learner["objective"]["name"] != "binary:logistic":
         raise _unfit(f"a booster with the objective {learner['objective']['name']}")
+    if not _gbtree(model)["trees"]:
+        raise _unfit("a booster without a tree")
     if any(tree["categories_nodes"] for tree in _gbtree(model)["trees"]):
         raise _unfit("a booster with categorical splits")
     return model

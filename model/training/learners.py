@@ -53,7 +53,11 @@ class BoostedModel:
 
     def margins(self, table: FeatureTable) -> Floats:
         """Give float64[n] log-odds for the table's rows."""
-        data = xgboost.DMatrix(table.select(self.names).values, nthread=1, feature_names=list(self.names))
+        return self.margins_of(table.select(self.names).values)
+
+    def margins_of(self, values: Floats) -> Floats:
+        """Give float64[n] log-odds for rows float64[n, len(names)]."""
+        data = xgboost.DMatrix(values, nthread=1, feature_names=list(self.names))
         return np.asarray(self.booster.predict(data, output_margin=True), dtype=np.float64)
 
 
@@ -67,7 +71,7 @@ class Boosted:
 
     members: tuple[Params, ...]
     directions: Mapping[str, int] = field(default_factory=dict)
-    weighting: Weighting = "weights"
+    weighting: Weighting = "mild"
 
     def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> BoostedModel:
         """Rank features on these rows alone, then fit."""
@@ -77,8 +81,16 @@ class Boosted:
         """Fit with the features' ranking given, best first."""
         widest = max(int(member["keep"]) for member in self.members)
         kept = set(ranked[:widest])
-        names = tuple(name for name in table.names if name in kept)
-        values, labels, weight = balanced(table.select(names).values, suspended, self.weighting, seed)
+        return self._fit(table.select([name for name in table.names if name in kept]), suspended, ranked, seed)
+
+    def fit_columns(self, table: FeatureTable, suspended: Flags, seed: int) -> BoostedModel:
+        """Fit on exactly the table's columns; members that keep fewer take those that rank best among them."""
+        found = rank(table, suspended, self.directions, seed)
+        return self._fit(table, suspended, (*found, *(name for name in table.names if name not in found)), seed)
+
+    def _fit(self, table: FeatureTable, suspended: Flags, ranked: tuple[str, ...], seed: int) -> BoostedModel:
+        names = table.names
+        values, labels, weight = balanced(table.values, suspended, self.weighting, seed)
         boosters = [
             self._grow(values, labels, weight, names, ranked, member, seed * 100 + at)
             for at, member in enumerate(self.members)

@@ -13,20 +13,21 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-Weighting = Literal["weights", "none", "repeat", "invent"]
+Weighting = Literal["mild", "full", "none", "repeat", "invent"]
 
 NEIGHBOURS = 5
 
 
 def balanced(values: Floats, suspended: Flags, how: Weighting, seed: int) -> tuple[Floats, Flags, float]:
-    """Give rows, labels and the weight of a suspended customer: both classes then count alike, except with "none".
+    """Give rows, labels and the weight of a suspended customer.
 
-    values float64[n, f], suspended bool[n]. "repeat" draws suspended rows again; "invent" puts new ones between
-    neighbours (SMOTE, Chawla et al. 2002), which no customer ever was.
+    values float64[n, f], suspended bool[n]. With "full" both classes weigh alike; "mild" weighs by the square root of
+    that, since a full weight lets few customers pull every split. "repeat" draws suspended rows again; "invent" puts
+    new ones between neighbours (SMOTE, Chawla et al. 2002), which no customer ever was.
     """
     positives, negatives = int(suspended.sum()), int((~suspended).sum())
-    if how == "weights":
-        return values, suspended, negatives / positives
+    if how in {"mild", "full"}:
+        return values, suspended, (negatives / positives) ** (0.5 if how == "mild" else 1.0)
     lacking = negatives - positives
     if how == "none" or lacking <= 0:
         return values, suspended, 1.0

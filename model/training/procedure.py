@@ -65,7 +65,7 @@ def fit_procedure(
     *,
     directions: Mapping[str, int],
     members: tuple[Params, ...] | None = None,
-    weighting: Weighting = "weights",
+    weighting: Weighting = "mild",
 ) -> Fitted:
     """Fit XGBoost to n customers: tune on inner folds (unless `members` give the parameters), fit, calibrate.
 

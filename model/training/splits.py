@@ -75,19 +75,21 @@ def repeated_folds(
         yield customer_folds(customers, suspended, folds=folds, seed=seed + 1009 * repeat, groups=groups)
 
 
-def possible_folds(suspended: NDArray[np.bool_], wanted: int) -> int:
-    """Give the greatest number of folds, at most `wanted`, that has two suspended and two others in every test part.
+def possible_folds(suspended: NDArray[np.bool_], wanted: int, *, to_learn: int = 2) -> int:
+    """Give the greatest number of folds, at most `wanted`, that leaves enough of both kinds on both sides.
 
-    Raises LabelError where not even two folds can be made.
+    Each test part has two suspended and two others or more, each training side `to_learn` of each or more.
+    Raises LabelError where not even two folds can be made so.
     """
     fewest = min(int(suspended.sum()), int((~suspended).sum()))
-    if fewest < 4:
-        raise LabelError(
-            f"Only {int(suspended.sum())} suspended and {int((~suspended).sum())} other customers: "
-            "no split has both kinds on both sides.",
-            remedy="Give tables with at least four suspended and four other customers.",
-        )
-    return min(wanted, fewest // 2)
+    for folds in range(wanted, 1, -1):
+        if fewest // folds >= 2 and fewest - -(-fewest // folds) >= to_learn:
+            return folds
+    raise LabelError(
+        f"{int(suspended.sum())} suspended and {int((~suspended).sum())} other customers are too few to learn from "
+        "some and test on others.",
+        remedy="Give labelled tables with at least six customers of each kind; below a hundred, expect little.",
+    )
 
 
 def refuse_overlap(train: Sequence[str], test: Sequence[str]) -> None:
@@ -132,7 +134,8 @@ def _deal(
     part = np.empty(len(sizes), dtype=np.int64)
     held = [(0, 0, int(place)) for place in random.permutation(folds)]  # suspended, customers, part
     for one in order:
-        fewest = min(range(folds), key=lambda at: held[at])
+        by = 0 if positives[one] else 1  # the suspended are levelled first, then everyone
+        fewest = min(range(folds), key=lambda at: held[at][by:])
         suspended, customers, place = held[fewest]
         part[one] = place
         held[fewest] = (suspended + int(positives[one]), customers + int(sizes[one]), place)

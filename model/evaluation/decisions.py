@@ -1,0 +1,151 @@
+"""Cut-offs compared: what each strategy finds, costs and saves, out of fold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from model.evaluation import metrics
+from model.evaluation.ground import strategies
+from model.evaluation.intervals import Draws, interval, measure, wilson
+from model.evaluation.money import worth
+from model.evaluation.results import Confusion, Decisions, SegmentRow, Strategy
+from model.evaluation.sensitivity import cost_rows, decision_curve, rate_rows
+from model.scoring.segments import ACTIONS
+from model.training.calibration import prior_weights, shifted
+from model.training.thresholds import Cuts, loss_matrix_cuts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from model.config import Costs
+    from model.evaluation.ground import Flagged, Ground
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+PRICES = ("missed_risky", "wrongly_flagged", "review", "review_catches", "reviews_per_week", "least_recall")
+TITLES = {
+    "segments": "Low, Medium, High",
+    "least_cost": "Least expected cost of flagging or not",
+    "max_f1": "Greatest F1",
+    "recall": "Recall of at least {recall:.0%}",
+    "nobody": "Nobody flagged",
+}
+
+
+def decide(ground: Ground, costs: Costs, draws: Draws, inner: Floats, source: str) -> Decisions:
+    """Compare the strategies.
+
+    `inner` float64[n] are the shipped model's out-of-fold probabilities at the sample's rate; the shipped cut-offs are
+    chosen on them. `source` says where the weekly number of customers comes from.
+    """
+    weights = prior_weights(ground.labels, ground.portfolio_rate)
+    chosen = {
+        key: cut(ground.labels, shifted(inner, ground.shift), weights)
+        for key, cut in strategies(costs, ground.per_week).items()
+    }
+    shipped = chosen["segments"]
+    flagged = {key: ground.flag(cut) for key, cut in strategies(costs, ground.per_week).items()}
+    capacity = shipped.medium > loss_matrix_cuts(costs).medium
+    return Decisions(
+        costs={name: float(value) for name, value in msgspec.to_builtins(costs).items() if name in PRICES},
+        customers_per_week=ground.per_week,
+        customers_per_week_source=source,
+        strategies=tuple(
+            _strategy(key, found, chosen[key], ground, costs, draws, weights) for key, found in flagged.items()
+        ),
+        decision_curve=decision_curve(ground, weights),
+        cost_sensitivity=cost_rows(ground, costs, inner, weights),
+        rate_sensitivity=rate_rows(ground, costs, flagged["segments"]),
+        sample_rate=ground.sample_rate,
+        portfolio_rate=ground.rate,
+        rate_source=_whose_rate(ground),
+        medium=shipped.medium,
+        high=shipped.high,
+        explanation=_explanation(costs, shipped, capacity=capacity),
+    )
+
+
+def segment_rows(ground: Ground, costs: Costs, cuts: Cuts, confidence: float) -> tuple[tuple[SegmentRow, ...], Flags]:
+    """Describe Low, Medium and High out of fold (counts are means over repeats); say who is in each: bool[3, r, n]."""
+    found = ground.flag(strategies(costs, ground.per_week)["segments"])
+    members = np.stack([~found.proposed & ~found.reviewed, found.reviewed, found.proposed])
+    rows = []
+    for (segment, action), where, lowest in zip(ACTIONS.items(), members, (0.0, cuts.medium, cuts.high), strict=True):
+        customers, suspended = float(where.sum(axis=1).mean()), float((where & ground.labels).sum(axis=1).mean())
+        rows.append(
+            SegmentRow(
+                segment=segment,
+                action=action,
+                lowest=lowest,
+                customers=customers,
+                share=customers / len(ground.labels),
+                suspended=suspended,
+                observed_rate=wilson(suspended, customers, confidence),
+            )
+        )
+    return tuple(rows), members
+
+
+def _strategy(
+    key: str, found: Flagged, cuts: Cuts, ground: Ground, costs: Costs, draws: Draws, weights: Floats
+) -> Strategy:
+    def compute(repeat: int, weighting: Floats) -> dict[str, Floats]:
+        return worth(ground.labels, found.proposed[repeat], found.reviewed[repeat], costs, weighting)
+
+    measured = measure(compute, len(found.proposed), draws, weights)
+    known = {name: interval(value, draws.confidence) for name, value in measured.items()}
+    ones = np.ones((1, len(ground.labels)))
+    counts = np.mean(
+        [[float(cell[0]) for cell in metrics.confusion(ground.labels, one, ones)] for one in found.proposed], axis=0
+    ).tolist()
+    return Strategy(
+        key=key,
+        title=TITLES[key].format(recall=costs.least_recall),
+        threshold=None if key == "nobody" else cuts.high,
+        medium_threshold=cuts.medium if key == "segments" else None,
+        confusion=Confusion(
+            true_positive=counts[0], false_positive=counts[1], false_negative=counts[2], true_negative=counts[3]
+        ),
+        precision=known["precision"],
+        recall=known["recall"],
+        f1=known["f1"],
+        flagged_share=known["flagged_share"],
+        reviews_per_week=ground.per_week * (known["analyst_share"].estimate or 0.0),
+        net_benefit=known["net_benefit"],
+        loss_per_customer=known["loss"],
+        saved_per_customer=known["saved"],
+        roi=known["roi"],
+        shipped=key == "segments",
+    )
+
+
+def _whose_rate(ground: Ground) -> str:
+    if ground.portfolio_rate is None:
+        return (
+            f"Probabilities hold at the labelled sample's own risk rate of {ground.sample_rate:.1%}: the configuration "
+            "gives no rate for the portfolio (portfolio.risk_rate)."
+        )
+    return (
+        f"Probabilities are shifted from the sample's risk rate of {ground.sample_rate:.1%} to the portfolio's of "
+        f"{ground.portfolio_rate:.1%} (portfolio.risk_rate), a shift of {ground.shift:+.2f} in log-odds."
+    )
+
+
+def _explanation(costs: Costs, cuts: Cuts, *, capacity: bool) -> str:
+    wanted = loss_matrix_cuts(costs)
+    medium = (
+        f"Medium begins at {cuts.medium:.3f}: reviewing pays from {wanted.medium:.3f} on, and "
+        f"{costs.reviews_per_week} reviews a week raise that to what analysts can take on."
+        if capacity
+        else f"Medium begins at {cuts.medium:.3f}, from where a review costs less than what it saves."
+    )
+    high = (
+        f"High begins at {cuts.high:.3f}, from where proposing costs less than reviewing."
+        if costs.strategy == "segments"
+        else f"High begins at {cuts.high:.3f}, chosen by the strategy `{costs.strategy}`."
+    )
+    return f"{medium} {high}"

@@ -1,0 +1,111 @@
+"""How decisions move with the costs, the portfolio's risk rate and the threshold probability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from model.errors import ConfigError
+from model.evaluation.ground import strategies
+from model.evaluation.money import net_benefit, worth
+from model.evaluation.results import CostRow, DecisionPoint, RateRow
+from model.training.calibration import prior_shift, prior_weights, shifted
+from model.training.thresholds import loss_matrix_cuts, segment_cuts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from model.config import Costs
+    from model.evaluation.ground import Flagged, Ground
+
+    Floats = NDArray[np.float64]
+
+FACTORS = (0.5, 2.0)
+RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
+CURVE = np.linspace(0.01, 0.8, 80)
+
+
+def decision_curve(ground: Ground, weights: Floats) -> tuple[DecisionPoint, ...]:
+    """Give the net benefit of the model and of flagging everybody, over threshold probabilities."""
+    points = []
+    for cut in CURVE.tolist():
+        found = [net_benefit(ground.labels, one, weights, cut) for one in ground.probabilities]
+        points.append(
+            DecisionPoint(threshold=cut, model=float(np.mean([ours for ours, _ in found])), everybody=found[0][1])
+        )
+    return tuple(points)
+
+
+def cost_rows(ground: Ground, costs: Costs, inner: Floats, weights: Floats) -> tuple[CostRow, ...]:
+    """Change one cost at a time, choose and price the cut-offs anew; costs that leave an action out are skipped."""
+    rows = []
+    ones = weights[None, :]
+    for name in ("missed_risky", "wrongly_flagged", "review"):
+        for factor in FACTORS:
+            changed = msgspec.structs.replace(costs, **{name: getattr(costs, name) * factor})
+            try:
+                loss_matrix_cuts(changed)
+            except ConfigError:
+                continue
+            saved: dict[str, float] = {}
+            roi: dict[str, float | None] = {}
+            for key, cut in strategies(changed, ground.per_week).items():
+                found = ground.flag(cut)
+                priced = [
+                    worth(ground.labels, proposed, reviewed, changed, ones)
+                    for proposed, reviewed in zip(found.proposed, found.reviewed, strict=True)
+                ]
+                saved[key] = float(np.mean([one["saved"] for one in priced]))
+                returns = float(np.mean([one["roi"] for one in priced]))
+                roi[key] = None if np.isnan(returns) else returns
+            cuts = segment_cuts(changed, shifted(inner, ground.shift), ground.labels, weights, ground.per_week)
+            rows.append(
+                CostRow(
+                    cost=name,
+                    factor=factor,
+                    value=float(getattr(changed, name)),
+                    medium_cut=cuts.medium,
+                    high_cut=cuts.high,
+                    saved=saved,
+                    roi=roi,
+                )
+            )
+    return tuple(rows)
+
+
+def rate_rows(ground: Ground, costs: Costs, shipped: Flagged) -> tuple[RateRow, ...]:
+    """Keep the shipped decisions and change the true rate; the wanted cut-offs are on the shown probability's scale."""
+    wanted = loss_matrix_cuts(costs)
+    rows = []
+    for rate in sorted({*RATES, ground.sample_rate, ground.rate}):
+        weights = prior_weights(ground.labels, rate)[None, :]
+        back = -prior_shift(ground.rate, rate)
+        found = [
+            (
+                worth(ground.labels, proposed, reviewed, costs, weights),
+                float((weights * reviewed).sum() / weights.sum()),
+            )
+            for proposed, reviewed in zip(shipped.proposed, shipped.reviewed, strict=True)
+        ]
+        means = {name: _mean([float(one[name][0]) for one, _ in found]) for name in found[0][0]}
+        medium, high = shifted(np.array([wanted.medium, wanted.high]), back).tolist()
+        rows.append(
+            RateRow(
+                risk_rate=rate,
+                medium_share=float(np.mean([share for _, share in found])),
+                high_share=means["flagged_share"] or 0.0,
+                high_precision=means["precision"],
+                high_recall=means["recall"],
+                medium_cut=medium,
+                high_cut=high,
+                loss_per_customer=means["loss"] or 0.0,
+            )
+        )
+    return tuple(rows)
+
+
+def _mean(values: list[float]) -> float | None:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else None

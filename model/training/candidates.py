@@ -1,0 +1,52 @@
+"""Which features may be learned from: the catalogue's defaults, as the configuration and the tables allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.errors import ConfigError, FeatureError
+from model.features.catalogue import BY_NAME, default_names
+from model.features.kernel import Settings
+from model.features.vocabulary import TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from model.config import Training
+
+
+def candidates(settings: Training, absent: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Name the features to learn from, and those left out because the labelled tables lack a source column.
+
+    Raises FeatureError for a name that isn't in the catalogue, or where nothing is left.
+    """
+    unknown = sorted({*settings.optional_features, *settings.left_out_features} - BY_NAME.keys())
+    if unknown:
+        raise FeatureError(
+            f"training.optional_features or left_out_features name no feature: {', '.join(unknown)}.",
+            remedy="docs/guide/features.md lists every feature.",
+        )
+    wanted = {*default_names(), *settings.optional_features} - {*settings.left_out_features}
+    lacking = {name for name in wanted if set(BY_NAME[name].sources) & set(absent)}
+    refused = sorted(lacking & set(settings.optional_features))
+    if refused:
+        raise FeatureError(
+            f"training.optional_features wants {', '.join(refused)}, but the labelled tables lack "
+            f"{', '.join(sorted({source for name in refused for source in BY_NAME[name].sources} & set(absent)))}.",
+            remedy="Take it out of training.optional_features, or map the column.",
+        )
+    kept = tuple(name for name in BY_NAME if name in wanted - lacking)
+    if not kept:
+        raise FeatureError("No feature is left to learn from.", remedy="Shorten training.left_out_features.")
+    return kept, tuple(name for name in BY_NAME if name in lacking)
+
+
+def kernel_settings(excluded_types: Collection[str]) -> Settings:
+    """Give the kernel's settings for training; raises ConfigError for an unknown type."""
+    unknown = sorted(set(excluded_types) - {*TYPES, "OTHER"})
+    if unknown:
+        raise ConfigError(
+            f"training.excluded_types names no type of transaction: {', '.join(unknown)}.",
+            remedy=f"The types are {', '.join(TYPES)}, and OTHER.",
+        )
+    return Settings(excluded_types=tuple(sorted(excluded_types)))

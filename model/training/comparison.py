@@ -1,0 +1,109 @@
+"""Cross-validation of a whole procedure: what it gives for customers whom it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.training.splits import repeated_folds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from model.features.frame import FeatureTable
+    from model.training.procedure import Fitted
+    from model.training.splits import Fold
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+Fit = Callable[["FeatureTable", "NDArray[np.bool_]", int], "Fitted"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldFit:
+    """One outer fold's fit, its training customers' labels, and its margins for the customers held out of it."""
+
+    repeat: int
+    fold: Fold
+    labels: Flags
+    fitted: Fitted
+    margins: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """A procedure's answers on all n customers in each of r repeats, each from a fit that hadn't seen the customer."""
+
+    labels: Flags
+    fits: tuple[FoldFit, ...]
+    repeats: int
+
+    @property
+    def probabilities(self) -> Floats:
+        """Calibrated probabilities float64[r, n] at the sample's risk rate."""
+        return self.collect(lambda one: one.fitted.calibrated(one.margins))
+
+    @property
+    def fold_numbers(self) -> NDArray[np.int64]:
+        """Number each customer's fold in each repeat: int64[r, n]."""
+        numbers = np.empty((self.repeats, len(self.labels)), dtype=np.int64)
+        for at, one in enumerate(self.fits):
+            numbers[one.repeat, one.fold.test] = at
+        return numbers
+
+    def collect(self, answer: Callable[[FoldFit], Floats]) -> Floats:
+        """Put each fold's answers for its held-out customers together: float64[r, n]."""
+        found = np.full((self.repeats, len(self.labels)), np.nan)
+        for one in self.fits:
+            found[one.repeat, one.fold.test] = answer(one)
+        return found
+
+    def flag(self, cut: Callable[[Flags, Floats], float]) -> Flags:
+        """Flag from a cut-off on, bool[r, n]; `cut(labels, probabilities)` sees training customers' inner answers."""
+        return self.cuts(cut) <= self.probabilities
+
+    def cuts(self, cut: Callable[[Flags, Floats], float]) -> Floats:
+        """Give each customer the cut-off of their fold, chosen inside its training side: float64[r, n]."""
+
+        def chosen(one: FoldFit) -> Floats:
+            value = cut(one.labels, one.fitted.inner_probabilities)
+            return np.full(len(one.fold.test), value)
+
+        return self.collect(chosen)
+
+
+def cross_validate(
+    fit: Fit,
+    table: FeatureTable,
+    suspended: Flags,
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+    threads: int,
+    tick: Callable[[], None] = lambda: None,
+) -> OutOfFold:
+    """Fit on each training side and answer for its held-out customers; `tick` is called after each of the fits.
+
+    The same seed deals the same folds, whatever the procedure: comparisons are paired. How many threads share the work
+    makes no difference to any number.
+    """
+    dealt = repeated_folds(table.ids, suspended, folds=folds, repeats=repeats, seed=seed)
+    jobs = [(repeat, at, fold) for repeat, parts in enumerate(dealt) for at, fold in enumerate(parts)]
+
+    def run(job: tuple[int, int, Fold]) -> FoldFit:
+        repeat, at, fold = job
+        fitted = fit(table.rows(fold.train), suspended[fold.train], seed + 101 * (repeat * folds + at))
+        done = FoldFit(repeat, fold, suspended[fold.train], fitted, fitted.model.margins(table.rows(fold.test)))
+        tick()
+        return done
+
+    if threads <= 1:
+        return OutOfFold(suspended, tuple(run(job) for job in jobs), repeats)
+    with ThreadPoolExecutor(threads) as pool:
+        return OutOfFold(suspended, tuple(pool.map(run, jobs)), repeats)

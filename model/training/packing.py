@@ -1,0 +1,119 @@
+"""From a fitted procedure to the files of a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from model.features.catalogue import BY_NAME
+from model.scoring.bundle import dumps_resamples, make_scorer
+from model.scoring.golden import golden_rows
+from model.tables.synthetic import generate
+from model.training.calibration import prior_weights
+from model.training.export import trees_from_booster
+from model.training.learners import Boosted, BoostedModel
+from model.training.reference import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from model.features.frame import FeatureTable
+    from model.scoring.bundle import Manifest
+    from model.training.procedure import Fitted
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+NAME = "customer-risk"
+GOLDEN = 24  # requests
+GOLDEN_SEED = 20_250_817  # not the configuration's: synthetic training tables may well be made with that one
+MOST_ROWS = 80  # of transactions in a golden request
+_PROFILE = (
+    "country_of_residence",
+    "phone_number_country_code",
+    "reason_to_use_app",
+    "occupation",
+    "kyc_state",
+    "screening_state",
+    "document_issuing_country",
+    "locale",
+    "has_biometrics",
+    "is_pep",
+    "is_adverse_media_minor",
+)
+_EVENT = ("id", "state", "type", "amount", "currency", "direction", "created_at", "completed_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The fitted procedure that ships, on the table that it was fitted to."""
+
+    fitted: Fitted
+    table: FeatureTable
+    suspended: Flags
+
+    @property
+    def model(self) -> BoostedModel:
+        """The booster with its columns; raises TypeError for another kind of model, which no bundle can hold."""
+        if not isinstance(self.fitted.model, BoostedModel):
+            raise TypeError(f"a bundle holds a boosted model, not {type(self.fitted.model).__name__}")
+        return self.fitted.model
+
+
+def bundle_files(
+    shipped: Shipped, learner: Boosted, manifest: Manifest, *, resamples: int, seed: int
+) -> dict[str, bytes]:
+    """Make every file of the bundle but the manifest; the same inputs give the same bytes."""
+    trees = trees_from_booster(shipped.model.booster)
+    columns = shipped.table.select(shipped.model.names)
+    shift = manifest.calibration.shift
+    shown = manifest.calibration.probability(shipped.fitted.inner_margins)
+    weights = prior_weights(shipped.suspended, manifest.risk_rate.portfolio if shift else None)
+    return {
+        "model.ubj": bytes(shipped.model.booster.save_raw("ubj")),
+        "trees.json": trees.dumps(),
+        "resamples.json": dumps_resamples(
+            tuple(
+                trees_from_booster(model.booster)
+                for model in _resampled(columns, shipped.suspended, learner, resamples, seed)
+            )
+        ),
+        "reference.json": reference(
+            columns, {name: BY_NAME[name].unit for name in columns.names}, shown, weights, manifest.thresholds
+        ),
+        "golden.json": msgspec.json.format(
+            msgspec.json.encode(golden_rows(make_scorer(trees, manifest), golden_requests())), indent=1
+        ),
+    }
+
+
+def golden_requests() -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Make up customers, and pick some with and some without transactions: pairs of profile and transaction rows."""
+    tables = generate(customers=3 * GOLDEN, seed=GOLDEN_SEED, risk_rate=0.2, unlabelled=1)
+    users = tables.users_labelled.unique("user_id", keep="first", maintain_order=True)
+    events = {
+        str(key[0]): rows for key, rows in tables.transactions_labelled.partition_by("user_id", as_dict=True).items()
+    }
+    requests = []
+    for user in users.iter_rows(named=True):
+        rows = events[user["user_id"]].select(_EVENT).to_dicts() if user["user_id"] in events else []
+        if len(rows) <= MOST_ROWS:
+            requests.append(({name: user[name] for name in _PROFILE}, rows))
+    return requests[:GOLDEN]
+
+
+def _resampled(
+    columns: FeatureTable, suspended: Flags, learner: Boosted, count: int, seed: int
+) -> Iterator[BoostedModel]:
+    """Fit the shipped parameters and columns to customers drawn with replacement, each class as often as it is."""
+    random = np.random.default_rng(seed)
+    for at in range(count):
+        drawn = np.sort(
+            np.concatenate([random.choice(np.flatnonzero(kind), int(kind.sum())) for kind in (suspended, ~suspended)])
+        )
+        yield learner.fit_columns(columns.rows(drawn), suspended[drawn], seed + 1 + at)

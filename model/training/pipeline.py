@@ -1,0 +1,408 @@
+"""From a folder of tables to RUN: the bundle, the evaluation, the report. The whole walk, top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from model.atomic import new_folder, write_file
+from model.errors import ConfigError
+from model.evaluation import distributions, fairness, importance, intervals, joining, results
+from model.evaluation.decisions import decide, segment_rows
+from model.evaluation.ground import Ground
+from model.features import catalogue
+from model.features.frame import feature_table
+from model.offboarding.criteria import declare
+from model.report.writing import write_report
+from model.scoring import bundle as bundles
+from model.scoring.calibration import Calibration
+from model.scoring.explainer import Explainer
+from model.scoring.golden import cpu_family
+from model.scoring.measure import FeatureSettings
+from model.scoring.segments import SEGMENTS, Thresholds
+from model.tables.cleaning import load_cohort
+from model.tables.mapping import Mapping
+from model.tables.reading import available_columns
+from model.tables.storage import is_there
+from model.training import account, arms, contest, provenance, views
+from model.training.calibration import prior_shift
+from model.training.candidates import candidates, kernel_settings
+from model.training.export import trees_from_booster
+from model.training.leaks import guard
+from model.training.learners import Boosted
+from model.training.packing import NAME, Shipped, bundle_files
+from model.training.procedure import fit_procedure
+from model.training.splits import possible_folds
+from model.training.study import Study
+from model.training.thresholds import Cuts
+from model.training.tuning import OBJECTIVE, quiet
+from model.training.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from model.config import Config
+    from model.features.feature import Feature
+    from model.features.frame import FeatureTable
+    from model.tables.cleaning import Cohort
+    from model.training.contest import Judged
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: its folder, its bundle's version, everything it found."""
+
+    folder: Path
+    version: str
+    results: results.RunResults
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is learned from: the clean cohort, its features, and the guard's findings about them."""
+
+    cohort: Cohort
+    customers: pl.DataFrame
+    events: pl.DataFrame
+    suspended: Flags
+    joined: tuple[object, ...]
+    table: FeatureTable
+    with_excluded: FeatureTable
+    lacking: tuple[str, ...]
+    findings: tuple[results.Finding, ...]
+
+
+def train(
+    tables: Path, out: Path, *, config: Config, mapping: Mapping | None = None, watch: Watch | None = None
+) -> Run:
+    """Train on a folder's labelled tables and leave RUN: bundle/, report.html, MODEL_CARD.md, evaluation.json.
+
+    RUN appears whole or not at all. Raises ConfigError where `out` holds something already, TableError for tables that
+    can't be used, LeakError for features that would see the outcome, FeatureError for features that don't exist.
+    """
+    refuse_occupied(out)
+    watch = watch or Watch()
+    material = prepare(tables, config, mapping, watch)
+    study = make_study(material, config)
+    with quiet():
+        shipped = fit_shipped(study, watch)
+        with new_folder(out) as folder:
+            return _finish(material, study, shipped, folder, out, watch)
+
+
+def refuse_occupied(out: Path) -> None:
+    """Raise ConfigError where a run would have to overwrite something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(
+            f"{out} already holds something; a run replaces nothing.", remedy="Name another folder, or remove it first."
+        )
+
+
+def prepare(tables: Path, config: Config, mapping: Mapping | None, watch: Watch) -> Material:
+    """Read, clean, compute features, and have the leak guard examine them."""
+    mapping = mapping or Mapping()
+    with watch.stage("Read and clean the tables"):
+        cohort = load_cohort(tables, "labelled", mapping=mapping, config=config)
+        customers, events = pl.DataFrame(cohort.customers), pl.DataFrame(cohort.events)
+        suspended = customers["suspended"].to_numpy()
+    names, lacking = candidates(config.training, cohort.absent)
+    settings = kernel_settings(config.training.excluded_types)
+    with watch.stage("Compute features"):
+        table = feature_table(customers, events, settings, threads=config.threads).select(names)
+        everything = feature_table(
+            customers, events, replace(settings, excluded_types=()), threads=config.threads
+        ).select(names)
+    with watch.stage("Examine for leaks"):
+        findings = guard(
+            lambda some, own: feature_table(some, own, settings, threads=config.threads).select(names),
+            customers,
+            events,
+            sources={name: catalogue.BY_NAME[name].sources for name in names},
+            available=_available(tables, mapping),
+            outcome_types=config.training.excluded_types,
+            greatest_auc=config.leaks.max_single_feature_auc,
+            allowed=config.leaks.allow,
+            folds=possible_folds(suspended, config.evaluation.folds, to_learn=4),
+            seed=config.seed,
+        )
+    joined = joining.joined(customers, events)
+    return Material(cohort, customers, events, suspended, joined, table, everything, lacking, findings)
+
+
+def make_study(material: Material, config: Config) -> Study:
+    """Settle what every judgement of the run shares."""
+    evaluation = config.evaluation
+    return Study(
+        table=material.table,
+        suspended=material.suspended,
+        joined=material.joined,  # type: ignore[arg-type]
+        directions={name: feature.direction for name, feature in catalogue.BY_NAME.items()},
+        config=config,
+        folds=possible_folds(material.suspended, evaluation.folds, to_learn=4),
+        draws=intervals.make_draws(
+            len(material.suspended),
+            evaluation.repeats,
+            draws=evaluation.bootstraps,
+            confidence=evaluation.confidence,
+            seed=config.seed,
+        ),
+    )
+
+
+def fit_shipped(study: Study, watch: Watch) -> Shipped:
+    """Fit the procedure that ships to all customers, tuning included."""
+    with watch.stage("Tune and fit the model"):
+        fitted = fit_procedure(
+            study.table,
+            study.suspended,
+            study.config.training,
+            study.config.seed,
+            directions=study.directions,
+        )
+    return Shipped(fitted, study.table, study.suspended)
+
+
+def write_bundle(
+    shipped: Shipped, study: Study, cuts: Cuts, metrics: dict[str, results.Interval], data_hash: str, folder: Path
+) -> tuple[str, bundles.Manifest]:
+    """Write the bundle and give its version and manifest."""
+    config, fitted = study.config, shipped.fitted
+    sample = float(study.suspended.mean())
+    manifest = bundles.Manifest(
+        name=NAME,
+        features=shipped.model.names,
+        catalogue_hash=catalogue.catalogue_hash(),
+        settings=FeatureSettings(
+            lookback_days=catalogue.LOOKBACK_DAYS,
+            max_transactions=catalogue.MAX_TRANSACTIONS,
+            excluded_types=tuple(sorted(config.training.excluded_types)),
+        ),
+        thresholds=Thresholds(medium=cuts.medium, high=cuts.high),
+        calibration=Calibration(
+            slope=fitted.slope, intercept=fitted.intercept, shift=prior_shift(sample, config.portfolio.risk_rate)
+        ),
+        risk_rate=bundles.RiskRate(sample=sample, portfolio=config.portfolio.risk_rate),
+        metrics=msgspec.to_builtins(metrics),
+        explain_method=Explainer(trees_from_booster(shipped.model.booster)).method,
+        git_commit=provenance.git_commit(),
+        data_hash=data_hash,
+        seed=config.seed,
+        threads=config.threads,
+        libraries=provenance.libraries(),
+        cpu_family=cpu_family(),
+    )
+    learner = Boosted(fitted.members, study.directions)
+    files = bundle_files(shipped, learner, manifest, resamples=config.training.resamples, seed=config.seed)
+    return bundles.write_bundle(folder, manifest, files), manifest
+
+
+def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, out: Path, watch: Watch) -> Run:
+    """Judge, pack and report; everything is written into `folder`, which becomes `out`."""
+    config = study.config
+    judged = _contest(study, watch)
+    first, fitted = judged[0], shipped.fitted
+    per_week, source = _flow(study)
+    ground = Ground(first.found, config.portfolio.risk_rate, per_week)
+    with watch.stage("Weigh decisions"):
+        decisions = decide(ground, config.costs, study.draws, fitted.inner_probabilities, source)
+    cuts = Cuts(decisions.medium, decisions.high)
+    rows, members = segment_rows(ground, config.costs, cuts, study.draws.confidence)
+    with watch.stage("Write the bundle"):
+        data_hash = provenance.data_hash(material.cohort)
+        version, manifest = write_bundle(
+            shipped, study, cuts, study.intervals(first.measured), data_hash, folder / "bundle"
+        )
+    each = study.folds * study.repeats
+    with watch.stage("Measure events that the bank makes", 2 * each) as tick:
+        excluded = arms.excluded_types(study, material.with_excluded, tick)
+    with watch.stage("Measure class weights", len(arms.WEIGHTINGS) * each) as tick:
+        weighting = arms.weighting(study, tick)
+    with watch.stage("Learning curve", len(views.SIZES) * each) as tick:
+        curve = views.learning_curve(study, tick)
+    with watch.stage("Importance", each) as tick:
+        frequency = importance.selection_frequency(first.found)
+        names = shipped.model.names
+        shares = importance.contributions(first.found, study.table, names)
+        falls = importance.permutation_falls(first.found, study.table, names, config.seed, tick)
+    order = np.random.default_rng(config.seed).permutation(len(study.suspended))
+    contenders = tuple(contest.contender(one, study, order) for one in judged)
+    notes = _notes(material, study)
+    features = [catalogue.BY_NAME[name] for name in names]
+    columns = study.table.select(names)
+    criteria = declare(config.corroboration)
+    with watch.stage("Measure calibration, strata and fairness"):
+        found = results.RunResults(
+            provenance=results.Provenance(
+                bundle_version=version,
+                git_commit=manifest.git_commit,
+                data_hash=data_hash,
+                catalogue_hash=manifest.catalogue_hash,
+                seed=config.seed,
+                threads=config.threads,
+                libraries=manifest.libraries,
+                cpu_family=manifest.cpu_family,
+            ),
+            data=account.summarise(
+                material.cohort, study.joined, config.training.excluded_types, study.draws.confidence
+            ),
+            features=names,
+            parameters={**fitted.members[0], "averaged_trials": len(fitted.members)},
+            excluded_types=tuple(sorted(config.training.excluded_types)),
+            folds=study.folds,
+            repeats=study.repeats,
+            interval_method=intervals.METHOD.format(draws=config.evaluation.bootstraps),
+            point_method=intervals.POINT,
+            confidence=study.draws.confidence,
+            labels=tuple(study.suspended[order].tolist()),
+            distributions=tuple(
+                distributions.distribution(feature, columns.values[:, at], study.suspended)
+                for at, feature in enumerate(features)
+            ),
+            contenders=contenders,
+            differences=contest.differences(first, judged[1:], study),
+            strata=contest.strata(first, study),
+            excluded=excluded,
+            weighting=weighting,
+            calibration=arms.calibration(study, first.found),
+            calibration_bins=intervals.calibration_bins(
+                study.suspended, first.found.probabilities, study.draws.confidence
+            ),
+            decisions=decisions,
+            segments=results.Segments(
+                rows=rows,
+                features=tuple(_segment_feature(f, columns.values[:, at], members) for at, f in enumerate(features)),
+            ),
+            time_view=views.time_view(study),
+            learning_curve=curve,
+            importance=importance.importances(shares, falls, features, frequency, study.draws.confidence),
+            shap=importance.shap_sample(shares, columns.values, names, config.seed),
+            tuning=results.Tuning(
+                objective=OBJECTIVE,
+                budget=_budget(config, len(fitted.trials)),
+                trials=fitted.trials,
+                chosen=dict(fitted.members[0]),
+            ),
+            leaks=material.findings,
+            selection=_selection(study, names, frequency, material.lacking),
+            limits=account.limits(study, material.cohort, contenders[0], notes),
+            timings=tuple(watch.timings),
+            fairness=_fairness(material, ground, members),
+            criteria=tuple(
+                results.Criterion(code=one.rule.code, name=one.rule.name, why=one.rule.why, thresholds=one.describe())
+                for one in criteria.declared
+            ),
+            criteria_minimum=criteria.minimum,
+            notes=notes,
+        )
+    with watch.stage("Write the report"):
+        write_report(folder, found)
+    found = msgspec.structs.replace(found, timings=tuple(watch.timings))
+    write_file(folder / "evaluation.json", results.dumps(found))
+    return Run(out, version, found)
+
+
+def _contest(study: Study, watch: Watch) -> list[Judged]:
+    """Cross-validate every contender, the one that ships first."""
+    judged = []
+    for key, fit in contest.fits(study).items():
+        title = contest.TITLES[key].split(" (")[0]
+        with watch.stage(f"Cross-validate: {title}", study.folds * study.repeats) as tick:
+            judged.append(contest.judge(key, fit, study, tick))
+    return judged
+
+
+def _available(tables: Path, mapping: Mapping) -> frozenset[str] | None:
+    """Name the columns of the customers to score, None where the folder has none."""
+    files = (mapping.file(kind, "unlabelled") for kind in ("users", "transactions"))
+    return available_columns(tables, "unlabelled", mapping) if all(is_there(tables, one) for one in files) else None
+
+
+def _flow(study: Study) -> tuple[float, str]:
+    """Say how many customers are scored a week, and how that is known."""
+    configured = study.config.costs.customers_per_week
+    if configured is not None:
+        return configured, "from the configuration (costs.customers_per_week)"
+    measured = joining.customers_per_week(study.joined)
+    if measured is None:
+        return float(len(study.suspended)), "unknown, as no customer has a transaction: all of them in one week"
+    return measured, "as many as joined a week in the labelled tables; set costs.customers_per_week to the bank's own"
+
+
+def _notes(material: Material, study: Study) -> tuple[str, ...]:
+    notes = []
+    if study.folds < study.config.evaluation.folds:
+        notes.append(
+            f"Only {int(study.suspended.sum())} customers are suspended: {study.folds} folds instead of "
+            f"{study.config.evaluation.folds}."
+        )
+    if material.lacking:
+        notes.append(
+            f"{len(material.lacking)} features are left out, as the tables lack a column that they rest on: "
+            f"{', '.join(material.lacking)}."
+        )
+    if material.findings and any(finding.check == "e" and finding.examined == 0 for finding in material.findings):
+        notes.append("Whether every feature's source exists where scoring happens couldn't be examined.")
+    return tuple(notes)
+
+
+def _budget(config: Config, made: int) -> str:
+    if config.training.seconds is None:
+        return f"{config.training.trials} trials"
+    return f"{config.training.seconds:g} seconds, in which {made} trials were made"
+
+
+def _segment_feature(feature: Feature, values: Floats, members: Flags) -> results.SegmentFeature:
+    """Take the median over a segment's cases of all repeats; members bool[3, r, n]."""
+    medians: dict[str, float | None] = {}
+    for segment, where in zip(SEGMENTS, members, strict=True):
+        cases = np.repeat(values, where.sum(axis=0))
+        known = cases[~np.isnan(cases)]
+        medians[segment] = float(np.median(known)) if known.size else None
+    return results.SegmentFeature(feature=feature.name, unit=feature.unit, medians=medians)
+
+
+def _selection(
+    study: Study, names: Sequence[str], frequency: dict[str, float], lacking: Sequence[str]
+) -> tuple[results.Selected, ...]:
+    rows = [
+        results.Selected(
+            feature=name,
+            kept=name in names,
+            frequency=frequency.get(name, 0.0),
+            reason="" if name in names else "ranked too low, or the same for every customer",
+        )
+        for name in study.table.names
+    ]
+    rows += [
+        results.Selected(feature=name, kept=False, frequency=0.0, reason="the tables lack its source column")
+        for name in lacking
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.kept, -row.frequency, row.feature)))
+
+
+def _fairness(material: Material, ground: Ground, members: Flags) -> tuple[fairness.Fairness, ...]:
+    """Compare slices under both decisions, by the majority of the repeats; members bool[3, r, n]."""
+    if material.events.is_empty():
+        return ()
+    slices = fairness.groups(material.customers, on=material.events["created_at"].dt.date().max())  # type: ignore[arg-type]
+    compare = partial(
+        fairness.fairness,
+        suspended=material.suspended,
+        probabilities=ground.probabilities.mean(axis=0),
+        slices=slices,
+    )
+    return (
+        compare("reviewed or proposed for off-boarding", flagged=(members[1] | members[2]).mean(axis=0) >= 0.5),
+        compare("proposed for off-boarding", flagged=members[2].mean(axis=0) >= 0.5),
+    )

@@ -1,0 +1,59 @@
+"""Where a run came from: the commit, the data, the libraries."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from model.tables.cleaning import Cohort
+
+LIBRARIES = ("customer-risk", "msgspec", "numba", "numpy", "optuna", "polars", "scikit-learn", "xgboost-cpu")
+
+
+def git_commit() -> str:
+    """Name the checkout's commit, with "-dirty" where files differ from it; "unknown" outside of a checkout."""
+    here = Path(__file__).parent
+    commit = _git(here, "rev-parse", "HEAD")
+    if not commit or _git(here, "ls-files", "--error-unmatch", "--", __file__) is None:
+        return "unknown"  # installed somewhere in another project's checkout
+    return commit + ("-dirty" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+
+
+def data_hash(cohort: Cohort) -> str:
+    """Give the SHA-256 of the clean cohort: equal for equal customers and events, whatever the files' format."""
+    digest = hashlib.sha256()
+    for frame in (cohort.customers, cohort.events):
+        plain = pl.DataFrame(frame)
+        digest.update(plain.select(sorted(plain.columns)).write_csv(datetime_format="%s%.6f").encode())
+    return digest.hexdigest()
+
+
+def libraries() -> dict[str, str]:
+    """Give the versions that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603  fixed arguments
+            ["git", "-C", str(folder), *arguments],  # noqa: S607  the machine's git
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

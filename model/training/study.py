@@ -1,0 +1,87 @@
+"""What every judgement of a run shares: the customers, the folds, the draws behind intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.evaluation.intervals import Draws, Measured, all_metrics, difference, interval
+from model.training.comparison import Fit, OutOfFold, cross_validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
+    from numpy.typing import NDArray
+
+    from model.config import Config
+    from model.evaluation.results import Interval
+    from model.features.frame import FeatureTable
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """n customers and how they are judged.
+
+    table  the candidates' features; suspended bool[n]; joined  the day of each customer's first transaction; directions
+    a feature -> +1, -1 or 0; folds  how many the labels allow; draws  the customers' resamplings.
+    """
+
+    table: FeatureTable
+    suspended: Flags
+    joined: tuple[date | None, ...]
+    directions: Mapping[str, int]
+    config: Config
+    folds: int
+    draws: Draws
+
+    @property
+    def repeats(self) -> int:
+        """How often the customers are dealt into folds."""
+        return self.config.evaluation.repeats
+
+    def cross_validate(
+        self, fit: Fit, *, table: FeatureTable | None = None, tick: Callable[[], None] = lambda: None
+    ) -> OutOfFold:
+        """Judge a procedure in the shared folds, on `table` where it isn't the study's own."""
+        return cross_validate(
+            fit,
+            self.table if table is None else table,
+            self.suspended,
+            folds=self.folds,
+            repeats=self.repeats,
+            seed=self.config.seed,
+            threads=self.config.threads,
+            tick=tick,
+        )
+
+    def measure(
+        self,
+        probabilities: Floats,
+        *,
+        flagged: Flags | None = None,
+        found: OutOfFold | None = None,
+        members: Flags | None = None,
+    ) -> dict[str, Measured]:
+        """Measure float64[r, n]; ranking within the folds of `found` where given, on the customers `members` alone."""
+        return all_metrics(
+            self.suspended,
+            probabilities,
+            self.draws,
+            flagged=flagged,
+            folds=None if found is None else found.fold_numbers,
+            weights=None if members is None else members.astype(np.float64),
+        )
+
+    def intervals(self, measured: Mapping[str, Measured]) -> dict[str, Interval]:
+        """Give each metric its interval."""
+        return {name: interval(one, self.draws.confidence) for name, one in measured.items()}
+
+    def differences(self, one: Mapping[str, Measured], other: Mapping[str, Measured]) -> dict[str, Interval]:
+        """Give each metric of one minus the other's, draw by draw."""
+        return {name: difference(one[name], other[name], self.draws.confidence) for name in one if name in other}

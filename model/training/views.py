@@ -1,0 +1,130 @@
+"""The procedure over time and over the number of customers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.evaluation.intervals import all_metrics, interval, make_draws
+from model.evaluation.joining import NEVER, cohort_rows, week
+from model.evaluation.results import CurvePoint, TimePart, TimeView
+from model.training.arms import untuned
+from model.training.thresholds import max_f1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from numpy.typing import NDArray
+
+    from model.evaluation.results import Interval
+    from model.features.frame import FeatureTable
+    from model.training.procedure import Fitted
+    from model.training.study import Study
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+PARTS = (("train 70%", 0.0, 0.7), ("validate 15%", 0.7, 0.85), ("test 15%", 0.85, 1.0))
+FEWEST = 10  # of each label, below which a part has no metrics
+SIZES = (0.4, 0.6, 0.8, 1.0)
+
+
+def time_view(study: Study) -> TimeView:
+    """Split the customers in time order by first transaction, and test on later parts as far as their labels allow."""
+    dated = sorted((day, at) for at, day in enumerate(study.joined) if day is not None)
+    order = np.array([at for _, at in dated], dtype=np.int64)
+    parts, bare = [], []
+    for title, start, end in PARTS:
+        members = order[round(start * len(order)) : round(end * len(order))]
+        earlier = order[: round(start * len(order))]
+        metrics = _later(study, earlier, members) if start > 0 else None
+        if start > 0 and metrics is None:
+            bare.append(title)
+        days = [study.joined[at] for at in members.tolist()]
+        parts.append(
+            TimePart(
+                part=title,
+                first=_day(days[0]) if days else None,
+                last=_day(days[-1]) if days else None,
+                customers=len(members),
+                suspended=int(study.suspended[members].sum()),
+                metrics=metrics,
+            )
+        )
+    return TimeView(
+        parts=tuple(parts),
+        weeks=cohort_rows([week(day) for day in study.joined], study.suspended, study.draws.confidence),
+        meaning=_meaning(study, parts, bare),
+    )
+
+
+def learning_curve(study: Study, tick: Callable[[], None]) -> tuple[CurvePoint, ...]:
+    """Train on growing shares of each training side (both labels alike), and test on all who were held out."""
+    points = []
+    plain = untuned(study)
+    for share in SIZES:
+
+        def fit(table: FeatureTable, suspended: Flags, seed: int, share: float = share) -> Fitted:
+            kept = _share(suspended, share, seed)
+            return plain(table.rows(kept), suspended[kept], seed)
+
+        found = study.cross_validate(fit, tick=tick)
+        sizes = [len(one.fitted.inner_margins) for one in found.fits]
+        positives = [int(one.labels[_share(one.labels, share, 0)].sum()) for one in found.fits]
+        points.append(
+            CurvePoint(
+                customers=float(np.mean(sizes)),
+                suspended=float(np.mean(positives)),
+                metrics=study.intervals(study.measure(found.probabilities, found=found)),
+            )
+        )
+    return tuple(points)
+
+
+def _share(suspended: Flags, share: float, seed: int) -> NDArray[np.int64]:
+    """Pick a share of each label's customers, ascending; four of each at least, which inner folds need."""
+    random = np.random.default_rng(seed)
+    kept = []
+    for kind in (suspended, ~suspended):
+        members = np.flatnonzero(kind)
+        kept.append(random.permutation(members)[: max(4, round(share * len(members)))])
+    return np.sort(np.concatenate(kept))
+
+
+def _later(study: Study, earlier: NDArray[np.int64], members: NDArray[np.int64]) -> dict[str, Interval] | None:
+    """Train on the earlier customers and measure on the later; None where a side has too few of a label."""
+    for side in (earlier, members):
+        suspended = int(study.suspended[side].sum())
+        if min(suspended, len(side) - suspended) < FEWEST:
+            return None
+    fitted = untuned(study)(study.table.rows(earlier), study.suspended[earlier], study.config.seed)
+    labels = study.suspended[members]
+    probabilities = fitted.probabilities(study.table.rows(members))
+    cut = max_f1(study.suspended[earlier], fitted.inner_probabilities, np.ones(len(earlier)))
+    settings = study.config.evaluation
+    draws = make_draws(
+        len(members), 1, draws=settings.bootstraps, confidence=settings.confidence, seed=study.config.seed
+    )
+    measured = all_metrics(labels, probabilities[None, :], draws, flagged=(probabilities >= cut)[None, :])
+    return {name: interval(one, settings.confidence) for name, one in measured.items()}
+
+
+def _meaning(study: Study, parts: list[TimePart], bare: list[str]) -> str:
+    never = sum(day is None for day in study.joined)
+    counts = " / ".join(str(part.suspended) for part in parts)
+    aside = f" {never} customers without a transaction have no place in time and are left out." if never else ""
+    order = f"In time order by first transaction, the suspended customers fall {counts}"
+    if not bare:
+        return f"{order}. Each later part is answered by a model fitted to the earlier ones.{aside}"
+    return (
+        f"{order}: {' and '.join(bare)} hold, or follow, fewer than {FEWEST} customers of a label, so no honest metric "
+        "can be given there. The suspended share by week of joining says why: who joined late has not been caught yet, "
+        "and looks safe for being young, not for behaving well. No model's figure here covers new joiners before "
+        f"months have passed.{aside}"
+    )
+
+
+def _day(day: date | None) -> str:
+    return NEVER if day is None else day.isoformat()
