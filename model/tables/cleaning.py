@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import dataframely as dy
@@ -11,7 +11,7 @@ import polars as pl
 from model.config import load_config
 from model.errors import EmptyTable
 from model.features.vocabulary import STATES
-from model.tables.checks import Examination, ever_suspended, examine, refuse_unusable
+from model.tables.checks import FAILING_ROWS, Examination, ever_suspended, examine, refuse_unusable
 from model.tables.reading import CohortTables, Table, read_cohort
 from model.tables.schema import Customers, Events, LabelledCustomers
 from model.tables.traps import TRAPS
@@ -48,9 +48,9 @@ class Cohort:
     customers: dy.DataFrame[Customers] | dy.DataFrame[LabelledCustomers]
     events: dy.DataFrame[Events]
     counts: dict[str, int]
-    failing: pl.DataFrame
-    absent: tuple[str, ...]
-    constant: tuple[str, ...]
+    failing: pl.DataFrame = field(default_factory=FAILING_ROWS.to_frame)
+    absent: tuple[str, ...] = ()
+    constant: tuple[str, ...] = ()
 
 
 def load_cohort(
