@@ -11,7 +11,6 @@ golden.json     synthetic requests with their answers
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +24,7 @@ from model.errors import BundleAltered, BundleError, BundleVersion
 from model.features import catalogue
 from model.scoring.calibration import Calibration
 from model.scoring.explainer import Explainer, Method
-from model.scoring.golden import check_golden
+from model.scoring.golden import GoldenRow, check_golden, loads_golden
 from model.scoring.measure import FeatureSettings, measure
 from model.scoring.scorer import Scorer
 from model.scoring.segments import Thresholds
@@ -42,6 +41,7 @@ MANIFEST: Final = "manifest.json"
 FILES: Final = ("golden.json", "model.ubj", "reference.json", "resamples.json", "trees.json")
 _IGNORED: Final = ("lost+found",)  # what a mounted volume brings along
 _REMAKE: Final = "Make the bundle anew with `customer-risk train`, or fetch it again from the registry."
+_OTHER_INSTALL: Final = "Make the bundle anew with this install, or install the customer-risk that made it."
 
 
 class RiskRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,7 +55,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What a bundle says of itself.
 
     `features` are the model's columns in order; `explain_method` is "tables" or "paths" (see Explainer); `cpu_family`
-    is where the golden answers were computed; `files` maps each file to its sha256 in hex (`write_bundle` fills it in).
+    is where the golden answers were computed. `write_bundle` fills in `files`, the sha256 of each file in hex, and
+    `seal`, the sha256 of the manifest itself as it is written with an empty seal.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -75,6 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     libraries: dict[str, str]
     cpu_family: str
     files: dict[str, str] = {}
+    seal: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Bundle:
     version: str
     trees: Trees
     scorer: Scorer
-    golden: list[dict[str, Any]]
+    golden: list[GoldenRow]
 
     @cached_property
     def resamples(self) -> tuple[Trees, ...]:
@@ -136,30 +138,26 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *
     manifest = msgspec.structs.replace(
         manifest, files={name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     )
-    data = dumps_manifest(manifest)
-    replaced = None
-    with new_folder(folder) as written:
+    data = dumps_manifest(_sealed(manifest))
+    with new_folder(folder, replace=replace) as written:
         for name, content in (*files.items(), (MANIFEST, data)):
             (written / name).write_bytes(content)
-        if replace and folder.exists():
-            replaced = folder.rename(written.with_suffix(".replaced"))
-    if replaced is not None:
-        shutil.rmtree(replaced)
     return hashlib.sha256(data).hexdigest()
 
 
 def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
     """Read a bundle and find out whether it can be trusted.
 
-    In this order: the schema version and the feature catalogue are this install's (else BundleVersion); every file is
-    there, has the manifest's hash, and no other file stands beside them (else BundleAltered; hidden files and
-    `lost+found`, which mounted volumes bring along, are overlooked); the golden rows give the manifest's answers here
-    (else GoldenMismatch). Raises BundleError where there is no bundle at all.
+    In this order: the schema version is this install's (else BundleVersion); the manifest is as it was written, every
+    file is there and has the manifest's hash, and no other file stands beside them (else BundleAltered; hidden files
+    and `lost+found`, which mounted volumes bring along, are overlooked); the feature catalogue and the way of
+    explaining are this install's (else BundleVersion); the golden rows are answered here as they were where the bundle
+    was made (else GoldenMismatch). Raises BundleError where there is no bundle at all.
     """
     data = _manifest_bytes(folder)
     manifest = _manifest(folder, data)
-    _same_catalogue(folder, manifest)
     contents = _contents(folder, manifest)
+    _same_catalogue(folder, manifest)
     trees = Trees.loads(contents["trees.json"])
     if trees.features != len(manifest.features):
         raise BundleError(
@@ -167,7 +165,13 @@ def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
             remedy=_REMAKE,
         )
     scorer = make_scorer(trees, manifest)
-    golden = msgspec.json.decode(contents["golden.json"], type=list[dict[str, Any]])
+    if scorer.explainer.method != manifest.explain_method:
+        raise BundleVersion(
+            f"{folder / MANIFEST} says that reasons come from {manifest.explain_method}, here they would come from "
+            f"{scorer.explainer.method}.",
+            remedy=_OTHER_INSTALL,
+        )
+    golden = loads_golden(contents["golden.json"])
     if verify_golden:
         check_golden(scorer, golden, made_on=manifest.cpu_family, where=folder / "golden.json")
     return Bundle(folder, manifest, hashlib.sha256(data).hexdigest(), trees, scorer, golden)
@@ -202,11 +206,19 @@ def _manifest(folder: Path, data: bytes) -> Manifest:
         if version != SCHEMA_VERSION:
             raise BundleVersion(
                 f"{folder / MANIFEST} has schema version {version}, this install reads {SCHEMA_VERSION}.",
-                remedy="Make the bundle anew with this install, or install the customer-risk that made it.",
+                remedy=_OTHER_INSTALL,
             )
-        return msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleAltered(f"{folder / MANIFEST} isn't a manifest: {error}.", remedy=_REMAKE) from error
+    if data != dumps_manifest(_sealed(manifest)):
+        raise BundleAltered(f"{folder / MANIFEST} was altered: its seal doesn't fit it.", remedy=_REMAKE)
+    return manifest
+
+
+def _sealed(manifest: Manifest) -> Manifest:
+    unsealed = msgspec.structs.replace(manifest, seal="")
+    return msgspec.structs.replace(manifest, seal=hashlib.sha256(dumps_manifest(unsealed)).hexdigest())
 
 
 class _Versioned(msgspec.Struct):
@@ -219,7 +231,7 @@ def _same_catalogue(folder: Path, manifest: Manifest) -> None:
         raise BundleVersion(
             f"{folder / MANIFEST} was made with another feature catalogue ({manifest.catalogue_hash[:12]}, here "
             f"{here[:12]}): its features may mean something else.",
-            remedy="Make the bundle anew with this install, or install the customer-risk that made it.",
+            remedy=_OTHER_INSTALL,
         )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 from llvmlite import binding  # type: ignore[import-untyped]  # it ships no types
 
-from model.errors import GoldenMismatch
+from model.errors import BundleError, GoldenMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,24 +26,42 @@ def cpu_family() -> str:
     return str(binding.get_host_cpu_name())
 
 
+class GoldenRow(TypedDict):
+    """A request and its answer, as plain JSON values."""
+
+    profile: dict[str, Any]
+    transactions: list[dict[str, Any]]
+    answer: dict[str, Any]
+
+
+def loads_golden(data: bytes) -> list[GoldenRow]:
+    """Read golden.json; raises BundleError where it holds something else."""
+    try:
+        return msgspec.json.decode(data, type=list[GoldenRow])
+    except msgspec.DecodeError as error:
+        raise BundleError(
+            f"golden.json holds no golden rows: {error}.", remedy="Make the bundle anew with `customer-risk train`."
+        ) from error
+
+
 def golden_rows(
     scorer: Scorer, requests: Iterable[tuple[Mapping[str, object], Sequence[Mapping[str, object]]]]
-) -> list[dict[str, Any]]:
+) -> list[GoldenRow]:
     """Answer synthetic requests (pairs of profile and transactions) and keep both; times become microseconds."""
-    rows = []
+    rows: list[GoldenRow] = []
     for profile, transactions in requests:
-        row = {"profile": _plain(profile), "transactions": [_plain(one) for one in transactions]}
+        row = GoldenRow(profile=_plain(profile), transactions=[_plain(one) for one in transactions], answer={})
         rows.append(row | {"answer": answer(scorer, row)})
     return rows
 
 
-def answer(scorer: Scorer, row: Mapping[str, Any]) -> dict[str, Any]:
+def answer(scorer: Scorer, row: GoldenRow) -> dict[str, Any]:
     """Answer one golden row, as plain JSON values."""
     written = msgspec.json.encode(scorer.decide(row["profile"], row["transactions"]))
     return msgspec.json.decode(written, type=dict[str, Any])
 
 
-def check_golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]], *, made_on: str, where: Path | str) -> None:
+def check_golden(scorer: Scorer, rows: Sequence[GoldenRow], *, made_on: str, where: Path | str) -> None:
     """Answer the golden rows again and compare.
 
     On the CPU family that they were made on, all must be equal; on another, numbers may differ by 1e-9 (absolutely, or
@@ -83,9 +101,11 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _plain(row: Mapping[str, object]) -> dict[str, object]:
-    return {key: _microseconds(value) if isinstance(value, datetime) else value for key, value in row.items()}
+def _plain(row: Mapping[str, object]) -> dict[str, Any]:
+    return {key: _plain_value(value) for key, value in row.items()}
 
 
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+def _plain_value(value: object) -> object:
+    if isinstance(value, datetime):
+        return (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return value.isoformat() if isinstance(value, date) else value

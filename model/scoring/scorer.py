@@ -103,7 +103,7 @@ class Scorer:
         not a finite number.
         """
         bad = [
-            BadField(f"/features/{name}", "the model doesn't know this feature")
+            BadField(_pointer(name), "the model doesn't know this feature")
             for name in features
             if name not in self.names
         ]
@@ -111,11 +111,12 @@ class Scorer:
         for i, name in enumerate(self.names):
             value = features.get(name, _ABSENT)
             if value is _ABSENT:
-                bad.append(BadField(f"/features/{name}", "is absent; give null where the value is missing"))
-            elif isinstance(value, bool) or not isinstance(value, int | float | None) or not math.isfinite(value or 0):
-                bad.append(BadField(f"/features/{name}", "must be a finite number or null"))
+                bad.append(BadField(_pointer(name), "is absent; give null where the value is missing"))
             elif value is not None:
-                values[i] = value
+                try:
+                    values[i] = _number(value)
+                except (TypeError, ValueError, OverflowError):
+                    bad.append(BadField(_pointer(name), "must be a finite number or null"))
         if bad:
             raise InputError(tuple(bad))
         return self.decide_values(values)
@@ -141,3 +142,17 @@ class Scorer:
 
 
 _ABSENT = object()
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    number = float(value)  # an integer may be too great
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _pointer(name: str) -> str:
+    """Point at a feature of the request, its name escaped as RFC 6901 has it."""
+    return "/features/" + name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,267 @@
+"""A bundle is what it says, or it isn't loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+import xgboost
+
+from model.errors import BundleAltered, BundleError, BundleVersion, GoldenMismatch
+from model.scoring.bundle import (
+    FILES,
+    MANIFEST,
+    Manifest,
+    dumps_manifest,
+    dumps_resamples,
+    load_bundle,
+    loads_resamples,
+    write_bundle,
+)
+from model.scoring.segments import Thresholds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def copy(bundle, tmp_path) -> Path:
+    """A copy of the bundle that a test may spoil."""
+    return shutil.copytree(bundle, tmp_path / "copy")
+
+
+@pytest.fixture
+def files(bundle) -> dict[str, bytes]:
+    """The bundle's files but the manifest."""
+    return {name: (bundle / name).read_bytes() for name in FILES}
+
+
+@pytest.fixture
+def manifest(bundle) -> Manifest:
+    """The bundle's manifest."""
+    return load_bundle(bundle, verify_golden=False).manifest
+
+
+def test_a_bundle_loads_and_scores(bundle):
+    """What comes back is ready to decide."""
+    loaded = load_bundle(bundle)
+    decision = loaded.scorer.decide({}, [])
+    assert decision.segment in {"low", "medium", "high"}
+    assert tuple(decision.features) == loaded.manifest.features
+
+
+def test_its_version_is_the_sha256_of_the_manifest(bundle):
+    """As anyone can compute it."""
+    assert load_bundle(bundle).version == hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
+
+
+def test_writing_again_gives_the_same_bytes(bundle, manifest, files, tmp_path):
+    """No wall time, no order of chance: the version is that of the content."""
+    again = tmp_path / "again"
+    version = write_bundle(again, manifest, files)
+    assert version == load_bundle(bundle).version
+    assert all((again / name).read_bytes() == (bundle / name).read_bytes() for name in (*FILES, MANIFEST))
+
+
+def test_xgboost_reads_the_model_and_gives_the_same_margins(bundle):
+    """model.ubj and trees.json are one model."""
+    loaded = load_bundle(bundle)
+    rows = np.random.default_rng(0).normal(50, 100, (40, len(loaded.manifest.features)))
+    booster = xgboost.Booster(model_file=bundle / "model.ubj")
+    expected = booster.predict(xgboost.DMatrix(rows), output_margin=True)
+    np.testing.assert_allclose(loaded.scorer.score(rows).margin, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@pytest.mark.parametrize("place", [0.0, 0.31, 0.77, 1.0])
+def test_one_flipped_byte_anywhere_is_refused(copy, name, place):
+    """In any file, the manifest included; the file is named."""
+    content = bytearray((copy / name).read_bytes())
+    content[int(place * (len(content) - 1))] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(BundleAltered, match=name):
+        load_bundle(copy)
+
+
+def test_a_manifest_changed_by_hand_is_refused(copy):
+    """A threshold isn't anyone's to edit, however well-formed."""
+    text = (copy / MANIFEST).read_text().replace('"high": 0.6', '"high": 0.7')
+    (copy / MANIFEST).write_text(text)
+    with pytest.raises(BundleAltered, match="its seal doesn't fit"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused_by_name(copy, name):
+    """Even one that isn't needed to score."""
+    (copy / name).unlink()
+    with pytest.raises(BundleAltered, match=rf"{name} can't be read"):
+        load_bundle(copy)
+
+
+def test_an_extra_file_is_refused_by_name(copy):
+    """A bundle is only what its manifest names."""
+    (copy / "customers.csv").write_text("id\n")
+    with pytest.raises(BundleAltered, match=r"holds customers\.csv"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["..data", ".DS_Store", "lost+found"])
+def test_what_mounted_volumes_bring_along_is_overlooked(copy, name):
+    """A harmless artefact doesn't keep a pod from starting."""
+    (copy / name).mkdir()
+    load_bundle(copy)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_bundle_at_all_is_said_so(tmp_path, there):
+    """The message says which folder to give."""
+    folder = tmp_path / "nothing"
+    if there:
+        folder.mkdir()
+    with pytest.raises(BundleError, match=r"There is no bundle at .*nothing.*RUN/bundle"):
+        load_bundle(folder)
+
+
+def test_another_schema_version_is_refused_before_its_fields_are_read(copy):
+    """A later manifest may hold what this install can't know."""
+    (copy / MANIFEST).write_text('{"schema_version": 2, "unheard_of": true}')
+    with pytest.raises(BundleVersion, match="schema version 2, this install reads 1"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"schema_version": "1"}', b'{"schema_version": 1}', b"\xff"])
+def test_something_else_is_no_manifest(copy, content):
+    """Nothing half-read is used."""
+    (copy / MANIFEST).write_bytes(content)
+    with pytest.raises(BundleAltered, match="isn't a manifest"):
+        load_bundle(copy)
+
+
+def _write(folder: Path, manifest: Manifest, files: dict[str, bytes], **changes) -> Path:
+    write_bundle(folder, msgspec.structs.replace(manifest, **changes), files)
+    return folder
+
+
+def test_another_feature_catalogue_is_refused(manifest, files, tmp_path):
+    """The same names may mean something else there."""
+    folder = _write(tmp_path / "b", manifest, files, catalogue_hash="f" * 64)
+    with pytest.raises(BundleVersion, match="another feature catalogue"):
+        load_bundle(folder)
+
+
+def test_another_way_of_explaining_is_refused(manifest, files, tmp_path):
+    """The manifest tells the truth about where reasons come from."""
+    folder = _write(tmp_path / "b", manifest, files, explain_method="paths")
+    with pytest.raises(BundleVersion, match="come from paths, here they would come from tables"):
+        load_bundle(folder)
+
+
+def test_trees_of_another_width_are_refused(manifest, files, tmp_path):
+    """The manifest's features are the trees' columns."""
+    folder = _write(tmp_path / "b", manifest, files, features=manifest.features[:-1])
+    with pytest.raises(BundleError, match="takes 10 features, the manifest names 9"):
+        load_bundle(folder)
+
+
+def test_a_manifest_that_names_other_files_is_refused(bundle, copy):
+    """None of them may be left out of the hashes."""
+    content = json.loads((bundle / MANIFEST).read_text())
+    del content["files"]["golden.json"]
+    content["seal"] = ""
+    unsealed = msgspec.json.decode(json.dumps(content), type=Manifest)
+    seal = hashlib.sha256(dumps_manifest(unsealed)).hexdigest()
+    (copy / MANIFEST).write_bytes(dumps_manifest(msgspec.structs.replace(unsealed, seal=seal)))
+    with pytest.raises(BundleAltered, match=r"names .* instead of"):
+        load_bundle(copy)
+
+
+def test_other_golden_answers_are_refused(manifest, files, tmp_path):
+    """Hashes hold, yet this install answers differently."""
+    golden = json.loads(files["golden.json"])
+    golden[2]["answer"]["segment"] = "high" if golden[2]["answer"]["segment"] != "high" else "low"
+    folder = _write(tmp_path / "b", manifest, files | {"golden.json": json.dumps(golden).encode()})
+    with pytest.raises(GoldenMismatch, match=r"golden\.json: row 2.*answer\.segment"):
+        load_bundle(folder)
+    assert load_bundle(folder, verify_golden=False).golden == golden
+
+
+def test_golden_answers_hold_the_thresholds_too(manifest, files, tmp_path):
+    """A bundle written with other thresholds than its golden rows were answered with doesn't load."""
+    folder = _write(tmp_path / "b", manifest, files, thresholds=Thresholds(0.0, 0.0))
+    with pytest.raises(GoldenMismatch):
+        load_bundle(folder)
+
+
+def test_resampled_models_are_read_when_asked_for(copy):
+    """And verified once more: the file may have changed since."""
+    loaded = load_bundle(copy)
+    (copy / "resamples.json").write_bytes(b"[]")
+    with pytest.raises(BundleAltered, match=r"resamples\.json was altered"):
+        _ = loaded.resamples
+
+
+def test_resampled_probabilities_are_calibrated_like_the_score(bundle):
+    """The only resampled model here is the model itself."""
+    loaded = load_bundle(bundle)
+    rows = np.random.default_rng(0).normal(50, 100, (5, len(loaded.manifest.features)))
+    resampled = loaded.resampled_probabilities(rows)
+    assert resampled.shape == (1, 5)
+    np.testing.assert_allclose(resampled[0], loaded.scorer.score(rows).probability, atol=1e-12)
+
+
+def test_resamples_survive_the_file(grow):
+    """Two models go in, two come out."""
+    trees = tuple(grow(np.random.default_rng(seed), trees=3, depth=2, features=2) for seed in range(2))
+    assert [one.dumps() for one in loads_resamples(dumps_resamples(trees))] == [one.dumps() for one in trees]
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]"])
+def test_something_else_is_no_resamples(data):
+    """The file is named."""
+    with pytest.raises(BundleError, match=r"resamples\.json holds no trees"):
+        loads_resamples(data)
+
+
+def test_a_folder_with_something_in_it_is_not_overwritten(manifest, files, tmp_path):
+    """What stands there stays as it is."""
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(BundleError, match="already holds something"):
+        write_bundle(tmp_path, manifest, files)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_a_file_in_the_way_is_not_overwritten(manifest, files, tmp_path):
+    """Not even by a folder of that name."""
+    (tmp_path / "bundle").write_text("mine")
+    with pytest.raises(BundleError, match="already holds something"):
+        write_bundle(tmp_path / "bundle", manifest, files)
+
+
+def test_an_old_bundle_is_replaced_whole_when_told_to(manifest, files, copy):
+    """Nothing of the old one remains, and nothing beside it."""
+    (copy / "old.txt").write_text("old")
+    version = write_bundle(copy, msgspec.structs.replace(manifest, name="other"), files, replace=True)
+    assert load_bundle(copy).version == version
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+@pytest.mark.parametrize("change", [{"golden.json": None}, {"customers.csv": b"id"}])
+def test_only_a_bundles_own_files_are_written(manifest, files, tmp_path, change):
+    """One missing or one too many, and nothing is written."""
+    given = {name: data for name, data in (files | change).items() if data is not None}
+    with pytest.raises(BundleError, match=next(iter(change)).replace(".", r"\.")):
+        write_bundle(tmp_path / "bundle", manifest, given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_fails_leaves_nothing(manifest, files, tmp_path):
+    """Whole or not at all."""
+    with pytest.raises(TypeError):
+        write_bundle(tmp_path / "bundle", manifest, files | {"trees.json": 3})
+    assert list(tmp_path.iterdir()) == []

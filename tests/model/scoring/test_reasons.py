@@ -1,0 +1,89 @@
+"""Reasons in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model.features.catalogue import CATALOGUE
+from model.scoring.reasons import NEUTRAL, customer_text, investigator_text, top_reasons
+
+
+def _codes(features, contributions, **options) -> list[str]:
+    values = np.array([1250.0, 0.5, 1.0])
+    return [reason.code for reason in top_reasons(values, np.array(contributions), features, **options)]
+
+
+def test_a_reason_says_all_that_an_investigator_needs(features):
+    """Code, feature, value with unit, direction, contribution, share of the total, both wordings."""
+    (reason, _) = top_reasons(np.array([1250.0, 0.5, 1.0]), np.array([0.6, 0.0, -0.2]), features)
+    assert reason.code == "IN_SUM"
+    assert reason.feature == "in_sum"
+    assert (reason.value, reason.unit) == (1250.0, "EUR")
+    assert reason.direction == "raises"
+    assert reason.contribution == 0.6
+    assert reason.share == pytest.approx(0.75)
+    assert reason.text == "The amounts on your account."
+    assert reason.investigator_text == "EUR 1,250.00 came in"
+
+
+@pytest.mark.parametrize("segment", ["medium", "high"])
+def test_in_medium_and_high_what_raises_comes_first(features, segment):
+    """Each side by size: the strongest reason for the segment leads."""
+    assert _codes(features, [0.1, -0.9, 0.3], segment=segment) == ["KYC_INCOMPLETE", "IN_SUM", "PASSED_SHARE"]
+
+
+def test_in_low_the_greatest_comes_first_either_way(features):
+    """What keeps a customer low is said as soon as what doesn't."""
+    assert _codes(features, [0.1, -0.9, 0.3], segment="low") == ["PASSED_SHARE", "KYC_INCOMPLETE", "IN_SUM"]
+
+
+def test_equal_contributions_stand_in_the_features_order(features):
+    """A difference in the last bits reorders nothing."""
+    assert _codes(features, [0.3, 0.3 + 1e-15, 0.3]) == ["IN_SUM", "PASSED_SHARE", "KYC_INCOMPLETE"]
+
+
+def test_a_feature_without_contribution_is_no_reason(features):
+    """Nor is one whose contribution is rounding."""
+    assert _codes(features, [0.0, 1e-12, 0.3]) == ["KYC_INCOMPLETE"]
+
+
+def test_no_contribution_at_all_gives_no_reason(features):
+    """A customer of whom the model says nothing particular."""
+    assert _codes(features, [0.0, 0.0, 0.0]) == []
+
+
+def test_only_the_asked_number_is_given(features):
+    """Shares still are of all contributions."""
+    (reason,) = top_reasons(np.ones(3), np.array([0.5, 0.3, 0.2]), features, 1)
+    assert reason.share == pytest.approx(0.5)
+
+
+def test_a_missing_value_is_null_and_explained(features):
+    """The investigator reads why there is no value."""
+    (reason,) = top_reasons(np.array([np.nan, 0, 0]), np.array([0.5, 0.0, 0.0]), features)
+    assert reason.value is None
+    assert reason.investigator_text == "in_sum has no value: no transaction"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.0, "Your identity verification is not completed."), (0.0, NEUTRAL), (np.nan, NEUTRAL)]
+)
+def test_a_statement_to_the_customer_is_made_only_where_it_is_true(features, value, text):
+    """Nobody whose verification is complete reads that it isn't."""
+    assert customer_text(features[2], value) == text
+
+
+@pytest.mark.parametrize("feature", [f for f in CATALOGUE if f.tips_off], ids=lambda f: f.name)
+def test_wording_that_could_tip_off_never_depends_on_the_customer(feature):
+    """Every customer reads the same of it: no value, not even whether there is one."""
+    texts = {customer_text(feature, value) for value in (0.0, 1.0, feature.high, np.nan)}
+    assert len(texts) == 1
+    assert not any(character.isdigit() for character in texts.pop())
+
+
+@pytest.mark.parametrize("feature", CATALOGUE, ids=lambda f: f.name)
+def test_every_feature_of_the_catalogue_can_be_worded(feature):
+    """At both ends of what is plausible, and missing."""
+    for value in (feature.low, feature.high, float("nan")):
+        assert "{" not in investigator_text(feature, value)

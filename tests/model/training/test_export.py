@@ -1,0 +1,179 @@
+"""From XGBoost to a bundle's trees."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xgboost
+
+from model.errors import BundleError
+from model.scoring.explainer import Explainer
+from model.training.export import merge_boosters, trees_from_booster
+
+
+@pytest.fixture(scope="module")
+def values() -> np.ndarray:
+    """300 rows of five features, a tenth of them missing."""
+    chance = np.random.default_rng(2)
+    values = chance.normal(size=(300, 5))
+    values[chance.random(values.shape) < 0.1] = np.nan
+    return values
+
+
+@pytest.fixture
+def train(values):
+    """Train a booster on those rows."""
+
+    def trained(seed: int = 0, rounds: int = 6, columns: int = 5, names=None, **parameters) -> xgboost.Booster:
+        rows = values[:, :columns]
+        labels = np.nan_to_num(rows).sum(axis=1) + np.random.default_rng(seed).normal(size=len(rows)) > 0.5
+        matrix = xgboost.DMatrix(rows, parameters.pop("labels", labels), feature_names=names)
+        defaults = {
+            "objective": "binary:logistic",
+            "max_depth": 3,
+            "nthread": 1,
+            "seed": seed,
+            "subsample": 0.7,
+            "verbosity": 0,
+        }
+        return xgboost.train(defaults | parameters, matrix, num_boost_round=rounds)
+
+    return trained
+
+
+def _margins(booster: xgboost.Booster, values: np.ndarray) -> np.ndarray:
+    return booster.predict(xgboost.DMatrix(values, feature_names=booster.feature_names), output_margin=True)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"base_score": 0.03},
+        {"num_parallel_tree": 4, "learning_rate": 1.0, "colsample_bynode": 0.6},
+        {"tree_method": "hist", "grow_policy": "lossguide", "max_depth": 0, "max_leaves": 9},
+        {"tree_method": "exact", "gamma": 2.0, "max_depth": 6},
+        {"monotone_constraints": "(1,0,0,0,1)"},
+    ],
+    ids=["plain", "base", "forests", "by leaf", "pruned", "monotone"],
+)
+def test_trees_give_the_boosters_margins(train, values, parameters):
+    """Whatever way the trees were grown."""
+    booster = train(**parameters)
+    np.testing.assert_allclose(trees_from_booster(booster).margins(values), _margins(booster, values), atol=1e-6)
+
+
+def test_pruned_nodes_are_left_out(train):
+    """XGBoost keeps what pruning cut off in its arrays; the trees hold what a row can reach."""
+    booster = train(tree_method="exact", gamma=2.0, max_depth=6)
+    reachable = sum(len(json.loads(dump)) and dump.count('"nodeid"') for dump in booster.get_dump(dump_format="json"))
+    trees = trees_from_booster(booster)
+    assert len(trees.feature) == reachable
+    kept = sum(len(tree["left_children"]) for tree in _trees(booster))
+    assert kept > reachable
+
+
+def _trees(booster: xgboost.Booster) -> list:
+    return json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]["trees"]
+
+
+def test_a_merged_booster_gives_the_mean_margin(train, values):
+    """Boosters of different sizes, bases and forests become one whose margin is the mean of theirs."""
+    boosters = [train(seed, 3 + seed, base_score=0.1 + 0.2 * seed, num_parallel_tree=1 + seed) for seed in range(3)]
+    mean = np.mean([_margins(booster, values) for booster in boosters], axis=0)
+    np.testing.assert_allclose(_margins(merge_boosters(boosters), values), mean, atol=2e-6)
+
+
+def test_a_merged_booster_and_its_trees_agree_on_margins_and_reasons(train, values):
+    """What XGBoost reads from model.ubj and what scoring reads from trees.json is one model."""
+    merged = merge_boosters([train(seed) for seed in range(4)])
+    loaded = xgboost.Booster(model_file=bytearray(merged.save_raw("ubj")))
+    margins, contributions = Explainer(trees_from_booster(merged)).explain(values)
+    expected = loaded.predict(xgboost.DMatrix(values), pred_contribs=True)
+    np.testing.assert_allclose(margins, _margins(loaded, values), atol=1e-6)
+    np.testing.assert_allclose(contributions, expected[:, :-1], atol=1e-5)
+
+
+def test_one_booster_merged_is_itself(train, values):
+    """Nothing is scaled."""
+    booster = train()
+    np.testing.assert_array_equal(_margins(merge_boosters([booster]), values), _margins(booster, values))
+
+
+def test_merging_keeps_the_features_names(train):
+    """XGBoost then still checks them."""
+    names = ["a", "b", "c", "d", "e"]
+    assert merge_boosters([train(0, names=names), train(1, names=names)]).feature_names == names
+
+
+def test_merging_forgets_the_best_round(train):
+    """One booster's best round would cut the whole."""
+    booster = train()
+    booster.set_attr(best_iteration="1")
+    assert merge_boosters([booster, train(1)]).attributes() == {}
+
+
+def test_merging_is_the_same_to_the_byte_each_time(train):
+    """So that bundles are."""
+    boosters = [train(seed) for seed in range(3)]
+    assert merge_boosters(boosters).save_raw("ubj") == merge_boosters(boosters).save_raw("ubj")
+
+
+def test_merging_leaves_the_boosters_alone(train, values):
+    """They may be used on."""
+    boosters = [train(seed) for seed in range(2)]
+    before = [_margins(booster, values) for booster in boosters]
+    merge_boosters(boosters)
+    np.testing.assert_array_equal([_margins(booster, values) for booster in boosters], before)
+
+
+def test_boosters_of_different_columns_are_not_merged(train):
+    """Their leaves speak of different things."""
+    with pytest.raises(BundleError, match="different features"):
+        merge_boosters([train(columns=5), train(columns=4)])
+
+
+def test_nothing_is_not_merged():
+    """At least one booster is needed."""
+    with pytest.raises(BundleError, match="no booster to merge"):
+        merge_boosters([])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"booster": "gblinear", "subsample": 1.0}, "kind gblinear"),
+        ({"booster": "dart"}, "kind dart"),
+        ({"objective": "reg:squarederror"}, "objective reg:squarederror"),
+        ({"objective": "binary:logitraw"}, "objective binary:logitraw"),
+    ],
+)
+def test_other_kinds_of_model_are_refused(train, parameters, said):
+    """Their margins or reasons would be other ones."""
+    parameters = {"max_depth": 3} | parameters
+    with pytest.raises(BundleError, match=said):
+        trees_from_booster(train(**parameters))
+
+
+def test_several_outputs_are_refused(train, values):
+    """A model of several labels at once has no single probability."""
+    labels = (np.nan_to_num(values[:, :2]) > 0).astype(float)
+    with pytest.raises(BundleError, match="2 outputs"):
+        trees_from_booster(train(labels=labels))
+
+
+def test_a_booster_without_a_tree_is_refused(train):
+    """It has learned nothing, and XGBoost itself takes its base for a margin."""
+    with pytest.raises(BundleError, match="without a tree"):
+        trees_from_booster(train(rounds=0))
+
+
+def test_categorical_splits_are_refused():
+    """A set of categories is no threshold."""
+    values = np.random.default_rng(0).integers(0, 6, (200, 1)).astype(float)
+    matrix = xgboost.DMatrix(values, values[:, 0] % 2, feature_types=["c"], enable_categorical=True)
+    booster = xgboost.train({"objective": "binary:logistic", "max_cat_to_onehot": 1, "nthread": 1}, matrix, 2)
+    with pytest.raises(BundleError, match="categorical splits"):
+        trees_from_booster(booster)
