@@ -1,0 +1,34 @@
+"""The guide says what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from model.config import load_config
+from model.offboarding.criteria import declare
+from model.offboarding.rules import ROUND_THRESHOLDS
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "offboarding.md").read_text(encoding="utf-8")
+CRITERIA = declare(load_config().corroboration)
+
+
+@pytest.mark.parametrize("one", CRITERIA.declared, ids=lambda one: one.rule.code)
+def test_guide_tells_each_rule_with_its_default_thresholds(one):
+    """Whoever changes a default changes the guide."""
+    assert f"| `{one.rule.code}` | {one.describe()} |" in GUIDE
+
+
+def test_guide_tells_the_round_thresholds():
+    """The list in the guide is the list in the code."""
+    *others, last = (f"{threshold:,}" for threshold in ROUND_THRESHOLDS)
+    assert f"{', '.join(others)} and {last} EUR" in GUIDE
+
+
+def test_guide_tells_every_file_and_column_of_a_run(scoring_run):
+    """Nothing is written that the guide doesn't name."""
+    stems = {path.stem for path in scoring_run.iterdir()}
+    assert all(f"`{stem}." in GUIDE for stem in stems)
+    assert all(f"`{name}`" in GUIDE for name in pl.read_parquet(scoring_run / "scores.parquet").columns)
