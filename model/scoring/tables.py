@@ -5,8 +5,7 @@ nodes. The outcomes of a subtree's ancestors and of its own nodes, one bit each,
 values depend on that pattern alone. So each subtree has a table: a row for each pattern, a column for each feature that
 stands on the way to it or inside. A customer then costs one comparison a node and one short row of a table a subtree.
 
-Height three would need a third fewer look-ups and three to six times the memory: measured, it gains a tenth at depth 4
-with warm caches and nothing with cold ones.
+Height three would halve the look-ups for six times the memory: measured, it is slower for one customer and for many.
 
 Trees go in blocks whose tables fit the second-level cache together, and a batch goes through a block some rows at a
 time. Within a block all comparisons come first, then all additions, so that the processor fetches many table rows at

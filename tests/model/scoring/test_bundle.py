@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -24,9 +24,6 @@ from model.scoring.bundle import (
     write_bundle,
 )
 from model.scoring.segments import Thresholds
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -265,3 +262,10 @@ def test_a_write_that_fails_leaves_nothing(manifest, files, tmp_path):
     with pytest.raises(TypeError):
         write_bundle(tmp_path / "bundle", manifest, files | {"trees.json": 3})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_guide_names_every_file_and_field(manifest):
+    """Whoever opens a bundle finds each thing in it explained."""
+    guide = (Path(__file__).parents[3] / "docs" / "guide" / "bundle.md").read_text()
+    missing = [name for name in (*FILES, MANIFEST, *msgspec.structs.asdict(manifest)) if f"`{name}`" not in guide]
+    assert missing == []
