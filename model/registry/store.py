@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DOCUMENT: Final = "aliases.json"
 MANIFEST: Final = "manifest.json"
 _ABSENT: Final = ""
+_BROUGHT_ALONG = shutil.ignore_patterns(".*", "lost+found")  # by file browsers and mounted volumes; no part of a bundle
 
 
 class Store(Protocol):
@@ -101,7 +102,7 @@ class FolderStore:
             return version
         try:
             with new_folder(place) as copy:
-                shutil.copytree(bundle, copy, dirs_exist_ok=True)
+                shutil.copytree(bundle, copy, dirs_exist_ok=True, ignore=_BROUGHT_ALONG)
                 verify(copy)
                 if hashlib.sha256((copy / MANIFEST).read_bytes()).hexdigest() != version:
                     raise RegistryError(

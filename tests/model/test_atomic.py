@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from model.atomic import new_folder, sync_tree, write_file
@@ -69,6 +71,34 @@ def test_filled_folder_in_the_way_is_never_replaced(tmp_path):
     with pytest.raises(OSError, match="place"), new_folder(tmp_path / "place") as filling:
         (filling / "theirs").touch()
     assert [path.name for path in (tmp_path / "place").iterdir()] == ["mine"]
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+def test_replaced_folder_is_gone_once_the_new_one_stands(tmp_path):
+    """Replacing leaves one folder, the new one."""
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "old").touch()
+    with new_folder(tmp_path / "place", replace=True) as filling:
+        (filling / "new").touch()
+    assert [path.name for path in (tmp_path / "place").iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+def test_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    """A failing rename loses nothing."""
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "old").touch()
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.suffix == ".partial":
+            raise OSError("the disk went away")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="went away"), new_folder(tmp_path / "place", replace=True) as filling:
+        (filling / "new").touch()
+    assert [path.name for path in (tmp_path / "place").iterdir()] == ["old"]
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 

@@ -99,6 +99,17 @@ def test_configuration_declares_the_rules(tiny_bundle, synthetic, tmp_path):
     assert set(read_run(tmp_path / "out").corroboration) == {"LARGE_AMOUNT"}
 
 
+def test_another_banks_files_are_scored_through_a_mapping(tiny_bundle, synthetic, tmp_path, scored):
+    """The same customers under another file name get the same scores."""
+    shutil.copytree(synthetic, tmp_path / "tables")
+    (tmp_path / "tables" / "users_unlabelled.csv").rename(tmp_path / "tables" / "clients.csv")
+    (tmp_path / "mapping.yaml").write_text("users: {files: {unlabelled: clients}}")
+    out = tmp_path / "out"
+    run(score, tiny_bundle, tmp_path / "tables", "--out", out, "--mapping", tmp_path / "mapping.yaml")
+    assert pl.read_parquet(out / "scores.parquet").equals(scored.table)
+    assert "clients.csv" in read_run(out).tables
+
+
 def refused(error, *words):
     """See a refusal that leaves nothing behind; gives its message."""
     place = words[words.index("--out") + 1]

@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as arrays
 
 from model.errors import FeatureError
 from model.features import catalogue
-from model.offboarding.scored import reason_order, score_cohort
+from model.offboarding.scored import reason_codes, score_cohort
 from model.scoring.reasons import top_reasons
+from model.scoring.scorer import Scores
 from model.tables.cleaning import load_cohort
 
 
@@ -107,9 +108,36 @@ contributions = arrays.arrays(
 @given(values=contributions, segments=st.tuples(*[st.sampled_from(["low", "medium", "high"])] * 3))
 def test_reasons_of_all_at_once_come_in_the_order_of_one_at_a_time(values, segments):
     """Ties, zeros, last bits and segments included."""
-    features = catalogue.CATALOGUE[:6]
-    order, sizes = reason_order(values, np.array(segments))
-    for row in range(3):
-        expected = top_reasons(np.zeros(6), values[row], features, 6, segment=segments[row])
-        found = [features[column].code for column in order[row] if sizes[row, column] > 0]
-        assert found == [reason.code for reason in expected]
+    names = [feature.name for feature in catalogue.CATALOGUE[:6]]
+    scores = Scores(np.zeros(3), np.zeros(3), values, list(segments))
+    for row, codes in enumerate(reason_codes(scores, names, n=3)):
+        expected = top_reasons(np.zeros(6), values[row], catalogue.CATALOGUE[:6], 3, segment=segments[row])
+        assert codes == "; ".join(reason.code for reason in expected)
+
+
+@pytest.fixture(scope="module")
+def real(scored, hometask):
+    """The real unlabelled customers, scored with the synthetic bundle."""
+    return score_cohort(scored.bundle, load_cohort(hometask, "unlabelled"), scored.criteria)
+
+
+def test_every_real_customer_has_a_row(real):
+    """263 customers, a third of them without any transaction."""
+    assert real.table.height == 263
+    assert 0.2 < (real.table["transactions"] == 0).mean() < 0.5
+
+
+def test_real_patterns_are_exceptions(real):
+    """Each rule finds somebody, and none finds many: a pattern that everybody shows corroborates nothing."""
+    shares = {code: count / real.table.height for code, count in real.patterns.group_by("code").len().iter_rows()}
+    assert set(shares) == set(real.criteria.by_code())
+    assert all(share < 0.15 for share in shares.values())
+
+
+def test_real_patterns_stand_more_often_at_suspended_customers(scored, hometask):
+    """On the labelled customers a pattern goes with suspension, though nothing was fitted to it."""
+    labelled = load_cohort(hometask, "labelled")
+    found = score_cohort(scored.bundle, labelled, scored.criteria).patterns["customer_id"].unique()
+    shows = labelled.customers["customer_id"].is_in(found.implode())
+    suspended = labelled.customers["suspended"]
+    assert (shows & suspended).sum() / suspended.sum() > 2 * (shows & ~suspended).sum() / (~suspended).sum()

@@ -87,6 +87,14 @@ def test_kept_bundle_stands_under_the_hash_of_its_manifest(store, parcel):
     assert (store.fetch(version) / "trees.json").read_bytes() == b"[]"
 
 
+def test_what_file_browsers_and_volumes_leave_is_not_kept(store, parcel):
+    """Hidden files and lost+found are no part of a bundle."""
+    (parcel / ".DS_Store").touch()
+    (parcel / "lost+found").mkdir()
+    kept = store.fetch(store.keep(parcel, _pass))
+    assert sorted(path.name for path in kept.iterdir()) == ["manifest.json", "trees.json"]
+
+
 def test_kept_files_are_read_only(store, parcel):
     """What is kept is not to be edited."""
     kept = store.fetch(store.keep(parcel, _pass))
