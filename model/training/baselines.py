@@ -78,7 +78,7 @@ class Logistic:
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """A random forest (Breiman 2001) of 300 trees on the `keep` best-ranked features."""
+    """A random forest (Breiman 2001) of 150 trees on the `keep` best-ranked features."""
 
     keep: int = 35
 
@@ -87,7 +87,7 @@ class Forest:
         kept = table.select(sorted(rank(table, suspended, {}, seed)[: self.keep], key=table.names.index))
         filled = _Filled.learn(kept.values)
         estimator = RandomForestClassifier(
-            n_estimators=300, min_samples_leaf=3, class_weight="balanced_subsample", n_jobs=1, random_state=seed
+            n_estimators=150, min_samples_leaf=3, class_weight="balanced_subsample", n_jobs=1, random_state=seed
         )
         return _SklearnModel(kept.names, filled, estimator.fit(filled(kept.values), suspended))
 

@@ -17,23 +17,31 @@ LEAST_SLOPE = 0.05
 
 
 def fit_platt(margins: Floats, labels: Flags) -> tuple[float, float]:
-    """Fit slope and intercept of Platt's sigmoid (Platt 1999, with his smoothed targets) by Newton's method.
+    """Fit slope and intercept of Platt's sigmoid (Platt 1999, with his smoothed targets).
 
-    margins float64[n], labels bool[n], both classes present. The slope never turns negative or vanishes (it stays at
-    least `LEAST_SLOPE`): calibration may doubt the model, not reverse it.
+    margins float64[n], labels bool[n], both classes present. Newton's method with backtracking (Lin, Lin & Weng 2007).
+    The slope never turns negative or vanishes (it stays at least `LEAST_SLOPE`): calibration may doubt the model, not
+    reverse it.
     """
     targets = _targets(labels)
-    slope, intercept = 1.0, _logit(float(targets.mean()))
     design = np.column_stack([margins, np.ones(len(margins))])
+    line = np.array([0.0, _logit(float(targets.mean()))])
+    loss = _loss(design @ line, targets)
     for _ in range(100):
-        p = sigmoid(slope * margins + intercept)
+        p = sigmoid(design @ line)
         gradient = design.T @ (p - targets)
-        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        scale = min(1.0, 5.0 / float(np.abs(step).max() + 1e-12))
-        slope, intercept = slope - scale * float(step[0]), intercept - scale * float(step[1])
-        if float(np.abs(step).max()) < 1e-10:
+        size = 1.0
+        while size > 1e-10 and _loss(design @ (line - size * step), targets) > loss - 1e-4 * size * float(
+            gradient @ step
+        ):
+            size /= 2
+        line = line - size * step
+        loss = _loss(design @ line, targets)
+        if float(np.abs(size * step).max()) < 1e-12:
             break
+    slope, intercept = line.tolist()
     return (slope, intercept) if slope >= LEAST_SLOPE else (LEAST_SLOPE, fit_intercept(LEAST_SLOPE * margins, targets))
 
 
@@ -82,6 +90,11 @@ def sigmoid(margins: Floats) -> Floats:
     """Give 1 / (1 + exp(-margin)) without overflow."""
     small = np.exp(-np.abs(margins))
     return np.asarray(np.where(margins >= 0, 1.0, small) / (1 + small), dtype=np.float64)
+
+
+def _loss(log_odds: Floats, targets: Floats) -> float:
+    """Give the log loss in all, without overflow: log(1 + exp(z)) - target z."""
+    return float((np.logaddexp(0.0, log_odds) - targets * log_odds).sum())
 
 
 def _targets(labels: Flags) -> Floats:

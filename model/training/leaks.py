@@ -46,29 +46,22 @@ def check_others(features: FeatureFunction, customers: pl.DataFrame, events: pl.
 
     Each half of the customers is computed again without the other, and all with a stranger's event far past the end.
     """
+    when = "when only other customers' data, or the data's end, changes"
+    remedy = (
+        "Compute it from the customer's own rows alone and anchor it at the customer's own last activity: a suspended "
+        "customer stops because of the suspension, so time since then tells the label."
+    )
     whole = features(customers, events)
     for kept in (customers.gather_every(2), customers.gather_every(2, offset=1)):
-        if kept.is_empty():
-            continue
-        own = events.join(kept.select("customer_id"), on="customer_id", how="semi")
-        alone = features(kept, own)
-        _refuse_moved(
-            whole.rows(_positions(whole, alone.ids)),
-            alone,
-            "when only other customers' data is taken away",
-            "Compute it from the customer's own rows alone.",
-        )
+        if not kept.is_empty():
+            alone = features(kept, events.join(kept.select("customer_id"), on="customer_id", how="semi"))
+            _refuse_moved(whole.rows(_positions(whole, alone.ids)), alone, when, remedy)
     stranger = "\uffff stranger"
     later = features(
         pl.concat([customers, customers.head(1).with_columns(customer_id=pl.lit(stranger))]),
         pl.concat([events, _moved(events.head(1), timedelta(weeks=520)).with_columns(customer_id=pl.lit(stranger))]),
     )
-    _refuse_moved(
-        whole,
-        later.rows(_positions(later, whole.ids)),
-        "when only the data's end changes",
-        "Anchor it at the customer's own last activity: a suspended customer stops because of the suspension.",
-    )
+    _refuse_moved(whole, later.rows(_positions(later, whole.ids)), when, remedy)
     return Finding(
         check="b",
         title="No value depends on other customers or on the data's end",

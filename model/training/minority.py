@@ -41,12 +41,13 @@ def balanced(values: Floats, suspended: Flags, how: Weighting, seed: int) -> tup
 
 def _invent(minority: Floats, count: int, random: np.random.Generator) -> Floats:
     """Put each new row somewhere between a row and one of its nearest; a value missing in either stays missing."""
+    if len(minority) == 1:
+        return np.repeat(minority, count, axis=0)
     filled = np.nan_to_num(minority)
     spread = filled.std(axis=0)
     filled /= np.where(spread > 0, spread, 1.0)
-    near = (
-        NearestNeighbors(n_neighbors=min(NEIGHBOURS + 1, len(minority))).fit(filled).kneighbors(return_distance=False)
-    )
+    neighbours = min(NEIGHBOURS, len(minority) - 1)
+    near = NearestNeighbors(n_neighbors=neighbours).fit(filled).kneighbors(return_distance=False)
     start = random.integers(len(minority), size=count)
     end = near[start, random.integers(near.shape[1], size=count)]
     share = random.random((count, 1))

@@ -1,0 +1,60 @@
+"""Customers that can be learned from, made in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from model.config import Config
+    from model.features.frame import FeatureTable
+
+
+class Learnable(NamedTuple):
+    """Features and labels of made-up customers."""
+
+    table: FeatureTable
+    suspended: NDArray[np.bool_]
+
+
+@pytest.fixture(scope="session")
+def learnable() -> Learnable:
+    """Give 150 customers: `signal` and `weak` tell the label; `gaps` has holes, `same` is constant."""
+    from model.features.frame import FeatureTable
+
+    random = np.random.default_rng(5)
+    n = 150
+    signal = random.normal(size=n)
+    suspended = signal + random.normal(scale=0.8, size=n) > 1.0
+    gaps = random.normal(size=n)
+    gaps[random.random(n) < 0.4] = np.nan
+    columns = {
+        "signal": signal,
+        "weak": suspended + random.normal(scale=2.0, size=n),
+        "noise_1": random.normal(size=n),
+        "noise_2": random.normal(size=n),
+        "gaps": gaps,
+        "same": np.ones(n),
+    }
+    ids = tuple(f"c-{number:04d}" for number in range(n))
+    return Learnable(FeatureTable(ids, tuple(columns), np.column_stack(list(columns.values()))), suspended)
+
+
+@pytest.fixture(scope="session")
+def small() -> Config:
+    """Give a configuration that trains in a second or two."""
+    import msgspec
+
+    from model.config import load_config
+
+    config = load_config()
+    return msgspec.structs.replace(
+        config,
+        threads=1,
+        training=msgspec.structs.replace(config.training, trials=2, members=2, inner_folds=2, resamples=2),
+        evaluation=msgspec.structs.replace(config.evaluation, folds=2, repeats=2, bootstraps=60),
+    )
