@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from httpx import Response
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 180  # seconds; compiling from nothing on a busy machine included
+PATIENCE = 600  # seconds; compiling from nothing on a busy machine included
 
 
 @dataclass

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 READY = "/v2/health/ready"
-PATIENCE = 180
+PATIENCE = 600
 
 
 @pytest.fixture(scope="module")
