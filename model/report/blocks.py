@@ -6,7 +6,10 @@ Sections say what to show; the template alone knows HTML. All text is plain and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,19 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A plot as a data URI. `alt` says in words what someone who can't see it needs; `name` is unique on the page."""
+    """A plot, drawn when the page is made (`model.report.plots.canvas.drawn`).
+
+    `alt` says in words what someone who can't see it needs; `name` is unique on the page; `size` is in inches; `draw`
+    takes an empty matplotlib figure. `pixels` asks for a PNG, for plots of thousands of marks.
+    """
 
     kind: ClassVar[str] = "picture"
     name: str
     caption: str
     alt: str
-    uri: str
-    width: int
+    size: tuple[float, float]
+    draw: Callable[[Any], None]
+    pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from model.report.numbers import count
+from model.report.plots.canvas import PER_INCH, drawn
 from model.report.sections import (
     calibration,
     choice,
@@ -61,6 +62,8 @@ def page(results: RunResults) -> str:
             style=Markup(style),  # noqa: S704  our own file; quotes in it must stay quotes
             sections=[make(results) for make in SECTIONS],
             number=_numbering(),
+            drawn=drawn,
+            width=lambda picture: round(picture.size[0] * PER_INCH),
         )
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.evaluation.results import LOWER_IS_BETTER, METRICS
-from model.report.blocks import Cell, Column, Note, Table, cells
+from model.report.blocks import Cell, Column, Fold, Note, Table, cells, figures, words
 from model.report.numbers import cell, count, covers_zero
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from model.evaluation.results import Arm, CohortRow, Contender, Interval, Measurement, RunResults
+    from model.report.blocks import Block
 
 CORE = ("average_precision", "roc_auc", "brier", "calibration_error", "f1", "precision", "recall")
 INTERVALS = "Under each estimate stands its {confidence:.0%} interval. {method}"
@@ -31,9 +32,10 @@ def compared(
     caption: str, sides: Sequence[Arm | Contender], *, metrics: Sequence[str] = tuple(METRICS), note: str = ""
 ) -> Table:
     """Set sides in columns and metrics in rows; the first side is what ships."""
+    notes = [f"{side.title}: {side.note}" for side in sides if side.note]
     return Table(
         caption,
-        (Column("Metric", numeric=False), *(Column(side.title) for side in sides)),
+        (*words("Metric"), *figures(*(side.title for side in sides))),
         tuple(
             (
                 Cell(METRICS.get(metric, metric), "lower is better" if metric in LOWER_IS_BETTER else ""),
@@ -42,11 +44,11 @@ def compared(
             for metric in metrics
             if any(metric in side.metrics for side in sides)
         ),
-        note,
+        " ".join([note, *notes]).strip(),
     )
 
 
-def measured(measurement: Measurement) -> tuple[Table, Table | Note, Note]:
+def measured(measurement: Measurement) -> tuple[Block, ...]:
     """Show a side-by-side measurement: the sides, their paired differences, and the choice."""
     shipped, others = measurement.arms[0], measurement.arms[1:]
     rows = tuple(
@@ -59,23 +61,20 @@ def measured(measurement: Measurement) -> tuple[Table, Table | Note, Note]:
         for arm in others
         for metric, difference in measurement.differences.get(arm.key, {}).items()
     )
-    paired: Table | Note = (
-        Table(
-            f"Paired differences: each other side minus {shipped.title}",
-            (
-                Column("Side", numeric=False),
-                Column("Metric", numeric=False),
-                Column("Difference"),
-                Column("Reading", numeric=False),
-            ),
-            rows,
-        )
-        if rows
-        else Note("Differences", "Not computable: the run holds no paired differences for this measurement.")
-    )
     present = [metric for metric in METRICS if any(metric in arm.metrics for arm in measurement.arms)]
-    few = [metric for metric in present if metric in CORE] or present
-    return compared(measurement.question, measurement.arms, metrics=few), paired, Note("Choice", measurement.conclusion)
+    few = [metric for metric in present if metric in CORE]
+    further = [metric for metric in present if metric not in CORE]
+    blocks: list[Block] = [compared(measurement.question, measurement.arms, metrics=few)]
+    if rows:
+        titles = (*words("Side", "Metric"), *figures("Difference"), *words("Reading"))
+        blocks.append(Table(f"Paired differences: each other side minus {shipped.title}", titles, rows))
+    else:
+        blocks.append(absent("Differences", "the run holds no paired differences for this measurement."))
+    blocks.append(Note("Choice", measurement.conclusion))
+    if further:
+        table = compared(f"{measurement.question} Further metrics", measurement.arms, metrics=further)
+        blocks.append(Fold("Further metrics", (table,)))
+    return tuple(blocks)
 
 
 def cohort_table(caption: str, period: str, rows: Sequence[CohortRow]) -> Table:

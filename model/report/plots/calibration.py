@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model.report.blocks import Picture
 from model.report.numbers import span, written
-from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds, picture
+from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
 
 if TYPE_CHECKING:
     from model.evaluation.results import RunResults
-    from model.report.blocks import Picture
 
 
 def calibration(results: RunResults) -> Picture:
@@ -50,7 +50,7 @@ def calibration(results: RunResults) -> Picture:
         f"predicted {written(each.predicted)}, observed {written(each.observed.estimate)} ({span(each.observed)})"
         for each in bins
     )
-    return picture(
+    return Picture(
         "calibration",
         caption="Calibration, out of fold: equal-count bins, each with its interval; below, how probabilities spread.",
         alt=f"Calibration by bin. {told}.",

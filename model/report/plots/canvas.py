@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from model.report.blocks import Picture
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from model.report.blocks import Picture
 
 # Okabe & Ito's palette, which the common kinds of colour-blindness keep apart.
 ACTIVE: Final = "#0072B2"
@@ -54,30 +52,21 @@ _LOOK: Final = {
     "ytick.labelcolor": INK,
     "ytick.labelsize": 9,
 }
-_PER_INCH: Final = 96
+PER_INCH: Final = 96  # pixels on a screen
 
 
-def picture(
-    name: str,
-    *,
-    caption: str,
-    alt: str,
-    size: tuple[float, float],
-    draw: Callable[[Any], None],
-    pixels: bool = False,
-) -> Picture:
-    """Draw on a figure of `size` inches; `pixels` makes a PNG, for plots of thousands of marks."""
+def drawn(picture: Picture) -> str:
+    """Draw a picture as a data URI: the same text for the same picture."""
     held = io.BytesIO()
     with mpl.rc_context(_LOOK):
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        if pixels:
-            figure.savefig(held, format="png", dpi=2 * _PER_INCH, metadata={"Software": None})
+        figure = Figure(figsize=picture.size, layout="constrained")
+        picture.draw(figure)
+        if picture.pixels:
+            figure.savefig(held, format="png", dpi=2 * PER_INCH, metadata={"Software": None})
         else:
             figure.savefig(held, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    kind = "png" if pixels else "svg+xml"
-    uri = f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
-    return Picture(name, caption, alt, uri, round(size[0] * _PER_INCH))
+    kind = "png" if picture.pixels else "svg+xml"
+    return f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
 
 
 def bounds(low: float | None, high: float | None, middle: float) -> tuple[float, float]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.evaluation.results import METRICS
+from model.report.blocks import Picture
 from model.report.numbers import spoken, written
-from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, THIRD, bounds, picture
+from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, THIRD, bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from model.evaluation.results import Contender, CurvePoint, RunResults, Trial
-    from model.report.blocks import Picture
 
 _SHOWN = ("average_precision", "roc_auc")
 
@@ -36,7 +36,7 @@ def contenders(results: RunResults) -> Picture:
         f"{each.title}: " + ", ".join(f"{METRICS[m]} {spoken(each.metrics[m])}" for m in _SHOWN if m in each.metrics)
         for each in rows
     )
-    return picture(
+    return Picture(
         "contenders",
         caption="Every contender in the same folds: point estimates and intervals.",
         alt=f"Intervals of the contenders. {told}.",
@@ -65,14 +65,15 @@ def learning(points: Sequence[CurvePoint]) -> Picture:
             axes.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
             axes.plot(sizes, middle, marker=marker, color=color, label=METRICS[metric])
         axes.set(xlabel="Customers trained on", ylabel="Out of fold", ylim=(0, 1))
-        axes.legend(loc="lower right")
+        if axes.has_data():
+            axes.legend(loc="lower right")
 
     told = "; ".join(
         f"{point.customers:.0f} customers: average precision {spoken(point.metrics['average_precision'])}"
         for point in points
         if "average_precision" in point.metrics
     )
-    return picture(
+    return Picture(
         "learning-curve",
         caption="Learning curve: the same procedure trained on fewer customers.",
         alt=f"Learning curve. {told}.",
@@ -97,14 +98,15 @@ def search(trials: Sequence[Trial], objective: str) -> Picture:
             axes.plot(pruned, [floor] * len(pruned), "|", color=MUTED, markersize=12, label="Stopped early")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set(xlabel="Trial", ylabel=objective if len(objective) < 40 else "Objective")
-        axes.legend(loc="best")
+        if trials:
+            axes.legend(loc="best")
 
     found = (
         f"the best of {len(done)} finished trials reached {written(float(best[-1]), digits=3)}"
         if done
         else "none ended"
     )
-    return picture(
+    return Picture(
         "search",
         caption="The search for parameters, trial by trial.",
         alt=f"Trials of the search: {found}, {len(pruned)} were stopped early.",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from model.report.blocks import Picture
 from model.report.numbers import spoken, written
-from model.report.plots.canvas import ACTIVE, FOURTH, MUTED, SUSPENDED, bounds, picture
+from model.report.plots.canvas import ACTIVE, FOURTH, MUTED, SUSPENDED, bounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.evaluation.results import Importance, RunResults, ShapSample
-    from model.report.blocks import Picture
 
 MOST = 20
 
@@ -50,7 +50,7 @@ def importance(results: RunResults) -> Picture:
         f"fall of average precision {spoken(each.permutation, digits=3)}"
         for each in rows[:5]
     )
-    return picture(
+    return Picture(
         "importance",
         caption="Global importance, out of fold, by two measures; the right one has intervals.",
         alt=f"Importance of features. {told}.",
@@ -95,7 +95,7 @@ def summary(sample: ShapSample) -> Picture:
             bar.set_label("Feature's value (grey: missing)")
 
     told = ", ".join(names[:5])
-    return picture(
+    return Picture(
         "shap-summary",
         caption="SHAP summary, out of fold: one mark a customer and feature.",
         alt=f"Contributions of each feature for {len(contributions)} customers; the widest are those of {told}.",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from model.report.blocks import Picture
 from model.report.numbers import count, spoken, written
-from model.report.plots.canvas import ACTIVE, INK, LOW_TO_HIGH, MUTED, bounds, picture
+from model.report.plots.canvas import ACTIVE, INK, LOW_TO_HIGH, MUTED, bounds
 
 if TYPE_CHECKING:
     from model.evaluation.fairness import Fairness
     from model.evaluation.results import RunResults
-    from model.report.blocks import Picture
 
 
 def segments(results: RunResults) -> Picture:
@@ -49,7 +49,7 @@ def segments(results: RunResults) -> Picture:
         f"{spoken(each.observed_rate, 'percent', digits=0)} of them suspended"
         for each in rows
     )
-    return picture(
+    return Picture(
         "segments",
         caption="Segments, out of fold: sizes, and observed shares of suspended customers with intervals.",
         alt=f"Segments. {told}.",
@@ -87,7 +87,7 @@ def slices(fairness: Fairness, name: str) -> Picture:
     told = "; ".join(
         f"{each.attribute} {each.name}: flagged {spoken(each.flagged, 'percent', digits=0)}" for each in rows
     )
-    return picture(
+    return Picture(
         name,
         caption=f'Slices under the decision "{fairness.decision}", with intervals.',
         alt=f"Slices under the decision {fairness.decision}. {told}.",

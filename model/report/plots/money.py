@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model.report.blocks import Picture
 from model.report.numbers import quantity, written
-from model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED, picture
+from model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED
 
 if TYPE_CHECKING:
     from model.evaluation.results import Decisions, Strategy
-    from model.report.blocks import Picture
     from model.report.loss import Curve
 
 COSTS = {
@@ -60,7 +60,7 @@ def cost(curve: Curve, decisions: Decisions) -> Picture:
 
     least = int(np.argmin(curve.loss))
     told = "; ".join(f"{each.title}: {written(each.threshold)}" for each in chosen)
-    return picture(
+    return Picture(
         "expected-cost",
         caption="Expected cost per customer over one cut-off, out of fold, with the strategies' cut-offs.",
         alt=(
@@ -89,7 +89,7 @@ def net_benefit(decisions: Decisions) -> Picture:
 
     better = [each.threshold for each in points if each.model > max(each.everybody, 0.0)]
     where = f"between {written(min(better))} and {written(max(better))}" if better else "at no threshold probability"
-    return picture(
+    return Picture(
         "net-benefit",
         caption="Decision curve: net benefit per customer of the model, of flagging everybody and of flagging nobody.",
         alt=f"Decision curve: the model is worth more than flagging everybody or nobody {where}.",
@@ -133,7 +133,7 @@ def cost_map(decisions: Decisions) -> Picture:
 
     down, across = np.unravel_index(int(np.nanargmin(saved)), saved.shape)
     worst, least, where = float(saved[down, across]), shown[int(across)].title, rows[int(down)]
-    return picture(
+    return Picture(
         "cost-sensitivity",
         caption="What each strategy saves against flagging nobody, as one cost at a time changes.",
         alt=(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model.report.blocks import Picture
 from model.report.numbers import quantity, written
-from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds, picture
+from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from model.evaluation.results import CohortRow, Distribution, RunResults
-    from model.report.blocks import Picture
 
 MOST = 12
 
@@ -39,7 +39,7 @@ def distributions(results: RunResults) -> Picture:
         f"{quantity(each.median_active)} among the others"
         for each in chosen[:4]
     )
-    return picture(
+    return Picture(
         "distributions",
         caption=(
             f"The {len(chosen)} features that separate best by themselves, as shares of each label's customers; "
@@ -88,7 +88,7 @@ def cohorts(
             )
 
     told = "; ".join(f"{each.period}: {each.suspended} of {each.customers} suspended" for each in rows)
-    return picture(name, caption=caption, alt=f"Customers by joining period. {told}.", size=(9.2, 4.4), draw=draw)
+    return Picture(name, caption=caption, alt=f"Customers by joining period. {told}.", size=(9.2, 4.4), draw=draw)
 
 
 def _histogram(axes: Any, each: Distribution) -> None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model.report.blocks import Picture
 from model.report.numbers import spoken, written
 from model.report.plots import bands
-from model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED, THIRD, picture
+from model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED, THIRD
 
 if TYPE_CHECKING:
     from model.evaluation.results import RunResults, Strategy
-    from model.report.blocks import Picture
 
 _BASELINES = {"random_forest": (THIRD, "--"), "logistic_regression": (MUTED, "-.")}
 _MARKS = {"segments": "D", "max_f1": "s", "recall": "^", "least_cost": "o"}
@@ -33,7 +33,7 @@ def roc(results: RunResults) -> Picture:
         )
         _square(axes)
 
-    return picture(
+    return Picture(
         "roc",
         caption="ROC curve, out of fold, all folds together, mean over repeats; the band is its interval.",
         alt=f"ROC curve of XGBoost and its baselines; XGBoost's area is {spoken(area) if area else 'not computable'}.",
@@ -72,7 +72,7 @@ def precision_recall(results: RunResults) -> Picture:
         f"{each.title}: precision {written(each.precision.estimate)}, recall {written(each.recall.estimate)}"
         for each in points
     )
-    return picture(
+    return Picture(
         "precision-recall",
         caption="Precision against recall, out of fold, all folds together, with the strategies' points.",
         alt=f"Precision against recall; guessing has a precision of {written(base)}. {told}.",

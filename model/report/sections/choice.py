@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.evaluation.results import METRICS
-from model.report.blocks import Block, Bullets, Cell, Column, Fold, Heading, Note, Paragraph, Section, Table, cells
+from model.report.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Fold,
+    Heading,
+    Note,
+    Paragraph,
+    Section,
+    Table,
+    cells,
+    figures,
+    words,
+)
 from model.report.numbers import cell, covers_zero, listed, verdict, written
 from model.report.plots import comparison
 from model.report.tables import absent, compared, interval_note, measured
@@ -108,26 +122,30 @@ def _choice(results: RunResults) -> str:
 
 def _search(results: RunResults) -> tuple[Block, ...]:
     tuning = results.tuning
+    names = dict.fromkeys((*tuning.chosen, *results.parameters))
     chosen = Table(
-        "Parameters of the shipped model",
-        (Column("Parameter", numeric=False), Column("Value")),
+        "Parameters",
+        (*words("Parameter"), *figures("Chosen by the search", "Shipped")),
         tuple(
-            cells(name, _parameter(value)) for name, value in sorted({**tuning.chosen, **results.parameters}.items())
+            cells(
+                name, *(_parameter(side[name]) if name in side else "-" for side in (tuning.chosen, results.parameters))
+            )
+            for name in sorted(names)
         ),
         f"Objective: {tuning.objective}. Budget: {tuning.budget}.",
     )
     if not tuning.trials:
         return chosen, absent("Trials", "the search made none.")
-    names = sorted({name for trial in tuning.trials for name in trial.params})
+    tried = sorted({name for trial in tuning.trials for name in trial.params})
     trials = Table(
         "Trials",
-        (Column("Trial"), Column("State", numeric=False), Column("Value"), *(Column(name) for name in names)),
+        (Column("Trial"), Column("State", numeric=False), Column("Value"), *(Column(name) for name in tried)),
         tuple(
             cells(
                 str(trial.number),
-                trial.state,
+                Cell(trial.state, "averaged into the model" if trial.averaged else ""),
                 "stopped early" if trial.value is None else written(trial.value, digits=3),
-                *(_parameter(trial.params.get(name, "")) for name in names),
+                *(_parameter(trial.params.get(name, "")) for name in tried),
             )
             for trial in tuning.trials
         ),

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from model.evaluation.results import RunResults
 
 
+DIRECTIONS = {1: "raises", -1: "lowers", 0: "free"}
+
+
 def section(results: RunResults) -> Section:
     """Count customers, transactions and traps; show features and joining months by label."""
     data = results.data
@@ -85,7 +88,13 @@ def _months(results: RunResults) -> tuple[Block, ...]:
             caption="Customers by month of their first transaction, and the suspended share with its interval.",
             period="Month of the first transaction",
         ),
-        Fold("The same as a table", (cohort_table("Customers by joining month", "Month", months),)),
+        Fold(
+            "The same as a table, and by week",
+            (
+                cohort_table("Customers by joining month", "Month", months),
+                cohort_table("Customers by joining week", "Week", results.data.weeks),
+            ),
+        ),
     )
 
 
@@ -104,6 +113,7 @@ def _distributions(results: RunResults) -> tuple[Block, ...]:
                     (
                         Column("Feature", numeric=False, wide=True),
                         Column("Unit", numeric=False),
+                        Column("More of it", numeric=False),
                         Column("Median, suspended"),
                         Column("Median, others"),
                         Column("Missing, suspended"),
@@ -114,6 +124,7 @@ def _distributions(results: RunResults) -> tuple[Block, ...]:
                         cells(
                             Cell(each.feature, each.formula),
                             each.unit,
+                            DIRECTIONS[each.direction],
                             quantity(each.median_suspended),
                             quantity(each.median_active),
                             count(each.missing_suspended),
@@ -122,7 +133,8 @@ def _distributions(results: RunResults) -> tuple[Block, ...]:
                         )
                         for each in ordered
                     ),
-                    "AUC alone: how well the one feature separates the labels; 0.50 says nothing.",
+                    "More of it: what a greater value is expected to do to the risk, and all that the model may "
+                    "learn. AUC alone: how well the one feature separates the labels; 0.50 says nothing.",
                 ),
             ),
         ),

@@ -8,12 +8,11 @@ from model.features.catalogue import BY_NAME
 from model.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Section, Table, figures, words
 from model.report.numbers import cell, covers_zero, listed, of_customers, written
 from model.report.plots import explanation
+from model.report.sections.data import DIRECTIONS
 from model.report.tables import absent
 
 if TYPE_CHECKING:
     from model.evaluation.results import RunResults
-
-DIRECTIONS = {1: "raises", -1: "lowers", 0: "free"}
 
 
 def section(results: RunResults) -> Section:
@@ -70,7 +69,7 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
                         (
                             Cell(each.feature),
                             Cell(each.unit),
-                            Cell(DIRECTIONS.get(each.direction, "free")),
+                            Cell(DIRECTIONS[each.direction]),
                             Cell(written(each.mean_abs_contribution, digits=3)),
                             cell(each.permutation, digits=3, strong=not covers_zero(each.permutation)),
                             Cell(written(each.selection_frequency, "percent", digits=0)),

@@ -25,7 +25,9 @@ from model.report.plots import comparison, population, ranking
 from model.report.tables import absent, cohort_table, interval_note, measured, metric_cell
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults
+    from collections.abc import Mapping, Sequence
+
+    from model.evaluation.results import Interval, RunResults
 
 STRATA = ("average_precision", "roc_auc", "brier", "calibration_error", "recall", "precision")
 CLASS_MINIMUM = 10
@@ -146,7 +148,21 @@ def _strata(results: RunResults) -> tuple[Block, ...]:
                 for each in results.strata
             ),
         ),
+        *_further("Further metrics by joining month", [(each.period, each.metrics) for each in results.strata]),
     )
+
+
+def _further(caption: str, sides: Sequence[tuple[str, Mapping[str, Interval]]]) -> tuple[Block, ...]:
+    """Fold away the metrics that the table before leaves out."""
+    further = [m for m in METRICS if m not in STRATA and any(m in metrics for _, metrics in sides)]
+    if not further:
+        return ()
+    table = Table(
+        caption,
+        (*words("Metric"), *figures(*(title for title, _ in sides))),
+        tuple((Cell(METRICS[m]), *(metric_cell(metrics, m) for _, metrics in sides)) for m in further),
+    )
+    return (Fold("Further metrics", (table,)),)
 
 
 def _time(results: RunResults) -> tuple[Block, ...]:
@@ -178,6 +194,7 @@ def _time(results: RunResults) -> tuple[Block, ...]:
                 ),
             )
         )
+    blocks += _further("Further metrics by part", [(part.part, part.metrics or {}) for part in able])
     blocks.append(Note("What this means", view.meaning))
     if view.weeks:
         begins = [(_week_of(part.first, [row.period for row in view.weeks]), part.part) for part in view.parts]

@@ -244,7 +244,7 @@ def _contender(key, title, probabilities, labels, draws, folds) -> tuple[Contend
             name: tuple(None if np.isnan(value) else value for value in each.by_repeat)
             for name, each in measured.items()
         },
-        note="It flags nobody." if key == "dummy" else "",
+        note={"dummy": "It flags nobody.", "xgboost": "As it ships."}.get(key, ""),
     )
     return found, measured
 
@@ -285,7 +285,7 @@ def _distribution(name, values, labels) -> Distribution:
 def _measurement(question, *arms) -> Measurement:
     return Measurement(
         question=question,
-        arms=tuple(Arm(key=key, title=title, metrics=metrics) for key, title, metrics in arms),
+        arms=tuple(Arm(key=key, title=title, metrics=metrics, note=f"About {key}.") for key, title, metrics in arms),
         differences={arms[1][0]: {"average_precision": Interval(estimate=-0.02, low=-0.06, high=0.02)}},
         conclusion=f"{arms[0][1]} is what ships.",
     )
@@ -493,3 +493,40 @@ def bare(results: RunResults) -> RunResults:
 def day() -> date:
     """A day to count ages on."""
     return date(2024, 9, 30)
+
+
+@pytest.fixture(scope="session")
+def page_of(results: RunResults) -> str:
+    """The whole page, drawn once."""
+    from model.report.pages import page
+
+    return page(results)
+
+
+@pytest.fixture(scope="session")
+def words_of():
+    """Gives all the words of a section, folded ones and tables too, as one text."""
+    return _words
+
+
+def _words(section) -> str:
+    return "\n".join([section.title, *(text for block in section.blocks for text in _said(block))])
+
+
+def _said(block) -> list[str]:
+    tell = {
+        "paragraph": lambda: [block.text],
+        "heading": lambda: [block.text],
+        "note": lambda: [f"{block.title} {block.text}"],
+        "bullets": lambda: [f"{lead} {text}" for lead, text in block.items],
+        "tiles": lambda: [f"{tile.label}: {tile.value}; {tile.detail}" for tile in block.tiles],
+        "picture": lambda: [block.caption, block.alt],
+        "table": lambda: [
+            block.caption,
+            " | ".join(column.title for column in block.columns),
+            *(" | ".join(f"{cell.main} {cell.below}".strip() for cell in row) for row in block.rows),
+            block.note,
+        ],
+        "fold": lambda: [block.title, *(text for inner in block.blocks for text in _said(inner))],
+    }
+    return tell[block.kind]()

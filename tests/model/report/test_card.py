@@ -1,0 +1,77 @@
+"""The model card."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import msgspec
+import pytest
+
+from model.report.card import card, plain
+from model.report.numbers import spoken
+
+SECTIONS = (
+    "Model details", "Intended use", "Out of scope", "Factors", "Metrics", "Training and evaluation data",
+    "Quantitative analyses", "Ethical considerations", "Caveats and recommendations", "Sign-off",
+)  # fmt: skip
+
+
+def test_it_has_the_sections_of_a_model_card(results):
+    """The sections are Mitchell et al.'s, with out-of-scope uses and the human sign-off beside them."""
+    assert tuple(re.findall(r"^## (.+)$", card(results), re.MULTILINE)) == SECTIONS
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "roc_auc", "precision", "recall"])
+def test_metrics_stand_with_their_intervals(results, metric):
+    """Each contender's metric is stated with its interval."""
+    text = card(results)
+    for contender in results.contenders:
+        assert spoken(contender.metrics[metric]) in text
+
+
+def test_no_table_is_torn(results):
+    """In each table every row has as many cells as the head."""
+    tables = re.findall(r"(?:^\|.*\n)+", card(results), re.MULTILINE)
+    assert len(tables) == 3
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
+
+
+def test_the_seal_of_the_run_is_whole(results):
+    """Whoever holds the card can find the very bundle, tables and commit."""
+    text, run = card(results), results.provenance
+    for seal in (run.bundle_version, run.git_commit, run.data_hash, run.catalogue_hash, str(run.seed)):
+        assert seal in text
+
+
+def test_markup_in_text_is_harmless(results):
+    """Text from the run is neither Markdown nor HTML."""
+    assert "&lt;b&gt;not&lt;/b&gt;" in card(results)
+    assert plain("a | b `c` <i>\n# d") == r"a \| b \`c\` &lt;i&gt; \# d"
+
+
+def test_it_is_short(results):
+    """The card fits on a few pages."""
+    assert len(card(results).split()) < 1500
+
+
+def test_it_is_the_same_again(results):
+    """The same results give the same card."""
+    assert card(results) == card(results)
+
+
+def test_missing_parts_say_so(bare):
+    """Without metrics, slices and gaps the card still stands and says what isn't computable."""
+    text = card(bare)
+    assert "not computable" in text
+    assert "**Groups.** Not computable" in text
+
+
+def test_gaps_that_cannot_be_computed_are_told(results):
+    """A decision of which no gap is computable says so, rather than that there is none."""
+    lost = tuple(
+        dataclasses.replace(each, gaps=tuple(gap for gap in each.gaps if gap.value is None))
+        for each in results.fairness
+    )
+    assert "No gap is computable" in card(msgspec.structs.replace(results, fairness=lost))
