@@ -1,0 +1,105 @@
+"""Costs and cut-offs: the strategies' numbers, and what they allow one to say."""
+
+from __future__ import annotations
+
+import msgspec
+
+from model.evaluation.results import Interval
+from model.report.numbers import written
+from model.report.sections.decisions import section
+
+replace = msgspec.structs.replace
+
+
+def decided(results, **changes):
+    """The results with other decisions."""
+    return replace(results, decisions=replace(results.decisions, **changes))
+
+
+def saving(results, **saved: Interval):
+    """The results with the strategies of these keys alone, and these savings."""
+    kept = [each for each in results.decisions.strategies if each.key in saved]
+    return decided(results, strategies=tuple(replace(each, saved_per_customer=saved[each.key]) for each in kept))
+
+
+def reading(text: str) -> str:
+    """The note that reads the strategies."""
+    return next(line for line in text.splitlines() if line.startswith("Reading"))
+
+
+def test_each_strategy_shows_its_counts(results, words_of):
+    """The confusion counts of every strategy stand in its row."""
+    text = words_of(section(results))
+    for each in results.decisions.strategies:
+        counts = each.confusion
+        row = " | ".join(
+            written(value, "ratio")
+            for value in (counts.true_positive, counts.false_positive, counts.false_negative, counts.true_negative)
+        )
+        assert row in text
+
+
+def test_flagging_nobody_has_no_precision(results, words_of):
+    """Precision of nobody, and the return on nothing spent, say why they aren't computable."""
+    text = words_of(section(results))
+    assert "not computable nobody is flagged" in text
+    assert "not computable nothing is spent" in text
+
+
+def test_the_best_strategy_is_named_by_its_saving(results, words_of):
+    """The greatest saving is named with its interval, whatever ships."""
+    found = saving(
+        results,
+        segments=Interval(estimate=10.0, low=8.0, high=12.0),
+        least_cost=Interval(estimate=30.0, low=28.0, high=32.0),
+    )
+    said = reading(words_of(section(found)))
+    assert "Most is saved by Least expected cost" in said
+    assert "overlaps" not in said
+
+
+def test_savings_whose_intervals_overlap_are_not_ordered(results, words_of):
+    """Where intervals overlap, the order is called uncertain."""
+    found = saving(
+        results,
+        segments=Interval(estimate=30.0, low=20.0, high=40.0),
+        max_f1=Interval(estimate=28.0, low=18.0, high=38.0),
+    )
+    assert "overlaps with those of Greatest F1" in reading(words_of(section(found)))
+
+
+def test_savings_that_cannot_be_computed_are_not_ordered(bare, words_of):
+    """Without any saving, none is called the greatest."""
+    assert "No strategy's saving is computable" in reading(words_of(section(bare)))
+
+
+def test_strategies_beyond_the_reviewers_capacity_are_named(results, words_of):
+    """A strategy that asks for more reviews than can be done is called over capacity."""
+    costs = results.decisions.costs | {"reviews_per_week": 2.0}
+    text = words_of(section(decided(results, costs=costs)))
+    assert "over capacity" in text
+    assert "More reviews than can be done would be asked for by Least expected cost" in reading(text)
+
+
+def test_a_cost_without_a_title_is_shown_by_its_name(results, words_of):
+    """A cost that the page doesn't know is shown all the same."""
+    costs = results.decisions.costs | {"new_cost": 7.0, "review_catches": 0.8}
+    text = words_of(section(decided(results, costs=costs)))
+    assert "New cost new_cost | 7" in text
+    assert "review_catches | 80%" in text
+
+
+def test_the_criteria_are_justified_by_who_is_high(results, words_of):
+    """Why High alone isn't enough follows from the share of High that was within appetite."""
+    high = next(row for row in results.segments.rows if row.segment == "high")
+    wrong = written(1 - high.observed_rate.estimate, "percent", digits=0)
+    text = words_of(section(results))
+    assert f"{wrong} would be off-boarded wrongly, at EUR\N{NO-BREAK SPACE}400 each." in text
+    assert "at least one of the patterns below" in text
+    assert "Money passes through PASS_THROUGH | It hands money on. | 24 (hours)" in text
+
+
+def test_without_a_high_segment_nothing_is_claimed_of_it(results, words_of):
+    """Where there is no High segment, its error isn't computable."""
+    text = words_of(section(replace(results, segments=replace(results.segments, rows=()))))
+    assert "How many of High are wrongly there is not computable" in text

@@ -1,0 +1,68 @@
+"""Performance: what is measured, where, and what can't be."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from model.evaluation.results import METRICS, Interval
+from model.report.numbers import written
+from model.report.sections.performance import _week_of, section
+
+replace = msgspec.structs.replace
+
+
+def curve(results, first: Interval, last: Interval):
+    """The results with a learning curve of two points."""
+    points = (results.learning_curve[0], results.learning_curve[-1])
+    made = [replace(p, metrics={"average_precision": m}) for p, m in zip(points, (first, last), strict=True)]
+    return replace(results, learning_curve=tuple(made))
+
+
+def test_every_metric_stands_with_its_estimate(results, words_of):
+    """Each of the metrics is listed with the results' estimate."""
+    text = words_of(section(results))
+    for name, title in METRICS.items():
+        digits = 3 if name in {"brier", "calibration_error"} else 2
+        assert f"{title} | {written(results.contenders[0].metrics[name].estimate, digits=digits)}" in text
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        (Interval(estimate=0.3, low=0.2, high=0.4), Interval(estimate=0.6, low=0.5, high=0.7), "don't overlap"),
+        (Interval(estimate=0.3, low=0.2, high=0.4), Interval(estimate=0.35, low=0.25, high=0.45), "suggests a course"),
+        (Interval(estimate=0.3), Interval(estimate=0.6), "suggests a course"),
+        (Interval(estimate=0.4, low=0.3, high=0.5), Interval(estimate=0.35, low=0.25, high=0.45), "falls"),
+        (Interval(estimate=None), Interval(estimate=0.35), "can't be read from this run"),
+    ],
+)
+def test_the_learning_curve_is_read_by_its_intervals(results, words_of, first, last, said):
+    """Overlapping intervals prove no course, and a curve without an end says nothing."""
+    assert said in words_of(section(curve(results, first, last)))
+
+
+def test_months_without_both_kinds_say_so(results, words_of):
+    """A month without a suspended customer has no metrics and says why."""
+    assert "2024-09 no suspended customer | 17 | 0 0% | not computable" in words_of(section(results))
+
+
+def test_parts_that_cannot_be_measured_are_named(results, words_of):
+    """The time-ordered split names the parts with too few of a kind, and shows metrics of the others alone."""
+    text = words_of(section(results))
+    assert "Not computable for: validate 15% and test 15%." in text
+    assert "Metric | train 70%\n" in text
+
+
+def test_what_the_time_order_means_is_said(results, words_of):
+    """The run's own words on the time-ordered view stand below it."""
+    assert results.time_view.meaning in words_of(section(results))
+
+
+@pytest.mark.parametrize(
+    ("day", "week"),
+    [("2024-06-17", "2024-W25"), ("2024-06-30", "2024-W38"), ("2024-12-30", None), (None, None)],
+)
+def test_a_part_begins_in_the_week_that_holds_its_first_day(day, week):
+    """A day without customers of its own belongs to the next week shown; after the last there is none."""
+    assert _week_of(day, ["2024-W20", "2024-W25", "2024-W38", "no transaction"]) == week

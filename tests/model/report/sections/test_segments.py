@@ -1,0 +1,48 @@
+"""Segments: whether they order the risk, and what they are like."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from model.evaluation.results import Interval
+from model.report.sections.segments import section
+
+replace = msgspec.structs.replace
+
+
+def rated(results, *rates: Interval):
+    """The results with these observed rates, Low first; fewer rates, fewer segments."""
+    rows = [replace(row, observed_rate=rate) for row, rate in zip(results.segments.rows, rates, strict=False)]
+    return replace(results, segments=replace(results.segments, rows=tuple(rows)))
+
+
+LOW = Interval(estimate=0.05, low=0.02, high=0.1)
+MEDIUM = Interval(estimate=0.3, low=0.2, high=0.4)
+HIGH = Interval(estimate=0.7, low=0.5, high=0.9)
+BLURRED = Interval(estimate=0.35, low=0.15, high=0.6)
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((LOW, MEDIUM, HIGH), "neighbours' intervals don't overlap"),
+        ((LOW, MEDIUM, BLURRED), "but neighbours' intervals overlap"),
+        ((LOW, HIGH, MEDIUM), "don't order the risk"),
+    ],
+)
+def test_the_order_of_segments_is_claimed_as_far_as_it_goes(results, words_of, rates, said):
+    """Rising shares are said to rise, overlapping ones to overlap, and others not to order the risk."""
+    assert said in words_of(section(rated(results, *rates)))
+
+
+def test_one_segment_orders_nothing(results, words_of):
+    """With one segment nothing is said of an order."""
+    assert "rise" not in words_of(section(rated(results, LOW)))
+
+
+def test_medians_stand_by_segment(results, words_of):
+    """Each feature's medians are listed, a missing one as missing."""
+    text = words_of(section(results))
+    assert "declined_share | share | 0.1 | 0.25 | 0.751" in text
+    assert "amount_median | share | 0.1 | 0.25 | missing in every customer" in text

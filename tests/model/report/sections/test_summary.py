@@ -1,0 +1,148 @@
+"""What the committee reads first says no more than the numbers do."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+import pytest
+
+from model.evaluation.results import Difference, Interval
+from model.report.numbers import spoken, written
+from model.report.sections.summary import headlines, section
+
+replace = msgspec.structs.replace
+
+
+def with_metric(results, name: str, interval: Interval):
+    """The results with one of the shipped procedure's metrics replaced."""
+    first = results.contenders[0]
+    other = replace(first, metrics=first.metrics | {name: interval})
+    return replace(results, contenders=(other, *results.contenders[1:]))
+
+
+def with_saved(results, saved: Interval):
+    """The results with the shipped strategy's saving replaced."""
+    strategies = tuple(replace(s, saved_per_customer=saved) if s.shipped else s for s in results.decisions.strategies)
+    return replace(results, decisions=replace(results.decisions, strategies=strategies))
+
+
+def told(results, lead: str) -> str:
+    """The headline with that lead."""
+    return next(text for found, text in headlines(results) if found.startswith(lead))
+
+
+def test_the_tiles_are_the_results_numbers(results, words_of):
+    """Each tile shows the value that the results hold."""
+    said, metrics = words_of(section(results)), results.contenders[0].metrics
+    assert f"Average precision: {written(metrics['average_precision'].estimate)};" in said
+    assert f"ROC-AUC: {written(metrics['roc_auc'].estimate)};" in said
+    assert "Customers learnt from: 160; 30 of them suspended" in said
+    high = next(row for row in results.segments.rows if row.segment == "high")
+    assert f"Suspended among High: {written(high.observed_rate.estimate, 'percent', digits=0)};" in said
+
+
+def test_notes_stand_at_the_top(results, words_of):
+    """What the reader must see is said before any number."""
+    said = words_of(section(results))
+    assert said.index("<b>not</b> real") < said.index("Customers learnt from")
+
+
+def test_ranking_no_better_than_guessing_is_said(results):
+    """Where the interval of average precision reaches guessing, the summary says that nothing is proven."""
+    low = with_metric(results, "average_precision", Interval(estimate=0.3, low=0.1, high=0.5))
+    assert "don't prove that the model ranks at all" in told(low, "Ranking")
+    assert "don't prove" not in told(results, "Ranking")
+
+
+def test_a_wide_interval_is_called_rough(results):
+    """A wide interval is explained by the few suspended customers; a narrow one isn't called rough."""
+    narrow = with_metric(results, "average_precision", Interval(estimate=0.7, low=0.65, high=0.75))
+    assert "take the estimate as rough" in told(results, "Ranking")
+    assert "rough" not in told(narrow, "Ranking")
+
+
+def test_metrics_that_cannot_be_computed_are_said_to_be(bare):
+    """Without metrics nothing is claimed of ranking, probabilities or money."""
+    for lead in ("Ranking", "Probabilities", "Money", "Against other methods"):
+        assert "ot computable" in told(bare, lead)
+
+
+def test_no_rival_is_called_beaten_where_the_interval_covers_zero(results):
+    """A difference that may be none is told as one that can't be told apart."""
+    level = Difference(
+        baseline="random_forest", metric="average_precision", difference=Interval(estimate=0.02, low=-0.05, high=0.09)
+    )
+    said = told(replace(results, differences=(level,)), "Against other methods")
+    assert "can't tell the two apart" in said
+    assert "excludes" not in said
+
+
+@pytest.mark.parametrize(
+    ("saved", "said"),
+    [
+        (Interval(estimate=10.0, low=5.0, high=15.0), "a saving is supported"),
+        (Interval(estimate=-10.0, low=-15.0, high=-5.0), "a loss is supported"),
+        (Interval(estimate=10.0, low=-5.0, high=25.0), "a saving isn't proven"),
+    ],
+)
+def test_a_saving_is_claimed_as_far_as_its_interval_goes(results, saved, said):
+    """Money is called saved, lost, or neither proven, by its interval."""
+    assert said in told(with_saved(results, saved), "Money")
+
+
+def test_an_untested_future_is_said(results):
+    """Where later parts hold too few of a kind, the summary says that new joiners weren't tested."""
+    assert "could not be tested" in told(results, "Later")
+    assert "validate 15%: 0 suspended of 24" in told(results, "Later")
+
+
+def test_a_tested_future_is_told_with_its_interval(results):
+    """Where the later parts can be measured, their average precision stands there."""
+    metrics = results.contenders[0].metrics
+    parts = tuple(replace(part, metrics=metrics) for part in results.time_view.parts)
+    said = told(replace(results, time_view=replace(results.time_view, parts=parts)), "Later")
+    assert f"test 15%: average precision {spoken(metrics['average_precision'])}" in said
+
+
+def test_without_dates_there_is_no_test_in_time(bare):
+    """Without dated transactions the summary says that there was no time-ordered test."""
+    assert "No time-ordered test" in told(bare, "Later")
+
+
+def test_gaps_between_groups_are_named_only_where_chance_rarely_makes_them(results):
+    """A gap that chance seldom makes is named with its size; others aren't."""
+    each = results.fairness[0]
+    quiet = tuple(dataclasses.replace(gap, by_chance=gap.by_chance and 0.5) for gap in each.gaps)
+    loud = (dataclasses.replace(quiet[0], by_chance=0.001), *quiet[1:])
+    silent = told(replace(results, fairness=(dataclasses.replace(each, gaps=quiet),)), "Groups")
+    named = told(replace(results, fairness=(dataclasses.replace(each, gaps=loud),)), "Groups")
+    assert "None is wider than chance" in silent
+    assert f"gender, flagged share, review or more ({written(loud[0].value, 'percent', digits=0)})" in named
+
+
+def test_groups_that_cannot_be_compared_are_said_to_be(bare):
+    """Without computable gaps the summary doesn't say that groups are treated alike."""
+    assert "not computable" in told(bare, "Groups")
+
+
+def test_what_it_must_not_be_used_for_is_said(results, words_of):
+    """The summary names the uses that nobody measured, and the population."""
+    said = words_of(section(results))
+    for lead in ("Deciding alone.", "Proof of wrongdoing.", "Other customers than these."):
+        assert lead in said
+    assert "between 2024-05-02 and 2024-09-30" in said
+
+
+def test_the_committee_is_asked_for_its_decisions(results, words_of):
+    """Costs, rate and cut-offs are put to the committee with their values."""
+    said = words_of(section(results))
+    assert "a missed risky customer EUR\N{NO-BREAK SPACE}2,500" in said
+    assert "a portfolio of which 18.8% is risky" in said
+    assert "Medium from 0.20, High from 0.60" in said
+
+
+def test_segments_that_are_missing_are_left_out(results):
+    """Without segments nothing is said of High and Low."""
+    none = replace(results, segments=replace(results.segments, rows=()))
+    assert not [lead for lead, _ in headlines(none) if lead in {"High.", "Low."}]
