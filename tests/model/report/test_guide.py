@@ -1,0 +1,17 @@
+"""The guide to the report."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from model.report.pages import SECTIONS
+
+GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "report.md"
+
+
+def test_the_guide_names_the_reports_parts_in_order(results):
+    """The guide's table of parts is the report's own contents."""
+    table = GUIDE.read_text(encoding="utf-8").split("## What is in it", 1)[1].split("\n## ", 1)[0]
+    parts = [part.strip() for part in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)]
+    assert parts == ["part", *(make(results).title for make in SECTIONS)]
