@@ -78,16 +78,17 @@ class Logistic:
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """A random forest (Breiman 2001) of 150 trees on the `keep` best-ranked features."""
+    """A random forest (Breiman 2001) of `trees` trees on the `keep` best-ranked features."""
 
     keep: int = 35
+    trees: int = 150
 
     def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> _SklearnModel:
         """Fit to the table's rows and their labels bool[n]."""
         kept = table.select(sorted(rank(table, suspended, {}, seed)[: self.keep], key=table.names.index))
         filled = _Filled.learn(kept.values)
         estimator = RandomForestClassifier(
-            n_estimators=150, min_samples_leaf=3, class_weight="balanced_subsample", n_jobs=1, random_state=seed
+            n_estimators=self.trees, min_samples_leaf=3, class_weight="balanced_subsample", n_jobs=1, random_state=seed
         )
         return _SklearnModel(kept.names, filled, estimator.fit(filled(kept.values), suspended))
 

@@ -1,0 +1,65 @@
+"""XGBoost as the procedure uses it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model.features.frame import FeatureTable
+from model.training.learners import Boosted
+from model.training.tuning import FIXED, START
+
+MEMBER = {**FIXED, **START, "keep": 3, "rounds": 4}
+
+
+def test_the_margin_is_the_mean_of_the_members(learnable):
+    """Merged boosters give the mean of what each gives alone."""
+    members = (MEMBER, {**MEMBER, "max_depth": 2})
+    merged = Boosted(members).fit(*learnable, 3)
+    ranked = ("signal", "weak", "gaps", "noise_1", "noise_2")
+    one = Boosted((members[0],)).fit_ranked(*learnable, ranked, 3)
+    assert merged.names == Boosted(members).fit_ranked(*learnable, merged.names, 3).names
+    both = Boosted((members[0], members[0])).fit_ranked(*learnable, ranked, 3)
+    assert both.margins(learnable.table) == pytest.approx(one.margins(learnable.table), abs=0.6)
+    assert len(both.booster.get_dump()) == 2 * len(one.booster.get_dump())
+
+
+def test_only_the_best_ranked_features_are_taken(learnable):
+    """The model takes as many features as asked for, in the table's order."""
+    model = Boosted((MEMBER,)).fit_ranked(*learnable, ("gaps", "signal", "weak", "noise_1"), 1)
+    assert model.names == ("signal", "weak", "gaps")
+
+
+def test_a_member_that_keeps_fewer_splits_on_fewer(learnable):
+    """Of two members, the one that keeps one feature splits on the best-ranked alone."""
+    narrow, wide = {**MEMBER, "keep": 1}, {**MEMBER, "keep": 3}
+    model = Boosted((narrow, wide)).fit_ranked(*learnable, ("weak", "signal", "gaps"), 1)
+    trees = model.booster.get_dump()
+    assert not any("signal" in tree or "gaps" in tree for tree in trees[: len(trees) // 2])
+    assert any("signal" in tree for tree in trees[len(trees) // 2 :])
+
+
+def test_directions_hold(learnable):
+    """A feature that may only raise risk never lowers the margin, whatever the data says."""
+    model = Boosted((MEMBER,), {"signal": 1, "noise_1": 1}).fit_columns(*learnable, 2)
+    rows = np.tile(np.nanmedian(learnable.table.values, axis=0), (50, 1))
+    for name in ("signal", "noise_1"):
+        moved = rows.copy()
+        moved[:, learnable.table.names.index(name)] = np.linspace(-4, 4, 50)
+        margins = model.margins(FeatureTable(tuple(map(str, range(50))), learnable.table.names, moved))
+        assert (np.diff(margins) >= 0).all()
+
+
+def test_the_seed_decides_every_bit(learnable):
+    """The same seed grows the same bytes, another seed others."""
+    first, again, other = (
+        bytes(Boosted((MEMBER,)).fit(*learnable, seed).booster.save_raw("ubj")) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_exact_columns_are_kept(learnable):
+    """Fitting on given columns takes them all, the constant one too, in their order."""
+    model = Boosted((MEMBER,)).fit_columns(*learnable, 1)
+    assert model.names == learnable.table.names

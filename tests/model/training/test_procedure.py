@@ -1,0 +1,80 @@
+"""The procedure that ships."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model.errors import LabelError
+from model.training import procedure
+from model.training.baselines import Dummy, Forest, Logistic
+from model.training.comparison import cross_validate
+from model.training.tuning import quiet
+
+
+@pytest.fixture(scope="module")
+def fitted(learnable, small):
+    """The procedure, fitted once."""
+    with quiet():
+        return procedure.fit_procedure(*learnable, small.training, 1, directions={})
+
+
+def test_it_finds_the_signal(learnable, fitted):
+    """Out-of-fold probabilities of suspended customers are greater on average than the others'."""
+    p = fitted.inner_probabilities
+    assert p[learnable.suspended].mean() > 1.4 * p[~learnable.suspended].mean()
+
+
+def test_inner_answers_are_calibrated_in_the_large(learnable, fitted):
+    """Out-of-fold probabilities add up to about as many as were suspended."""
+    assert fitted.inner_probabilities.mean() == pytest.approx(learnable.suspended.mean(), abs=0.03)
+
+
+def test_inner_answers_come_from_fits_without_the_customer(learnable, small):
+    """Inner margins can't know a label that is pure noise: they rank shuffled labels no better than chance allows."""
+    table, suspended = learnable
+    shuffled = np.random.default_rng(2).permutation(suspended)
+    found = procedure.fit_procedure(
+        table, shuffled, small.training, 1, directions={}, members=({"keep": 5, "rounds": 30, "max_depth": 4},)
+    )
+    inner, own = found.inner_margins, found.model.margins(table)
+    assert own[shuffled].mean() - own[~shuffled].mean() > 1.0
+    assert abs(inner[shuffled].mean() - inner[~shuffled].mean()) < 0.7
+
+
+def test_given_parameters_are_not_searched(learnable, small):
+    """With parameters given, no trial is made."""
+    found = procedure.fit_procedure(*learnable, small.training, 1, directions={}, members=({"keep": 3, "rounds": 2},))
+    assert found.trials == ()
+    assert found.members == ({"keep": 3, "rounds": 2},)
+
+
+def test_too_few_suspended_are_refused(learnable, small):
+    """Three suspended customers can't be dealt into inner folds; the message says how many there are."""
+    table, _ = learnable
+    with pytest.raises(LabelError, match="3 suspended"):
+        procedure.fit_procedure(table, np.arange(len(table.ids)) < 3, small.training, 1, directions={})
+
+
+@pytest.mark.parametrize("learner", [Logistic(keep=4), Forest(keep=4, trees=25)], ids=["logistic", "forest"])
+def test_baselines_learn(learnable, learner):
+    """Each baseline ranks customers whom it hasn't seen far better than chance, missing values and all."""
+    found = cross_validate(
+        lambda table, suspended, seed: procedure.fit_calibrated(learner, table, suspended, 2, seed),
+        *learnable,
+        folds=3,
+        repeats=1,
+        seed=1,
+        threads=1,
+    )
+    p = found.probabilities[0]
+    ranked = (p[learnable.suspended][:, None] > p[~learnable.suspended][None, :]).mean()
+    assert ranked > 0.65
+
+
+def test_the_dummy_gives_everyone_the_risk_rate(learnable):
+    """The dummy's calibrated probability is the sample's risk rate, but for Platt's smoothing."""
+    found = procedure.fit_calibrated(Dummy(), *learnable, 2, 1)
+    p = found.probabilities(learnable.table)
+    assert np.ptp(p) == 0
+    assert p[0] == pytest.approx(learnable.suspended.mean(), abs=0.02)
