@@ -1,9 +1,9 @@
-"""Facts about countries by ISO 3166 code: fixed standard offset from UTC, calling codes, and whose documents a territory has.
+"""Facts about countries by ISO 3166 code: standard offset from UTC, calling codes, and whose documents a territory has.
 
 Offsets are the standard time (no daylight saving) of the IANA time zone database, 2026 edition; where a country spans
-zones, of the zone where most of its people live (US: New York, CA: Toronto, RU: Moscow, BR: São Paulo, AU: Sydney, MX:
-Mexico City, ID: Jakarta, CD: Kinshasa, and elsewhere the capital's). Overseas territories have their own. Daylight saving
-is left out on purpose: a customer's dates shifted by whole weeks must give the same nights.
+zones, of the zone where most of its people live (US: New York, CA: Toronto, RU: Moscow, BR: São Paulo, AU: Sydney,
+MX: Mexico City, ID: Jakarta, CD: Kinshasa, and elsewhere the capital's). Overseas territories have their own. Daylight
+saving is left out on purpose: a customer's dates shifted by whole weeks must give the same nights.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ STANDARD_OFFSETS: Final[dict[int, str]] = {
     -120: "GL GS",
     -60: "CV",
     0: "BF CI FO GB GG GH GM GN GW IE IM IS JE LR ML MR PT SH SL SN ST TG",
-    60: "AD AL AO AT BA BE BJ CD CF CG CH CM CZ DE DK DZ EH ES FR GA GI GQ HR HU IT LI LU MA MC ME MK MT NE NG NL NO PL RS "
-    "SE SI SJ SK SM TD TN VA XK",
+    60: "AD AL AO AT BA BE BJ CD CF CG CH CM CZ DE DK DZ EH ES FR GA GI GQ HR HU IT LI LU MA MC ME MK MT NE NG NL NO "
+    "PL RS SE SI SJ SK SM TD TN VA XK",
     120: "AX BG BI BW CY EE EG FI GR IL LB LS LT LV LY MD MW MZ NA PS RO RW SD SS SZ UA ZA ZM ZW",
     180: "BH BY DJ ER ET IQ JO KE KM KW MG QA RU SA SO SY TR TZ UG YE YT",
     210: "IR",

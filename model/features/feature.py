@@ -6,18 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["count", "EUR", "share", "hours", "days", "years", "ratio", "yes/no", "per day", "nats"]
+Unit = Literal["count", "EUR", "share", "hours", "days", "years", "ratio", "yes/no", "nats"]
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One feature, named once for documentation, computation, reasons, validation and drift.
 
-    `direction` is the expected effect of a greater value on risk: +1 raises, -1 lowers, 0 unknown; training constrains
-    the model to it. `low` and `high` bound what is plausible, in `unit`. `missing` says what NaN means, "never" where
-    the value always exists. `sources` are the table columns that it rests on. `formula` defines it in words exact enough
-    to compute it again. `investigator` is a sentence with `{value}` for analysts; `customer` one that may be shown to the
-    customer. Where the mere mention could tip off, `tips_off` is true and `customer` is neutral.
+    `direction` is the expected effect of a greater value on risk: +1 raises, -1 lowers, 0 unknown; training
+    constrains the model to it. `low` and `high` bound what is plausible, in `unit`. `missing` says what NaN means,
+    "never" where the value always exists. `sources` are the table columns that it rests on. `formula` defines it in
+    words exact enough to compute it again. `investigator` is a sentence with `{value}` for analysts; `customer` one
+    that may be shown to the customer. Where the mere mention could tip off, `tips_off` is true and `customer` is
+    neutral. Features that are not `default` are left out of a model unless its configuration asks for them.
     """
 
     name: str
@@ -44,26 +45,24 @@ def formatted(value: float, unit: Unit) -> str:
     """Write a value with its unit for a person; NaN is 'not known'."""
     if math.isnan(value):
         return "not known"
-    match unit:
-        case "yes/no":
-            return "yes" if value else "no"
-        case "share":
-            return f"{value:.0%}"
-        case "EUR":
-            return f"EUR {value:,.2f}"
-        case "count":
-            return f"{value:,.0f}"
-        case "hours" | "days" | "years":
-            return f"{value:,.1f} {unit}"
-        case "per day":
-            return f"{value:,.1f} a day"
-        case "ratio":
-            return f"{value:,.2f}"
-        case "nats":
-            return f"{value:.2f} nats"
+    if unit == "yes/no":
+        return "yes" if value else "no"
+    return _FORMATS[unit].format(value)
 
+
+_FORMATS: dict[Unit, str] = {
+    "count": "{:,.0f}",
+    "EUR": "EUR {:,.2f}",
+    "share": "{:.0%}",
+    "hours": "{:,.1f} hours",
+    "days": "{:,.1f} days",
+    "years": "{:,.0f} years",
+    "ratio": "{:,.2f}",
+    "nats": "{:.2f} nats",
+}
 
 NO_TRANSACTION = "no transaction"
+BEGINNING_UNKNOWN = "no transaction, or the look-back left earlier ones out"
 EVENTS = ("id", "type", "state", "direction", "created_at")
 MONEY = (*EVENTS, "amount")
 

@@ -61,7 +61,7 @@ def feature_table(
 
 
 def encode_frame(customers: pl.DataFrame, events: pl.DataFrame) -> Encoded:
-    """Encode canonical frames: one customer a row, and their events in any order; events of nobody here are left out."""
+    """Encode canonical frames: one customer a row, and events in any order; events of nobody here are left out."""
     numbered = customers.select("customer_id").with_row_index("customer")
     rows = (
         events.join(numbered, on="customer_id", how="inner")
@@ -92,7 +92,7 @@ def _event_codes(names: pl.Series, vocabulary: tuple[str, ...]) -> NDArray[np.in
 
 
 def _profiles(customers: pl.DataFrame) -> NDArray[np.int32]:
-    """Codes in the order of vocabulary.PROFILE; countries go through the very functions that serve one customer."""
+    """Codes in the order of vocabulary.PROFILE; countries go through the functions that serve one customer."""
     columns = [
         _of_places(customers, residence.utc_offset),
         _categories(customers, "reason_to_use_app", REASONS),

@@ -1,4 +1,4 @@
-"""The one computation of every feature, for one customer or all of them: the same compiled function, so the same bits."""
+"""The one computation of every feature, for one customer or all: the same compiled function, so the same bits."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import boolean, float64, int8, int32, int64
 from numpy.typing import NDArray
 
-from model.features.blocks.course import DAY, fill_course, fill_rhythm
-from model.features.blocks.flow import SERIES, fill_busiest, fill_flow
-from model.features.blocks.numbers import yes
-from model.features.blocks.profile import fill_profile
+from model.features.blocks.course import fill_amounts, fill_rhythm
+from model.features.blocks.flow import fill_flow
+from model.features.blocks.profile import fill_fit, fill_profile
 from model.features.blocks.totals import fill_totals
+from model.features.blocks.windows import DAY, fill_first_days, fill_open, fill_windows, run_sums
 from model.features.catalogue import AT, LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES
 from model.features.encoded import Encoded
-from model.features.rows import N_KINDS, collapse, is_ready, kind_of, look_back, order
+from model.features.room import make_room
+from model.features.rows import bring_in_order, look_back, take
 from model.features.vocabulary import TYPES
 
 
@@ -50,9 +52,10 @@ def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1
     customers = len(encoded.offsets) - 1
     values = np.full((customers, len(NAMES)), np.nan)
     excluded = np.array([name in settings.excluded_types for name in (*TYPES, "OTHER")])
+    entry = _entry()
 
     def run(first: int, last: int) -> None:
-        _entry()(
+        entry(
             first,
             last,
             encoded.offsets,
@@ -96,8 +99,13 @@ def _entry() -> Callable[..., None]:
 
 
 def _make(digest: str, *, cache: bool) -> Callable[..., None]:
-    @numba.njit(cache=cache, nogil=True, fastmath=False)
-    def entry(
+    ints, floats, codes = (numba.types.Array(kind, 1, "C", readonly=True) for kind in (int64, float64, int8))
+    profiles = numba.types.Array(int32, 2, "C", readonly=True)
+    columns = (ints, ints, ints, ints, floats, codes, codes, codes, profiles)
+    signature = numba.void(int64, int64, *columns, int64, int64, boolean[::1], float64[:, ::1])
+
+    @numba.njit(signature, cache=cache, nogil=True, fastmath=False, error_model="numpy")
+    def entry(  # noqa: PLR0917  compiled code takes arrays, not objects
         first: int,
         last: int,
         offsets: Any,
@@ -116,61 +124,35 @@ def _make(digest: str, *, cache: bool) -> Callable[..., None]:
     ) -> None:
         if len(digest) == 0:  # read, so that it is closed over
             return
-        room = 1
+        longest = 1
         for customer in range(first, last):
-            room = max(room, offsets[customer + 1] - offsets[customer])
-        slots = 2
-        while slots < 2 * room:
-            slots *= 2
-        taken = np.empty((4, room), np.int64)  # the rows as they came, then collapsed: id, created, completed, kind
-        sorted_ = np.empty((3, room), np.int64)  # in order: created, completed, kind
-        places = np.empty((4, room), np.int64)
-        at, key, at2, key2 = places[0], places[1], places[2], places[3]
-        floats = np.empty((3, room), np.float64)
-        euros, euros_sorted, work = floats[0], floats[1], floats[2]
-        seen = np.empty(slots, np.int64)
-        totals = np.empty((3, N_KINDS), np.float64)
-        times = np.empty((SERIES, 2 * room + 1), np.int64)
-        series, running = np.empty((SERIES, 2 * room + 1), np.float64), np.empty((SERIES, 2 * room + 1), np.float64)
+            longest = max(longest, offsets[customer + 1] - offsets[customer])
+        room = make_room(longest)
         for customer in range(first, last):
-            row_out = out[customer]
-            fill_profile(profile[customer], row_out)
-            rows = 0
-            for row in range(offsets[customer], offsets[customer + 1]):
-                if not excluded[type_[row]]:
-                    taken[0, rows] = ids[row]
-                    taken[1, rows] = created[row]
-                    taken[2, rows] = completed[row]
-                    taken[3, rows] = kind_of(type_[row], direction[row], state[row])
-                    euros[rows] = amount[row]
-                    rows += 1
-            if is_ready(taken[0], taken[1], taken[2], euros, taken[3], rows):
-                for row in range(rows):
-                    at[row] = row
+            begin, end, features = offsets[customer], offsets[customer + 1], out[customer]
+            fill_profile(profile[customer], features)
+            rows, ready = take(ids, created, completed, amount, state, type_, direction, begin, end, excluded, room)
+            if ready:
+                when, done, euros, kind = room.created, room.completed, room.amount, room.kind
             else:
-                slots = 2
-                while slots < 2 * rows:
-                    slots *= 2
-                rows = collapse(taken[0], taken[1], taken[2], euros, taken[3], rows, seen, slots)
-                order(taken[1], taken[2], euros, taken[3], rows, at, key, at2, key2)
-            for row in range(rows):
-                sorted_[0, row] = taken[1, at[row]]
-                sorted_[1, row] = taken[2, at[row]]
-                sorted_[2, row] = taken[3, at[row]]
-                euros_sorted[row] = euros[at[row]]
-            own, fee_first = look_back(sorted_[0], sorted_[1], euros_sorted, sorted_[2], rows, lookback, most)
-            row_out[AT.transactions] = own
-            row_out[AT.no_transactions] = yes(own == 0)
-            if own > 0:
-                row_out[AT.starts_with_fee] = yes(fee_first)
-                fill_totals(euros_sorted, sorted_[2], own, totals, row_out)
-                fill_course(sorted_[0], sorted_[1], euros_sorted, sorted_[2], own, work, row_out)
-                fill_rhythm(profile[customer], sorted_[0], own, work, row_out)
-                fill_flow(sorted_[0], euros_sorted, sorted_[2], own, times, series, running, row_out)
-                fill_busiest(sorted_[0], sorted_[2], own, row_out)
-                row_out[AT.low_income_in] = row_out[AT.in_sum] if row_out[AT.occupation_low_income] else 0.0
-                if not np.isnan(row_out[AT.no_biometrics]):
-                    row_out[AT.no_biometrics_in] = row_out[AT.in_sum] if row_out[AT.no_biometrics] else 0.0
+                rows = bring_in_order(rows, room)
+                when, done, euros, kind = room.created2, room.completed2, room.amount2, room.kind2
+            own, whole, fee_first = look_back(when, done, euros, kind, rows, lookback, most)
+            features[AT.transactions] = own
+            features[AT.no_transactions] = own == 0
+            if own == 0:
+                continue
+            run_sums(euros, kind, own, room.running)
+            fill_totals(euros, kind, own, room, features)
+            fill_amounts(euros, kind, own, room.values, features)
+            fill_windows(when, own, room.running, features)
+            fill_open(when, done, kind, own, features)
+            if whole:
+                features[AT.starts_with_fee] = fee_first
+                fill_first_days(when, euros, own, room.running, features)
+            fill_rhythm(profile[customer], when, own, room.values, features)
+            fill_flow(when, euros, kind, own, room, whole, features)
+            fill_fit(features)
 
     compiled: Callable[..., None] = entry
     return compiled

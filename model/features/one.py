@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ from model.features.vocabulary import (
     UNKNOWN_DAY,
 )
 
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _EPOCH_DAY = _EPOCH.date().toordinal()
-_MICROSECOND = datetime.timedelta(microseconds=1)
+_MICROSECOND = dt.timedelta(microseconds=1)
 _EARLIEST = -62_135_596_800_000_000  # year 1 in microseconds since 1970
 _LATEST = 253_402_300_800_000_000  # year 10,000
 
@@ -137,10 +137,10 @@ def _birth_day(value: object, bad: list[BadField]) -> int:
         return UNKNOWN_DAY
     if isinstance(value, str):
         try:
-            value = datetime.date.fromisoformat(value)
+            value = dt.date.fromisoformat(value)
         except ValueError:
             value = None
-    if not isinstance(value, datetime.date):
+    if not isinstance(value, dt.date):
         bad.append(BadField("/profile/date_of_birth", "must be a date as 1990-12-31, or null"))
         return UNKNOWN_DAY
     return value.toordinal() - _EPOCH_DAY
@@ -179,7 +179,7 @@ def _amount(value: object, pointer: str, bad: list[BadField]) -> float:
 
 
 def _time(value: object, pointer: str, bad: list[BadField]) -> int:
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         if value.tzinfo is None:
             bad.append(BadField(pointer, "has no time zone; write it with Z or an offset"))
             return 0

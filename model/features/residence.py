@@ -1,4 +1,4 @@
-"""What a profile's country, phone, document and locale say together. Both doors (one customer, a table) use these functions."""
+"""What a profile's country, phone, document and locale say together; used for one customer and for tables alike."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _sovereigns() -> dict[str, str]:
 
 @cache
 def _codes() -> dict[str, frozenset[str]]:
-    """Calling codes of a country and all of its territories."""
+    """Map a country to the calling codes of it and all of its territories."""
     codes: dict[str, set[str]] = {}
     for code, countries in CALLING_CODES.items():
         for country in countries.split():

@@ -1,47 +1,62 @@
-"""A customer's event rows made ready for the features: collapsed to one a transaction, in order of time, and looked back on."""
+"""A customer's event rows made ready: collapsed to one a transaction, put in order, and looked back on."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from model.features.blocks.kinds import FEE, REWARD
 from model.features.compiled import compiled
-from model.features.vocabulary import DIRECTIONS, STATES, TYPES
+from model.features.room import Room
+from model.features.shapes import N_DIRECTIONS, N_STATES, Codes, Floats, Ints
 
-N_STATES: Final = len(STATES) + 1  # with OTHER
-N_DIRECTIONS: Final = len(DIRECTIONS) + 1
-N_TYPES: Final = len(TYPES) + 1
-N_KINDS: Final = N_TYPES * N_DIRECTIONS * N_STATES
-
-FEE: Final = TYPES.index("PROCESSING_FEE")
-REWARD: Final = TYPES.index("USER_REWARD")
 _RUN: Final = 16  # rows sorted by insertion before merging
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+
+@compiled
+def take(  # noqa: PLR0917  compiled code takes arrays
+    ids: Ints, created: Ints, completed: Ints, amount: Floats, state: Codes, type_: Codes, direction: Codes,
+    begin: int, end: int, excluded: Codes, room: Room,
+) -> tuple[int, bool]:  # fmt: skip
+    """Take rows begin..end but for the excluded types; returns how many, and whether they are collapsed and in order.
+
+    Ids that only grow are all different, so such rows need no collapsing.
+    """
+    rows, ready = 0, True
+    for row in range(begin, end):
+        if excluded[type_[row]]:
+            continue
+        room.ids[rows] = ids[row]
+        room.created[rows] = created[row]
+        room.completed[rows] = completed[row]
+        room.amount[rows] = amount[row]
+        room.kind[rows] = (type_[row] * N_DIRECTIONS + direction[row]) * N_STATES + state[row]
+        if rows > 0:
+            ready &= (ids[row] > room.ids[rows - 1]) & (created[row] >= room.created[rows - 1])
+            if created[row] == room.created[rows - 1]:
+                ready &= _before(rows - 1, rows, room.completed, room.amount, room.kind)
+        rows += 1
+    return rows, ready
 
 
 @compiled
-def kind_of(type_: int, direction: int, state: int) -> int:
-    """One code for type, direction and state, in the order of the three."""
-    return (type_ * N_DIRECTIONS + direction) * N_STATES + state
+def bring_in_order(rows: int, room: Room) -> int:
+    """Collapse the rows taken and write them in order into the room's second columns; returns how many are left."""
+    slots = 2
+    while slots < 2 * rows:
+        slots *= 2
+    left = _collapse(room.ids, room.created, room.completed, room.amount, room.kind, rows, room.seen, slots)
+    _sort(room.created, room.completed, room.amount, room.kind, left, room.at, room.key, room.at2, room.key2)
+    for row in range(left):
+        at = room.at[row]
+        room.created2[row] = room.created[at]
+        room.completed2[row] = room.completed[at]
+        room.amount2[row] = room.amount[at]
+        room.kind2[row] = room.kind[at]
+    return left
 
 
 @compiled
-def is_ready(ids: Ints, created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int) -> bool:
-    """Tell whether rows are collapsed (ids that only grow are all different) and in order."""
-    for row in range(1, rows):
-        if ids[row] <= ids[row - 1] or created[row] < created[row - 1]:
-            return False
-        if created[row] == created[row - 1] and not _before(row - 1, row, completed, amount, kind):
-            return False
-    return True
-
-
-@compiled
-def collapse(
+def _collapse(
     ids: Ints, created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, seen: Ints, slots: int
 ) -> int:
     """Collapse the first `rows` rows in place to one an id; returns how many are left, in no order that matters.
@@ -81,7 +96,7 @@ def collapse(
 
 
 @compiled
-def order(
+def _sort(
     created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, at: Ints, key: Ints, at2: Ints, key2: Ints
 ) -> None:
     """Write into `at` the positions of the first `rows` rows by created, amount, type, direction, state and completed.
@@ -137,25 +152,26 @@ def order(
 def _before(one: int, other: int, completed: Ints, amount: Floats, kind: Ints) -> bool:
     """Tell whether a row stands before another or is equal to it, by values; `created` is known to be equal."""
     if amount[one] != amount[other]:
-        return amount[one] < amount[other]
+        return bool(amount[one] < amount[other])
     if kind[one] != kind[other]:
-        return kind[one] < kind[other]
-    return completed[one] <= completed[other]
+        return bool(kind[one] < kind[other])
+    return bool(completed[one] <= completed[other])
 
 
 @compiled
 def look_back(
     created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, lookback: int, most: int
-) -> tuple[int, bool]:
-    """Keep, in place, the customer's own transactions within the look-back; returns how many, and whether a fee came first.
+) -> tuple[int, bool, bool]:
+    """Keep, in place, the customer's own transactions within the look-back.
 
-    Rows are in order. The bank's rows after the last activity would tell how long the account lived on: they don't count.
+    Returns how many, whether there is none before them, and whether a fee of the bank's came first. Rows are in order.
+    The bank's rows after the last activity would tell how long the account lived on: they don't count.
     """
     last = rows - 1
     while last >= 0 and _is_banks(kind[last]):
         last -= 1
     if last < 0:
-        return 0, False
+        return 0, True, False
     first = max(0, last + 1 - most)
     while created[first] < created[last] - lookback:
         first += 1
@@ -165,12 +181,10 @@ def look_back(
         if _is_banks(kind[row]):
             continue
         if own < row:
-            created[own] = created[row]
-            completed[own] = completed[row]
-            amount[own] = amount[row]
-            kind[own] = kind[row]
+            created[own], completed[own] = created[row], completed[row]
+            amount[own], kind[own] = amount[row], kind[row]
         own += 1
-    return own, fee_first
+    return own, first == 0, fee_first
 
 
 @compiled

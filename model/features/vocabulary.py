@@ -1,7 +1,7 @@
 """The categories that tables and requests use, and the codes that the kernel takes for them.
 
-In a profile, code 0 is a missing value and 1 (`OTHER`) a category that nobody has seen. In an event, `OTHER` is the last
-code. Codes are part of a bundle's meaning: append, never reorder.
+In a profile, code 0 is a missing value and 1 (`OTHER`) a category that nobody has seen. In an event, `OTHER` is the
+last code. Codes are part of a bundle's meaning: append, never reorder.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ FIRST: Final = 2  # the code of a profile vocabulary's first category
 
 # Columns of `Encoded.profile`. Flags are -1 where missing, else 0 or 1.
 PROFILE: Final = (
-    "utc_offset",  # minutes east of UTC of the residence's standard time (no daylight saving); UNKNOWN_OFFSET where missing
+    "utc_offset",  # minutes east of UTC of the residence's standard time; UNKNOWN_OFFSET where missing
     "reason_to_use_app",
     "occupation",
     "kyc_state",
@@ -67,8 +67,8 @@ PROFILE: Final = (
     "is_pep",
     "is_adverse_media_minor",
     "phone_mismatch",  # flag: the phone's prefix belongs to no territory of the residence's country
-    "document_mismatch",  # flag: the document's country is not the residence's (overseas territories are their country's)
-    "overseas",  # flag: residence outside the document system's metropolitan country (PF, NC, YT, RE, GP, MQ, GF)
+    "document_mismatch",  # flag: the document's country is not the residence's (a territory has its country's)
+    "overseas",  # flag: the residence is an overseas territory (PF, NC, YT, RE, GP, MQ, GF...)
     "foreign_locale",  # flag: the locale's territory is not the residence's country
     "birth_day",  # days since 1970; UNKNOWN_DAY where missing
 )

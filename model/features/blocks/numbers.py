@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from model.features.compiled import compiled
-from model.features.rows import Floats
+from model.features.shapes import Floats
 
 NEARLY: Final = 1e-6  # EUR: sums closer than this are equal, whatever the order that rounded them
 
@@ -29,38 +29,53 @@ def median(values: Floats, n: int) -> float:
     if n == 0:
         return math.nan
     middle = n // 2
-    upper = _select(values, n, middle)
+    left, right = 0, n
+    upper = values[0]
+    while True:
+        upper = values[(left + right) // 2]
+        smaller = _gather_below(values, left, right, upper)
+        if middle < smaller:
+            right = smaller
+            continue
+        equal = _gather_equal(values, smaller, right, upper)
+        if middle < equal:
+            break
+        left = equal
     if n % 2 == 1:
-        return upper
+        return float(upper)
+    if middle > smaller:
+        return float(upper)  # the value before it equals it
     lower = values[0]
     for place in range(1, middle):
         lower = max(lower, values[place])
-    return lower + (upper - lower) / 2
+    return float(lower + (upper - lower) / 2)
 
 
 @compiled
-def _select(values: Floats, n: int, rank: int) -> float:
-    """Value of a rank (from 0) among the first `n`, by Hoare's quickselect; none before it is greater afterwards."""
-    left, right = 0, n - 1
-    while left < right:
-        pivot = values[(left + right) // 2]
-        up, down = left, right
-        while up <= down:
-            while values[up] < pivot:
-                up += 1
-            while values[down] > pivot:
-                down -= 1
-            if up <= down:
-                values[up], values[down] = values[down], values[up]
-                up += 1
-                down -= 1
-        if rank <= down:
-            right = down
-        elif rank >= up:
-            left = up
-        else:
-            break
-    return float(values[rank])
+def _gather_below(values: Floats, left: int, right: int, pivot: float) -> int:
+    """Bring values below the pivot to the front of left..right, and return where the others begin.
+
+    Moves at every step, wanted or not: a branch would be guessed wrong half of the time.
+    """
+    border = left
+    for place in range(left, right):
+        value = values[place]
+        values[place] = values[border]
+        values[border] = value
+        border += value < pivot
+    return border
+
+
+@compiled
+def _gather_equal(values: Floats, left: int, right: int, pivot: float) -> int:
+    """Bring values equal to the pivot to the front of left..right, where none is below it; returns where they end."""
+    border = left
+    for place in range(left, right):
+        value = values[place]
+        values[place] = values[border]
+        values[border] = value
+        border += value == pivot
+    return border
 
 
 @compiled
@@ -72,30 +87,27 @@ def weighted_median(values: Floats, weights: Floats, n: int) -> float:
     for place in range(n):
         half += weights[place]
     half = half / 2 - NEARLY
-    left, right, below = 0, n - 1, 0.0  # the answer is within left..right; `below` is the weight before left
-    while left < right:
+    left, right, reached = 0, n, 0.0  # the answer is in left..right; `reached` is the weight of what is below left
+    while True:
         pivot = values[(left + right) // 2]
-        up, down = left, right
-        while up <= down:
-            while values[up] < pivot:
-                up += 1
-            while values[down] > pivot:
-                down -= 1
-            if up <= down:
-                values[up], values[down] = values[down], values[up]
-                weights[up], weights[down] = weights[down], weights[up]
-                up += 1
-                down -= 1
-        weight = below
-        for place in range(left, down + 1):
-            weight += weights[place]
-        if weight >= half:
-            right = down
-            continue
-        middle = weight
-        for place in range(down + 1, up):  # those equal to the pivot that no swap moved
-            middle += weights[place]
-        if middle >= half:
+        border, below, equal = left, reached, 0.0
+        for place in range(left, right):
+            value, weight = values[place], weights[place]
+            values[place], weights[place] = values[border], weights[border]
+            values[border], weights[border] = value, weight
+            smaller = value < pivot
+            border += smaller
+            below += weight if smaller else 0.0
+            equal += weight if value == pivot else 0.0
+        if below >= half and border > left:
+            right = border
+        elif below + equal >= half:
             return float(pivot)
-        below, left = middle, up
-    return float(values[left])
+        else:
+            reached = below + equal
+            left = border
+            for place in range(border, right):  # leave those equal to the pivot behind
+                value, weight = values[place], weights[place]
+                values[place], weights[place] = values[left], weights[left]
+                values[left], weights[left] = value, weight
+                left += value == pivot

@@ -8,7 +8,7 @@ from typing import Final
 from model.features.blocks.numbers import yes
 from model.features.catalogue import AT
 from model.features.compiled import compiled
-from model.features.rows import Floats, Ints
+from model.features.shapes import Floats, Ints
 from model.features.vocabulary import FIRST, KYC_STATES, MISSING, OCCUPATIONS, PROFILE, REASONS, SCREENING_STATES
 
 _BIOMETRICS: Final = PROFILE.index("has_biometrics")
@@ -64,3 +64,11 @@ def fill_profile(profile: Ints, out: Floats) -> None:
 @compiled
 def _flag(value: int) -> float:
     return float(value) if value >= 0 else math.nan
+
+
+@compiled
+def fill_fit(out: Floats) -> None:
+    """Fill what sets the profile against the money that came in."""
+    out[AT.low_income_in] = out[AT.in_sum] if out[AT.occupation_low_income] else 0.0
+    if not math.isnan(out[AT.no_biometrics]):
+        out[AT.no_biometrics_in] = out[AT.in_sum] if out[AT.no_biometrics] else 0.0

@@ -1,83 +1,79 @@
-"""Features that counts, sums and maxima a kind of transaction are enough for."""
+"""Features that counts, sums and maxima of rows alike in type and role are enough for."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from model.features.blocks.kinds import (
+    CAME,
     CANCELLED,
     CARDS,
-    COMPLETED,
     DECLINED,
     FAILED,
-    IN,
+    N_ROLES,
     OFF_RAMP,
     ON_RAMP,
     OUT,
-    PAYMENTS,
-    PENDING,
+    REFUSED_ELSE,
+    REFUSED_OUT,
     REVERSED,
+    STOPPED,
     TOP_UP,
     TRANSFER,
+    TYPES_ROLE,
+    WENT,
 )
 from model.features.blocks.numbers import share, yes
 from model.features.catalogue import AT
 from model.features.compiled import compiled
-from model.features.rows import N_DIRECTIONS, N_STATES, N_TYPES, Floats, Ints
+from model.features.room import Room
+from model.features.shapes import N_DIRECTIONS, N_STATES, N_TYPES, Floats, Ints
 
 
 @compiled
-def fill_totals(amount: Floats, kind: Ints, rows: int, totals: Floats, out: Floats) -> None:
-    """Fill from all transactions; `totals` is room of (3, N_KINDS)."""
-    totals[:] = 0.0
-    counts, sums, maxima = totals[0], totals[1], totals[2]
+def fill_totals(amount: Floats, kind: Ints, rows: int, room: Room, out: Floats) -> None:
+    """Fill from all transactions."""
+    counts, sums, maxima, pairs, states = room.counts, room.sums, room.maxima, room.pairs, room.states
+    counts[:], sums[:], maxima[:], pairs[:], states[:] = 0.0, 0.0, 0.0, 0.0, 0.0
+    count, euros, most, pair = counts.ravel(), sums.ravel(), maxima.ravel(), pairs.ravel()
     for row in range(rows):
-        kind_, euros = kind[row], amount[row]
-        counts[kind_] += 1.0
-        sums[kind_] += euros
-        maxima[kind_] = max(maxima[kind_], euros)
-    shape = (N_TYPES, N_DIRECTIONS, N_STATES)
-    count, euros_, most = counts.reshape(shape), sums.reshape(shape), maxima.reshape(shape)
-    _fill_activity(count, rows, out)
-    _fill_money(count, euros_, most, rows, out)
-    _fill_transfers(count, euros_, most, out)
-    _fill_crypto(count, euros_, out)
-    _fill_top_ups(count, euros_, out)
-    _fill_cards(count, out)
+        value, role = amount[row], TYPES_ROLE[kind[row]]
+        count[role] += 1.0
+        euros[role] += value
+        most[role] = max(most[role], value)
+        pair[kind[row] // N_STATES] += 1.0
+        states[kind[row] % N_STATES] += 1.0
+    _fill_activity(pair, states, rows, out)
+    _fill_money(counts, sums, maxima, rows, out)
+    _fill_transfers(counts, sums, maxima, out)
+    _fill_crypto(counts, sums, out)
+    _fill_top_ups(counts, sums, pairs, out)
+    _fill_cards(counts, pairs, out)
 
 
 @compiled
-def _fill_activity(count: Floats, rows: int, out: Floats) -> None:
-    by_state = np.zeros(N_STATES)
+def _fill_activity(pair: Floats, states: Floats, rows: int, out: Floats) -> None:
     entropy = 0.0
-    for type_ in range(N_TYPES):
-        for direction in range(N_DIRECTIONS):
-            alike = 0.0
-            for state in range(N_STATES):
-                alike += count[type_, direction, state]
-                by_state[state] += count[type_, direction, state]
-            if alike > 0:
-                entropy -= alike / rows * math.log(alike / rows)
+    for place in range(N_TYPES * N_DIRECTIONS):
+        if pair[place] > 0:
+            part = pair[place] / rows
+            entropy -= part * math.log(part)
     out[AT.kind_entropy] = max(entropy, 0.0)  # of a single kind it is -0.0
-    out[AT.declined_share] = by_state[DECLINED] / rows
-    out[AT.failed_share] = by_state[FAILED] / rows
-    out[AT.cancelled_share] = by_state[CANCELLED] / rows
-    out[AT.reversed_share] = by_state[REVERSED] / rows
-    lost = by_state[DECLINED] + by_state[FAILED] + by_state[CANCELLED] + by_state[REVERSED]
-    out[AT.unsuccessful_share] = lost / rows
+    out[AT.declined_share] = states[DECLINED] / rows
+    out[AT.failed_share] = states[FAILED] / rows
+    out[AT.cancelled_share] = states[CANCELLED] / rows
+    out[AT.reversed_share] = states[REVERSED] / rows
 
 
 @compiled
 def _fill_money(count: Floats, euros: Floats, most: Floats, rows: int, out: Floats) -> None:
     in_sum = in_max = out_count = out_sum = out_max = 0.0
     for type_ in range(N_TYPES):
-        in_sum += euros[type_, IN, COMPLETED]
-        in_max = max(in_max, most[type_, IN, COMPLETED])
-        out_count += count[type_, OUT, COMPLETED] + count[type_, OUT, PENDING]
-        out_sum += euros[type_, OUT, COMPLETED] + euros[type_, OUT, PENDING]
-        out_max = max(out_max, most[type_, OUT, COMPLETED], most[type_, OUT, PENDING])
+        in_sum += euros[type_, CAME]
+        in_max = max(in_max, most[type_, CAME])
+        out_count += count[type_, WENT]
+        out_sum += euros[type_, WENT]
+        out_max = max(out_max, most[type_, WENT])
     out[AT.in_sum] = in_sum
     out[AT.in_max] = in_max
     out[AT.out_count] = out_count
@@ -93,62 +89,47 @@ def _fill_money(count: Floats, euros: Floats, most: Floats, rows: int, out: Floa
 
 @compiled
 def _fill_transfers(count: Floats, euros: Floats, most: Floats, out: Floats) -> None:
-    went = count[TRANSFER, OUT, COMPLETED] + count[TRANSFER, OUT, PENDING]
-    out[AT.transfer_in_count] = count[TRANSFER, IN, COMPLETED]
-    out[AT.transfer_in_sum] = euros[TRANSFER, IN, COMPLETED]
-    out[AT.transfer_in_max] = most[TRANSFER, IN, COMPLETED]
-    out[AT.transfer_in_share] = share(euros[TRANSFER, IN, COMPLETED], out[AT.in_sum])
-    out[AT.transfer_out_count] = went
-    out[AT.transfer_out_sum] = euros[TRANSFER, OUT, COMPLETED] + euros[TRANSFER, OUT, PENDING]
-    out[AT.transfer_out_count_share] = went / out[AT.transactions]
-    out[AT.transfer_out_refused] = count[TRANSFER, OUT, FAILED] + count[TRANSFER, OUT, DECLINED]
+    out[AT.transfer_in_count] = count[TRANSFER, CAME]
+    out[AT.transfer_in_sum] = euros[TRANSFER, CAME]
+    out[AT.transfer_in_max] = most[TRANSFER, CAME]
+    out[AT.transfer_in_share] = share(euros[TRANSFER, CAME], out[AT.in_sum])
+    out[AT.transfer_out_count] = count[TRANSFER, WENT]
+    out[AT.transfer_out_sum] = euros[TRANSFER, WENT]
+    out[AT.transfer_out_count_share] = count[TRANSFER, WENT] / out[AT.transactions]
 
 
 @compiled
 def _fill_crypto(count: Floats, euros: Floats, out: Floats) -> None:
-    bought = euros[ON_RAMP, OUT, COMPLETED] + euros[ON_RAMP, OUT, PENDING]
-    stopped = tried = 0.0
-    for direction in range(N_DIRECTIONS):
-        stopped += count[ON_RAMP, direction, CANCELLED]
-        stopped += count[ON_RAMP, direction, FAILED] + count[ON_RAMP, direction, DECLINED]
-        for state in range(N_STATES):
-            tried += euros[ON_RAMP, direction, state]
-    out[AT.onramp_count] = count[ON_RAMP, OUT, COMPLETED] + count[ON_RAMP, OUT, PENDING]
-    out[AT.onramp_sum] = bought
-    out[AT.onramp_cancelled_count] = stopped
-    out[AT.onramp_share_of_out] = share(bought, out[AT.out_sum])
+    tried = 0.0
+    for role in range(N_ROLES):
+        tried += euros[ON_RAMP, role]
+    out[AT.onramp_count] = count[ON_RAMP, WENT]
+    out[AT.onramp_sum] = euros[ON_RAMP, WENT]
+    out[AT.onramp_cancelled_count] = (
+        count[ON_RAMP, STOPPED] + count[ON_RAMP, REFUSED_OUT] + count[ON_RAMP, REFUSED_ELSE]
+    )
     out[AT.onramp_against_reason] = 0.0 if out[AT.reason_crypto] else tried
-    out[AT.offramp_sum] = euros[OFF_RAMP, IN, COMPLETED]
+    out[AT.offramp_sum] = euros[OFF_RAMP, CAME]
 
 
 @compiled
-def _fill_top_ups(count: Floats, euros: Floats, out: Floats) -> None:
-    failed = failed_sum = tried = 0.0
+def _fill_top_ups(count: Floats, euros: Floats, pairs: Floats, out: Floats) -> None:
+    failed = count[TOP_UP, STOPPED] + count[TOP_UP, REFUSED_OUT] + count[TOP_UP, REFUSED_ELSE]
+    tried = 0.0
     for direction in range(N_DIRECTIONS):
-        for state in (CANCELLED, FAILED, DECLINED):
-            failed += count[TOP_UP, direction, state]
-            failed_sum += euros[TOP_UP, direction, state]
-        for state in range(N_STATES):
-            tried += count[TOP_UP, direction, state]
-    done = count[TOP_UP, IN, COMPLETED]
+        tried += pairs[TOP_UP, direction]
     out[AT.topup_failed_count] = failed
-    out[AT.topup_failed_sum] = failed_sum
+    out[AT.topup_failed_sum] = euros[TOP_UP, STOPPED] + euros[TOP_UP, REFUSED_OUT] + euros[TOP_UP, REFUSED_ELSE]
     out[AT.topup_failed_share] = share(failed, tried)
-    out[AT.topup_never_succeeded] = yes(failed > 0 and done == 0)
-    out[AT.topup_done_count] = done
-    out[AT.topup_in_share] = share(euros[TOP_UP, IN, COMPLETED], out[AT.in_sum])
+    out[AT.topup_never_succeeded] = yes(failed > 0 and count[TOP_UP, CAME] == 0)
+    out[AT.topup_done_count] = count[TOP_UP, CAME]
+    out[AT.topup_in_share] = share(euros[TOP_UP, CAME], out[AT.in_sum])
 
 
 @compiled
-def _fill_cards(count: Floats, out: Floats) -> None:
-    refused = used = out_used = paid = 0.0
-    for state in range(N_STATES):
-        out_used += count[CARDS, OUT, state]
-        for direction in range(N_DIRECTIONS):
-            used += count[CARDS, direction, state]
-            paid += count[PAYMENTS, direction, state]
+def _fill_cards(count: Floats, pairs: Floats, out: Floats) -> None:
+    used = 0.0
     for direction in range(N_DIRECTIONS):
-        refused += count[CARDS, direction, FAILED] + count[CARDS, direction, DECLINED]
-    out[AT.card_count] = out_used
-    out[AT.card_refused_share] = share(refused, used)
-    out[AT.payment_count] = paid
+        used += pairs[CARDS, direction]
+    out[AT.card_count] = pairs[CARDS, OUT]
+    out[AT.card_refused_share] = share(count[CARDS, REFUSED_OUT] + count[CARDS, REFUSED_ELSE], used)

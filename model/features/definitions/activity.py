@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import EVENTS, NO_TRANSACTION, Feature, feature
+from model.features.feature import BEGINNING_UNKNOWN, EVENTS, NO_TRANSACTION, Feature, feature
 
 _define = partial(feature, group="activity", sources=EVENTS, customer="How you use your account.")
 
@@ -68,6 +68,6 @@ FEATURES: tuple[Feature, ...] = (
         (0, 1),
         "the earliest transaction of all, the bank's included, is a PROCESSING_FEE",
         "A fee of the bank's (ordering a card) came before anything else: {value}",
-        missing=NO_TRANSACTION,
+        missing=BEGINNING_UNKNOWN,
     ),
 )

@@ -60,15 +60,6 @@ FEATURES: tuple[Feature, ...] = (
         "{value} of the transactions were outgoing bank transfers",
         sources=EVENTS,
     ),
-    _transfers(
-        "transfer_out_refused",
-        "count",
-        1,
-        (0, 100),
-        "how many BANK_TRANSFER OUT with final state FAILED or DECLINED",
-        "{value} outgoing bank transfers were refused",
-        sources=EVENTS,
-    ),
     _crypto(
         "onramp_count",
         "count",
@@ -89,20 +80,11 @@ FEATURES: tuple[Feature, ...] = (
         sources=EVENTS,
     ),
     _crypto(
-        "onramp_share_of_out",
-        "share",
-        1,
-        (0, 1),
-        "onramp_sum / out_sum",
-        "{value} of the money that went out bought crypto",
-        missing="no money out",
-    ),
-    _crypto(
         "onramp_fed_by_transfers",
         "EUR",
         1,
         (0, 1_000_000),
-        "over crypto purchases: the sum of min(the purchase, sum of transfers in within the 72 hours up to it)",
+        "over crypto purchases: sum of min(the purchase, sum of transfers in within the 72 hours up to it)",
         "Crypto purchases of {value} followed bank transfers that had come in within three days",
     ),
     _crypto(
@@ -110,7 +92,7 @@ FEATURES: tuple[Feature, ...] = (
         "EUR",
         1,
         (0, 500_000),
-        "over crypto purchases: the sum of min(the purchase, sum of top-ups that succeeded within the 72 hours up to it)",
+        "over crypto purchases: sum of min(the purchase, sum of top-ups that succeeded within the 72 hours up to it)",
         "Crypto purchases of {value} followed card top-ups of the three days before",
     ),
     _crypto(
@@ -213,14 +195,5 @@ FEATURES: tuple[Feature, ...] = (
         "{value} of the card payments were refused",
         sources=EVENTS,
         missing="no CARDS",
-    ),
-    _cards(
-        "payment_count",
-        "count",
-        0,
-        (0, 500),
-        "how many PAYMENTS in any state and direction",
-        "There were {value} payments between customers",
-        sources=EVENTS,
     ),
 )

@@ -89,7 +89,7 @@ FEATURES: tuple[Feature, ...] = (
         "hours",
         -1,
         (0, 4_320),
-        "median time of the matches, weighted by amount: the shortest by which at least half of the matched money had left",
+        "shortest time of a match by which at least half of all matched money had left (median weighted by amount)",
         "Half of the money that left again stayed for at most {value}",
         missing="no match",
     ),

@@ -52,8 +52,8 @@ FEATURES: tuple[Feature, ...] = (
         "ratio",
         0,
         (-1, 1),
-        "(s - m) / (s + m), s the standard deviation (of the population) and m the mean of the times between one transaction "
-        "and the next (Goh and Barabasi 2008)",
+        "(s - m) / (s + m), s the standard deviation (of the population) and m the mean of the times between one "
+        "transaction and the next (Goh and Barabasi 2008)",
         "Activity comes in bursts: {value} on a scale from -1 (regular) to 1",
         missing="fewer than four transactions, or all at one moment",
     ),
@@ -71,8 +71,8 @@ FEATURES: tuple[Feature, ...] = (
         "count",
         1,
         (0, 200),
-        "how many transactions in any state have an amount below 500, 1000, 2000, 3000, 5000, 10000 or 15000, but not below "
-        "95% of it",
+        "how many transactions in any state have an amount below 500, 1000, 2000, 3000, 5000, 10000 or 15000, but not "
+        "below 95% of it",
         "{value} transactions were just below a round sum",
     ),
     _fit(

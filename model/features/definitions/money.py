@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import NO_TRANSACTION, Feature, feature
+from model.features.feature import BEGINNING_UNKNOWN, NO_TRANSACTION, Feature, feature
 
 _define = partial(feature, group="money", missing=NO_TRANSACTION, customer="The amounts on your account.")
 
@@ -30,7 +30,7 @@ FEATURES: tuple[Feature, ...] = (
     _define(
         "attempted_max",
         "EUR",
-        1,
+        0,
         (0, 200_000),
         "greatest amount of any transaction, whatever its state",
         "The largest sum tried, successful or not, was {value}",
@@ -84,6 +84,7 @@ FEATURES: tuple[Feature, ...] = (
         (0, 200_000),
         "amount of the first transaction in order",
         "The first transaction was of {value}",
+        missing=BEGINNING_UNKNOWN,
     ),
     _define(
         "last_amount",

@@ -42,12 +42,6 @@ FEATURES: tuple[Feature, ...] = (
         investigator="{value} of the transactions were reversed",
     ),
     _define(
-        "unsuccessful_share",
-        direction=0,
-        formula="share of the transactions with final state DECLINED, FAILED, CANCELLED or REVERSED",
-        investigator="{value} of the transactions came to nothing",
-    ),
-    _define(
         "pending_share",
         direction=0,
         sources=(*EVENTS, "completed_at"),

@@ -69,6 +69,7 @@ FEATURES: tuple[Feature, ...] = (
         sources=("has_biometrics", "kyc_state", "screening_state", "reason_to_use_app", "occupation"),
         customer="Your profile is not complete.",
         tips_off=False,
+        default=False,
     ),
     _yes_no(
         "reason_missing",
@@ -78,6 +79,7 @@ FEATURES: tuple[Feature, ...] = (
         investigator="No reason to use the app is stated: {value}",
         customer="Your profile doesn't state what you use the account for.",
         tips_off=False,
+        default=False,  # which fields are asked depends on when one joined: a missing one stands for the cohort
     ),
     _yes_no(
         "reason_crypto",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import EVENTS, NO_TRANSACTION, Feature, feature
+from model.features.feature import BEGINNING_UNKNOWN, EVENTS, NO_TRANSACTION, Feature, feature
 
 _last = partial(
     feature, group="latest activity", missing=NO_TRANSACTION, customer="The latest activity on your account."
@@ -12,7 +12,9 @@ _last = partial(
 _busiest = partial(
     feature, group="busiest times", missing=NO_TRANSACTION, customer="The busiest times on your account."
 )
-_start = partial(feature, group="first days", missing=NO_TRANSACTION, customer="The first days of your account's use.")
+_start = partial(
+    feature, group="first days", missing=BEGINNING_UNKNOWN, customer="The first days of your account's use."
+)
 
 FEATURES: tuple[Feature, ...] = (
     _last(
@@ -54,7 +56,7 @@ FEATURES: tuple[Feature, ...] = (
     _last(
         "last_7d_in",
         "EUR",
-        1,
+        0,
         (0, 500_000),
         "sum of moves in within 7 days up to the last activity",
         "{value} came in during the last seven days of activity",
@@ -117,6 +119,46 @@ FEATURES: tuple[Feature, ...] = (
         (0, 500_000),
         "greatest sum of transfers in within any 7 days",
         "Up to {value} came in by bank transfer within seven days",
+    ),
+    _busiest(
+        "busiest_14d_out",
+        "EUR",
+        1,
+        (0, 1_000_000),
+        "greatest sum of moves out within any 14 days",
+        "Up to {value} went out within fourteen days",
+    ),
+    _busiest(
+        "busiest_14d_attempted",
+        "EUR",
+        0,
+        (0, 1_000_000),
+        "greatest sum of all amounts, in any state, within any 14 days",
+        "Up to {value} was moved or tried within fourteen days",
+    ),
+    _busiest(
+        "busiest_30d_attempted",
+        "EUR",
+        0,
+        (0, 1_000_000),
+        "greatest sum of all amounts, in any state, within any 30 days",
+        "Up to {value} was moved or tried within thirty days",
+    ),
+    _busiest(
+        "busiest_14d_transfers",
+        "EUR",
+        1,
+        (0, 1_000_000),
+        "greatest sum of transfers in and out within any 14 days",
+        "Up to {value} moved by bank transfer within fourteen days",
+    ),
+    _busiest(
+        "busiest_14d_turnover",
+        "EUR",
+        1,
+        (0, 1_000_000),
+        "greatest sum of moves in and out within any 14 days",
+        "Up to {value} moved in and out within fourteen days",
     ),
     _start(
         "first_3d_attempted",

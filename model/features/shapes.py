@@ -1,0 +1,19 @@
+"""How many codes there are of each kind, and the kernel's arrays."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.features.vocabulary import DIRECTIONS, STATES, TYPES
+
+N_STATES: Final = len(STATES) + 1  # with OTHER
+N_DIRECTIONS: Final = len(DIRECTIONS) + 1
+N_TYPES: Final = len(TYPES) + 1
+N_KINDS: Final = N_TYPES * N_DIRECTIONS * N_STATES  # a row's kind is its type, direction and state in one number
+
+Ints: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+Codes: TypeAlias = NDArray[np.int8]
