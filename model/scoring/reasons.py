@@ -52,14 +52,16 @@ def top_reasons(
     in the features' order; in the segments medium and high those that raise the risk come before those that lower it,
     since they are what put the customer there. Features that contribute nothing are no reasons.
     """
-    sizes = np.round(np.abs(contributions), 9)
-    total = float(np.abs(contributions).sum())
-    raising_first = segment != "low"
-    order = sorted(
-        np.flatnonzero(sizes).tolist(),
-        key=lambda i: (raising_first and contributions[i] < 0, -sizes[i], i),
+    absolute = np.abs(contributions)
+    total = float(absolute.sum())
+    billionths = np.rint(absolute * 1e9)
+    said = np.flatnonzero(billionths)
+    lowers = (contributions[said] < 0) & (segment != "low")
+    order = said[np.lexsort((-billionths[said], lowers))]  # stable: equal ones keep the features' order
+    return tuple(
+        _reason(features[place], float(values[place]), float(contributions[place]), total)
+        for place in order[:n].tolist()
     )
-    return tuple(_reason(features[i], float(values[i]), float(contributions[i]), total) for i in order[:n])
 
 
 def _reason(feature: Feature, value: float, contribution: float, total: float) -> Reason:
