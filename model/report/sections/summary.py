@@ -121,9 +121,6 @@ def _ranking(results: RunResults) -> tuple[str, str]:
         f"probability {spoken(area, 'percent', digits=0)} of the time. Average precision is {spoken(precision)}; "
         f"guessing would give {written(results.decisions.sample_rate)}."
     )
-    pooled = metrics.get("average_precision_pooled")
-    if pooled is not None and pooled.estimate is not None:
-        text += f" Ranked all folds together, which mixes scores of several fits, it is {spoken(pooled)}."
     if precision.low is not None and precision.high is not None:
         width = precision.high - precision.low
         if precision.low <= results.decisions.sample_rate:
@@ -133,6 +130,11 @@ def _ranking(results: RunResults) -> tuple[str, str]:
                 f" That interval is {written(width)} wide, because only {count(results.data.suspended)} customers were "
                 "suspended: take the estimate as rough."
             )
+    pooled = metrics.get("average_precision_pooled")
+    if pooled is not None and pooled.estimate is not None:
+        text += (
+            f" Ranked all folds together, which mixes scores of several fits, average precision is {spoken(pooled)}."
+        )
     return "Ranking.", text
 
 

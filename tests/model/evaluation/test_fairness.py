@@ -221,3 +221,9 @@ def test_absent_and_empty_columns_make_no_attribute():
     """An attribute whose column isn't there, or holds nothing, isn't compared."""
     customers = pl.DataFrame({"gender": [None, None]}, schema={"gender": pl.String})
     assert groups(customers, on=DAY) == {}
+
+
+def test_chance_is_never_called_impossible():
+    """A gap that no deal reached has the chance of one in one more than the deals, not zero."""
+    gap = gap_of(compared([0] * 80, [1] * 40 + [0] * 40, "a" * 40 + "b" * 40, shuffles=99), "parity")
+    assert gap.by_chance == pytest.approx(1 / 100)
