@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEVER = np.iinfo(np.int64).min  # a completion time that isn't there
+GREATEST_AMOUNT = 1e12  # EUR: no sum of amounts up to this, nor its square, leaves the finite numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,11 @@ class Encoded:
     ids        int64[n]      equal within a customer exactly where the transaction id is equal; the order means nothing
     created    int64[n]      microseconds since 1970 in UTC
     completed  int64[n]      the same; NEVER where there is none
-    amount     float64[n]    EUR
+    amount     float64[n]    EUR, from 0 to GREATEST_AMOUNT
     state, type, direction  int8[n]  codes of model.features.vocabulary
     profile    int32[m, len(PROFILE)]  codes of model.features.vocabulary, in the order of its PROFILE
+
+    Arrays are C-contiguous.
     """
 
     offsets: NDArray[np.int64]

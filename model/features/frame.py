@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model.errors import FeatureError
 from model.features import residence
 from model.features.catalogue import NAMES
-from model.features.encoded import NEVER, Encoded
+from model.features.encoded import GREATEST_AMOUNT, NEVER, Encoded
 from model.features.kernel import DEFAULTS, Settings, compute
 from model.features.vocabulary import (
     DIRECTIONS,
@@ -74,7 +74,7 @@ def encode_frame(customers: pl.DataFrame, events: pl.DataFrame) -> Encoded:
         ids=rows["number"].cast(pl.Int64).to_numpy(),
         created=_microseconds(rows["created_at"]),
         completed=_microseconds(rows["completed_at"]),
-        amount=rows["amount"].cast(pl.Float64).to_numpy() + 0.0,
+        amount=_amounts(rows["amount"]),
         state=_event_codes(rows["state"], STATES),
         type=_event_codes(rows["type"], TYPES),
         direction=_event_codes(rows["direction"], DIRECTIONS),
@@ -84,6 +84,17 @@ def encode_frame(customers: pl.DataFrame, events: pl.DataFrame) -> Encoded:
 
 def _microseconds(times: pl.Series) -> NDArray[np.int64]:
     return times.dt.epoch("us").fill_null(NEVER).to_numpy()
+
+
+def _amounts(amounts: pl.Series) -> NDArray[np.float64]:
+    values = amounts.cast(pl.Float64).to_numpy() + 0.0  # which makes -0.0 the 0 that it is
+    usable = (values >= 0) & (values <= GREATEST_AMOUNT)
+    if not usable.all():
+        raise FeatureError(
+            f"{np.count_nonzero(~usable):,} amounts are missing, below 0, not finite or more than a trillion.",
+            remedy="Clean the tables first: model.tables.cleaning.load_cohort does.",
+        )
+    return values
 
 
 def _event_codes(names: pl.Series, vocabulary: tuple[str, ...]) -> NDArray[np.int8]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from model.features.blocks.kinds import FEE, REWARD
 from model.features.compiled import compiled
+from model.features.encoded import GREATEST_AMOUNT
 from model.features.room import Room
 from model.features.shapes import N_DIRECTIONS, N_STATES, Codes, Floats, Ints
 
@@ -28,8 +29,10 @@ def take(  # noqa: PLR0917  compiled code takes arrays
         room.ids[rows] = ids[row]
         room.created[rows] = created[row]
         room.completed[rows] = completed[row]
-        room.amount[rows] = amount[row]
-        room.kind[rows] = (type_[row] * N_DIRECTIONS + direction[row]) * N_STATES + state[row]
+        # Whatever an encoder let through, nothing but an amount comes in.
+        room.amount[rows] = amount[row] if 0 <= amount[row] <= GREATEST_AMOUNT else 0.0
+        # Eight bits hold a code, but not a kind: the compiler knows, NumPy's scalars must be told.
+        room.kind[rows] = (int(type_[row]) * N_DIRECTIONS + int(direction[row])) * N_STATES + int(state[row])
         if rows > 0:
             ready &= (ids[row] > room.ids[rows - 1]) & (created[row] >= room.created[rows - 1])
             if created[row] == room.created[rows - 1]:

@@ -89,7 +89,7 @@ def fill_rhythm(profile: Ints, created: Ints, rows: int, room: Floats, out: Floa
     if profile[_BIRTH] != UNKNOWN_DAY:
         out[AT.age_years] = (last // DAY - profile[_BIRTH]) / 365.25
     if profile[_OFFSET] != UNKNOWN_OFFSET:
-        _fill_local(created, rows, profile[_OFFSET] * (HOUR // 60), out)
+        _fill_local(created, rows, int(profile[_OFFSET]) * (HOUR // 60), out)
     if rows < 2:
         return
     mean, square = (last - first) / (rows - 1), 0.0

@@ -15,7 +15,7 @@ from model.features.blocks.kinds import (
     TYPES_ROLE,
     WENT,
 )
-from model.features.blocks.numbers import NEARLY, share, weighted_median
+from model.features.blocks.numbers import NEARLY, part_of, share, weighted_median
 from model.features.blocks.windows import DAY, HOUR
 from model.features.catalogue import AT
 from model.features.compiled import compiled
@@ -44,7 +44,7 @@ def fill_flow(created: Ints, amount: Floats, kind: Ints, rows: int, room: Room, 
         if room.lags[match] <= 3 * DAY:
             passed += room.parts[match]
     out[AT.transfer_pass_72h] = passed
-    out[AT.transfer_pass_72h_share] = share(passed, large_sum)
+    out[AT.transfer_pass_72h_share] = part_of(passed, large_sum)
     ins, outs = _split(created, amount, kind, rows, room, 0.0)
     matches = _match(ins, outs, room)
     _fill_matches(room.lags, room.parts, room.starts, matches, created[0], whole, out)
@@ -148,8 +148,8 @@ def _fill_matches(
     out[AT.pass_1h] = pass_1h
     out[AT.pass_24h] = pass_24h
     out[AT.pass_72h] = pass_72h
-    out[AT.pass_24h_share] = share(pass_24h, out[AT.in_sum])
-    out[AT.passed_share] = share(passed, out[AT.in_sum])
+    out[AT.pass_24h_share] = part_of(pass_24h, out[AT.in_sum])
+    out[AT.passed_share] = part_of(passed, out[AT.in_sum])
     # What matched nothing had gone out beyond all that had come in: the greatest such excess, by reflection.
     unfunded = out[AT.out_sum] - passed
     out[AT.unfunded_out] = unfunded if unfunded > NEARLY else 0.0

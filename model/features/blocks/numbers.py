@@ -24,6 +24,12 @@ def share(part: float, whole: float) -> float:
 
 
 @compiled
+def part_of(part: float, whole: float) -> float:
+    """Give the share of a part in its whole, never more than 1 for rounding; NaN where the whole is 0."""
+    return min(part / whole, 1.0) if whole > 0 else math.nan
+
+
+@compiled
 def median(values: Floats, n: int) -> float:
     """Middle value of the first `n` values, or the mean of the middle two; NaN of none. Reorders them."""
     if n == 0:
