@@ -1,0 +1,157 @@
+"""Strategies compared, and how they move."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from model.config import load_config
+from model.evaluation.decisions import decide, segment_rows
+from model.evaluation.ground import Ground, strategies
+from model.evaluation.intervals import make_draws
+from model.training.comparison import FoldFit, OutOfFold
+from model.training.procedure import Fitted
+from model.training.splits import repeated_folds
+from model.training.thresholds import Cuts, least_cost, loss_matrix_cuts
+
+
+class _Known:
+    """A model whose margins are given by row."""
+
+    names = ()
+
+    def margins(self, table):
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def costs():
+    """The default loss matrix, with room for every review."""
+    return msgspec.structs.replace(load_config().costs, reviews_per_week=10_000)
+
+
+def _ground(rate=None, seed=1, n=400):
+    """Perfectly calibrated margins of 400 customers, in two repeats of four folds."""
+    random = np.random.default_rng(seed)
+    margins = random.normal(-2, 1.5, size=n)
+    labels = random.random(n) < 1 / (1 + np.exp(-margins))
+    ids = [f"c-{at}" for at in range(n)]
+    fits = tuple(
+        FoldFit(
+            repeat,
+            fold,
+            labels[fold.train],
+            Fitted(_Known(), 1.0, 0.0, margins[fold.train], 4),
+            margins[fold.test],
+        )
+        for repeat, folds in enumerate(repeated_folds(ids, labels, folds=4, repeats=2, seed=1))
+        for fold in folds
+    )
+    return Ground(OutOfFold(labels, fits, 2), rate, 20.0), 1 / (1 + np.exp(-margins))
+
+
+def _decided(costs, rate=None):
+    ground, inner = _ground(rate)
+    return decide(ground, costs, make_draws(400, 2, draws=50, confidence=0.9, seed=1), inner, "made up")
+
+
+def test_every_strategy_is_there_and_one_ships(costs):
+    """Segments, least cost, greatest F1, recall and nobody are compared; the segments ship."""
+    found = _decided(costs).strategies
+    assert [one.key for one in found] == ["segments", "least_cost", "max_f1", "recall", "nobody"]
+    assert [one.key for one in found if one.shipped] == ["segments"]
+
+
+def test_on_calibrated_probabilities_the_loss_matrix_loses_least(costs):
+    """Reviewing and proposing by the loss matrix loses less than any other strategy, and nobody flagged most."""
+    loss = {one.key: one.loss_per_customer.estimate for one in _decided(costs).strategies}
+    assert min(loss, key=loss.get) == "segments"
+    assert max(loss, key=loss.get) == "nobody"
+
+
+def test_recall_keeps_its_promise_about(costs):
+    """The cut-off chosen inside the folds for a recall of 0.7 finds about that share outside."""
+    found = {one.key: one for one in _decided(costs).strategies}["recall"]
+    assert found.recall.estimate == pytest.approx(0.7, abs=0.08)
+
+
+def test_counts_add_up_to_the_customers(costs):
+    """Each strategy's confusion holds every customer once."""
+    for one in _decided(costs).strategies:
+        cells = msgspec.to_builtins(one.confusion).values()
+        assert sum(cells) == pytest.approx(400)
+
+
+def test_thresholds_are_the_loss_matrixs(costs):
+    """With room for every review, the shipped cut-offs are the loss matrix's own."""
+    found = _decided(costs)
+    assert Cuts(found.medium, found.high) == loss_matrix_cuts(costs)
+    assert {one.key: one.threshold for one in found.strategies}["least_cost"] == least_cost(costs)
+
+
+def test_capacity_is_explained(costs):
+    """Where capacity raises Medium, the explanation says so."""
+    found = _decided(msgspec.structs.replace(costs, reviews_per_week=2))
+    assert found.medium > loss_matrix_cuts(costs).medium
+    assert "2 reviews a week" in found.explanation
+
+
+def test_the_portfolios_rate_holds_where_given(costs):
+    """With a portfolio's rate, fewer are flagged, the rate is told, and nobody flagged loses that rate's misses."""
+    sample, portfolio = _decided(costs), _decided(costs, rate=0.02)
+    share = [
+        {one.key: one for one in found.strategies}["least_cost"].flagged_share.estimate for found in (sample, portfolio)
+    ]
+    assert share[1] < share[0]
+    assert "2.0%" in portfolio.rate_source
+    nobody = {one.key: one for one in portfolio.strategies}["nobody"]
+    assert nobody.loss_per_customer.estimate == pytest.approx(0.02 * costs.missed_risky)
+
+
+def test_rates_move_the_cuts_down_as_risk_rises(costs):
+    """Were the true rate higher, the wanted cut-offs on the shown probability would be lower, and the loss greater."""
+    rows = _decided(costs).rate_sensitivity
+    assert [row.risk_rate for row in rows] == sorted(row.risk_rate for row in rows)
+    cuts = [row.high_cut for row in rows]
+    assert cuts == sorted(cuts, reverse=True)
+    own = next(row for row in rows if row.risk_rate == _decided(costs).sample_rate)
+    assert own.high_cut == pytest.approx(loss_matrix_cuts(costs).high)
+
+
+def test_costs_move_cuts_and_savings(costs):
+    """A dearer miss lowers the cut-offs and saves more; each cost is halved and doubled."""
+    rows = {(row.cost, row.factor): row for row in _decided(costs).cost_sensitivity}
+    assert rows["missed_risky", 2.0].high_cut < rows["missed_risky", 0.5].high_cut
+    assert rows["missed_risky", 2.0].saved["segments"] > rows["missed_risky", 0.5].saved["segments"]
+    assert {cost for cost, _ in rows} == {"missed_risky", "wrongly_flagged", "review"}
+
+
+def test_the_decision_curve_starts_where_everybody_is_flagged(costs):
+    """At the lowest threshold the model is worth about what flagging everybody is; later it is worth more."""
+    curve = _decided(costs).decision_curve
+    assert curve[0].model == pytest.approx(curve[0].everybody, abs=0.01)
+    assert curve[30].model > curve[30].everybody
+
+
+def test_segments_share_out_every_customer(costs):
+    """Each customer is in one segment in each repeat, and the observed rate rises from Low to High."""
+    ground, _ = _ground()
+    rows, members = segment_rows(ground, costs, Cuts(0.1, 0.4), 0.9)
+    assert (members.sum(axis=0) == 1).all()
+    rates = [row.observed_rate.estimate for row in rows]
+    assert rates == sorted(rates)
+    assert sum(row.share for row in rows) == pytest.approx(1)
+
+
+def test_cut_offs_are_chosen_without_the_customers_judged(costs):
+    """A strategy is shown each training side alone, never the customers whom it will judge."""
+    ground, _ = _ground()
+    sizes = []
+
+    def choose(labels, probabilities, weights):
+        sizes.append((len(labels), len(probabilities), len(weights)))
+        return strategies(costs, 20.0)["max_f1"](labels, probabilities, weights)
+
+    ground.flag(choose)
+    assert set(sizes) == {(300, 300, 300)}

@@ -1,0 +1,331 @@
+"""The whole walk from tables to RUN, on small synthetic tables."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from model.config import load_config
+from model.errors import ConfigError, EmptyTable, FeatureError, LabelError, LeakError
+from model.evaluation import results
+from model.evaluation.results import METRICS
+from model.features.frame import FeatureTable
+from model.scoring.bundle import FILES, load_bundle
+from model.tables.synthetic import synthesize
+from model.training import commands, pipeline
+from model.training.watch import Watch
+
+SETTINGS = """
+threads: 1
+training: {trials: 2, members: 2, inner_folds: 2, resamples: 2}
+evaluation: {folds: 2, repeats: 1, bootstraps: 60}
+portfolio: {risk_rate: 0.05}
+"""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """A configuration of two folds, one repeat, two trials."""
+    path = tmp_path_factory.mktemp("settings") / "small.yaml"
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(settings):
+    """The same, read."""
+    return load_config(settings)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Synthetic tables of 160 customers."""
+    folder = tmp_path_factory.mktemp("tables")
+    synthesize(folder, customers=160, seed=11, risk_rate=0.2, unlabelled=20)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(tables, settings, tmp_path_factory):
+    """The command's answer, and the RUN that it left: made once."""
+    out = tmp_path_factory.mktemp("runs") / "RUN"
+    found = CliRunner().invoke(commands.train, [str(tables), "--out", str(out), "--config", str(settings)])
+    assert found.exit_code == 0, found.output
+    return found.stdout, out
+
+
+@pytest.fixture(scope="module")
+def run(told):
+    """The run as it was left."""
+    found = results.load(told[1] / "evaluation.json")
+    return pipeline.Run(told[1], found.provenance.bundle_version, found)
+
+
+def test_a_run_leaves_bundle_report_card_and_evaluation(run):
+    """RUN holds the bundle, the report, the model card and the evaluation, and nothing half-written."""
+    assert {path.name for path in run.folder.iterdir()} == {
+        "bundle",
+        "report.html",
+        "MODEL_CARD.md",
+        "evaluation.json",
+    }
+    assert {path.name for path in (run.folder / "bundle").iterdir()} == {*FILES, "manifest.json"}
+
+
+def test_the_bundle_loads_and_its_golden_rows_hold(run):
+    """Loading verifies hashes and golden rows, and finds the version that the run named."""
+    assert load_bundle(run.folder / "bundle").version == run.version
+
+
+def test_the_evaluation_reads_back_as_it_was(run):
+    """`evaluation.json` decodes to results that encode to the very same bytes."""
+    assert results.dumps(run.results) == (run.folder / "evaluation.json").read_bytes()
+
+
+def test_no_training_customer_is_in_the_bundle(run, tables):
+    """No id of a training customer or of their transactions stands in any file of the bundle."""
+    users = pl.read_csv(tables / "users_labelled.csv", infer_schema=False)["user_id"].unique().to_list()
+    events = pl.read_csv(tables / "transactions_labelled.csv", infer_schema=False)["id"].unique().to_list()
+    content = b"\n".join(path.read_bytes() for path in sorted((run.folder / "bundle").iterdir()))
+    assert not [one for one in [*users, *events] if one.encode() in content]
+
+
+def test_no_training_customers_row_is_in_the_bundle(run, tables, config):
+    """No golden row has the feature values of a training customer who transacts."""
+    material = pipeline.prepare(tables, config, None, Watch())
+    bundle = load_bundle(run.folder / "bundle")
+    transacting = np.array([day is not None for day in material.joined])
+    rows = material.table.select(bundle.manifest.features).values[transacting]
+    for golden in bundle.golden:
+        values = np.array([golden["answer"]["features"][name] for name in bundle.manifest.features], dtype=float)
+        if golden["transactions"]:
+            same = (rows == values) | (np.isnan(rows) & np.isnan(values))
+            assert not same.all(axis=1).any()
+
+
+def test_no_wall_time_is_in_the_bundle(run):
+    """The manifest holds no time and no machine's path."""
+    manifest = (run.folder / "bundle" / "manifest.json").read_text()
+    assert str(run.folder) not in manifest
+    assert not [key for key in json.loads(manifest) if "time" in key or "date" in key or key.endswith("_at")]
+
+
+def test_the_manifest_says_what_the_run_found(run, config):
+    """Features, cut-offs, rates, metrics, seed and commit are the run's."""
+    manifest = load_bundle(run.folder / "bundle").manifest
+    assert manifest.features == run.results.features
+    assert (manifest.thresholds.medium, manifest.thresholds.high) == (
+        run.results.decisions.medium,
+        run.results.decisions.high,
+    )
+    assert manifest.risk_rate.portfolio == config.portfolio.risk_rate == run.results.decisions.portfolio_rate
+    assert manifest.metrics["roc_auc"]["estimate"] == run.results.contenders[0].metrics["roc_auc"].estimate
+    assert manifest.git_commit == run.results.provenance.git_commit
+
+
+def test_probabilities_are_shifted_to_the_portfolio(run):
+    """The calibration's shift is the log-odds between the sample's rate and the portfolio's."""
+    manifest = load_bundle(run.folder / "bundle").manifest
+    sample = manifest.risk_rate.sample
+    expected = np.log(0.05 / 0.95) - np.log(sample / (1 - sample))
+    assert manifest.calibration.shift == pytest.approx(expected)
+
+
+def test_every_contender_has_every_metric(run):
+    """XGBoost first, then the baselines; each with all metrics, in the same customers."""
+    assert [one.key for one in run.results.contenders] == [
+        "xgboost",
+        "logistic_regression",
+        "random_forest",
+        "dummy",
+    ]
+    for one in run.results.contenders:
+        assert one.metrics.keys() == METRICS.keys()
+        assert len(one.probabilities[0]) == len(run.results.labels) == 160
+
+
+def test_differences_are_there_for_each_baseline(run):
+    """Each baseline has a paired difference in each metric."""
+    found = {(one.baseline, one.metric) for one in run.results.differences}
+    assert found == {(key.key, metric) for key in run.results.contenders[1:] for metric in METRICS}
+
+
+def test_all_checks_of_the_guard_are_in_the_results(run):
+    """The six checks passed and are reported."""
+    assert [finding.check for finding in run.results.leaks] == list("abcdef")
+
+
+def test_measurements_name_what_ships_first(run):
+    """Each side-by-side measurement has the shipped arm first, and a conclusion."""
+    for measurement in (run.results.excluded, run.results.weighting, run.results.calibration):
+        assert "(shipped)" in measurement.arms[0].title
+        assert measurement.conclusion
+        assert set(measurement.differences) == {arm.key for arm in measurement.arms[1:]}
+
+
+def test_importance_and_shap_speak_of_the_models_features(run):
+    """Importance ranks exactly the shipped features, and the sample of contributions has their columns."""
+    names = set(run.results.features)
+    assert {one.feature for one in run.results.importance} == names
+    assert set(run.results.shap.features) == names
+    assert all(len(row) == len(names) for row in run.results.shap.contributions)
+
+
+def test_the_learning_curve_grows(run):
+    """Each point of the learning curve has more customers than the one before."""
+    sizes = [point.customers for point in run.results.learning_curve]
+    assert sizes == sorted(set(sizes))
+
+
+def test_the_time_view_holds_every_dated_customer_once(run):
+    """The three parts in time order hold all customers who transacted."""
+    dated = run.results.data.customers - sum(
+        row.customers for row in run.results.data.months if row.period == "no transaction"
+    )
+    assert sum(part.customers for part in run.results.time_view.parts) == dated
+    firsts = [part.first for part in run.results.time_view.parts]
+    assert firsts == sorted(firsts)
+
+
+def test_every_stage_is_timed(run):
+    """The timings name the stages of training and of evaluation."""
+    stages = {timing.stage for timing in run.results.timings}
+    assert {"Tune and fit the model", "Cross-validate: XGBoost", "Write the bundle", "Write the report"} <= stages
+
+
+def test_no_customer_id_is_in_the_evaluation(run, tables):
+    """The evaluation's numbers name nobody."""
+    users = pl.read_csv(tables / "users_labelled.csv", infer_schema=False)["user_id"].unique().to_list()
+    content = (run.folder / "evaluation.json").read_text() + (run.folder / "report.html").read_text()
+    assert not [one for one in users if one in content]
+
+
+def test_an_occupied_folder_is_refused_before_anything_is_read(tmp_path, config):
+    """A run overwrites nothing."""
+    (tmp_path / "kept.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="already holds something"):
+        pipeline.train(tmp_path / "no tables", tmp_path, config=config)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_a_planted_leak_ends_the_run_and_leaves_nothing(tables, config, tmp_path, monkeypatch):
+    """A feature that knows the data's end is refused by the pipeline itself, and no RUN is left."""
+    honest = pipeline.feature_table
+
+    def leaking(customers, events, settings, *, threads=1):
+        table = honest(customers, events, settings, threads=threads)
+        last = customers.join(
+            events.group_by("customer_id").agg(pl.col("created_at").max()),
+            on="customer_id",
+            how="left",
+            maintain_order="left",
+        )["created_at"]
+        values = table.values.copy()
+        values[:, table.names.index("in_sum")] = (events["created_at"].max() - last).dt.total_hours().cast(pl.Float64)
+        return FeatureTable(table.ids, table.names, values)
+
+    monkeypatch.setattr(pipeline, "feature_table", leaking)
+    with pytest.raises(LeakError, match="in_sum"):
+        pipeline.train(tables, tmp_path / "RUN", config=config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_after_the_bundle_leaves_nothing(tables, config, tmp_path, monkeypatch):
+    """Even where a later stage fails once the bundle is written, no half-written RUN stays behind."""
+    written = []
+
+    def broken(*_):
+        written.extend(tmp_path.rglob("manifest.json"))
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(pipeline.arms, "excluded_types", broken)
+    monkeypatch.setattr(pipeline.contest, "fits", lambda study: {"xgboost": pipeline.arms.untuned(study)})
+    with pytest.raises(RuntimeError, match="disk full"):
+        pipeline.train(tables, tmp_path / "RUN", config=config)
+    assert written
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_optional_feature_absent_where_scoring_happens_is_refused(tables, config, tmp_path):
+    """Age is wanted, but the customers to score have no date of birth."""
+    wished = msgspec.structs.replace(
+        config, training=msgspec.structs.replace(config.training, optional_features=("age_years",))
+    )
+    with pytest.raises(FeatureError, match="age_years needs date_of_birth"):
+        pipeline.train(tables, tmp_path / "RUN", config=wished)
+
+
+def _without(tables, folder, keep):
+    """Copy the labelled tables with the customers that `keep` names."""
+    users = pl.read_csv(tables / "users_labelled.csv", infer_schema=False)
+    kept = keep(users)
+    kept.write_csv(folder / "users_labelled.csv")
+    pl.read_csv(tables / "transactions_labelled.csv", infer_schema=False).join(
+        kept.select("user_id").unique(), on="user_id", how="semi"
+    ).write_csv(folder / "transactions_labelled.csv")
+    return folder
+
+
+def test_one_class_is_refused(tables, config, tmp_path):
+    """Customers of one label alone teach nothing."""
+    folder = _without(tables, tmp_path, lambda users: users.filter(pl.col("user_current_state") == "ACTIVE"))
+    with pytest.raises(LabelError):
+        pipeline.train(folder, tmp_path / "RUN", config=config)
+    assert not (tmp_path / "RUN").exists()
+
+
+def test_one_customer_is_refused(tables, config, tmp_path):
+    """One customer can't be split."""
+    folder = _without(tables, tmp_path, lambda users: users.head(1))
+    with pytest.raises((EmptyTable, LabelError)):
+        pipeline.train(folder, tmp_path / "RUN", config=config)
+
+
+def test_too_few_suspended_customers_are_refused(tables, config, tmp_path):
+    """Four suspended customers are too few to learn from some and test on others, and the message says how many."""
+
+    def few(users):
+        risky = users.filter(pl.col("user_current_state") == "SUSPENDED")["user_id"].unique(maintain_order=True)
+        return users.filter(~pl.col("user_id").is_in(risky[4:].to_list()))
+
+    folder = _without(tables, tmp_path, few)
+    with pytest.raises(LabelError, match="4 suspended"):
+        pipeline.train(folder, tmp_path / "RUN", config=config)
+
+
+def test_missing_tables_to_score_are_noted(tables, config, tmp_path):
+    """Without tables to score, training goes on, and says that sources couldn't be examined."""
+    folder = _without(tables, tmp_path, lambda users: users)
+    material = pipeline.prepare(folder, config, None, Watch())
+    study = pipeline.make_study(material, config)
+    assert any("couldn't be examined" in note for note in pipeline._notes(material, study))
+
+
+def test_fewer_folds_are_noted(tables, config, tmp_path):
+    """With nine suspended customers, five folds become four, and the notes say so."""
+
+    def few(users):
+        risky = users.filter(pl.col("user_current_state") == "SUSPENDED")["user_id"].unique(maintain_order=True)
+        return users.filter(~pl.col("user_id").is_in(risky[9:].to_list()))
+
+    folder = _without(tables, tmp_path, few)
+    five = msgspec.structs.replace(config, evaluation=msgspec.structs.replace(config.evaluation, folds=5))
+    material = pipeline.prepare(folder, five, None, Watch())
+    study = pipeline.make_study(material, five)
+    assert study.folds == 4
+    assert any("4 folds instead of 5" in note for note in pipeline._notes(material, study))
+
+
+def test_the_command_tells_data_metrics_and_places(told):
+    """`train` prints the data's summary, the metrics with intervals, and where bundle and report are."""
+    printed, out = told
+    assert "160 customers" in printed
+    assert "ROC-AUC" in printed
+    assert "[" in printed
+    assert str(out / "report.html") in printed
+    assert str(out / "bundle") in printed
