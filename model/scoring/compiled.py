@@ -15,7 +15,7 @@ def compiled(function: Function) -> Function:
 
     No fast-math: additions keep their order, so that a row alone and in a batch gives the same bits. Compiled code is
     kept by the file of the function alone, so a compiled function calls only compiled functions of its own module.
-    Where nothing can be kept (a read-only disk), it is compiled for the process.
+    Where nothing can be kept (a read-only disk), it is compiled for the process alone.
     """
     try:
         return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
