@@ -44,7 +44,8 @@ class Slice:
 
     `suspended` is the observed share, `flagged` the share that the decision falls on (parity compares it), `caught` the
     flagged share of the suspended (true positive rate), `false_alarms` the flagged share of the others (false positive
-    rate), `precision` the suspended share of the flagged, `mean_probability` what the model expects of the slice.
+    rate), `precision` the suspended share of the flagged, `mean_probability` what the model expects of the slice. Of a
+    slice so small that its figures would point at persons, only the size is told.
     """
 
     attribute: str
@@ -55,7 +56,7 @@ class Slice:
     caught: Share
     false_alarms: Share
     precision: Share
-    mean_probability: float
+    mean_probability: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def fairness(
     for attribute, names in slices.items():
         members = np.asarray(names, dtype=np.str_)
         found = [
-            _slice(attribute, str(name), members == name, suspended, flagged, probabilities, confidence)
+            _slice(attribute, str(name), members == name, suspended, flagged, probabilities, confidence, minimum)
             for name in sorted(set(members.tolist()), key=_last)
         ]
         every += found
@@ -173,7 +174,7 @@ def _computed(share: Share) -> tuple[float, float, float]:
 
 
 def _pooled(names: Sequence[str], minimum: int) -> tuple[str, ...]:
-    """Pool the values that are too few to stand alone; a lone one keeps its name, which pooling wouldn't hide."""
+    """Pool the values that are too few to stand alone; a lone one keeps its name, and its figures are withheld."""
     counts = {name: names.count(name) for name in set(names)}
     rare = {name for name, count in counts.items() if count < minimum}
     return tuple(POOLED if name in rare and len(rare) > 1 else name for name in names)
@@ -191,20 +192,28 @@ def _slice(
     flagged: NDArray[np.bool_],
     probabilities: NDArray[np.float64],
     confidence: float,
+    minimum: int,
 ) -> Slice:
-    risky, caught, taken = members & suspended, members & suspended & flagged, members & flagged
-    n, positives, hits, all_flagged = (int(mask.sum()) for mask in (members, risky, caught, taken))
+    n = int(members.sum())
+    if n < minimum:
+        hidden = Share(
+            0, 0, None, None, None, f"fewer than {minimum} customers: withheld, as it would point at persons"
+        )
+        return Slice(attribute, name, n, hidden, hidden, hidden, hidden, hidden, None)
+    positives, taken, hits = (
+        int(mask.sum()) for mask in (members & suspended, members & flagged, members & suspended & flagged)
+    )
     return Slice(
         attribute=attribute,
         name=name,
         customers=n,
         suspended=wilson(positives, n, confidence=confidence),
-        flagged=wilson(all_flagged, n, confidence=confidence),
+        flagged=wilson(taken, n, confidence=confidence),
         caught=wilson(hits, positives, confidence=confidence, why="no suspended customer in this slice"),
         false_alarms=wilson(
-            all_flagged - hits, n - positives, confidence=confidence, why="only suspended customers in this slice"
+            taken - hits, n - positives, confidence=confidence, why="only suspended customers in this slice"
         ),
-        precision=wilson(hits, all_flagged, confidence=confidence, why="nobody in this slice is flagged"),
+        precision=wilson(hits, taken, confidence=confidence, why="nobody in this slice is flagged"),
         mean_probability=float(probabilities[members].mean()),
     )
 

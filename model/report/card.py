@@ -83,7 +83,7 @@ def _gaps(fairness: Fairness) -> str:
         return "no gap is computable: the slices hold too few customers"
     wide = [
         f"{gap.attribute}, {MEASURES[gap.measure]} ({written(gap.value, 'percent', digits=0)}, "
-        f"{gap.greatest} over {gap.least})"
+        f"higher in {gap.greatest} than in {gap.least})"
         for gap in computed_ones
         if gap.by_chance is not None and gap.by_chance < SURPRISING
     ]

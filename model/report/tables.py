@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from model.report.blocks import Block
 
 CORE = ("average_precision", "roc_auc", "brier", "calibration_error", "f1", "precision", "recall")
+DIFFERENCES = (
+    "An interval that excludes 0 is set in bold. For Brier score and calibration error, less than 0 is better."
+)
 INTERVALS = "Under each estimate stands its {confidence:.0%} interval. {method}"
 
 
@@ -32,7 +35,8 @@ def compared(
     caption: str, sides: Sequence[Arm | Contender], *, metrics: Sequence[str] = tuple(METRICS), note: str = ""
 ) -> Table:
     """Set sides in columns and metrics in rows; the first side is what ships."""
-    notes = [f"{side.title}: {side.note}" for side in sides if side.note]
+    same = len({side.note for side in sides}) == 1
+    notes = [sides[0].note] if same else [f"{side.title}: {side.note}" for side in sides if side.note]
     return Table(
         caption,
         (*words("Metric"), *figures(*(side.title for side in sides))),
@@ -51,23 +55,27 @@ def compared(
 def measured(measurement: Measurement) -> tuple[Block, ...]:
     """Show a side-by-side measurement: the sides, their paired differences, and the choice."""
     shipped, others = measurement.arms[0], measurement.arms[1:]
-    rows = tuple(
-        (
-            Cell(arm.title),
-            Cell(METRICS.get(metric, metric)),
-            cell(difference, digits=3),
-            Cell("can't tell them apart" if covers_zero(difference) else "interval excludes 0"),
-        )
-        for arm in others
-        for metric, difference in measurement.differences.get(arm.key, {}).items()
-    )
+    paired = [
+        (metric, [measurement.differences.get(arm.key, {}).get(metric) for arm in others])
+        for metric in METRICS
+        if any(metric in measurement.differences.get(arm.key, {}) for arm in others)
+    ]
     present = [metric for metric in METRICS if any(metric in arm.metrics for arm in measurement.arms)]
     few = [metric for metric in present if metric in CORE]
     further = [metric for metric in present if metric not in CORE]
     blocks: list[Block] = [compared(measurement.question, measurement.arms, metrics=few)]
-    if rows:
-        titles = (*words("Side", "Metric"), *figures("Difference"), *words("Reading"))
-        blocks.append(Table(f"Paired differences: each other side minus {shipped.title}", titles, rows))
+    if paired:
+        blocks.append(
+            Table(
+                f"Paired differences: each other side minus {shipped.title}",
+                (*words("Metric"), *figures(*(arm.title for arm in others))),
+                tuple(
+                    (Cell(METRICS[metric]), *(difference_cell(each) for each in differences))
+                    for metric, differences in paired
+                ),
+                DIFFERENCES,
+            )
+        )
     else:
         blocks.append(absent("Differences", "the run holds no paired differences for this measurement."))
     blocks.append(Note("Choice", measurement.conclusion))
@@ -75,6 +83,11 @@ def measured(measurement: Measurement) -> tuple[Block, ...]:
         table = compared(f"{measurement.question} Further metrics", measurement.arms, metrics=further)
         blocks.append(Fold("Further metrics", (table,)))
     return tuple(blocks)
+
+
+def difference_cell(difference: Interval | None) -> Cell:
+    """Write a paired difference, in bold where its interval excludes 0."""
+    return cell(difference, digits=3, strong=difference is not None and not covers_zero(difference))
 
 
 def cohort_table(caption: str, period: str, rows: Sequence[CohortRow]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from model.report.numbers import quantity, written
 from model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from model.evaluation.results import Decisions, Strategy
     from model.report.loss import Curve
 
@@ -99,50 +102,63 @@ def net_benefit(decisions: Decisions) -> Picture:
 
 
 def cost_map(decisions: Decisions) -> Picture:
-    """Draw what each strategy saves as each cost grows or shrinks."""
-    rows = decisions.cost_sensitivity
-    shown = [
-        each for each in decisions.strategies if any(each.key in row.saved for row in rows) and each.key != "nobody"
+    """Draw what each strategy saves under the configured costs, and as each cost grows or shrinks."""
+    shown = [each for each in decisions.strategies if each.threshold is not None]
+    rows: list[tuple[str, Mapping[str, float | None]]] = [
+        ("As configured", {each.key: each.saved_per_customer.estimate for each in shown}),
+        *(
+            (f"{_title(row.cost)} x {row.factor:g} = EUR {quantity(row.value)}", dict(row.saved))
+            for row in decisions.cost_sensitivity
+        ),
     ]
-    saved = np.array([[row.saved.get(each.key, np.nan) for each in shown] for row in rows])
+    saved = np.array([[row.get(each.key) for each in shown] for _, row in rows], dtype=float)
+    breaks = [
+        0,
+        *(at for at, (row, after) in enumerate(pairwise(decisions.cost_sensitivity), 1) if row.cost != after.cost),
+    ]
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        reach = float(np.nanmax(np.abs(saved))) or 1.0
+        reach = float(np.nanmax(np.abs(saved), initial=0.0)) or 1.0
         image = axes.imshow(saved, cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto")
         for (down, across), value in np.ndenumerate(saved):
-            if not np.isnan(value):
-                color = "white" if abs(value) > 0.6 * reach else INK
-                axes.text(
-                    across, down, written(float(value), "ratio"), ha="center", va="center", fontsize=9, color=color
-                )
+            color = "white" if abs(value) > 0.6 * reach else INK
+            text = "n/a" if np.isnan(value) else written(float(value), "ratio")
+            axes.text(across, down, text, ha="center", va="center", fontsize=9, color=color)
         axes.set_xticks(range(len(shown)), [_wrapped(each) for each in shown])
-        axes.set_yticks(
-            range(len(rows)),
-            [f"{COSTS.get(row.cost, row.cost)} x {row.factor:g} = EUR {quantity(row.value)}" for row in rows],
-        )
+        axes.set_yticks(range(len(rows)), [title for title, _ in rows])
         axes.grid(visible=False)
         axes.tick_params(length=0)
         axes.xaxis.tick_top()
         for spine in axes.spines.values():
             spine.set_visible(False)
-        for line in range(1, len(rows)):
-            if rows[line].cost != rows[line - 1].cost:
-                axes.axhline(line - 0.5, color="white", linewidth=4)
+        for line in breaks:
+            axes.axhline(line + 0.5, color="white", linewidth=4)
         figure.colorbar(image, ax=axes, label="Saved, EUR per customer", shrink=0.8)
 
-    down, across = np.unravel_index(int(np.nanargmin(saved)), saved.shape)
-    worst, least, where = float(saved[down, across]), shown[int(across)].title, rows[int(down)]
+    known = [
+        (float(value), each.title, title)
+        for (title, _), line in zip(rows, saved, strict=True)
+        for value, each in zip(line, shown, strict=True)
+        if not np.isnan(value)
+    ]
+    least = min(known, key=lambda found: found[0], default=None)
+    told = (
+        f"The least is {written(least[0], 'euro')} per customer: {least[1]}, {least[2]}."
+        if least
+        else "None is computable."
+    )
     return Picture(
         "cost-sensitivity",
-        caption="What each strategy saves against flagging nobody, as one cost at a time changes.",
-        alt=(
-            f"Savings by cost and strategy. The least is {written(worst, 'euro')} per customer: {least}, "
-            f"where {COSTS.get(where.cost, where.cost).lower()} costs {where.factor:g} times the configured amount."
-        ),
+        caption="What each strategy saves against flagging nobody: as configured, and as one cost at a time changes.",
+        alt=f"Savings by cost and strategy. {told}",
         size=(9.6, 0.36 * len(rows) + 1.4),
         draw=draw,
     )
+
+
+def _title(cost: str) -> str:
+    return COSTS.get(cost, cost.replace("_", " ").capitalize())
 
 
 def _wrapped(strategy: Strategy) -> str:

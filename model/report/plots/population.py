@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.report.blocks import Picture
-from model.report.numbers import quantity, written
+from model.report.numbers import MINUS, quantity, written
 from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
 
 if TYPE_CHECKING:
@@ -20,8 +20,12 @@ MOST = 12
 
 
 def distributions(results: RunResults) -> Picture:
-    """Draw the histograms, by label, of the features that separate best by themselves."""
-    chosen = sorted(results.distributions, key=lambda each: (-(each.auc or 0.0), each.feature))[:MOST]
+    """Draw the histograms, by label, of the features that matter most to the model."""
+    weight = {each.feature: each.mean_abs_contribution for each in results.importance}
+    ranked = sorted(
+        results.distributions, key=lambda each: (-weight.get(each.feature, 0.0), -(each.auc or 0.0), each.feature)
+    )
+    chosen = ranked[:MOST]
     across = min(3, len(chosen))
     down = ceil(len(chosen) / across)
 
@@ -42,8 +46,8 @@ def distributions(results: RunResults) -> Picture:
     return Picture(
         "distributions",
         caption=(
-            f"The {len(chosen)} features that separate best by themselves, as shares of each label's customers; "
-            "n/a counts missing values."
+            f"The {len(chosen)} features that matter most to the model, as shares of each label's customers; n/a "
+            "counts missing values."
         ),
         alt=f"Histograms by label. {told}.",
         size=(10.2, 2.35 * down + 0.4),
@@ -99,12 +103,12 @@ def _histogram(axes: Any, each: Distribution) -> None:
         (each.active, each.missing_active, everyone[0], ACTIVE, "Within appetite", -0.2),
         (each.suspended, each.missing_suspended, everyone[1], SUSPENDED, "Suspended", 0.2),
     )
-    away = len(steps) + 2.2
+    away = 1.14 * len(steps) + 0.5
     for counts, missing, of, color, label, aside in sides:
         shares = 100 * np.append(np.array(counts, dtype=float), missing) / max(of, 1)
         axes.bar(np.append(steps + 0.5, away) + aside, shares, width=0.4, color=color, label=label)
     some = sorted({0, len(steps) // 2, len(steps)})
-    axes.set_xticks([*some, away], [*(quantity(_tidy(each.edges[place])) for place in some), "n/a"])
+    axes.set_xticks([*some, away], [*(_short(each.edges[place]) for place in some), "n/a"])
     axes.grid(visible=False, axis="x")
     unit = f" ({each.unit}{', log scale' if each.log_scale else ''})"
     axes.set_title(each.feature, pad=16)
@@ -119,5 +123,9 @@ def _histogram(axes: Any, each: Distribution) -> None:
     axes.set_ylabel("% of label", fontsize=8.5)
 
 
-def _tidy(value: float) -> float:
-    return 0.0 if abs(value) < 1e-9 else value
+def _short(value: float) -> str:
+    """Write a bin's edge in little room; an edge beside 0 is 0 in floating point's disguise."""
+    for size, letter in ((1e6, "m"), (1e3, "k")):
+        if abs(value) >= 10 * size or (abs(value) >= size and float(value / size).is_integer()):
+            return f"{value / size:.3g}{letter}".replace("-", MINUS)
+    return quantity(0.0 if abs(value) < 1e-9 else value)

@@ -20,12 +20,12 @@ from model.report.blocks import (
     figures,
     words,
 )
-from model.report.numbers import cell, covers_zero, listed, verdict, written
+from model.report.numbers import covers_zero, listed, verdict, written
 from model.report.plots import comparison
-from model.report.tables import absent, compared, interval_note, measured
+from model.report.tables import DIFFERENCES, absent, compared, difference_cell, interval_note, measured
 
 if TYPE_CHECKING:
-    from model.evaluation.results import Difference, RunResults
+    from model.evaluation.results import RunResults
 
 HEADLINE = ("average_precision", "roc_auc")
 NEEDS = (
@@ -53,7 +53,8 @@ def section(results: RunResults) -> Section:
             Heading("Class weights, not invented customers"),
             Paragraph(
                 "Suspended customers are few. Weights make each count for more; oversampling repeats or invents them, "
-                "which distorts probabilities and puts customers into training who never existed. Both were measured."
+                "which can distort probabilities and puts customers into training who never existed. Both were "
+                "measured."
             ),
             *measured(results.weighting),
             Heading("How its parameters were found"),
@@ -69,7 +70,7 @@ def _differences(results: RunResults) -> tuple[Block, ...]:
     shipped = results.contenders[0].title
     metrics = [metric for metric in METRICS if any(each.metric == metric for each in results.differences)]
     baselines = list(dict.fromkeys(each.baseline for each in results.differences))
-    found = {(each.metric, each.baseline): each for each in results.differences}
+    found = {(each.metric, each.baseline): each.difference for each in results.differences}
     said = [
         ("", verdict(each.difference, each.metric, first=shipped, second=names.get(each.baseline, each.baseline)))
         for each in results.differences
@@ -81,18 +82,12 @@ def _differences(results: RunResults) -> tuple[Block, ...]:
             f"{shipped} minus each other contender, on the same resampled customers",
             (Column("Metric", numeric=False), *(Column(names.get(key, key)) for key in baselines)),
             tuple(
-                (Cell(METRICS[metric]), *(_difference(found.get((metric, key))) for key in baselines))
+                (Cell(METRICS[metric]), *(difference_cell(found.get((metric, key))) for key in baselines))
                 for metric in metrics
             ),
-            "An interval that excludes 0 is set in bold. For Brier score and calibration error, less than 0 is better.",
+            DIFFERENCES,
         ),
     )
-
-
-def _difference(difference: Difference | None) -> Cell:
-    if difference is None:
-        return Cell("not computable")
-    return cell(difference.difference, digits=3, strong=not covers_zero(difference.difference))
 
 
 def _choice(results: RunResults) -> str:

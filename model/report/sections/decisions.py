@@ -195,34 +195,35 @@ def _sensitivity(results: RunResults) -> tuple[Block, ...]:
     rows = results.decisions.cost_sensitivity
     if not rows:
         return (absent("Other costs", "the run varied no costs."),)
-    shown = [each for each in results.decisions.strategies if any(each.key in row.saved for row in rows)]
+    shown = results.decisions.strategies
+    configured = (
+        Cell("As configured", strong=True),
+        Cell(written(results.decisions.medium), strong=True),
+        Cell(written(results.decisions.high), strong=True),
+        *(_saved(each.saved_per_customer.estimate, each.roi.estimate, strong=True) for each in shown),
+    )
+    changed = (
+        (
+            Cell(money.COSTS.get(row.cost, row.cost), f"x {row.factor:g} = {written(row.value, 'euro', digits=0)}"),
+            Cell(written(row.medium_cut)),
+            Cell(written(row.high_cut)),
+            *(_saved(row.saved.get(each.key), row.roi.get(each.key)) for each in shown),
+        )
+        for row in rows
+    )
     return (
         money.cost_map(results.decisions),
         Table(
             "One cost at a time changed: the cut-offs that follow, and what is saved and returned",
             (*words("Cost"), *figures("Medium from", "High from", *(each.title for each in shown))),
-            tuple(
-                (
-                    Cell(
-                        money.COSTS.get(row.cost, row.cost),
-                        f"x {row.factor:g} = {written(row.value, 'euro', digits=0)}",
-                    ),
-                    Cell(written(row.medium_cut)),
-                    Cell(written(row.high_cut)),
-                    *(
-                        Cell(written(row.saved.get(each.key), "euro"), f"ROI {_return(row.roi.get(each.key))}")
-                        for each in shown
-                    ),
-                )
-                for row in rows
-            ),
-            "Under each saving stands its return on what is spent.",
+            (configured, *changed),
+            "Under each saving stands its return on what is spent (ROI).",
         ),
     )
 
 
-def _return(roi: float | None) -> str:
-    return "not computable" if roi is None else written(roi, "ratio")
+def _saved(saved: float | None, roi: float | None, *, strong: bool = False) -> Cell:
+    return Cell(written(saved, "euro"), "" if roi is None else f"ROI {written(roi, 'ratio')}", strong)
 
 
 def _criteria(results: RunResults) -> tuple[Block, ...]:

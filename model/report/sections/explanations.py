@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.features.catalogue import BY_NAME
-from model.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Section, Table, figures, words
+from model.report.blocks import Block, Bullets, Cell, Column, Fold, Heading, Paragraph, Section, Table, figures, words
 from model.report.numbers import cell, covers_zero, listed, of_customers, written
 from model.report.plots import explanation
 from model.report.sections.data import DIRECTIONS
@@ -13,6 +13,9 @@ from model.report.tables import absent
 
 if TYPE_CHECKING:
     from model.evaluation.results import RunResults
+
+
+FIRST = 8
 
 
 def section(results: RunResults) -> Section:
@@ -53,9 +56,15 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
         else "For no single feature does the fall of average precision have an interval that excludes 0: the signal is "
         "spread over features that can stand in for one another, and the customers are few."
     )
+    formulas = {each.feature: each.formula for each in results.distributions}
+    first = tuple(
+        (f"{each.feature}.", _wording(each.feature) or formulas.get(each.feature, "")) for each in rows[:FIRST]
+    )
     return (
         Paragraph(said),
         explanation.importance(results),
+        Paragraph(f"What an investigator reads of the first {len(first)}, a customer's value in the gap:"),
+        Bullets(first),
         Fold(
             f"All {len(rows)} features of the model",
             (
@@ -67,7 +76,7 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
                     ),
                     tuple(
                         (
-                            Cell(each.feature),
+                            Cell(each.feature, formulas.get(each.feature, "")),
                             Cell(each.unit),
                             Cell(DIRECTIONS[each.direction]),
                             Cell(written(each.mean_abs_contribution, digits=3)),
@@ -134,9 +143,7 @@ def _codes(results: RunResults) -> tuple[Block, ...]:
             rows.append((Cell(name.upper(), name), Cell("not in the catalogue"), Cell("not in the catalogue")))
         else:
             shown = Cell(known.customer, "neutral, so as not to tip off" if known.tips_off else "")
-            rows.append(
-                (Cell(known.code, name), Cell(known.investigator.replace("{value}", "\N{HORIZONTAL ELLIPSIS}")), shown)
-            )
+            rows.append((Cell(known.code, name), Cell(_wording(name)), shown))
     hidden = sum(1 for name in results.features if name in BY_NAME and BY_NAME[name].tips_off)
     return (
         Paragraph(
@@ -155,3 +162,9 @@ def _codes(results: RunResults) -> tuple[Block, ...]:
             ),
         ),
     )
+
+
+def _wording(name: str) -> str:
+    """Give the investigator's sentence with a gap where a customer's value stands; nothing for an unknown feature."""
+    known = BY_NAME.get(name)
+    return known.investigator.replace("{value}", "\N{HORIZONTAL ELLIPSIS}") if known else ""

@@ -94,7 +94,7 @@ def _gap(gap: Gap) -> tuple[Cell, ...]:
         Cell(measure),
         Cell(written(gap.value, "percent", digits=0), _span(gap), surprising),
         Cell("under 0.1%" if gap.by_chance < 0.001 else written(gap.by_chance, "percent")),
-        Cell(f"{gap.greatest} over {gap.least}", f"of {gap.slices} slices"),
+        Cell(f"higher in {gap.greatest} than in {gap.least}", f"of {gap.slices} slices"),
         Cell("wider than chance" if surprising else "as chance often makes it"),
     )
 

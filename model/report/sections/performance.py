@@ -22,7 +22,7 @@ from model.report.blocks import (
 )
 from model.report.numbers import count, listed, spoken, written
 from model.report.plots import comparison, population, ranking
-from model.report.tables import absent, cohort_table, interval_note, measured, metric_cell
+from model.report.tables import absent, cohort_table, measured, metric_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +75,8 @@ def _metrics(results: RunResults) -> Table:
         f"{shipped.title}, out of fold",
         (Column("Metric", numeric=False), Column("Estimate and interval"), Column("Range over repeats")),
         tuple(rows),
-        interval_note(results),
+        f"Under each estimate stands its {results.confidence:.0%} interval, made as said under the contenders' table. "
+        "The range over repeats says how much the luck of the split matters.",
     )
 
 
@@ -169,7 +170,7 @@ def _time(results: RunResults) -> tuple[Block, ...]:
     view = results.time_view
     if not view.parts:
         return (absent("Time-ordered view", "no customer has a dated first transaction."), Paragraph(view.meaning))
-    lacking = [part.part for part in view.parts if part.metrics is None]
+    lacking = [part.part for part in view.parts[1:] if part.metrics is None]
     able = [part for part in view.parts if part.metrics]
     metrics = [metric for metric in STRATA if any(metric in (part.metrics or {}) for part in able)]
     parts = Table(
@@ -179,8 +180,9 @@ def _time(results: RunResults) -> tuple[Block, ...]:
             cells(part.part, part.first or "-", part.last or "-", count(part.customers), count(part.suspended))
             for part in view.parts
         ),
-        f"Metrics need at least {CLASS_MINIMUM} suspended and {CLASS_MINIMUM} other customers in a part."
-        + (f" Not computable for: {listed(lacking)}." if lacking else ""),
+        f"Each later part is answered by a model of the earlier ones, where it holds at least {CLASS_MINIMUM} "
+        "suspended and "
+        f"{CLASS_MINIMUM} other customers." + (f" Not computable for: {listed(lacking)}." if lacking else ""),
     )
     blocks: list[Block] = [parts]
     if metrics:

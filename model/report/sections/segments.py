@@ -5,14 +5,17 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from model.report.blocks import Block, Cell, Heading, Paragraph, Section, Table, figures, words
+from model.report.blocks import Block, Cell, Fold, Heading, Paragraph, Section, Table, figures, words
 from model.report.numbers import cell, count, quantity, spoken, written
 from model.report.plots import groups
 from model.report.tables import absent
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults
+    from collections.abc import Sequence
 
+    from model.evaluation.results import RunResults, SegmentFeature
+
+FIRST = 15
 ACTIONS = {"none": "nothing", "review": "an analyst reviews", "propose_off_boarding": "off-boarding may be proposed"}
 
 
@@ -44,7 +47,7 @@ def section(results: RunResults) -> Section:
                 ),
             ),
             Heading("What they are like"),
-            _characters(results),
+            *_characters(results),
         ),
     )
 
@@ -70,13 +73,21 @@ def _reading(results: RunResults) -> str:
     return text + " The shares rise from segment to segment, but neighbours' intervals overlap."
 
 
-def _characters(results: RunResults) -> Block:
-    features = results.segments.features
-    if not features:
-        return absent("Characteristics", "the run computed no medians by segment.")
+def _characters(results: RunResults) -> tuple[Block, ...]:
+    if not results.segments.features:
+        return (absent("Characteristics", "the run computed no medians by segment."),)
+    weight = {each.feature: each.mean_abs_contribution for each in results.importance}
+    ordered = sorted(results.segments.features, key=lambda each: -weight.get(each.feature, 0.0))
+    first = _medians(results, "Medians by segment, the features that matter most first", ordered[:FIRST])
+    if len(ordered) <= FIRST:
+        return (first,)
+    return first, Fold("All other features", (_medians(results, "Medians by segment, all others", ordered[FIRST:]),))
+
+
+def _medians(results: RunResults, caption: str, features: Sequence[SegmentFeature]) -> Table:
     segments = [row.segment for row in results.segments.rows]
     return Table(
-        "Median of each feature by segment",
+        caption,
         (*words("Feature", "Unit"), *figures(*(each.capitalize() for each in segments))),
         tuple(
             (
@@ -86,8 +97,7 @@ def _characters(results: RunResults) -> Block:
             )
             for each in features
         ),
-        "The most important features first. A median of 0 in a segment says that at least half of its customers have "
-        "none.",
+        "A median of 0 in a segment says that at least half of its customers have none, or balance out.",
     )
 
 

@@ -125,11 +125,23 @@ def test_equalized_odds_is_the_wider_of_its_two_gaps():
     assert (odds.value, odds.low, odds.high) == (wider.value, wider.low, wider.high)
 
 
-def test_small_slices_take_no_part_in_gaps():
-    """A slice with fewer customers than the minimum in a share's denominator is shown but not compared."""
+def test_small_slices_are_withheld():
+    """Of a slice with fewer customers than the minimum only the size is told, and it takes no part in gaps."""
     found = compared([0] * 8, [0, 0, 0, 1, 1, 1, 1, 1], "aaabbbbc", minimum=2)
-    assert slice_of(found, "c").flagged.value == 1.0
+    small = slice_of(found, "c")
+    assert small.customers == 1
+    for share in (small.suspended, small.flagged, small.caught, small.false_alarms, small.precision):
+        assert (share.count, share.of, share.value) == (0, 0, None)
+        assert share.why.startswith("fewer than 2 customers")
+    assert small.mean_probability is None
     assert gap_of(found, "parity").slices == 2
+
+
+def test_few_positives_take_no_part_in_the_gap():
+    """A slice large enough, but with fewer suspended customers than the minimum, is shown and not compared."""
+    found = compared([1, 0, 0, 1, 1, 0], [1, 0, 0, 1, 0, 0], "aaabbb", minimum=2)
+    assert slice_of(found, "a").caught.value == 1.0
+    assert gap_of(found, "true_positive").slices == 1
 
 
 def test_a_gap_of_one_slice_says_why():

@@ -46,3 +46,13 @@ def test_medians_stand_by_segment(results, words_of):
     text = words_of(section(results))
     assert "declined_share | share | 0.1 | 0.25 | 0.751" in text
     assert "amount_median | share | 0.1 | 0.25 | missing in every customer" in text
+
+
+def test_the_features_that_matter_most_come_first(results, words_of):
+    """Medians stand in the order of importance, and beyond fifteen features they are folded away."""
+    base, weighed = results.segments.features[0], results.importance[0]
+    features = tuple(replace(base, feature=f"f{at:02d}") for at in range(20))
+    importance = tuple(replace(weighed, feature=f"f{at:02d}", mean_abs_contribution=float(at)) for at in range(20))
+    found = section(replace(results, segments=replace(results.segments, features=features), importance=importance))
+    text = words_of(found)
+    assert text.index("f19 |") < text.index("f18 |") < text.index("All other features") < text.index("f04 |")
