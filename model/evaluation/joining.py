@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 NEVER = "no transaction"
 
 
-def joined(customers: pl.DataFrame, events: pl.DataFrame) -> tuple[date | None, ...]:
-    """Give the day (UTC) of each customer's first transaction, None where there is none, in the customers' order."""
-    first = events.group_by("customer_id").agg(pl.col("created_at").min().dt.date().alias("joined"))
+def joined(customers: pl.DataFrame, events: pl.DataFrame) -> tuple[datetime | None, ...]:
+    """Give the moment (UTC) of each customer's first transaction, None where there is none, in the customers' order."""
+    first = events.group_by("customer_id").agg(pl.col("created_at").min().alias("joined"))
     found = customers.select("customer_id").join(first, on="customer_id", how="left", maintain_order="left")
     return tuple(found["joined"].to_list())
 

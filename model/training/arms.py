@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.evaluation.results import LOWER_IS_BETTER, METRICS, Arm, Measurement
-from model.training.calibration import ENOUGH_FOR_ISOTONIC, fit_intercept, fit_isotonic, sigmoid
+from model.training.calibration import (
+    ENOUGH_FOR_ISOTONIC,
+    ENOUGH_FOR_SLOPE,
+    fit_intercept,
+    fit_isotonic,
+    fit_platt,
+    sigmoid,
+)
 from model.training.procedure import fit_procedure
 from model.training.tuning import FIXED, START
 
@@ -96,24 +103,34 @@ def weighting(study: Study, tick: Callable[[], None]) -> Measurement:
 def calibration(study: Study, found: OutOfFold) -> Measurement:
     """Measure calibration methods on the shipped procedure's margins, each fitted inside the training folds."""
     positives = int(study.suspended.sum())
-    arms = {
-        "platt": ("Platt's sigmoid (shipped)", lambda one: one.fitted.calibrated(one.margins)),
-        "intercept": ("Level only", _level),
+    few = positives < ENOUGH_FOR_SLOPE
+    arms: dict[str, tuple[str, Callable[[FoldFit], Floats]]] = {
+        "level": ("Level only", _level),
+        "platt": ("Platt's sigmoid", _platt),
         "isotonic": ("Isotonic regression", _isotonic),
-        "raw": ("None", lambda one: sigmoid(one.margins)),
+        "none": ("None", lambda one: sigmoid(one.margins)),
     }
+    shipped = "level" if few else "platt"
+    order = sorted(arms, key=lambda key: key != shipped)
     return _measurement(
         study,
         "Which calibration?",
-        {key: (title, study.measure(found.collect(answer), found=found)) for key, (title, answer) in arms.items()},
+        {
+            key: (
+                arms[key][0] + (" (shipped)" if key == shipped else ""),
+                study.measure(found.collect(arms[key][1]), found=found),
+            )
+            for key in order
+        },
         "",
-        f"Platt's two parameters suit {positives} suspended customers; isotonic regression has one for each step and "
-        f"overfits below about {ENOUGH_FOR_ISOTONIC} (Niculescu-Mizil & Caruana 2005). "
+        f"By the number of suspended customers, {positives}: below {ENOUGH_FOR_SLOPE} only the level is fitted, from "
+        "there on Platt's two parameters. Isotonic regression has a parameter for each step and overfits below about "
+        f"{ENOUGH_FOR_ISOTONIC} (Niculescu-Mizil & Caruana 2005); "
         + (
-            "There are more of them here, and it stands beside for comparison: the sigmoid is kept since it changes no "
-            "ranking and keeps a customer's contributions adding up to the shown probability."
+            "there are more here, and it stands beside for comparison. The sigmoid is kept: it ties no customers and "
+            "keeps a customer's contributions adding up to the shown probability."
             if positives >= ENOUGH_FOR_ISOTONIC
-            else "It also ties customers whom the model tells apart."
+            else "it also ties customers whom the model tells apart."
         ),
     )
 
@@ -125,6 +142,11 @@ def _measured(study: Study, found: OutOfFold) -> dict[str, Measured]:
 def _level(one: FoldFit) -> Floats:
     labels = one.labels.astype(np.float64)
     return sigmoid(one.margins + fit_intercept(one.fitted.inner_margins, labels))
+
+
+def _platt(one: FoldFit) -> Floats:
+    slope, intercept = fit_platt(one.fitted.inner_margins, one.labels)
+    return sigmoid(slope * one.margins + intercept)
 
 
 def _isotonic(one: FoldFit) -> Floats:

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 ENOUGH_FOR_ISOTONIC = 1000  # suspended customers: below, isotonic regression overfits (Niculescu-Mizil & Caruana 2005)
+ENOUGH_FOR_SLOPE = 30  # suspended customers: below, a slope is mostly noise and the trees' own 1 is the better guess
 LEAST_SLOPE = 0.05
+
+
+def fit_line(margins: Floats, labels: Flags) -> tuple[float, float]:
+    """Fit slope and intercept by the method that suits the number of suspended customers: level only, or Platt's."""
+    if int(labels.sum()) < ENOUGH_FOR_SLOPE:
+        return 1.0, fit_intercept(margins, _targets(labels))
+    return fit_platt(margins, labels)
 
 
 def fit_platt(margins: Floats, labels: Flags) -> tuple[float, float]:

@@ -45,6 +45,7 @@ from model.training.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -76,7 +77,7 @@ class Material:
     customers: pl.DataFrame
     events: pl.DataFrame
     suspended: Flags
-    joined: tuple[object, ...]
+    joined: tuple[datetime | None, ...]
     table: FeatureTable
     with_excluded: FeatureTable
     lacking: tuple[str, ...]
@@ -146,7 +147,7 @@ def make_study(material: Material, config: Config) -> Study:
     return Study(
         table=material.table,
         suspended=material.suspended,
-        joined=material.joined,  # type: ignore[arg-type]
+        joined=material.joined,
         directions={name: feature.direction for name, feature in catalogue.BY_NAME.items()},
         config=config,
         folds=possible_folds(material.suspended, evaluation.folds, to_learn=4),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.training.calibration import fit_platt, sigmoid
+from model.training.calibration import fit_line, sigmoid
 from model.training.learners import Boosted
 from model.training.splits import customer_folds, possible_folds
 from model.training.tuning import FIXED, START, tune
@@ -97,5 +97,5 @@ def fit_calibrated(learner: Learner, table: FeatureTable, suspended: Flags, inne
     for at, fold in enumerate(folds):
         model = learner.fit(table.rows(fold.train), suspended[fold.train], seed + at)
         inner[fold.test] = model.margins(table.rows(fold.test))
-    slope, intercept = fit_platt(inner, suspended)
+    slope, intercept = fit_line(inner, suspended)
     return Fitted(learner.fit(table, suspended, seed), slope, intercept, inner, len(folds))

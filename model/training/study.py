@@ -12,7 +12,7 @@ from model.training.comparison import Fit, OutOfFold, cross_validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import date
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 class Study:
     """n customers and how they are judged.
 
-    table  the candidates' features; suspended bool[n]; joined  the day of each customer's first transaction; directions
+    table  the candidates' features; suspended bool[n]; joined  when each customer first transacted; directions
     a feature -> +1, -1 or 0; folds  how many the labels allow; draws  the customers' resamplings.
     """
 
     table: FeatureTable
     suspended: Flags
-    joined: tuple[date | None, ...]
+    joined: tuple[datetime | None, ...]
     directions: Mapping[str, int]
     config: Config
     folds: int

@@ -127,4 +127,4 @@ def _meaning(study: Study, parts: list[TimePart], bare: list[str]) -> str:
 
 
 def _day(day: date | None) -> str:
-    return NEVER if day is None else day.isoformat()
+    return NEVER if day is None else f"{day:%Y-%m-%d}"

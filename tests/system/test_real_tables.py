@@ -52,7 +52,7 @@ def test_a_run_ranks_far_better_than_chance(run: Path) -> None:
     """Held-out customers are ranked: the lower end of ROC-AUC's interval is well above one half."""
     found = json.loads((run / "bundle" / "manifest.json").read_text())["metrics"]
     assert found["roc_auc"]["low"] > 0.65
-    assert found["calibration_error"]["point"] < 0.1
+    assert found["calibration_error"]["estimate"] < 0.1
 
 
 def test_no_training_customer_is_in_the_bundle(run: Path, hometask: Path) -> None:

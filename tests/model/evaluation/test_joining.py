@@ -12,7 +12,7 @@ from model.evaluation import joining
 
 
 def test_joining_is_the_first_transaction_in_the_customers_order():
-    """Each customer's first event's day, None for one without events, in the customers' order."""
+    """Each customer's first event's moment, None for one without events, in the customers' order."""
     customers = pl.DataFrame({"customer_id": ["b", "a", "c"]})
     events = pl.DataFrame(
         {
@@ -20,7 +20,11 @@ def test_joining_is_the_first_transaction_in_the_customers_order():
             "created_at": [datetime(2024, 8, day, 23, 30, tzinfo=UTC) for day in (3, 1, 9)],
         }
     )
-    assert joining.joined(customers, events) == (date(2024, 8, 9), date(2024, 8, 1), None)
+    assert joining.joined(customers, events) == (
+        datetime(2024, 8, 9, 23, 30, tzinfo=UTC),
+        datetime(2024, 8, 1, 23, 30, tzinfo=UTC),
+        None,
+    )
 
 
 def test_periods_are_named():

@@ -56,6 +56,16 @@ def test_platt_holds_where_margins_separate():
     assert slope > 0
 
 
+def test_few_suspended_customers_get_a_level_only(margins):
+    """Below thirty suspended customers the slope stays 1; from there on it is Platt's."""
+    values, labels = margins
+    order = np.argsort(~labels, kind="stable")
+    few = order[int(labels.sum()) - 29 :]
+    assert calibration.fit_line(values[few], labels[few])[0] == 1.0
+    more = order[int(labels.sum()) - 30 :]
+    assert calibration.fit_line(values[more], labels[more]) == calibration.fit_platt(values[more], labels[more])
+
+
 def test_isotonic_rises():
     """Isotonic regression gives probabilities that never fall as the margin rises."""
     random = np.random.default_rng(1)
