@@ -34,7 +34,7 @@ class Read:
 
     def transactions(self) -> list[dict[str, object]]:
         """Give the transactions as plain values; times are microseconds since 1970."""
-        return [msgspec.structs.asdict(row) for row in self.rows]
+        return [_plain(row) for row in self.rows]
 
     def features(self) -> dict[str, float | None] | None:
         """Give the features, or None where the request holds a profile and transactions."""
@@ -91,18 +91,33 @@ class Reader:
             raise InputError(tuple(faults.bad))
         # Only unknown fields stood in the way; without them the fast pass, which defines what is sound, must agree.
         try:
-            request = self._decoder.decode(msgspec.json.encode(cleaned))
+            request = self._decoder.decode(json.dumps(cleaned).encode())
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise _malformed(error) from error
         return self._read(request, now, [pointer.removeprefix(at) for pointer in faults.unknown])
 
 
+def _plain(row: Transaction) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "state": row.state,
+        "type": row.type,
+        "amount": row.amount,
+        "currency": row.currency,
+        "direction": row.direction,
+        "created_at": int(row.created_at),
+        "completed_at": None if row.completed_at is None else int(row.completed_at),
+    }
+
+
 def _loads(body: bytes, cause: Exception | None = None) -> object:
     """Decode a body that the typed decoder refused, NaN and Infinity included, so that they can be pointed at."""
     try:
-        return json.loads(body)
+        document = json.loads(body.decode())  # as text: bytes would pass in UTF-16 as well
+        json.dumps(document, ensure_ascii=False).encode()  # halves of characters, which no text may hold, end here
     except (ValueError, RecursionError) as error:
         raise _malformed(cause or error) from error
+    return document
 
 
 def _malformed(error: Exception) -> MalformedBody:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from model.features.encoded import GREATEST_AMOUNT
+
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _Zoned = Annotated[dt.datetime, Meta(tz=True)]
@@ -51,7 +53,9 @@ Text = Annotated[
 Flag = Annotated[bool | None, Meta(description="true, false or null")]
 Day = Annotated[dt.date | None, Meta(description="a date as in 1990-01-31, or null")]
 # The upper bounds keep every sum of as many transactions as a body can hold finite.
-Amount = Annotated[float, Meta(ge=0, le=1e12, description="a number of EUR from 0 to 1,000,000,000,000")]
+Amount = Annotated[
+    float, Meta(ge=0, le=GREATEST_AMOUNT, description=f"a number of EUR from 0 to {GREATEST_AMOUNT:,.0f}")
+]
 Number = Annotated[float, Meta(ge=-1e15, le=1e15, description="a number from -1e15 to 1e15, or null where missing")]
 Currency = Annotated[Literal["EUR"], Meta(description='"EUR": convert the amount before sending it')]
 Time = Annotated[Moment, Meta(description=_TIME)]

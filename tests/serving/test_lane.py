@@ -150,7 +150,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=40) | _JSON.map(lambda document: json.dumps(document).encode()))
 def test_no_body_is_a_fault_of_ours(lane, call, body) -> None:
     """Whatever is sent, bytes or JSON of any shape, the answer is a decision or a refusal that says why."""

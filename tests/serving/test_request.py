@@ -44,6 +44,7 @@ def test_a_sound_request_is_read_without_a_warning(reader, request_, now) -> Non
     assert read.warnings == ()
     assert read.profile()["occupation"] == "STUDENTS"
     assert read.transactions()[0]["created_at"] == 1_724_236_430_629_801
+    assert type(read.transactions()[0]["created_at"]) is int
     assert read.features() is None
 
 
@@ -226,9 +227,11 @@ def test_a_refusal_names_no_more_than_a_hundred_fields(reader, request_, now) ->
         b'{"customer_id": "\xff"}',
         b'{"customer_id": "\\ud800", "features": {"a": 1, "b": 1}}',
         b'{"customer_id": "\\ud800", "features": {"a": 1, "b": 1}, "more": 1}',
+        b'{"customer_id": "c-1", "history_complete": "\\ud800"}',
         b"[" * 100_000,
         b'{"customer_id": ' + b"[" * 100_000,
         b"1" * 10_000,
+        '{"customer_id": "c-1", "features": {"a": 1, "b": 2}}'.encode("utf-16"),
     ],
     ids=[
         "empty",
@@ -238,9 +241,11 @@ def test_a_refusal_names_no_more_than_a_hundred_fields(reader, request_, now) ->
         "not UTF-8",
         "surrogate",
         "surrogate and more",
+        "surrogate flag",
         "deep",
         "deep field",
         "digits",
+        "UTF-16",
     ],
 )
 def test_what_is_no_json_is_malformed(reader, now, body) -> None:
@@ -266,6 +271,13 @@ def test_another_column_of_a_transaction_is_ignored(reader, request_, now) -> No
     """Rows of the tables hold columns that no feature reads."""
     request_["transactions"][0]["reference_transaction_id"] = "r-1"
     assert reader.read(_body(request_), now=now).warnings == ()
+
+
+def test_what_nobody_reads_may_hold_anything(reader, request_, now) -> None:
+    """Numbers that fit no type are no trouble in fields that are ignored."""
+    request_["transactions"][0]["reference"] = 10**400
+    request_["nickname"] = -(2**70)
+    assert [each.pointer for each in reader.read(_body(request_), now=now).warnings] == ["/nickname"]
 
 
 def test_one_of_several_requests_is_pointed_at_from_the_outside(reader, request_, now) -> None:

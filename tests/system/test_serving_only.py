@@ -55,7 +55,9 @@ def test_serve_answers_there_as_it_does_here(environment, start, command, bundle
     for each in (environment / "bin/customer-risk", command):
         server = start(each, bundle)
         server.wait_for("/v2/health/ready")
-        answers.append(server.post("/ai/v1/risk", sound_request).json())
+        response = server.post("/ai/v1/risk", sound_request)
+        assert response.status_code == 200, response.text + server.log.read_text()
+        answers.append(response.json())
         server.process.terminate()
     for answer in answers:
         del answer["decision_id"], answer["decided_at"]
