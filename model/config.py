@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
+from msgspec import Meta
 
 from model.errors import ConfigError
+
+Count = Annotated[int, Meta(ge=1)]
+Folds = Annotated[int, Meta(ge=2)]
+Price = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
 class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,11 +27,11 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the model is chosen and fitted."""
 
-    trials: int
-    seconds: float | None
-    members: int
-    inner_folds: int
-    resamples: int
+    trials: Count
+    seconds: Annotated[float, Meta(gt=0)] | None
+    members: Count
+    inner_folds: Folds
+    resamples: Count
     excluded_types: tuple[str, ...]
     optional_features: tuple[str, ...]
     left_out_features: tuple[str, ...]
@@ -34,36 +40,36 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the procedure is judged."""
 
-    folds: int
-    repeats: int
-    confidence: float
-    bootstraps: int
+    folds: Folds
+    repeats: Count
+    confidence: Share
+    bootstraps: Annotated[int, Meta(ge=20)]
 
 
 class Leaks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The leak guard's limits: `allow` maps a feature to the reason why it may separate the classes so well."""
 
-    max_single_feature_auc: float
+    max_single_feature_auc: Annotated[float, Meta(ge=0.5, le=1)]
     allow: dict[str, str]
 
 
 class Portfolio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The customer base that the model will meet; `risk_rate` None means the labelled sample's own."""
 
-    risk_rate: float | None
+    risk_rate: Share | None
 
 
 class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The loss matrix, in EUR per customer, what reviewers can take on, and how cut-offs follow from both."""
 
-    missed_risky: float
-    wrongly_flagged: float
-    review: float
-    review_catches: float
-    reviews_per_week: int
-    customers_per_week: float | None
+    missed_risky: Price
+    wrongly_flagged: Price
+    review: Price
+    review_catches: Share
+    reviews_per_week: Annotated[int, Meta(ge=0)]
+    customers_per_week: Price | None
     strategy: Literal["segments", "least_cost", "max_f1", "recall"]
-    least_recall: float
+    least_recall: Share
 
 
 class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,8 +86,8 @@ class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
-    seed: int
-    threads: int
+    seed: Annotated[int, Meta(ge=0)]
+    threads: Count
     checks: Checks
     training: Training
     evaluation: Evaluation
