@@ -1,0 +1,187 @@
+# ruff: noqa: INP001  a script
+"""Time the feature kernel beside the same features as Polars expressions; prints Markdown tables.
+
+    .venv/bin/python benchmarks/features.py [--customers 20000]
+
+One thread each (POLARS_MAX_THREADS is set here). Synthetic customers with about 50 transactions each. "Collapsed" rows
+are one a transaction, in order of time, as a store of features would hold them; "collapse included" are shuffled event
+rows, two for two transactions in five. Only transactions are counted, never their rows. CPU time, medians of rounds in
+which all take turns. Fails where a goal of 10 (collapsed) or 5 million transactions a second is missed.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read when Polars is first imported
+
+import click
+import numpy as np
+import polars as pl
+from polars_features import features as polars_features
+
+from model.features.encoded import NEVER, Encoded
+from model.features.frame import encode_frame
+from model.features.kernel import compute
+from model.features.one import encode_customer
+from model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
+
+MEAN = 50  # transactions a customer
+TWICE = 0.4  # of the transactions were PENDING on a row of their own first
+DAYS = 60
+GOALS = {"collapsed": 10e6, "collapse included": 5e6}
+CACHED = 1_000  # customers whose columns fit a cache
+
+
+@click.command(help=__doc__)
+@click.option("--customers", default=20_000, show_default=True)
+@click.option("--rounds", default=7, show_default=True)
+def main(customers: int, rounds: int) -> None:
+    """Run and print."""
+    people, events = tables(customers)
+    final = events.sort("customer_id", "created_at", "stage").group_by("id", maintain_order=True).last()
+    plain = final.sort("customer_id", "created_at", "amount", maintain_order=True)
+    transactions = plain.height
+    shuffled = encode_frame(people, events)
+    collapsed = encode_frame(people, plain)
+    collapsed = renumbered(collapsed)
+    some, some_events = people.head(CACHED), events.filter(pl.col("customer_id") < people["customer_id"][CACHED])
+    few = encode_frame(some, some_events)
+    one = one_customer()
+    encoded_one, _ = encode_customer(*one)
+    one_people, one_events = tables(1)
+    contenders: dict[str, tuple[Callable[[], object], int]] = {
+        "collapsed": (lambda: compute(collapsed), transactions),
+        "collapse included": (lambda: compute(shuffled), transactions),
+        "collapse included, 1,000 customers": (lambda: compute(few), some_events["id"].n_unique()),
+        "encoding of the frames alone": (lambda: encode_frame(people, events), transactions),
+        "Polars expressions": (lambda: polars_features(some, some_events), some_events["id"].n_unique()),
+    }
+    spent = turns(contenders, rounds)
+    speed = {name: count / spent[name] for name, (_, count) in contenders.items()}
+    click.echo(
+        "| features offline, one core | transactions a second | ns a transaction | times Polars |\n|---|---|---|---|"
+    )
+    for name, found in speed.items():
+        click.echo(
+            f"| {name} | {found / 1e6:,.2f} million | {1e9 / found:,.0f} | {found / speed['Polars expressions']:,.1f} |"
+        )
+    single: dict[str, tuple[Callable[[], object], int]] = {
+        "kernel alone": (lambda: compute(encoded_one), 1),
+        "from Python objects": (lambda: compute(encode_customer(*one)[0]), 1),
+        "Polars expressions": (lambda: polars_features(one_people, one_events), 1),
+    }
+    spent = turns(single, rounds, least=0.2)
+    click.echo("\n| one customer, 50 transactions | us | times Polars |\n|---|---|---|")
+    for name, seconds in spent.items():
+        click.echo(f"| {name} | {seconds * 1e6:,.0f} | {spent['Polars expressions'] / seconds:,.1f} |")
+    missed = [name for name, goal in GOALS.items() if speed[name] < goal]
+    if missed:
+        sys.exit(f"below the goal: {', '.join(f'{name} {speed[name] / 1e6:.1f} million a second' for name in missed)}")
+
+
+def turns(contenders: dict[str, tuple[Callable[[], object], int]], rounds: int, least: float = 0.0) -> dict[str, float]:
+    """Median CPU seconds a call; `least` seconds of calls make one measurement."""
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(rounds + 1):
+        for name, (call, _) in contenders.items():
+            calls, began = 0, time.process_time()
+            while True:
+                call()
+                calls += 1
+                if time.process_time() - began >= least:
+                    break
+            if round_:  # the first round warms up
+                taken[name].append((time.process_time() - began) / calls)
+    return {name: statistics.median(found) for name, found in taken.items()}
+
+
+def renumbered(encoded: Encoded) -> Encoded:
+    """Give each customer's transactions numbers in their order, as a store of collapsed rows does."""
+    counts = np.diff(encoded.offsets)
+    ids = np.arange(len(encoded.ids)) - np.repeat(encoded.offsets[:-1], counts)
+    return replace(encoded, ids=ids)
+
+
+def tables(customers: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Make canonical customers and their event rows, shuffled."""
+    random = np.random.default_rng(1)
+    counts = random.poisson(MEAN, customers) if customers > 1 else np.array([MEAN])
+    counts = np.maximum(1, counts)
+    n = int(counts.sum())
+    owner = np.repeat(np.arange(customers), counts)
+    kind = random.choice(len(TYPES), n, p=[0.61, 0.12, 0.06, 0.05, 0.04, 0.03, 0.05, 0.02, 0.02])
+    inward = np.isin(kind, [2, 4, 7]) | ((kind == 1) & (random.random(n) < 0.5))
+    created = (1_720_000_000_000_000 + random.random(n) * DAYS * 86_400e6).astype(np.int64)
+    amount = np.round(np.exp(random.normal(3, 1.5, n)), 2)
+    state = random.choice(len(STATES), n, p=[0.1, 0.7, 0.03, 0.08, 0.06, 0.03])
+    final = pl.DataFrame(
+        {
+            "id": np.arange(n),
+            "customer": owner,
+            "state": np.array(STATES)[state],
+            "type": np.array(TYPES)[kind],
+            "direction": np.where(inward, *DIRECTIONS),
+            "amount": np.where((kind == 0) & (random.random(n) < 0.06), 0.0, amount),
+            "created": created,
+            "completed": np.where(state == 0, NEVER, created + 1_000_000),
+            "stage": np.ones(n, np.int64),
+        }
+    )
+    before = final.filter(pl.Series(random.random(n) < TWICE)).with_columns(
+        state=pl.lit("PENDING"), completed=pl.lit(NEVER), stage=pl.lit(0, pl.Int64)
+    )
+    events = (
+        pl.concat([final, before])
+        .sample(fraction=1.0, shuffle=True, seed=1)
+        .select(
+            pl.format("t-{}", "id").alias("id"),
+            pl.format("c-{}", pl.col("customer").cast(pl.String).str.zfill(8)).alias("customer_id"),
+            "state",
+            "type",
+            "direction",
+            "amount",
+            pl.lit("EUR").alias("currency"),
+            pl.col("created").cast(pl.Datetime("us", "UTC")).alias("created_at"),
+            pl.when(pl.col("completed") != NEVER)
+            .then("completed")
+            .cast(pl.Datetime("us", "UTC"))
+            .alias("completed_at"),
+            "stage",
+        )
+    )
+    people = pl.DataFrame(
+        {
+            "customer_id": [f"c-{number:08}" for number in range(customers)],
+            "country_of_residence": "FR",
+            "phone_number_country_code": "+33",
+            "reason_to_use_app": random.choice(REASONS, customers),
+            "occupation": random.choice(OCCUPATIONS, customers),
+            "kyc_state": "COMPLETED",
+            "screening_state": "COMPLETED",
+            "document_issuing_country": "FR",
+            "locale": "fr_FR",
+            "has_biometrics": random.random(customers) < 0.7,
+            "is_pep": False,
+            "is_adverse_media_minor": False,
+        },
+        schema_overrides={"has_biometrics": pl.Boolean},
+    ).with_columns(date_of_birth=pl.lit(None, pl.Date))
+    return people, events
+
+
+def one_customer() -> tuple[dict[str, object], list[dict[str, object]]]:
+    """Take one customer as Python objects: a profile and 50 transactions on a row each."""
+    people, events = tables(1)
+    rows = events.unique("id", maintain_order=True).drop("customer_id", "stage").to_dicts()
+    profile = {name: value for name, value in people.to_dicts()[0].items() if value is not None}
+    return {name: value for name, value in profile.items() if name != "customer_id"}, rows
+
+
+if __name__ == "__main__":
+    main()
