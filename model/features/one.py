@@ -125,7 +125,7 @@ def _clean_rows(transactions: Sequence[Mapping[str, object]]) -> _Rows | None:
         odd = {*currency} - {"EUR"} or {*map(type, ids)} - {str} or {*map(type, amount)} - {int, float}
         # One NaN makes the sum NaN, and a comparison with it false.
         return rows if not odd and min(amount) >= 0 and sum(amount) <= GREATEST_AMOUNT else None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
 
 

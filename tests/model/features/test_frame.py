@@ -1,0 +1,94 @@
+"""All customers of a cohort: tables in, a table of features out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from model.errors import FeatureError
+from model.features.catalogue import NAMES
+from model.features.frame import FeatureTable, encode_frame, feature_table
+from model.features.kernel import compute
+from model.features.one import encode_customer
+from model.tables.cleaning import load_cohort
+
+TABLE = FeatureTable(("a", "b", "c"), ("x", "y"), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+
+
+def test_features_can_be_selected_in_any_order() -> None:
+    """Columns come in the order asked for."""
+    picked = TABLE.select(["y"])
+    assert (picked.ids, picked.names, picked.values.tolist()) == (("a", "b", "c"), ("y",), [[2.0], [4.0], [6.0]])
+
+
+def test_customers_can_be_taken_in_any_order() -> None:
+    """Rows come in the order asked for."""
+    picked = TABLE.rows([2, 0])
+    assert (picked.ids, picked.values.tolist()) == (("c", "a"), [[5.0, 6.0], [1.0, 2.0]])
+
+
+def test_unknown_features_are_named() -> None:
+    """Asking for what isn't there says what."""
+    with pytest.raises(FeatureError, match="z1, z2"):
+        TABLE.select(["x", "z1", "z2"])
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("cohort", ["labelled", "unlabelled"])
+def test_both_doors_agree_to_the_bit(synthetic: Path, cohort: Any) -> None:
+    """A customer of the tables has the same bits when encoded from Python objects."""
+    tables = load_cohort(synthetic, cohort)
+    table = feature_table(tables.customers, tables.events, threads=2)
+    assert table.ids == tuple(tables.customers["customer_id"])
+    assert table.names == NAMES
+    events = tables.events.partition_by("customer_id", as_dict=True, include_key=False)
+    for number, profile in enumerate(tables.customers.head(80).iter_rows(named=True)):
+        own = events.get((profile["customer_id"],), pl.DataFrame()).to_dicts()
+        encoded, warned = encode_customer(profile, own)
+        assert warned == ()
+        assert compute(encoded)[0].tobytes() == table.values[number].tobytes()
+
+
+def test_events_of_nobody_here_are_left_out(row: Any, profile: Any, tables_of: Any) -> None:
+    """Events of customers who aren't in the table of customers make no row."""
+    customers, events = tables_of([(profile, [row(0)]), (profile, [row(1), row(2)])])
+    encoded = encode_frame(customers.head(1), events)
+    assert encoded.offsets.tolist() == [0, 1]
+
+
+def test_order_of_events_is_irrelevant(row: Any, profile: Any, tables_of: Any) -> None:
+    """Events of several customers may come in any order."""
+    customers, events = tables_of([(profile, [row(m, m + 1) for m in range(9)])] * 3)
+    values = feature_table(customers, events).values
+    shuffled = feature_table(customers, events.sample(fraction=1, shuffle=True, seed=3)).values
+    assert shuffled.tobytes() == values.tobytes()
+
+
+def test_absent_profile_columns_are_missing_values(row: Any, tables_of: Any, profile: Any) -> None:
+    """A table that lacks columns is one in which they are missing."""
+    customers, events = tables_of([(profile, [row(0)])])
+    encoded = encode_frame(customers.select("customer_id"), events)
+    assert encoded.profile.tolist() == encode_customer({}, [])[0].profile.tolist()
+
+
+@pytest.mark.parametrize("amount", [None, -1.0, float("nan"), float("inf"), 1e13])
+def test_what_is_no_amount_is_refused(row: Any, tables_of: Any, profile: Any, amount: float | None) -> None:
+    """Amounts that are missing, negative or out of all bounds are not computed with."""
+    customers, events = tables_of([(profile, [row(0), row(1, amount)])])
+    with pytest.raises(FeatureError, match="1 amounts"):
+        encode_frame(customers, events)
+
+
+def test_unknown_categories_are_other_in_both_doors(row: Any, tables_of: Any, profile: Any) -> None:
+    """A category that nobody knows has the same code from a table and from a request."""
+    odd = profile | {"occupation": "ASTRONAUT", "country_of_residence": "", "date_of_birth": dt.date(1950, 1, 1)}
+    rows = [row(0, type="TELEPATHY", state="LOST", direction="ROUND")]
+    encoded = encode_frame(*tables_of([(odd, rows)]))
+    single, _ = encode_customer(odd, rows)
+    assert encoded.profile.tolist() == single.profile.tolist()
+    assert (encoded.type[0], encoded.state[0], encoded.direction[0]) == (9, 6, 2)
