@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import BEGINNING_UNKNOWN, NO_TRANSACTION, Feature, feature
+from model.features.feature import BEGINNING_UNKNOWN, EVENTS, NO_TRANSACTION, Feature, feature
 
 _define = partial(feature, group="money", missing=NO_TRANSACTION, customer="The amounts on your account.")
 
@@ -13,7 +13,7 @@ FEATURES: tuple[Feature, ...] = (
     _define(
         "in_max", "EUR", 1, (0, 200_000), "greatest move in; 0 where none", "The largest sum to come in was {value}"
     ),
-    _define("out_count", "count", 0, (0, 2_000), "how many moves out", "Money went out {value} times"),
+    _define("out_count", "count", 0, (0, 2_000), "how many moves out", "Money went out {value} times", sources=EVENTS),
     _define("out_sum", "EUR", 1, (0, 1_000_000), "sum of the moves out", "{value} went out altogether"),
     _define(
         "out_max", "EUR", 1, (0, 200_000), "greatest move out; 0 where none", "The largest sum to go out was {value}"
