@@ -50,7 +50,7 @@ def score(
     cohort: CohortName,
     force: bool,
 ) -> None:
-    r"""Score every customer of TABLES with BUNDLE; write scores, segments, and who is proposed for what.
+    """Score every customer of TABLES with BUNDLE; write scores, segments, and who is proposed for what.
 
     \b
     scores.csv, .parquet             a row for each customer, those without transactions too
@@ -59,7 +59,7 @@ def score(
     review.csv, .parquet, .html      to look at: High without such a pattern, and Medium
     evidence.csv, .parquet           the transactions behind each pattern
     run.json                         what all of this was made of, by hash
-    """
+    """  # noqa: D301  click wants the character itself, which keeps lines as they are
     from rich.console import Console  # noqa: PLC0415  --help needn't pay for what only scoring needs
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 

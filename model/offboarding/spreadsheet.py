@@ -37,7 +37,8 @@ class Sheet:
 
 def csv_bytes(frame: pl.DataFrame) -> bytes:
     """Write a frame as CSV in UTF-8: times in RFC 3339, an apostrophe before text that a spreadsheet would run."""
-    dangerous = pl.col(pl.String).str.slice(0, 1).is_in(_FORMULA)
+    # A text's own apostrophes before such a beginning get one more, so that taking one away gives back every text.
+    dangerous = pl.col(pl.String).str.strip_chars_start("'").str.slice(0, 1).is_in(_FORMULA)
     guarded = pl.when(dangerous).then("'" + pl.col(pl.String)).otherwise(pl.col(pl.String)).name.keep()
     times = pl.col(pl.Datetime).dt.strftime(_TIME)
     return frame.with_columns(guarded, times).write_csv().encode()
@@ -45,7 +46,7 @@ def csv_bytes(frame: pl.DataFrame) -> bytes:
 
 def unguarded(cell: str) -> str:
     """Take away the apostrophe that `csv_bytes` puts before a dangerous cell."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
+    return cell[1:] if cell[:1] == "'" and cell.lstrip("'")[:1] in _FORMULA else cell
 
 
 def read_sheet(path: Path, content: bytes) -> Sheet:

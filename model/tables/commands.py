@@ -75,8 +75,9 @@ def check(
             _show_rules(screen, examination, limits.max_failing_share)
             for table in (read.users, read.transactions):
                 if table.extra:
+                    named = ", ".join(table.extra)
                     screen.print(
-                        f"{table.where}: columns without a meaning here: {', '.join(table.extra)}", highlight=False
+                        f"{table.where}: columns without a meaning here: {named}", highlight=False, soft_wrap=True
                     )
             refuse_labels(read, examination)
             cleaned = clean(read, examination)

@@ -38,7 +38,7 @@ TOLD = (
     help="YAML that says how another bank names files, columns and values.",
 )
 def train(tables: Path, out: Path, config: Path | None, mapping: Path | None) -> None:
-    r"""Train on the labelled customers of TABLES, judge the procedure, and leave RUN.
+    """Train on the labelled customers of TABLES, judge the procedure, and leave RUN.
 
     \b
     bundle/          the model, for `customer-risk score` and `customer-risk serve`
@@ -48,7 +48,7 @@ def train(tables: Path, out: Path, config: Path | None, mapping: Path | None) ->
 
     Features are examined for leaks first; one that would see the outcome ends the run. How long it takes follows from
     evaluation.repeats and training.trials in the configuration.
-    """
+    """  # noqa: D301  click wants the character itself, which keeps lines as they are
     from rich.console import Console  # noqa: PLC0415  --help needn't pay for what only training needs
 
     from model.config import load_config  # noqa: PLC0415
