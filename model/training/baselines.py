@@ -88,7 +88,7 @@ class Forest:
         kept = table.select(sorted(rank(table, suspended, {}, seed)[: self.keep], key=table.names.index))
         filled = _Filled.learn(kept.values)
         estimator = RandomForestClassifier(
-            n_estimators=self.trees, min_samples_leaf=3, class_weight="balanced_subsample", n_jobs=1, random_state=seed
+            n_estimators=self.trees, min_samples_leaf=3, class_weight="balanced", n_jobs=1, random_state=seed
         )
         return _SklearnModel(kept.names, filled, estimator.fit(filled(kept.values), suspended))
 
