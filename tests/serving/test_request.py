@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -337,7 +338,7 @@ def test_the_slow_look_finds_fault_exactly_where_the_fast_one_fails(reader, requ
     document = json.loads(json.dumps(request_))
     for path, value in spoiled.items():
         try:
-            _put(document, path, value)
+            _put(document, path, copy.deepcopy(value))  # a later path may lead into it
         except (KeyError, IndexError, TypeError):  # a spoiled parent has no such place
             continue
     faults, _ = find_faults(document, known=("a", "b", "c"), wanted=("a", "b"))
