@@ -74,6 +74,9 @@ def test_weights_leave_customers_out():
     assert found["average_precision"].estimate == pytest.approx(
         average_precision_score(labels[members], scores[0][members])
     )
+    outside = np.where(members, scores[0], -scores[0])[None, :]
+    moved = intervals.all_metrics(labels, outside, _draws(200, repeats=1), weights=members.astype(float))
+    assert moved["average_precision"].draws == pytest.approx(found["average_precision"].draws)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():

@@ -29,7 +29,7 @@ def test_shares_of_bins_add_up():
     assert found["missing"] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("kind", ["continuous", "counts", "mostly zero", "two values"])
+@pytest.mark.parametrize("kind", ["continuous", "counts", "mostly zero", "two values", "few customers"])
 def test_no_bin_points_at_a_person(kind):
     """Every bin holds five customers or more, whatever the values."""
     random = np.random.default_rng(1)
@@ -37,6 +37,7 @@ def test_no_bin_points_at_a_person(kind):
         "continuous": random.lognormal(size=200),
         "counts": random.poisson(2, size=200).astype(float),
         "mostly zero": np.where(random.random(200) < 0.9, 0.0, random.random(200)),
+        "few customers": random.random(23),
         "two values": (random.random(200) < 0.5).astype(float),
     }[kind]
     edges = borders(values)
