@@ -13,7 +13,7 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from serving.errors import MalformedBody, NotReady, UnknownModel
 from serving.lane import Lane
-from serving.problem import KINDS, MEDIA_TYPE, UNEXPECTED, problem_of
+from serving.problem import KINDS, MEDIA_TYPE, UNEXPECTED, headers_of, problem_of
 
 if TYPE_CHECKING:
     from kserve.protocol.dataplane import DataPlane
@@ -41,10 +41,11 @@ def application(model: RiskModel, data_plane: DataPlane, models: ModelRepository
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
-    kind, document = problem_of(_ours(error))
+    ours = _ours(error)
+    kind, document = problem_of(ours)
     if kind is UNEXPECTED:
         _log.error("a request failed", exc_info=error)
-    return Response(document, kind.status, dict(kind.headers), MEDIA_TYPE)
+    return Response(document, kind.status, dict(headers_of(ours)), MEDIA_TYPE)
 
 
 def _ours(error: Exception) -> Exception:

@@ -2,12 +2,19 @@
 
 RequestError
 ├── MalformedBody       not JSON
-├── WrongMediaType      JSON sent as something else
-├── BodyTooLarge        more bytes than the server takes
-├── WrongMethod         anything but POST
+├── WrongMediaType      a media type that isn't taken here
+├── BodyTooLarge        more bytes, or more items, than the server takes
+├── WrongMethod         a method that the path doesn't answer
+├── Unauthenticated     no token, or one that can't be trusted
+├── Forbidden           a token without the scope that the route asks for
+├── NotFound            no such path, job or result
 ├── UnknownModel        a model that isn't served here
+├── Conflict            what was asked for contradicts what was asked before
 ├── NotServed           a part of KServe's protocols that isn't served
-└── NotReady            no verified bundle yet, or none at all
+└── Later               to be tried again after `retry_after` seconds
+    ├── TooManyRequests one caller asks more than their share
+    ├── Overloaded      all callers ask more than the server can answer in time
+    └── NotReady        no verified bundle yet, or none at all
 
 serving.problem maps each to its status.
 """
@@ -26,24 +33,60 @@ class MalformedBody(RequestError):
 
 
 class WrongMediaType(RequestError):
-    """JSON sent as something else."""
+    """A media type that isn't taken here."""
 
 
 class BodyTooLarge(RequestError):
-    """More bytes than the server takes."""
+    """More bytes, or more items, than the server takes."""
 
 
 class WrongMethod(RequestError):
-    """Anything but POST."""
+    """A method that the path doesn't answer; `allowed` are those that it does."""
+
+    def __init__(self, message: str, *, remedy: str, allowed: str = "POST") -> None:
+        super().__init__(message, remedy=remedy)
+        self.allowed = allowed
+
+
+class Unauthenticated(RequestError):
+    """No token, or one that can't be trusted."""
+
+
+class Forbidden(RequestError):
+    """A token without the scope that the route asks for."""
+
+
+class NotFound(RequestError):
+    """No such path, job or result."""
 
 
 class UnknownModel(RequestError):
     """A model that isn't served here."""
 
 
+class Conflict(RequestError):
+    """What was asked for contradicts what was asked before."""
+
+
 class NotServed(RequestError):
     """A part of KServe's protocols that isn't served."""
 
 
-class NotReady(RequestError):
+class Later(RequestError):
+    """To be tried again after `retry_after` whole seconds."""
+
+    def __init__(self, message: str, *, remedy: str, retry_after: int = 1) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class TooManyRequests(Later):
+    """One caller asks more than their share."""
+
+
+class Overloaded(Later):
+    """All callers ask more than the server can answer in time."""
+
+
+class NotReady(Later):
     """No verified bundle yet, or none at all."""

@@ -12,7 +12,7 @@ from serving.answer import render
 from serving.body import Gone, Receive, Scope, Send, bounded, header, read_body, require_json
 from serving.decider import Decider
 from serving.errors import WrongMethod
-from serving.problem import MEDIA_TYPE, UNEXPECTED, problem_of
+from serving.problem import MEDIA_TYPE, UNEXPECTED, headers_of, problem_of
 
 RISK_PATH: Final = "/ai/v1/risk"
 LIVE_PATH: Final = "/healthz"
@@ -64,7 +64,7 @@ async def refuse(send: Send, error: Exception) -> None:
     kind, document = problem_of(error)
     if kind is UNEXPECTED:
         _log.error("a request failed", exc_info=error)
-    await respond(send, kind.status, document, media_type=MEDIA_TYPE, headers=kind.headers)
+    await respond(send, kind.status, document, media_type=MEDIA_TYPE, headers=headers_of(error))
 
 
 async def respond(

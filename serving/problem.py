@@ -9,32 +9,50 @@ from typing import Final
 import msgspec
 
 from model.errors import BadField, CustomerRiskError, InputError
-from serving.errors import BodyTooLarge, MalformedBody, NotReady, NotServed, UnknownModel, WrongMediaType, WrongMethod
+from serving.errors import (
+    BodyTooLarge,
+    Conflict,
+    Forbidden,
+    Later,
+    MalformedBody,
+    NotFound,
+    NotReady,
+    NotServed,
+    Overloaded,
+    TooManyRequests,
+    Unauthenticated,
+    UnknownModel,
+    WrongMediaType,
+    WrongMethod,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one sort of error is told: status, stable name, title, and headers beside the document."""
+    """How one sort of error is told: status, stable name and title."""
 
     status: HTTPStatus
     name: str
     title: str
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 KINDS: Final[dict[type[CustomerRiskError], Kind]] = {
     InputError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-fields", "Some fields can't be used"),
-    MalformedBody: Kind(HTTPStatus.BAD_REQUEST, "malformed-body", "The body isn't JSON"),
-    WrongMediaType: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", "The body isn't declared as JSON"),
+    MalformedBody: Kind(HTTPStatus.BAD_REQUEST, "malformed-body", "The body can't be read"),
+    WrongMediaType: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", "This media type isn't taken here"),
     BodyTooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"),
-    WrongMethod: Kind(
-        HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", "Only POST is answered here", (("allow", "POST"),)
-    ),
+    WrongMethod: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", "This method isn't answered here"),
+    Unauthenticated: Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A token is needed"),
+    Forbidden: Kind(HTTPStatus.FORBIDDEN, "forbidden", "The token doesn't allow this"),
+    NotFound: Kind(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing here"),
     UnknownModel: Kind(HTTPStatus.NOT_FOUND, "unknown-model", "No such model here"),
+    Conflict: Kind(HTTPStatus.CONFLICT, "conflict", "This contradicts an earlier request"),
     NotServed: Kind(HTTPStatus.NOT_IMPLEMENTED, "not-served", "This isn't served"),
-    NotReady: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "No verified model yet", (("retry-after", "1"),)),
+    TooManyRequests: Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "More than this caller's share"),
+    Overloaded: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "More than can be answered in time"),
+    NotReady: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "No verified model yet"),
 }
 UNEXPECTED: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Something failed on our side")
 
@@ -52,6 +70,19 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 def kind_of(error: BaseException) -> Kind:
     """Look an error up; what isn't in the table is unexpected."""
     return next((kind for error_type, kind in KINDS.items() if isinstance(error, error_type)), UNEXPECTED)
+
+
+def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
+    """Give the headers that stand beside an error's document."""
+    match error:
+        case Later():
+            return (("retry-after", str(error.retry_after)),)
+        case WrongMethod():
+            return (("allow", error.allowed),)
+        case Unauthenticated():
+            return (("www-authenticate", "Bearer"),)
+        case _:
+            return ()
 
 
 def problem_of(error: BaseException) -> tuple[Kind, bytes]:
