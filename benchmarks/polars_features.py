@@ -272,13 +272,6 @@ def _busiest(mine: pl.DataFrame) -> pl.DataFrame:
             "busiest_24h_refused": refused.sum(),
         },
         "168h": {"busiest_7d_transfers_in": amount.filter(transfer & came).sum()},
-        "336h": {
-            "busiest_14d_out": amount.filter(went).sum(),
-            "busiest_14d_attempted": amount.sum(),
-            "busiest_14d_transfers": amount.filter(transfer & (came | went)).sum(),
-            "busiest_14d_turnover": amount.filter(came | went).sum(),
-        },
-        "720h": {"busiest_30d_attempted": amount.sum()},
     }
     found = mine.select(BY).unique()
     for period, named in sums.items():

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from model.features.blocks.course import fill_amounts, fill_rhythm
 from model.features.blocks.flow import fill_flow
 from model.features.blocks.profile import fill_fit, fill_profile
+from model.features.blocks.series import split
 from model.features.blocks.totals import fill_totals
-from model.features.blocks.windows import DAY, fill_first_days, fill_open, fill_windows, run_sums
+from model.features.blocks.windows import DAY, fill_busiest, fill_first_days, fill_last_days
 from model.features.catalogue import AT, LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES
 from model.features.encoded import Encoded
 from model.features.room import make_room
@@ -51,7 +52,7 @@ def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1
     """
     customers = len(encoded.offsets) - 1
     values = np.full((customers, len(NAMES)), np.nan)
-    excluded = np.array([name in settings.excluded_types for name in (*TYPES, "OTHER")])
+    excluded = _excluded(settings.excluded_types)
     entry = _entry()
 
     def run(first: int, last: int) -> None:
@@ -81,6 +82,11 @@ def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(run, bounds[:-1], bounds[1:]))
     return values
+
+
+@functools.lru_cache(maxsize=8)
+def _excluded(types: tuple[str, ...]) -> NDArray[np.bool_]:
+    return np.array([name in types for name in (*TYPES, "OTHER")])
 
 
 @functools.cache
@@ -142,16 +148,16 @@ def _make(digest: str, *, cache: bool) -> Callable[..., None]:
             features[AT.no_transactions] = own == 0
             if own == 0:
                 continue
-            run_sums(euros, kind, own, room.running)
+            lengths = split(when, euros, kind, own, room)
             fill_totals(euros, kind, own, room, features)
-            fill_amounts(euros, kind, own, room.values, features)
-            fill_windows(when, own, room.running, features)
-            fill_open(when, done, kind, own, features)
+            fill_amounts(euros, kind, own, room, lengths, features)
+            fill_busiest(when, own, room, lengths, features)
+            fill_last_days(when, done, kind, own, room, lengths, features)
             if whole:
                 features[AT.starts_with_fee] = fee_first
-                fill_first_days(when, euros, own, room.running, features)
-            fill_rhythm(profile[customer], when, own, room.values, features)
-            fill_flow(when, euros, kind, own, room, whole, features)
+                fill_first_days(when, euros, kind, own, room, lengths, features)
+            fill_rhythm(profile[customer], when, own, room, features)
+            fill_flow(when[0], room, lengths, whole, features)
             fill_fit(features)
 
     compiled: Callable[..., None] = entry

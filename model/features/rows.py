@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from model.features.blocks.kinds import FEE, REWARD
+from model.features.blocks.kinds import FEE, IS_BANKS
 from model.features.compiled import compiled
 from model.features.encoded import GREATEST_AMOUNT
 from model.features.room import Room
-from model.features.shapes import N_DIRECTIONS, N_STATES, Codes, Floats, Ints
+from model.features.shapes import N_DIRECTIONS, N_STATES, Codes, Floats, Ints, Kinds
 
 _RUN: Final = 16  # rows sorted by insertion before merging
 
@@ -23,6 +23,7 @@ def take(  # noqa: PLR0917  compiled code takes arrays
     Ids that only grow are all different, so such rows need no collapsing.
     """
     rows, ready = 0, True
+    last_id, last_created = 0, 0
     for row in range(begin, end):
         if excluded[type_[row]]:
             continue
@@ -31,12 +32,13 @@ def take(  # noqa: PLR0917  compiled code takes arrays
         room.completed[rows] = completed[row]
         # Whatever an encoder let through, nothing but an amount comes in.
         room.amount[rows] = amount[row] if 0 <= amount[row] <= GREATEST_AMOUNT else 0.0
-        # Eight bits hold a code, but not a kind: the compiler knows, NumPy's scalars must be told.
+        # Eight bits hold a code, but not a kind's making: the compiler knows, NumPy's scalars must be told.
         room.kind[rows] = (int(type_[row]) * N_DIRECTIONS + int(direction[row])) * N_STATES + int(state[row])
         if rows > 0:
-            ready &= (ids[row] > room.ids[rows - 1]) & (created[row] >= room.created[rows - 1])
-            if created[row] == room.created[rows - 1]:
+            ready &= (ids[row] > last_id) & (created[row] >= last_created)
+            if created[row] == last_created:
                 ready &= _before(rows - 1, rows, room.completed, room.amount, room.kind)
+        last_id, last_created = ids[row], created[row]
         rows += 1
     return rows, ready
 
@@ -60,7 +62,7 @@ def bring_in_order(rows: int, room: Room) -> int:
 
 @compiled
 def _collapse(
-    ids: Ints, created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, seen: Ints, slots: int
+    ids: Ints, created: Ints, completed: Ints, amount: Floats, kind: Kinds, rows: int, seen: Ints, slots: int
 ) -> int:
     """Collapse the first `rows` rows in place to one an id; returns how many are left, in no order that matters.
 
@@ -100,7 +102,7 @@ def _collapse(
 
 @compiled
 def _sort(
-    created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, at: Ints, key: Ints, at2: Ints, key2: Ints
+    created: Ints, completed: Ints, amount: Floats, kind: Kinds, rows: int, at: Ints, key: Ints, at2: Ints, key2: Ints
 ) -> None:
     """Write into `at` the positions of the first `rows` rows by created, amount, type, direction, state and completed.
 
@@ -152,7 +154,7 @@ def _sort(
 
 
 @compiled
-def _before(one: int, other: int, completed: Ints, amount: Floats, kind: Ints) -> bool:
+def _before(one: int, other: int, completed: Ints, amount: Floats, kind: Kinds) -> bool:
     """Tell whether a row stands before another or is equal to it, by values; `created` is known to be equal."""
     if amount[one] != amount[other]:
         return bool(amount[one] < amount[other])
@@ -163,7 +165,7 @@ def _before(one: int, other: int, completed: Ints, amount: Floats, kind: Ints) -
 
 @compiled
 def look_back(
-    created: Ints, completed: Ints, amount: Floats, kind: Ints, rows: int, lookback: int, most: int
+    created: Ints, completed: Ints, amount: Floats, kind: Kinds, rows: int, lookback: int, most: int
 ) -> tuple[int, bool, bool]:
     """Keep, in place, the customer's own transactions within the look-back.
 
@@ -171,7 +173,7 @@ def look_back(
     The bank's rows after the last activity would tell how long the account lived on: they don't count.
     """
     last = rows - 1
-    while last >= 0 and _is_banks(kind[last]):
+    while last >= 0 and IS_BANKS[kind[last]]:
         last -= 1
     if last < 0:
         return 0, True, False
@@ -181,16 +183,10 @@ def look_back(
     fee_first = kind[first] // (N_STATES * N_DIRECTIONS) == FEE
     own = 0
     for row in range(first, last + 1):
-        if _is_banks(kind[row]):
+        if IS_BANKS[kind[row]]:
             continue
         if own < row:
             created[own], completed[own] = created[row], completed[row]
             amount[own], kind[own] = amount[row], kind[row]
         own += 1
     return own, first == 0, fee_first
-
-
-@compiled
-def _is_banks(kind: int) -> bool:
-    type_ = kind // (N_STATES * N_DIRECTIONS)
-    return type_ == FEE or type_ == REWARD  # noqa: PLR1714  cheaper compiled than a search of a tuple

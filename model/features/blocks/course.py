@@ -1,4 +1,4 @@
-"""Features from the transactions in order: amounts one by one, the first days and the last, rhythm."""
+"""Features of the amounts one by one, and of when the transactions were."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from model.features.blocks.kinds import (
-    CARD_PAYMENT,
-    CARDS,
-    OUT,
-    ROLE,
-    TYPES_ROLE,
-    WENT,
-)
+from model.features.blocks.kinds import CARD_PAYMENT, CARDS, OUT, TYPES_ROLE
 from model.features.blocks.numbers import median, share
+from model.features.blocks.series import Lengths
 from model.features.blocks.windows import DAY, HOUR
 from model.features.catalogue import AT
 from model.features.compiled import compiled
-from model.features.shapes import N_DIRECTIONS, N_STATES, Floats, Ints
+from model.features.room import Room
+from model.features.shapes import N_DIRECTIONS, N_STATES, Floats, Ints, Kinds
 from model.features.vocabulary import PROFILE, UNKNOWN_DAY, UNKNOWN_OFFSET
 
 _CARDS_OUT: Final = CARDS * N_DIRECTIONS + OUT
@@ -28,31 +23,31 @@ _BIRTH: Final = PROFILE.index("birth_day")
 
 
 @compiled
-def fill_amounts(amount: Floats, kind: Ints, rows: int, room: Floats, out: Floats) -> None:
+def fill_amounts(amount: Floats, kind: Kinds, rows: int, room: Room, lengths: Lengths, out: Floats) -> None:
     """Fill the features of single amounts: spread, patterns, sizes."""
-    positive = large = small = outs = round_outs = below = checks = 0
+    positive = large = small = below = checks = 0
     greatest = total = card_large = 0.0
     for row in range(rows):
-        value, role = amount[row], TYPES_ROLE[kind[row]]
-        room[positive] = value
-        counts = value > 0
-        positive += counts
+        value = amount[row]
+        room.values[positive] = value
+        positive += value > 0
         total += value
         greatest = max(greatest, value)
         large += value >= 100
         if value >= 475:  # most amounts are not
             below += _just_below(value)
-        went = counts & (ROLE[kind[row]] == WENT)
-        outs += went
-        round_outs += went & (value / 50 == np.floor(value / 50))
-        paid = counts & (role == CARD_PAYMENT)
+        paid = (TYPES_ROLE[kind[row]] == CARD_PAYMENT) & (value > 0)
         small += paid & (value <= 50)
-        card_large += value if paid & (value >= 300) else 0.0
-        checks += (not counts) & (kind[row] // N_STATES == _CARDS_OUT)
+        card_large += value * (paid & (value >= 300))
+        checks += (value <= 0) & (kind[row] // N_STATES == _CARDS_OUT)
+    round_outs = 0
+    for place in range(lengths.outs):
+        value = room.outs[place]
+        round_outs += 50 * np.floor(value * 0.02 + 0.5) == value
     out[AT.attempted_max] = greatest
     out[AT.large_share] = large / rows
     out[AT.last_amount] = amount[rows - 1]
-    out[AT.round_out_share] = share(round_outs, outs)
+    out[AT.round_out_share] = share(round_outs, lengths.outs)
     out[AT.below_threshold_count] = below
     out[AT.card_check_share] = share(checks, out[AT.card_count])
     out[AT.card_small_share] = small / rows
@@ -60,9 +55,9 @@ def fill_amounts(amount: Floats, kind: Ints, rows: int, room: Floats, out: Float
     if positive > 1:
         mean, square = total / positive, 0.0
         for place in range(positive):
-            square += (room[place] - mean) * (room[place] - mean)
+            square += (room.values[place] - mean) * (room.values[place] - mean)
         out[AT.amount_variation] = math.sqrt(square / positive) / mean
-    out[AT.amount_median] = median(room, positive)
+    out[AT.amount_median] = median(room.values, positive, room.lower, room.upper)
 
 
 @compiled
@@ -74,14 +69,14 @@ def _just_below(value: float) -> bool:
 
 
 @compiled
-def fill_rhythm(profile: Ints, created: Ints, rows: int, room: Floats, out: Floats) -> None:
+def fill_rhythm(profile: Ints, created: Ints, rows: int, room: Room, out: Floats) -> None:
     """Fill the features of when the transactions were, and the age."""
     first, last = created[0], created[rows - 1]
-    days, day = 0, -1
+    days, before = 1, 0.0
     for row in range(rows):
-        now = (created[row] - first) // DAY
-        days += now != day
-        day = now
+        day = np.floor(float(created[row] - first) / DAY)
+        days += day != before
+        before = day
     out[AT.span_days] = (last - first) / DAY
     out[AT.active_days] = days
     out[AT.active_day_share] = days / ((last - first) // DAY + 1)
@@ -95,23 +90,29 @@ def fill_rhythm(profile: Ints, created: Ints, rows: int, room: Floats, out: Floa
     mean, square = (last - first) / (rows - 1), 0.0
     for row in range(rows - 1):
         gap = float(created[row + 1] - created[row])
-        room[row] = gap
+        room.values[row] = gap
         square += (gap - mean) * (gap - mean)
     if rows >= 4 and mean > 0:
         spread = math.sqrt(square / (rows - 1))
         out[AT.gap_burstiness] = (spread - mean) / (spread + mean)
-    out[AT.gap_median_hours] = median(room, rows - 1) / HOUR
+    out[AT.gap_median_hours] = median(room.values, rows - 1, room.lower, room.upper) / HOUR
 
 
 @compiled
 def _fill_local(created: Ints, rows: int, offset: int, out: Floats) -> None:
     nights = offices = weekends = 0
+    # From the midnight before the first: such times are whole numbers that a float holds exactly, and floats, unlike
+    # whole numbers, are divided several at a time.
+    midnight = (created[0] + offset) // DAY
+    start = (midnight + 3) % 7  # 0 is a Monday: 1 January 1970 was a Thursday
     for row in range(rows):
-        day = (created[row] + offset) // DAY
-        time = created[row] + offset - day * DAY
-        nights += time < 6 * HOUR
-        offices += (time >= 9 * HOUR) & (time < 18 * HOUR)
-        weekends += (day + 3) % 7 >= 5  # 1 January 1970 was a Thursday
+        since = float(created[row] + offset - midnight * DAY)
+        day = np.floor(since / DAY)
+        time = since - day * DAY
+        weekday = start + day - 7.0 * np.floor((start + day) / 7.0)
+        nights += time < 6.0 * HOUR
+        offices += (time >= 9.0 * HOUR) & (time < 18.0 * HOUR)
+        weekends += weekday >= 5.0
     out[AT.night_share] = nights / rows
     out[AT.office_share] = offices / rows
     out[AT.weekend_share] = weekends / rows

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from model.features.shapes import N_DIRECTIONS, N_KINDS, N_STATES, Floats, Ints
+from model.features.shapes import N_DIRECTIONS, N_KINDS, N_STATES, Codes, Ints
 from model.features.vocabulary import DIRECTIONS, STATES, TYPES
 
 PENDING: Final = STATES.index("PENDING")
@@ -29,11 +29,12 @@ REWARD: Final = TYPES.index("USER_REWARD")
 # What a row is to sums of money; the catalogue's TERMS define the words.
 CAME: Final = 0
 WENT: Final = 1
-REFUSED_OUT: Final = 2
-REFUSED_ELSE: Final = 3
-STOPPED: Final = 4  # cancelled
-REST: Final = 5
-N_ROLES: Final = 6
+STOPPED: Final = 2  # cancelled
+FAILING: Final = 3
+DECLINING: Final = 4
+TURNED: Final = 5  # reversed
+REST: Final = 6
+N_ROLES: Final = 7
 
 
 def _role(kind: int) -> int:
@@ -42,46 +43,42 @@ def _role(kind: int) -> int:
         return CAME
     if direction == OUT and state in {COMPLETED, PENDING}:
         return WENT
-    if state in {FAILED, DECLINED}:
-        return REFUSED_OUT if direction == OUT else REFUSED_ELSE
-    return STOPPED if state == CANCELLED else REST
+    return {CANCELLED: STOPPED, FAILED: FAILING, DECLINED: DECLINING, REVERSED: TURNED}.get(state, REST)
 
 
 def _types_role(kind: int) -> int:
-    return kind // N_STATES // N_DIRECTIONS * N_ROLES + _role(kind)
+    return _type(kind) * N_ROLES + _role(kind)
 
 
-# Tables by kind, constants to the compiler: the role, and the place in (N_TYPES, N_ROLES).
-ROLE: Final[Ints] = np.array([_role(kind) for kind in range(N_KINDS)])
+def _type(kind: int) -> int:
+    return kind // N_STATES // N_DIRECTIONS
+
+
+# What few rows are, and a series of its own is kept of.
+USUAL: Final = 0
+TRANSFER_IN: Final = 1
+TRANSFER_OUT: Final = 2
+TOP_UP_DONE: Final = 3
+PURCHASE: Final = 4
+REFUSAL: Final = 5
+
+
+def _rarity(kind: int) -> int:
+    type_, role = _type(kind), _role(kind)
+    if role in {FAILING, DECLINING}:
+        return REFUSAL
+    rare = {
+        (TRANSFER, CAME): TRANSFER_IN,
+        (TRANSFER, WENT): TRANSFER_OUT,
+        (TOP_UP, CAME): TOP_UP_DONE,
+        (ON_RAMP, WENT): PURCHASE,
+    }
+    return rare.get((type_, role), USUAL)
+
+
+# Tables by kind, constants to the compiler: the place in (N_TYPES, N_ROLES), and what stands above.
 TYPES_ROLE: Final[Ints] = np.array([_types_role(kind) for kind in range(N_KINDS)])
-TRANSFER_IN: Final = TRANSFER * N_ROLES + CAME
-TRANSFER_OUT: Final = TRANSFER * N_ROLES + WENT
+ROLE: Final[Ints] = np.array([_role(kind) for kind in range(N_KINDS)])
+RARITY: Final[Ints] = np.array([_rarity(kind) for kind in range(N_KINDS)])
+IS_BANKS: Final[Codes] = np.array([_type(kind) in {FEE, REWARD} for kind in range(N_KINDS)])
 CARD_PAYMENT: Final = CARDS * N_ROLES + WENT
-PURCHASE: Final = ON_RAMP * N_ROLES + WENT
-TOP_UP_DONE: Final = TOP_UP * N_ROLES + CAME
-
-# Columns of the running sums, and whether a row of a kind adds its amount to a column (the last counts instead).
-ATTEMPTED: Final = 0
-IN_SUM: Final = 1
-OUT_SUM: Final = 2
-TRANSFER_IN_SUM: Final = 3
-TRANSFER_OUT_SUM: Final = 4
-TOP_UP_SUM: Final = 5
-REFUSALS: Final = 6
-N_COLUMNS: Final = 7
-
-
-def _adds(kind: int) -> tuple[bool, ...]:
-    role, types_role = ROLE[kind], TYPES_ROLE[kind]
-    return (
-        True,
-        role == CAME,
-        role == WENT,
-        types_role == TRANSFER_IN,
-        types_role == TRANSFER_OUT,
-        types_role == TOP_UP_DONE,
-        role in {REFUSED_OUT, REFUSED_ELSE},
-    )
-
-
-ADDS: Final[Floats] = np.array([_adds(kind) for kind in range(N_KINDS)], np.float64)

@@ -9,6 +9,7 @@ from model.features.compiled import compiled
 from model.features.shapes import Floats
 
 NEARLY: Final = 1e-6  # EUR: sums closer than this are equal, whatever the order that rounded them
+_FEW: Final = 8  # values that are sorted rather than selected from
 
 
 @compiled
@@ -30,90 +31,78 @@ def part_of(part: float, whole: float) -> float:
 
 
 @compiled
-def median(values: Floats, n: int) -> float:
-    """Middle value of the first `n` values, or the mean of the middle two; NaN of none. Reorders them."""
+def median(values: Floats, n: int, lower: Floats, upper: Floats) -> float:
+    """Middle value of the first `n` values, or the mean of the middle two; NaN of none. Overwrites all three arrays.
+
+    Each turn writes every value to those below a pivot and to those above, and keeps it by counting on where it
+    belongs: a branch on a value would be guessed wrong half of the time.
+    """
     if n == 0:
         return math.nan
-    middle = n // 2
-    left, right = 0, n
-    upper = values[0]
-    while True:
-        upper = values[(left + right) // 2]
-        smaller = _gather_below(values, left, right, upper)
-        if middle < smaller:
-            right = smaller
-            continue
-        equal = _gather_equal(values, smaller, right, upper)
-        if middle < equal:
-            break
-        left = equal
-    if n % 2 == 1:
-        return float(upper)
-    if middle > smaller:
-        return float(upper)  # the value before it equals it
-    lower = values[0]
-    for place in range(1, middle):
-        lower = max(lower, values[place])
-    return float(lower + (upper - lower) / 2)
+    rank, left, before = n // 2, n, values[0]  # the value before the one of the rank, where none is left below
+    while left > _FEW:
+        first, second, third = values[left // 4], values[left // 2], values[3 * (left // 4)]
+        pivot = max(min(first, second), min(max(first, second), third))
+        below = above = 0
+        for place in range(left):
+            value = values[place]
+            lower[below] = value
+            below += value < pivot
+            upper[above] = value
+            above += value > pivot
+        if rank < below:
+            values, lower, left = lower, values, below
+        elif rank >= left - above:
+            rank -= left - above
+            before = pivot
+            values, upper, left = upper, values, above
+        else:
+            if rank == below:
+                for place in range(below):
+                    before = lower[place] if place == 0 else max(before, lower[place])
+            else:
+                before = pivot
+            return float(pivot if n % 2 == 1 else before + (pivot - before) / 2)
+    _sort(values, left)
+    if rank > 0:
+        before = values[rank - 1]
+    return float(values[rank] if n % 2 == 1 else before + (values[rank] - before) / 2)
 
 
 @compiled
-def _gather_below(values: Floats, left: int, right: int, pivot: float) -> int:
-    """Bring values below the pivot to the front of left..right, and return where the others begin.
-
-    Moves at every step, wanted or not: a branch would be guessed wrong half of the time.
-    """
-    border = left
-    for place in range(left, right):
-        value = values[place]
-        values[place] = values[border]
-        values[border] = value
-        border += value < pivot
-    return border
-
-
-@compiled
-def _gather_equal(values: Floats, left: int, right: int, pivot: float) -> int:
-    """Bring values equal to the pivot to the front of left..right, where none is below it; returns where they end."""
-    border = left
-    for place in range(left, right):
-        value = values[place]
-        values[place] = values[border]
-        values[border] = value
-        border += value == pivot
-    return border
+def _sort(values: Floats, n: int) -> None:
+    for row in range(1, n):
+        moving, place = values[row], row
+        while place > 0 and values[place - 1] > moving:
+            values[place] = values[place - 1]
+            place -= 1
+        values[place] = moving
 
 
 @compiled
 def weighted_median(values: Floats, weights: Floats, n: int) -> float:
-    """Least of the first `n` values by which at least half of their weight is reached; NaN of none. Reorders both."""
+    """Least of the first `n` values by which at least half of their weight is reached; NaN of none. Overwrites both."""
     if n == 0:
         return math.nan
     half = 0.0
     for place in range(n):
         half += weights[place]
-    half = half / 2 - NEARLY
-    left, right, reached = 0, n, 0.0  # the answer is in left..right; `reached` is the weight of what is below left
+    half, left = half / 2 - NEARLY, n
     while True:
-        pivot = values[(left + right) // 2]
-        border, below, equal = left, reached, 0.0
-        for place in range(left, right):
-            value, weight = values[place], weights[place]
-            values[place], weights[place] = values[border], weights[border]
-            values[border], weights[border] = value, weight
-            smaller = value < pivot
-            border += smaller
-            below += weight if smaller else 0.0
-            equal += weight if value == pivot else 0.0
-        if below >= half and border > left:
-            right = border
-        elif below + equal >= half:
+        pivot = values[left // 2]
+        below, equal = 0.0, 0.0
+        for place in range(left):
+            below += weights[place] * (values[place] < pivot)
+            equal += weights[place] * (values[place] == pivot)
+        downwards = 0 < below >= half
+        if not downwards and below + equal >= half:
             return float(pivot)
-        else:
-            reached = below + equal
-            left = border
-            for place in range(border, right):  # leave those equal to the pivot behind
-                value, weight = values[place], weights[place]
-                values[place], weights[place] = values[left], weights[left]
-                values[left], weights[left] = value, weight
-                left += value == pivot
+        kept = 0
+        for place in range(left):
+            value = values[place]
+            values[kept], weights[kept] = value, weights[place]
+            kept += value < pivot if downwards else value > pivot
+        if kept == 0:  # the weights' rounding left less than half
+            return float(pivot)
+        half -= 0.0 if downwards else below + equal
+        left = kept

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Final
+
+import numpy as np
 
 from model.features.blocks.kinds import (
     CAME,
-    CANCELLED,
     CARDS,
-    DECLINED,
-    FAILED,
+    DECLINING,
+    FAILING,
     N_ROLES,
     OFF_RAMP,
     ON_RAMP,
     OUT,
-    REFUSED_ELSE,
-    REFUSED_OUT,
-    REVERSED,
     STOPPED,
     TOP_UP,
     TRANSFER,
+    TURNED,
     TYPES_ROLE,
     WENT,
 )
@@ -27,14 +27,17 @@ from model.features.blocks.numbers import share, yes
 from model.features.catalogue import AT
 from model.features.compiled import compiled
 from model.features.room import Room
-from model.features.shapes import N_DIRECTIONS, N_STATES, N_TYPES, Floats, Ints
+from model.features.shapes import N_DIRECTIONS, N_STATES, N_TYPES, Floats, Kinds
+
+_MANY: Final = 256
+_N_LOG_N: Final[Floats] = np.array([n * math.log(max(n, 1)) for n in range(_MANY)])  # a logarithm takes its time
 
 
 @compiled
-def fill_totals(amount: Floats, kind: Ints, rows: int, room: Room, out: Floats) -> None:
+def fill_totals(amount: Floats, kind: Kinds, rows: int, room: Room, out: Floats) -> None:
     """Fill from all transactions."""
-    counts, sums, maxima, pairs, states = room.counts, room.sums, room.maxima, room.pairs, room.states
-    counts[:], sums[:], maxima[:], pairs[:], states[:] = 0.0, 0.0, 0.0, 0.0, 0.0
+    counts, sums, maxima, pairs = room.counts, room.sums, room.maxima, room.pairs
+    counts[:], sums[:], maxima[:], pairs[:] = 0.0, 0.0, 0.0, 0.0
     count, euros, most, pair = counts.ravel(), sums.ravel(), maxima.ravel(), pairs.ravel()
     for row in range(rows):
         value, role = amount[row], TYPES_ROLE[kind[row]]
@@ -42,8 +45,7 @@ def fill_totals(amount: Floats, kind: Ints, rows: int, room: Room, out: Floats) 
         euros[role] += value
         most[role] = max(most[role], value)
         pair[kind[row] // N_STATES] += 1.0
-        states[kind[row] % N_STATES] += 1.0
-    _fill_activity(pair, states, rows, out)
+    _fill_activity(counts, pair, rows, out)
     _fill_money(counts, sums, maxima, rows, out)
     _fill_transfers(counts, sums, maxima, out)
     _fill_crypto(counts, sums, out)
@@ -52,17 +54,23 @@ def fill_totals(amount: Floats, kind: Ints, rows: int, room: Room, out: Floats) 
 
 
 @compiled
-def _fill_activity(pair: Floats, states: Floats, rows: int, out: Floats) -> None:
-    entropy = 0.0
+def _fill_activity(count: Floats, pair: Floats, rows: int, out: Floats) -> None:
+    logs, kinds = 0.0, 0
     for place in range(N_TYPES * N_DIRECTIONS):
-        if pair[place] > 0:
-            part = pair[place] / rows
-            entropy -= part * math.log(part)
-    out[AT.kind_entropy] = max(entropy, 0.0)  # of a single kind it is -0.0
-    out[AT.declined_share] = states[DECLINED] / rows
-    out[AT.failed_share] = states[FAILED] / rows
-    out[AT.cancelled_share] = states[CANCELLED] / rows
-    out[AT.reversed_share] = states[REVERSED] / rows
+        alike = int(pair[place])
+        kinds += alike > 0
+        logs += _N_LOG_N[alike] if alike < _MANY else alike * math.log(alike)
+    out[AT.kind_entropy] = math.log(rows) - logs / rows if kinds > 1 else 0.0
+    declined = failed = cancelled = turned = 0.0
+    for type_ in range(N_TYPES):
+        declined += count[type_, DECLINING]
+        failed += count[type_, FAILING]
+        cancelled += count[type_, STOPPED]
+        turned += count[type_, TURNED]
+    out[AT.declined_share] = declined / rows
+    out[AT.failed_share] = failed / rows
+    out[AT.cancelled_share] = cancelled / rows
+    out[AT.reversed_share] = turned / rows
 
 
 @compiled
@@ -105,21 +113,19 @@ def _fill_crypto(count: Floats, euros: Floats, out: Floats) -> None:
         tried += euros[ON_RAMP, role]
     out[AT.onramp_count] = count[ON_RAMP, WENT]
     out[AT.onramp_sum] = euros[ON_RAMP, WENT]
-    out[AT.onramp_cancelled_count] = (
-        count[ON_RAMP, STOPPED] + count[ON_RAMP, REFUSED_OUT] + count[ON_RAMP, REFUSED_ELSE]
-    )
+    out[AT.onramp_cancelled_count] = count[ON_RAMP, STOPPED] + count[ON_RAMP, FAILING] + count[ON_RAMP, DECLINING]
     out[AT.onramp_against_reason] = 0.0 if out[AT.reason_crypto] else tried
     out[AT.offramp_sum] = euros[OFF_RAMP, CAME]
 
 
 @compiled
 def _fill_top_ups(count: Floats, euros: Floats, pairs: Floats, out: Floats) -> None:
-    failed = count[TOP_UP, STOPPED] + count[TOP_UP, REFUSED_OUT] + count[TOP_UP, REFUSED_ELSE]
+    failed = count[TOP_UP, STOPPED] + count[TOP_UP, FAILING] + count[TOP_UP, DECLINING]
     tried = 0.0
     for direction in range(N_DIRECTIONS):
         tried += pairs[TOP_UP, direction]
     out[AT.topup_failed_count] = failed
-    out[AT.topup_failed_sum] = euros[TOP_UP, STOPPED] + euros[TOP_UP, REFUSED_OUT] + euros[TOP_UP, REFUSED_ELSE]
+    out[AT.topup_failed_sum] = euros[TOP_UP, STOPPED] + euros[TOP_UP, FAILING] + euros[TOP_UP, DECLINING]
     out[AT.topup_failed_share] = share(failed, tried)
     out[AT.topup_never_succeeded] = yes(failed > 0 and count[TOP_UP, CAME] == 0)
     out[AT.topup_done_count] = count[TOP_UP, CAME]
@@ -132,4 +138,4 @@ def _fill_cards(count: Floats, pairs: Floats, out: Floats) -> None:
     for direction in range(N_DIRECTIONS):
         used += pairs[CARDS, direction]
     out[AT.card_count] = pairs[CARDS, OUT]
-    out[AT.card_refused_share] = share(count[CARDS, REFUSED_OUT] + count[CARDS, REFUSED_ELSE], used)
+    out[AT.card_refused_share] = share(count[CARDS, FAILING] + count[CARDS, DECLINING], used)

@@ -4,117 +4,109 @@ from __future__ import annotations
 
 from typing import Final
 
-from model.features.blocks.kinds import (
-    ADDS,
-    ATTEMPTED,
-    IN_SUM,
-    N_COLUMNS,
-    OUT_SUM,
-    PENDING,
-    REFUSALS,
-    TRANSFER_IN_SUM,
-    TRANSFER_OUT_SUM,
-)
+from model.features.blocks.kinds import PENDING, RARITY, TRANSFER_IN, TRANSFER_OUT
+from model.features.blocks.series import Lengths
 from model.features.catalogue import AT
 from model.features.compiled import compiled
-from model.features.shapes import N_STATES, Floats, Ints
+from model.features.room import Room
+from model.features.shapes import N_STATES, Floats, Ints, Kinds
 
 HOUR: Final = 3_600_000_000  # microseconds
 DAY: Final = 24 * HOUR
 
 
 @compiled
-def run_sums(amount: Floats, kind: Ints, rows: int, running: Floats) -> None:
-    """Sum up to each row: running[k] is of the first k rows, so a window's sum is a difference of two."""
-    for column in range(N_COLUMNS):
-        running[0, column] = 0.0
-    for row in range(rows):
-        value, kind_ = amount[row], kind[row]
-        for column in range(REFUSALS):
-            running[row + 1, column] = running[row, column] + ADDS[kind_, column] * value
-        running[row + 1, REFUSALS] = running[row, REFUSALS] + ADDS[kind_, REFUSALS]
+def fill_busiest(created: Ints, rows: int, room: Room, lengths: Lengths, out: Floats) -> None:
+    """Fill the greatest counts and sums within any window."""
+    out[AT.busiest_1h_count] = _most_within(created, rows, HOUR)
+    out[AT.busiest_24h_count] = _most_within(created, rows, DAY)
+    out[AT.busiest_24h_refused] = _most_within(room.refusal_times, lengths.refusals, DAY)
+    out[AT.busiest_24h_in] = _greatest_within(room.in_times, room.in_sums, lengths.ins, DAY)
+    out[AT.busiest_24h_out] = _greatest_within(room.out_times, room.out_sums, lengths.outs, DAY)
+    out[AT.busiest_7d_transfers_in] = _greatest_within(
+        room.transfer_times, room.transfer_sums, lengths.transfers, 7 * DAY
+    )
 
 
 @compiled
-def fill_windows(created: Ints, rows: int, running: Floats, out: Floats) -> None:
-    """Fill the greatest counts and sums within any window, and those of the windows that end with the last activity."""
-    hour = day = week = fortnight = month = 0  # the first row within each window that ends with a row
-    most_hour = most_day = 0
-    in_day = out_day = refused_day = transfers_week = 0.0
-    out_14 = tried_14 = tried_30 = transfers_14 = turnover_14 = 0.0
+def _most_within(times: Ints, rows: int, window: int) -> int:
+    """Greatest number of rows within a window: one that only ever grows, and moves on where it can't."""
+    first = 0
     for row in range(rows):
-        now = created[row]
-        while now - created[hour] > HOUR:
-            hour += 1
-        while now - created[day] > DAY:
-            day += 1
-        while now - created[week] > 7 * DAY:
-            week += 1
-        while now - created[fortnight] > 14 * DAY:
-            fortnight += 1
-        while now - created[month] > 30 * DAY:
-            month += 1
-        end = row + 1
-        most_hour = max(most_hour, end - hour)
-        most_day = max(most_day, end - day)
-        in_day = max(in_day, running[end, IN_SUM] - running[day, IN_SUM])
-        out_day = max(out_day, running[end, OUT_SUM] - running[day, OUT_SUM])
-        refused_day = max(refused_day, running[end, REFUSALS] - running[day, REFUSALS])
-        transfers_week = max(transfers_week, running[end, TRANSFER_IN_SUM] - running[week, TRANSFER_IN_SUM])
-        came = running[end, IN_SUM] - running[fortnight, IN_SUM]
-        went = running[end, OUT_SUM] - running[fortnight, OUT_SUM]
-        out_14 = max(out_14, went)
-        turnover_14 = max(turnover_14, came + went)
-        transfers = running[end, TRANSFER_IN_SUM] - running[fortnight, TRANSFER_IN_SUM]
-        transfers += running[end, TRANSFER_OUT_SUM] - running[fortnight, TRANSFER_OUT_SUM]
-        transfers_14 = max(transfers_14, transfers)
-        tried_14 = max(tried_14, running[end, ATTEMPTED] - running[fortnight, ATTEMPTED])
-        tried_30 = max(tried_30, running[end, ATTEMPTED] - running[month, ATTEMPTED])
-    out[AT.busiest_1h_count] = most_hour
-    out[AT.busiest_24h_count] = most_day
-    out[AT.busiest_24h_in] = in_day
-    out[AT.busiest_24h_out] = out_day
-    out[AT.busiest_24h_refused] = refused_day
-    out[AT.busiest_7d_transfers_in] = transfers_week
-    out[AT.busiest_14d_out] = out_14
-    out[AT.busiest_14d_attempted] = tried_14
-    out[AT.busiest_14d_transfers] = transfers_14
-    out[AT.busiest_14d_turnover] = turnover_14
-    out[AT.busiest_30d_attempted] = tried_30
-    out[AT.last_1h_count] = rows - hour
-    out[AT.last_24h_count] = rows - day
-    out[AT.last_7d_count] = rows - week
-    out[AT.last_30d_count] = rows - month
-    out[AT.last_7d_in] = running[rows, IN_SUM] - running[week, IN_SUM]
-    out[AT.last_7d_out] = running[rows, OUT_SUM] - running[week, OUT_SUM]
+        first += times[row] - times[first] > window
+    return rows - first
 
 
 @compiled
-def fill_open(created: Ints, completed: Ints, kind: Ints, rows: int, out: Floats) -> None:
-    """Fill the share of what was open at the last activity."""
-    opened, last = 0, created[rows - 1]
+def _greatest_within(times: Ints, sums: Floats, rows: int, window: int) -> float:
+    """Greatest sum within a window; sums[k] is of the first k rows."""
+    most, first = 0.0, 0
+    for row in range(rows):
+        while times[row] - times[first] > window:
+            first += 1
+        most = max(most, sums[row + 1] - sums[first])
+    return most
+
+
+@compiled
+def fill_last_days(
+    created: Ints, completed: Ints, kind: Kinds, rows: int, room: Room, lengths: Lengths, out: Floats
+) -> None:
+    """Fill the counts and sums of the hours and days up to the last activity, and what was open then."""
+    last = created[rows - 1]
+    out[AT.last_1h_count] = rows - _first_since(created, rows, last - HOUR)
+    out[AT.last_24h_count] = rows - _first_since(created, rows, last - DAY)
+    out[AT.last_7d_count] = rows - _first_since(created, rows, last - 7 * DAY)
+    out[AT.last_30d_count] = rows - _first_since(created, rows, last - 30 * DAY)
+    ins, outs = lengths.ins, lengths.outs
+    out[AT.last_7d_in] = room.in_sums[ins] - room.in_sums[_first_since(room.in_times, ins, last - 7 * DAY)]
+    out[AT.last_7d_out] = room.out_sums[outs] - room.out_sums[_first_since(room.out_times, outs, last - 7 * DAY)]
+    opened = 0
     for row in range(rows):
         opened += (kind[row] % N_STATES == PENDING) | (completed[row] > last)
     out[AT.pending_share] = opened / rows
 
 
 @compiled
-def fill_first_days(created: Ints, amount: Floats, rows: int, running: Floats, out: Floats) -> None:
+def _first_since(times: Ints, rows: int, begin: int) -> int:
+    """First row that is not before a moment."""
+    while rows > 0 and times[rows - 1] >= begin:
+        rows -= 1
+    return rows
+
+
+@compiled
+def fill_first_days(
+    created: Ints, amount: Floats, kind: Kinds, rows: int, room: Room, lengths: Lengths, out: Floats
+) -> None:
     """Fill the sums of the days from the first transaction on."""
-    three = seven = fortnight = month = 0  # how many rows fall into the first days
-    for row in range(rows):
-        since = created[row] - created[0]
-        if since > 30 * DAY:
-            break
-        three += since <= 3 * DAY
-        seven += since <= 7 * DAY
-        fortnight += since <= 14 * DAY
-        month += 1
+    begin = created[0]
+    three, row = 0.0, 0
+    fortnight, month, transfers = 0.0, 0.0, 0.0
+    while row < rows and created[row] - begin <= 30 * DAY:
+        month += amount[row]
+        if created[row] - begin <= 14 * DAY:
+            fortnight = month
+            if (RARITY[kind[row]] == TRANSFER_IN) | (RARITY[kind[row]] == TRANSFER_OUT):
+                transfers += amount[row]
+            if created[row] - begin <= 3 * DAY:
+                three = month
+        row += 1
+    out_14 = room.out_sums[_last_until(room.out_times, lengths.outs, begin + 14 * DAY)]
     out[AT.first_amount] = amount[0]
-    out[AT.first_3d_attempted] = running[three, ATTEMPTED]
-    out[AT.first_7d_out] = running[seven, OUT_SUM]
-    out[AT.first_14d_out] = running[fortnight, OUT_SUM]
-    out[AT.first_14d_attempted] = running[fortnight, ATTEMPTED]
-    out[AT.first_14d_transfers] = running[fortnight, TRANSFER_IN_SUM] + running[fortnight, TRANSFER_OUT_SUM]
-    out[AT.first_14d_turnover] = running[fortnight, IN_SUM] + running[fortnight, OUT_SUM]
-    out[AT.first_30d_attempted] = running[month, ATTEMPTED]
+    out[AT.first_3d_attempted] = three
+    out[AT.first_7d_out] = room.out_sums[_last_until(room.out_times, lengths.outs, begin + 7 * DAY)]
+    out[AT.first_14d_out] = out_14
+    out[AT.first_14d_attempted] = fortnight
+    out[AT.first_14d_transfers] = transfers
+    out[AT.first_14d_turnover] = out_14 + room.in_sums[_last_until(room.in_times, lengths.ins, begin + 14 * DAY)]
+    out[AT.first_30d_attempted] = month
+
+
+@compiled
+def _last_until(times: Ints, rows: int, end: int) -> int:
+    """How many rows are not after a moment."""
+    row = 0
+    while row < rows and times[row] <= end:
+        row += 1
+    return row

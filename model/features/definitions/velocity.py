@@ -12,9 +12,6 @@ _last = partial(
 _busiest = partial(
     feature, group="busiest times", missing=NO_TRANSACTION, customer="The busiest times on your account."
 )
-# They tell much the same as the first days do, and gain nothing on the real tables; they are wanted where histories are
-# longer than the look-back, which leaves the first days unknown.
-_longest = partial(_busiest, default=False)
 _start = partial(
     feature, group="first days", missing=BEGINNING_UNKNOWN, customer="The first days of your account's use."
 )
@@ -122,46 +119,6 @@ FEATURES: tuple[Feature, ...] = (
         (0, 500_000),
         "greatest sum of transfers in within any 7 days",
         "Up to {value} came in by bank transfer within seven days",
-    ),
-    _longest(
-        "busiest_14d_out",
-        "EUR",
-        1,
-        (0, 1_000_000),
-        "greatest sum of moves out within any 14 days",
-        "Up to {value} went out within fourteen days",
-    ),
-    _longest(
-        "busiest_14d_attempted",
-        "EUR",
-        0,
-        (0, 1_000_000),
-        "greatest sum of all amounts, in any state, within any 14 days",
-        "Up to {value} was moved or tried within fourteen days",
-    ),
-    _longest(
-        "busiest_30d_attempted",
-        "EUR",
-        0,
-        (0, 1_000_000),
-        "greatest sum of all amounts, in any state, within any 30 days",
-        "Up to {value} was moved or tried within thirty days",
-    ),
-    _longest(
-        "busiest_14d_transfers",
-        "EUR",
-        1,
-        (0, 1_000_000),
-        "greatest sum of transfers in and out within any 14 days",
-        "Up to {value} moved by bank transfer within fourteen days",
-    ),
-    _longest(
-        "busiest_14d_turnover",
-        "EUR",
-        1,
-        (0, 1_000_000),
-        "greatest sum of moves in and out within any 14 days",
-        "Up to {value} moved in and out within fourteen days",
     ),
     _start(
         "first_3d_attempted",
