@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from model.scoring.reasons import Reason
-from model.scoring.scorer import Decision, Warned
+from model.scoring.scorer import Verdict, Warned
 from model.scoring.segments import Action, Segment
 from serving.uuid7 import uuid7
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from model.features.encoded import Encoded
+
+Source = Literal["model", "rules"]
+
 
 class ModelName(msgspec.Struct, frozen=True):
-    """Which model answered: its name and the hash of its bundle."""
+    """What answered, by name and version: a model by the hash of its bundle, rules by theirs."""
 
     name: str
     version: str
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision rests on, for the record.
+
+    `values` float64[f] are the features in the order of `names`, NaN where missing; `encoded` are the transactions as the
+    kernel took them, None where features were given.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    encoded: Encoded | None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,9 +49,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     decision_id: str
     customer_id: str
     decided_at: str
-    decision: Decision
+    decision: Verdict
+    source: Source
     model: ModelName
     warnings: tuple[Warned, ...]
+    basis: Basis
 
 
 class WireReason(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,44 +65,55 @@ class WireReason(msgspec.Struct, frozen=True, kw_only=True):
     feature: str | UnsetType = UNSET
     value: float | UnsetType | None = UNSET
     unit: str | UnsetType = UNSET
-    contribution: float | UnsetType = UNSET
-    share: float | UnsetType = UNSET
+    contribution: float | UnsetType | None = UNSET
+    share: float | UnsetType | None = UNSET
     investigator_text: str | UnsetType = UNSET
 
 
 class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller gets."""
+    """What a caller gets; `probability` is null where rules answered in the model's place."""
 
     decision_id: str
     customer_id: str
     decided_at: str
-    probability: float
+    probability: float | None
     segment: Segment
     action: Action
-    reasons: list[WireReason]
-    source: Literal["model"]
+    reasons: Sequence[Reason | WireReason]
+    source: Source
     model: ModelName
     warnings: tuple[Warned, ...]
 
 
 def answer_of(
-    decision: Decision, *, customer_id: str, model: ModelName, warnings: Sequence[Warned], now: float
+    decision: Verdict,
+    *,
+    customer_id: str,
+    source: Source,
+    model: ModelName,
+    warnings: tuple[Warned, ...],
+    basis: Basis,
+    now: float,
 ) -> Answer:
     """Give a decision its identity and its time; `now` is in seconds since 1970."""
-    moment = dt.datetime.fromtimestamp(now, dt.UTC)
+    second, microsecond = divmod(int(now * 1e6), 1_000_000)
     return Answer(
-        decision_id=str(uuid7(int(now * 1000))),
+        decision_id=uuid7(int(now * 1000)),
         customer_id=customer_id,
-        decided_at=moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        decided_at=f"{_to_the_second(second)}.{microsecond:06d}Z",
         decision=decision,
+        source=source,
         model=model,
-        warnings=tuple(warnings),
+        warnings=warnings,
+        basis=basis,
     )
 
 
 def render(answer: Answer, *, explain: bool) -> WireAnswer:
     """Show an answer: to everyone, what may reach the customer; with `explain`, what investigators need as well."""
     decision = answer.decision
+    # A whole reason has the very fields of the wire's.
+    reasons = decision.reasons if explain else [_without_explanation(reason) for reason in decision.reasons]
     return WireAnswer(
         decision_id=answer.decision_id,
         customer_id=answer.customer_id,
@@ -87,14 +121,17 @@ def render(answer: Answer, *, explain: bool) -> WireAnswer:
         probability=decision.probability,
         segment=decision.segment,
         action=decision.action,
-        reasons=[_reason(reason, explain=explain) for reason in decision.reasons],
-        source="model",
+        reasons=reasons,
+        source=answer.source,
         model=answer.model,
         warnings=answer.warnings,
     )
 
 
-def _reason(reason: Reason, *, explain: bool) -> WireReason:
-    if not explain:
-        return WireReason(code=reason.code, text=reason.text, direction=reason.direction)
-    return WireReason(**msgspec.structs.asdict(reason))
+@lru_cache(maxsize=2)
+def _to_the_second(second: int) -> str:
+    return dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _without_explanation(reason: Reason) -> WireReason:
+    return WireReason(code=reason.code, text=reason.text, direction=reason.direction)

@@ -37,7 +37,7 @@ def application(model: RiskModel, data_plane: DataPlane, models: ModelRepository
     register_v2_endpoints(app, data_plane, models)
     for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, Exception):
         app.add_exception_handler(error, _refuse)
-    return Lane(app, model.decider, explain=explain)
+    return Lane(app, model.service, explain=explain)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

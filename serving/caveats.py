@@ -5,30 +5,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
+from model.features.columns import History
 from model.scoring.scorer import Warned
 from serving.pointers import pointer_to
-from serving.wire import RiskRequest, Transaction
 
 CLOCK_SKEW_SECONDS = 300  # a caller's clock may run this much ahead of ours before its times are called future
 _AT_ROW = re.compile(r"^/transactions/(\d+)/([^/]+)$")
 
 
-def find_caveats(request: RiskRequest, rows: Sequence[Transaction], *, now: float) -> list[Warned]:
-    """Look at a sound request and its transactions; `now` is in seconds since 1970. Pointers are by row."""
-    found = []
-    if not request.history_complete:
-        detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."
-        found.append(Warned("HISTORY_CUT", "/history_complete", detail))
-    if len({row.id for row in rows}) < len(rows):
-        found += _repeated(rows)
-    horizon = (now + CLOCK_SKEW_SECONDS) * 1e6
-    future = [i for i, row in enumerate(rows) if row.created_at > horizon]
-    if future:
+def find_caveats(history: History, *, complete: bool, now: float) -> list[Warned]:
+    """Look at a sound request's transactions; `now` is in seconds since 1970. Pointers are by row."""
+    found = [] if complete else [history_cut()]
+    if len(set(history.ids)) < len(history.ids):
+        found += _repeated(history)
+    horizon = int((now + CLOCK_SKEW_SECONDS) * 1e6)
+    if history.created.size and history.created.max() > horizon:
+        future = np.flatnonzero(history.created > horizon).tolist()
         detail = (
             f"{_count(future, 'transaction')} created in the future; scored as sent, since windows end at the last one."
         )
         found.append(Warned("FUTURE_TIME", pointer_to("/transactions", future[0], "created_at"), detail))
     return found
+
+
+def history_cut() -> Warned:
+    """Warn that the answer rests on less than there is."""
+    detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."
+    return Warned("HISTORY_CUT", "/history_complete", detail)
 
 
 def unknown_fields(pointers: Iterable[str]) -> list[Warned]:
@@ -41,10 +46,11 @@ def by_column(warned: Warned) -> Warned:
     return Warned(warned.code, _AT_ROW.sub(r"/transactions/\2/\1", warned.pointer), warned.detail)
 
 
-def _repeated(rows: Sequence[Transaction]) -> list[Warned]:
-    seen: set[Transaction] = set()
+def _repeated(history: History) -> list[Warned]:
+    columns = (*history[:-2], history.created.tolist(), history.completed.tolist())
+    seen: set[tuple[object, ...]] = set()
     again = []
-    for i, row in enumerate(rows):
+    for i, row in enumerate(zip(*columns, strict=True)):
         if row in seen:
             again.append(i)
         seen.add(row)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from model.errors import BadField, InputError
+import numpy as np
+
+from model.features import kernel
 from model.features.catalogue import NAMES
-from model.scoring.scorer import Decision, Warned
-from serving.answer import Answer, ModelName, answer_of
+from model.features.columns import encode_columns
+from model.scoring.scorer import Warned
+from serving.answer import Answer, Basis, ModelName, answer_of
 from serving.request import Read, Reader
 
 if TYPE_CHECKING:
@@ -19,47 +21,37 @@ MOST_WARNINGS: Final = 50  # told in one answer
 
 
 class Decider:
-    """Answers requests with `bundle`; `clock` gives the time in seconds since 1970."""
+    """Answers requests with `bundle`, under the model's `name`."""
 
-    def __init__(self, bundle: Bundle, *, clock: Callable[[], float] = time.time) -> None:
-        self.model = ModelName(bundle.manifest.name, bundle.version)
-        self._names = bundle.manifest.features
+    def __init__(self, bundle: Bundle, *, name: str | None = None) -> None:
+        self.model = ModelName(name or bundle.manifest.name, bundle.version)
+        self.names = bundle.manifest.features
+        self.reader = Reader(known=NAMES, wanted=self.names)
         self._scorer = bundle.scorer
-        self._reader = Reader(known=NAMES, wanted=self._names)
-        self._clock = clock
+        self._settings = bundle.manifest.settings.for_kernel()
+        self._columns = np.array([NAMES.index(name) for name in self.names], np.int64)
 
-    def answer(self, body: bytes) -> Answer:
-        """Answer one request's bytes; raises MalformedBody, or InputError naming every bad field."""
-        return self.decide(self._reader.read(body, now=self._clock()))
-
-    def read(self, document: object, *, at: str) -> Read:
-        """Read one of several decoded requests; `at` points at it. Raises InputError naming every bad field."""
-        return self._reader.read_document(document, now=self._clock(), at=at)
-
-    def decide(self, read: Read, *, at: str = "") -> Answer:
-        """Answer a request that was read; raises InputError where only the scoring finds a field to be bad."""
-        try:
-            decision = self._decision(read)
-        except InputError as error:
-            raise InputError(tuple(BadField(at + each.pointer, each.detail) for each in error.fields)) from error
+    def decide(self, read: Read, *, now: float) -> Answer:
+        """Answer a request that was read; `now` is in seconds since 1970."""
+        encoded, values, warnings = None, read.values, read.warnings
+        if read.person is not None and read.history is not None:
+            encoded, unknown = encode_columns(read.person, read.history)
+            values = kernel.compute(encoded, self._settings)[0].take(self._columns)
+            warnings = (*warnings, *unknown)
         return answer_of(
-            decision,
-            customer_id=read.request.customer_id,
+            self._scorer.judge(values),
+            customer_id=read.customer_id,
+            source="model",
             model=self.model,
-            warnings=_at_most(read.as_sent((*read.warnings, *decision.warnings))),
-            now=self._clock(),
+            warnings=at_most(read.as_sent(warnings)) if warnings else (),
+            basis=Basis(names=self.names, values=values, encoded=encoded),
+            now=now,
         )
 
-    def _decision(self, read: Read) -> Decision:
-        features = read.features()
-        if features is None:
-            return self._scorer.decide(read.profile(), read.transactions())
-        # A caller may send the whole catalogue; the scorer takes what the model uses.
-        return self._scorer.decide_features({name: features[name] for name in self._names})
 
-
-def _at_most(warnings: Sequence[Warned]) -> Sequence[Warned]:
+def at_most(warnings: Sequence[Warned]) -> tuple[Warned, ...]:
+    """Cut warnings to the first MOST_WARNINGS, the last of which says how many more there are."""
     if len(warnings) <= MOST_WARNINGS:
-        return warnings
+        return tuple(warnings)
     more = len(warnings) - MOST_WARNINGS
     return (*warnings[:MOST_WARNINGS], Warned("MORE_WARNINGS", "", f"{more} more of the same kinds are not listed."))

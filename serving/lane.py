@@ -10,9 +10,9 @@ import msgspec
 
 from serving.answer import render
 from serving.body import Gone, Receive, Scope, Send, bounded, header, read_body, require_json
-from serving.decider import Decider
 from serving.errors import WrongMethod
 from serving.problem import MEDIA_TYPE, UNEXPECTED, headers_of, problem_of
+from serving.service import Service
 
 RISK_PATH: Final = "/ai/v1/risk"
 LIVE_PATH: Final = "/healthz"
@@ -24,13 +24,12 @@ _log = logging.getLogger("serving")
 class Lane:
     """Stands outermost, ahead of `beyond`, so that a request for a decision passes no middleware and no router.
 
-    `decider` gives the verified bundle's decider or raises NotReady. With `explain`, callers see what
-    investigators see.
+    With `explain`, callers see what investigators see.
     """
 
-    def __init__(self, beyond: Application, decider: Callable[[], Decider], *, explain: bool) -> None:
+    def __init__(self, beyond: Application, service: Service, *, explain: bool) -> None:
         self._beyond = beyond
-        self._decider = decider
+        self._service = service
         self._explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,10 +46,10 @@ class Lane:
         try:
             if scope["method"] != "POST":
                 raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="POST a JSON object.")  # noqa: TRY301  one place tells every refusal
-            decider = self._decider()
+            self._service.model()
             require_json(header(scope, b"content-type"))
             body = await read_body(bounded(scope, receive))
-            answered = msgspec.json.encode(render(decider.answer(body), explain=self._explain))
+            answered = msgspec.json.encode(render(self._service.answer(body), explain=self._explain))
         except Gone:
             return
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form

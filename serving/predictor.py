@@ -13,10 +13,9 @@ from model.errors import BadField, InputError
 from model.scoring.bundle import Bundle, load_bundle
 from serving.answer import Answer, render
 from serving.body import require_json
-from serving.decider import Decider
 from serving.errors import MalformedBody, NotReady, NotServed
 from serving.faults import Faults
-from serving.request import Read
+from serving.service import Service
 
 _AT_A_TIME: Final = 16  # instances between two breaths of the event loop
 
@@ -28,7 +27,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         super().__init__(name, return_response_headers=True)
         self._folder = folder
         self._explain = explain
-        self._decider: Decider | None = None
+        self.service = Service(name)
 
     def load(self) -> bool:
         """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError where they don't."""
@@ -36,21 +35,15 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
 
     def use(self, bundle: Bundle) -> bool:
         """Answer with a verified bundle from now on."""
-        self._decider = Decider(bundle)
+        self.service.use(bundle)
         self.ready = True
         return True
 
     def start(self) -> None:
         """Keep KServe from calling the model ready before it is."""
 
-    def decider(self) -> Decider:
-        """Give the verified bundle's decider; raises NotReady before there is one."""
-        if self._decider is None or not self.ready:
-            raise NotReady("No bundle is verified yet.", remedy="Try again shortly; /v2/health/ready says when.")
-        return self._decider
-
-    async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> list[Read]:
-        """Read the instances; raises InputError naming the bad fields of all of them."""
+    async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> list[Any]:
+        """Take the instances out of what came; raises InputError where there are none."""
         if isinstance(payload, kserve.InferRequest):
             raise NotServed("Inference by the V2 protocol isn't served.", remedy="Use /ai/v1/risk or the V1 protocol.")
         if isinstance(payload, bytes):  # KServe decodes bodies of its own few media types alone
@@ -64,29 +57,25 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         instances = payload.get("instances") if isinstance(payload, dict) else None
         if not isinstance(instances, list):
             raise InputError((BadField("/instances", "expected a list of requests as /ai/v1/risk takes them"),))
-        decider, faults, reads = self.decider(), Faults(), []
-        for i, instance in enumerate(instances):
+        return instances
+
+    async def predict(
+        self,
+        payload: list[Any],
+        headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
+    ) -> list[Answer]:
+        """Answer each instance; raises InputError naming the bad fields of all of them."""
+        faults, answers = Faults(), []
+        for i, instance in enumerate(payload):
             try:
-                reads.append(decider.read(instance, at=f"/instances/{i}"))
+                answers.append(self.service.answer_document(instance, at=f"/instances/{i}"))
             except InputError as error:
                 for each in error.fields:
                     faults.add(each.pointer, each.detail)
             await _breathe(i)
         if faults.bad:
             raise InputError(tuple(faults.bad))
-        return reads
-
-    async def predict(
-        self,
-        payload: list[Read],
-        headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
-        response_headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
-    ) -> list[Answer]:
-        """Answer each instance."""
-        decider, answers = self.decider(), []
-        for i, read in enumerate(payload):
-            answers.append(decider.decide(read, at=f"/instances/{i}"))
-            await _breathe(i)
         return answers
 
     async def postprocess(

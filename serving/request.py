@@ -5,45 +5,44 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
+from typing import Any, Final
 
 import msgspec
+import numpy as np
 from msgspec import UNSET
+from numpy.typing import NDArray
 
 from model.errors import InputError
+from model.features.columns import History, Person
 from model.scoring.scorer import Warned
-from serving.caveats import by_column, find_caveats, unknown_fields
+from serving.caveats import by_column, find_caveats, history_cut, unknown_fields
 from serving.errors import MalformedBody
 from serving.faults import find_faults
-from serving.wire import Columns, Profile, RiskRequest, Transaction, decode_hook
+from serving.moments import read_moments
+from serving.wire import Columns, RiskRequest, Transaction, decode_hook
 
-_DROPPED = {"gender", "user_id", "session_id"}  # taken so that a whole row can be sent; no decision may rest on them
-_PROFILE = tuple(name for name in Profile.__struct_fields__ if name not in _DROPPED)
+_PERSON: Final = attrgetter(*Person._fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A sound request, its transactions as rows, and what its reading found worth a warning (pointers by row)."""
+    """A sound request, and what its reading found worth a warning.
 
-    request: RiskRequest
-    rows: Sequence[Transaction]
-    warnings: tuple[Warned, ...]
+    It holds a `person` with a `history`, or features: `values` float64[f] in the order of the model's features, NaN where
+    missing. Pointers in `warnings` are by row; `as_sent` turns them where the transactions came `in_columns`.
+    """
 
-    def profile(self) -> dict[str, object]:
-        """Give the profile as plain values."""
-        return {name: getattr(self.request.profile, name) for name in _PROFILE}
-
-    def transactions(self) -> list[dict[str, object]]:
-        """Give the transactions as plain values; times are microseconds since 1970."""
-        return [_plain(row) for row in self.rows]
-
-    def features(self) -> dict[str, float | None] | None:
-        """Give the features, or None where the request holds a profile and transactions."""
-        return None if self.request.features is UNSET else self.request.features
+    customer_id: str
+    person: Person | None
+    history: History | None
+    values: NDArray[np.float64] | None
+    warnings: Sequence[Warned]
+    in_columns: bool = False
 
     def as_sent(self, warnings: Sequence[Warned]) -> tuple[Warned, ...]:
         """Point warnings at the transactions as they were sent: by row, or by column."""
-        columns = isinstance(self.request.transactions, Columns)
-        return tuple(by_column(each) for each in warnings) if columns else tuple(warnings)
+        return tuple(by_column(each) for each in warnings) if self.in_columns else tuple(warnings)
 
 
 class Reader:
@@ -52,38 +51,57 @@ class Reader:
     def __init__(self, *, known: Collection[str], wanted: Collection[str]) -> None:
         self._known = frozenset(known)
         self._wanted = tuple(wanted)
+        # Two names at least, or itemgetter gives no tuple; the empty one takes none.
+        self._values = itemgetter(*self._wanted) if len(self._wanted) > 1 else self._few
         self._decoder = msgspec.json.Decoder(RiskRequest, dec_hook=decode_hook)
 
-    def read(self, body: bytes, *, now: float) -> Read:
-        """Read a body; `now` is in seconds since 1970. Raises MalformedBody, or InputError naming every bad field."""
+    def read(self, body: bytes | msgspec.Raw, *, now: float, at: str = "") -> Read:
+        """Read a body, or one of several that `at` points at; `now` is in seconds since 1970.
+
+        Raises MalformedBody, or InputError naming every bad field.
+        """
         try:
-            request = self._decoder.decode(body)
+            read = self._read(self._decoder.decode(body), now)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return self._slowly(_loads(body, error), now=now)
-        return self._read(request, now) if self._whole(request) else self._slowly(_loads(body), now=now)
+            return self._slowly(_loads(bytes(body), error), now=now, at=at)
+        return read or self._slowly(_loads(bytes(body)), now=now, at=at)
 
     def read_document(self, document: object, *, now: float, at: str) -> Read:
         """Read a request that is decoded already, one of several; `at` points at it. Raises InputError."""
         try:
-            request = msgspec.convert(document, RiskRequest, dec_hook=decode_hook)
+            read = self._read(msgspec.convert(document, RiskRequest, dec_hook=decode_hook), now)
         except (msgspec.ValidationError, RecursionError):
-            return self._slowly(document, now=now, at=at)
-        return self._read(request, now) if self._whole(request) else self._slowly(document, now=now, at=at)
+            read = None
+        return read or self._slowly(document, now=now, at=at)
 
-    def _read(self, request: RiskRequest, now: float, unknown: Sequence[str] = ()) -> Read:
-        sent = request.transactions
-        rows = [] if sent is UNSET else sent.rows() if isinstance(sent, Columns) else sent
-        return Read(request, rows, (*unknown_fields(unknown), *find_caveats(request, rows, now=now)))
-
-    def _whole(self, request: RiskRequest) -> bool:
-        """Check what types can't say."""
-        given, sent = request.features, request.transactions
+    def _read(self, request: RiskRequest, now: float) -> Read | None:
+        """Check what types can't say; None where that fails."""
+        profile, sent, given = request.profile, request.transactions, request.features
         if given is not UNSET:
-            apart = request.profile is UNSET and sent is UNSET
-            return apart and self._known.issuperset(given) and all(name in given for name in self._wanted)
-        if request.profile is UNSET or sent is UNSET:
-            return False
-        return not isinstance(sent, Columns) or len(set(sent.lengths().values())) == 1
+            if profile is not UNSET or sent is not UNSET:
+                return None
+            return self._read_features(request, given)
+        if profile is UNSET or sent is UNSET:
+            return None
+        try:
+            history = _from_columns(sent) if isinstance(sent, Columns) else _from_rows(sent)
+        except ValueError:  # a time that is none, columns of different lengths
+            return None
+        caveats = find_caveats(history, complete=request.history_complete, now=now)
+        person = Person._make(_PERSON(profile))
+        return Read(request.customer_id, person, history, None, caveats, isinstance(sent, Columns))
+
+    def _read_features(self, request: RiskRequest, given: dict[str, float | None]) -> Read | None:
+        try:
+            values = np.array(self._values(given), np.float64)  # None becomes NaN
+        except KeyError:
+            return None
+        if len(given) > len(values) and not self._known.issuperset(given):
+            return None
+        return Read(request.customer_id, None, None, values, () if request.history_complete else (history_cut(),))
+
+    def _few(self, given: dict[str, float | None]) -> tuple[float | None, ...]:
+        return tuple(given[name] for name in self._wanted)
 
     def _slowly(self, document: object, *, now: float, at: str = "") -> Read:
         faults, cleaned = find_faults(document, known=self._known, wanted=self._wanted, at=at)
@@ -91,23 +109,49 @@ class Reader:
             raise InputError(tuple(faults.bad))
         # Only unknown fields stood in the way; without them the fast pass, which defines what is sound, must agree.
         try:
-            request = self._decoder.decode(json.dumps(cleaned).encode())
+            read = self._read(self._decoder.decode(json.dumps(cleaned).encode()), now)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise _malformed(error) from error
-        return self._read(request, now, [pointer.removeprefix(at) for pointer in faults.unknown])
+        if read is None:
+            raise AssertionError("the two passes disagree about what is sound")
+        unknown = unknown_fields(pointer.removeprefix(at) for pointer in faults.unknown)
+        return _with(read, unknown) if unknown else read
 
 
-def _plain(row: Transaction) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "state": row.state,
-        "type": row.type,
-        "amount": row.amount,
-        "currency": row.currency,
-        "direction": row.direction,
-        "created_at": int(row.created_at),
-        "completed_at": None if row.completed_at is None else int(row.completed_at),
-    }
+def _with(read: Read, unknown: Sequence[Warned]) -> Read:
+    return Read(
+        read.customer_id, read.person, read.history, read.values, (*unknown, *read.warnings), read.in_columns
+    )
+
+
+def _from_rows(rows: list[Transaction]) -> History:
+    """Turn rows into columns; raises ValueError where a time is none."""
+    if not rows:
+        return _history((), (), (), (), (), (), ())
+    columns: Any = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    ids, state, type_, amount, direction, created, completed, _ = columns
+    return _history(ids, state, type_, direction, amount, created, completed)
+
+
+def _from_columns(sent: Columns) -> History:
+    """Take columns; raises ValueError where their lengths differ or a time is none."""
+    if len(set(sent.lengths().values())) > 1:
+        raise ValueError("columns of different lengths")
+    completed = [None] * len(sent.id) if sent.completed_at is UNSET else sent.completed_at
+    return _history(sent.id, sent.state, sent.type, sent.direction, sent.amount, sent.created_at, completed)
+
+
+def _history(
+    ids: Sequence[str],
+    state: Sequence[str],
+    type_: Sequence[str],
+    direction: Sequence[str],
+    amount: Sequence[float],
+    created: Sequence[str],
+    completed: Sequence[str | None],
+) -> History:
+    moments = read_moments(created, completed)
+    return History(ids, state, type_, direction, amount, moments[: len(ids)], moments[len(ids) :])
 
 
 def _loads(body: bytes, cause: Exception | None = None) -> object:

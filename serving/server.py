@@ -104,7 +104,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
                 self.stop(0)
         else:
             took = time.perf_counter() - started
-            version = self._model.decider().model.version
+            version = self._model.service.model().version
             _log.info("ready: POST %s/ai/v1/risk, bundle %s verified in %.1f s", url, version[:12], took)
 
 

@@ -187,7 +187,7 @@ def _profile_codes(profile: Mapping[str, object], bad: list[BadField], warned: l
             return MISSING
         code = codes.get(value)
         if code is None:
-            warned.append(_unknown(f"/profile/{name}", value))
+            warned.append(unknown_category(f"/profile/{name}", value))
             return OTHER
         return code
 
@@ -230,7 +230,8 @@ def _birth_day(value: object, bad: list[BadField]) -> int:
     return value.toordinal() - _EPOCH_DAY
 
 
-def _unknown(pointer: str, value: str) -> Warned:
+def unknown_category(pointer: str, value: str) -> Warned:
+    """Warn of a category that no vocabulary holds."""
     return Warned("UNKNOWN_CATEGORY", pointer, f"{value[:60]!r} is not known and was taken as any other")
 
 
@@ -246,7 +247,7 @@ def _event_code(value: object, codes: dict[str, int], pointer: str, bad: list[Ba
     if name in codes:
         return codes[name]
     if isinstance(value, str):
-        warned.append(_unknown(pointer, name))
+        warned.append(unknown_category(pointer, name))
     return len(codes)
 
 

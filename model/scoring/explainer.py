@@ -61,6 +61,11 @@ class Explainer:
         self._explain(rows, self.bias, *self._arrays, contributions, margins)
         return margins, contributions
 
+    def explain_one(self, values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Give one row's margin and contributions float64[features] for its values float64[features]."""
+        margins, contributions = self.explain(values[np.newaxis])
+        return float(margins[0]), contributions[0]
+
     def margins(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the margins alone, the same bits as `explain` gives."""
         return self.explain(values)[0]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 import numpy as np
 
+from model.scoring.compiled import compiled
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,16 +54,44 @@ def top_reasons(
     in the features' order; in the segments medium and high those that raise the risk come before those that lower it,
     since they are what put the customer there. Features that contribute nothing are no reasons.
     """
-    absolute = np.abs(contributions)
-    total = float(absolute.sum())
-    billionths = np.rint(absolute * 1e9)
-    said = np.flatnonzero(billionths)
-    lowers = (contributions[said] < 0) & (segment != "low")
-    order = said[np.lexsort((-billionths[said], lowers))]  # stable: equal ones keep the features' order
+    places = np.empty(n, np.int64)
+    count, total = _lead(contributions, segment != "low", places)
     return tuple(
         _reason(features[place], float(values[place]), float(contributions[place]), total)
-        for place in order[:n].tolist()
+        for place in places[:count].tolist()
     )
+
+
+@compiled
+def _lead(contributions: NDArray[np.float64], raising_first: bool, places: NDArray[np.int64]) -> tuple[int, float]:
+    """Fill `places` with the leading contributions' places; give how many there are, and all absolute ones' sum.
+
+    Inserting each into so short a list costs less than sorting all.
+    """
+    count, total = 0, 0.0
+    for place in range(contributions.size):
+        absolute = abs(contributions[place])
+        total += absolute
+        billionths = np.rint(absolute * 1e9)
+        if billionths == 0:
+            continue
+        raises = contributions[place] > 0
+        at = count
+        while at > 0:
+            other = places[at - 1]
+            if raising_first and raises != (contributions[other] > 0):
+                ahead = raises
+            else:
+                ahead = billionths > np.rint(abs(contributions[other]) * 1e9)
+            if not ahead:
+                break
+            if at < places.size:
+                places[at] = other
+            at -= 1
+        if at < places.size:
+            places[at] = place
+            count = min(count + 1, places.size)
+    return count, total
 
 
 def _reason(feature: Feature, value: float, contribution: float, total: float) -> Reason:

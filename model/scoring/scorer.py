@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model.errors import BadField, InputError
 from model.features.one import Warned
+from model.scoring.calibration import sigmoid
 from model.scoring.reasons import Reason, top_reasons
 from model.scoring.segments import ACTIONS, Action, Segment, Thresholds
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from model.scoring.calibration import Calibration
     from model.scoring.explainer import Explainer
 
-__all__ = ["Decision", "Measure", "Scorer", "Scores", "Warned"]
+__all__ = ["Decision", "Measure", "Scorer", "Scores", "Verdict", "Warned"]
 
 # From a profile and transactions to (values float64[f] in the scorer's order, warnings).
 Measure = Callable[
@@ -38,6 +39,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
     warnings: tuple[Warned, ...]
     features: dict[str, float | None]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row of feature values leads to."""
+
+    probability: float
+    segment: Segment
+    action: Action
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,16 +133,24 @@ class Scorer:
 
     def decide_values(self, values: NDArray[np.float64], warnings: Sequence[Warned] = ()) -> Decision:
         """Decide on one customer from values float64[f] in the scorer's order."""
-        scores = self.score(values[np.newaxis])
-        segment = scores.segment[0]
+        verdict = self.judge(values)
         return Decision(
-            probability=float(scores.probability[0]),
-            segment=segment,
-            action=ACTIONS[segment],
-            reasons=self.reasons(values, scores.contributions[0], segment),
+            probability=verdict.probability,
+            segment=verdict.segment,
+            action=verdict.action,
+            reasons=verdict.reasons,
             warnings=tuple(warnings),
             features={n: None if math.isnan(v) else v for n, v in zip(self.names, values.tolist(), strict=True)},
         )
+
+    def judge(self, values: NDArray[np.float64]) -> Verdict:
+        """Judge one customer's values float64[f], in the scorer's order: the bits that `score` gives in any batch."""
+        margin, contributions = self.explainer.explain_one(values)
+        contributions *= self.calibration.slope
+        probability = sigmoid(self.calibration.slope * margin + (self.calibration.intercept + self.calibration.shift))
+        segment = self.thresholds.segment_of(probability)
+        reasons = self.reasons(values, contributions, segment)
+        return Verdict(probability=probability, segment=segment, action=ACTIONS[segment], reasons=reasons)
 
     def reasons(
         self, values: NDArray[np.float64], contributions: NDArray[np.float64], segment: Segment

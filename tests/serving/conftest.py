@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from serving.decider import Decider
     from serving.lane import Lane
     from serving.predictor import RiskModel
     from serving.request import Reader
+    from serving.service import Service
 
 NOW = 1_800_000_000.25  # 2027-01-15T08:00:00.250000Z
 
@@ -81,12 +81,14 @@ def reader() -> Reader:
 
 
 @pytest.fixture
-def decider(bundle: Path) -> Decider:
-    """A decider on the small real bundle, with a clock that stands still."""
+def service(bundle: Path) -> Service:
+    """A service on the small real bundle, with a clock that stands still."""
     from model.scoring.bundle import load_bundle
-    from serving.decider import Decider
+    from serving.service import Service
 
-    return Decider(load_bundle(bundle, verify_golden=False), clock=lambda: NOW)
+    made = Service("customer-risk", clock=lambda: NOW)
+    made.use(load_bundle(bundle, verify_golden=False))
+    return made
 
 
 @pytest.fixture
