@@ -12,19 +12,31 @@ from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from serving.errors import MalformedBody, NotReady, UnknownModel
-from serving.lane import Lane
+from serving.gate import Gate
+from serving.lane import Lane, Mounted
+from serving.observer import Observer
 from serving.problem import KINDS, MEDIA_TYPE, UNEXPECTED, headers_of, problem_of
+from serving.service import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
-    from serving.predictor import RiskModel
 
 _log = logging.getLogger("serving")
 
 
-def application(model: RiskModel, data_plane: DataPlane, models: ModelRepositoryExtension, *, explain: bool) -> Lane:
+def application(
+    service: Service,
+    data_plane: DataPlane,
+    models: ModelRepositoryExtension,
+    *,
+    gate: Gate | None = None,
+    observer: Observer | None = None,
+    rooms: Mapping[str, Mounted] | None = None,
+) -> Lane:
     """Put the application together.
 
     KServe's own assembly adds a middleware that times and logs every request, and a log line with a traceback for every
@@ -37,7 +49,7 @@ def application(model: RiskModel, data_plane: DataPlane, models: ModelRepository
     register_v2_endpoints(app, data_plane, models)
     for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, Exception):
         app.add_exception_handler(error, _refuse)
-    return Lane(app, model.service, explain=explain)
+    return Lane(app, service, gate=gate or Gate(), observer=observer or Observer(), rooms=rooms)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

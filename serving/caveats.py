@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.features.columns import History
+from model.scoring.compiled import compiled
 from model.scoring.scorer import Warned
 from serving.pointers import pointer_to
 
@@ -15,19 +17,19 @@ CLOCK_SKEW_SECONDS = 300  # a caller's clock may run this much ahead of ours bef
 _AT_ROW = re.compile(r"^/transactions/(\d+)/([^/]+)$")
 
 
-def find_caveats(history: History, *, complete: bool, now: float) -> list[Warned]:
+def find_caveats(history: History, *, complete: bool, now: float) -> tuple[Warned, ...]:
     """Look at a sound request's transactions; `now` is in seconds since 1970. Pointers are by row."""
     found = [] if complete else [history_cut()]
-    if len(set(history.ids)) < len(history.ids):
+    if not history.distinct:
         found += _repeated(history)
     horizon = int((now + CLOCK_SKEW_SECONDS) * 1e6)
-    if history.created.size and history.created.max() > horizon:
+    if any_after(history.created, horizon):
         future = np.flatnonzero(history.created > horizon).tolist()
         detail = (
             f"{_count(future, 'transaction')} created in the future; scored as sent, since windows end at the last one."
         )
         found.append(Warned("FUTURE_TIME", pointer_to("/transactions", future[0], "created_at"), detail))
-    return found
+    return tuple(found)
 
 
 def history_cut() -> Warned:
@@ -46,8 +48,17 @@ def by_column(warned: Warned) -> Warned:
     return Warned(warned.code, _AT_ROW.sub(r"/transactions/\2/\1", warned.pointer), warned.detail)
 
 
+@compiled
+def any_after(times: NDArray[np.int64], horizon: int) -> bool:
+    """Tell whether any of times int64[n] is after the horizon; NumPy would make two arrays to say so."""
+    for time in times:  # noqa: SIM110  compiled code takes no generators
+        if time > horizon:
+            return True
+    return False
+
+
 def _repeated(history: History) -> list[Warned]:
-    columns = (*history[:-2], history.created.tolist(), history.completed.tolist())
+    columns = (*history[:5], history.created.tolist(), history.completed.tolist())
     seen: set[tuple[object, ...]] = set()
     again = []
     for i, row in enumerate(zip(*columns, strict=True)):

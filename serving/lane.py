@@ -1,86 +1,256 @@
-"""The straight way to an answer: an ASGI application that takes its own paths and leaves the rest to KServe's."""
+"""The straight way to an answer: it takes the scoring paths and leaves the rest to KServe's application."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from serving.answer import render
-from serving.body import Gone, Receive, Scope, Send, bounded, header, read_body, require_json
+from serving.body import Gone, Message, Receive, Scope, Send, bounded, header, read_body, require_json
+from serving.caller import LOCAL, Caller, current
+from serving.caller import Scope as Right
 from serving.errors import WrongMethod
-from serving.problem import MEDIA_TYPE, UNEXPECTED, headers_of, problem_of
+from serving.gate import Gate, authorization_of
+from serving.items import BatchAnswer, BatchItem, read_items
+from serving.observer import Observer
+from serving.problem import MEDIA_TYPE, UNEXPECTED, document_of, headers_of, problem_of
 from serving.service import Service
 
 RISK_PATH: Final = "/ai/v1/risk"
+BATCH_PATH: Final = "/ai/v1/risk:batch"
 LIVE_PATH: Final = "/healthz"
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+MOST_BATCH_BYTES: Final = 32 * 1024 * 1024
+_AT_A_TIME: Final = 16  # items of a batch between two breaths of the event loop
+MOST_DIRECT_BYTES: Final = 256 * 1024  # a larger body is answered on a thread, so as not to hold up the others
+JSON: Final = "application/json"
 
+_ROUTES: Final = (
+    ("/ai/v1/risk/jobs", "/ai/v1/risk/jobs"),
+    ("/ai/v1/admin", "/ai/v1/admin"),
+    ("/ai/v1/", "/ai/v1/docs"),
+    ("/v1/models", "/v1/models"),
+    ("/v2", "/v2/models"),
+)
+
+Headers = Sequence[tuple[bytes, bytes]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+_encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger("serving")
+
+
+class Room(Protocol):
+    """An application that stands under a path of its own, for callers who are in."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        """Answer; a raised error becomes its problem document."""
+
+
+class Mounted(NamedTuple):
+    """A room with the scope that it asks of callers, None where it is open to all."""
+
+    room: Room
+    scope: Right | None
+
+
+class Response(NamedTuple):
+    """One whole response."""
+
+    status: int
+    body: bytes
+    media_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Lane:
     """Stands outermost, ahead of `beyond`, so that a request for a decision passes no middleware and no router.
 
-    With `explain`, callers see what investigators see.
+    Callers come in through `gate`; `observer` hears of every answer; `rooms` are applications by path, each for that path
+    and all beneath it.
     """
 
-    def __init__(self, beyond: Application, service: Service, *, explain: bool) -> None:
+    def __init__(
+        self,
+        beyond: Application,
+        service: Service,
+        *,
+        gate: Gate,
+        observer: Observer,
+        rooms: Mapping[str, Mounted] | None = None,
+    ) -> None:
         self._beyond = beyond
         self._service = service
-        self._explain = explain
+        self._gate = gate
+        self._observer = observer
+        self._rooms = dict(rooms or {})
+
+    def direct(self, headers: Headers, body: bytes) -> Response | None:
+        """Answer one request for a decision at once; None where that takes waiting, for the slow way to see to.
+
+        Serving calls it as soon as a body is whole, without a task or a queue between.
+        """
+        began = time.perf_counter()
+        authorization = media_type = None
+        for name, value in headers:
+            if name == b"content-type":
+                media_type = value
+            elif name == b"authorization":
+                authorization = authorization_of(headers)
+            elif name == b"idempotency-key":
+                return None
+        caller = None
+        try:
+            caller = self._gate.pass_now(authorization, "score")
+            if caller is None:
+                return None
+            if media_type != b"application/json":
+                require_json(None if media_type is None else media_type.decode("latin-1"))
+            response = self._answered(body, caller)
+        except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
+            response = refusal(error)
+            self._observer.refused(error)
+        self._observer.responded(RISK_PATH, response.status, time.perf_counter() - began)
+        return response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        path = scope["path"] if scope["type"] == "http" else None
+        if scope["type"] != "http":
+            await self._beyond(scope, receive, send)
+            return
+        path = scope["path"]
         if path == RISK_PATH:
-            await self._risk(scope, receive, send)
+            await self._respond(scope, receive, send, self._risk)
+        elif path == BATCH_PATH:
+            await self._respond(scope, receive, send, self._batch)
         elif path == LIVE_PATH:
-            await respond(send, 200, b'{"status":"alive"}')
+            await respond(send, Response(200, b'{"status":"alive"}'))
+        elif (mounted := self._mounted(path)) is not None:
+            await self._enter(mounted, scope, receive, send)
+        elif scope["method"] == "POST":  # KServe's ways to an answer; all else that it offers is open
+            await self._enter(Mounted(self._kserve, "score"), scope, receive, send)
         else:
-            await self._beyond(scope, bounded(scope, receive) if path else receive, send)
+            await self._beyond(scope, bounded(scope, receive), send)
 
-    async def _risk(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _mounted(self, path: str) -> Mounted | None:
+        for prefix, mounted in self._rooms.items():
+            if path == prefix or path.startswith(f"{prefix}/"):
+                return mounted
+        return None
+
+    async def _enter(self, mounted: Mounted, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a caller into a room; an error that it raises before its answer becomes the answer."""
+        began, status = time.perf_counter(), 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            caller = LOCAL
+            if mounted.scope is not None:
+                caller = await self._gate.pass_in(authorization_of(scope["headers"]), mounted.scope)
+            await mounted.room(scope, receive, noted, caller)
+        except Gone:
+            return
+        except Exception as error:
+            if status:  # too late for another answer: the connection breaks
+                raise
+            self._observer.refused(error)
+            response = refusal(error)
+            status = response.status
+            await respond(send, response)
+        self._observer.responded(_route(scope["path"]), status, time.perf_counter() - began)
+
+    async def _kserve(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        token = current.set(caller)
+        try:
+            await self._beyond(scope, bounded(scope, receive), send)
+        finally:
+            current.reset(token)
+
+    async def _respond(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        answer: Callable[[Scope, Receive, Caller], Awaitable[Response]],
+    ) -> None:
+        began = time.perf_counter()
         try:
             if scope["method"] != "POST":
                 raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="POST a JSON object.")  # noqa: TRY301  one place tells every refusal
-            self._service.model()
+            caller = await self._gate.pass_in(authorization_of(scope["headers"]), "score")
+            self._service.model()  # refuse before a body is read where nothing can be answered
             require_json(header(scope, b"content-type"))
-            body = await read_body(bounded(scope, receive))
-            answered = msgspec.json.encode(render(self._service.answer(body), explain=self._explain))
+            response = await answer(scope, receive, caller)
         except Gone:
             return
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
-            await refuse(send, error)
-        else:
-            await respond(send, 200, answered)
+            response = refusal(error)
+            self._observer.refused(error)
+        await respond(send, response)
+        self._observer.responded(scope["path"], response.status, time.perf_counter() - began)
+
+    async def _risk(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
+        body = await read_body(bounded(scope, receive))
+        if len(body) <= MOST_DIRECT_BYTES:
+            return self._answered(body, caller)
+        return await asyncio.to_thread(self._answered, body, caller)
+
+    async def _batch(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
+        items = read_items(await read_body(bounded(scope, receive, MOST_BATCH_BYTES)))
+        self._gate.count(caller, len(items) - 1)
+        answers = []
+        for place, item in enumerate(items):
+            answers.append(self._item(item, f"/requests/{place}", caller))
+            if place % _AT_A_TIME == _AT_A_TIME - 1:
+                await asyncio.sleep(0)  # one of a thousand must not hold up everybody else
+        return Response(200, _encode(BatchAnswer(answers)))
+
+    def _item(self, item: msgspec.Raw, at: str, caller: Caller) -> BatchItem:
+        try:
+            answer = self._service.answer(item, at=at)
+        except Exception as error:  # noqa: BLE001  a bad item is told as one; the others are answered
+            kind, problem = document_of(error)
+            if kind is UNEXPECTED:
+                _log.error("an item failed", exc_info=error)
+            self._observer.refused(error)
+            return BatchItem(status=kind.status.value, problem=problem)
+        self._observer.decided(answer, caller)
+        return BatchItem(status=200, answer=render(answer, explain="explain" in caller.scopes))
+
+    def _answered(self, body: bytes, caller: Caller) -> Response:
+        answer = self._service.answer(body)
+        self._observer.decided(answer, caller)
+        return Response(200, _encode(render(answer, explain="explain" in caller.scopes)))
 
 
-async def refuse(send: Send, error: Exception) -> None:
-    """Send the problem document of an error; what nobody expected goes to the log as well."""
+def _route(path: str) -> str:
+    """Name a path for a metric: identifiers and names within it would be a series each."""
+    return next((route for prefix, route in _ROUTES if path.startswith(prefix)), "other")
+
+
+def refusal(error: Exception) -> Response:
+    """Make the problem document of an error; what nobody expected goes to the log as well."""
     kind, document = problem_of(error)
     if kind is UNEXPECTED:
         _log.error("a request failed", exc_info=error)
-    await respond(send, kind.status, document, media_type=MEDIA_TYPE, headers=headers_of(error))
+    return Response(kind.status.value, document, MEDIA_TYPE, headers_of(error))
 
 
-async def respond(
-    send: Send,
-    status: int,
-    body: bytes,
-    *,
-    media_type: str = "application/json",
-    headers: tuple[tuple[str, str], ...] = (),
-) -> None:
+async def refuse(send: Send, error: Exception) -> None:
+    """Send the problem document of an error."""
+    await respond(send, refusal(error))
+
+
+async def respond(send: Send, response: Response) -> None:
     """Send one whole response."""
-    fields = [("content-type", media_type), ("content-length", str(len(body))), *headers]
-    await send(
-        {
-            "type": "http.response.start",
-            "status": int(status),
-            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+    fields = [("content-type", response.media_type), ("content-length", str(len(response.body))), *response.headers]
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -22,7 +22,7 @@ _LINE_FEED, _SPACE, _PLUS, _HYPHEN, _POINT, _COLON, _T, _Z = 10, 32, 43, 45, 46,
 
 
 def read_moments(created: Sequence[str], completed: Sequence[str | None]) -> NDArray[np.int64]:
-    """Read times of both columns: int64[n + m], NEVER for null. Raises ValueError where one is no time with a zone.
+    """Read the times of both columns, one behind the other: int64[n + m], NEVER for null. Raises ValueError where one is no time with a zone.
 
     What comes out is what `Moment.parse` says of each: the compiled reader only takes the forms that nearly all have.
     """
@@ -81,7 +81,16 @@ def _read_one(text: NDArray[np.uint8]) -> int:
     year = _two(text[0], text[1]) * 100 + _two(text[2], text[3])
     month, day = _two(text[5], text[6]), _two(text[8], text[9])
     hour, minute, second = _two(text[11], text[12]), _two(text[14], text[15]), _two(text[17], text[18])
-    if (year < 1) | (year > 9999) | (month < 1) | (month > 12) | (day < 1) | (hour > 23) | (minute > 59) | (second > 59):
+    if (
+        (year < 1)
+        | (year > 9999)
+        | (month < 1)
+        | (month > 12)
+        | (day < 1)
+        | (hour > 23)
+        | (minute > 59)
+        | (second > 59)
+    ):
         return _UNREAD
     if day > 28 and day > _days_in(year, month):
         return _UNREAD

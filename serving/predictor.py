@@ -13,7 +13,7 @@ from model.errors import BadField, InputError
 from model.scoring.bundle import Bundle, load_bundle
 from serving.answer import Answer, render
 from serving.body import require_json
-from serving.errors import MalformedBody, NotReady, NotServed
+from serving.errors import MalformedBody, NotServed
 from serving.faults import Faults
 from serving.service import Service
 
@@ -54,6 +54,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
                 raise MalformedBody(
                     f"The body isn't JSON: {error}.", remedy="Send one JSON object in UTF-8."
                 ) from error
+        self.service.model()  # nothing is looked at before there is one
         instances = payload.get("instances") if isinstance(payload, dict) else None
         if not isinstance(instances, list):
             raise InputError((BadField("/instances", "expected a list of requests as /ai/v1/risk takes them"),))

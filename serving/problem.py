@@ -86,6 +86,12 @@ def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
 
 
 def problem_of(error: BaseException) -> tuple[Kind, bytes]:
+    """Tell an error: its kind and the document, encoded."""
+    kind, document = document_of(error)
+    return kind, msgspec.json.encode(document)
+
+
+def document_of(error: BaseException) -> tuple[Kind, Problem]:
     """Tell an error: its kind and the document. An unexpected one keeps its cause to itself, for the log."""
     kind = kind_of(error)
     detail = "The request wasn't answered. Send it again; if it fails again, tell the service's owners."
@@ -102,4 +108,4 @@ def problem_of(error: BaseException) -> tuple[Kind, bytes]:
         detail=detail,
         errors=fields,
     )
-    return kind, msgspec.json.encode(document)
+    return kind, document

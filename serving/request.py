@@ -25,7 +25,7 @@ from serving.wire import Columns, RiskRequest, Transaction, decode_hook
 _PERSON: Final = attrgetter(*Person._fields)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen, which would triple the cost of making one
 class Read:
     """A sound request, and what its reading found worth a warning.
 
@@ -37,7 +37,7 @@ class Read:
     person: Person | None
     history: History | None
     values: NDArray[np.float64] | None
-    warnings: Sequence[Warned]
+    warnings: tuple[Warned, ...]
     in_columns: bool = False
 
     def as_sent(self, warnings: Sequence[Warned]) -> tuple[Warned, ...]:
@@ -119,9 +119,7 @@ class Reader:
 
 
 def _with(read: Read, unknown: Sequence[Warned]) -> Read:
-    return Read(
-        read.customer_id, read.person, read.history, read.values, (*unknown, *read.warnings), read.in_columns
-    )
+    return Read(read.customer_id, read.person, read.history, read.values, (*unknown, *read.warnings), read.in_columns)
 
 
 def _from_rows(rows: list[Transaction]) -> History:
@@ -151,7 +149,8 @@ def _history(
     completed: Sequence[str | None],
 ) -> History:
     moments = read_moments(created, completed)
-    return History(ids, state, type_, direction, amount, moments[: len(ids)], moments[len(ids) :])
+    rows = len(ids)
+    return History(ids, state, type_, direction, amount, moments[:rows], moments[rows:], len(set(ids)) == rows)
 
 
 def _loads(body: bytes, cause: Exception | None = None) -> object:

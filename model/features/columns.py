@@ -58,7 +58,8 @@ class Person(NamedTuple):
 class History(NamedTuple):
     """Transactions' columns of equal length: amounts in EUR from 0 on, times in microseconds since 1970.
 
-    `completed` holds model.features.encoded.NEVER where a transaction didn't complete.
+    `completed` holds model.features.encoded.NEVER where a transaction didn't complete; `distinct` says that no id stands
+    twice.
     """
 
     ids: Sequence[str]
@@ -68,6 +69,7 @@ class History(NamedTuple):
     amount: Sequence[float]
     created: NDArray[np.int64]
     completed: NDArray[np.int64]
+    distinct: bool
 
 
 def encode_columns(person: Person, history: History) -> tuple[Encoded, tuple[Warned, ...]]:
@@ -84,11 +86,11 @@ def encode_columns(person: Person, history: History) -> tuple[Encoded, tuple[War
         warned = (*warned, *unknown)
     codes = np.frombuffer(coded, np.int8)
     encoded = Encoded(
-        offsets=np.array([0, rows]),
-        ids=_numbers(history.ids),
+        offsets=_offsets(rows),
+        ids=_growing(rows) if history.distinct else _numbers(history.ids),
         created=history.created,
         completed=history.completed,
-        amount=np.array(history.amount, np.float64) + 0.0,  # which makes -0.0 the 0 that it is
+        amount=np.array(history.amount, np.float64),
         state=codes[:rows],
         type=codes[rows : 2 * rows],
         direction=codes[2 * rows :],
@@ -108,16 +110,20 @@ def encode_person(person: Person) -> tuple[NDArray[np.int32], tuple[Warned, ...]
 
 
 def _numbers(ids: Sequence[str]) -> NDArray[np.int64]:
-    """Give equal ids equal numbers, and growing ones where all differ, which spares the kernel its collapsing."""
-    if len(set(ids)) == len(ids):
-        return _growing(len(ids))
+    """Give equal ids equal numbers."""
     last = dict(zip(ids, range(len(ids)), strict=True))
     return np.array([*map(last.__getitem__, ids)], np.int64)
 
 
 @lru_cache(maxsize=256)
 def _growing(rows: int) -> NDArray[np.int64]:
+    """Number rows of different ids: growing numbers spare the kernel its collapsing."""
     return np.arange(rows)
+
+
+@lru_cache(maxsize=256)
+def _offsets(rows: int) -> NDArray[np.int64]:
+    return np.array([0, rows])
 
 
 def _codes(history: History) -> bytes:
@@ -128,7 +134,9 @@ def _codes(history: History) -> bytes:
         return bytes((*one, *map(directions.__getitem__, history.direction)))
     # One look-up of all keys costs half of as many look-ups.
     return bytes(
-        itemgetter(*history.state)(states) + itemgetter(*history.type)(types) + itemgetter(*history.direction)(directions)
+        itemgetter(*history.state)(states)
+        + itemgetter(*history.type)(types)
+        + itemgetter(*history.direction)(directions)
     )
 
 

@@ -11,7 +11,7 @@ NEVER = np.iinfo(np.int64).min  # a completion time that isn't there
 GREATEST_AMOUNT = 1e12  # EUR: no sum of amounts up to this, nor its square, leaves the finite numbers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen, which would triple the cost of making one
 class Encoded:
     """Event rows of `m` customers, in any order within each customer, not collapsed.
 

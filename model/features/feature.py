@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,7 +39,7 @@ class Feature:
 
     def describe(self, value: float) -> str:
         """Fill the investigator's sentence with a value (NaN where missing)."""
-        return self.investigator.format(value=formatted(value, self.unit))
+        return self.investigator.replace("{value}", formatted(value, self.unit))
 
 
 def formatted(value: float, unit: Unit) -> str:
@@ -47,18 +48,18 @@ def formatted(value: float, unit: Unit) -> str:
         return "not known"
     if unit == "yes/no":
         return "yes" if value else "no"
-    return _FORMATS[unit].format(value)
+    return _WRITERS[unit](value)
 
 
-_FORMATS: dict[Unit, str] = {
-    "count": "{:,.0f}",
-    "EUR": "EUR {:,.2f}",
-    "share": "{:.0%}",
-    "hours": "{:,.1f} hours",
-    "days": "{:,.1f} days",
-    "years": "{:,.0f} years",
-    "ratio": "{:,.2f}",
-    "nats": "{:.2f} nats",
+_WRITERS: dict[Unit, Callable[[float], str]] = {
+    "count": "{:,.0f}".format,
+    "EUR": "EUR {:,.2f}".format,
+    "share": "{:.0%}".format,
+    "hours": "{:,.1f} hours".format,
+    "days": "{:,.1f} days".format,
+    "years": "{:,.0f} years".format,
+    "ratio": "{:,.2f}".format,
+    "nats": "{:.2f} nats".format,
 }
 
 NO_TRANSACTION = "no transaction"

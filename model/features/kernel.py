@@ -51,7 +51,7 @@ def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1
     any value.
     """
     customers = len(encoded.offsets) - 1
-    values = np.full((customers, len(NAMES)), np.nan)
+    values = np.empty((customers, len(NAMES)))
     excluded = _excluded(settings.excluded_types)
     entry = _entry()
 
@@ -136,6 +136,7 @@ def _make(digest: str, *, cache: bool) -> Callable[..., None]:
         room = make_room(longest)
         for customer in range(first, last):
             begin, end, features = offsets[customer], offsets[customer + 1], out[customer]
+            features[:] = np.nan
             fill_profile(profile[customer], features)
             rows, ready = take(ids, created, completed, amount, state, type_, direction, begin, end, excluded, room)
             if ready:

@@ -30,8 +30,8 @@ def take(  # noqa: PLR0917  compiled code takes arrays
         room.ids[rows] = ids[row]
         room.created[rows] = created[row]
         room.completed[rows] = completed[row]
-        # Whatever an encoder let through, nothing but an amount comes in.
-        room.amount[rows] = amount[row] if 0 <= amount[row] <= GREATEST_AMOUNT else 0.0
+        # Whatever an encoder let through, nothing but an amount comes in; the sum makes -0.0 the 0 that it is.
+        room.amount[rows] = amount[row] + 0.0 if 0 <= amount[row] <= GREATEST_AMOUNT else 0.0
         # Eight bits hold a code, but not a kind's making: the compiler knows, NumPy's scalars must be told.
         room.kind[rows] = (int(type_[row]) * N_DIRECTIONS + int(direction[row])) * N_STATES + int(state[row])
         if rows > 0:

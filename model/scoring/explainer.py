@@ -62,9 +62,10 @@ class Explainer:
         return margins, contributions
 
     def explain_one(self, values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Give one row's margin and contributions float64[features] for its values float64[features]."""
-        margins, contributions = self.explain(values[np.newaxis])
-        return float(margins[0]), contributions[0]
+        """Give one row's margin and contributions float64[features] for its values float64[features], contiguous."""
+        contributions, margins = np.empty((1, self.features)), np.empty(1)
+        self._explain(values.reshape(1, self.features), self.bias, *self._arrays, contributions, margins)
+        return margins.item(), contributions[0]
 
     def margins(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the margins alone, the same bits as `explain` gives."""

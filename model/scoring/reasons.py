@@ -57,7 +57,7 @@ def top_reasons(
     places = np.empty(n, np.int64)
     count, total = _lead(contributions, segment != "low", places)
     return tuple(
-        _reason(features[place], float(values[place]), float(contributions[place]), total)
+        _reason(features[place], values.item(place), contributions.item(place), total)
         for place in places[:count].tolist()
     )
 

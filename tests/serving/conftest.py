@@ -124,4 +124,4 @@ def app(model: RiskModel) -> Lane:
 
     models = ModelRepository()
     models.update(model)
-    return application(model, TruthfulDataPlane(models), FixedModels(models), explain=True)
+    return application(model.service, TruthfulDataPlane(models), FixedModels(models))

@@ -6,10 +6,11 @@ import json
 from uuid import UUID
 
 import msgspec
+import numpy as np
 
 from model.scoring.reasons import Reason
-from model.scoring.scorer import Decision, Warned
-from serving.answer import ModelName, answer_of, render
+from model.scoring.scorer import Verdict, Warned
+from serving.answer import Basis, ModelName, answer_of, render
 
 _REASON = Reason(
     code="PASS_THROUGH_24H",
@@ -22,13 +23,11 @@ _REASON = Reason(
     share=0.31,
     investigator_text="unknown of the money left within a day",
 )
-_DECISION = Decision(
+_DECISION = Verdict(
     probability=0.83,
     segment="high",
     action="propose_off_boarding",
     reasons=(_REASON,),
-    warnings=(),
-    features={"pass_through_24h": None},
 )
 
 
@@ -36,8 +35,10 @@ def _wire(*, explain: bool) -> dict:
     answer = answer_of(
         _DECISION,
         customer_id="c-1",
+        source="model",
         model=ModelName("customer-risk", "ab12"),
-        warnings=[Warned("HISTORY_CUT", "/history_complete", "...")],
+        warnings=(Warned("HISTORY_CUT", "/history_complete", "..."),),
+        basis=Basis(names=("pass_through_24h",), values=np.array([np.nan]), encoded=None),
         now=1_800_000_000.25,
     )
     return json.loads(msgspec.json.encode(render(answer, explain=explain)))

@@ -164,7 +164,7 @@ def test_metrics_are_served(loaded, call, request_) -> None:
 
 def test_a_fault_of_ours_in_v1_is_a_500_that_is_logged(loaded, model, call, request_, caplog) -> None:
     """The caller learns nothing of the inside; the log has the cause."""
-    model._decider._scorer = None
+    model.service._decider._scorer = None
     response = call(loaded, "POST", PREDICT, json={"instances": [request_]})
     assert (response.status_code, response.json()["status"]) == (500, 500)
     assert "NoneType" not in response.text

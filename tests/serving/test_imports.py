@@ -13,6 +13,7 @@ ALLOWED = {
     "model.scoring",
     "model.features.kernel",
     "model.features.catalogue",
+    "model.features.columns",
     "model.features.one",
     "model.features.encoded",
     "model.features.vocabulary",

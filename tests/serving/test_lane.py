@@ -10,8 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.body import MOST_BYTES
-from serving.errors import NotReady
-from serving.lane import Lane
+from serving.caller import Caller
+from serving.errors import Unauthenticated
+from serving.gate import Gate
+from serving.lane import MOST_DIRECT_BYTES, Lane, Mounted, refusal
+from serving.observer import Observer
+from serving.service import Service
 
 _FIELDS = ["customer_id", "profile", "transactions", "features", "history_complete", "id", "amount", "created_at"]
 
@@ -22,9 +26,33 @@ async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI applic
 
 
 @pytest.fixture
-def lane(decider) -> Lane:
+def lane(service) -> Lane:
     """A lane ahead of an application that answers everything with 299."""
-    return Lane(_beyond, lambda: decider, explain=True)
+    return Lane(_beyond, service, gate=Gate(), observer=Observer())
+
+
+class _Guard:
+    """An authenticator that knows three tokens at once, and a fourth after a while."""
+
+    scopes = {"scoring": {"score"}, "explaining": {"score", "explain"}, "nothing": set()}
+
+    def cached(self, authorization: str | None) -> Caller | None:
+        return Caller(authorization, frozenset(self.scopes[authorization])) if authorization in self.scopes else None
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        if authorization == "new":
+            return Caller("new", frozenset({"score"}))
+        return self.cached(authorization) or _refuse()
+
+
+def _refuse() -> Caller:
+    raise Unauthenticated("There is no token.", remedy="Send one.")
+
+
+@pytest.fixture
+def guarded(service) -> Lane:
+    """A lane that asks for tokens."""
+    return Lane(_beyond, service, gate=Gate(_Guard()), observer=Observer())
 
 
 def _problem(response) -> tuple[int, str]:
@@ -34,19 +62,19 @@ def _problem(response) -> tuple[int, str]:
     return response.status_code, document["type"].rpartition(":")[2]
 
 
-def test_a_request_is_answered(lane, call, decider, request_) -> None:
-    """A sound request gets 200 and the decider's answer as JSON."""
+def test_a_request_is_answered(lane, call, service, request_) -> None:
+    """A sound request gets 200 and the service's answer as JSON."""
     response = call(lane, "POST", "/ai/v1/risk", json=request_)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
-    expected = decider.answer(json.dumps(request_).encode())
+    expected = service.answer(json.dumps(request_).encode())
     assert response.json()["probability"] == expected.decision.probability
     assert response.json()["reasons"][0]["contribution"] == expected.decision.reasons[0].contribution
 
 
-def test_without_the_scope_no_explanation_leaves(decider, call, request_) -> None:
-    """A lane that doesn't explain shows codes, customer-safe wording and directions."""
-    response = call(Lane(_beyond, lambda: decider, explain=False), "POST", "/ai/v1/risk", json=request_)
+def test_without_the_scope_no_explanation_leaves(guarded, call, request_) -> None:
+    """A caller who may score alone sees codes, customer-safe wording and directions."""
+    response = call(guarded, "POST", "/ai/v1/risk", json=request_, headers={"authorization": "scoring"})
     assert all(set(reason) == {"code", "text", "direction"} for reason in response.json()["reasons"])
 
 
@@ -88,25 +116,19 @@ def test_another_method_is_a_405(lane, call) -> None:
 
 def test_without_a_verified_bundle_it_is_a_503(call, request_) -> None:
     """A caller is told to come back."""
-
-    def not_ready():
-        raise NotReady("No bundle is verified yet.", remedy="Try again.")
-
-    response = call(Lane(_beyond, not_ready, explain=True), "POST", "/ai/v1/risk", json=request_)
+    empty = Lane(_beyond, Service("customer-risk"), gate=Gate(), observer=Observer())
+    response = call(empty, "POST", "/ai/v1/risk", json=request_)
     assert _problem(response) == (503, "not-ready")
     assert response.headers["retry-after"] == "1"
 
 
-def test_a_fault_of_ours_is_a_500_that_is_logged(call, request_, caplog) -> None:
+def test_a_fault_of_ours_is_a_500_that_is_logged(lane, service, call, request_, caplog) -> None:
     """The caller learns nothing of the inside; the log has the cause."""
-
-    def broken():
-        raise ZeroDivisionError("inside")
-
-    response = call(Lane(_beyond, broken, explain=True), "POST", "/ai/v1/risk", json=request_)
+    service._clock = lambda: {}["inside"]
+    response = call(lane, "POST", "/ai/v1/risk", json=request_)
     assert _problem(response) == (500, "unexpected")
     assert "inside" not in response.text
-    assert "ZeroDivisionError: inside" in caplog.text
+    assert "KeyError: 'inside'" in caplog.text
 
 
 def test_a_refused_request_is_not_logged(lane, call, caplog) -> None:
@@ -132,13 +154,160 @@ def test_a_caller_who_hangs_up_gets_no_answer(lane) -> None:
 
 def test_liveness_needs_no_model(call) -> None:
     """/healthz answers whatever the model's state."""
-    response = call(Lane(_beyond, lambda: 1 / 0, explain=True), "GET", "/healthz")
+    response = call(Lane(_beyond, Service("x"), gate=Gate(), observer=Observer()), "GET", "/healthz")
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
 def test_every_other_path_is_passed_on(lane, call) -> None:
     """The lane takes its own paths alone."""
     assert call(lane, "POST", "/v1/models/customer-risk:predict").status_code == 299
+
+
+def _direct(lane, request_, *headers):
+    fields = [(b"content-type", b"application/json"), *headers]
+    return lane.direct(fields, json.dumps(request_).encode())
+
+
+def _same(body: bytes) -> dict:
+    return {name: value for name, value in json.loads(body).items() if name not in {"decision_id", "decided_at"}}
+
+
+def test_the_direct_way_gives_the_same_answer(lane, call, request_) -> None:
+    """Without a task between, the answer is that of the application."""
+    usual = call(lane, "POST", "/ai/v1/risk", json=request_)
+    direct = _direct(lane, request_)
+    assert (direct.status, direct.media_type) == (200, usual.headers["content-type"])
+    assert _same(direct.body) == _same(usual.content)
+
+
+def test_the_direct_way_gives_the_same_refusals(lane, call, request_) -> None:
+    """A bad field is the same problem document by both ways."""
+    request_["customer_id"] = 7
+    usual, direct = call(lane, "POST", "/ai/v1/risk", json=request_), _direct(lane, request_)
+    assert (direct.status, direct.media_type, direct.body) == (
+        422,
+        usual.headers["content-type"],
+        usual.content,
+    )
+
+
+@pytest.mark.parametrize("token", [b"new", b"unknown"])
+def test_a_token_never_seen_goes_the_slow_way(guarded, request_, token) -> None:
+    """Verifying takes waiting, which the direct way doesn't."""
+    assert _direct(guarded, request_, (b"authorization", token)) is None
+
+
+def test_an_idempotency_key_goes_the_slow_way(lane, request_) -> None:
+    """Asking the store takes waiting."""
+    assert _direct(lane, request_, (b"idempotency-key", b"k-1")) is None
+
+
+@pytest.mark.parametrize(("token", "status"), [("scoring", 200), ("new", 200), ("nothing", 403), ("bad", 401)])
+def test_callers_come_in_by_their_tokens(guarded, call, request_, token, status) -> None:
+    """Without a token that is known it is a 401, without the scope a 403."""
+    response = call(guarded, "POST", "/ai/v1/risk", json=request_, headers={"authorization": token})
+    assert response.status_code == status
+
+
+def test_two_tokens_are_none(guarded, call, request_) -> None:
+    """A second Authorization header can't ride on the first."""
+    headers = [("authorization", "scoring"), ("authorization", "explaining")]
+    assert call(guarded, "POST", "/ai/v1/risk", json=request_, headers=headers).status_code == 401
+
+
+def test_the_way_to_kserve_asks_for_a_token_too(guarded, call) -> None:
+    """Posting to KServe's paths needs the scope; looking at health and metadata doesn't."""
+    assert call(guarded, "POST", "/v1/models/customer-risk:predict").status_code == 401
+    assert call(guarded, "GET", "/v2/models/customer-risk").status_code == 299
+
+
+def test_a_large_body_is_answered_like_a_small_one(lane, call, request_) -> None:
+    """Past the bound of the direct way a thread answers."""
+    request_["transactions"] = [request_["transactions"][0] | {"id": f"t-{i}"} for i in range(1500)]
+    assert len(json.dumps(request_)) > MOST_DIRECT_BYTES
+    assert call(lane, "POST", "/ai/v1/risk", json=request_).status_code == 200
+
+
+def test_a_batch_answers_each_on_its_own(lane, call, request_) -> None:
+    """Sound requests get the answers that they would get alone; a bad one gets its problem, pointed at from outside."""
+    bad = request_ | {"customer_id": 7}
+    response = call(lane, "POST", "/ai/v1/risk:batch", json={"requests": [request_, bad, "x"] + [request_] * 20})
+    assert response.status_code == 200
+    items = response.json()["items"]
+    assert [item["status"] for item in items] == [200, 422, 422] + [200] * 20
+    assert [each["pointer"] for each in items[1]["problem"]["errors"]] == ["/requests/1/customer_id"]
+    alone = call(lane, "POST", "/ai/v1/risk", json=request_).content
+    assert _same(json.dumps(items[0]["answer"])) == _same(alone)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"requests": []}', 422),
+        (b'{"requests": 3}', 422),
+        (b"[]", 422),
+        (b'{"requests": [', 400),
+        (b'{"requests": [' + b"1," * 1000 + b"1]}", 413),
+    ],
+)
+def test_what_is_no_batch_is_refused_whole(lane, call, body, status) -> None:
+    """None, too many, or no list of requests at all."""
+    response = call(lane, "POST", "/ai/v1/risk:batch", content=body, headers={"content-type": "application/json"})
+    assert _problem(response)[0] == status
+
+
+def test_a_batch_without_a_bundle_is_a_503(call, request_) -> None:
+    """Where nothing can be answered, the call is refused, not each item."""
+    empty = Lane(_beyond, Service("customer-risk"), gate=Gate(), observer=Observer())
+    assert call(empty, "POST", "/ai/v1/risk:batch", json={"requests": [request_]}).status_code == 503
+
+
+def test_a_room_gets_the_caller_and_its_errors_become_refusals(service, call) -> None:
+    """Rooms stand under their paths; what they raise is told as anywhere."""
+
+    async def room(scope, receive, send, caller) -> None:
+        raise Unauthenticated(f"{scope['path']} {caller.name}", remedy="None.")
+
+    lane = Lane(
+        _beyond, service, gate=Gate(_Guard()), observer=Observer(), rooms={"/ai/v1/jobs": Mounted(room, "score")}
+    )
+    response = call(lane, "GET", "/ai/v1/jobs/7", headers={"authorization": "scoring"})
+    assert (response.status_code, response.json()["detail"]) == (401, "/ai/v1/jobs/7 scoring None.")
+    assert call(lane, "GET", "/ai/v1/jobsmore").status_code == 299
+
+
+def test_a_refusal_keeps_its_headers() -> None:
+    """A 401 says which kind of token is wanted."""
+    assert refusal(Unauthenticated("No token.", remedy="Send one.")).headers == (("www-authenticate", "Bearer"),)
+
+
+def test_an_observer_hears_of_everything(service, call, request_) -> None:
+    """Decisions, refusals and responses, by both ways."""
+    heard = []
+
+    class Notes(Observer):
+        def decided(self, answer, caller) -> None:
+            heard.append(("decided", answer.customer_id, caller.name))
+
+        def refused(self, error) -> None:
+            heard.append(("refused", type(error).__name__))
+
+        def responded(self, route, status, seconds) -> None:
+            heard.append((route, status, seconds > 0))
+
+    lane = Lane(_beyond, service, gate=Gate(), observer=Notes())
+    call(lane, "POST", "/ai/v1/risk", json=request_)
+    _direct(lane, request_)
+    _direct(lane, {})
+    call(lane, "POST", "/ai/v1/risk:batch", json={"requests": [request_]})
+    decided = ("decided", "c-1", "local")
+    assert heard == [
+        *[decided, ("/ai/v1/risk", 200, True)] * 2,
+        ("refused", "InputError"),
+        ("/ai/v1/risk", 422, True),
+        decided,
+        ("/ai/v1/risk:batch", 200, True),
+    ]
 
 
 _JSON = st.recursive(

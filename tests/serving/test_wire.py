@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.wire import Columns, Moment, RiskRequest, Transaction, decode_hook
+from serving.wire import Moment, RiskRequest, decode_hook
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -61,22 +61,6 @@ def test_only_our_own_types_reach_the_hook() -> None:
     """A type that the hook doesn't know is a mistake of ours, not the caller's."""
     with pytest.raises(NotImplementedError):
         decode_hook(complex, "1")
-
-
-def test_columns_and_rows_are_the_same_transactions(request_, as_columns) -> None:
-    """Columns turned into rows equal the rows that were sent as rows."""
-    rows = [{name: row[name] for name in Transaction.__struct_fields__} for row in request_["transactions"]]
-    by_row = msgspec.convert(rows, list[Transaction], dec_hook=decode_hook)
-    by_column = msgspec.convert(as_columns(rows), Columns, dec_hook=decode_hook)
-    assert by_column.rows() == by_row
-
-
-def test_columns_may_leave_out_what_rows_may(request_, as_columns) -> None:
-    """Without completed_at and currency, columns mean null and EUR."""
-    columns = as_columns(request_["transactions"])
-    del columns["completed_at"], columns["currency"]
-    rows = msgspec.convert(columns, Columns, dec_hook=decode_hook).rows()
-    assert {(row.completed_at, row.currency) for row in rows} == {(None, "EUR")}
 
 
 def test_a_request_takes_a_whole_row_of_the_tables(request_) -> None:

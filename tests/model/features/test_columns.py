@@ -56,9 +56,9 @@ def history(rows: list[dict]) -> History:
 
     done = [NEVER if each is None else each for each in column("completed_at")]
     times = np.array(column("created_at"), np.int64), np.array(done, np.int64)
-    return History(
-        column("id"), column("state"), column("type"), column("direction"), column("amount"), *times
-    )
+    ids = column("id")
+    distinct = len(set(ids)) == len(ids)
+    return History(ids, column("state"), column("type"), column("direction"), column("amount"), *times, distinct)
 
 
 @settings(deadline=None)
@@ -69,7 +69,8 @@ def test_columns_encode_as_rows_do(profile, rows) -> None:
     careful, also_warned = encode_customer(profile, rows)
     for name in ("offsets", "created", "completed", "amount", "state", "type", "direction", "profile"):
         ours, theirs = getattr(fast, name), getattr(careful, name)
-        assert (ours.dtype, ours.tobytes()) == (theirs.dtype, theirs.tobytes())
+        assert ours.dtype == theirs.dtype
+        assert ours.tolist() == theirs.tolist()
     assert warned == also_warned
     assert compute(fast).tobytes() == compute(careful).tobytes()
 

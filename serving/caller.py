@@ -1,0 +1,28 @@
+"""Who asks: the caller that a token names, and what they may do."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Final, Literal
+
+import msgspec
+
+from serving.errors import Forbidden
+
+Scope = Literal["score", "batch", "explain", "admin"]
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A client by `name` ("local" without authentication) with its `scopes`."""
+
+    name: str
+    scopes: frozenset[str]
+
+    def require(self, scope: Scope) -> None:
+        """Raise Forbidden unless the caller has `scope`."""
+        if scope not in self.scopes:
+            raise Forbidden(f"This needs the scope {scope}.", remedy="Ask the service's owners for it.")
+
+
+LOCAL: Final = Caller("local", frozenset(("score", "batch", "explain", "admin")))
+current: Final[ContextVar[Caller]] = ContextVar("caller", default=LOCAL)

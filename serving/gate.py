@@ -1,0 +1,66 @@
+"""Who may come in, and how often: the one check ahead of every scoring route."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from serving.caller import LOCAL, Caller, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Authenticates(Protocol):
+    """What serving.auth offers: the caller of an `Authorization` header."""
+
+    def cached(self, authorization: str | None) -> Caller | None:
+        """Give the caller at once where the token was verified before; None where it must be looked at."""
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Verify the token; raises Unauthenticated."""
+
+
+class Limits(Protocol):
+    """What serving.limits offers."""
+
+    def take(self, caller_name: str, cost: float = 1) -> None:
+        """Count `cost` requests of a caller; raises TooManyRequests past their share."""
+
+
+class Gate:
+    """Lets callers in by `authenticator` (None: everybody is LOCAL) and `limiter` (None: as often as they like)."""
+
+    def __init__(self, authenticator: Authenticates | None = None, limiter: Limits | None = None) -> None:
+        self._authenticator = authenticator
+        self._limiter = limiter
+
+    def pass_now(self, authorization: str | None, scope: Scope) -> Caller | None:
+        """Let a caller in whose token is known, for one request; None where that takes longer.
+
+        Raises Forbidden without the scope and TooManyRequests past the caller's share.
+        """
+        caller = LOCAL if self._authenticator is None else self._authenticator.cached(authorization)
+        return None if caller is None else self._admitted(caller, scope)
+
+    async def pass_in(self, authorization: str | None, scope: Scope) -> Caller:
+        """Let a caller in for one request; raises Unauthenticated too."""
+        if self._authenticator is None:
+            return self._admitted(LOCAL, scope)
+        return self._admitted(await self._authenticator.authenticate(authorization), scope)
+
+    def count(self, caller: Caller, more: int) -> None:
+        """Count further requests of a caller who is in: a batch's items; raises TooManyRequests."""
+        if self._limiter is not None:
+            self._limiter.take(caller.name, more)
+
+    def _admitted(self, caller: Caller, scope: Scope) -> Caller:
+        caller.require(scope)
+        if self._limiter is not None:
+            self._limiter.take(caller.name)
+        return caller
+
+
+def authorization_of(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """Find the `Authorization` header; two of them become one that no verifier accepts."""
+    found = [value for name, value in headers if name == b"authorization"]
+    return b", ".join(found).decode("latin-1") if found else None
