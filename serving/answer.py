@@ -34,8 +34,8 @@ class ModelName(msgspec.Struct, frozen=True):
 class Basis(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision rests on, for the record.
 
-    `values` float64[f] are the features in the order of `names`, NaN where missing; `encoded` are the transactions as the
-    kernel took them, None where features were given.
+    `values` float64[f] are the features in the order of `names`, NaN where missing; `encoded` are the transactions as
+    the kernel took them, None where features were given.
     """
 
     names: tuple[str, ...]

@@ -33,10 +33,8 @@ class Decider:
 
     def decide(self, read: Read, *, now: float) -> Answer:
         """Answer a request that was read; `now` is in seconds since 1970."""
-        encoded, warnings = None, read.warnings
-        if read.values is not None:
-            values = read.values
-        else:
+        encoded, values, warnings = None, read.values, read.warnings
+        if read.person is not None and read.history is not None:
             encoded, unknown = encode_columns(read.person, read.history)
             values = kernel.compute(encoded, self._settings)[0].take(self._columns)
             warnings = (*warnings, *unknown)

@@ -69,8 +69,8 @@ class Response(NamedTuple):
 class Lane:
     """Stands outermost, ahead of `beyond`, so that a request for a decision passes no middleware and no router.
 
-    Callers come in through `gate`; `observer` hears of every answer; `rooms` are applications by path, each for that path
-    and all beneath it.
+    Callers come in through `gate`; `observer` hears of every answer; `rooms` are applications by path, each for that
+    path and all beneath it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Times of the wire as microseconds since 1970: a hundred of a request at once, or one by one where they are unusual."""
+"""Times of the wire as microseconds since 1970: a request's hundred at once, or one by one where they are unusual."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _LINE_FEED, _SPACE, _PLUS, _HYPHEN, _POINT, _COLON, _T, _Z = 10, 32, 43, 45, 46,
 
 
 def read_moments(created: Sequence[str], completed: Sequence[str | None]) -> NDArray[np.int64]:
-    """Read the times of both columns, one behind the other: int64[n + m], NEVER for null. Raises ValueError where one is no time with a zone.
+    """Read the times of both columns, one behind the other: int64[n + m], NEVER for null.
 
-    What comes out is what `Moment.parse` says of each: the compiled reader only takes the forms that nearly all have.
+    Raises ValueError where one is no time with a zone. What comes out is what `Moment.parse` says of each: the compiled
+    reader only takes the forms that nearly all have.
     """
     moments = np.empty(len(created) + len(completed), np.int64)
     # The wire's times aren't empty, nor are they as short as what stands for null.
@@ -45,7 +46,7 @@ def _slowly(text: str | None) -> int:
 
 @compiled
 def _read(text: NDArray[np.uint8], out: NDArray[np.int64]) -> int:
-    """Read texts that each end in a line feed; gives how many it left, _ASTRAY where there aren't as many as places."""
+    """Read texts that each end in a line feed; give how many are left, _ASTRAY where there aren't as many as places."""
     begin, place, unread = np.uint64(0), np.uint64(0), 0
     size, places = np.uint64(text.size), np.uint64(out.size)
     for end in range(np.uint64(0), size):
@@ -62,7 +63,7 @@ def _read(text: NDArray[np.uint8], out: NDArray[np.int64]) -> int:
 
 
 @compiled
-def _read_one(text: NDArray[np.uint8]) -> int:
+def _read_one(text: NDArray[np.uint8]) -> int:  # noqa: C901, PLR0911  one form, looked at from left to right
     """Read YYYY-MM-DD, T or a space, hh:mm:ss, at most six decimals, and Z, an offset or ` UTC`."""
     size = text.size
     if size == 1 and text[0] == _HYPHEN:
@@ -99,7 +100,7 @@ def _read_one(text: NDArray[np.uint8]) -> int:
         at, unit = 20, 1_000_000
         while unit > 1 and at < size and _digit(text[at]) < 10:
             unit //= 10
-            micros += _digit(text[at]) * unit
+            micros += int(_digit(text[at])) * unit
             at += 1
         if at == 20:
             return _UNREAD
@@ -129,15 +130,15 @@ def _offset(text: NDArray[np.uint8]) -> int:
 
 
 @compiled
-def _digit(char: int) -> int:
+def _digit(char: np.uint8) -> np.uint8:
     """Give a digit's value, and for any other character one above 9."""
     return np.uint8(char - np.uint8(48))
 
 
 @compiled
-def _two(tens: int, ones: int) -> int:
+def _two(tens: np.uint8, ones: np.uint8) -> int:
     """Read two digits; what isn't one becomes a number above 99."""
-    ten, one = np.int64(_digit(tens)), np.int64(_digit(ones))
+    ten, one = int(_digit(tens)), int(_digit(ones))
     return ten * 10 + one if ten < 10 and one < 10 else 100_000
 
 

@@ -22,6 +22,7 @@ from serving.faults import find_faults
 from serving.moments import read_moments
 from serving.wire import Columns, RiskRequest, Transaction, decode_hook
 
+_NO_VALUES: Final = np.empty(0)
 _PERSON: Final = attrgetter(*Person._fields)
 
 
@@ -29,14 +30,14 @@ _PERSON: Final = attrgetter(*Person._fields)
 class Read:
     """A sound request, and what its reading found worth a warning.
 
-    It holds a `person` with a `history`, or features: `values` float64[f] in the order of the model's features, NaN where
+    It holds a `person` with a `history`, or else features: `values` float64[f] in the order of the model's, NaN where
     missing. Pointers in `warnings` are by row; `as_sent` turns them where the transactions came `in_columns`.
     """
 
     customer_id: str
     person: Person | None
     history: History | None
-    values: NDArray[np.float64] | None
+    values: NDArray[np.float64]
     warnings: tuple[Warned, ...]
     in_columns: bool = False
 
@@ -89,7 +90,7 @@ class Reader:
             return None
         caveats = find_caveats(history, complete=request.history_complete, now=now)
         person = Person._make(_PERSON(profile))
-        return Read(request.customer_id, person, history, None, caveats, isinstance(sent, Columns))
+        return Read(request.customer_id, person, history, _NO_VALUES, caveats, isinstance(sent, Columns))
 
     def _read_features(self, request: RiskRequest, given: dict[str, float | None]) -> Read | None:
         try:

@@ -1,4 +1,4 @@
-"""The one object that every protocol asks: it answers with the verified bundle, or by declared rules where that can't."""
+"""The one object that every protocol asks: it answers with the verified bundle, or by rules where that can't."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Service:
         return self._deciding().names
 
     def answer(self, body: bytes | msgspec.Raw, *, at: str = "") -> Answer:
-        """Answer one request's bytes; raises MalformedBody, NotReady, or InputError naming every bad field under `at`."""
+        """Answer one request's bytes; raises MalformedBody, NotReady, or InputError with pointers from `at`."""
         decider, now = self._deciding(), self._clock()
         return decider.decide(decider.reader.read(body, now=now, at=at), now=now)
 

@@ -58,8 +58,8 @@ class Person(NamedTuple):
 class History(NamedTuple):
     """Transactions' columns of equal length: amounts in EUR from 0 on, times in microseconds since 1970.
 
-    `completed` holds model.features.encoded.NEVER where a transaction didn't complete; `distinct` says that no id stands
-    twice.
+    `completed` holds model.features.encoded.NEVER where a transaction didn't complete; `distinct` says that no id
+    stands twice.
     """
 
     ids: Sequence[str]
@@ -117,7 +117,7 @@ def _numbers(ids: Sequence[str]) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=256)
 def _growing(rows: int) -> NDArray[np.int64]:
-    """Number rows of different ids: growing numbers spare the kernel its collapsing."""
+    """Give rows of different ids growing numbers, which spare the kernel its collapsing."""
     return np.arange(rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,7 +35,7 @@ def lane(service) -> Lane:
 class _Guard:
     """An authenticator that knows three tokens at once, and a fourth after a while."""
 
-    scopes = {"scoring": {"score"}, "explaining": {"score", "explain"}, "nothing": set()}
+    scopes: ClassVar = {"scoring": {"score"}, "explaining": {"score", "explain"}, "nothing": set()}
 
     def cached(self, authorization: str | None) -> Caller | None:
         return Caller(authorization, frozenset(self.scopes[authorization])) if authorization in self.scopes else None
@@ -265,7 +266,7 @@ def test_a_batch_without_a_bundle_is_a_503(call, request_) -> None:
 def test_a_room_gets_the_caller_and_its_errors_become_refusals(service, call) -> None:
     """Rooms stand under their paths; what they raise is told as anywhere."""
 
-    async def room(scope, receive, send, caller) -> None:
+    async def room(scope, receive, send, caller) -> None:  # noqa: ARG001  a room's signature
         raise Unauthenticated(f"{scope['path']} {caller.name}", remedy="None.")
 
     lane = Lane(
