@@ -56,10 +56,23 @@ def top_reasons(
     """
     places = np.empty(n, np.int64)
     count, total = _lead(contributions, segment != "low", places)
-    return tuple(
-        _reason(features[place], values.item(place), contributions.item(place), total)
-        for place in places[:count].tolist()
-    )
+    reasons = []
+    for place in places.tolist()[:count]:
+        feature, value, contribution = features[place], values.item(place), contributions.item(place)
+        known = value == value  # noqa: PLR0124  NaN alone differs from itself; a call would cost more
+        reason = Reason(
+            code=feature.code,
+            text=feature.customer if feature.tips_off else customer_text(feature, value),
+            direction="raises" if contribution > 0 else "lowers",
+            feature=feature.name,
+            value=value if known else None,
+            unit=feature.unit,
+            contribution=contribution,
+            share=abs(contribution) / total,
+            investigator_text=feature.describe(value) if known else investigator_text(feature, value),
+        )
+        reasons.append(reason)
+    return tuple(reasons)
 
 
 @compiled
@@ -92,20 +105,6 @@ def _lead(contributions: NDArray[np.float64], raising_first: bool, places: NDArr
             places[at] = place
             count = min(count + 1, places.size)
     return count, total
-
-
-def _reason(feature: Feature, value: float, contribution: float, total: float) -> Reason:
-    return Reason(
-        code=feature.code,
-        text=customer_text(feature, value),
-        direction="raises" if contribution > 0 else "lowers",
-        feature=feature.name,
-        value=None if math.isnan(value) else value,
-        unit=feature.unit,
-        contribution=contribution,
-        share=abs(contribution) / total,
-        investigator_text=investigator_text(feature, value),
-    )
 
 
 def customer_text(feature: Feature, value: float) -> str:
