@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -47,13 +47,17 @@ class Read:
 
 
 class Reader:
-    """Reads requests for a model that wants the features `wanted`, of the `known` ones."""
+    """Reads requests for a model that wants the features `wanted`, of the `known` ones.
 
-    def __init__(self, *, known: Collection[str], wanted: Collection[str]) -> None:
+    With `wanted` None, for rules that take what there is, any of the known features may be given.
+    """
+
+    def __init__(self, *, known: Sequence[str], wanted: Sequence[str] | None) -> None:
         self._known = frozenset(known)
-        self._wanted = tuple(wanted)
-        # Two names at least, or itemgetter gives no tuple; the empty one takes none.
-        self._values = itemgetter(*self._wanted) if len(self._wanted) > 1 else self._few
+        self._required = tuple(wanted or ())
+        self.names = tuple(known if wanted is None else wanted)
+        # Two names at least, or itemgetter gives no tuple.
+        self._values = itemgetter(*self._required) if len(self._required) > 1 else self._one_by_one
         self._decoder = msgspec.json.Decoder(RiskRequest, dec_hook=decode_hook)
 
     def read(self, body: bytes | msgspec.Raw, *, now: float, at: str = "") -> Read:
@@ -97,15 +101,17 @@ class Reader:
             values = np.array(self._values(given), np.float64)  # None becomes NaN
         except KeyError:
             return None
-        if len(given) > len(values) and not self._known.issuperset(given):
+        if len(given) != len(self._required) and not self._known.issuperset(given):
             return None
         return Read(request.customer_id, None, None, values, () if request.history_complete else (history_cut(),))
 
-    def _few(self, given: dict[str, float | None]) -> tuple[float | None, ...]:
-        return tuple(given[name] for name in self._wanted)
+    def _one_by_one(self, given: dict[str, float | None]) -> tuple[float | None, ...]:
+        if not self._required:
+            return tuple(given.get(name) for name in self.names)
+        return tuple(given[name] for name in self._required)
 
     def _slowly(self, document: object, *, now: float, at: str = "") -> Read:
-        faults, cleaned = find_faults(document, known=self._known, wanted=self._wanted, at=at)
+        faults, cleaned = find_faults(document, known=self._known, wanted=self._required, at=at)
         if faults.bad:
             raise InputError(tuple(faults.bad))
         # Only unknown fields stood in the way; without them the fast pass, which defines what is sound, must agree.

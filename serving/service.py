@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -21,20 +22,45 @@ if TYPE_CHECKING:
 
     from model.scoring.bundle import Bundle
 
-_NOBODY: Final = Reader(known=NAMES, wanted=())  # reads for rules, which want no feature in particular
+Why = Literal["forced", "no-bundle", "fault"]
+
+_READER: Final = Reader(known=NAMES, wanted=None)  # for rules, which take what there is
+_QUIET_SECONDS: Final = 1.0  # between two log lines of faults: thousands a second would bury the first
+_log = logging.getLogger("serving")
+
+
+class Fallback(Protocol):
+    """What answers in the model's place."""
+
+    model: ModelName
+
+    def decide(self, read: Read, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
+        """Answer a request that was read, saying in a warning why rules did; `names` are those of its values."""
 
 
 class Service:
     """Answers under the model's `name`; `clock` gives the time in seconds since 1970.
 
-    It is ready once it has a verified bundle, and no longer when `draining`.
+    `fallback` answers where the model can't: while an admin forces it, when scoring faults, and before there is a bundle
+    if `without_bundle`. The service is ready once it can answer, and no longer when `draining`.
     """
 
-    def __init__(self, name: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        fallback: Fallback | None = None,
+        without_bundle: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.name = name
         self.draining = False
+        self.forced = False
+        self._fallback = fallback
+        self._without_bundle = without_bundle
         self._clock = clock
         self._decider: Decider | None = None
+        self._logged = 0.0
 
     def use(self, bundle: Bundle) -> None:
         """Answer with a verified bundle from now on."""
@@ -43,10 +69,17 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether requests should be sent here."""
-        return self._decider is not None and not self.draining
+        return self.answering and not self.draining
+
+    @property
+    def answering(self) -> bool:
+        """Whether there is anything to answer with."""
+        return self._decider is not None or (self._fallback is not None and self._without_bundle)
 
     def model(self) -> ModelName:
         """Name what answers now; raises NotReady where nothing can."""
+        if self._fallback is not None and (self.forced or (self._decider is None and self._without_bundle)):
+            return self._fallback.model
         return self._deciding().model
 
     def names(self) -> tuple[str, ...]:
@@ -55,18 +88,20 @@ class Service:
 
     def answer(self, body: bytes | msgspec.Raw, *, at: str = "") -> Answer:
         """Answer one request's bytes; raises MalformedBody, NotReady, or InputError with pointers from `at`."""
-        decider, now = self._deciding(), self._clock()
-        return decider.decide(decider.reader.read(body, now=now, at=at), now=now)
+        decider, now = self._decider_or_none(), self._clock()
+        reader = _READER if decider is None else decider.reader
+        return self._answer(decider, reader.read(body, now=now, at=at), now)
 
     def answer_document(self, document: object, *, at: str = "") -> Answer:
         """Answer a decoded request, one of several that `at` points at; raises as `answer` does."""
-        decider, now = self._deciding(), self._clock()
-        return decider.decide(decider.reader.read_document(document, now=now, at=at), now=now)
+        decider, now = self._decider_or_none(), self._clock()
+        reader = _READER if decider is None else decider.reader
+        return self._answer(decider, reader.read_document(document, now=now, at=at), now)
 
     def answer_values(self, customer_id: str, values: NDArray[np.float64]) -> Answer:
         """Answer for features float64[f] in the order of `names`, NaN where missing.
 
-        Raises InputError where there are more or fewer, or one isn't finite.
+        Raises InputError where there are more or fewer, or one isn't finite; NotReady where there is no model.
         """
         decider = self._deciding()
         if values.shape != (len(decider.names),):
@@ -74,7 +109,30 @@ class Service:
         if np.isinf(values).any():
             infinite = [decider.names[place] for place in np.flatnonzero(np.isinf(values)).tolist()]
             raise InputError(tuple(BadField(f"/features/{name}", "must be finite, or missing") for name in infinite))
-        return decider.decide(Read(customer_id, None, None, values, ()), now=self._clock())
+        return self._answer(decider, Read(customer_id, None, None, values, ()), self._clock())
+
+    def _answer(self, decider: Decider | None, read: Read, now: float) -> Answer:
+        if decider is not None and not self.forced:
+            if self._fallback is None:
+                return decider.decide(read, now=now)
+            try:
+                return decider.decide(read, now=now)
+            except Exception:  # noqa: BLE001  whatever the fault, rules are there for it
+                self._note(now)
+                return self._fallback.decide(read, decider.names, now=now, why="fault")
+        if self._fallback is None:  # forced, with nothing to fall back on
+            return self._deciding().decide(read, now=now)
+        names = _READER.names if decider is None else decider.names
+        return self._fallback.decide(read, names, now=now, why="forced" if self.forced else "no-bundle")
+
+    def _note(self, now: float) -> None:
+        if abs(now - self._logged) >= _QUIET_SECONDS:
+            self._logged = now
+            _log.exception("the model failed; rules answer in its place")
+
+    def _decider_or_none(self) -> Decider | None:
+        """Give the decider; None where rules may answer without one."""
+        return self._decider if self.answering and self._fallback is not None else self._deciding()
 
     def _deciding(self) -> Decider:
         if self._decider is None:
