@@ -1,0 +1,24 @@
+"""The Python client of the risk service: typed answers, safe retries; it loads nothing of the server."""
+
+from __future__ import annotations
+
+from serving.client.answers import Answer, Item, Job, Model, Reason, Warned
+from serving.client.client import RiskClient
+from serving.client.errors import BadAnswerError, ClientError, JobError, RefusedError, UnreachableError
+from serving.client.retrying import Patience
+
+__all__ = [
+    "Answer",
+    "BadAnswerError",
+    "ClientError",
+    "Item",
+    "Job",
+    "JobError",
+    "Model",
+    "Patience",
+    "Reason",
+    "RefusedError",
+    "RiskClient",
+    "UnreachableError",
+    "Warned",
+]

@@ -1,0 +1,82 @@
+"""What the service gives, typed, for callers who don't have the server's libraries.
+
+The tests hold these to the server's own types. Fields that a newer server adds are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from serving.problem import Problem
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason; from `feature` on None where the token lacks the scope `explain` (`value` also where missing)."""
+
+    code: str
+    text: str
+    direction: Literal["raises", "lowers"]
+    feature: str | None = None
+    value: float | None = None
+    unit: str | None = None
+    contribution: float | None = None
+    share: float | None = None
+    investigator_text: str | None = None
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What answered."""
+
+    name: str
+    version: str
+
+
+class Warned(msgspec.Struct, frozen=True, kw_only=True):
+    """What about the request should be known; `pointer` is a JSON pointer into it."""
+
+    code: str
+    pointer: str
+    detail: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision; `probability` is None where rules answered in the model's place."""
+
+    decision_id: str
+    customer_id: str
+    decided_at: str
+    probability: float | None
+    segment: Literal["low", "medium", "high"]
+    action: Literal["none", "review", "propose_off_boarding"]
+    reasons: tuple[Reason, ...]
+    source: Literal["model", "rules"]
+    model: Model
+    warnings: tuple[Warned, ...]
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's outcome in a batch or a job: an answer where `status` is 200, a problem else."""
+
+    status: int
+    answer: Answer | None = None
+    problem: Problem | None = None
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch's outcomes."""
+
+    items: tuple[Item, ...]
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job stands."""
+
+    job_id: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in {"done", "failed", "cancelled"}

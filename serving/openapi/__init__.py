@@ -1,0 +1,8 @@
+"""What the HTTP interface takes and gives, told from the very types that decode and encode it."""
+
+from __future__ import annotations
+
+from serving.openapi.document import render_document
+from serving.openapi.page import render_page
+
+__all__ = ["render_document", "render_page"]

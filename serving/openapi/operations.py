@@ -1,0 +1,292 @@
+"""The operations: what each path takes, gives, and asks of its caller."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from model.errors import CustomerRiskError, InputError
+from serving.caller import Scope
+from serving.errors import (
+    BodyTooLarge,
+    Conflict,
+    Forbidden,
+    MalformedBody,
+    NotFound,
+    NotReady,
+    NotServed,
+    Overloaded,
+    TooManyRequests,
+    Unauthenticated,
+    UnknownModel,
+    WrongMediaType,
+    WrongMethod,
+)
+from serving.openapi import examples
+from serving.openapi.refusals import refusals_of
+from serving.openapi.schemas import Schema, reference
+
+JSON: Final = "application/json"
+_TRACE: Final = {"$ref": "#/components/parameters/traceparent"}
+_KEY: Final = {"$ref": "#/components/parameters/idempotencyKey"}
+_AT_THE_DOOR: Final = (Unauthenticated, Forbidden, TooManyRequests, Overloaded)
+_OF_A_BODY: Final = (MalformedBody, BodyTooLarge, WrongMediaType, InputError)
+
+PARAMETERS: Final[dict[str, Any]] = {
+    "traceparent": {
+        "name": "traceparent",
+        "in": "header",
+        "description": "W3C trace context: its trace is that of the log and the record",
+        "schema": {"type": "string"},
+        "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    },
+    "idempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "1 to 255 visible ASCII characters, your own: the same key with the same body gives the same "
+        "decision again; with another body, a 409",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        "example": "4f0f6a52-0d0c-4b38-8f3e-7f5a6c0f4d11",
+    },
+    "jobId": {
+        "name": "job_id",
+        "in": "path",
+        "required": True,
+        "description": "the job's identifier, as submitting it gave",
+        "schema": {"type": "string"},
+    },
+}
+TAGS: Final = (
+    {"name": "risk", "description": "Decisions about customers."},
+    {"name": "jobs", "description": "Files of customers, scored at lower priority."},
+    {"name": "admin", "description": "Switches for the service's owners; each use is logged and recorded."},
+    {"name": "kserve", "description": "KServe's protocols V1 and V2, to the same model and the same answers."},
+    {"name": "probes", "description": "Whether the service lives, whether it is ready, and what it counts."},
+)
+
+
+def make_paths(model: str) -> dict[str, Any]:
+    """Describe every path of a server whose model is called `model`."""
+    return {
+        "/ai/v1/risk": {"post": _score()},
+        "/ai/v1/risk:batch": {"post": _batch()},
+        **_jobs(),
+        **_admin(),
+        **_kserve(model),
+        **_probes(),
+    }
+
+
+def _score() -> dict[str, Any]:
+    return _operation(
+        "score",
+        "risk",
+        "Decide about one customer",
+        "Takes a profile with transactions (rows or columns), or features; never both. Fields that nobody reads are "
+        "ignored with a warning. Without the scope `explain` a reason has its code, text and direction alone.",
+        scope="score",
+        parameters=[_KEY, _TRACE],
+        body=_body(reference("RiskRequest"), examples.REQUESTS),
+        answers=_answers("The decision.", reference("WireAnswer"), examples.ANSWERS),
+        refused=(*_OF_A_BODY, WrongMethod, Conflict, NotReady),
+    )
+
+
+def _batch() -> dict[str, Any]:
+    one = {"status": 200, "answer": examples.ANSWER}
+    return _operation(
+        "scoreBatch",
+        "risk",
+        "Decide about up to 1,000 customers",
+        "Each request is answered or refused on its own, in order; a refused one doesn't spoil the others.",
+        scope="score",
+        parameters=[_TRACE],
+        body=_body(reference("BatchRequest"), {"two": {"requests": [examples.RAW, examples.BAD]}}),
+        answers=_answers("The outcomes.", reference("BatchAnswer"), {"two": {"items": [one, examples.REFUSED_ITEM]}}),
+        refused=(*_OF_A_BODY, WrongMethod, NotReady),
+    )
+
+
+def _jobs() -> dict[str, Any]:
+    job = reference("Job")
+    one = [{"$ref": "#/components/parameters/jobId"}, _TRACE]
+    submit = _operation(
+        "submitJob",
+        "jobs",
+        "Have a file of customers scored",
+        "NDJSON (a request a line), CSV or Parquet; or a path that the deployment allows. The job runs at lower "
+        "priority, survives restarts and expires.",
+        scope="batch",
+        parameters=[_KEY, _TRACE],
+        body={
+            "required": True,
+            "content": {
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "text/csv": {"schema": {"type": "string"}},
+                "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+                JSON: _content(reference("JobPath"), {"path": {"path": "/data/customers.parquet"}}),
+            },
+        },
+        answers=_answers("Taken; see Location.", job, {}, 202),
+        refused=(*_OF_A_BODY, WrongMethod, Conflict, NotReady),
+    )
+    submit["responses"]["202"]["headers"] = {
+        "Location": {"description": "where the job stands", "required": True, "schema": {"type": "string"}}
+    }
+
+    def of_one(name: str, summary: str, answers: dict[str, Any], *refused: type[CustomerRiskError]) -> dict[str, Any]:
+        described = f"{summary}. Another caller's job is none."
+        return _operation(
+            name, "jobs", summary, described, scope="batch", parameters=one, answers=answers, refused=refused
+        )
+
+    results = of_one("jobResults", "The outcomes in the input's order", {}, NotFound, Conflict)
+    results["parameters"] = [
+        *one,
+        {
+            "name": "format",
+            "in": "query",
+            "description": "instead of the header Accept",
+            "schema": {"enum": ["ndjson", "parquet"], "default": "ndjson"},
+        },
+    ]
+    results["responses"]["200"] = {
+        "description": "A line a request, as the items of a batch; or the same as Parquet.",
+        "content": {
+            "application/x-ndjson": {"schema": {"type": "string"}},
+            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+    listing = _operation(
+        "listJobs",
+        "jobs",
+        "Your jobs",
+        "Those of the caller alone.",
+        scope="batch",
+        parameters=[_TRACE],
+        answers=_answers("The jobs.", {"type": "object"}, {}),
+        refused=(),
+    )
+    return {
+        "/ai/v1/risk/jobs": {"post": submit, "get": listing},
+        "/ai/v1/risk/jobs/{job_id}": {
+            "get": of_one("job", "How a job stands", _answers("The job.", job, {}), NotFound),
+            "delete": of_one("cancelJob", "Cancel a job", _answers("The job.", job, {}), NotFound),
+        },
+        "/ai/v1/risk/jobs/{job_id}/results": {"get": results},
+    }
+
+
+def _admin() -> dict[str, Any]:
+    def use(name: str, summary: str, kind: str | None = None, shown: dict[str, Any] | None = None) -> dict[str, Any]:
+        return _operation(
+            name,
+            "admin",
+            summary,
+            f"{summary}; logged and recorded.",
+            scope="admin",
+            parameters=[_TRACE],
+            body=_body(reference(kind), {"one": shown}) if kind else None,
+            answers=_answers("Done.", {"type": "object"}, {}),
+            refused=(*_OF_A_BODY, WrongMethod) if kind else (WrongMethod,),
+        )
+
+    forcing = {"force": True, "why": "the model is under review"}
+    return {
+        "/ai/v1/admin/state": {"get": use("state", "What answers, since when and why")},
+        "/ai/v1/admin/rules": {"post": use("forceRules", "Force rules on or off", "ForceRules", forcing)},
+        "/ai/v1/admin/reload": {"post": use("reload", "Load the bundle anew", "Reload", {"why": "a new bundle"})},
+    }
+
+
+def _kserve(model: str) -> dict[str, Any]:
+    v1 = _operation(
+        "predictV1",
+        "kserve",
+        "Decide by KServe V1",
+        "Instances are requests as /ai/v1/risk takes them; one that can't be used refuses the whole call.",
+        scope="score",
+        parameters=[_TRACE],
+        body=_body(reference("Instances"), {"one": {"instances": [examples.RAW]}}),
+        answers=_answers("Answers in order.", reference("Predictions"), {"one": {"predictions": [examples.ANSWER]}}),
+        refused=(*_OF_A_BODY, UnknownModel, NotReady),
+    )
+    v2 = _operation(
+        "inferV2",
+        "kserve",
+        "Decide by KServe V2",
+        "Features as FP64 tensors, or requests as one BYTES tensor `request`; in answers, a probability that rules "
+        "don't give is NaN.",
+        scope="score",
+        parameters=[_TRACE],
+        body=_body(reference("InferenceRequest"), {"requests": examples.INFERENCE}),
+        answers=_answers("Tensors.", reference("InferenceResponse"), {"answers": examples.INFERRED}),
+        refused=(*_OF_A_BODY, UnknownModel, NotServed, NotReady),
+    )
+    return {
+        f"/v1/models/{model}": {"get": _open("statusV1", "kserve", "Whether the model is ready", NotReady)},
+        f"/v1/models/{model}:predict": {"post": v1},
+        f"/v2/models/{model}": {"get": _open("metadataV2", "kserve", "What the model takes and gives", NotReady)},
+        f"/v2/models/{model}/infer": {"post": v2},
+    }
+
+
+def _probes() -> dict[str, Any]:
+    metrics = _open("metrics", "probes", "Metrics as Prometheus reads them")
+    metrics["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "/healthz": {"get": _open("alive", "probes", "Whether the process lives")},
+        "/v2/health/live": {"get": _open("liveV2", "probes", "Whether the process lives")},
+        "/v2/health/ready": {"get": _open("readyV2", "probes", "Whether requests should be sent here", NotReady)},
+        "/metrics": {"get": metrics},
+    }
+
+
+def _open(name: str, tag: str, summary: str, *refused: type[CustomerRiskError]) -> dict[str, Any]:
+    """Describe a GET that is open to everyone."""
+    return {
+        "operationId": name,
+        "tags": [tag],
+        "summary": summary,
+        "security": [],
+        "responses": {
+            "200": {"description": "Yes, or what was asked for.", "content": {JSON: {"schema": {"type": "object"}}}},
+            **refusals_of(*refused),
+        },
+    }
+
+
+def _operation(
+    name: str,
+    tag: str,
+    summary: str,
+    description: str,
+    *,
+    scope: Scope,
+    parameters: list[dict[str, Any]],
+    answers: dict[str, Any],
+    refused: tuple[type[CustomerRiskError], ...],
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    operation = {
+        "operationId": name,
+        "tags": [tag],
+        "summary": summary,
+        "description": description,
+        "security": [{"bearer": [scope]}],
+        "parameters": parameters,
+        "responses": {**answers, **refusals_of(*_AT_THE_DOOR, *refused)},
+    }
+    return operation | ({"requestBody": body} if body else {})
+
+
+def _body(schema: Schema, shown: dict[str, Any], media_type: str = JSON) -> dict[str, Any]:
+    return {"required": True, "content": {media_type: _content(schema, shown)}}
+
+
+def _answers(description: str, schema: Schema, shown: dict[str, Any], status: int = 200) -> dict[str, Any]:
+    return {str(status): {"description": description, "content": {JSON: _content(schema, shown)}}}
+
+
+def _content(schema: Schema, shown: dict[str, Any]) -> dict[str, Any]:
+    examples_ = {name: {"value": value} for name, value in shown.items()}
+    return {"schema": schema} | ({"examples": examples_} if examples_ else {})

@@ -1,0 +1,55 @@
+"""Every refusal as OpenAPI responses: one a status, with the headers and an example of each kind."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from model.errors import CustomerRiskError
+from serving.openapi.examples import REFUSALS
+from serving.openapi.schemas import Schema, reference
+from serving.problem import KINDS, MEDIA_TYPE, UNEXPECTED, document_of, headers_of, kind_of
+
+_HEADERS: Final[dict[str, Schema]] = {
+    "retry-after": {
+        "description": "whole seconds after which to come back",
+        "schema": {"type": "integer", "minimum": 0},
+        "required": True,
+    },
+    "www-authenticate": {"description": "how to show who asks", "schema": {"type": "string"}, "required": True},
+    "allow": {"description": "the methods that the path answers", "schema": {"type": "string"}, "required": True},
+}
+_SHOWN: Final = {"retry-after": "Retry-After", "www-authenticate": "WWW-Authenticate", "allow": "Allow"}
+
+
+def make_responses() -> dict[str, Any]:
+    """Make the shared responses by name, as `refusals_of` refers to them."""
+    by_status: dict[int, list[BaseException]] = {}
+    for error in (*REFUSALS, RuntimeError()):
+        by_status.setdefault(kind_of(error).status.value, []).append(error)
+    return {_name(status): _response(errors) for status, errors in sorted(by_status.items())}
+
+
+def refusals_of(*kinds: type[CustomerRiskError]) -> dict[str, Any]:
+    """Refer to the responses of some errors, by status; an unexpected fault can always be."""
+    statuses = sorted({UNEXPECTED.status.value, *(KINDS[kind].status.value for kind in kinds)})
+    return {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
+
+
+def _name(status: int) -> str:
+    return f"Problem{status}"
+
+
+def _response(errors: list[BaseException]) -> dict[str, Any]:
+    kinds = [kind_of(error) for error in errors]
+    examples = {
+        kind.name: {"summary": kind.title, "value": msgspec.to_builtins(document_of(error)[1])}
+        for kind, error in zip(kinds, errors, strict=True)
+    }
+    response = {
+        "description": "; or ".join(kind.title for kind in kinds) + ".",
+        "content": {MEDIA_TYPE: {"schema": reference("Problem"), "examples": examples}},
+    }
+    headers = {_SHOWN[name]: _HEADERS[name] for error in errors for name, _ in headers_of(error)}
+    return response | ({"headers": headers} if headers else {})

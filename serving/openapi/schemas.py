@@ -1,0 +1,219 @@
+"""JSON schemas (draft 2020-12) of everything on the wire, made from the types that decode and encode it.
+
+What msgspec's types can't say is added here: which fields go together, how a time looks, what an answer's fields mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, get_type_hints
+
+import msgspec
+from msgspec import UnsetType
+
+from model.features import vocabulary
+from model.features.catalogue import CATALOGUE
+from model.scoring.scorer import Warned
+from serving.answer import WireAnswer, WireReason
+from serving.items import MOST_ITEMS, BatchAnswer, BatchItem
+from serving.openapi.inference import InferenceRequest, InferenceResponse
+from serving.problem import Problem
+from serving.wire import Columns, Profile, RiskRequest, Transaction
+
+Schema = dict[str, Any]
+
+_REF: Final = "#/components/schemas/{name}"
+_DATE: Final = (
+    r"(?!0000)\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|[12]\d))"
+)
+TIME: Final = rf"^{_DATE}[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?(?:Z| UTC|[+-](?:[01]\d|2[0-3]):[0-5]\d)$"
+
+_CATEGORIES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
+    "Profile": {
+        "reason_to_use_app": vocabulary.REASONS,
+        "occupation": vocabulary.OCCUPATIONS,
+        "kyc_state": vocabulary.KYC_STATES,
+        "screening_state": vocabulary.SCREENING_STATES,
+    },
+    "Transaction": {
+        "state": vocabulary.STATES,
+        "type": vocabulary.TYPES,
+        "direction": vocabulary.DIRECTIONS,
+    },
+}
+_UNUSED: Final = "taken, so that a whole row of the table can be sent, and never read"
+
+# Words, and what else a reader wants to know, for fields whose types carry none.
+_PLACEHOLDERS: Final = {name: {"title": name, "type": "object"} for name in ("Job", "JobPath", "ForceRules", "Reload")}
+
+
+SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
+    "RiskRequest": {
+        "transactions": {"description": "rows, or the same as columns; [] for none"},
+        "features": {"description": "features by name, all of the model's; null where missing"},
+        "history_complete": {
+            "description": "false where older or other transactions exist that aren't sent: the answer warns of it"
+        },
+    },
+    "Profile": {name: {"description": _UNUSED} for name in ("gender", "user_id", "session_id")},
+    "WireAnswer": {
+        "decision_id": {"description": "a UUID of version 7: it sorts by time", "format": "uuid"},
+        "customer_id": {"description": "the request's"},
+        "decided_at": {"description": "when, in UTC", "format": "date-time"},
+        "probability": {
+            "description": "the calibrated probability that the customer is a risk; null where rules answered",
+            "minimum": 0,
+            "maximum": 1,
+        },
+        "segment": {"description": "what the probability means for the bank"},
+        "action": {"description": "what is proposed; nobody is off-boarded but by a named person"},
+        "reasons": {"description": "the strongest first"},
+        "source": {"description": "`rules` where declared rules stood in for the model"},
+        "warnings": {"description": "what about the input should be known; the answer stands"},
+    },
+    "WireReason": {
+        "code": {"description": "a stable name"},
+        "text": {"description": "a wording that the customer may see"},
+        "direction": {"description": "what it does to the risk"},
+        "feature": {"description": "the feature's name; scope `explain`"},
+        "value": {"description": "its value in `unit`, null where missing; scope `explain`"},
+        "unit": {"description": "the value's unit; scope `explain`"},
+        "contribution": {"description": "its part of the probability's log-odds; scope `explain`"},
+        "share": {"description": "its part of all absolute contributions; scope `explain`", "minimum": 0, "maximum": 1},
+        "investigator_text": {"description": "a wording for investigators alone; scope `explain`"},
+    },
+    "ModelName": {
+        "name": {"description": "the model's name, or the rule set's"},
+        "version": {"description": "the SHA-256 of the bundle's manifest, or of the rule set"},
+    },
+    "Warned": {
+        "code": {"description": "a stable name"},
+        "pointer": {"description": "where in the request: a JSON pointer (RFC 6901)"},
+        "detail": {"description": "what was done, in a sentence"},
+    },
+    "Problem": {
+        "type": {"description": "a stable URN for the kind of refusal"},
+        "title": {"description": "the kind in words"},
+        "status": {"description": "the response's status", "minimum": 400, "maximum": 599},
+        "detail": {"description": "what was wrong with this request, and what to do"},
+        "errors": {"description": "every field that can't be used"},
+    },
+    "BadField": {
+        "pointer": {"description": "where in the request: a JSON pointer (RFC 6901)"},
+        "detail": {"description": "what was expected, and what kind of value came"},
+    },
+    "BatchItem": {
+        "status": {"description": "the status that the request would have had alone", "minimum": 200, "maximum": 599},
+        "answer": {"description": "where the status is 200"},
+        "problem": {"description": "where it isn't"},
+    },
+    "BatchAnswer": {"items": {"description": "in the requests' order"}},
+}
+
+
+def make_components(*more: type[msgspec.Struct]) -> dict[str, Schema]:
+    """Make every schema by name, those of the types `more` (and of what they hold) included."""
+    answer = _like(WireAnswer, reasons=list[WireReason])
+    item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType)
+    batch = _like(BatchAnswer, items=list[item])  # type: ignore[valid-type]  # a type made a line above
+    types = (RiskRequest, answer, batch, Problem, Warned, InferenceRequest, InferenceResponse, *more)
+    _, found = msgspec.json.schema_components(types, schema_hook=_unknown_type, ref_template=_REF)
+    components = dict(sorted(found.items()))
+    for name, fields in SAYS.items():
+        for field, says in fields.items():
+            components[name]["properties"][field] = _with(components[name]["properties"][field], says)
+    for kind in (RiskRequest, Profile):  # the decoder's quick pass refuses what the slow one then warns of
+        del components[kind.__name__]["additionalProperties"]
+    _say_times(components)
+    _say_categories(components)
+    _say_forms(components)
+    return components
+
+
+def reference(kind: str | type) -> Schema:
+    """Refer to a schema by name or type."""
+    return {"$ref": _REF.format(name=kind if isinstance(kind, str) else kind.__name__)}
+
+
+def _like(kind: type[msgspec.Struct], **others: Any) -> type[msgspec.Struct]:
+    """Make a type that encodes as `kind` does; msgspec tells no schema of unions of untagged types."""
+    hints = get_type_hints(kind, include_extras=True)
+    fields: list[Any] = [
+        (each.name, others.get(each.name, hints[each.name]), *([] if each.required else [each.default]))
+        for each in msgspec.structs.fields(kind)
+    ]
+    fields = [
+        (name, hint, msgspec.UNSET) if UnsetType in getattr(hint, "__args__", ()) else (name, hint, *default)
+        for name, hint, *default in fields
+    ]
+    return msgspec.defstruct(kind.__name__, fields, kw_only=True, namespace={"__doc__": kind.__doc__})
+
+
+def _unknown_type(kind: type) -> Schema:
+    raise NotImplementedError(f"{kind} has no schema yet")
+
+
+def _with(schema: Schema, says: Schema) -> Schema:
+    """Add words and bounds to a field's schema; bounds belong to the part of a union that is a number."""
+    bounds: Schema = {name: says[name] for name in ("minimum", "maximum") if name in says}
+    words = {name: value for name, value in says.items() if name not in bounds}
+    if bounds and "anyOf" in schema:
+        parts = [part | bounds if part.get("type") == "number" else part for part in schema["anyOf"]]
+        return {**schema, "anyOf": parts, **words}
+    return {**schema, **bounds, **words}
+
+
+def _say_times(components: dict[str, Schema]) -> None:
+    for kind in (Transaction, Columns):
+        for name in ("created_at", "completed_at"):
+            schema = components[kind.__name__]["properties"][name]
+            schema = schema.get("items", schema)
+            for part in schema.get("anyOf", (schema,)):
+                if part["type"] == "string":
+                    part["pattern"] = TIME
+
+
+def _say_categories(components: dict[str, Schema]) -> None:
+    for kind, fields in _CATEGORIES.items():
+        for field, known in fields.items():
+            schema = components[kind]["properties"][field]
+            said = f"{schema['description']}; known: {', '.join(known)}. Another word is taken as other, with a warning"
+            schema |= {"description": said, "examples": list(known)}
+
+
+def _say_forms(components: dict[str, Schema]) -> None:
+    """Say what goes together: a profile with transactions, or features; and which features there are."""
+    request = components[RiskRequest.__name__]
+    request["oneOf"] = [
+        {"title": "raw", "required": ["profile", "transactions"], "properties": {"features": False}},
+        {
+            "title": "features",
+            "required": ["features"],
+            "properties": {"profile": False, "transactions": False},
+        },
+    ]
+    features = request["properties"]["features"]
+    components["FeatureValue"] = {"title": "FeatureValue", **features["additionalProperties"]}
+    features["properties"] = {
+        each.name: reference("FeatureValue") | {"description": f"{each.formula} ({each.unit})"} for each in CATALOGUE
+    }
+    features["additionalProperties"] = False
+    components["BatchRequest"] = {
+        "title": "BatchRequest",
+        "description": "Requests, each as /ai/v1/risk takes it and each answered or refused on its own.",
+        "type": "object",
+        "properties": {
+            "requests": {"type": "array", "items": reference(RiskRequest), "minItems": 1, "maxItems": MOST_ITEMS}
+        },
+        "required": ["requests"],
+    }
+    for name, field, kind in (("Instances", "instances", RiskRequest), ("Predictions", "predictions", WireAnswer)):
+        components[name] = {
+            "title": name,
+            "description": "Requests, in order." if kind is RiskRequest else "Answers, in the instances' order.",
+            "type": "object",
+            "properties": {field: {"type": "array", "items": reference(kind)}},
+            "required": [field],
+        }
+    components |= _PLACEHOLDERS

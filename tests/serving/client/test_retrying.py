@@ -1,0 +1,169 @@
+"""The client against servers that drop, refuse, stall and talk nonsense."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from serving.client import BadAnswerError, RefusedError, UnreachableError
+from serving.openapi.examples import ANSWER
+
+_JSON = "content-type: application/json"
+_PROBLEM = "content-type: application/problem+json"
+_LATER = json.dumps({"type": "urn:x", "title": "Later", "status": 503, "detail": "Come back."}).encode()
+
+
+@pytest.fixture
+def good(reply) -> bytes:
+    """A sound answer."""
+    return reply(200, json.dumps(ANSWER).encode(), _JSON)
+
+
+def test_a_lost_answer_is_asked_for_again_under_the_same_key(misbehaving, good, ask) -> None:
+    """A connection that ends after the request was read is tried again: the same key, the same body."""
+    with misbehaving(None, good) as server:
+        assert ask(server.url).score({"customer_id": "c-1"}).decision_id == ANSWER["decision_id"]
+    first, second = server.saw
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert first.body == second.body
+
+
+def test_every_call_has_a_key_of_its_own(misbehaving, good, ask) -> None:
+    """Two decisions about the same request are two."""
+    with misbehaving(good) as server:
+        client = ask(server.url)
+        client.score({})
+        client.score({})
+    assert len({each.headers["idempotency-key"] for each in server.saw}) == 2
+
+
+def test_a_callers_own_key_token_and_trace_are_sent(misbehaving, good, ask) -> None:
+    """They arrive as given."""
+    with misbehaving(good) as server:
+        ask(server.url, token="secret").score({}, idempotency_key="mine", traceparent="00-a-b-01")  # noqa: S106  nobody's
+    headers = server.saw[0].headers
+    assert headers["idempotency-key"] == "mine"
+    assert headers["authorization"] == "Bearer secret"
+    assert headers["traceparent"] == "00-a-b-01"
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_what_passes_is_tried_again(misbehaving, good, reply, ask, status) -> None:
+    """A refusal that says later isn't the last word."""
+    with misbehaving(reply(status), good) as server:
+        assert ask(server.url).score({}).segment == "high"
+    assert len(server.saw) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_honoured(misbehaving, good, reply, ask, status) -> None:
+    """The second attempt comes no sooner than the server asked."""
+    with misbehaving(reply(status, b"", "retry-after: 1"), good) as server:
+        began = time.monotonic()
+        ask(server.url).score({})
+        assert time.monotonic() - began >= 1
+
+
+def test_a_wait_beyond_the_patience_is_not_begun(misbehaving, reply, ask) -> None:
+    """Asked to come back in an hour, the client says so at once."""
+    with misbehaving(reply(503, _LATER, _PROBLEM, "retry-after: 3600")) as server:
+        began = time.monotonic()
+        with pytest.raises(RefusedError, match="Come back") as caught:
+            ask(server.url).score({})
+        assert time.monotonic() - began < 1
+    assert caught.value.status == 503
+    assert len(server.saw) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 415, 422, 500])
+def test_what_stays_is_not_tried_again(misbehaving, reply, ask, status) -> None:
+    """Another attempt would be refused as well."""
+    problem = {"type": "urn:x", "title": "No", "status": status, "detail": "No."}
+    with (
+        misbehaving(reply(status, json.dumps(problem).encode(), _PROBLEM)) as server,
+        pytest.raises(RefusedError) as caught,
+    ):
+        ask(server.url).score({})
+    assert caught.value.status == status
+    assert len(server.saw) == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"\xff", b'{"decision_id": 1}'])
+def test_garbage_is_told_as_such(misbehaving, reply, ask, body) -> None:
+    """A success that holds no answer is an error of its own, not tried again."""
+    with misbehaving(reply(200, body, _JSON)) as server, pytest.raises(BadAnswerError):
+        ask(server.url).score({})
+    assert len(server.saw) == 1
+
+
+def test_a_proxys_page_is_told_as_such(misbehaving, reply, ask) -> None:
+    """A refusal that is no problem document isn't this service's."""
+    with (
+        misbehaving(reply(404, b"<html>", "content-type: text/html")) as server,
+        pytest.raises(BadAnswerError, match="404"),
+    ):
+        ask(server.url).score({})
+
+
+def test_a_body_cut_short_is_asked_for_again(misbehaving, good, ask) -> None:
+    """Fewer bytes than declared are no answer."""
+    with misbehaving(good[:-5], good) as server:
+        assert ask(server.url).score({}).segment == "high"
+    assert len(server.saw) == 2
+
+
+def test_a_silent_server_is_given_up(misbehaving, ask) -> None:
+    """All attempts together end within the patience."""
+    with misbehaving(5.0) as server:
+        began = time.monotonic()
+        with pytest.raises(UnreachableError):
+            ask(server.url, seconds=0.6, one=0.2).score({})
+        assert time.monotonic() - began < 1.2
+
+
+def test_attempts_are_bounded(misbehaving, ask) -> None:
+    """A server that always hangs up is asked as often as the patience says."""
+    with misbehaving(None) as server, pytest.raises(UnreachableError):
+        ask(server.url, attempts=3).score({})
+    assert len(server.saw) == 3
+
+
+def test_nobody_there_is_told(ask) -> None:
+    """A refused connection ends in the client's own error."""
+    with pytest.raises(UnreachableError):
+        ask("http://127.0.0.1:9", attempts=2).score({})
+
+
+def test_an_impossible_address_is_told_at_once(ask) -> None:
+    """A scheme that can't be spoken is not tried again."""
+    with pytest.raises(UnreachableError, match="Can't be sent"):
+        ask("ftp://127.0.0.1").score({})
+
+
+def test_a_dribbling_server_is_given_up(ask) -> None:
+    """An answer that never stops arriving ends with the patience, though no silence is long."""
+    import socket
+    import threading
+
+    def dribble(listening) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+            for _ in range(100):
+                time.sleep(0.03)
+                try:
+                    connection.sendall(b" ")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=dribble, args=(listening,))
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match="slowly"):
+            ask(f"http://127.0.0.1:{listening.getsockname()[1]}", seconds=0.4).score({})
+        assert time.monotonic() - began < 1
+        thread.join()
