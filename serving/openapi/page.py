@@ -88,8 +88,8 @@ def _operation(spec: dict[str, Any], path: str, method: str, operation: dict[str
     for media_type, content in body.items():
         parts.append(f"<h4>Body: <code>{escape(media_type)}</code>{_link(content['schema'])}</h4>")
         parts += [
-            _example(name, each["value"], _curl(method, path, bool(scopes), each["value"]))
-            for name, each in content.get("examples", {}).items()
+            _example(name, each["value"], _curl(method, path, bool(scopes), each["value"]), shown_first=not place)
+            for place, (name, each) in enumerate(content.get("examples", {}).items())
         ]
     if not body:
         parts.append(f"<pre>{escape(_curl(method, path, bool(scopes)))}</pre>")
@@ -119,7 +119,10 @@ def _responses(spec: dict[str, Any], responses: dict[str, Any]) -> str:
         for media_type, content in contents.items():
             good.append(f"<h4>{status}: <code>{escape(media_type)}</code>{_link(content['schema'])}</h4>")
             good.append(f"<p>{_words(whole['description'])}</p>")
-            good += [_example(name, each["value"]) for name, each in content.get("examples", {}).items()]
+            good += [
+                _example(name, each["value"], shown_first=not place)
+                for place, (name, each) in enumerate(content.get("examples", {}).items())
+            ]
     refused = f'<p class="refused">Refusals: {" ".join(bad)}</p>' if bad else ""
     return "".join(good) + refused
 
@@ -188,10 +191,11 @@ def _bounds(schema: dict[str, Any]) -> str:
     return ""
 
 
-def _example(name: str, value: Any, curl: str = "") -> str:
+def _example(name: str, value: Any, curl: str = "", *, shown_first: bool = False) -> str:
     shown = json.dumps(value, indent=2, ensure_ascii=False)
     said = f"<pre>{escape(curl)}</pre>" if curl else ""
-    return f"<details><summary>example: {escape(name)}</summary>{said}<pre>{escape(shown)}</pre></details>"
+    opened = " open" if shown_first else ""
+    return f"<details{opened}><summary>example: {escape(name)}</summary>{said}<pre>{escape(shown)}</pre></details>"
 
 
 def _curl(method: str, path: str, needs_token: bool, value: Any = None) -> str:

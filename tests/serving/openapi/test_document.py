@@ -1,0 +1,256 @@
+"""The OpenAPI document: valid, true to the types, with examples that work."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import json
+import time
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import validate
+
+from model.errors import InputError
+from model.features.catalogue import NAMES
+from model.features.vocabulary import OCCUPATIONS
+from serving.answer import render
+from serving.lane import BATCH_PATH, LIVE_PATH, RISK_PATH
+from serving.openapi import examples, render_document
+from serving.openapi.schemas import SAYS
+from serving.problem import KINDS, UNEXPECTED
+from serving.request import Reader
+from serving.wire import Profile, RiskRequest, Transaction
+
+DOCUMENT = json.loads(render_document("customer-risk"))
+SCHEMAS = DOCUMENT["components"]["schemas"]
+OPERATIONS = {
+    operation["operationId"]: operation
+    for item in DOCUMENT["paths"].values()
+    for operation in item.values()
+    if "operationId" in operation
+}
+
+
+def _validator(name: str) -> Draft202012Validator:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    return Draft202012Validator(schema, format_checker=FormatChecker())
+
+
+REQUEST = _validator("RiskRequest")
+
+
+def _reads(document: object, now: float) -> bool:
+    try:
+        Reader(known=NAMES, wanted=()).read(json.dumps(document).encode(), now=now)
+    except InputError:
+        return False
+    return True
+
+
+def test_the_document_is_openapi() -> None:
+    """The specification's own validator finds nothing."""
+    validate(DOCUMENT)
+
+
+def test_the_same_bytes_come_out_each_time() -> None:
+    """A client may compare two documents by their hash."""
+    assert render_document("customer-risk") == render_document("customer-risk")
+
+
+def test_rendering_costs_little() -> None:
+    """A start isn't held up: 50 ms are allowed, the best of three counts."""
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        render_document("customer-risk")
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.05
+
+
+def test_the_models_name_is_filled_in() -> None:
+    """KServe's paths carry it."""
+    paths = json.loads(render_document("other"))["paths"]
+    assert {"/v1/models/other:predict", "/v2/models/other/infer"} <= set(paths)
+
+
+@pytest.mark.parametrize("path", [RISK_PATH, BATCH_PATH, LIVE_PATH])
+def test_the_lanes_paths_are_described(path) -> None:
+    """What the lane answers stands in the document."""
+    assert path in DOCUMENT["paths"]
+
+
+@pytest.mark.parametrize("example", examples.REQUESTS.values(), ids=examples.REQUESTS)
+def test_an_example_request_is_answered(example, service) -> None:
+    """The real service answers it, and its answer satisfies the schema in both forms."""
+    answer = service.answer(json.dumps(example).encode())
+    for explain in (True, False):
+        shown = json.loads(msgspec.json.encode(render(answer, explain=explain)))
+        _validator("WireAnswer").validate(shown)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_examples_satisfy_their_schemas(name) -> None:
+    """Those of requests, answers and refusals alike, but for what is shown to be refused."""
+    operation = OPERATIONS[name]
+    bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+    bodies = [DOCUMENT["components"]["responses"][b["$ref"].rpartition("/")[2]] if "$ref" in b else b for b in bodies]
+    for content in [content for body in bodies for content in body.get("content", {}).values()]:
+        schema = content["schema"] | {"components": DOCUMENT["components"]}
+        for example in content.get("examples", {}).values():
+            value = copy.deepcopy(example["value"])
+            if isinstance(value, dict) and "requests" in value:
+                value["requests"].remove(examples.BAD)
+            Draft202012Validator(schema, format_checker=FormatChecker()).validate(value)
+
+
+def test_the_refused_example_is_refused_as_shown(service) -> None:
+    """The batch's second item is told with the very problem that the example shows."""
+    from serving.problem import document_of
+
+    with pytest.raises(InputError) as caught:
+        service.answer(json.dumps(examples.BAD).encode(), at="/requests/1")
+    assert json.loads(msgspec.json.encode(document_of(caught.value)[1])) == examples.REFUSED_ITEM["problem"]
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values(), UNEXPECTED], ids=lambda kind: kind.name)
+def test_every_refusal_is_described(kind) -> None:
+    """With an example under its status."""
+    response = DOCUMENT["components"]["responses"][f"Problem{kind.status.value}"]
+    assert kind.name in response["content"]["application/problem+json"]["examples"]
+
+
+@pytest.mark.parametrize(
+    ("status", "header"), [(401, "WWW-Authenticate"), (405, "Allow"), (429, "Retry-After"), (503, "Retry-After")]
+)
+def test_refusals_name_their_headers(status, header) -> None:
+    """What says how to go on stands in the response's headers."""
+    assert header in DOCUMENT["components"]["responses"][f"Problem{status}"]["headers"]
+
+
+@pytest.mark.parametrize("name", sorted(SAYS))
+def test_every_field_of_an_answer_is_explained(name) -> None:
+    """Words stand for every field that there is, and for none that there isn't."""
+    fields = SCHEMAS[name]["properties"]
+    assert set(SAYS[name]) <= set(fields)
+    assert all("description" in each or "$ref" in each for each in fields.values())
+
+
+def test_bounds_come_from_the_types() -> None:
+    """Lengths, ranges and the one currency are those that the decoder holds to."""
+    transaction = SCHEMAS["Transaction"]["properties"]
+    assert (transaction["id"]["minLength"], transaction["id"]["maxLength"]) == (1, 128)
+    assert (transaction["amount"]["minimum"], transaction["amount"]["maximum"]) == (0, 1e12)
+    assert transaction["currency"]["enum"] == ["EUR"]
+    assert set(SCHEMAS["Profile"]["properties"]) == set(Profile.__struct_fields__)
+    assert set(transaction) == set(Transaction.__struct_fields__)
+    assert set(SCHEMAS["RiskRequest"]["properties"]) == set(RiskRequest.__struct_fields__)
+
+
+def test_known_categories_are_listed_and_others_allowed(now, request_) -> None:
+    """A category is a text with known words, not an enumeration."""
+    occupation = SCHEMAS["Profile"]["properties"]["occupation"]
+    assert occupation["examples"] == list(OCCUPATIONS)
+    request_["profile"]["occupation"] = "ASTRONAUT"
+    REQUEST.validate(request_)
+    assert _reads(request_, now)
+
+
+def test_unknown_fields_are_allowed(now, request_) -> None:
+    """As the server ignores them, so does the schema."""
+    request_["extra"] = request_["profile"]["extra"] = request_["transactions"][0]["extra"] = 1
+    REQUEST.validate(request_)
+    assert _reads(request_, now)
+
+
+_TEXT = st.text(min_size=1, max_size=130).filter(lambda text: "\x00" not in text)
+_TIMES = st.one_of(
+    st.datetimes(timezones=st.just(dt.UTC)).map(lambda at: at.isoformat().replace("+00:00", "Z")),
+    st.datetimes().map(lambda at: f"{at} UTC"),
+    st.datetimes().map(lambda at: f"{at.isoformat()}+05:30"),
+    st.from_regex(SCHEMAS["Transaction"]["properties"]["created_at"]["pattern"], fullmatch=True),
+    st.sampled_from(["2024-08-26t10:33:50.1234567z", "2024-08-26T10:33:50+0530", "2024-08-26T10:33:50+05"]),
+    st.sampled_from(["2024-08-26", "2024-13-01T00:00:00Z", "2024-04-31T00:00:00Z", "2024-08-26T10:33:50", "now"]),
+)
+_AMOUNTS = st.one_of(st.floats(-1, 1e13, allow_nan=False), st.integers(-1, 10**6), st.booleans(), st.just("12"))
+_ROW = st.fixed_dictionaries(
+    {"id": _TEXT, "state": _TEXT, "type": _TEXT, "amount": _AMOUNTS, "direction": _TEXT, "created_at": _TIMES},
+    optional={
+        "completed_at": st.none() | _TIMES,
+        "currency": st.sampled_from(["EUR", "EUR", "USD", None]),
+        "extra": st.integers(),
+    },
+)
+_PROFILE = st.fixed_dictionaries(
+    {},
+    optional={
+        "occupation": st.none() | _TEXT | st.just(""),
+        "is_pep": st.sampled_from([True, False, None, 0]),
+        "date_of_birth": st.none() | st.dates().map(str) | st.just("1990-02-30"),
+        "gender": st.none() | st.integers(),
+    },
+)
+_FEATURES = st.dictionaries(
+    st.sampled_from([*NAMES[:5], "no_such_feature"]), st.none() | st.floats(-1e16, 1e16) | st.text(max_size=1)
+)
+_REQUESTS = st.fixed_dictionaries(
+    {"customer_id": _TEXT | st.just("") | st.none()},
+    optional={
+        "profile": _PROFILE,
+        "transactions": st.lists(_ROW, max_size=3),
+        "history_complete": st.sampled_from([True, False, None]),
+        "features": _FEATURES,
+        "extra": st.none(),
+    },
+)
+
+
+def _leap_days(document: object) -> bool:
+    """Whether a 29th of February stands there, or a year that an offset leads out of: a pattern can't say which are."""
+    text = json.dumps(document)
+    return "-02-29" in text or '"0001-01-01' in text or '"9999-12-31' in text
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(document=_REQUESTS)
+def test_the_schema_accepts_what_the_reader_accepts(document, now) -> None:
+    """Over sound and spoilt requests, the two judge alike."""
+    assume(not _leap_days(document))
+    assert REQUEST.is_valid(document) == _reads(document, now)
+
+
+_SPOILT = [None, True, -1, 1e13, "", "x" * 129, [], {}, "2024-08-26T10:33:50Z", "EUR", "absent"]
+
+
+def _places(value: object, at: tuple = ()) -> list[tuple]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for name, each in items for place in ((*at, name), *_places(each, (*at, name)))]
+
+
+@pytest.mark.parametrize("name", ["raw", "columns"])
+def test_the_schema_judges_every_mutation_as_the_reader_does(name, now) -> None:
+    """Each field of an example, replaced or removed; lengths of columns are the reader's alone."""
+    differ = []
+    for place in _places(examples.REQUESTS[name]):
+        for value in _SPOILT:
+            document = copy.deepcopy(examples.REQUESTS[name])
+            *path, last = place
+            parent = document
+            for step in path:
+                parent = parent[step]
+            if value == "absent":
+                del parent[last]
+            else:
+                parent[last] = value
+            accepted, read = REQUEST.is_valid(document), _reads(document, now)
+            if accepted != read and not (accepted and name == "columns" and _uneven(document)):
+                differ.append((place, value, accepted, read))
+    assert differ == []
+
+
+def _uneven(document: dict) -> bool:
+    lengths = {len(each) for each in document["transactions"].values() if isinstance(each, list)}
+    return len(lengths) > 1
