@@ -1,0 +1,1 @@
+"""Who calls: OIDC access tokens, verified with the issuer's published keys."""

@@ -1,0 +1,144 @@
+"""From an `Authorization` header to a caller, with the issuer's keys kept fresh beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from serving.auth import keys, tokens
+from serving.auth.settings import AuthSettings
+from serving.caller import Caller
+from serving.errors import NotReady
+
+_RETRY_SECONDS: Final = 10  # after a look that failed
+_log = logging.getLogger("serving")
+
+
+class Authenticator:
+    """Verifies tokens on one event loop: `start` before the first, `stop` after the last.
+
+    `wall` gives seconds since 1970 (for a token's times), `clock` seconds that never go back (for the keys' age).
+    """
+
+    def __init__(
+        self,
+        settings: AuthSettings,
+        *,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._wall = wall
+        self._clock = clock
+        self._keys: dict[str | None, keys.Key] = {}
+        self._document = b""
+        self._looked = -float("inf")  # when the last look began for an unknown key's sake
+        self._seen = -float("inf")  # when the last look succeeded
+        self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
+        self._looking: asyncio.Task[bool] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are keys, and not too old ones: without, nobody gets in."""
+        return bool(self._keys) and self._clock() - self._seen <= self._settings.stale_seconds
+
+    async def start(self) -> None:
+        """Look for the keys, and again from time to time; an issuer that is away doesn't keep the process down."""
+        await self.refresh()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """End the looking."""
+        for task in (self._watching, self._looking):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._watching = self._looking = None
+
+    def cached(self, authorization: str | None) -> Caller | None:
+        """Give the caller at once where this very header was verified before; None where it must be looked at."""
+        if authorization is None:
+            return None
+        known = self._verified.get(authorization)
+        if known is None:
+            return None
+        if known[1] <= self._wall():
+            del self._verified[authorization]
+            return None
+        self._verified.move_to_end(authorization)
+        return known[0]
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Verify a header's token; raises Unauthenticated, or NotReady where there are no keys to verify it with."""
+        caller = self.cached(authorization)
+        if caller is not None:
+            return caller
+        token = tokens.bearer(authorization)
+        name = tokens.key_id(token, self._settings)
+        if name not in self._keys or not self.ready:
+            await self._look_again()
+        if not self.ready:
+            raise NotReady(
+                "Tokens can't be verified: the issuer's keys can't be had.", remedy="Try again shortly.", retry_after=5
+            )
+        key = self._keys.get(name)
+        if key is None:
+            raise tokens.refused("The token is signed with a key that its issuer doesn't publish.")
+        caller, expires = tokens.verify(token, key, self._settings)
+        self._remember(f"{authorization}", caller, expires)
+        return caller
+
+    async def refresh(self) -> bool:
+        """Look for the keys now, or wait for the look that is under way; tells whether it succeeded."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return await asyncio.shield(self._looking)
+
+    async def _look_again(self) -> None:
+        """Look for an unknown key's sake, but seldom: anybody can make up key ids."""
+        under_way = self._looking is not None and not self._looking.done()
+        if not under_way:
+            if self._clock() - self._looked < self._settings.unknown_key_seconds:
+                return
+            self._looked = self._clock()
+        await self.refresh()
+
+    async def _look(self) -> bool:
+        began = self._clock()
+        try:
+            document = await keys.fetch(self._settings)
+            found = self._keys if document == self._document else keys.parse(document, self._settings.algorithms)
+        except keys.KeysUnreadable as error:
+            _log.warning("the issuer's keys can't be read, the last ones stay in use: %s", error)
+            self._forget_stale()
+            return False
+        if found is not self._keys:
+            self._keys, self._document = found, document
+            self._verified.clear()  # a key that is gone takes its tokens with it
+        self._seen = began
+        return True
+
+    def _forget_stale(self) -> None:
+        if not self.ready:
+            self._verified.clear()
+
+    async def _watch(self) -> None:
+        settings = self._settings
+        pause = settings.refresh_seconds if settings.from_url else settings.file_seconds
+        succeeded = self.ready
+        while True:
+            await asyncio.sleep(pause if succeeded else min(pause, _RETRY_SECONDS))
+            succeeded = await self.refresh()
+
+    def _remember(self, authorization: str, caller: Caller, expires: float) -> None:
+        until = min(expires + self._settings.leeway_seconds, self._wall() + self._settings.cache_seconds)
+        self._verified[authorization] = (caller, until)
+        if len(self._verified) > self._settings.most_cached:
+            self._verified.popitem(last=False)
