@@ -1,0 +1,44 @@
+"""How the process listens, how much it takes on, and how it ends."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The server's settings; times are in seconds unless the name says otherwise.
+
+    host, port            where to listen; port 0 is any free one
+    workers               processes that share the port; each holds a core
+    stay_up               with a bad bundle, stay alive and not ready (what a pod wants) instead of ending with an error
+    drain_seconds         between "not ready" and closing the port, for callers to turn elsewhere
+    grace_seconds         for requests that are under way when the port closes
+    most_wait_ms          a request for a decision that would wait longer is refused with 503; 0 refuses none
+    header_seconds        for a connection to send a whole request head
+    body_seconds          for a body, and one more second for each `least_body_rate` bytes of it
+    least_body_rate       bytes a second
+    keep_alive_seconds    before an idle connection is closed
+    most_header_bytes     in one request head
+    most_connections      at a time, in each worker
+    reload_seconds        between two looks at the bundle's folder for another one; 0 looks on SIGHUP alone
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    stay_up: bool = False
+    drain_seconds: Seconds = 0
+    grace_seconds: Seconds = 30
+    most_wait_ms: Seconds = 50
+    header_seconds: Seconds = 10
+    body_seconds: Seconds = 20
+    least_body_rate: Count = 64 * 1024
+    keep_alive_seconds: Seconds = 65
+    most_header_bytes: Count = 32 * 1024
+    most_connections: Count = 4096
+    reload_seconds: Seconds = 1

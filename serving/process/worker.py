@@ -1,0 +1,131 @@
+"""One process that serves: from its first listening to its last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from model.errors import CustomerRiskError
+from serving.process.listener import url_of
+
+if TYPE_CHECKING:
+    import socket
+
+    from serving.process.http import Http
+    from serving.process.part import Part
+    from serving.process.reload import Reloader
+    from serving.process.settings import ServerSettings
+
+_log = logging.getLogger("serving")
+
+
+class Drains(Protocol):
+    """What can be told that no new requests are wanted."""
+
+    draining: bool
+
+
+class Worker:
+    """Serves on a listening socket with `http` and `parts` (made here, since what they hold survives no fork).
+
+    It isn't ready until `reloader` has loaded a bundle, which happens beside the first requests where it wasn't done
+    before. SIGTERM and SIGINT drain and end it, SIGHUP has it look for another bundle.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        reloader: Reloader,
+        service: Drains,
+        settings: ServerSettings,
+        parts: Callable[[], Sequence[Part]] = tuple,
+    ) -> None:
+        self._http = http
+        self._reloader = reloader
+        self._service = service
+        self._settings = settings
+        self._parts = parts
+        self._asked: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hurry = False
+        self._failure: Exception | None = None
+
+    def run(self, listening: socket.socket) -> None:
+        """Serve until told to end; raises what made the first bundle unfit unless `stay_up`, or a part fail."""
+        with asyncio.Runner(loop_factory=self._http.config.get_loop_factory()) as runner:
+            runner.run(self._run(listening))
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End in order, from any thread; asked twice, without draining."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop)
+
+    async def _run(self, listening: socket.socket) -> None:
+        self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(each, self._stop)
+        tasks: set[asyncio.Task[object]] = set()
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.ensure_future(self._reloader.reload())))
+        async with self._started_parts():
+            serving = asyncio.create_task(self._http.run_on(listening))
+            tasks.add(asyncio.create_task(self._begin(url_of(listening))))
+            asked = asyncio.create_task(self._asked.wait())
+            await asyncio.wait({asked, serving}, return_when=asyncio.FIRST_COMPLETED)
+            self._service.draining = True
+            if not self._hurry and self._settings.drain_seconds and self._failure is None:
+                self._http.drain()
+                self._asked.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), self._settings.drain_seconds)
+            self._http.end()
+            await serving
+            for task in (asked, *tasks):
+                task.cancel()
+            await asyncio.gather(asked, *tasks, return_exceptions=True)
+
+    def _stop(self) -> None:
+        if self._asked is not None:
+            self._hurry = self._asked.is_set()
+            self._asked.set()
+
+    @contextlib.asynccontextmanager
+    async def _started_parts(self) -> AsyncIterator[None]:
+        """Start every part, stop those that were started in the opposite order."""
+        async with contextlib.AsyncExitStack() as stack:
+            for part in self._parts():
+                await part.start()
+                stack.push_async_callback(part.stop)
+            yield
+
+    async def _begin(self, url: str) -> None:
+        """Verify the bundle beside the first requests, then look out for others."""
+        if self._reloader.state.version is None and self._reloader.state.refusal is None:
+            try:
+                await asyncio.to_thread(self._reloader.load)
+            except Exception as error:  # noqa: BLE001  raised again once the socket is closed, or logged
+                if not self._settings.stay_up:
+                    self._failure = error
+                    self._stop()
+                    return
+                _log.error("not ready: %s", error, exc_info=not isinstance(error, CustomerRiskError))
+            else:
+                settle()
+                _log.info(
+                    "ready: POST %s/ai/v1/risk, bundle %s verified", url, (self._reloader.state.version or "")[:12]
+                )
+        if self._settings.reload_seconds:
+            await self._reloader.watch(self._settings.reload_seconds)
+
+
+def settle() -> None:
+    """Tell the collector that what is loaded stays: looking through it finds nothing, and would unshare its pages."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)  # a request's values are freed as it ends, without the collector

@@ -1,0 +1,242 @@
+"""HTTP connections that don't let a crowd, a dawdler or a giant in.
+
+Written against uvicorn 0.54's HttpToolsProtocol, whose parser callbacks it follows; nothing else of uvicorn is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from serving.direct import Direct, DirectProtocol
+from serving.errors import MalformedBody, Overloaded
+from serving.problem import MEDIA_TYPE, Problem, headers_of, problem_of
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+
+    from serving.process.line import Line
+    from serving.process.settings import ServerSettings
+
+_SCORING: Final = (b"POST /ai/v1/risk ", b"POST /ai/v1/risk:batch ", b"POST /v1/models/", b"POST /v2/models/")
+_SCORING_PATHS: Final = ("/ai/v1/risk", "/v1/models/", "/v2/models/")
+_UNUSUAL: Final = (
+    b"\r\ntransfer-encoding",
+    b"\r\nexpect",
+    b"\r\nupgrade",
+    b"\r\nconnection: close",
+    b"\r\n ",
+    b"\r\n\t",
+)
+
+_IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection is waiting for; idle has had an answer before
+
+
+def _whole(status: int, document: bytes, *headers: tuple[str, str]) -> bytes:
+    """Write a whole response."""
+    fields = (("content-type", MEDIA_TYPE), ("content-length", str(len(document))), *headers)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode() + document
+
+
+def _told(error: Exception, *headers: tuple[str, str]) -> bytes:
+    kind, document = problem_of(error)
+    return _whole(kind.status, document, *headers_of(error), *headers)
+
+
+def _problem(status: HTTPStatus, name: str, title: str, detail: str) -> bytes:
+    problem = Problem(type=f"urn:problem-type:customer-risk:{name}", title=title, status=status.value, detail=detail)
+    return _whole(status, msgspec.json.encode(problem), _CLOSE)
+
+
+_CLOSE: Final = ("connection", "close")
+_OVERLOADED: Final = _told(
+    Overloaded("More requests wait than can be answered in time.", remedy="Send it again later.")
+)
+_LAST_OVERLOADED: Final = _told(
+    Overloaded("More requests wait than can be answered in time.", remedy="Send it again later."), _CLOSE
+)
+_FULL: Final = _told(Overloaded("Too many connections are open.", remedy="Close some, or try again later."), _CLOSE)
+_INVALID: Final = _told(MalformedBody("This isn't HTTP.", remedy="Send HTTP/1.1."), _CLOSE)
+_LATE: Final = _problem(
+    HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The request came too slowly", "Send the whole request at once."
+)
+_GIANT: Final = _problem(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large", "Send fewer header fields."
+)
+
+
+def protocol_with(direct: Direct, line: Line, settings: ServerSettings) -> type[GuardedProtocol]:
+    """Make the protocol class of one worker; uvicorn takes classes."""
+    return type("Protocol", (GuardedProtocol,), {"direct": staticmethod(direct), "line": line, "settings": settings})
+
+
+class GuardedProtocol(DirectProtocol):
+    """The direct protocol, with bounds on what a connection may do and on how long requests for decisions wait."""
+
+    line: Line
+    settings: ServerSettings
+    draining = False  # of the class: answers say that the connection closes
+
+    def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._stage = _HEAD
+        self._since = self.loop.time()  # when what the connection waits for began
+        self._taken = 0  # bytes of this head, or of this body
+        self._passing = 0  # bytes still to come of a body that nobody reads, its request having been refused
+        self._in_line = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take up a connection, unless there are too many."""
+        super().connection_made(transport)
+        self._closing = self.draining
+        if len(self.connections) > self.settings.most_connections:
+            self._refuse(_FULL)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; under overload, a request for a decision is refused before it is parsed."""
+        if self.transport.is_closing():
+            return
+        if self._passing:
+            data, self._passing = data[self._passing :], max(0, self._passing - len(data))
+            if not self._passing:
+                self._turn_away()
+            if not data:
+                return
+        if self._stage <= _HEAD and not self._taken:
+            if data.startswith(_SCORING) and not self.line.admits() and self._turned_away(data):
+                return
+            self._stage = _HEAD
+        if self._stage == _HEAD:
+            self._taken += len(data)
+            bound = self.settings.most_header_bytes
+            if self._taken > bound and data.find(b"\r\n\r\n", 0, bound) < 0:
+                self._refuse(_GIANT)
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if self._stage != _HEAD:  # it came behind another one, in the same piece
+            self._stage, self._taken = _HEAD, 1
+        self._since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body."""
+        self._stage, self._taken = _BODY, 0
+        super().on_headers_complete()
+        if self._closing and self._parts is None:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._taken += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Answer."""
+        self._stage = _ANSWER
+        directly = self._parts is not None
+        super().on_message_complete()
+        if self.cycle is not None and not self.cycle.response_complete:
+            if not self._in_line and self.cycle.scope["path"].startswith(_SCORING_PATHS):
+                self._in_line = True
+                self.line.queue()
+        elif directly:
+            self.line.answered()
+            self._rest()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, unless it is there already."""
+        super().on_response_complete()
+        self._leave_line()
+        if self._stage == _ANSWER:
+            self._rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._leave_line()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
+        """Refuse what isn't HTTP."""
+        self._refuse(_INVALID)
+
+    def drain(self) -> None:
+        """Let every answer from now on be the connection's last."""
+        self._closing = True
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close as soon as nothing is under way: a request of which a part came is."""
+        if (self._stage == _HEAD and self._taken) or self._passing:
+            self._closing = True
+        else:
+            super().shutdown()
+
+    def sweep(self, now: float) -> None:
+        """Close the connection if what it waits for is late; `now` is the event loop's time."""
+        if self.flow is None or self.flow.read_paused:  # we are the slow ones
+            self._since = now
+            return
+        lasted = now - self._since
+        if self._stage == _HEAD and lasted > self.settings.header_seconds:
+            self._refuse(_LATE if self._taken else b"")
+        elif self._stage == _IDLE and lasted > self.settings.keep_alive_seconds:
+            self._refuse(b"")
+        elif self._stage == _BODY:
+            allowed = self.settings.body_seconds + self._taken / self.settings.least_body_rate
+            if lasted > allowed:
+                answered = self._parts is None and self.cycle is not None and self.cycle.response_started
+                self._refuse(b"" if answered else _LATE)
+
+    def _rest(self) -> None:
+        self._stage, self._taken, self._passing, self._since = _IDLE, 0, 0, self.loop.time()
+
+    def _turned_away(self, data: bytes) -> bool:
+        """Refuse the request that `data` begins, its body unread; False where only the parser can tell its length."""
+        end = data.find(b"\r\n\r\n")
+        head = data[: end + 2].lower()
+        if end < 0 or head.count(b"\r\ncontent-length:") != 1 or any(each in head for each in _UNUSUAL):
+            return False
+        if head.count(b"\n") != head.count(b"\r\n") or b" http/1.1\r\n" not in head:
+            return False
+        place = head.index(b"\r\ncontent-length:") + 17
+        length = head[place : head.index(b"\r\n", place)].strip(b" ")
+        if not length.isdigit() or len(length) > 9:
+            return False
+        rest = int(length) - (len(data) - end - 4)
+        if rest < 0 or (self.cycle is not None and not self.cycle.response_complete):
+            return False
+        self._unset_keepalive_if_required()
+        if rest:  # told when it has been sent: many callers don't listen before
+            self._stage, self._passing, self._since = _BODY, rest, self.loop.time()
+        else:
+            self._turn_away()
+        return True
+
+    def _turn_away(self) -> None:
+        self.server_state.total_requests += 1
+        if self._closing:
+            self._refuse(_LAST_OVERLOADED)
+            return
+        self.transport.write(_OVERLOADED)
+        self._rest()  # `sweep` closes it where nothing follows: a timer would cost more than all the rest of this
+
+    def _refuse(self, response: bytes) -> None:
+        """Say why, and hang up."""
+        self._unset_keepalive_if_required()
+        self._stage, self._since = _ANSWER, self.loop.time()
+        if not self.transport.is_closing():
+            self.transport.write(response)
+            self.transport.close()
+
+    def _leave_line(self) -> None:
+        if self._in_line:
+            self._in_line = False
+            self.line.leave()
