@@ -146,9 +146,10 @@ class GuardedProtocol(DirectProtocol):
             if not self._in_line and self.cycle.scope["path"].startswith(_SCORING_PATHS):
                 self._in_line = True
                 self.line.queue()
-        elif directly:
+            return
+        if directly:
             self.line.answered()
-            self._rest()
+        self._rest()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it is there already."""

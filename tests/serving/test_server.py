@@ -4,61 +4,34 @@ from __future__ import annotations
 
 import logging
 import signal
-import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
-from model.errors import BundleError, ConfigError
+from model.errors import BundleError
 from serving.commands import serve
 from serving.predictor import RiskModel
-from serving.server import RiskServer, Settings, _url, listener
+from serving.process.listener import listener
+from serving.process.settings import ServerSettings
+from serving.server import RiskServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-def test_port_zero_is_any_free_one() -> None:
-    """The listener says which it took."""
-    with listener("127.0.0.1", 0) as listening:
-        assert listening.getsockname()[1] > 0
-
-
-def test_a_taken_port_is_refused_by_name() -> None:
-    """The message names host and port, and what to change."""
-    with listener("127.0.0.1", 0) as listening:
-        port = listening.getsockname()[1]
-        with pytest.raises(
-            ConfigError, match=rf"Can't listen on 127\.0\.0\.1:{port}: .* Choose another --host or --port"
-        ):
-            listener("127.0.0.1", port)
-
-
-def test_a_host_that_is_not_ours_is_refused() -> None:
-    """An address of another machine can't be listened on."""
-    with pytest.raises(ConfigError, match=r"Can't listen on 192\.0\.2\.1:0"):
-        listener("192.0.2.1", 0)
-
-
-def test_ipv6_is_listened_on() -> None:
-    """An address with colons is one of the newer protocol."""
-    if not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
-    try:
-        with listener("::1", 0) as listening:
-            assert listening.family == socket.AF_INET6
-    except ConfigError as error:  # built in, but switched off on this machine
-        pytest.skip(str(error))
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
 def untouched() -> Iterator[None]:
     """Put back what a server changes in its process: signal handlers and logging."""
-    signals = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)}
+    signals = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     root, ours = logging.getLogger(), logging.getLogger("serving")
     handlers, levels = list(root.handlers), (root.level, ours.level)
     yield
@@ -70,11 +43,11 @@ def untouched() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_a_server_answers_until_it_is_stopped(model, request_) -> None:
+def test_a_server_answers_until_it_is_stopped(model, bundle, request_) -> None:
     """It listens, gets ready, answers, and returns once asked to end; then the model isn't ready any more."""
     with listener("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
-    server = RiskServer(model, Settings(port=port))
+    server = RiskServer(model, bundle, ServerSettings(port=port))
     statuses = []
 
     def use() -> None:
@@ -89,31 +62,103 @@ def test_a_server_answers_until_it_is_stopped(model, request_) -> None:
     server.run()
     caller.join()
     assert [each.status_code for each in statuses] == [200, 200]
-    assert not model.ready
+    assert not model.service.ready
 
 
 @pytest.mark.usefixtures("untouched")
 def test_a_bad_bundle_ends_the_server(tmp_path) -> None:
     """What loading says is raised once the listener is closed."""
     with pytest.raises(BundleError, match="There is no bundle at"):
-        RiskServer(RiskModel("customer-risk", tmp_path, explain=True), Settings(port=0)).run()
+        RiskServer(RiskModel("customer-risk", tmp_path, explain=True), tmp_path, ServerSettings(port=0)).run()
 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("error", [BundleError("It is broken.", remedy="Mend it."), ZeroDivisionError("inside")])
-def test_with_stay_up_it_is_logged_and_the_server_stays(tmp_path, caplog, error) -> None:
+def test_with_stay_up_it_is_logged_and_the_server_stays(model, bundle, caplog, error) -> None:
     """The server runs on, not ready, until it is stopped; what nobody foresaw is logged with its traceback."""
-    model = RiskModel("customer-risk", tmp_path, explain=True)
 
-    def load() -> bool:
+    def use(_: object) -> bool:
         threading.Timer(0.3, server.stop, [signal.SIGTERM]).start()
         raise error
 
-    model.load = load
-    server = RiskServer(model, Settings(port=0, stay_up=True))
+    model.use = use
+    server = RiskServer(model, bundle, ServerSettings(port=0, stay_up=True))
     server.run()
-    assert f"not ready, and won't be: {error}" in caplog.text
+    assert f"not ready: {error}" in caplog.text
     assert ("Traceback" in caplog.text) == isinstance(error, ZeroDivisionError)
+
+
+class Noted:
+    """A part that notes what is done with it."""
+
+    def __init__(self, name: str, notes: list[str], *, fails: bool = False) -> None:
+        self._name, self._notes, self._fails = name, notes, fails
+
+    async def start(self) -> None:
+        """Begin, or not."""
+        if self._fails:
+            raise RuntimeError("can't begin")
+        self._notes.append(f"{self._name} started")
+
+    async def stop(self) -> None:
+        """End."""
+        self._notes.append(f"{self._name} stopped")
+
+
+@pytest.mark.usefixtures("untouched")
+def test_parts_run_as_long_as_the_server(model, bundle) -> None:
+    """They are started before it listens, and stopped behind its last answer in the opposite order."""
+    notes: list[str] = []
+    parts = lambda: [Noted("first", notes), Noted("second", notes)]  # noqa: E731
+    server = RiskServer(model, bundle, ServerSettings(port=0), parts=parts, reloaded=lambda _: server.stop())
+    server.run()
+    assert notes == ["first started", "second started", "second stopped", "first stopped"]
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_part_that_cannot_start_ends_the_server(model, bundle) -> None:
+    """Those before it are stopped; the error is told."""
+    notes: list[str] = []
+    parts = lambda: [Noted("first", notes), Noted("second", notes, fails=True)]  # noqa: E731
+    with pytest.raises(RuntimeError, match="can't begin"):
+        RiskServer(model, bundle, ServerSettings(port=0), parts=parts).run()
+    assert notes == ["first started", "first stopped"]
+
+
+@pytest.mark.usefixtures("untouched")
+def test_draining_answers_but_is_not_ready(model, bundle, request_) -> None:
+    """Between being asked to end and closing the port, readiness is false by every path and requests are answered."""
+    with listener("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    server = RiskServer(model, bundle, ServerSettings(port=port, drain_seconds=30))
+    statuses = []
+
+    def use() -> None:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            while not model.ready:
+                time.sleep(0.01)
+            server.stop()
+            while not model.service.draining:
+                time.sleep(0.01)
+            for path in ("/v2/health/ready", "/v2/health/live"):
+                statuses.append(client.get(path).status_code)
+            statuses.append(client.post("/ai/v1/risk", json=request_).status_code)
+            predicted = client.post("/v1/models/customer-risk:predict", json={"instances": [request_]})
+            statuses.append(predicted.status_code)
+        server.stop()  # asked twice, it doesn't wait
+
+    caller = threading.Thread(target=use)
+    caller.start()
+    server.run()
+    caller.join()
+    assert statuses == [503, 200, 200, 200]
+
+
+def test_kserve_does_not_see_our_command_line() -> None:
+    """It parses the arguments of whichever program imports it, and ends the program where it doesn't like them."""
+    code = "import sys; sys.argv = ['x', '--http_port', 'none']; import serving.server; print(sys.argv)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.strip() == "['x', '--http_port', 'none']", done.stderr
 
 
 @pytest.mark.usefixtures("untouched")
@@ -122,13 +167,3 @@ def test_the_command_starts_a_server(tmp_path) -> None:
     result = CliRunner().invoke(serve, [str(tmp_path), "--port", "0"])
     assert result.output.startswith(f"starting: importing the server, then checking {tmp_path}")
     assert isinstance(result.exception, BundleError)
-
-
-def test_an_ipv6_url_has_brackets() -> None:
-    """The address in the ready line can be pasted."""
-    try:
-        listening = listener("::1", 0)
-    except ConfigError as error:
-        pytest.skip(str(error))
-    with listening:
-        assert _url(listening) == f"http://[::1]:{listening.getsockname()[1]}"

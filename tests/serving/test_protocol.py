@@ -1,0 +1,352 @@
+"""What a connection may do: over real sockets, against a server in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from serving.application import application
+from serving.process.http import Http
+from serving.process.line import Line
+from serving.process.listener import listener
+from serving.process.settings import ServerSettings
+from serving.readiness import FixedModels, TruthfulDataPlane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BODY = json.dumps({"customer_id": "c-1", "profile": {}, "transactions": [], "history_complete": True}).encode()
+
+
+class Stubborn(Line):
+    """A line that is as long as a test says."""
+
+    full = False
+
+    def wait(self) -> float:
+        """Give a minute, or nothing."""
+        return 60.0 if self.full else 0.0
+
+
+class Running:
+    """A server on a port, with the line that its requests stand in."""
+
+    def __init__(self, app: Any, settings: ServerSettings) -> None:
+        self.shed = 0
+        self.line = Stubborn(0.05, shed=self._count)
+        self.http = Http(app, app.direct, self.line, settings)
+        self._listening = listener("127.0.0.1", 0)
+        self.port = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _count(self) -> None:
+        self.shed += 1
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=self.http.config.get_loop_factory()) as runner:
+            runner.run(self.http.run_on(self._listening))
+
+    def stop(self) -> None:
+        """End."""
+        self.http.end()
+        self._thread.join()
+
+    def connect(self) -> socket.socket:
+        """Open a connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+
+@pytest.fixture
+def run(service) -> Iterator[Callable[..., Running]]:
+    """Start a server with some settings on the small real bundle."""
+    from kserve import ModelRepository
+
+    models = ModelRepository()
+    app = application(service, TruthfulDataPlane(models), FixedModels(models))
+    with contextlib.ExitStack() as stack:
+
+        def started(**settings: Any) -> Running:
+            running = Running(app, ServerSettings(**settings))
+            stack.callback(running.stop)
+            return running
+
+        yield started
+
+
+def _post(body: bytes = BODY, *fields: str, path: str = "/ai/v1/risk") -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *fields]
+    if not any(each.lower().startswith(("content-length", "transfer")) for each in fields):
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _read(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Read one response: status, header fields, body."""
+    received = b""
+    while b"\r\n\r\n" not in received:  # byte by byte: another response may stand behind this one
+        more = connection.recv(1)
+        assert more, received
+        received += more
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    fields = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    while len(body) < int(fields.get("content-length", 0)):
+        body += connection.recv(int(fields["content-length"]) - len(body))
+    return int(first.split()[1]), fields, body
+
+
+def _rest(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_overload_is_told_with_when_to_come_back(run) -> None:
+    """A request for a decision that would wait too long gets 503, a problem document and Retry-After."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post())
+        status, fields, body = _read(connection)
+    assert (status, fields["retry-after"], fields["content-type"]) == (503, "1", "application/problem+json")
+    assert json.loads(body)["type"] == "urn:problem-type:customer-risk:overloaded"
+    assert server.shed == 1
+
+
+def test_a_connection_goes_on_after_a_refusal(run) -> None:
+    """The refused body is passed over, and the next request on the same connection is answered."""
+    server = run()
+    with server.connect() as connection:
+        server.line.full = True
+        connection.sendall(_post())
+        assert _read(connection)[0] == 503
+        server.line.full = False
+        connection.sendall(_post())
+        assert _read(connection)[0] == 200
+
+
+def test_a_refused_body_may_come_in_pieces(run) -> None:
+    """It is told once all of it came, and what follows in the same piece is the next request."""
+    server = run()
+    whole = _post()
+    with server.connect() as connection:
+        server.line.full = True
+        connection.sendall(whole[:-40])
+        time.sleep(0.1)
+        connection.sendall(whole[-40:-20])
+        time.sleep(0.1)
+        assert server.shed == 1
+        server.line.full = False
+        connection.sendall(whole[-20:] + whole)
+        assert [_read(connection)[0], _read(connection)[0]] == [503, 200]
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk:batch", "/v1/models/customer-risk:predict", "/v2/models/x/infer"])
+def test_every_way_to_a_decision_is_refused_alike(run, path) -> None:
+    """Batches and KServe's protocols stand in the same line."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post(path=path))
+        assert _read(connection)[0] == 503
+    assert server.shed == 1
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v2/health/live", "/metrics"])
+def test_health_and_metrics_are_answered_under_overload(run, path) -> None:
+    """They never stand in line."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert _read(connection)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["Transfer-Encoding: chunked"],
+        ["Expect: 100-continue", f"Content-Length: {len(BODY)}"],
+        [f"Content-Length: {len(BODY)}", f"Content-Length: {len(BODY)}"],
+        [f"Content-Length: +{len(BODY)}"],
+        [f"Content-Length: {len(BODY)}", "Connection: close"],
+    ],
+)
+def test_a_length_that_needs_the_parser_is_left_to_it(run, fields) -> None:
+    """What can't be passed over for certain isn't: such a request is answered, or refused as HTTP."""
+    server = run()
+    server.line.full = True
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY) if fields[0].startswith("Transfer") else BODY
+    with server.connect() as connection:
+        connection.sendall(_post(body, *fields))
+        status = _read(connection)[0]
+    assert status in {100, 200, 400}
+
+
+def test_a_head_that_does_not_come_is_given_up(run) -> None:
+    """A caller who dribbles a head is told 408 and hung up on."""
+    server = run(header_seconds=0.2)
+    with server.connect() as connection:
+        connection.sendall(b"POST /ai/v1/risk HTTP/1.1\r\n")
+        status, fields, body = _read(connection)
+        assert (status, fields["connection"]) == (408, "close")
+        assert json.loads(body)["type"] == "urn:problem-type:customer-risk:too-slow"
+        assert _rest(connection) == b""
+
+
+def test_a_connection_that_says_nothing_is_closed(run) -> None:
+    """Without a word: nothing was asked."""
+    server = run(header_seconds=0.2)
+    with server.connect() as connection:
+        assert _rest(connection) == b""
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk", "/ai/v1/risk:batch"])
+def test_a_body_that_does_not_come_is_given_up(run, path) -> None:
+    """By both ways, the direct one and the application's."""
+    server = run(body_seconds=0.2)
+    with server.connect() as connection:
+        connection.sendall(_post(path=path)[:-10])
+        assert _read(connection)[0] == 408
+        assert _rest(connection) == b""
+
+
+def test_a_refused_body_that_does_not_come_is_given_up(run) -> None:
+    """Being refused is no way to stay."""
+    server = run(body_seconds=0.2)
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post()[:-10])
+        assert _read(connection)[0] == 408
+
+
+def test_a_large_body_has_longer(run) -> None:
+    """A slow but steady caller is let finish: each `least_body_rate` bytes are worth a second."""
+    server = run(body_seconds=0.2, least_body_rate=10)
+    body = BODY[:-1] + b" " * 200 + b"}"
+    with server.connect() as connection:
+        connection.sendall(_post(body)[:-5])
+        time.sleep(1.2)
+        connection.sendall(body[-5:])
+        assert _read(connection)[0] == 200
+
+
+def test_an_idle_connection_is_closed(run) -> None:
+    """After its answer, once `keep_alive_seconds` have passed; a refusal is an answer too."""
+    server = run(keep_alive_seconds=1)
+    for full in (False, True):
+        server.line.full = full
+        with server.connect() as connection:
+            connection.sendall(_post())
+            _read(connection)
+            assert _rest(connection) == b""
+
+
+def test_a_giant_head_is_refused(run) -> None:
+    """431, whether it comes at once or in pieces."""
+    server = run(most_header_bytes=2048)
+    for pieces in ([b"x" * 4000], [b"x" * 1500, b"y" * 1500]):
+        with server.connect() as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+            for each in pieces:
+                connection.sendall(each)
+                time.sleep(0.05)
+            assert _read(connection)[0] == 431
+
+
+def test_a_large_body_behind_a_small_head_is_none(run) -> None:
+    """Only the head is bounded here."""
+    server = run(most_header_bytes=1024)
+    with server.connect() as connection:
+        connection.sendall(_post(BODY[:-1] + b" " * 5000 + b"}"))
+        assert _read(connection)[0] == 200
+
+
+def test_what_is_not_http_is_refused(run) -> None:
+    """With a problem document, as all else."""
+    server = run()
+    with server.connect() as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00\r\n\r\n")
+        status, _, body = _read(connection)
+    assert status == 400
+    assert json.loads(body)["type"] == "urn:problem-type:customer-risk:malformed-body"
+
+
+def test_too_many_connections_are_refused(run) -> None:
+    """The one too many is told; those before go on, and a place that becomes free is free."""
+    server = run(most_connections=2)
+    first, second = server.connect(), server.connect()
+    with second:
+        time.sleep(0.1)
+        with server.connect() as third:
+            assert _read(third)[0] == 503
+        with first:
+            first.sendall(_post())
+            assert _read(first)[0] == 200
+        time.sleep(0.1)
+        with server.connect() as fourth:
+            fourth.sendall(_post())
+            assert _read(fourth)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk", "/v2/health/live"])
+def test_answers_while_draining_are_the_last_of_their_connection(run, path) -> None:
+    """Connections that are open and those that still come: answered, and closed."""
+    server = run()
+    request = _post() if path == "/ai/v1/risk" else f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with server.connect() as before:
+        before.sendall(request)
+        assert "connection" not in _read(before)[1]
+        server.http.drain()
+        for connection in (before, server.connect()):
+            with connection:
+                connection.sendall(request)
+                status, fields, _ = _read(connection)
+                assert (status, fields["connection"]) == (200, "close")
+                assert _rest(connection) == b""
+
+
+def test_a_refusal_while_draining_is_the_last_too(run) -> None:
+    """503 and goodbye."""
+    server = run()
+    server.http.drain()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post())
+        status, fields, _ = _read(connection)
+    assert (status, fields["connection"]) == (503, "close")
+
+
+def test_a_request_half_sent_when_the_port_closes_is_answered(run) -> None:
+    """Be it half a head or half a body."""
+    server = run()
+    whole = _post()
+    with server.connect() as head, server.connect() as body:
+        head.sendall(whole[:30])
+        body.sendall(whole[:-10])
+        time.sleep(0.1)
+        server.http.end()
+        time.sleep(0.3)
+        head.sendall(whole[30:])
+        body.sendall(whole[-10:])
+        for connection in (head, body):
+            status, fields, _ = _read(connection)
+            assert (status, fields["connection"]) == (200, "close")
+
+
+def test_an_answer_ahead_of_its_body_leaves_the_connection_sound(run) -> None:
+    """A path that isn't there is told at once; the body is passed over, the next request answered, idleness ended."""
+    server = run(keep_alive_seconds=1)
+    early = _post(path="/v1/models/other:predict")
+    with server.connect() as connection:
+        connection.sendall(early[:-10])
+        assert _read(connection)[0] == 404
+        connection.sendall(early[-10:] + _post())
+        assert _read(connection)[0] == 200
+        assert _rest(connection) == b""
