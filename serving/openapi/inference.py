@@ -37,7 +37,10 @@ class Wanted(msgspec.Struct, kw_only=True):
 
 
 class InferenceRequest(msgspec.Struct, kw_only=True):
-    """Features as FP64 tensors, or requests as one BYTES tensor `request` of JSON objects."""
+    """Requests as one BYTES tensor `request` of JSON objects, or features with a BYTES tensor `customer_id`.
+
+    Features are FP64 tensors by name, or one tensor `features` with a column for each of the model's, in its order.
+    """
 
     inputs: Annotated[list[Tensor], Meta(min_length=1)]
     id: _Identifier = UNSET

@@ -17,11 +17,13 @@ from model.scoring.scorer import Warned
 from serving.answer import WireAnswer, WireReason
 from serving.items import MOST_ITEMS, BatchAnswer, BatchItem
 from serving.openapi.inference import InferenceRequest, InferenceResponse
+from serving.openapi.rooms import ForceRules, Job, JobPath, Reload
 from serving.problem import Problem
 from serving.wire import Columns, Profile, RiskRequest, Transaction
 
 Schema = dict[str, Any]
 
+_ROOMS: Final = (Job, JobPath, ForceRules, Reload)
 _REF: Final = "#/components/schemas/{name}"
 _DATE: Final = (
     r"(?!0000)[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -46,9 +48,6 @@ _CATEGORIES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
 _UNUSED: Final = "taken, so that a whole row of the table can be sent, and never read"
 
 # Words, and what else a reader wants to know, for fields whose types carry none.
-_PLACEHOLDERS: Final = {name: {"title": name, "type": "object"} for name in ("Job", "JobPath", "ForceRules", "Reload")}
-
-
 SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
     "RiskRequest": {
         "transactions": {"description": "rows, or the same as columns; [] for none"},
@@ -113,12 +112,12 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
 }
 
 
-def make_components(*more: type[msgspec.Struct]) -> dict[str, Schema]:
-    """Make every schema by name, those of the types `more` (and of what they hold) included."""
+def make_components() -> dict[str, Schema]:
+    """Make every schema by name."""
     answer = _like(WireAnswer, reasons=list[WireReason])
     item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType)
     batch = _like(BatchAnswer, items=list[item])  # type: ignore[valid-type]  # a type made a line above
-    types = (RiskRequest, answer, batch, Problem, Warned, InferenceRequest, InferenceResponse, *more)
+    types = (RiskRequest, answer, batch, Problem, Warned, InferenceRequest, InferenceResponse, *_ROOMS)
     _, found = msgspec.json.schema_components(types, schema_hook=_unknown_type, ref_template=_REF)
     components = dict(sorted(found.items()))
     for name, fields in SAYS.items():
@@ -217,4 +216,3 @@ def _say_forms(components: dict[str, Schema]) -> None:
             "properties": {field: {"type": "array", "items": reference(kind)}},
             "required": [field],
         }
-    components |= _PLACEHOLDERS
