@@ -1,10 +1,12 @@
-"""`customer-risk serve`."""
+"""`customer-risk serve` and `customer-risk compile`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
+
+from model.errors import ConfigError
 
 
 @click.command()
@@ -48,3 +50,21 @@ def serve(bundle: Path, host: str, port: int, workers: int, drain: float, model_
     configure_logging()
     settings = ServerSettings(host=host, port=port, workers=workers, drain_seconds=drain, stay_up=stay_up)
     RiskServer(RiskModel(model_name, bundle, explain=True), bundle, settings).run()
+
+
+@click.command(name="compile")
+def compile_() -> None:
+    """Compile every kernel and keep it beside the installed code: servers started from such an image compile nothing.
+
+    What is kept is valid on every CPU of the level that CUSTOMER_RISK_CPU names (x86-64-v3 unless set), and is read
+    where nothing can be written.
+    """
+    from model.scoring.compiled import counts, target  # noqa: PLC0415  importing Numba takes a second
+    from serving.process.warm import warm  # noqa: PLC0415
+
+    warm()
+    click.echo(f"{counts.compiled} functions compiled for {target()}, {counts.loaded} were there", err=True)
+    if counts.lost:
+        raise ConfigError(
+            f"{counts.lost} compiled functions could not be kept.", remedy="Run it where the install can be written to."
+        )

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import numba
 
+from model.compilation import target
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -17,6 +19,7 @@ def compiled(function: Function) -> Function:
     spares a third of the time to compile: nothing but compiled code calls these. Inlined by force, for handing a
     function the words of all of the room's arrays costs more than many a function's work: a fifth of the whole.
     """
+    target()
     jitted: Function = numba.njit(
         nogil=True,
         fastmath=False,

@@ -15,6 +15,7 @@ import numpy as np
 from numba import boolean, float64, int8, int32, int64
 from numpy.typing import NDArray
 
+from model.compilation import compile_kept
 from model.features.blocks.course import fill_amounts, fill_rhythm
 from model.features.blocks.flow import fill_flow
 from model.features.blocks.profile import fill_fit, fill_profile
@@ -98,19 +99,15 @@ def _entry() -> Callable[..., None]:
     """
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + ",".join(NAMES).encode())
-    try:
-        return _make(digest.hexdigest(), cache=True)
-    except RuntimeError:  # no place to keep compiled code (a read-only disk): compile for this process
-        return _make(digest.hexdigest(), cache=False)
+    return _make(digest.hexdigest())
 
 
-def _make(digest: str, *, cache: bool) -> Callable[..., None]:
+def _make(digest: str) -> Callable[..., None]:
     ints, floats, codes = (numba.types.Array(kind, 1, "C", readonly=True) for kind in (int64, float64, int8))
     profiles = numba.types.Array(int32, 2, "C", readonly=True)
     columns = (ints, ints, ints, ints, floats, codes, codes, codes, profiles)
     signature = numba.void(int64, int64, *columns, int64, int64, boolean[::1], float64[:, ::1])
 
-    @numba.njit(signature, cache=cache, nogil=True, fastmath=False, error_model="numpy")
     def entry(  # noqa: PLR0917  compiled code takes arrays, not objects
         first: int,
         last: int,
@@ -161,5 +158,4 @@ def _make(digest: str, *, cache: bool) -> Callable[..., None]:
             fill_flow(when[0], room, lengths, whole, features)
             fill_fit(features)
 
-    compiled: Callable[..., None] = entry
-    return compiled
+    return compile_kept(entry, signature, nogil=True, fastmath=False, error_model="numpy")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import numba
+from model.compilation import compile_kept, counts, target
+
+__all__ = ["compiled", "counts", "target"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -17,7 +19,4 @@ def compiled(function: Function) -> Function:
     kept by the file of the function alone, so a compiled function calls only compiled functions of its own module.
     Where nothing can be kept (a read-only disk), it is compiled for the process alone.
     """
-    try:
-        return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-    except RuntimeError:
-        return cast("Function", numba.njit(nogil=True, error_model="numpy")(function))
+    return compile_kept(function, nogil=True, error_model="numpy")

@@ -140,8 +140,7 @@ def test_draining_answers_but_is_not_ready(model, bundle, request_) -> None:
             server.stop()
             while not model.service.draining:
                 time.sleep(0.01)
-            for path in ("/v2/health/ready", "/v2/health/live"):
-                statuses.append(client.get(path).status_code)
+            statuses.extend(client.get(path).status_code for path in ("/v2/health/ready", "/v2/health/live"))
             statuses.append(client.post("/ai/v1/risk", json=request_).status_code)
             predicted = client.post("/v1/models/customer-risk:predict", json={"instances": [request_]})
             statuses.append(predicted.status_code)

@@ -51,7 +51,7 @@ def test_several_share_one_port() -> None:
         ports = {each.getsockname()[1] for each in sockets}
         assert len(ports) == 1
         for each in sockets:
-            each.setblocking(False)
+            each.settimeout(0)
         callers = [socket.create_connection(("127.0.0.1", *ports)) for _ in range(60)]
         taken = [_accepted(each) for each in sockets]
         for caller in callers:

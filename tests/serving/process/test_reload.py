@@ -46,6 +46,11 @@ def _point(link: Path, folder: Path) -> None:
     beside.replace(link)
 
 
+async def _until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110  what is watched knows no events
+        await asyncio.sleep(0.01)
+
+
 def test_a_verified_bundle_is_taken(link) -> None:
     """Whoever uses it gets it, and the state names its version."""
     used, told = [], []
@@ -83,7 +88,7 @@ def test_a_bad_bundle_is_refused_and_the_last_good_one_stays(link, another, capl
     assert "Traceback" not in caplog.text
 
 
-def test_what_nobody_foresaw_is_refused_with_its_traceback(link, another, caplog) -> None:
+def test_what_nobody_foresaw_is_refused_with_its_traceback(link, caplog) -> None:
     """A fault of ours in switching leaves the last good bundle too."""
 
     def fail(_: object) -> None:
@@ -113,8 +118,7 @@ def test_a_link_that_is_pointed_elsewhere_is_noticed(link, another, caplog) -> N
         await asyncio.sleep(0.05)
         assert len(used) == 1
         _point(link, another(9))
-        while len(used) < 2:
-            await asyncio.sleep(0.01)
+        await _until(lambda: len(used) == 2)
         watching.cancel()
 
     asyncio.run(asyncio.wait_for(watched(), 20))
@@ -122,7 +126,7 @@ def test_a_link_that_is_pointed_elsewhere_is_noticed(link, another, caplog) -> N
     assert f"bundle {used[1].version[:12]} taken" in caplog.text
 
 
-def test_a_bundle_that_is_copied_in_place_is_taken_once_it_is_whole(bundle, another, tmp_path, caplog) -> None:
+def test_a_bundle_that_is_copied_in_place_is_taken_once_it_is_whole(bundle, another, tmp_path) -> None:
     """What is seen halfway is refused; each further file is another reason to look."""
     folder, used = tmp_path / "here", []
     shutil.copytree(bundle, folder)
@@ -134,11 +138,9 @@ def test_a_bundle_that_is_copied_in_place_is_taken_once_it_is_whole(bundle, anot
         source = another(10)
         shutil.copy(source / "manifest.json", folder)
         (folder / "trees.json").unlink()
-        while reloader.state.refusal is None:
-            await asyncio.sleep(0.01)
+        await _until(lambda: reloader.state.refusal is not None)
         shutil.copy(source / "trees.json", folder)
-        while len(used) < 2:
-            await asyncio.sleep(0.01)
+        await _until(lambda: len(used) == 2)
         watching.cancel()
 
     asyncio.run(asyncio.wait_for(copied(), 20))

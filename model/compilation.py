@@ -1,0 +1,142 @@
+"""Where compiled code comes from: for which CPU it is made, and where it is kept.
+
+Code is made for a level of the x86-64 architecture, not for the CPU at hand, so that what an image's build keeps on the
+disk is valid on every machine of a cluster; and what is kept is used where nothing can be written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import numba
+from llvmlite import binding  # type: ignore[import-untyped]  # it ships no types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator, UserProvidedCacheLocator
+
+from model.errors import ConfigError
+
+VARIABLE: Final = "CUSTOMER_RISK_CPU"
+LEVEL: Final = "x86-64-v3"  # every server CPU since about 2015: AVX2 and fused multiply-add
+NATIVE: Final = "native"
+GENERIC: Final = "generic"
+_LEVEL_NEEDS: Final = (
+    *("sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "cx16", "avx", "avx2", "bmi", "bmi2", "f16c", "fma"),
+    *("lzcnt", "movbe", "xsave"),
+)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass
+class Counts:
+    """How much code this process took from the disk, and how much it had to compile (and could not keep)."""
+
+    loaded: int = 0
+    compiled: int = 0
+    lost: int = 0
+
+
+counts: Final = Counts()
+_counting: Final = threading.Lock()
+
+
+def compile_kept(function: Function, signature: Any = None, **options: Any) -> Function:
+    """Compile when first called, or at once for a `signature`; take it from the disk where it was kept.
+
+    `options` are numba.njit's; with NUMBA_DISABLE_JIT=1 the function stays as it is. Raises ConfigError as `target`.
+    """
+    target()
+    dispatcher = numba.njit(**options)(function)
+    if numba.config.DISABLE_JIT:
+        return cast("Function", dispatcher)
+    with contextlib.suppress(RuntimeError):  # a function without a file of its own: for this process alone
+        dispatcher._cache = _Kept(function)  # noqa: SLF001  what `cache=True` does, with our way of keeping
+    if signature is not None:
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+    return cast("Function", dispatcher)
+
+
+@functools.cache
+def target() -> str:
+    """Choose what code is made for, and tell Numba: once, before the first function is compiled.
+
+    The variable CUSTOMER_RISK_CPU says which: "x86-64-v3" (where the CPU has it, this is the default), "generic" (any
+    CPU of this architecture, the default elsewhere), or "native" (this CPU, or what Numba's own variables name). Raises
+    ConfigError for another word, and for a level that this CPU doesn't have: its code would stop the process.
+    """
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted == NATIVE:
+        return NATIVE
+    if wanted not in {"", LEVEL, GENERIC}:
+        raise ConfigError(
+            f"{VARIABLE} is {wanted!r}.", remedy=f"Set it to {LEVEL}, {GENERIC} or {NATIVE}, or leave it away."
+        )
+    lacking = _lacking()
+    if wanted == LEVEL and lacking:
+        raise ConfigError(
+            f"{VARIABLE} is {LEVEL}, and this CPU lacks {', '.join(lacking)}.", remedy=f"Set it to {GENERIC}."
+        )
+    chosen = GENERIC if lacking else wanted or LEVEL
+    # By the environment, since Numba reads it anew whenever it compiles; inherited by processes that this one starts.
+    os.environ["NUMBA_CPU_NAME"], os.environ["NUMBA_CPU_FEATURES"] = chosen, ""
+    numba.core.config.reload_config()
+    return chosen
+
+
+def _lacking() -> list[str]:
+    """Name what this CPU lacks of the level."""
+    if not str(binding.get_process_triple()).startswith("x86_64"):
+        return [LEVEL]
+    features = binding.get_host_cpu_features()
+    return [name for name in _LEVEL_NEEDS if not features.get(name)]
+
+
+class _InTree(InTreeCacheLocator):  # type: ignore[misc]  # Numba ships no types
+    """Beside the source, whether that can be written to or not, as long as something is kept there or can be."""
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> _InTree | None:
+        """Find the place; None for a function that no file holds."""
+        if not Path(py_file).exists():
+            return None
+        found: _InTree = cls(py_func, py_file)
+        try:
+            found.ensure_cache_path()
+        except OSError:
+            return found if Path(found.get_cache_path()).is_dir() else None
+        return found
+
+
+class _Places(CompileResultCacheImpl):  # type: ignore[misc]  # Numba ships no types
+    _locator_classes = (UserProvidedCacheLocator, _InTree)
+
+
+class _Kept(FunctionCache):  # type: ignore[misc]  # Numba ships no types
+    """Numba's cache of one function, which counts, and does without what it can't write or read."""
+
+    _impl_class = _Places
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = None
+        with contextlib.suppress(OSError):
+            found = super().load_overload(sig, target_context)
+        with _counting:
+            if found is None:
+                counts.compiled += 1
+            else:
+                counts.loaded += 1
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError:  # a read-only or full disk: it will have to be compiled again
+            with _counting:
+                counts.lost += 1
