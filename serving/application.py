@@ -9,7 +9,6 @@ from fastapi import FastAPI, Request, Response
 from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
 from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
-from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from serving.errors import MalformedBody, NotReady, UnknownModel
 from serving.gate import Gate
@@ -17,6 +16,8 @@ from serving.lane import Lane, Mounted
 from serving.observer import Observer
 from serving.problem import KINDS, MEDIA_TYPE, UNEXPECTED, headers_of, problem_of
 from serving.service import Service
+from serving.v2.http import register as register_v2
+from serving.v2.models import Models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ def application(
     app.add_api_route("/", data_plane.live)
     app.add_api_route("/metrics", metrics_handler)
     register_v1_endpoints(app, data_plane, models)
-    register_v2_endpoints(app, data_plane, models)
+    register_v2(app, Models(service, gate=gate, observer=observer))
     for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, Exception):
         app.add_exception_handler(error, _refuse)
     return Lane(app, service, gate=gate or Gate(), observer=observer or Observer(), rooms=rooms)

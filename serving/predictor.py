@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import kserve
 import msgspec
@@ -13,11 +12,10 @@ from model.errors import BadField, InputError
 from model.scoring.bundle import Bundle, load_bundle
 from serving.answer import Answer, render
 from serving.body import require_json
+from serving.caller import current
 from serving.errors import MalformedBody, NotServed
-from serving.faults import Faults
 from serving.service import Service
-
-_AT_A_TIME: Final = 16  # instances between two breaths of the event loop
+from serving.several import Question, Several
 
 
 class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
@@ -28,6 +26,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         self._folder = folder
         self._explain = explain
         self.service = Service(name)
+        self.several = Several()
 
     def load(self) -> bool:
         """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError where they don't."""
@@ -39,13 +38,20 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         self.ready = True
         return True
 
+    async def healthy(self) -> bool:
+        """Tell KServe whether requests should be sent here."""
+        return self.service.ready
+
+    def stop(self) -> None:
+        """Take no new traffic; what comes nevertheless is still answered."""
+        super().stop()
+        self.service.draining = True
+
     def start(self) -> None:
         """Keep KServe from calling the model ready before it is."""
 
     async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> list[Any]:
         """Take the instances out of what came; raises InputError where there are none."""
-        if isinstance(payload, kserve.InferRequest):
-            raise NotServed("Inference by the V2 protocol isn't served.", remedy="Use /ai/v1/risk or the V1 protocol.")
         if isinstance(payload, bytes):  # KServe decodes bodies of its own few media types alone
             require_json((headers or {}).get("content-type"))
             try:
@@ -67,17 +73,8 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         response_headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
     ) -> list[Answer]:
         """Answer each instance; raises InputError naming the bad fields of all of them."""
-        faults, answers = Faults(), []
-        for i, instance in enumerate(payload):
-            try:
-                answers.append(self.service.answer_document(instance, at=f"/instances/{i}"))
-            except InputError as error:
-                for each in error.fields:
-                    faults.add(each.pointer, each.detail)
-            await _breathe(i)
-        if faults.bad:
-            raise InputError(tuple(faults.bad))
-        return answers
+        questions = [self._question(instance, f"/instances/{place}") for place, instance in enumerate(payload)]
+        return await self.several.answer(questions, at=lambda place: f"/instances/{place}")
 
     async def postprocess(
         self,
@@ -87,15 +84,13 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     ) -> bytes:
         """Put the answers in V1's form: bytes, so that KServe encodes nothing anew."""
         response_headers["content-type"] = "application/json"
-        predictions = [render(answer, explain=self._explain) for answer in result]
+        explain = self._explain and "explain" in current.get().scopes
+        predictions = [render(answer, explain=explain) for answer in result]
         return msgspec.json.encode({"predictions": predictions})
 
     async def explain(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Refuse: every prediction carries its reasons."""
         raise NotServed("There is no separate explanation.", remedy="Use :predict, whose answers carry their reasons.")
 
-
-async def _breathe(done: int) -> None:
-    """Let other requests run now and then: one of thousands of instances must not hold up the rest."""
-    if done % _AT_A_TIME == _AT_A_TIME - 1:
-        await asyncio.sleep(0)
+    def _question(self, instance: Any, at: str) -> Question:
+        return lambda: self.service.answer_document(instance, at=at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
@@ -15,6 +17,15 @@ class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no typ
         """Tell whether there is a model and every model is ready."""
         models = self.model_registry.get_models()
         return bool(models) and all([await self.model_registry.is_model_ready(name) for name in models])
+
+    async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
+        """Tell whether a model is ready; before an inference, which KServe marks so, whether it can answer at all."""
+        model = self.get_model_from_registry(model_name)
+        return bool(model.service.answering if disable_predictor_health_check else await model.healthy())
+
+    async def get_model(self, name: str) -> Any:
+        """Find a model; KServe's own would load one that isn't ready, holding up the event loop meanwhile."""
+        return self.get_model_from_registry(name)
 
 
 class FixedModels(ModelRepositoryExtension):  # type: ignore[misc]  # KServe ships no types

@@ -148,12 +148,10 @@ def test_v1_explanations_point_to_predictions(loaded, call, request_) -> None:
     assert ":predict" in response.json()["detail"]
 
 
-def test_v2_inference_is_refused_with_the_way_to_go(loaded, call) -> None:
-    """The V2 protocol's health is served, its inference isn't."""
-    body = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.0]}]}
-    response = call(loaded, "POST", "/v2/models/customer-risk/infer", json=body)
-    assert response.status_code == 501
-    assert "/ai/v1/risk" in response.json()["detail"]
+def test_what_comes_while_draining_is_answered(loaded, model, call, request_) -> None:
+    """A server on its way out refuses nobody who is there already."""
+    model.stop()
+    assert call(loaded, "POST", PREDICT, json={"instances": [request_]}).status_code == 200
 
 
 def test_metrics_are_served(loaded, call, request_) -> None:

@@ -1,0 +1,192 @@
+"""V2 by gRPC: KServe's service, answered on the event loop that answers HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc  # type: ignore[import-untyped]
+import msgspec
+import numpy as np
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
+
+from model.errors import ConfigError
+from serving.body import MOST_BYTES
+from serving.errors import NotServed
+from serving.faults import Faults
+from serving.observer import Observer
+from serving.problem import kind_of
+from serving.several import raise_faults
+from serving.v2.models import Models
+from serving.v2.status import abort
+from serving.v2.tensors import Call, Tensor, find_datatype_fault, from_binary, to_binary
+
+if TYPE_CHECKING:
+    from serving.service import Service
+    from serving.v2.outputs import Output
+
+Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
+
+_CONTENTS: Final = {"FP64": "fp64_contents", "BYTES": "bytes_contents"}
+
+
+class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """gRPC's part of the configuration.
+
+    enabled: whether to listen for gRPC at all. host: the address to listen on, 0.0.0.0 for every one. port: the TCP
+    port, 0 for any free one; the workers of one server share it.
+    """
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8081
+
+
+class GrpcServer:
+    """Answers KServe's gRPC service by `models`; calls pass `interceptors` first, `observer` hears of each.
+
+    Nothing of gRPC is made before `start`, so a process may fork until then.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        settings: GrpcSettings,
+        *,
+        interceptors: Sequence[Any] = (),
+        models: Models | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._models = models or Models(service, observer=observer)
+        self._settings = settings
+        self._interceptors = tuple(interceptors)
+        self._observer = observer or Observer()
+        self._server: Any = None
+        self.port = settings.port
+
+    async def start(self) -> None:
+        """Listen, on the running event loop; raises ConfigError where that can't be done."""
+        self._server = grpc.aio.server(
+            interceptors=self._interceptors, options=(("grpc.max_receive_message_length", MOST_BYTES),)
+        )
+        stubs.add_GRPCInferenceServiceServicer_to_server(_Servicer(self._models, self._observer), self._server)
+        host, port = self._settings.host, self._settings.port
+        try:
+            self.port = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        except RuntimeError as error:
+            raise ConfigError(
+                f"Can't listen for gRPC on {host}:{port}.", remedy="Choose another grpc.host or grpc.port."
+            ) from error
+        await self._server.start()
+
+    async def stop(self, grace: float) -> None:
+        """Take no more calls, and give those under way `grace` seconds."""
+        if self._server is not None:
+            await self._server.stop(grace)
+
+
+class _Servicer(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]  # KServe ships no types
+    def __init__(self, models: Models, observer: Observer) -> None:
+        self._models = models
+        self._observer = observer
+
+    async def ServerLive(self, _: pb.ServerLiveRequest, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, _: pb.ServerReadyRequest, __: Context) -> pb.ServerReadyResponse:  # noqa: N802  gRPC's name
+        return pb.ServerReadyResponse(ready=self._models.ready)
+
+    async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
+        async def answer() -> Any:
+            return pb.ModelReadyResponse(ready=self._models.is_ready(request.name, request.version))
+
+        return await self._answered("ModelReady", answer, context)
+
+    async def ServerMetadata(self, _: pb.ServerMetadataRequest, __: Context) -> pb.ServerMetadataResponse:  # noqa: N802  gRPC's name
+        return pb.ServerMetadataResponse(**msgspec.to_builtins(self._models.server()))
+
+    async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
+        async def answer() -> Any:
+            return pb.ModelMetadataResponse(**msgspec.to_builtins(self._models.metadata(request.name, request.version)))
+
+        return await self._answered("ModelMetadata", answer, context)
+
+    async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
+        async def answer() -> Any:
+            self._models.require(request.model_name, request.model_version)
+            inferred = await self._models.infer(read_call(request))
+            response = pb.ModelInferResponse(
+                model_name=inferred.model.name, model_version=inferred.model.version, id=request.id
+            )
+            _write(inferred.outputs, response, raw=bool(request.raw_input_contents))
+            return response
+
+        return await self._answered("ModelInfer", answer, context)
+
+    async def RepositoryModelLoad(self, _: pb.RepositoryModelLoadRequest, context: Context) -> Any:  # noqa: N802  gRPC's name
+        return await self._answered("RepositoryModelLoad", _refuse_change, context)
+
+    async def RepositoryModelUnload(self, _: pb.RepositoryModelUnloadRequest, context: Context) -> Any:  # noqa: N802  gRPC's name
+        return await self._answered("RepositoryModelUnload", _refuse_change, context)
+
+    async def _answered(self, method: str, answer: Callable[[], Awaitable[Any]], context: Context) -> Any:
+        """Answer, or tell the error as gRPC does."""
+        began, status, failure, response = time.perf_counter(), HTTPStatus.OK, None, None
+        try:
+            response = await answer()
+        except Exception as error:  # noqa: BLE001  whatever fails, the caller gets a code and a problem document
+            status, failure = kind_of(error).status, error
+            self._observer.refused(error)
+        self._observer.responded(f"grpc:{method}", status.value, time.perf_counter() - began)
+        if failure is not None:
+            await abort(context, failure)  # raises
+        return response
+
+
+async def _refuse_change() -> Any:
+    raise NotServed("The model can't be changed while it serves.", remedy="Deploy another bundle instead.")
+
+
+def read_call(request: pb.ModelInferRequest) -> Call:
+    """Read a request, typed contents or raw ones; raises InputError naming every tensor that can't be read."""
+    faults, inputs = Faults(), []
+    raws = request.raw_input_contents
+    if raws and len(raws) != len(request.inputs):
+        faults.add("/raw_input_contents", f"{len(raws)} contents for {len(request.inputs)} inputs")
+        raise_faults(faults)
+    for place, given in enumerate(request.inputs):
+        at = f"/inputs/{place}"
+        if find_datatype_fault(given.datatype, at, faults):
+            continue
+        if not 1 <= len(given.shape) <= 2 or min(given.shape) < 0:
+            faults.add(f"{at}/shape", "expected one or two dimensions")
+            continue
+        contents = getattr(given.contents, _CONTENTS[given.datatype])
+        if raws and given.HasField("contents"):
+            faults.add(f"{at}/contents", "can't stand beside raw_input_contents")
+            continue
+        try:
+            data = from_binary(raws[place], given.datatype) if raws else _typed(contents, given.datatype)
+        except ValueError:
+            faults.add(f"/raw_input_contents/{place}", f"these bytes aren't whole values of {given.datatype}")
+            continue
+        inputs.append(Tensor(at=at, name=given.name, shape=tuple(given.shape), data=data))
+    raise_faults(faults)
+    return Call(inputs=inputs, outputs=tuple(each.name for each in request.outputs), id=request.id)
+
+
+def _typed(contents: Sequence[Any], datatype: str) -> Any:
+    return np.array(contents, np.float64) if datatype == "FP64" else list(contents)
+
+
+def _write(outputs: Sequence[Output], response: pb.ModelInferResponse, *, raw: bool) -> None:
+    """Add the outputs, as raw contents where the inputs came so."""
+    for output in outputs:
+        added = response.outputs.add(name=output.name, datatype=output.datatype, shape=(len(output.data),))
+        if raw:
+            response.raw_output_contents.append(to_binary(output.data))
+        else:
+            getattr(added.contents, _CONTENTS[output.datatype]).extend(output.data)

@@ -1,0 +1,91 @@
+"""Tensors, whichever way they came, and their two binary forms."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+from kserve.protocol.infer_type import deserialize_bytes_tensor, serialize_byte_tensor
+from numpy.typing import NDArray
+
+from serving.faults import Faults
+
+Datatype = Literal["FP64", "BYTES"]
+DATATYPES: Final = ("FP64", "BYTES")
+
+
+class Tensor(msgspec.Struct, frozen=True, kw_only=True):
+    """An input at the pointer `at`: `data` is float64[...] for FP64 and texts for BYTES, flat in row-major order.
+
+    `width` is the length of the lists within its list where its JSON was nested.
+    """
+
+    at: str
+    name: str
+    shape: tuple[int, ...]
+    data: NDArray[np.float64] | list[bytes]
+    width: int | None = None
+
+    @property
+    def datatype(self) -> Datatype:
+        """What its values are."""
+        return "BYTES" if isinstance(self.data, list) else "FP64"
+
+    def pointer(self, place: int) -> str:
+        """Point at a value by its place among all."""
+        within = f"{place}" if self.width is None else f"{place // self.width}/{place % self.width}"
+        return f"{self.at}/data/{within}"
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A V2 request: its inputs, the `outputs` that it asks for (none named: all), and the `id` to echo."""
+
+    inputs: list[Tensor]
+    outputs: tuple[str, ...] = ()
+    id: str = ""
+
+
+def find_datatype_fault(datatype: str, at: str, faults: Faults) -> bool:
+    """Note a datatype that no input has; tell whether it is one."""
+    if datatype in DATATYPES:
+        return False
+    faults.add(f"{at}/datatype", "expected FP64 or BYTES; got another datatype")
+    return True
+
+
+def find_shape_fault(tensor: Tensor, faults: Faults) -> bool:
+    """Note a shape that the values don't fill; tell whether it is one."""
+    count = len(tensor.data)
+    if math.prod(tensor.shape) == count:
+        return False
+    faults.add(f"{tensor.at}/shape", f"there are {count} values, which this shape doesn't hold")
+    return True
+
+
+def from_binary(raw: bytes, datatype: str) -> NDArray[np.float64] | list[bytes]:
+    """Read values: FP64 as 8 bytes each, little-endian; BYTES as a length of 4 bytes and the text.
+
+    Raises ValueError where they aren't whole.
+    """
+    if datatype == "FP64":
+        return np.frombuffer(raw, "<f8").astype(np.float64, copy=False)
+    try:
+        texts: list[bytes] = deserialize_bytes_tensor(raw).tolist()
+    except struct.error as error:
+        raise ValueError("a text ends beyond the tensor") from error
+    return texts
+
+
+def to_binary(values: NDArray[np.float64] | list[bytes]) -> bytes:
+    """Write values in the same form."""
+    if not isinstance(values, list):
+        return values.astype("<f8").tobytes()
+    if not values:
+        return b""
+    texts = np.empty(len(values), object)
+    texts[:] = values
+    raw: bytes = serialize_byte_tensor(texts).item()
+    return raw

@@ -1,0 +1,145 @@
+"""V2 by HTTP, in this process."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
+
+INFER = "/v2/models/customer-risk/infer"
+
+
+@pytest.fixture
+def loaded(app, model):
+    """The application with its bundle verified."""
+    model.load()
+    return app
+
+
+def _bytes(name, values):
+    return {"name": name, "datatype": "BYTES", "shape": [len(values)], "data": values}
+
+
+def _features(names, rows):
+    return {"name": "features", "datatype": "FP64", "shape": [len(rows), len(names)], "data": rows}
+
+
+def _same(answer: dict) -> dict:
+    return {name: value for name, value in answer.items() if name not in {"decision_id", "decided_at"}}
+
+
+def _outputs(response) -> dict:
+    assert response.status_code == 200, response.text
+    return {each["name"]: each["data"] for each in response.json()["outputs"]}
+
+
+def _pointers(response) -> list[str]:
+    assert response.status_code == 422, response.text
+    return [each["pointer"] for each in response.json()["errors"]]
+
+
+def test_request_tensors_get_the_answers_of_the_service(loaded, call, request_) -> None:
+    """Whole requests as texts are answered as /ai/v1/risk answers them, to the bit."""
+    out = _outputs(call(loaded, "POST", INFER, json={"id": "7", "inputs": [_bytes("request", [json.dumps(request_)])]}))
+    alone = call(loaded, "POST", "/ai/v1/risk", json=request_).json()
+    assert _same(json.loads(out["answer"][0])) == _same(alone)
+    assert (out["probability"], out["segment"], out["action"]) == (
+        [alone["probability"]],
+        [alone["segment"]],
+        [alone["action"]],
+    )
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_feature_tensors_get_the_same_answer(loaded, model, call, request_, nested) -> None:
+    """Features as one tensor, or one each, give the decision of the same features as JSON."""
+    names = model.service.names()
+    values = model.service.answer_document(request_).basis.values
+    row = [None if math.isnan(value) else value for value in values.tolist()]
+    alone = call(
+        loaded,
+        "POST",
+        "/ai/v1/risk",
+        json={"customer_id": "c-1", "features": dict(zip(names, row, strict=True))},
+    ).json()
+    whole = _features(names, [row]) | ({} if nested else {"data": row})
+    singles = [
+        {"name": name, "datatype": "FP64", "shape": [1, 1], "data": [value]}
+        for name, value in zip(names, row, strict=True)
+    ]
+    for inputs in ([whole], singles):
+        out = _outputs(call(loaded, "POST", INFER, json={"inputs": [_bytes("customer_id", ["c-1"]), *inputs]}))
+        assert _same(json.loads(out["answer"][0])) == _same(alone)
+
+
+def test_kserves_own_client_can_send_and_read_binary_tensors(loaded, model, call) -> None:
+    """What KServe's codec writes, NaN included, is read; what is asked for as binary data comes so."""
+    names = model.service.names()
+    ids = InferInput("customer_id", [2], "BYTES")
+    ids.set_data_from_numpy(np.array([b"c-1", b"c-2"], object))
+    rows = InferInput("features", [2, len(names)], "FP64")
+    rows.set_data_from_numpy(np.array([[1.0] * len(names), [math.nan] * len(names)]))
+    asked = [RequestedOutput("probability", {"binary_data": True})]
+    body, length = InferRequest("customer-risk", [ids, rows], request_outputs=asked).to_rest()
+    headers = {"inference-header-content-length": str(length), "content-type": "application/octet-stream"}
+    response = call(loaded, "POST", INFER, content=body, headers=headers)
+    assert response.status_code == 200, response.text
+    found = np.frombuffer(response.content[int(response.headers["inference-header-content-length"]) :], "<f8")
+    expected = [model.service.answer_values("c", row).decision.probability for row in rows.as_numpy()]
+    assert found.tolist() == expected
+
+
+def test_bad_tensors_are_named(loaded, model, call, request_) -> None:
+    """Each mistake is a 422 with the pointer of its tensor or value."""
+    names = model.service.names()
+    ids = _bytes("customer_id", ["c-1"])
+    row = _features(names, [[0.5] * len(names)])
+    bad = request_ | {"customer_id": 7}
+    cases = [
+        ([_bytes("request", ["{", json.dumps(bad)])], ["/inputs/0/data/0", "/inputs/0/data/1/customer_id"]),
+        ([ids, row | {"datatype": "FP32"}], ["/inputs/1/datatype"]),
+        ([ids, row | {"shape": [len(names), 1]}], ["/inputs/1/shape"]),
+        ([ids, row | {"name": "nothing"}], ["/inputs/1/name"]),
+        ([ids, row | {"data": ["x", *[0.5] * (len(names) - 1)]}], ["/inputs/1/data/0"]),
+        ([ids, row, row], ["/inputs/1/name", "/inputs/2/name"]),
+        ([row], ["/inputs"]),
+        ([ids], ["/inputs"] * len(names)),
+        ([ids, _bytes("request", ["{}"])], ["/inputs/0/name"]),
+        ([_bytes("customer_id", [""]), row], ["/inputs/0/data/0"]),
+        ([{"name": "request"}], ["/inputs/0"]),
+        ([], ["/inputs"]),
+    ]
+    for inputs, pointers in cases:
+        assert _pointers(call(loaded, "POST", INFER, json={"inputs": inputs})) == pointers
+
+
+def test_outputs_can_be_chosen(loaded, call, request_) -> None:
+    """Those that are named come; an unknown one is refused by pointer."""
+    inputs = [_bytes("request", [json.dumps(request_)])]
+    response = call(loaded, "POST", INFER, json={"inputs": inputs, "outputs": [{"name": "segment"}]})
+    assert list(_outputs(response)) == ["segment"]
+    response = call(loaded, "POST", INFER, json={"inputs": inputs, "outputs": [{"name": "x"}]})
+    assert _pointers(response) == ["/outputs/0/name"]
+
+
+def test_metadata_tells_the_truth(loaded, model, call) -> None:
+    """The model is told by name, version, inputs and outputs; another name or version is a 404."""
+    version = model.service.model().version
+    told = call(loaded, "GET", "/v2/models/customer-risk").json()
+    assert (told["name"], told["versions"]) == ("customer-risk", [version])
+    assert {"name": "features", "datatype": "FP64", "shape": [-1, len(model.service.names())]} in told["inputs"]
+    assert [each["name"] for each in told["outputs"]] == ["probability", "segment", "action", "answer"]
+    assert call(loaded, "GET", f"/v2/models/customer-risk/versions/{version}/ready").status_code == 200
+    assert call(loaded, "GET", "/v2/models/customer-risk/versions/1").status_code == 404
+    assert call(loaded, "POST", "/v2/models/other/infer", json={}).status_code == 404
+    assert call(loaded, "GET", "/v2").json()["extensions"] == ["binary_tensor_data"]
+    assert call(loaded, "GET", "/v2/models").json() == {"models": ["customer-risk"]}
+
+
+def test_more_than_a_thousand_customers_are_a_413(loaded, call) -> None:
+    """One call can't hold up the server for long."""
+    response = call(loaded, "POST", INFER, json={"inputs": [_bytes("request", ["{}"] * 1001)]})
+    assert response.status_code == 413
