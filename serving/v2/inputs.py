@@ -54,7 +54,7 @@ def read_inputs(tensors: Sequence[Tensor], service: Service) -> Asked:
                 faults.add(tensor.pointer(place), "must be finite, or NaN where it is missing")
     customers = [_identifier(value, ids.pointer(place), faults) for place, value in enumerate(_texts(ids))]
     raise_faults(faults)
-    rows = np.column_stack(columns) if len(columns) > 1 else columns[0].reshape(len(customers), -1)
+    rows = np.column_stack(columns) if len(columns) > 1 else columns[0].reshape(len(customers), len(names))
     return Asked([_values_question(service, names, *each) for each in zip(customers, rows, strict=True)], ids)
 
 
