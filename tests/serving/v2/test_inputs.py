@@ -50,7 +50,7 @@ def test_cut_binary_values_are_refused(raw, datatype) -> None:
         from_binary(raw, datatype)
 
 
-def test_binary_values_come_back(service) -> None:
+def test_binary_values_come_back() -> None:
     """What is written is read again, empty texts and NaN included."""
     assert from_binary(to_binary([b"", b"ab"]), "BYTES") == [b"", b"ab"]
     np.testing.assert_array_equal(from_binary(to_binary(np.array([1.5, math.nan])), "FP64"), [1.5, math.nan])
