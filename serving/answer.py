@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.features.encoded import Encoded
+    from serving.rules.ruleset import Ruling
 
 Source = Literal["model", "rules"]
 
@@ -49,7 +50,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     decision_id: str
     customer_id: str
     decided_at: str
-    decision: Verdict
+    decision: Verdict | Ruling
     source: Source
     model: ModelName
     warnings: tuple[Warned, ...]
@@ -86,7 +87,7 @@ class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answer_of(
-    decision: Verdict,
+    decision: Verdict | Ruling,
     *,
     customer_id: str,
     source: Source,
@@ -133,5 +134,5 @@ def _to_the_second(second: int) -> str:
     return dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _without_explanation(reason: Reason) -> WireReason:
+def _without_explanation(reason: Reason | WireReason) -> WireReason:
     return WireReason(code=reason.code, text=reason.text, direction=reason.direction)

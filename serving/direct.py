@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.lane import MOST_DIRECT_BYTES, RISK_PATH, Response
+from serving.lane import MOST_DIRECT_BYTES, RISK_PATH
+from serving.respond import Response
 
 if TYPE_CHECKING:
     from uvicorn.config import Config

@@ -18,7 +18,8 @@ from serving.errors import WrongMethod
 from serving.gate import Gate, authorization_of
 from serving.items import BatchAnswer, BatchItem, read_items
 from serving.observer import Observer
-from serving.problem import MEDIA_TYPE, UNEXPECTED, document_of, headers_of, problem_of
+from serving.problem import UNEXPECTED, document_of
+from serving.respond import Response, refusal, respond
 from serving.service import Service
 
 RISK_PATH: Final = "/ai/v1/risk"
@@ -27,7 +28,6 @@ LIVE_PATH: Final = "/healthz"
 MOST_BATCH_BYTES: Final = 32 * 1024 * 1024
 _AT_A_TIME: Final = 16  # items of a batch between two breaths of the event loop
 MOST_DIRECT_BYTES: Final = 256 * 1024  # a larger body is answered on a thread, so as not to hold up the others
-JSON: Final = "application/json"
 
 _ROUTES: Final = (
     ("/ai/v1/risk/jobs", "/ai/v1/risk/jobs"),
@@ -55,15 +55,6 @@ class Mounted(NamedTuple):
 
     room: Room
     scope: Right | None
-
-
-class Response(NamedTuple):
-    """One whole response."""
-
-    status: int
-    body: bytes
-    media_type: str = JSON
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Lane:
@@ -233,24 +224,3 @@ class Lane:
 def _route(path: str) -> str:
     """Name a path for a metric: identifiers and names within it would be a series each."""
     return next((route for prefix, route in _ROUTES if path.startswith(prefix)), "other")
-
-
-def refusal(error: Exception) -> Response:
-    """Make the problem document of an error; what nobody expected goes to the log as well."""
-    kind, document = problem_of(error)
-    if kind is UNEXPECTED:
-        _log.error("a request failed", exc_info=error)
-    return Response(kind.status.value, document, MEDIA_TYPE, headers_of(error))
-
-
-async def refuse(send: Send, error: Exception) -> None:
-    """Send the problem document of an error."""
-    await respond(send, refusal(error))
-
-
-async def respond(send: Send, response: Response) -> None:
-    """Send one whole response."""
-    fields = [("content-type", response.media_type), ("content-length", str(len(response.body))), *response.headers]
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})

@@ -53,6 +53,7 @@ KINDS: Final[dict[type[CustomerRiskError], Kind]] = {
     TooManyRequests: Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "More than this caller's share"),
     Overloaded: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "More than can be answered in time"),
     NotReady: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "No verified model yet"),
+    Later: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "This can't be done at present"),
 }
 UNEXPECTED: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Something failed on our side")
 

@@ -41,8 +41,8 @@ class Fallback(Protocol):
 class Service:
     """Answers under the model's `name`; `clock` gives the time in seconds since 1970.
 
-    `fallback` answers where the model can't: while an admin forces it, when scoring faults, and before there is a bundle
-    if `without_bundle`. The service is ready once it can answer, and no longer when `draining`.
+    `fallback` answers where the model can't: while it is `forced`, when scoring faults, and before there is a bundle if
+    `without_bundle`. The service is ready once it can answer, and no longer when `draining`.
     """
 
     def __init__(
@@ -119,16 +119,23 @@ class Service:
                 return decider.decide(read, now=now)
             except Exception:  # noqa: BLE001  whatever the fault, rules are there for it
                 self._note(now)
-                return self._fallback.decide(read, decider.names, now=now, why="fault")
+                return self._by_rules(self._fallback, read, decider.names, now, "fault")
         if self._fallback is None:  # forced, with nothing to fall back on
             return self._deciding().decide(read, now=now)
         names = _READER.names if decider is None else decider.names
-        return self._fallback.decide(read, names, now=now, why="forced" if self.forced else "no-bundle")
+        return self._by_rules(self._fallback, read, names, now, "forced" if self.forced else "no-bundle")
+
+    def _by_rules(self, rules: Fallback, read: Read, names: tuple[str, ...], now: float, why: Why) -> Answer:
+        try:
+            return rules.decide(read, names, now=now, why=why)
+        except Exception as error:
+            self._note(now)
+            raise NotReady("Neither the model nor the rules can answer.", remedy="Try again shortly.") from error
 
     def _note(self, now: float) -> None:
         if abs(now - self._logged) >= _QUIET_SECONDS:
             self._logged = now
-            _log.exception("the model failed; rules answer in its place")
+            _log.exception("an answer failed; rules take its place where they can")
 
     def _decider_or_none(self) -> Decider | None:
         """Give the decider; None where rules may answer without one."""

@@ -11,6 +11,7 @@ from serving.errors import (
     BodyTooLarge,
     Conflict,
     Forbidden,
+    Later,
     MalformedBody,
     NotFound,
     NotReady,
@@ -131,6 +132,7 @@ REFUSALS: Final[tuple[CustomerRiskError, ...]] = (
     NotServed("There is no separate explanation.", remedy="Use :predict, whose answers carry their reasons."),
     Overloaded("More is asked than can be answered in time.", remedy="Come back later."),
     NotReady("No bundle is verified yet.", remedy="Try again shortly; /v2/health/ready says when."),
+    Later("The store can't be reached.", remedy="Try again shortly."),
 )
 REFUSED_ITEM: Final[dict[str, Any]] = {
     "status": 422,

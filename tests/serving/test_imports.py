@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 ALLOWED = {
+    "model.atomic",
+    "model.compilation",
     "model.errors",
     "model.scoring",
     "model.features.kernel",
@@ -16,6 +18,7 @@ ALLOWED = {
     "model.features.columns",
     "model.features.one",
     "model.features.encoded",
+    "model.features.feature",
     "model.features.vocabulary",
 }
 TRAINING = {

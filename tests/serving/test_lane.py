@@ -14,8 +14,9 @@ from serving.body import MOST_BYTES
 from serving.caller import Caller
 from serving.errors import Unauthenticated
 from serving.gate import Gate
-from serving.lane import MOST_DIRECT_BYTES, Lane, Mounted, refusal
+from serving.lane import MOST_DIRECT_BYTES, Lane, Mounted
 from serving.observer import Observer
+from serving.respond import refusal
 from serving.service import Service
 
 _FIELDS = ["customer_id", "profile", "transactions", "features", "history_complete", "id", "amount", "created_at"]

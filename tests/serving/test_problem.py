@@ -8,14 +8,14 @@ import pytest
 
 import serving.errors
 from model.errors import BadField, GoldenMismatch, InputError
-from serving.errors import Later, MalformedBody, RequestError
+from serving.errors import MalformedBody, RequestError
 from serving.problem import KINDS, problem_of
 
 
 def test_every_error_of_a_request_has_its_status() -> None:
     """No error of the tree is missing from the table."""
     tree = {each for each in vars(serving.errors).values() if isinstance(each, type) and issubclass(each, RequestError)}
-    assert tree - {RequestError, Later} == set(KINDS) - {InputError}
+    assert tree - {RequestError} == set(KINDS) - {InputError}
 
 
 def test_every_kind_is_a_refusal_of_its_own() -> None:

@@ -1,0 +1,1 @@
+"""Declared rules that answer where the model can't."""
