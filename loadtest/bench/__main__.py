@@ -1,0 +1,84 @@
+"""Run the comparison: `.venv/bin/python -m loadtest.bench`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from loadtest.bench import mlserver, packages
+from loadtest.bench.contenders import MLSERVER, contenders
+from loadtest.bench.hot_path import profile
+from loadtest.bench.material import make_material
+from loadtest.bench.results import Measured, missed, table
+from loadtest.bench.rounds import measure
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="A look in a minute, too short to rely on.")
+@click.option("--profile", "profiled", is_flag=True, help="Show where the time goes inside the process, instead.")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True)
+def main(*, quick: bool, profiled: bool, folder: Path) -> None:
+    """Measure the service beside its peers, each on core 0, driven from core 1; prints a Markdown table.
+
+    Every answer is checked. Ends with 1 where a goal is missed; FOLDER/serving.json holds every round.
+    """
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"[{time.monotonic() - began:4.0f} s] {text}", err=True)
+
+    say("training 200 trees of depth 4 over the whole catalogue")
+    material = make_material(folder / "material")
+    if profiled:
+        click.echo(profile(material))
+        return
+    if (os.cpu_count() or 1) < 2:
+        raise click.ClickException("two cores are needed: one for the server, one for the load")
+    try:
+        packages.ensure("wrk")
+    except packages.ProgramMissing as error:
+        raise click.ClickException(str(error)) from error
+    python, why = None, ""
+    try:
+        say("MLServer's environment (a minute the first time)")
+        python = mlserver.environment(folder / "mlserver-env")
+    except RuntimeError as error:
+        why = str(error)
+        say(f"{MLSERVER} {why}")
+    rounds, seconds, latency_seconds = (2, 1.0, 2.0) if quick else (5, 3.0, 8.0)
+    results = measure(
+        contenders(material, python),
+        material.expected,
+        folder,
+        rounds=rounds,
+        seconds=seconds,
+        latency_seconds=latency_seconds,
+        say=say,
+    )
+    if why:
+        results.append(Measured(name=MLSERVER, failed=why))
+    faults = missed(results)
+    document = {
+        "machine": platform.processor() or platform.machine(),
+        "quick": quick,
+        "results": results,
+        "missed": faults,
+    }
+    (folder / "serving.json").write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+    click.echo(table(results))
+    for fault in faults:
+        click.echo(f"missed: {fault}", err=True)
+    if faults:
+        click.echo("where the time goes: .venv/bin/python -m loadtest.bench --profile", err=True)
+    say("done")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""MLServer in an environment of its own: its pins would fight the project's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+_LOCK: Final = Path(__file__).with_name("mlserver.txt")
+
+
+def environment(folder: Path) -> Path:
+    """Give the Python of an environment with MLServer, made from the lock file where it is absent.
+
+    Raises RuntimeError with the last line of the reason where it can't be made.
+    """
+    python, stamp = folder / "bin" / "python", folder / ".installed"
+    if stamp.exists() and stamp.read_bytes() == _LOCK.read_bytes():
+        return python
+    uv = str(Path(sys.executable).with_name("uv"))
+    steps = (
+        [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
+        [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(_LOCK)],
+    )
+    for step in steps:
+        ran = subprocess.run(step, capture_output=True, text=True, check=False)  # noqa: S603  our own words
+        if ran.returncode:
+            raise RuntimeError(f"doesn't install: {(ran.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    stamp.write_bytes(_LOCK.read_bytes())
+    return python

@@ -1,0 +1,31 @@
+"""A KServe custom predictor as its documentation shows one: `python kserve_stock.py model.ubj PORT`; score only."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import xgboost
+
+model_file, port = sys.argv[1:3]
+sys.argv = sys.argv[:1]  # KServe reads the command line as well
+
+from kserve import Model, ModelServer  # noqa: E402  after the line above
+
+
+class Stock(Model):
+    """Scores instances: lists of features by position."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.booster = xgboost.Booster({"nthread": 1}, model_file=model_file)
+        self.ready = True
+
+    def predict(self, payload: dict, headers: dict | None = None) -> dict:  # noqa: ARG002  KServe's signature
+        """Score one request's instances."""
+        values = np.asarray(payload["instances"], dtype=np.float64)
+        return {"predictions": self.booster.inplace_predict(values).tolist()}
+
+
+if __name__ == "__main__":
+    ModelServer(http_port=int(port), enable_grpc=False).start([Stock("stock")])

@@ -1,0 +1,169 @@
+"""An open-loop client: requests leave on schedule whatever the answers do, and each is timed from when it was due.
+
+A closed-loop client (wrk) waits for a slow answer before it asks again, so that a stall hides the requests it kept from
+being sent ("coordinated omission"). Here those wait in line for a connection with their clocks running.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+from numpy.typing import NDArray
+
+_END = b"\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Steady:
+    """What a run at a fixed rate came to.
+
+    `milliseconds` float64[n] and `status` int64[n] are of the answers that came, in that order; `offered` counts
+    requests due, answered or not; `late` is the greatest delay of the client itself, in milliseconds, with a free
+    connection at hand: it bounds what the client adds.
+    """
+
+    milliseconds: NDArray[np.float64]
+    status: NDArray[np.int64]
+    offered: int
+    sent: int
+    seconds: float
+    late: float
+
+    def percentile(self, share: float) -> float:
+        """Milliseconds that this percentage of answers with 200 stayed within; infinite where there is none."""
+        good = self.milliseconds[self.status == 200]
+        return float(np.percentile(good, share)) if good.size else float("inf")
+
+
+def steady(
+    port: int,
+    path: str,
+    bodies: Sequence[bytes],
+    *,
+    rate: float,
+    seconds: float,
+    connections: int = 16,
+    core: int | None = 1,
+) -> Steady:
+    """Send `rate` requests a second for `seconds`, from a process of its own on one core. Blocks."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(drive, port, path, list(bodies), rate, seconds, connections, core).result()
+
+
+def drive(
+    port: int, path: str, bodies: Sequence[bytes], rate: float, seconds: float, connections: int, core: int | None
+) -> Steady:
+    """Send and time in this process, which does nothing else meanwhile."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
+    requests = [head.encode() + b"%d" % len(body) + _END + body for body in bodies]
+    return _Client(port, requests, connections).run(rate, seconds)
+
+
+class _Connection:
+    """A kept connection: what it read of the answer under way, and when that request was due."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.read = b""
+        self.due = 0.0
+
+
+class _Client:
+    def __init__(self, port: int, requests: Sequence[bytes], connections: int) -> None:
+        self._port = port
+        self._requests = requests
+        self._poll = select.epoll()
+        self._all: dict[int, _Connection] = {}
+        self._idle: deque[_Connection] = deque()
+        self._took: list[float] = []
+        self._status: list[int] = []
+        self._lost = 0
+        for _ in range(connections):
+            self._connect()
+
+    def run(self, rate: float, seconds: float) -> Steady:
+        """Keep to the schedule, then wait up to five seconds for the last answers."""
+        total = int(rate * seconds)
+        sent = taken = 0
+        late = 0.0
+        waiting: deque[float] = deque()
+        clock = time.perf_counter
+        began = clock() + 0.01
+        stop = began + seconds
+        while True:
+            now = clock()
+            while taken < total and began + taken / rate <= now:
+                waiting.append(began + taken / rate)
+                taken += 1
+            if waiting and self._idle:
+                late = max(late, now - waiting[-1])
+            while waiting and self._idle and now < stop:
+                self._send(self._idle.popleft(), self._requests[sent % len(self._requests)], waiting.popleft())
+                sent += 1
+            if now >= stop and (len(self._idle) == len(self._all) or now > stop + 5):
+                break
+            # No sleep: a sleeping client wakes too late for its schedule.
+            for number, _ in self._poll.poll(0):
+                self._take(self._all[number], clock)
+        for one in self._all.values():
+            one.socket.close()
+        self._poll.close()
+        return Steady(np.array(self._took) * 1000, np.array(self._status, np.int64), total, sent, seconds, late * 1000)
+
+    def _send(self, one: _Connection, request: bytes, due: float) -> None:
+        one.due = due
+        try:
+            one.socket.sendall(request)
+        except OSError:
+            self._replace(one)
+
+    def _take(self, one: _Connection, clock: object) -> None:
+        try:
+            part = one.socket.recv(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            part = b""
+        if not part:
+            self._replace(one)
+            return
+        one.read += part
+        ended = one.read.find(_END)
+        if ended < 0:
+            return
+        head = one.read[:ended].lower()
+        place = head.find(b"content-length:")
+        length = int(head[place + 15 :].split(b"\r\n", 1)[0])
+        if len(one.read) >= ended + 4 + length:
+            self._took.append(time.perf_counter() - one.due)
+            self._status.append(int(one.read[9:12]))
+            one.read = b""
+            if b"connection: close" in head:
+                self._replace(one)
+            else:
+                self._idle.append(one)
+
+    def _replace(self, one: _Connection) -> None:
+        """Put a fresh connection in the place of one that the server closed."""
+        self._poll.unregister(one.socket)
+        del self._all[one.socket.fileno()]
+        one.socket.close()
+        self._connect()
+
+    def _connect(self) -> None:
+        one = _Connection(self._port)
+        self._all[one.socket.fileno()] = one
+        self._poll.register(one.socket, select.EPOLLIN)
+        self._idle.append(one)

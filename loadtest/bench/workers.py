@@ -1,0 +1,43 @@
+"""Memory and throughput by number of workers: `.venv/bin/python -m loadtest.bench.workers [--most 2]`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from loadtest.bench import packages
+from loadtest.bench.contenders import OURS_RAW, contenders, running
+from loadtest.bench.material import make_material
+from loadtest.bench.usage import memory
+from loadtest.bench.wrk import full_speed, prepare
+
+
+@click.command(help=__doc__)
+@click.option("--most", default=2, show_default=True)
+@click.option("--seconds", default=4.0, show_default=True)
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"))
+def main(most: int, seconds: float, folder: Path) -> None:
+    """Nothing is pinned: workers and the load share the machine's cores, so rates only compare on a larger one."""
+    packages.ensure("wrk")
+    found = contenders(make_material(folder / "material"), None)
+    ours = next(one for one in found if one.name == OURS_RAW)
+    click.echo(
+        "| workers | req/s, 50 raw transactions | all processes, MB (PSS) | another worker, MB |\n|---|---|---|---|"
+    )
+    before = 0.0
+    for number in range(1, most + 1):
+        one = replace(ours, command=(*ours.command, "--workers", str(number)))
+        with running(one, folder / "log-workers.txt", core=None) as server:
+            place = prepare(one, folder / "bodies" / "workers")
+            ran = full_speed(server.url, one, place, seconds=seconds, connections=32, core=None)
+            if ran.bad or ran.errors:
+                raise click.ClickException(f"{ran.bad + ran.errors} bad answers; the first: {ran.first}")
+            now = memory(server.pids())["Pss"]
+        click.echo(f"| {number} | {ran.rate:,.0f} | {now:,.0f} | {f'{now - before:,.0f}' if before else ''} |")
+        before = now
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The table of results and its goals."""
+
+from __future__ import annotations
+
+from loadtest.bench.contenders import CONTRIBS, OURS_GIVEN, OURS_RAW, STOCK
+from loadtest.bench.results import Measured, missed, table
+
+
+def _results(**rates: float) -> list[Measured]:
+    wanted = {OURS_GIVEN: 12_000.0, OURS_RAW: 8_000.0, STOCK: 900.0, CONTRIBS: 150.0} | rates
+    latency = {"p50": 1.0, "p99": 2.0, "p99.9": 3.0}
+    return [Measured(name=name, rates=[rate], cpu_us=[80.0], latency=latency) for name, rate in wanted.items()]
+
+
+def test_nothing_is_missed_where_all_goals_are_met():
+    """Figures beyond every goal miss none."""
+    assert missed(_results()) == []
+
+
+def test_a_slow_rate_is_named():
+    """A rate below its goal is named with both figures."""
+    assert any("6,000" in fault and "7,000" in fault for fault in missed(_results(**{OURS_RAW: 6_000.0})))
+
+
+def test_a_peer_too_near_is_named():
+    """A peer that ours outruns by too little is named."""
+    assert missed(_results(**{STOCK: 2_000.0})) == [f"6.0 times {STOCK}, the goal is 10"]
+
+
+def test_wrong_answers_miss_the_goals():
+    """Speed with wrong answers is a fault that shows the first of them."""
+    results = _results()
+    results[0].bad, results[0].first_bad = 3, "503 busy"
+    assert "503 busy" in missed(results)[0]
+
+
+def test_an_unmeasured_peer_is_no_victory():
+    """A peer without figures leaves its goal missed."""
+    assert any(STOCK in fault for fault in missed([one for one in _results() if one.name != STOCK]))
+
+
+def test_the_table_tells_why_a_peer_is_absent():
+    """A contender that failed keeps its line, with the reason."""
+    assert "| MLServer | doesn't install |" in table([*_results(), Measured(name="MLServer", failed="doesn't install")])
