@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import socket
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import pytest
@@ -49,6 +52,81 @@ class Served:
                 pass
             time.sleep(0.05)
         pytest.fail(f"{path} never answered 200:\n{self.log.read_text()}")
+
+
+@dataclass
+class Load:
+    """Load on a server while the context lasts: callers post `document` on keep-alive connections, one after the other.
+
+    `heeding` callers stop once readiness is false. `check` looks at each answer, and returns what is wrong with it.
+    """
+
+    port: int
+    document: object
+    callers: int = 4
+    heeding: bool = False
+    check: Callable[[dict[str, Any]], str | None] = lambda _: None
+    answered: int = 0
+    failures: list[str] = field(default_factory=list)
+    versions: set[str] = field(default_factory=set)
+
+    def __enter__(self) -> Self:
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(self.callers)]
+        if self.heeding:
+            self._threads.append(threading.Thread(target=self._heed))
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, more: int) -> None:
+        """Wait until so many more requests were answered, or one failed."""
+        wanted, deadline = self.answered + more, time.monotonic() + 60
+        while self.answered < wanted and not self.failures:
+            assert time.monotonic() < deadline, self.answered
+            time.sleep(0.01)
+
+    def join(self) -> None:
+        """Wait until the callers stop of themselves."""
+        for thread in self._threads:
+            thread.join(60)
+
+    def _call(self) -> None:
+        body = json.dumps(self.document)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        while not self._over.is_set():
+            try:
+                connection.request("POST", "/ai/v1/risk", body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                content = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+                connection.close()
+                continue
+            if response.status != 200:
+                self.failures.append(f"{response.status} {content!r}")
+                continue
+            answer = json.loads(content)
+            self.versions.add(answer["model"]["version"])
+            if wrong := self.check(answer):
+                self.failures.append(wrong)
+            self.answered += 1
+        connection.close()
+
+    def _heed(self) -> None:
+        """Look at readiness as a load balancer does; at the first word that it is gone, everybody stops."""
+        while not self._over.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            connection.request("GET", "/v2/health/ready")
+            if connection.getresponse().status != 200:
+                self._over.set()
+            connection.close()
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
@@ -99,3 +177,9 @@ def sound_request() -> dict[str, object]:
         ],
         "history_complete": True,
     }
+
+
+@pytest.fixture(scope="session")
+def load() -> type[Load]:
+    """Load on a server."""
+    return Load

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from model.scoring.bundle import load_bundle
-from serving.decider import Decider
+from serving.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,9 @@ def _decision(answer: dict) -> dict:
 def test_an_answer_over_http_is_the_offline_scorers_to_the_bit(served, bundle, sound_request) -> None:
     """Probability, contributions and shares come through JSON unchanged."""
     answer = served.post("/ai/v1/risk", sound_request).json()
-    offline = Decider(load_bundle(bundle)).answer(json.dumps(sound_request).encode())
+    service = Service("customer-risk")
+    service.use(load_bundle(bundle))
+    offline = service.answer(json.dumps(sound_request).encode())
     assert answer["probability"] == offline.decision.probability
     assert [(each["code"], each["contribution"], each["share"]) for each in answer["reasons"]] == [
         (each.code, each.contribution, each.share) for each in offline.decision.reasons
@@ -142,7 +144,7 @@ def test_with_stay_up_a_bad_bundle_is_never_ready(start, command, spoil, sound_r
     """The process lives for its probes, says in its log why it isn't ready, and answers 503."""
     server = start(command, spoil("trees.json", _flip), "--stay-up")
     server.wait_for("/healthz")
-    while "not ready, and won't be" not in server.log.read_text():
+    while "not ready: " not in server.log.read_text():
         assert server.get(READY).status_code == 503
     assert "trees.json was altered" in server.log.read_text()
     assert server.get(READY).status_code == 503

@@ -1,0 +1,162 @@
+"""Several workers on one port, and what a crowd, a dawdler or an end does to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+READY = "/v2/health/ready"
+DAWDLERS = 500
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
+def two(start, command, bundle):
+    """A server of two workers that is ready."""
+    server = start(command, bundle, "--workers", "2")
+    server.wait_for(READY)
+    return server
+
+
+def test_workers_share_the_port_and_their_memory(two, load, sound_request) -> None:
+    """Both answer, and an extra one costs a fraction of a process of its own."""
+    first, second = _children(two.process.pid)
+    before = [_cpu(each) for each in (first, second)]
+    with load(two.port, sound_request, callers=16) as loaded:
+        loaded.wait_for(1000)
+    assert loaded.failures == []
+    assert all(_cpu(each) > then for each, then in zip((first, second), before, strict=True))
+    assert _kilobytes(second, "Private_Dirty") < 0.5 * _kilobytes(second, "Rss")
+
+
+def _cpu(pid: int) -> int:
+    return sum(int(each) for each in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13])
+
+
+def _kilobytes(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise AssertionError(name)
+
+
+def test_one_workers_death_loses_no_more_than_what_it_held(two, load, sound_request) -> None:
+    """Killed outright: at most one request of each caller fails, and another worker takes the place."""
+    victim, other = _children(two.process.pid)
+    with load(two.port, sound_request, callers=8) as loaded:
+        loaded.wait_for(300)
+        os.kill(victim, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while len(now := _children(two.process.pid)) < 2 or victim in now:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.5)
+        failed, answered = len(loaded.failures), loaded.answered
+        while loaded.answered < answered + 300:
+            time.sleep(0.01)
+    assert len(loaded.failures) == failed <= 8, loaded.failures
+    assert other in now
+    assert f"worker {victim} ended with -9; another takes its place" in two.log.read_text()
+
+
+def test_sigterm_ends_every_worker(two) -> None:
+    """The parent ends last, with exit code 0."""
+    workers = _children(two.process.pid)
+    two.process.send_signal(signal.SIGTERM)
+    assert two.process.wait(30) == 0
+    assert not any(Path(f"/proc/{each}").exists() for each in workers)
+
+
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]])
+def test_a_bad_bundle_ends_several_workers_before_they_start(command, tmp_path, options) -> None:
+    """One message and exit code 2, as with one."""
+    import subprocess
+
+    done = subprocess.run(
+        [command, "serve", tmp_path, "--port", "0", *options], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert "There is no bundle at" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_end_under_load_fails_nobody_who_heeds_readiness(
+    start, command, bundle, load, sound_request, workers
+) -> None:
+    """Readiness goes first and the port stays open: all that is sent until the caller turns away is answered."""
+    server = start(command, bundle, "--workers", workers, "--drain", "2")
+    server.wait_for(READY)
+    with load(server.port, sound_request, callers=8, heeding=True) as loaded:
+        loaded.wait_for(300)
+        server.process.send_signal(signal.SIGTERM)
+        loaded.join()
+    assert loaded.failures == []
+    assert server.process.wait(30) == 0
+
+
+@pytest.fixture
+def many_files():
+    """Let this process open a thousand connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * DAWDLERS)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_dawdlers_do_not_keep_others_waiting(start, command, bundle, sound_request) -> None:
+    """Five hundred connections dribble heads and bodies; a normal caller is answered in a moment all the while."""
+    server = start(command, bundle)
+    server.wait_for(READY)
+    head = b"POST /ai/v1/risk HTTP/1.1\r\nHost: "
+    whole = head + b"x\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{"
+    dawdlers = []
+    for i in range(DAWDLERS):
+        dawdlers.append(socket.create_connection(("127.0.0.1", server.port)))
+        dawdlers[-1].sendall(head if i % 2 else whole)
+    slowest, until = 0.0, time.monotonic() + 3
+    while time.monotonic() < until:
+        for i, each in enumerate(dawdlers[: DAWDLERS // 10]):
+            each.sendall(b"x" if i % 2 else b" ")
+        began = time.perf_counter()
+        assert server.post("/ai/v1/risk", sound_request).status_code == 200
+        slowest = max(slowest, time.perf_counter() - began)
+    for each in dawdlers:
+        each.close()
+    assert slowest < 0.5
+
+
+def test_health_is_answered_under_overload(start, command, bundle, sound_request) -> None:
+    """Far more callers than can be served: some are told so with Retry-After, health always answers."""
+    server = start(command, bundle)
+    server.wait_for(READY)
+    body = json.dumps(sound_request).encode()
+    head = "POST /ai/v1/risk HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+    request = f"{head}{len(body)}\r\n\r\n".encode() + body
+    crowd = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(800)]
+    statuses: set[bytes] = set()
+    for _ in range(3):
+        os.kill(server.process.pid, signal.SIGSTOP)  # so that all stand at the door at once
+        for each in crowd:
+            each.sendall(request)
+        os.kill(server.process.pid, signal.SIGCONT)
+        began = time.perf_counter()
+        assert server.get("/healthz").status_code == 200
+        assert time.perf_counter() - began < 1
+        statuses |= {each.recv(65536).split(b" ")[1] for each in crowd}
+    for each in crowd:
+        each.close()
+    assert statuses == {b"200", b"503"}
