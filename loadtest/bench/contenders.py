@@ -155,9 +155,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, paus
             pass
         time.sleep(pause)
     last = log.read_text(errors="replace").strip().splitlines()[-3:]
-    raise RuntimeError(
-        f"{Path(process.args[3]).name if len(process.args) > 3 else url} never got ready: {' / '.join(last)}"
-    )  # type: ignore[index,arg-type]  we start lists
+    raise RuntimeError(f"never got ready: {' / '.join(last)}")
 
 
 def free_port() -> int:

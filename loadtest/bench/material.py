@@ -165,12 +165,12 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
 
 
 def _customer(chance: random.Random, number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Make up a customer: the request, and the transactions with times in microseconds, as the kernel's encoder has it."""
+    """Make up a customer: the request, and its transactions as the kernel's encoder takes them."""
     start = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
     types = [one for one in TYPES if one != "MANUAL"]
     # From calm to hectic and from small to large, so that probabilities differ.
     size, spread = chance.uniform(1, 7), chance.uniform(2, 80)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for _ in range(TRANSACTIONS):
         created = start + dt.timedelta(microseconds=chance.randrange(int(spread * 86_400_000_000)))
         took = dt.timedelta(microseconds=chance.randrange(10_000_000_000))

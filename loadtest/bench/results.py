@@ -77,7 +77,7 @@ def table(results: list[Measured]) -> str:
 
 
 def missed(results: list[Measured]) -> list[str]:
-    """Name the goals that weren't met, wrong answers among them; those of contenders that weren't measured are missed."""
+    """Name the goals that weren't met, wrong answers among them; a peer without figures misses its own."""
     by_name = {one.name: one for one in results}
     faults = [
         f"{one.name}: {one.bad} of {one.requests} answers were wrong or never came; the first: {one.first_bad}"

@@ -1,4 +1,4 @@
-"""From exec to ready on one core: `.venv/bin/python -m loadtest.bench.start [--runs 5]`; kernels cached by a first run."""
+"""From exec to ready on one core: `.venv/bin/python -m loadtest.bench.start`; a first run caches kernels."""
 
 from __future__ import annotations
 

@@ -53,21 +53,32 @@ def steady(
     seconds: float,
     connections: int = 16,
     core: int | None = 1,
+    give_up: float = float("inf"),
 ) -> Steady:
-    """Send `rate` requests a second for `seconds`, from a process of its own on one core. Blocks."""
+    """Send `rate` requests a second for `seconds`, from a process of its own on one core. Blocks.
+
+    One that finds no free connection for `give_up` seconds is never sent, as where a pool of connections is exhausted.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(drive, port, path, list(bodies), rate, seconds, connections, core).result()
+        return pool.submit(drive, port, path, list(bodies), rate, seconds, connections, core, give_up).result()
 
 
 def drive(
-    port: int, path: str, bodies: Sequence[bytes], rate: float, seconds: float, connections: int, core: int | None
+    port: int,
+    path: str,
+    bodies: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    connections: int,
+    core: int | None,
+    give_up: float = float("inf"),
 ) -> Steady:
     """Send and time in this process, which does nothing else meanwhile."""
     if core is not None:
         os.sched_setaffinity(0, {core})
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
     requests = [head.encode() + b"%d" % len(body) + _END + body for body in bodies]
-    return _Client(port, requests, connections).run(rate, seconds)
+    return _Client(port, requests, connections).run(rate, seconds, give_up)
 
 
 class _Connection:
@@ -93,7 +104,7 @@ class _Client:
         for _ in range(connections):
             self._connect()
 
-    def run(self, rate: float, seconds: float) -> Steady:
+    def run(self, rate: float, seconds: float, give_up: float) -> Steady:
         """Keep to the schedule, then wait up to five seconds for the last answers."""
         total = int(rate * seconds)
         sent = taken = 0
@@ -107,6 +118,8 @@ class _Client:
             while taken < total and began + taken / rate <= now:
                 waiting.append(began + taken / rate)
                 taken += 1
+            while waiting and now - waiting[0] > give_up:
+                waiting.popleft()
             if waiting and self._idle:
                 late = max(late, now - waiting[-1])
             while waiting and self._idle and now < stop:
@@ -116,7 +129,7 @@ class _Client:
                 break
             # No sleep: a sleeping client wakes too late for its schedule.
             for number, _ in self._poll.poll(0):
-                self._take(self._all[number], clock)
+                self._take(self._all[number])
         for one in self._all.values():
             one.socket.close()
         self._poll.close()
@@ -129,7 +142,7 @@ class _Client:
         except OSError:
             self._replace(one)
 
-    def _take(self, one: _Connection, clock: object) -> None:
+    def _take(self, one: _Connection) -> None:
         try:
             part = one.socket.recv(65536, socket.MSG_DONTWAIT)
         except BlockingIOError:

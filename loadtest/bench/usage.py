@@ -24,7 +24,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def memory(pids: Iterable[int]) -> dict[str, float]:
-    """Sum processes' MB: `Rss` counts a shared page for each that maps it, `Pss` its share, `Private` what is its own."""
+    """Sum processes' MB: `Rss` counts a shared page for each, `Pss` a share of it, `Private` not at all."""
     found = {"Rss": 0, "Pss": 0, "Private_Clean": 0, "Private_Dirty": 0}
     for pid in pids:
         try:
@@ -40,4 +40,5 @@ def memory(pids: Iterable[int]) -> dict[str, float]:
 
 def peak_memory(pid: int) -> float:
     """Give a process's greatest resident memory so far, in MB."""
-    return int(re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]) / 1024  # type: ignore[index]  every live process has it
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024

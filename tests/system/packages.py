@@ -1,4 +1,4 @@
-"""Programs of the machine for system tests: installed where absent, and a failure (never a skip) where they can't be."""
+"""Programs of the machine for system tests: installed where absent, a failure where they can't be."""
 
 from __future__ import annotations
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import uvicorn
 
 _HEAD = [(b"content-type", b"application/json")]
 
 
-async def echo(_: dict, receive: Callable[[], Awaitable[dict]], send: Callable[[dict], Awaitable[None]]) -> None:
+async def echo(
+    _: object, receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[object], Awaitable[None]]
+) -> None:
     """Read the whole body and tell its length."""
     size, more = 0, True
     while more:

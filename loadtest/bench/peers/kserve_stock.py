@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import xgboost
@@ -13,7 +14,7 @@ sys.argv = sys.argv[:1]  # KServe reads the command line as well
 from kserve import Model, ModelServer  # noqa: E402  after the line above
 
 
-class Stock(Model):
+class Stock(Model):  # type: ignore[misc]  # KServe ships no types
     """Scores instances: lists of features by position."""
 
     def __init__(self, name: str) -> None:
@@ -21,7 +22,7 @@ class Stock(Model):
         self.booster = xgboost.Booster({"nthread": 1}, model_file=model_file)
         self.ready = True
 
-    def predict(self, payload: dict, headers: dict | None = None) -> dict:  # noqa: ARG002  KServe's signature
+    def predict(self, payload: dict[str, Any], headers: object = None) -> dict[str, Any]:  # noqa: ARG002  KServe's signature
         """Score one request's instances."""
         values = np.asarray(payload["instances"], dtype=np.float64)
         return {"predictions": self.booster.inplace_predict(values).tolist()}
