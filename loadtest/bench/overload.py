@@ -64,7 +64,7 @@ def main(seconds: float, connections: int, folder: Path) -> None:
 
 
 def _probe(url: str, going: Callable[[], bool]) -> tuple[list[float], int]:
-    """Ask for readiness on a new connection twenty times a second while `going()`; milliseconds, and how many failed."""
+    """Ask for readiness twenty times a second, each on a new connection; milliseconds, and failures."""
     took, failed = [0.0], 0
     while going():
         began = time.perf_counter()
