@@ -20,7 +20,6 @@ from serving.respond import Response, respond
 if TYPE_CHECKING:
     from serving.caller import Caller
     from serving.control import Control, Switches
-    from serving.process.reload import Reloader
     from serving.service import Service
 
 PATH: Final = "/ai/v1/admin"
@@ -71,20 +70,23 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Admin:
-    """The application behind `PATH`; `record(event)` hears of every use, `clock` gives seconds since 1970."""
+    """The application behind `PATH`.
+
+    `reloads` tells of the last reload, `record(event)` hears of every use, `clock` gives seconds since 1970.
+    """
 
     def __init__(
         self,
         service: Service,
         control: Control,
-        reloader: Reloader,
+        reloads: Callable[[], ReloadState],
         *,
         record: Callable[[Event], object] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._service = service
         self._control = control
-        self._reloader = reloader
+        self._reloads = reloads
         self._record = record
         self._clock = clock
         self._started = clock()
@@ -114,7 +116,7 @@ class Admin:
             switched_by=switches.by,
             switched_why=switches.why,
             switched_at=switches.at,
-            reload=self._reloader.state,
+            reload=self._reloads(),
             worker=os.getpid(),
             started=self._started,
         )

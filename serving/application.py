@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
@@ -14,7 +13,8 @@ from serving.errors import MalformedBody, NotReady, UnknownModel
 from serving.gate import Gate
 from serving.lane import Lane, Mounted
 from serving.observer import Observer
-from serving.problem import KINDS, MEDIA_TYPE, UNEXPECTED, headers_of, problem_of
+from serving.problem import KINDS
+from serving.respond import refusal
 from serving.service import Service
 from serving.v2.http import register as register_v2
 from serving.v2.models import Models
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
-
-
-_log = logging.getLogger("serving")
 
 
 def application(
@@ -48,17 +45,17 @@ def application(
     app.add_api_route("/metrics", metrics_handler)
     register_v1_endpoints(app, data_plane, models)
     register_v2(app, Models(service, gate=gate, observer=observer))
+    gate, observer = gate or Gate(), observer or Observer()
+
+    async def refuse(_: Request, error: Exception) -> Response:
+        ours = _ours(error)
+        observer.refused(ours)
+        response = refusal(ours)
+        return Response(response.body, response.status, dict(response.headers), response.media_type)
+
     for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, Exception):
-        app.add_exception_handler(error, _refuse)
-    return Lane(app, service, gate=gate or Gate(), observer=observer or Observer(), rooms=rooms)
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    ours = _ours(error)
-    kind, document = problem_of(ours)
-    if kind is UNEXPECTED:
-        _log.error("a request failed", exc_info=error)
-    return Response(document, kind.status, dict(headers_of(ours)), MEDIA_TYPE)
+        app.add_exception_handler(error, refuse)
+    return Lane(app, service, gate=gate, observer=observer, rooms=rooms)
 
 
 def _ours(error: Exception) -> Exception:

@@ -11,23 +11,27 @@ from model.errors import ConfigError
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 for a free one.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes, one a core.")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings; options go before it.")
+@click.option("--host", help="Address to listen on; 0.0.0.0 for every one.  [127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 for a free one.  [8080]")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that share the port, one a core.  [1]")
+@click.option("--drain", type=click.FloatRange(0), help="Seconds from turning unready to closing the port.  [0]")
+@click.option("--model-name", help="The model's name in KServe's paths.  [customer-risk]")
 @click.option(
-    "--drain",
-    default=0.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Seconds between turning unready and closing the port.",
-)
-@click.option("--model-name", default="customer-risk", show_default=True, help="The model's name in KServe's paths.")
-@click.option(
-    "--stay-up",
-    is_flag=True,
+    "--stay-up/--no-stay-up",
+    default=None,
     help="With a bad bundle, stay alive and not ready (what a pod wants) instead of ending with an error.",
 )
-def serve(bundle: Path, host: str, port: int, workers: int, drain: float, model_name: str, stay_up: bool) -> None:
+def serve(
+    bundle: Path,
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    drain: float | None,
+    model_name: str | None,
+    stay_up: bool | None,
+) -> None:
     """Answer risk requests over HTTP from BUNDLE, the folder that `customer-risk train` wrote (RUN/bundle).
 
     \b
@@ -43,13 +47,17 @@ def serve(bundle: Path, host: str, port: int, workers: int, drain: float, model_
         f"starting: importing the server, then checking {bundle} (a minute the first time, seconds later)", err=True
     )
     # Importing KServe takes seconds, which `--help` shouldn't.
-    from serving.server import RiskServer, configure_logging  # noqa: PLC0415, I001  it shields the command line
-    from serving.predictor import RiskModel  # noqa: PLC0415
-    from serving.process.settings import ServerSettings  # noqa: PLC0415
+    from serving.settings import load_settings  # noqa: PLC0415
+
+    given = {"host": host, "port": port, "workers": workers, "drain_seconds": drain, "stay_up": stay_up}
+    settings = load_settings(
+        config, model_name=model_name, server={name: value for name, value in given.items() if value is not None}
+    )
+    from serving.assembly import assemble  # noqa: PLC0415
+    from serving.server import configure_logging  # noqa: PLC0415
 
     configure_logging()
-    settings = ServerSettings(host=host, port=port, workers=workers, drain_seconds=drain, stay_up=stay_up)
-    RiskServer(RiskModel(model_name, bundle, explain=True), bundle, settings).run()
+    assemble(bundle, settings).run()
 
 
 @click.command(name="compile")

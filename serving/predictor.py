@@ -19,14 +19,13 @@ from serving.several import Question, Several
 
 
 class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
-    """Customer risk from the bundle in `folder`, under `name`; with `explain`, answers hold what investigators see."""
+    """Customer risk from the bundle in `folder`, answered by `service` and, for calls about many, by `several`."""
 
-    def __init__(self, name: str, folder: Path, *, explain: bool) -> None:
-        super().__init__(name, return_response_headers=True)
+    def __init__(self, service: Service, folder: Path, *, several: Several | None = None) -> None:
+        super().__init__(service.name, return_response_headers=True)
         self._folder = folder
-        self._explain = explain
-        self.service = Service(name)
-        self.several = Several()
+        self.service = service
+        self.several = several or Several()
 
     def load(self) -> bool:
         """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError where they don't."""
@@ -84,7 +83,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     ) -> bytes:
         """Put the answers in V1's form: bytes, so that KServe encodes nothing anew."""
         response_headers["content-type"] = "application/json"
-        explain = self._explain and "explain" in current.get().scopes
+        explain = "explain" in current.get().scopes
         predictions = [render(answer, explain=explain) for answer in result]
         return msgspec.json.encode({"predictions": predictions})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,28 @@ from model.errors import ConfigError
 from serving.auth.settings import AuthSettings
 from serving.limits import LimitSettings
 from serving.process.settings import ServerSettings
+from serving.rules.settings import RuleSettings
+from serving.v2.settings import GrpcSettings
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All of them; `model_name` is the model's name in KServe's paths and in answers."""
+    """All of them.
+
+    model_name   the model's name in KServe's paths and in answers
+    run_folder   for what the workers share while they run: switches, metrics; null: a new temporary folder
+    """
 
     model_name: str = "customer-risk"
+    run_folder: str | None = None
     server: ServerSettings = ServerSettings()
+    grpc: GrpcSettings = GrpcSettings()
+    rules: RuleSettings = RuleSettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
 
 
-def load_settings(path: Path | None, **server: Any) -> Settings:
-    """Read settings from a YAML file, or take the defaults; `server` holds what the command line says instead.
+def load_settings(path: Path | None, *, model_name: str | None = None, server: Mapping[str, Any]) -> Settings:
+    """Read settings from a YAML file, or take the defaults; `model_name` and `server` go before what they say.
 
     Raises ConfigError naming the file and the setting that can't be used.
     """
@@ -36,6 +46,10 @@ def load_settings(path: Path | None, **server: Any) -> Settings:
             raise ConfigError(f"{path} can't be read: {error}.", remedy="Give a YAML file of settings.") from error
     try:
         settings = msgspec.convert(document, Settings)
-        return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **server))
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}.", remedy="docs/guide/operate.md lists every setting.") from error
+    return msgspec.structs.replace(
+        settings,
+        model_name=model_name or settings.model_name,
+        server=msgspec.structs.replace(settings.server, **server),
+    )

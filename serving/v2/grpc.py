@@ -21,6 +21,7 @@ from serving.observer import Observer
 from serving.problem import kind_of
 from serving.several import raise_faults
 from serving.v2.models import Models
+from serving.v2.settings import GrpcSettings
 from serving.v2.status import abort
 from serving.v2.tensors import Call, Tensor, find_datatype_fault, from_binary, to_binary
 
@@ -31,18 +32,6 @@ if TYPE_CHECKING:
 Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
 
 _CONTENTS: Final = {"FP64": "fp64_contents", "BYTES": "bytes_contents"}
-
-
-class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """gRPC's part of the configuration.
-
-    enabled: whether to listen for gRPC at all. host: the address to listen on, 0.0.0.0 for every one. port: the TCP
-    port, 0 for any free one; the workers of one server share it.
-    """
-
-    enabled: bool = False
-    host: str = "127.0.0.1"
-    port: int = 8081
 
 
 class GrpcServer:
@@ -82,10 +71,10 @@ class GrpcServer:
             ) from error
         await self._server.start()
 
-    async def stop(self, grace: float) -> None:
-        """Take no more calls, and give those under way `grace` seconds."""
+    async def stop(self) -> None:
+        """Take no more calls, and give those under way `grace_seconds`."""
         if self._server is not None:
-            await self._server.stop(grace)
+            await self._server.stop(self._settings.grace_seconds)
 
 
 class _Servicer(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]  # KServe ships no types

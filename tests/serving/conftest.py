@@ -110,8 +110,9 @@ def call() -> Callable[..., httpx.Response]:
 def model(bundle: Path) -> RiskModel:
     """The KServe model on the small real bundle, not loaded yet."""
     from serving.predictor import RiskModel
+    from serving.service import Service
 
-    return RiskModel("customer-risk", bundle, explain=True)
+    return RiskModel(Service("customer-risk"), bundle)
 
 
 @pytest.fixture

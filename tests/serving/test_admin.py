@@ -67,7 +67,7 @@ def events() -> list:
 @pytest.fixture
 def lane(switched, control, reloader, events, now) -> Lane:
     """A lane with the administrators' room."""
-    admin = Admin(switched, control, reloader, record=events.append, clock=lambda: now)
+    admin = Admin(switched, control, lambda: reloader.state, record=events.append, clock=lambda: now)
     rooms = {"/ai/v1/admin": Mounted(admin, "admin")}
     return Lane(None, switched, gate=Gate(_Guard()), observer=Observer(), rooms=rooms)
 

@@ -21,6 +21,7 @@ from serving.predictor import RiskModel
 from serving.process.listener import listener
 from serving.process.settings import ServerSettings
 from serving.server import RiskServer
+from serving.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def test_a_server_answers_until_it_is_stopped(model, bundle, request_) -> None:
 def test_a_bad_bundle_ends_the_server(tmp_path) -> None:
     """What loading says is raised once the listener is closed."""
     with pytest.raises(BundleError, match="There is no bundle at"):
-        RiskServer(RiskModel("customer-risk", tmp_path, explain=True), tmp_path, ServerSettings(port=0)).run()
+        RiskServer(RiskModel(Service("customer-risk"), tmp_path), tmp_path, ServerSettings(port=0)).run()
 
 
 @pytest.mark.usefixtures("untouched")

@@ -1,0 +1,96 @@
+"""The whole server from its settings: which part knows which."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# First of all: it shields the command line, which KServe would parse.
+from serving.server import RiskServer  # isort: split
+
+from serving.admin import PATH as ADMIN_PATH
+from serving.admin import Admin
+from serving.auth.authenticator import Authenticator
+from serving.auth.interceptor import AuthInterceptor
+from serving.control import Control
+from serving.gate import Gate
+from serving.lane import Mounted
+from serving.limits import Limiter
+from serving.observer import Observer
+from serving.openapi import render_document, render_page
+from serving.pages import Page
+from serving.predictor import RiskModel
+from serving.rules.fallback import RuleFallback
+from serving.rules.ruleset import load_rules
+from serving.service import Service
+from serving.several import Several
+from serving.v2.grpc import GrpcServer
+from serving.v2.models import Models
+
+if TYPE_CHECKING:
+    from serving.process.part import Part
+    from serving.settings import Settings
+
+OPENAPI_PATH = "/ai/v1/openapi.json"
+DOCS_PATH = "/ai/v1/docs"
+
+
+def assemble(bundle: Path, settings: Settings) -> RiskServer:
+    """Make the server that answers from `bundle`; raises ConfigError for settings that can't be used."""
+    service = _service(settings)
+    authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
+    gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers))
+    observer = Observer()
+    model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer))
+    folder = Path(settings.run_folder or tempfile.mkdtemp(prefix="customer-risk-"))
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def reload() -> Awaitable[object]:
+        return server.reloader.reload()
+
+    control = Control(folder, service, reload)
+    admin = Admin(service, control, lambda: server.reloader.state)
+
+    def parts() -> Sequence[Part]:
+        """Make what each worker runs beside its HTTP server."""
+        made: list[Part] = [control]
+        if authenticator is not None:
+            made.append(authenticator)
+        if settings.grpc.enabled:
+            models = Models(service, gate=gate, observer=observer)
+            made.append(
+                GrpcServer(
+                    service, settings.grpc, interceptors=(AuthInterceptor(gate),), models=models, observer=observer
+                )
+            )
+        return made
+
+    server = RiskServer(
+        model,
+        bundle,
+        settings.server,
+        gate=gate,
+        observer=observer,
+        rooms=_pages(service.name) | {ADMIN_PATH: Mounted(admin, "admin")},
+        parts=parts,
+    )
+    return server
+
+
+def _service(settings: Settings) -> Service:
+    rules = settings.rules
+    fallback = RuleFallback(load_rules(Path(rules.file) if rules.file else None), rules.name) if rules.enabled else None
+    return Service(settings.model_name, fallback=fallback, without_bundle=rules.without_bundle)
+
+
+def _pages(model_name: str) -> dict[str, Mounted]:
+    document = render_document(model_name)
+    page, policy = render_page(document)
+    return {
+        OPENAPI_PATH: Mounted(Page(OPENAPI_PATH, document, "application/json"), None),
+        DOCS_PATH: Mounted(
+            Page(DOCS_PATH, page, "text/html; charset=utf-8", ("content-security-policy", policy)), None
+        ),
+    }

@@ -1,0 +1,19 @@
+"""How gRPC listens."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """gRPC's settings.
+
+    enabled         whether to listen for gRPC at all
+    host, port      where; port 0 is any free one; the workers of one server share it
+    grace_seconds   for calls that are under way when the server ends
+    """
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8081
+    grace_seconds: float = 10
