@@ -1,0 +1,1 @@
+"""What several processes share: jobs and idempotency keys, behind one small interface."""

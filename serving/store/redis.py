@@ -1,0 +1,63 @@
+"""A store in Redis, which many pods may share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from serving.store.store import StoreUnavailable
+
+_REPLACE: Final = """
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+_REMOVE: Final = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end return redis.call('del', KEYS[1])"
+
+
+class RedisStore:
+    """Keeps values in the Redis at `url`, their keys after `prefix`; raises ValueError where `url` is none."""
+
+    def __init__(self, url: str, *, prefix: str, timeout: float = 2) -> None:
+        import redis  # noqa: PLC0415  only where it is used
+
+        self._error = redis.RedisError
+        self._prefix = prefix
+        self._redis: Any = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+
+    def get(self, key: str) -> bytes | None:
+        """Give a value, None where there is none or it has expired."""
+        value: bytes | None = self._ask(self._redis.get, self._prefix + key)
+        return value
+
+    def put(self, key: str, value: bytes, *, seconds: float) -> None:
+        """Set a value."""
+        self._ask(self._redis.set, self._prefix + key, value, px=_milliseconds(seconds))
+
+    def add(self, key: str, value: bytes, *, seconds: float) -> bool:
+        """Set a value where there is none; tell whether there was none."""
+        return bool(self._ask(self._redis.set, self._prefix + key, value, px=_milliseconds(seconds), nx=True))
+
+    def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
+        """Set a value where it is `old`; tell whether it was."""
+        return bool(self._ask(self._redis.eval, _REPLACE, 1, self._prefix + key, old, new, _milliseconds(seconds)))
+
+    def remove(self, key: str, old: bytes | None = None) -> bool:
+        """Delete a value, or only where it is `old`; tell whether it was there."""
+        if old is None:
+            return bool(self._ask(self._redis.delete, self._prefix + key))
+        return bool(self._ask(self._redis.eval, _REMOVE, 1, self._prefix + key, old))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def _ask(self, command: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except (self._error, OSError) as error:
+            raise StoreUnavailable from error
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

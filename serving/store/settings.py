@@ -1,0 +1,47 @@
+"""Which store, and how long to wait for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from serving.store.store import Store
+
+_Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The shared store's settings.
+
+    kind              "file" for the processes of one machine, "redis" for several pods
+    path              the file; its folder must exist
+    url               redis://[user:password@]host:port/database, or rediss:// for TLS
+    prefix            stands before each key in Redis, so that several services may share one
+    timeout_seconds   for one operation; then the caller is told to come back
+    """
+
+    kind: Literal["file", "redis"] = "file"
+    path: str = "customer-risk.store"
+    url: str = ""
+    prefix: str = "customer-risk:"
+    timeout_seconds: _Positive = 2
+
+
+def open_store(settings: StoreSettings) -> Store:
+    """Open what the settings name; raises ConfigError where that can't be."""
+    if settings.kind == "file":
+        from serving.store.file import FileStore  # noqa: PLC0415  only where it is used
+
+        return FileStore(settings.path, timeout=settings.timeout_seconds)
+    from serving.store.redis import RedisStore  # noqa: PLC0415  only where it is used
+
+    if not settings.url:
+        raise ConfigError("store.url is empty.", remedy="Give Redis's address, or set store.kind to file.")
+    try:
+        return RedisStore(settings.url, prefix=settings.prefix, timeout=settings.timeout_seconds)
+    except ValueError as error:
+        raise ConfigError("store.url is no address of Redis.", remedy="Write redis://host:port/0.") from error

@@ -1,0 +1,111 @@
+"""The store in a file."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from model.errors import ConfigError
+from serving.store.file import FileStore
+from serving.store.settings import StoreSettings, open_store
+from serving.store.store import StoreUnavailable
+
+
+@pytest.fixture
+def clock():
+    """A clock to turn by hand."""
+    return [1000.0]
+
+
+@pytest.fixture
+def store(tmp_path, clock):
+    """A store in a file."""
+    made = FileStore(str(tmp_path / "store"), timeout=0.05, clock=lambda: clock[0])
+    yield made
+    made.close()
+
+
+def test_a_value_is_given_back_until_it_expires(store, clock) -> None:
+    """Past its seconds there is none."""
+    store.put("a", b"1", seconds=5)
+    assert store.get("a") == b"1"
+    clock[0] += 5
+    assert store.get("a") is None
+
+
+def test_an_expired_value_leaves_the_file(store, clock, tmp_path) -> None:
+    """A later operation deletes it."""
+    store.put("a", b"1", seconds=5)
+    clock[0] += 11
+    store.get("b")
+    other = sqlite3.connect(tmp_path / "store")
+    assert other.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    other.close()
+
+
+def test_only_one_adds_a_key(store) -> None:
+    """The first one's value stays."""
+    assert store.add("a", b"1", seconds=5)
+    assert not store.add("a", b"2", seconds=5)
+    assert store.get("a") == b"1"
+
+
+def test_an_expired_key_can_be_added_again(store, clock) -> None:
+    """What has expired isn't in the way, swept or not."""
+    store.add("a", b"1", seconds=1)
+    clock[0] += 1
+    assert store.add("a", b"2", seconds=5)
+    assert store.get("a") == b"2"
+
+
+def test_a_value_is_replaced_only_where_it_is_as_expected(store) -> None:
+    """Compare and set."""
+    store.put("a", b"1", seconds=5)
+    assert not store.replace("a", b"0", b"2", seconds=5)
+    assert store.replace("a", b"1", b"2", seconds=5)
+    assert store.get("a") == b"2"
+
+
+def test_a_value_is_removed_only_where_it_is_as_expected(store) -> None:
+    """Another's value stays."""
+    store.put("a", b"1", seconds=5)
+    assert not store.remove("a", b"0")
+    assert store.remove("a", b"1")
+    assert not store.remove("a")
+
+
+def test_two_share_a_file(store, tmp_path, clock) -> None:
+    """What one sets, the other gets."""
+    other = FileStore(str(tmp_path / "store"), clock=lambda: clock[0])
+    store.put("a", b"1", seconds=5)
+    assert other.get("a") == b"1"
+    other.close()
+
+
+def test_a_locked_file_is_unavailable_and_no_hang(store, tmp_path) -> None:
+    """The wait is bounded."""
+    other = sqlite3.connect(tmp_path / "store", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        store.put("a", b"1", seconds=5)
+    other.close()
+
+
+def test_a_file_that_cant_be_written_is_a_mistake_of_the_settings(tmp_path) -> None:
+    """It is named at the start."""
+    with pytest.raises(ConfigError, match=r"store\.path"):
+        open_store(StoreSettings(path=str(tmp_path / "none" / "store")))
+
+
+def test_redis_needs_an_address() -> None:
+    """It is named at the start."""
+    with pytest.raises(ConfigError, match=r"store\.url"):
+        open_store(StoreSettings(kind="redis"))
+
+
+def test_an_unreachable_redis_is_unavailable() -> None:
+    """Nobody listens on port 1."""
+    store = open_store(StoreSettings(kind="redis", url="redis://127.0.0.1:1/0", timeout_seconds=0.1))
+    with pytest.raises(StoreUnavailable):
+        store.get("a")
