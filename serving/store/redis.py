@@ -20,10 +20,15 @@ class RedisStore:
 
     def __init__(self, url: str, *, prefix: str, timeout: float = 2) -> None:
         import redis  # noqa: PLC0415  only where it is used
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+        from redis.retry import Retry  # noqa: PLC0415
 
         self._error = redis.RedisError
         self._prefix = prefix
-        self._redis: Any = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        # The client's own retries would multiply the timeout, and repeat an `add` whose answer alone was lost.
+        self._redis: Any = redis.Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
 
     def get(self, key: str) -> bytes | None:
         """Give a value, None where there is none or it has expired."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 
 import msgspec
 import pytest
@@ -81,3 +82,14 @@ def test_one_under_way_is_told_to_come_back(once) -> None:
         return b"first"
 
     assert once(produce=meanwhile) == b"first"
+
+
+def test_a_reservation_whose_maker_died_runs_out(once) -> None:
+    """What is left of it is in nobody's way for long."""
+
+    def die() -> bytes:
+        time.sleep(0.35)  # past the reservation, which another then makes
+        assert once() == b"0"
+        return b"late"
+
+    assert once(produce=die) == b"0"

@@ -1,0 +1,76 @@
+"""The shared store in a real Redis."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from serving.store.redis import RedisStore
+from serving.store.store import StoreUnavailable
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def program() -> str:
+    """Redis, installed where it is absent."""
+    spec = importlib.util.spec_from_file_location("system_packages", Path(__file__).with_name("packages.py"))
+    packages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(packages)
+    return packages.ensure("redis-server")
+
+
+@pytest.fixture
+def redis(program, tmp_path):
+    """A Redis process and its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    arguments = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    store = RedisStore(f"redis://127.0.0.1:{port}/0", prefix="t:", timeout=0.5)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            store.get("a")
+            break
+        except StoreUnavailable:
+            time.sleep(0.05)
+    yield process, store
+    store.close()
+    process.kill()
+    process.wait()
+
+
+def test_redis_compares_before_it_sets(redis) -> None:
+    """Adding, replacing and removing do so only where the value is as expected."""
+    _, store = redis
+    assert store.add("a", b"\x00\xff", seconds=5)
+    assert not store.add("a", b"2", seconds=5)
+    assert not store.replace("a", b"0", b"2", seconds=5)
+    assert store.replace("a", b"\x00\xff", b"2", seconds=5)
+    assert not store.remove("a", b"0")
+    assert store.remove("a", b"2")
+    assert not store.remove("a")
+
+
+def test_redis_lets_values_expire(redis) -> None:
+    """Past its seconds there is none."""
+    _, store = redis
+    store.put("a", b"1", seconds=0.05)
+    time.sleep(0.1)
+    assert store.get("a") is None
+
+
+def test_a_redis_that_hangs_is_unavailable_in_time(redis) -> None:
+    """A stopped process takes connections and answers nothing."""
+    process, store = redis
+    process.send_signal(19)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        store.get("a")
+    assert time.monotonic() - began < 2
