@@ -71,7 +71,8 @@ _GIANT: Final = _problem(
 
 def protocol_with(direct: Direct, line: Line, settings: ServerSettings) -> type[GuardedProtocol]:
     """Make the protocol class of one worker; uvicorn takes classes."""
-    return type("Protocol", (GuardedProtocol,), {"direct": staticmethod(direct), "line": line, "settings": settings})
+    given = {"direct": staticmethod(direct), "outgoing": [], "line": line, "settings": settings}
+    return type("Protocol", (GuardedProtocol,), given)
 
 
 class GuardedProtocol(DirectProtocol):
@@ -226,13 +227,14 @@ class GuardedProtocol(DirectProtocol):
         if self._closing:
             self._refuse(_LAST_OVERLOADED)
             return
-        self.transport.write(_OVERLOADED)
+        self.send(_OVERLOADED)
         self._rest()  # `sweep` closes it where nothing follows: a timer would cost more than all the rest of this
 
     def _refuse(self, response: bytes) -> None:
         """Say why, and hang up."""
         self._unset_keepalive_if_required()
         self._stage, self._since = _ANSWER, self.loop.time()
+        self.flush()
         if not self.transport.is_closing():
             self.transport.write(response)
             self.transport.close()

@@ -26,7 +26,7 @@ def ask(service):
 
     def asked(method, request, to=service):
         async def run():
-            server = GrpcServer(to, GrpcSettings(port=0))
+            server = GrpcServer(to, GrpcSettings(port=0, grace_seconds=0))
             await server.start()
             try:
                 async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
