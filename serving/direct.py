@@ -36,8 +36,8 @@ def protocol_with(direct: Direct) -> type[DirectProtocol]:
 class DirectProtocol(HttpToolsProtocol):
     """Uvicorn's protocol with a shorter way for `POST /ai/v1/risk`.
 
-    Responses of one turn of the event loop leave together at its end: each that leaves by itself wakes its caller, which
-    on one machine costs the sender a third of an answer.
+    Responses of one turn of the event loop leave together at its end: each that leaves by itself wakes its caller,
+    which costs a sender on the same machine a third of an answer.
     """
 
     direct: Direct
@@ -111,7 +111,7 @@ class DirectProtocol(HttpToolsProtocol):
                 length = value
             elif name in {b"transfer-encoding", b"upgrade", b"expect"}:
                 return False
-        return length.isdigit() and int(length) <= MOST_DIRECT_BYTES and self.parser.get_http_version() == "1.1"
+        return length.isdigit() and int(length) <= MOST_DIRECT_BYTES
 
     def _write(self, response: Response) -> None:
         closing = self._closing or not self.parser.should_keep_alive()
