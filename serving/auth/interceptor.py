@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 
 from serving.caller import Scope, current
 from serving.errors import Forbidden, Later, RequestError, TooManyRequests, Unauthenticated

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 import msgspec
 import numpy as np
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb

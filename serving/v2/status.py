@@ -6,11 +6,11 @@ import logging
 from http import HTTPStatus
 from typing import Any, Final
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 import msgspec
-from google.protobuf.any_pb2 import Any as Packed  # type: ignore[import-untyped]
-from google.rpc.error_details_pb2 import BadRequest, RetryInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from google.protobuf.any_pb2 import Any as Packed
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
 
 from serving.errors import Later
 from serving.problem import UNEXPECTED, Problem, document_of
