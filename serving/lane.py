@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from serving.answer import render
+from serving.answer import Answer, render
 from serving.body import Gone, Message, Receive, Scope, Send, bounded, header, read_body, require_json
 from serving.caller import LOCAL, Caller, current
 from serving.caller import Scope as Right
@@ -21,6 +21,7 @@ from serving.observer import Observer
 from serving.problem import UNEXPECTED, document_of
 from serving.respond import Response, refusal, respond
 from serving.service import Service
+from serving.tracing import HEADER, Trace, trace_of
 
 RISK_PATH: Final = "/ai/v1/risk"
 BATCH_PATH: Final = "/ai/v1/risk:batch"
@@ -85,26 +86,29 @@ class Lane:
         Serving calls it as soon as a body is whole, without a task or a queue between.
         """
         began = time.perf_counter()
-        authorization = media_type = None
+        authorization = media_type = trace = caller = answer = None
         for name, value in headers:
             if name == b"content-type":
                 media_type = value
             elif name == b"authorization":
                 authorization = authorization_of(headers)
+            elif name == HEADER:
+                trace = trace_of(value)
             elif name == b"idempotency-key":
                 return None
-        caller = None
         try:
             caller = self._gate.pass_now(authorization, "score")
             if caller is None:
                 return None
             if media_type != b"application/json":
                 require_json(None if media_type is None else media_type.decode("latin-1"))
-            response = self._answered(body, caller)
+            answer = self._service.answer(body)
+            response = self._shown(answer, caller)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
             response = refusal(error)
             self._observer.refused(error)
-        self._observer.responded(RISK_PATH, response.status, time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self._observer.responded(RISK_PATH, response.status, took, trace=trace, answer=answer, caller=caller)
         return response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,7 +138,7 @@ class Lane:
 
     async def _enter(self, mounted: Mounted, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a caller into a room; an error that it raises before its answer becomes the answer."""
-        began, status = time.perf_counter(), 0
+        began, status, caller = time.perf_counter(), 0, LOCAL
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -142,7 +146,6 @@ class Lane:
             await send(message)
 
         try:
-            caller = LOCAL
             if mounted.scope is not None:
                 caller = await self._gate.pass_in(authorization_of(scope["headers"]), mounted.scope)
             await mounted.room(scope, receive, noted, caller)
@@ -155,7 +158,8 @@ class Lane:
             response = refusal(error)
             status = response.status
             await respond(send, response)
-        self._observer.responded(_route(scope["path"]), status, time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self._observer.responded(_route(scope["path"]), status, took, trace=_trace(scope), caller=caller)
 
     async def _kserve(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         token = current.set(caller)
@@ -171,7 +175,7 @@ class Lane:
         send: Send,
         answer: Callable[[Scope, Receive, Caller], Awaitable[Response]],
     ) -> None:
-        began = time.perf_counter()
+        began, caller = time.perf_counter(), None
         try:
             if scope["method"] != "POST":
                 raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="POST a JSON object.")  # noqa: TRY301  one place tells every refusal
@@ -185,7 +189,8 @@ class Lane:
             response = refusal(error)
             self._observer.refused(error)
         await respond(send, response)
-        self._observer.responded(scope["path"], response.status, time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self._observer.responded(scope["path"], response.status, took, trace=_trace(scope), caller=caller)
 
     async def _risk(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
         body = await read_body(bounded(scope, receive))
@@ -216,9 +221,16 @@ class Lane:
         return BatchItem(status=200, answer=render(answer, explain="explain" in caller.scopes))
 
     def _answered(self, body: bytes, caller: Caller) -> Response:
-        answer = self._service.answer(body)
+        return self._shown(self._service.answer(body), caller)
+
+    def _shown(self, answer: Answer, caller: Caller) -> Response:
         self._observer.decided(answer, caller)
         return Response(200, _encode(render(answer, explain="explain" in caller.scopes)))
+
+
+def _trace(scope: Scope) -> Trace | None:
+    named = header(scope, HEADER)
+    return None if named is None else trace_of(named.encode("latin-1"))
 
 
 def _route(path: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from serving.answer import Answer
     from serving.caller import Caller
+    from serving.tracing import Trace
 
 
 class Observer:
@@ -18,5 +19,17 @@ class Observer:
     def refused(self, error: Exception) -> None:
         """Hear of a request, or an item of one, that got a problem document."""
 
-    def responded(self, route: str, status: int, seconds: float) -> None:
-        """Hear of a response: its route, its status, and the seconds since its body was asked for."""
+    def responded(
+        self,
+        route: str,
+        status: int,
+        seconds: float,
+        *,
+        trace: Trace | None = None,
+        answer: Answer | None = None,
+        caller: Caller | None = None,
+    ) -> None:
+        """Hear of a response: its route, its status, and the seconds since its body was asked for.
+
+        `trace` is the one that the caller named, `answer` the decision where the response is one.
+        """

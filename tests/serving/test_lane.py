@@ -285,7 +285,7 @@ def test_a_refusal_keeps_its_headers() -> None:
 
 def test_an_observer_hears_of_everything(service, call, request_) -> None:
     """Decisions, refusals and responses, by both ways."""
-    heard = []
+    heard, traces = [], []
 
     class Notes(Observer):
         def decided(self, answer, caller) -> None:
@@ -294,14 +294,18 @@ def test_an_observer_hears_of_everything(service, call, request_) -> None:
         def refused(self, error) -> None:
             heard.append(("refused", type(error).__name__))
 
-        def responded(self, route, status, seconds) -> None:
+        def responded(self, route, status, seconds, *, trace=None, answer=None, caller=None) -> None:
             heard.append((route, status, seconds > 0))
+            traces.append(trace and trace.trace_id)
 
     lane = Lane(_beyond, service, gate=Gate(), observer=Notes())
-    call(lane, "POST", "/ai/v1/risk", json=request_)
-    _direct(lane, request_)
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    parent = f"00-{trace}-b7ad6b7169203331-01"
+    call(lane, "POST", "/ai/v1/risk", json=request_, headers={"traceparent": parent})
+    _direct(lane, request_, (b"traceparent", parent.encode()))
     _direct(lane, {})
     call(lane, "POST", "/ai/v1/risk:batch", json={"requests": [request_]})
+    assert traces == [trace, trace, None, None]
     decided = ("decided", "c-1", "local")
     assert heard == [
         *[decided, ("/ai/v1/risk", 200, True)] * 2,
