@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from serving.control import Control
 from serving.gate import Gate
 from serving.lane import Mounted
 from serving.limits import Limiter
-from serving.observer import Observer
+from serving.metrics import Metrics, forget
 from serving.openapi import render_document, render_page
 from serving.pages import Page
 from serving.predictor import RiskModel
@@ -26,6 +25,7 @@ from serving.rules.fallback import RuleFallback
 from serving.rules.ruleset import load_rules
 from serving.service import Service
 from serving.several import Several
+from serving.telling import METRICS_PATH, Telling
 from serving.v2.grpc import GrpcServer
 from serving.v2.models import Models
 
@@ -37,15 +37,16 @@ OPENAPI_PATH = "/ai/v1/openapi.json"
 DOCS_PATH = "/ai/v1/docs"
 
 
-def assemble(bundle: Path, settings: Settings) -> RiskServer:
-    """Make the server that answers from `bundle`; raises ConfigError for settings that can't be used."""
+def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
+    """Make the server that answers from `bundle`; raises ConfigError for settings that can't be used.
+
+    `folder` is for what the workers share while they run.
+    """
     service = _service(settings)
     authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
     gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers))
-    observer = Observer()
+    observer = Telling(service, Metrics)
     model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer))
-    folder = Path(settings.run_folder or tempfile.mkdtemp(prefix="customer-risk-"))
-    folder.mkdir(parents=True, exist_ok=True)
 
     def reload() -> Awaitable[object]:
         return server.reloader.reload()
@@ -55,7 +56,7 @@ def assemble(bundle: Path, settings: Settings) -> RiskServer:
 
     def parts() -> Sequence[Part]:
         """Make what each worker runs beside its HTTP server."""
-        made: list[Part] = [control]
+        made: list[Part] = [observer, control]
         if authenticator is not None:
             made.append(authenticator)
         if settings.grpc.enabled:
@@ -73,8 +74,12 @@ def assemble(bundle: Path, settings: Settings) -> RiskServer:
         settings.server,
         gate=gate,
         observer=observer,
-        rooms=_pages(service.name) | {ADMIN_PATH: Mounted(admin, "admin")},
+        rooms=_pages(service.name) | {ADMIN_PATH: Mounted(admin, "admin"), METRICS_PATH: Mounted(observer.show, None)},
         parts=parts,
+        shed=observer.shed,
+        waited=observer.waited,
+        reloaded=observer.reloaded,
+        lost=forget,
     )
     return server
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -53,11 +54,15 @@ def serve(
     settings = load_settings(
         config, model_name=model_name, server={name: value for name, value in given.items() if value is not None}
     )
+    folder = Path(settings.run_folder or tempfile.mkdtemp(prefix="customer-risk-"))
+    from serving.metrics import prepare  # noqa: PLC0415
+
+    prepare(folder / "metrics")  # before anything imports prometheus_client, as KServe does
     from serving.assembly import assemble  # noqa: PLC0415
     from serving.server import configure_logging  # noqa: PLC0415
 
     configure_logging()
-    assemble(bundle, settings).run()
+    assemble(bundle, settings, folder).run()
 
 
 @click.command(name="compile")

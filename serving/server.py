@@ -53,7 +53,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
     """KServe's server for one model, which answers from the bundle in `folder`.
 
     `gate`, `observer` and `rooms` are the application's; `parts` makes what each worker runs beside it, after the fork.
-    `shed()`, `waited(seconds)` and `reloaded(result)` are for metrics.
+    `shed()`, `waited(seconds)`, `reloaded(result)` and `lost(pid)`, of a worker that ended, are for metrics.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         shed: Callable[[], object] = lambda: None,
         waited: Callable[[float], object] = lambda _: None,
         reloaded: Callable[[Result], object] = lambda _: None,
+        lost: Callable[[int], object] = lambda _: None,
     ) -> None:
         super().__init__(
             http_port=settings.port,
@@ -79,6 +80,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
             grace_period=int(settings.grace_seconds),
         )
         self._settings = settings
+        self._lost = lost
         self.dataplane = _DataPlane(model.service, self.registered_models)
         self.model_repository_extension = FixedModels(model_registry=self.registered_models)
         self.register_model(model)
@@ -108,7 +110,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
             else:
                 self._load(sockets[0])
                 patience = settings.drain_seconds + settings.grace_seconds
-                killed = Supervisor(sockets, self._worker.run, patience=patience).run()
+                killed = Supervisor(sockets, self._worker.run, patience=patience, lost=self._lost).run()
                 if killed:
                     _log.error("%d workers had to be killed: their last requests took too long", killed)
 

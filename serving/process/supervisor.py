@@ -36,15 +36,21 @@ class Supervisor:
 
     The parent holds the sockets, so connections that arrive while a worker is being replaced wait for the next one. It
     runs no event loop and no thread: what it has loaded before is safe to fork. SIGTERM, SIGINT and SIGHUP go on to
-    all workers; it ends after the last one, at most `patience` seconds later.
+    all workers; it ends after the last one, at most `patience` seconds later. `lost(pid)` hears of each that ended.
     """
 
     def __init__(
-        self, sockets: Sequence[socket.socket], work: Callable[[socket.socket], None], *, patience: float
+        self,
+        sockets: Sequence[socket.socket],
+        work: Callable[[socket.socket], None],
+        *,
+        patience: float,
+        lost: Callable[[int], object] = lambda _: None,
     ) -> None:
         self._places = [_Place(each) for each in sockets]
         self._work = work
         self._patience = patience + _LATE_SECONDS
+        self._lost = lost
         self._ending: float | None = None
         self._waking: tuple[int, int] = (-1, -1)
 
@@ -128,6 +134,7 @@ class Supervisor:
             if not pid:
                 continue
             place.pid, now = 0, time.monotonic()
+            self._lost(pid)
             if self._ending is None:
                 place.deaths = place.deaths + 1 if now - place.since < _FRESH_SECONDS else 0
                 wait = min(_MOST_BACKOFF, 2.0 ** (place.deaths - 2)) if place.deaths > 1 else 0.0

@@ -294,7 +294,7 @@ def test_an_observer_hears_of_everything(service, call, request_) -> None:
         def refused(self, error) -> None:
             heard.append(("refused", type(error).__name__))
 
-        def responded(self, route, status, seconds, *, trace=None, answer=None, caller=None) -> None:
+        def responded(self, route, status, seconds, *, trace=None, **_) -> None:
             heard.append((route, status, seconds > 0))
             traces.append(trace and trace.trace_id)
 

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
 from model.errors import BundleError
-from serving.commands import serve
 from serving.predictor import RiskModel
 from serving.process.listener import listener
 from serving.process.settings import ServerSettings
@@ -161,9 +159,10 @@ def test_kserve_does_not_see_our_command_line() -> None:
     assert done.stdout.strip() == "['x', '--http_port', 'none']", done.stderr
 
 
-@pytest.mark.usefixtures("untouched")
 def test_the_command_starts_a_server(tmp_path) -> None:
     """`serve` says what it does, and a bad bundle's error comes through to the command."""
-    result = CliRunner().invoke(serve, [str(tmp_path), "--port", "0"])
-    assert result.output.startswith(f"starting: importing the server, then checking {tmp_path}")
-    assert isinstance(result.exception, BundleError)
+    command = [Path(sys.executable).parent / "customer-risk", "serve", tmp_path, "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith(f"starting: importing the server, then checking {tmp_path}")
+    assert "error: There is no bundle at" in done.stderr
+    assert done.returncode == 2

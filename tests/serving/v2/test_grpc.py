@@ -32,7 +32,7 @@ def ask(service):
                 async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
                     return await getattr(stubs.GRPCInferenceServiceStub(channel), method)(request, timeout=20)
             finally:
-                await server.stop(1)
+                await server.stop()
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(run())

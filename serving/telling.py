@@ -1,0 +1,102 @@
+"""What metrics and logs are told: one observer for both, brought to life in each worker after the fork."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serving.body import Receive, Scope, Send, header
+from serving.errors import NotFound, NotReady, WrongMethod
+from serving.observer import Observer
+from serving.respond import Response, respond
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serving.answer import Answer
+    from serving.caller import Caller
+    from serving.metrics import Metrics
+    from serving.service import Service
+    from serving.tracing import Trace
+
+METRICS_PATH = "/metrics"
+
+
+class Telling(Observer):
+    """Tells a worker's metrics of what happens; before `start` there is nobody to tell."""
+
+    def __init__(self, service: Service, make: Callable[[Callable[[Metrics], object]], Metrics]) -> None:
+        self._service = service
+        self._make = make
+        self._metrics: Metrics | None = None
+
+    async def start(self) -> None:
+        """Make this worker's metrics."""
+        self._metrics = self._make(self._look)
+        await self._metrics.start()
+
+    async def stop(self) -> None:
+        """Write what is left."""
+        if self._metrics is not None:
+            await self._metrics.stop()
+
+    def decided(self, answer: Answer, caller: Caller) -> None:  # noqa: ARG002  metrics name no caller
+        """Count a decision."""
+        if self._metrics is not None:
+            self._metrics.decided(answer)
+
+    def refused(self, error: Exception) -> None:
+        """Count a refusal."""
+        if self._metrics is not None:
+            self._metrics.refused(error)
+
+    def responded(
+        self,
+        route: str,
+        status: int,
+        seconds: float,
+        *,
+        trace: Trace | None = None,  # noqa: ARG002  for the log
+        answer: Answer | None = None,  # noqa: ARG002
+        caller: Caller | None = None,  # noqa: ARG002
+    ) -> None:
+        """Count a response."""
+        if self._metrics is not None:
+            self._metrics.responded(route, status, seconds)
+
+    def shed(self) -> None:
+        """Count a request that was turned away since too many waited."""
+        if self._metrics is not None:
+            self._metrics.shed()
+
+    def waited(self, seconds: float) -> None:
+        """Note how long a request that was let in waits."""
+        if self._metrics is not None:
+            self._metrics.waited(seconds)
+
+    def reloaded(self, result: str) -> None:
+        """Count a bundle that was looked at."""
+        if self._metrics is not None:
+            self._metrics.reloaded(result)
+
+    def lagged(self, seconds: float) -> None:
+        """Note how late the event loop was."""
+        if self._metrics is not None:
+            self._metrics.lagged(seconds)
+
+    async def show(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  a room's signature
+        """Show all workers' metrics to Prometheus."""
+        if scope["path"] != METRICS_PATH:
+            raise NotFound("There is nothing at this path.", remedy=f"GET {METRICS_PATH}.")
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="Send GET.", allowed="GET")
+        if self._metrics is None:
+            raise NotReady("There are no metrics yet.", remedy="Try again shortly.")
+        media_type, body = self._metrics.exposition(header(scope, b"accept"))
+        await respond(send, Response(200, body, media_type))
+
+    def _look(self, metrics: Metrics) -> None:
+        service = self._service
+        metrics.state(ready=service.ready, rules_forced=service.forced)
+        if service.answering:
+            model = service.model()
+            metrics.bundle(model.name, model.version)

@@ -1,0 +1,47 @@
+"""The settings of the server, read from a file and the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.errors import ConfigError
+from serving.settings import Settings, load_settings
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    """Nothing needs to be said."""
+    assert load_settings(None, server={}) == Settings()
+
+
+def test_a_file_says_what_differs_and_the_command_line_goes_before_it(tmp_path) -> None:
+    """Sections may be left out, and fields of them."""
+    file = tmp_path / "serving.yaml"
+    file.write_text("model_name: risk-2\nserver: {port: 9000, workers: 2}\nlimits: {requests_per_second: 5}\n")
+    settings = load_settings(file, server={"port": 0})
+    assert (settings.model_name, settings.server.port, settings.server.workers) == ("risk-2", 0, 2)
+    assert settings.limits.requests_per_second == 5
+    assert load_settings(file, model_name="risk-3", server={}).model_name == "risk-3"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("serve: {}", "serve"),
+        ("server: {port: -1}", "server.port"),
+        ("server: [", "can't be read"),
+        ("auth: {enabled: true}", "auth.issuer"),
+        ("- 1", "object"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(tmp_path, text, said) -> None:
+    """The message has the file's path and the setting's."""
+    file = tmp_path / "serving.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_settings(file, server={})
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
+    """By its path."""
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        load_settings(tmp_path / "nowhere.yaml", server={})
