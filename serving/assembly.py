@@ -44,7 +44,8 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     """
     service = _service(settings)
     authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
-    gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers))
+    limited = bool(settings.limits.requests_per_second)
+    gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
     observer = Telling(service, Metrics)
     model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer))
 

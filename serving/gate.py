@@ -39,7 +39,9 @@ class Gate:
 
         Raises Forbidden without the scope and TooManyRequests past the caller's share.
         """
-        caller = LOCAL if self._authenticator is None else self._authenticator.cached(authorization)
+        if self._authenticator is None:
+            return LOCAL if self._limiter is None else self._admitted(LOCAL, scope)
+        caller = self._authenticator.cached(authorization)
         return None if caller is None else self._admitted(caller, scope)
 
     async def pass_in(self, authorization: str | None, scope: Scope) -> Caller:

@@ -116,6 +116,13 @@ class Lane:
         if scope["type"] != "http":
             await self._beyond(scope, receive, send)
             return
+        self._observer.entered()
+        try:
+            await self._take(scope, receive, send)
+        finally:
+            self._observer.left()
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path == RISK_PATH:
             await self._respond(scope, receive, send, self._risk)

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 class Observer:
     """Hears of everything and does nothing with it; those who listen override what concerns them."""
 
+    def entered(self) -> None:
+        """Hear of a request that waits for something; those that are answered at once never do."""
+
+    def left(self) -> None:
+        """Hear that it waits no more."""
+
     def decided(self, answer: Answer, caller: Caller) -> None:
         """Hear of a decision before its answer leaves; an error raised here is answered in its place."""
 

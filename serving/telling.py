@@ -39,6 +39,16 @@ class Telling(Observer):
         if self._metrics is not None:
             await self._metrics.stop()
 
+    def entered(self) -> None:
+        """Count a request in."""
+        if self._metrics is not None:
+            self._metrics.in_flight.inc()
+
+    def left(self) -> None:
+        """Count a request out."""
+        if self._metrics is not None:
+            self._metrics.in_flight.dec()
+
     def decided(self, answer: Answer, caller: Caller) -> None:  # noqa: ARG002  metrics name no caller
         """Count a decision."""
         if self._metrics is not None:
