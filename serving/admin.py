@@ -123,28 +123,32 @@ class Admin:
 
     async def _switch(self, body: bytes, caller: Caller) -> None:
         asked = _read(body, RulesSwitch)
-        self._note("force rules" if asked.force else "back to the model", caller, asked.why)
-        await self._change(caller, asked.why, force_rules=asked.force)
+        await self._change(
+            "force rules" if asked.force else "back to the model",
+            caller,
+            asked.why,
+            lambda now: msgspec.structs.replace(now, force_rules=asked.force),
+        )
 
     async def _reload(self, body: bytes, caller: Caller) -> None:
         asked = _read(body, ReloadOrder)
-        self._note("reload", caller, asked.why)
-        await self._change(caller, asked.why, reloads=self._control.switches.reloads + 1)
-
-    async def _change(self, caller: Caller, why: str, **change: object) -> None:
-        switches: Switches = msgspec.structs.replace(
-            self._control.switches, by=caller.name, why=why, at=self._clock(), **change
+        await self._change(
+            "reload", caller, asked.why, lambda now: msgspec.structs.replace(now, reloads=now.reloads + 1)
         )
+
+    async def _change(self, what: str, caller: Caller, why: str, changed: Callable[[Switches], Switches]) -> None:
+        at = self._clock()
         try:
-            await self._control.change(switches)
+            await self._control.change(
+                lambda now: msgspec.structs.replace(changed(now), by=caller.name, why=why, at=at)
+            )
         except OSError as error:
+            _log.warning("not done: %s, by %s: %s", what, caller.name, why)
             raise Later(
                 f"The switch can't be kept: {error.strerror}.", remedy="Look at the pod's disk, then try again."
             ) from error
-
-    def _note(self, what: str, caller: Caller, why: str) -> None:
         _log.warning("%s, by %s: %s", what, caller.name, why)
-        self._record(Event(what=what, by=caller.name, why=why, at=self._clock()))
+        self._record(Event(what=what, by=caller.name, why=why, at=at))
 
 
 def _read(body: bytes, kind: type[_Order]) -> _Order:

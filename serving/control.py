@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -42,6 +43,7 @@ class Control:
         self._reload = reload
         self._applied = Switches()
         self._seen: object = None
+        self._complaint = ""
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -49,9 +51,14 @@ class Control:
         """The switches as they were last applied."""
         return self._applied
 
-    async def change(self, switches: Switches) -> None:
-        """Set the switches for every worker, this one at once."""
-        write_file(self._path, msgspec.json.encode(switches))
+    async def change(self, changed: Callable[[Switches], Switches]) -> None:
+        """Change the switches for every worker, this one at once; raises OSError where they can't be kept.
+
+        `changed` is given what stands in the file, not what this worker last saw: another may have changed it since.
+        """
+        with self._path.with_suffix(".lock").open("wb") as alone:
+            fcntl.flock(alone, fcntl.LOCK_EX)  # held for one small write
+            write_file(self._path, msgspec.json.encode(changed(self._kept())))
         await self.apply()
 
     async def apply(self) -> None:
@@ -65,17 +72,18 @@ class Control:
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:
-            _log.warning("the switches in %s can't be read, the last ones hold: %s", self._path, error)
+            if str(error) != self._complaint:  # not at every look
+                _log.warning("the switches in %s can't be read, the last ones hold: %s", self._path, error)
+            self._complaint = str(error)
             return
-        before, self._applied, self._seen = self._applied, switches, seen
+        before, self._applied, self._seen, self._complaint = self._applied, switches, seen, ""
         self._service.forced = switches.force_rules
         if switches.reloads != before.reloads:
             await self._reload()
 
     async def start(self) -> None:
         """Apply what was switched before this worker began, and watch from now on."""
-        with contextlib.suppress(OSError, msgspec.DecodeError):
-            self._applied = msgspec.json.decode(self._path.read_bytes(), type=Switches)
+        self._applied = self._kept()  # a reload that was ordered before is none for this worker
         await self.apply()
         self._watching = asyncio.create_task(self._watch())
 
@@ -85,6 +93,12 @@ class Control:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
+
+    def _kept(self) -> Switches:
+        """Read the file; where it can't be, the last ones hold."""
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(self._path.read_bytes(), type=Switches)
+        return self._applied
 
     async def _watch(self) -> None:
         while True:

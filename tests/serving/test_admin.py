@@ -144,6 +144,22 @@ def test_a_switch_that_cannot_be_kept_is_not_made(lane, call, control, switched,
     assert not switched.forced
 
 
+def test_a_switch_that_was_not_made_is_not_recorded(lane, call, control, events, caplog, tmp_path) -> None:
+    """The log tells of the attempt; the record holds what was done."""
+    control._path = tmp_path / "gone" / "switches.json"
+    call(lane, "POST", "/ai/v1/admin/rules", json={"force": True, "why": "x"}, headers=ADMIN)
+    assert events == []
+    assert "not done: force rules, by ada: x" in caplog.text
+
+
+def test_an_order_to_one_worker_leaves_what_another_was_just_told(tmp_path, control, reloader) -> None:
+    """A worker that hasn't looked at the file yet changes what stands there now, not what it last saw."""
+    other = Control(tmp_path, Service("other"), reloader.reload)
+    asyncio.run(control.change(lambda now: msgspec.structs.replace(now, force_rules=True)))
+    asyncio.run(other.change(lambda now: msgspec.structs.replace(now, reloads=now.reloads + 1)))
+    assert (other.switches.force_rules, other.switches.reloads) == (True, 1)
+
+
 def test_a_switch_reaches_the_other_workers(tmp_path, control, reloader) -> None:
     """Another process that watches the same folder follows, a reload included; one that starts later does too."""
     other, reloads = Service("other"), _Reloader()
@@ -151,7 +167,7 @@ def test_a_switch_reaches_the_other_workers(tmp_path, control, reloader) -> None
     async def scenario() -> None:
         watcher = Control(tmp_path, other, reloads.reload)
         await watcher.start()
-        await control.change(Switches(force_rules=True, reloads=1))
+        await control.change(lambda _: Switches(force_rules=True, reloads=1))
         for _ in range(40):
             await asyncio.sleep(0.05)
             if other.forced:
@@ -174,16 +190,25 @@ def test_a_switch_reaches_the_other_workers(tmp_path, control, reloader) -> None
 
 @pytest.mark.parametrize("content", [b"{", b'{"force_rules": 3}'])
 def test_switches_that_cannot_be_read_change_nothing(tmp_path, control, switched, caplog, content) -> None:
-    """The last ones hold, and the log says so."""
-    asyncio.run(control.change(Switches(force_rules=True)))
+    """The last ones hold, and the log says so once, not at every look."""
+    asyncio.run(control.change(lambda _: Switches(force_rules=True)))
     (tmp_path / "switches.json").write_bytes(content)
     asyncio.run(control.apply())
+    asyncio.run(control.apply())
     assert switched.forced
-    assert "can't be read" in caplog.text
+    assert caplog.text.count("can't be read") == 1
+
+
+def test_switches_that_cannot_be_read_are_replaced_by_the_next(tmp_path, control, switched) -> None:
+    """A broken file keeps nobody from switching; what was last applied is what changes."""
+    asyncio.run(control.change(lambda _: Switches(force_rules=True)))
+    (tmp_path / "switches.json").write_bytes(b"{")
+    asyncio.run(control.change(lambda now: msgspec.structs.replace(now, reloads=1)))
+    assert (switched.forced, control.switches.reloads) == (True, 1)
 
 
 def test_switches_are_plain_json(tmp_path, control) -> None:
     """Somebody on call can read the file."""
-    asyncio.run(control.change(Switches(force_rules=True, by="ada", why="x")))
+    asyncio.run(control.change(lambda _: Switches(force_rules=True, by="ada", why="x")))
     assert json.loads((tmp_path / "switches.json").read_bytes())["force_rules"] is True
     assert msgspec.json.decode((tmp_path / "switches.json").read_bytes(), type=Switches).by == "ada"
