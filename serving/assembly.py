@@ -15,8 +15,10 @@ from serving.auth.authenticator import Authenticator
 from serving.auth.interceptor import AuthInterceptor
 from serving.control import Control
 from serving.gate import Gate
+from serving.lag import Lag
 from serving.lane import Mounted
 from serving.limits import Limiter
+from serving.logs import RequestLog, configure
 from serving.metrics import Metrics, forget
 from serving.openapi import render_document, render_page
 from serving.pages import Page
@@ -46,18 +48,19 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
     limited = bool(settings.limits.requests_per_second)
     gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
-    observer = Telling(service, Metrics)
+    observer = Telling(service, Metrics, RequestLog(settings.logs))
     model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer))
 
     def reload() -> Awaitable[object]:
         return server.reloader.reload()
 
+    logs = configure(settings.logs, observer.dropped)
     control = Control(folder, service, reload)
     admin = Admin(service, control, lambda: server.reloader.state)
 
     def parts() -> Sequence[Part]:
         """Make what each worker runs beside its HTTP server."""
-        made: list[Part] = [observer, control]
+        made: list[Part] = [logs, observer, Lag(observer.lagged), control]
         if authenticator is not None:
             made.append(authenticator)
         if settings.grpc.enabled:

@@ -59,9 +59,7 @@ def serve(
 
     prepare(folder / "metrics")  # before anything imports prometheus_client, as KServe does
     from serving.assembly import assemble  # noqa: PLC0415
-    from serving.server import configure_logging  # noqa: PLC0415
 
-    configure_logging()
     assemble(bundle, settings, folder).run()
 
 

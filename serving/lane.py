@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
@@ -18,7 +17,7 @@ from serving.errors import WrongMethod
 from serving.gate import Gate, authorization_of
 from serving.items import BatchAnswer, BatchItem, read_items
 from serving.observer import Observer
-from serving.problem import UNEXPECTED, document_of
+from serving.problem import document_of
 from serving.respond import Response, refusal, respond
 from serving.service import Service
 from serving.tracing import HEADER, Trace, trace_of
@@ -41,7 +40,6 @@ _ROUTES: Final = (
 Headers = Sequence[tuple[bytes, bytes]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _encode: Final = msgspec.json.Encoder().encode
-_log = logging.getLogger("serving")
 
 
 class Room(Protocol):
@@ -106,7 +104,7 @@ class Lane:
             response = self._shown(answer, caller)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
             response = refusal(error)
-            self._observer.refused(error)
+            self._observer.refused(error, route=RISK_PATH, trace=trace, caller=caller)
         took = time.perf_counter() - began
         self._observer.responded(RISK_PATH, response.status, took, trace=trace, answer=answer, caller=caller)
         return response
@@ -161,7 +159,7 @@ class Lane:
         except Exception as error:
             if status:  # too late for another answer: the connection breaks
                 raise
-            self._observer.refused(error)
+            self._observer.refused(error, route=_route(scope["path"]), trace=_trace(scope), caller=caller)
             response = refusal(error)
             status = response.status
             await respond(send, response)
@@ -194,7 +192,7 @@ class Lane:
             return
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
             response = refusal(error)
-            self._observer.refused(error)
+            self._observer.refused(error, route=scope["path"], trace=_trace(scope), caller=caller)
         await respond(send, response)
         took = time.perf_counter() - began
         self._observer.responded(scope["path"], response.status, took, trace=_trace(scope), caller=caller)
@@ -220,9 +218,7 @@ class Lane:
             answer = self._service.answer(item, at=at)
         except Exception as error:  # noqa: BLE001  a bad item is told as one; the others are answered
             kind, problem = document_of(error)
-            if kind is UNEXPECTED:
-                _log.error("an item failed", exc_info=error)
-            self._observer.refused(error)
+            self._observer.refused(error, route=BATCH_PATH, caller=caller)
             return BatchItem(status=kind.status.value, problem=problem)
         self._observer.decided(answer, caller)
         return BatchItem(status=200, answer=render(answer, explain="explain" in caller.scopes))

@@ -1,4 +1,4 @@
-"""Log lines: for people at a terminal, or as JSON in the form that Cloud Logging reads from standard error.
+"""Log lines: for people at a terminal, or as JSON in the form that Cloud Logging reads from standard output.
 
 google-cloud-logging's handler for that form takes a second to import and writes no time; so it is written here, and the
 library is there for `client: cloud` alone. No line holds a body, a customer's id or what a request says of them.
@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import logging.handlers
 import queue
+import random
 import sys
 import traceback
 from collections.abc import Callable
@@ -20,10 +21,10 @@ import msgspec
 
 from model.errors import CustomerRiskError
 from serving.problem import kind_of
+from serving.tracing import Trace, trace_of
 
 if TYPE_CHECKING:
     from serving.answer import Answer
-    from serving.tracing import Trace
 
 _MOST_WAITING: Final = 10_000  # lines
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -36,14 +37,14 @@ _Info = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the service logs.
 
-    format         text or json; by default text where standard error is a terminal, json elsewhere
-    client         stdout (lines, which the cluster's agent collects) or cloud (Cloud Logging's API)
+    format         text for people, on standard error; json for machines, on standard output
+    client         stream (lines, which the cluster's agent collects) or cloud (Cloud Logging's API)
     project        Google Cloud project of traces; without one, lines hold the trace's id alone
     success_share  of requests that succeed; which ones is the trace's choice, so that a trace is logged whole
     """
 
-    format: Literal["text", "json"] | None = None
-    client: Literal["stdout", "cloud"] = "stdout"
+    format: Literal["text", "json"] = "text"
+    client: Literal["stream", "cloud"] = "stream"
     project: str | None = None
     success_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
 
@@ -101,11 +102,13 @@ class RequestLog:
         self._bound = int(settings.success_share * 2**32)
 
     def answered(
-        self, answer: Answer, caller_name: str, trace: Trace, *, status: int, seconds: float, route: str
+        self, answer: Answer, caller_name: str, trace: Trace | None, *, status: int, seconds: float, route: str
     ) -> None:
-        """Log a decision, if its trace is among those that are."""
-        if int(trace.trace_id[-8:], 16) >= self._bound:
+        """Log a decision, if its trace is among those that are; without one, chance decides."""
+        chosen = int(trace.trace_id[-8:], 16) if trace is not None else random.getrandbits(32)
+        if chosen >= self._bound:
             return
+        trace = trace or trace_of(None)
         labels = {
             "decision_id": answer.decision_id,
             "model": answer.model.version,
@@ -194,7 +197,7 @@ def _handler(settings: LogSettings) -> logging.Handler:
         cloud: logging.Handler = CloudLoggingHandler(client, name="customer-risk")
         cloud.setFormatter(_Discreet("%(message)s"))
         return cloud
-    handler = logging.StreamHandler(sys.stderr)
-    form = settings.format or ("text" if sys.stderr.isatty() else "json")
-    handler.setFormatter(_Discreet(_TEXT) if form == "text" else _Json("%(message)s"))
+    text = settings.format == "text"
+    handler = logging.StreamHandler(sys.stderr if text else sys.stdout)
+    handler.setFormatter(_Discreet(_TEXT) if text else _Json("%(message)s"))
     return handler

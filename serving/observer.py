@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
+
+from serving.problem import UNEXPECTED, kind_of
 
 if TYPE_CHECKING:
     from serving.answer import Answer
     from serving.caller import Caller
     from serving.tracing import Trace
 
+_log = logging.getLogger("serving")
+
 
 class Observer:
-    """Hears of everything and does nothing with it; those who listen override what concerns them."""
+    """Hears of everything, and logs our own faults; those who listen override what concerns them."""
 
     def entered(self) -> None:
         """Hear of a request that waits for something; those that are answered at once never do."""
@@ -22,8 +27,16 @@ class Observer:
     def decided(self, answer: Answer, caller: Caller) -> None:
         """Hear of a decision before its answer leaves; an error raised here is answered in its place."""
 
-    def refused(self, error: Exception) -> None:
-        """Hear of a request, or an item of one, that got a problem document."""
+    def refused(
+        self, error: Exception, *, route: str = "", trace: Trace | None = None, caller: Caller | None = None
+    ) -> None:
+        """Hear of a request, or an item of one, that got a problem document; what nobody expected is logged."""
+        if kind_of(error) is UNEXPECTED:
+            self.failed(error, route=route, trace=trace, caller=caller)
+
+    def failed(self, error: Exception, *, route: str, trace: Trace | None, caller: Caller | None) -> None:  # noqa: ARG002  for those who write more
+        """Log a fault of ours."""
+        _log.error("a request failed", exc_info=error)
 
     def responded(
         self,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Final, NamedTuple
 
 from serving.body import Send
-from serving.problem import MEDIA_TYPE, UNEXPECTED, headers_of, problem_of
+from serving.problem import MEDIA_TYPE, headers_of, problem_of
 
 JSON: Final = "application/json"
-_log = logging.getLogger("serving")
 
 
 class Response(NamedTuple):
@@ -22,10 +20,8 @@ class Response(NamedTuple):
 
 
 def refusal(error: Exception) -> Response:
-    """Make the problem document of an error; what nobody expected goes to the log as well."""
+    """Make the problem document of an error."""
     kind, document = problem_of(error)
-    if kind is UNEXPECTED:
-        _log.error("a request failed", exc_info=error)
     return Response(kind.status.value, document, MEDIA_TYPE, headers_of(error))
 
 

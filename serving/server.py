@@ -144,10 +144,3 @@ class _DataPlane(TruthfulDataPlane):  # KServe's endpoints ask it
     async def ready(self) -> bool:
         """Tell whether requests are wanted: not while draining, though they are still answered."""
         return not self._service.draining and bool(await super().ready())
-
-
-def configure_logging() -> None:
-    """Send our lines, and warnings of all others, to standard error; nothing is logged a request."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-    _log.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of each connection that doesn't speak HTTP

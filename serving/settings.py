@@ -12,6 +12,7 @@ import yaml
 from model.errors import ConfigError
 from serving.auth.settings import AuthSettings
 from serving.limits import LimitSettings
+from serving.logs import LogSettings
 from serving.process.settings import ServerSettings
 from serving.rules.settings import RuleSettings
 from serving.v2.settings import GrpcSettings
@@ -31,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     rules: RuleSettings = RuleSettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
+    logs: LogSettings = LogSettings()
 
 
 def load_settings(path: Path | None, *, model_name: str | None = None, server: Mapping[str, Any]) -> Settings:

@@ -8,12 +8,14 @@ from serving.body import Receive, Scope, Send, header
 from serving.errors import NotFound, NotReady, WrongMethod
 from serving.observer import Observer
 from serving.respond import Response, respond
+from serving.tracing import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.answer import Answer
     from serving.caller import Caller
+    from serving.logs import RequestLog
     from serving.metrics import Metrics
     from serving.service import Service
     from serving.tracing import Trace
@@ -22,10 +24,13 @@ METRICS_PATH = "/metrics"
 
 
 class Telling(Observer):
-    """Tells a worker's metrics of what happens; before `start` there is nobody to tell."""
+    """Tells a worker's metrics of what happens, and `requests` the log; before `start` there are no metrics to tell."""
 
-    def __init__(self, service: Service, make: Callable[[Callable[[Metrics], object]], Metrics]) -> None:
+    def __init__(
+        self, service: Service, make: Callable[[Callable[[Metrics], object]], Metrics], requests: RequestLog
+    ) -> None:
         self._service = service
+        self._requests = requests
         self._make = make
         self._metrics: Metrics | None = None
 
@@ -54,10 +59,18 @@ class Telling(Observer):
         if self._metrics is not None:
             self._metrics.decided(answer)
 
-    def refused(self, error: Exception) -> None:
+    def refused(
+        self, error: Exception, *, route: str = "", trace: Trace | None = None, caller: Caller | None = None
+    ) -> None:
         """Count a refusal."""
         if self._metrics is not None:
             self._metrics.refused(error)
+        super().refused(error, route=route, trace=trace, caller=caller)
+
+    def failed(self, error: Exception, *, route: str, trace: Trace | None, caller: Caller | None) -> None:
+        """Log a fault of ours, with its trace."""
+        name = caller.name if caller is not None else ""
+        self._requests.failed(error, trace or trace_of(None), route=route, status=500, caller_name=name)
 
     def responded(
         self,
@@ -65,13 +78,15 @@ class Telling(Observer):
         status: int,
         seconds: float,
         *,
-        trace: Trace | None = None,  # noqa: ARG002  for the log
-        answer: Answer | None = None,  # noqa: ARG002
-        caller: Caller | None = None,  # noqa: ARG002
+        trace: Trace | None = None,
+        answer: Answer | None = None,
+        caller: Caller | None = None,
     ) -> None:
-        """Count a response."""
+        """Count a response, and log some of the decisions."""
         if self._metrics is not None:
             self._metrics.responded(route, status, seconds)
+        if answer is not None and caller is not None:
+            self._requests.answered(answer, caller.name, trace, status=status, seconds=seconds, route=route)
 
     def shed(self) -> None:
         """Count a request that was turned away since too many waited."""
@@ -92,6 +107,11 @@ class Telling(Observer):
         """Note how late the event loop was."""
         if self._metrics is not None:
             self._metrics.lagged(seconds)
+
+    def dropped(self, count: int) -> None:
+        """Count log lines that found too many waiting."""
+        if self._metrics is not None:
+            self._metrics.dropped_log_lines(count)
 
     async def show(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  a room's signature
         """Show all workers' metrics to Prometheus."""

@@ -291,7 +291,7 @@ def test_an_observer_hears_of_everything(service, call, request_) -> None:
         def decided(self, answer, caller) -> None:
             heard.append(("decided", answer.customer_id, caller.name))
 
-        def refused(self, error) -> None:
+        def refused(self, error, **_) -> None:
             heard.append(("refused", type(error).__name__))
 
         def responded(self, route, status, seconds, *, trace=None, **_) -> None:

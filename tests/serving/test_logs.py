@@ -30,7 +30,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict
     """The JSON lines so far; logging is put back as it was afterwards."""
     root, show = logging.getLogger(), warnings.showwarning
     handlers, level = root.handlers[:], root.level
-    yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     logging.captureWarnings(capture=False)
     warnings.showwarning = show
     root.handlers[:] = handlers

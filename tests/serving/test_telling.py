@@ -20,12 +20,13 @@ import httpx
 from model.scoring.bundle import load_bundle
 from serving.gate import Gate
 from serving.lane import Lane, Mounted
+from serving.logs import LogSettings, RequestLog
 from serving.service import Service
 from serving.telling import Telling
 
 async def main():
     service = Service("customer-risk")
-    telling = Telling(service, Metrics)
+    telling = Telling(service, Metrics, RequestLog(LogSettings(success_share=0)))
     lane = Lane(None, service, gate=Gate(), observer=telling, rooms={"/metrics": Mounted(telling.show, None)})
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=lane), base_url="http://test")
     early = (await client.get("/metrics")).status_code
