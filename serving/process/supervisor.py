@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import select
@@ -17,6 +18,7 @@ _FRESH_SECONDS: Final = 10  # a worker that dies younger than this is restarted 
 _MOST_BACKOFF: Final = 10.0
 _LATE_SECONDS: Final = 10  # beyond drain and grace before a worker is killed
 
+_PR_SET_PDEATHSIG: Final = 1
 _log = logging.getLogger("serving")
 
 
@@ -107,6 +109,9 @@ class Supervisor:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
+            _die_with_parent()
+            # Told to look again before it can hear, it would die of it; blocked, the word waits for `Worker`.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
             for each in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
                 signal.signal(each, signal.SIG_DFL)
             for end in self._waking:
@@ -153,3 +158,10 @@ class Supervisor:
         if self._ending is None:
             self._ending = time.monotonic() + self._patience
         self._tell(signal_)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this worker in order when its parent is killed: nobody else would, and it held the port."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):  # Linux
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

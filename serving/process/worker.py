@@ -73,6 +73,7 @@ class Worker:
             self._loop.add_signal_handler(each, self._stop)
         tasks: set[asyncio.Task[object]] = set()
         self._loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.ensure_future(self._reloader.reload())))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         async with self._started_parts():
             serving = asyncio.create_task(self._http.run_on(listening))
             tasks.add(asyncio.create_task(self._begin(url_of(listening))))

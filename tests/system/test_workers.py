@@ -10,6 +10,7 @@ import socket
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.system
@@ -160,3 +161,19 @@ def test_health_is_answered_under_overload(start, command, bundle, sound_request
     for each in crowd:
         each.close()
     assert statuses == {b"200", b"503"}
+
+
+def test_workers_do_not_outlive_their_parent(start, command, bundle) -> None:
+    """A parent that is killed takes its workers with it, and the port is free again."""
+    server = start(command, bundle, "--workers", "2")
+    server.wait_for("/v2/health/ready")
+    server.process.kill()
+    server.process.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            server.get("/healthz")
+        except httpx.TransportError:
+            return
+        time.sleep(0.1)
+    pytest.fail("workers still answer")
