@@ -20,10 +20,12 @@ from serving.v2.http import register as register_v2
 from serving.v2.models import Models
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+    from serving.idempotency import Idempotency
 
 
 def application(
@@ -34,6 +36,7 @@ def application(
     gate: Gate | None = None,
     observer: Observer | None = None,
     rooms: Mapping[str, Mounted] | None = None,
+    keys: Callable[[], Idempotency] | None = None,
 ) -> Lane:
     """Put the application together.
 
@@ -55,7 +58,7 @@ def application(
 
     for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, Exception):
         app.add_exception_handler(error, refuse)
-    return Lane(app, service, gate=gate, observer=observer, rooms=rooms)
+    return Lane(app, service, gate=gate, observer=observer, rooms=rooms, keys=keys)
 
 
 def _ours(error: Exception) -> Exception:

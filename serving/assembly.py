@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +16,23 @@ from serving.auth.authenticator import Authenticator
 from serving.auth.interceptor import AuthInterceptor
 from serving.control import Control
 from serving.gate import Gate
+from serving.idempotency import Idempotency
+from serving.jobs.board import Board
+from serving.jobs.foreman import Foreman
+from serving.jobs.room import PATH as JOBS_PATH
+from serving.jobs.room import Jobs
+from serving.jobs.worker import Orders
 from serving.lag import Lag
 from serving.lane import Mounted
 from serving.limits import Limiter
 from serving.logs import RequestLog, configure
+from serving.making import make_service
 from serving.metrics import Metrics, forget
 from serving.openapi import render_document, render_page
 from serving.pages import Page
 from serving.predictor import RiskModel
-from serving.rules.fallback import RuleFallback
-from serving.rules.ruleset import load_rules
-from serving.service import Service
 from serving.several import Several
+from serving.store.settings import open_store
 from serving.telling import METRICS_PATH, Telling
 from serving.v2.grpc import GrpcServer
 from serving.v2.models import Models
@@ -34,6 +40,7 @@ from serving.v2.models import Models
 if TYPE_CHECKING:
     from serving.process.part import Part
     from serving.settings import Settings
+    from serving.store.store import Store
 
 OPENAPI_PATH = "/ai/v1/openapi.json"
 DOCS_PATH = "/ai/v1/docs"
@@ -44,12 +51,24 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
 
     `folder` is for what the workers share while they run.
     """
-    service = _service(settings)
+    service = make_service(settings.model_name, settings.rules)
     authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
     limited = bool(settings.limits.requests_per_second)
     gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
     observer = Telling(service, Metrics, RequestLog(settings.logs))
     model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer))
+
+    @cache  # one a worker, made when it is first wanted: it survives no fork
+    def store() -> Store:
+        return open_store(settings.store, folder)
+
+    @cache
+    def keys() -> Idempotency:
+        return Idempotency(store(), settings.idempotency_seconds)
+
+    @cache
+    def board() -> Board:
+        return Board(store(), lease_seconds=settings.jobs.lease_seconds)
 
     def reload() -> Awaitable[object]:
         return server.reloader.reload()
@@ -58,11 +77,27 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     control = Control(folder, service, reload)
     admin = Admin(service, control, lambda: server.reloader.state)
 
+    orders = Orders(
+        bundle=str(bundle.absolute()),
+        folder=str(folder.absolute()),
+        model_name=settings.model_name,
+        jobs=settings.jobs,
+        store=settings.store,
+        rules=settings.rules,
+    )
+    rooms = _pages(service.name)
+    rooms[ADMIN_PATH] = Mounted(admin, "admin")
+    rooms[METRICS_PATH] = Mounted(observer.show, None)
+    if settings.jobs.enabled:
+        rooms[JOBS_PATH] = Mounted(Jobs(settings.jobs, board, keys), "batch")
+
     def parts() -> Sequence[Part]:
         """Make what each worker runs beside its HTTP server."""
         made: list[Part] = [logs, observer, Lag(observer.lagged), control]
         if authenticator is not None:
             made.append(authenticator)
+        if settings.jobs.enabled:
+            made.append(Foreman(orders))
         if settings.grpc.enabled:
             models = Models(service, gate=gate, observer=observer)
             made.append(
@@ -78,7 +113,8 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         settings.server,
         gate=gate,
         observer=observer,
-        rooms=_pages(service.name) | {ADMIN_PATH: Mounted(admin, "admin"), METRICS_PATH: Mounted(observer.show, None)},
+        rooms=rooms,
+        keys=keys,
         parts=parts,
         shed=observer.shed,
         waited=observer.waited,
@@ -86,12 +122,6 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         lost=forget,
     )
     return server
-
-
-def _service(settings: Settings) -> Service:
-    rules = settings.rules
-    fallback = RuleFallback(load_rules(Path(rules.file) if rules.file else None), rules.name) if rules.enabled else None
-    return Service(settings.model_name, fallback=fallback, without_bundle=rules.without_bundle)
 
 
 def _pages(model_name: str) -> dict[str, Mounted]:

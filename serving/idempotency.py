@@ -29,14 +29,14 @@ class Idempotency:
     """
 
     def __init__(
-        self, store: Store, window_seconds: float = 86_400, *, reserve_seconds: float = 10, wait_seconds: float = 2
+        self, store: Store, window_seconds: float = 86_400, *, reserve_seconds: float = 30, wait_seconds: float = 2
     ) -> None:
         self._store = store
         self._window = window_seconds
         self._reserve = reserve_seconds
         self._wait = wait_seconds
 
-    async def once(self, *, caller: Caller, route: str, key: str, body: bytes, produce: Callable[[], bytes]) -> bytes:
+    async def once(self, caller: Caller, route: str, key: str, body: bytes, produce: Callable[[], bytes]) -> bytes:
         """Give the answer kept under `key`, or that of `produce`, called on a thread and kept unless it raises.
 
         The right to explanations counts as a part of the request, so that no answer shows them to one who hasn't it.
@@ -66,6 +66,7 @@ class Idempotency:
                 raise
             if self._store.replace(place, mine, _DONE + digest + answer, seconds=self._window):
                 return answer
+            raise Overloaded("The answer came too late to be kept.", remedy="Send it again shortly.")
         kept = self._store.get(place)  # another's, perhaps made since a reservation of ours ran out
         if kept is None:
             return None

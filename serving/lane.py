@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from serving.caller import LOCAL, Caller, current
 from serving.caller import Scope as Right
 from serving.errors import WrongMethod
 from serving.gate import Gate, authorization_of
+from serving.idempotency import Idempotency
 from serving.items import BatchAnswer, BatchItem, read_items
 from serving.observer import Observer
 from serving.problem import document_of
@@ -60,7 +61,7 @@ class Lane:
     """Stands outermost, ahead of `beyond`, so that a request for a decision passes no middleware and no router.
 
     Callers come in through `gate`; `observer` hears of every answer; `rooms` are applications by path, each for that
-    path and all beneath it.
+    path and all beneath it; `keys` gives what keeps answers under idempotency keys.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Lane:
         gate: Gate,
         observer: Observer,
         rooms: Mapping[str, Mounted] | None = None,
+        keys: Callable[[], Idempotency] | None = None,
     ) -> None:
         self._beyond = beyond
         self._service = service
         self._gate = gate
         self._observer = observer
         self._rooms = dict(rooms or {})
+        self._keys = keys
 
     def direct(self, headers: Headers, body: bytes) -> Response | None:
         """Answer one request for a decision at once; None where that takes waiting, for the slow way to see to.
@@ -199,19 +202,35 @@ class Lane:
 
     async def _risk(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
         body = await read_body(bounded(scope, receive))
+        if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
+
+            def produce() -> bytes:
+                return self._answered(body, caller).body
+
+            return Response(200, await self._keys().once(caller, RISK_PATH, key, body, produce))
         if len(body) <= MOST_DIRECT_BYTES:
             return self._answered(body, caller)
         return await asyncio.to_thread(self._answered, body, caller)
 
     async def _batch(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
-        items = read_items(await read_body(bounded(scope, receive, MOST_BATCH_BYTES)))
+        body = await read_body(bounded(scope, receive, MOST_BATCH_BYTES))
+        items = read_items(body)
         self._gate.count(caller, len(items) - 1)
+        if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
+
+            def produce() -> bytes:
+                return _encode(BatchAnswer(list(self._items(items, caller))))
+
+            return Response(200, await self._keys().once(caller, BATCH_PATH, key, body, produce))
         answers = []
-        for place, item in enumerate(items):
-            answers.append(self._item(item, f"/requests/{place}", caller))
+        for place, answer in enumerate(self._items(items, caller)):
+            answers.append(answer)
             if place % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)  # one of a thousand must not hold up everybody else
         return Response(200, _encode(BatchAnswer(answers)))
+
+    def _items(self, items: Sequence[msgspec.Raw], caller: Caller) -> Iterator[BatchItem]:
+        return (self._item(item, f"/requests/{place}", caller) for place, item in enumerate(items))
 
     def _item(self, item: msgspec.Raw, at: str, caller: Caller) -> BatchItem:
         try:

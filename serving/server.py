@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import socket
 
     from serving.gate import Gate
+    from serving.idempotency import Idempotency
     from serving.lane import Mounted
     from serving.observer import Observer
     from serving.predictor import RiskModel
@@ -52,7 +53,8 @@ _log = logging.getLogger("serving")
 class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
     """KServe's server for one model, which answers from the bundle in `folder`.
 
-    `gate`, `observer` and `rooms` are the application's; `parts` makes what each worker runs beside it, after the fork.
+    `gate`, `observer`, `rooms` and `keys` are the application's; `parts` makes what each worker runs beside it, after
+    the fork.
     `shed()`, `waited(seconds)`, `reloaded(result)` and `lost(pid)`, of a worker that ended, are for metrics.
     """
 
@@ -65,6 +67,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         gate: Gate | None = None,
         observer: Observer | None = None,
         rooms: Mapping[str, Mounted] | None = None,
+        keys: Callable[[], Idempotency] | None = None,
         parts: Callable[[], Sequence[Part]] = tuple,
         shed: Callable[[], object] = lambda: None,
         waited: Callable[[float], object] = lambda _: None,
@@ -91,6 +94,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
             gate=gate,
             observer=observer,
             rooms=rooms,
+            keys=keys,
         )
         self.reloader = Reloader(folder, model.use, told=reloaded)
         most_wait, reloader = settings.most_wait_ms / 1000, self.reloader

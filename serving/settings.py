@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import yaml
 
 from model.errors import ConfigError
 from serving.auth.settings import AuthSettings
+from serving.jobs.types import JobSettings
 from serving.limits import LimitSettings
 from serving.logs import LogSettings
 from serving.process.settings import ServerSettings
 from serving.rules.settings import RuleSettings
+from serving.store.settings import StoreSettings
 from serving.v2.settings import GrpcSettings
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of them.
 
-    model_name   the model's name in KServe's paths and in answers
-    run_folder   for what the workers share while they run: switches, metrics; null: a new temporary folder
+    model_name            the model's name in KServe's paths and in answers
+    idempotency_seconds   an answer is kept under its idempotency key for so long
+    run_folder            for what the workers share while they run: switches, metrics, and jobs unless the store says
+                          otherwise; null: a new temporary folder
     """
 
     model_name: str = "customer-risk"
+    idempotency_seconds: Annotated[float, msgspec.Meta(gt=0)] = 86_400
     run_folder: str | None = None
     server: ServerSettings = ServerSettings()
     grpc: GrpcSettings = GrpcSettings()
@@ -33,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     logs: LogSettings = LogSettings()
+    store: StoreSettings = StoreSettings()
+    jobs: JobSettings = JobSettings()
 
 
 def load_settings(path: Path | None, *, model_name: str | None = None, server: Mapping[str, Any]) -> Settings:

@@ -15,6 +15,7 @@ from serving.store.store import StoreUnavailable
 _SWEEP_SECONDS: Final = 10.0  # between two looks for expired rows
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL)"
 _INDEX: Final = "CREATE INDEX IF NOT EXISTS kept_until ON kept (until)"
+_SWEEP: Final = "DELETE FROM kept WHERE key IN (SELECT key FROM kept WHERE until <= ? LIMIT 1000)"
 _PUT: Final = """
 INSERT INTO kept VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, until = excluded.until
@@ -27,6 +28,7 @@ class FileStore:
     def __init__(self, path: str, *, timeout: float = 2, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._timeout = timeout
         self._swept = clock()
         try:
             self._file = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
@@ -63,6 +65,12 @@ class FileStore:
         with self._using() as now:
             return self._file.execute(statement, (key, old, now)).rowcount > 0
 
+    def keys(self, prefix: str) -> list[str]:
+        """Name the keys that begin so and haven't expired, in order."""
+        statement = "SELECT key FROM kept WHERE key >= ?1 AND key < ?2 AND until > ?3 ORDER BY key"
+        with self._using() as now:
+            return [row[0] for row in self._file.execute(statement, (prefix, prefix + "\U0010ffff", now))]
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -71,10 +79,14 @@ class FileStore:
     def _using(self) -> Iterator[float]:
         now = self._clock()
         try:
-            with self._lock:
+            if not self._lock.acquire(timeout=self._timeout):  # threads in line don't add their waits up
+                raise StoreUnavailable
+            try:
                 if now - self._swept >= _SWEEP_SECONDS:
                     self._swept = now
-                    self._file.execute("DELETE FROM kept WHERE until <= ?", (now,))
+                    self._file.execute(_SWEEP, (now,))
                 yield now
+            finally:
+                self._lock.release()
         except sqlite3.Error as error:
             raise StoreUnavailable from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -52,6 +53,12 @@ class RedisStore:
         if old is None:
             return bool(self._ask(self._redis.delete, self._prefix + key))
         return bool(self._ask(self._redis.eval, _REMOVE, 1, self._prefix + key, old))
+
+    def keys(self, prefix: str) -> list[str]:
+        """Name the keys that begin so and haven't expired, in order; walks through all keys, a thousand at a time."""
+        pattern = self._prefix + re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
+        found = self._ask(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
+        return sorted(key.decode().removeprefix(self._prefix) for key in found)
 
     def close(self) -> None:
         """Close the connections."""

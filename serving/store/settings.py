@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -18,25 +19,25 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """The shared store's settings.
 
     kind              "file" for the processes of one machine, "redis" for several pods
-    path              the file; its folder must exist
+    path              the file; its folder must exist; empty: one in the server's run folder, gone with the pod
     url               redis://[user:password@]host:port/database, or rediss:// for TLS
     prefix            stands before each key in Redis, so that several services may share one
     timeout_seconds   for one operation; then the caller is told to come back
     """
 
     kind: Literal["file", "redis"] = "file"
-    path: str = "customer-risk.store"
+    path: str = ""
     url: str = ""
     prefix: str = "customer-risk:"
     timeout_seconds: _Positive = 2
 
 
-def open_store(settings: StoreSettings) -> Store:
-    """Open what the settings name; raises ConfigError where that can't be."""
+def open_store(settings: StoreSettings, folder: Path) -> Store:
+    """Open what the settings name, in `folder` unless they say otherwise; raises ConfigError where that can't be."""
     if settings.kind == "file":
         from serving.store.file import FileStore  # noqa: PLC0415  only where it is used
 
-        return FileStore(settings.path, timeout=settings.timeout_seconds)
+        return FileStore(settings.path or str(folder / "customer-risk.store"), timeout=settings.timeout_seconds)
     from serving.store.redis import RedisStore  # noqa: PLC0415  only where it is used
 
     if not settings.url:

@@ -31,3 +31,9 @@ class Store(Protocol):
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
         """Delete a value, or only where it is `old`; tell whether it was there."""
+
+    def keys(self, prefix: str) -> list[str]:
+        """Name the keys that begin so and haven't expired, in order; for shelves that hold few."""
+
+    def close(self) -> None:
+        """Let go of it."""

@@ -95,17 +95,17 @@ def test_a_locked_file_is_unavailable_and_no_hang(store, tmp_path) -> None:
 def test_a_file_that_cant_be_written_is_a_mistake_of_the_settings(tmp_path) -> None:
     """It is named at the start."""
     with pytest.raises(ConfigError, match=r"store\.path"):
-        open_store(StoreSettings(path=str(tmp_path / "none" / "store")))
+        open_store(StoreSettings(path=str(tmp_path / "none" / "store")), tmp_path)
 
 
-def test_redis_needs_an_address() -> None:
+def test_redis_needs_an_address(tmp_path) -> None:
     """It is named at the start."""
     with pytest.raises(ConfigError, match=r"store\.url"):
-        open_store(StoreSettings(kind="redis"))
+        open_store(StoreSettings(kind="redis"), tmp_path)
 
 
-def test_an_unreachable_redis_is_unavailable() -> None:
+def test_an_unreachable_redis_is_unavailable(tmp_path) -> None:
     """Nobody listens on port 1."""
-    store = open_store(StoreSettings(kind="redis", url="redis://127.0.0.1:1/0", timeout_seconds=0.1))
+    store = open_store(StoreSettings(kind="redis", url="redis://127.0.0.1:1/0", timeout_seconds=0.1), tmp_path)
     with pytest.raises(StoreUnavailable):
         store.get("a")
