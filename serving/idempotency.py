@@ -66,7 +66,6 @@ class Idempotency:
                 raise
             if self._store.replace(place, mine, _DONE + digest + answer, seconds=self._window):
                 return answer
-            raise Overloaded("The answer came too late to be kept.", remedy="Send it again shortly.")
         kept = self._store.get(place)  # another's, perhaps made since a reservation of ours ran out
         if kept is None:
             return None

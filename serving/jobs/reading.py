@@ -63,7 +63,8 @@ def lines_of(piece: bytes) -> list[bytes]:
 def from_csv(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Turn CSV with a header into pieces of NDJSON: customer_id with a column a feature, or a column `request`.
 
-    An empty cell is a missing value. Raises InputError where there is no such header or the text isn't UTF-8.
+    An empty cell is a missing value. Raises InputError where there is no such header, a row has more or fewer cells
+    than it, or the text isn't UTF-8.
     """
     with tempfile.TemporaryFile() as file:
         for piece in pieces:
@@ -75,7 +76,7 @@ def from_csv(pieces: Iterable[bytes]) -> Iterator[bytes]:
             names = rows.fieldnames or []
             if "request" not in names and "customer_id" not in names:
                 raise InputError((BadField("", "expected a header with customer_id, or with request"),))
-            yield from _pieces(_csv_line(row) for row in rows)
+            yield from _pieces(_csv_line(row, rows.line_num) for row in rows)
         except (UnicodeDecodeError, csv.Error) as error:
             raise InputError((BadField("", f"isn't CSV in UTF-8: {error}"),)) from error
 
@@ -134,17 +135,19 @@ def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
         yield b"\n".join(piece)
 
 
-def _csv_line(row: Mapping[str, Any]) -> bytes:
+def _csv_line(row: Mapping[str | None, Any], line: int) -> bytes:
+    if None in row or None in row.values():  # whose cell is whose can't be known
+        raise InputError((BadField("", f"line {line} hasn't as many cells as the header"),))
     request = row.get("request")
     if request:
         return str(request).replace("\r", " ").replace("\n", " ").encode()
-    features = {name: _number(cell) for name, cell in row.items() if name not in {None, "customer_id", "request"}}
+    features = {name: _number(cell) for name, cell in row.items() if name not in {"customer_id", "request"}}
     return _encode({"customer_id": row.get("customer_id"), "features": features})
 
 
-def _number(cell: str | None) -> float | str | None:
+def _number(cell: str) -> float | str | None:
     """Read a cell; one that is no number stays a text, for the request's reader to refuse by its name."""
-    if cell is None or not cell.strip():
+    if not cell.strip():
         return None
     try:
         return float(cell)
@@ -160,8 +163,9 @@ def _parquet_line(row: dict[str, Any], *, nested: bool) -> bytes:
     sent = request.get("transactions")
     for each in sent if isinstance(sent, list) else [sent] if isinstance(sent, dict) else []:
         for name in ("created_at", "completed_at"):
-            times = each.get(name)
-            each[name] = [_zoned(time) for time in times] if isinstance(times, list) else _zoned(times)
+            if name in each:
+                times = each[name]
+                each[name] = [_zoned(time) for time in times] if isinstance(times, list) else _zoned(times)
     return _encode(request)
 
 

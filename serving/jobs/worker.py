@@ -16,7 +16,7 @@ import msgspec
 from model.errors import CustomerRiskError, InputError
 from model.scoring.bundle import load_bundle
 from serving.answer import render
-from serving.errors import NotReady
+from serving.errors import Later, NotReady
 from serving.items import BatchItem
 from serving.jobs import reading
 from serving.jobs.board import Board
@@ -48,6 +48,10 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     rules: RuleSettings
 
 
+class InputLost(Later):
+    """Input that the store kept isn't there."""
+
+
 class Desk:
     """Answers the rows of one job after the other; `stopping()` says when to leave off between two pieces."""
 
@@ -75,7 +79,7 @@ class Desk:
             return
         try:
             self._answer(job)
-        except InputError as error:  # the file isn't what it says
+        except (InputError, InputLost) as error:  # the file isn't what it says; or gone, as that of a cancelled job is
             _, problem = document_of(error)
             self._board.end(job_id, state="failed", problem=problem)
 
@@ -95,7 +99,7 @@ class Desk:
                 return
             piece = self._board.input(changed, changed.next_piece)
             if piece is None:
-                raise StoreUnavailable
+                raise InputLost("A part of the input is gone.", remedy="Send the file again.")
             lines = [self._line(line, explain=changed.explain) for line in reading.lines_of(piece)]
             self._board.put_results(changed, changed.next_piece, b"".join(line for line, _ in lines))
             changed = self._board.change(
@@ -104,6 +108,7 @@ class Desk:
                 done=changed.done + len(lines),
                 failed=changed.failed + sum(not good for _, good in lines),
             )
+        self._board.end(job.job_id)  # it has ended meanwhile: results that were on their way go too
 
     def _converted(self, job: Job) -> Job | None:
         """Put pieces of NDJSON in the place of another form's; None where the job ended meanwhile."""

@@ -1,0 +1,193 @@
+"""The work on jobs, in this process and in one of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import msgspec
+import pytest
+
+from serving.answer import render
+from serving.jobs.types import Job, JobSettings
+from serving.jobs.worker import Desk, Orders
+from serving.rules.settings import RuleSettings
+from serving.service import Service
+from serving.store.settings import StoreSettings
+
+
+@pytest.fixture
+def put_up(jobs_board):
+    """Put a job up: the lines of each piece."""
+
+    def make(*pieces: bytes, **fields) -> str:
+        now = jobs_board.clock()
+        given = {"job_id": "j", "caller": "a", "explain": True, "format": "ndjson", "rows": None}
+        job = Job(**(given | {"pieces": len(pieces), "created": now, "expires": now + 60} | fields))
+        for place, piece in enumerate(pieces):
+            jobs_board.put_input(job.job_id, place, piece, seconds=60)
+        jobs_board.add(job)
+        return job.job_id
+
+    return make
+
+
+@pytest.fixture
+def desk(jobs_board, service) -> Desk:
+    """A worker that nobody stops."""
+    return Desk(jobs_board, service, lambda: False, lease_seconds=1)
+
+
+def outcomes(board, job_id: str) -> list[dict]:
+    """The results, decoded."""
+    return [json.loads(line) for line in b"".join(board.results(board.get(job_id))).splitlines()]
+
+
+def line(request: dict, customer_id: str) -> bytes:
+    """A request as a line."""
+    return json.dumps(request | {"customer_id": customer_id}).encode() + b"\n"
+
+
+def test_every_row_is_answered_or_refused_in_order(desk, jobs_board, put_up, request_) -> None:
+    """A bad one is told with its problem and spoils no other."""
+    job_id = put_up(line(request_, "a") + b"{nonsense\n", b'{"customer_id":3}\n' + line(request_, "b"))
+    assert desk.work()
+    job = jobs_board.get(job_id)
+    assert (job.state, job.rows, job.done, job.failed) == ("done", 4, 4, 2)
+    found = outcomes(jobs_board, job_id)
+    assert [each["status"] for each in found] == [200, 400, 422, 200]
+    assert [each["answer"]["customer_id"] for each in found if "answer" in each] == ["a", "b"]
+    assert found[2]["problem"]["errors"][0]["pointer"] == "/customer_id"
+
+
+@pytest.mark.parametrize("explain", [True, False])
+def test_answers_are_those_of_a_request(desk, jobs_board, put_up, request_, service, explain) -> None:
+    """With as much of the reasons as the caller may see."""
+    job_id = put_up(line(request_, "a"), explain=explain)
+    desk.work()
+    (found,) = outcomes(jobs_board, job_id)
+    asked = json.loads(msgspec.json.encode(render(service.answer(line(request_, "a")), explain=explain)))
+    own = {"decision_id"}
+    assert {k: v for k, v in found["answer"].items() if k not in own} == {
+        k: v for k, v in asked.items() if k not in own
+    }
+
+
+def test_csv_is_turned_into_requests_first(desk, jobs_board, put_up, service) -> None:
+    """Its rows are then known."""
+    header = ",".join(("customer_id", *service.names()))
+    text = f"{header}\nc-1{',' * len(service.names())}\n".encode()
+    job_id = put_up(text[:20], text[20:], format="csv")
+    desk.work()
+    job = jobs_board.get(job_id)
+    assert (job.state, job.rows, outcomes(jobs_board, job_id)[0]["answer"]["customer_id"]) == ("done", 1, "c-1")
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_a_file_that_isnt_what_it_says_fails_the_job(desk, jobs_board, jobs_store, put_up, format_) -> None:
+    """With the problem, and without results."""
+    job_id = put_up(b"\xff\xfe", format=format_)
+    assert desk.work()
+    job = jobs_board.get(job_id)
+    assert (job.state, job.problem.status) == ("failed", 422)
+    assert (jobs_store.keys("in/"), jobs_store.keys("out/"), desk.work()) == ([], [], False)
+
+
+def test_a_worker_that_died_is_followed_where_it_left_off(desk, jobs_board, put_up, request_) -> None:
+    """Pieces that it answered aren't answered again, and one that it began is, in the same place."""
+    job_id = put_up(line(request_, "a"), line(request_, "b"))
+    job = jobs_board.change(job_id, state="running", next_piece=1, done=1, started=jobs_board.clock())
+    jobs_board.put_results(job, 0, b'{"status":200}\n')
+    jobs_board.put_results(job, 1, b"half of a li")
+    desk.work()
+    assert [each["status"] for each in outcomes(jobs_board, job_id)] == [200, 200]
+    assert jobs_board.get(job_id).done == 2
+
+
+def test_a_job_that_somebody_works_on_is_left_to_them(desk, jobs_board, put_up, request_) -> None:
+    """Until their lease runs out."""
+    put_up(line(request_, "a"))
+    jobs_board.take("j")
+    assert not desk.work()
+    time.sleep(1.05)
+    assert desk.work()
+
+
+def test_work_stops_between_two_pieces(jobs_board, service, put_up, request_) -> None:
+    """The rest stays for the next worker."""
+    told = iter((False, True))
+    put_up(line(request_, "a"), line(request_, "b"))
+    Desk(jobs_board, service, lambda: next(told), lease_seconds=1).work()
+    job = jobs_board.get("j")
+    assert (job.state, job.next_piece, jobs_board.open()) == ("running", 1, ["j"])
+    assert jobs_board.take("j") is not None
+
+
+def test_a_cancelled_job_is_left_off(jobs_board, jobs_store, service, put_up, request_) -> None:
+    """After the piece that was under way, and nothing of it stays."""
+
+    def cancel() -> bool:
+        jobs_board.end("j", state="cancelled")
+        return False
+
+    put_up(line(request_, "a"), line(request_, "b"))
+    Desk(jobs_board, service, cancel, lease_seconds=1).work()
+    assert (jobs_board.get("j").state, jobs_board.open(), jobs_store.keys("out/")) == ("cancelled", [], [])
+
+
+def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_board, jobs_store, put_up, request_, service) -> None:
+    """A cancellation in the middle of a piece leaves nothing of anybody in the store."""
+
+    class Slow:
+        """Answers, and hears of a cancellation meanwhile."""
+
+        def answer(self, body: bytes):
+            jobs_board.end("j", state="cancelled")
+            return service.answer(body)
+
+    put_up(line(request_, "a"), line(request_, "b"))
+    Desk(jobs_board, Slow(), lambda: False, lease_seconds=1).work()
+    assert (jobs_board.get("j").state, jobs_store.keys("in/"), jobs_store.keys("out/")) == ("cancelled", [], [])
+
+
+def test_input_that_is_gone_fails_the_job(desk, jobs_board, put_up) -> None:
+    """Nobody waits for what won't come."""
+    put_up(b"{}\n", pieces=2)
+    desk.work()
+    assert (jobs_board.get("j").state, jobs_board.get("j").problem.status) == ("failed", 503)
+
+
+def test_without_a_model_no_row_is_refused(jobs_board, put_up, request_) -> None:
+    """The job waits: its rows aren't to blame."""
+    from serving.errors import NotReady
+
+    put_up(line(request_, "a"))
+    with pytest.raises(NotReady):
+        Desk(jobs_board, Service("customer-risk"), lambda: False, lease_seconds=1).work()
+    assert jobs_board.get("j").done == 0
+
+
+def test_the_process_works_until_its_input_ends(jobs_board, put_up, request_, bundle, tmp_path) -> None:
+    """At a lower priority, told by one line what to do."""
+    orders = Orders(
+        bundle=str(bundle),
+        folder=str(tmp_path),
+        model_name="customer-risk",
+        jobs=JobSettings(),
+        store=StoreSettings(path=str(tmp_path / "store")),
+        rules=RuleSettings(),
+    )
+    put_up(line(request_, "a"))
+    process = subprocess.Popen([sys.executable, "-m", "serving.jobs.worker"], stdin=subprocess.PIPE)
+    process.stdin.write(msgspec.json.encode(orders) + b"\n")
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while jobs_board.get("j").state != "done":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with open(f"/proc/{process.pid}/stat") as stat:  # noqa: PTH123  not a file
+        nice = int(stat.read().rpartition(")")[2].split()[16])
+    process.stdin.close()
+    assert (nice, process.wait(10)) == (19, 0)
