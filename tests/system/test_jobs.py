@@ -1,0 +1,263 @@
+"""Jobs and idempotency keys of servers that share a store, stand in for each other, die and start again."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from itertools import cycle
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.system
+
+JOBS, NDJSON = "/ai/v1/risk/jobs", {"content-type": "application/x-ndjson"}
+FINAL = {"done", "failed", "cancelled"}
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    """A Redis process and its address."""
+    spec = importlib.util.spec_from_file_location("system_packages", Path(__file__).with_name("packages.py"))
+    packages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(packages)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path_factory.mktemp("redis")]
+    process = subprocess.Popen([packages.ensure("redis-server"), *arguments], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield process, f"redis://127.0.0.1:{port}/0"
+    process.kill()
+    process.wait()
+
+
+class Turns:
+    """One address before several servers: each connection goes to the next of them."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._next = cycle(ports)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                here, _ = self._listener.accept()
+                threading.Thread(target=self._join, args=(here, next(self._next)), daemon=True).start()
+
+    def _join(self, here: socket.socket, port: int) -> None:
+        with here, socket.create_connection(("127.0.0.1", port)) as there:
+            back = threading.Thread(target=self._pass_on, args=(there, here))
+            back.start()
+            self._pass_on(here, there)
+            back.join()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def ask(self, method: str, path: str, **options) -> httpx.Response:
+        """One request on a connection of its own."""
+        return httpx.request(method, self.url + path, timeout=60, **options)
+
+    def close(self) -> None:
+        """Take no more."""
+        self._listener.close()
+
+
+def serve(start, command, bundle, folder: Path, **settings):
+    """Start a server with these settings."""
+    folder.mkdir(exist_ok=True)
+    (folder / "serving.yaml").write_text(json.dumps({"run_folder": str(folder / "run")} | settings))
+    return start(command, bundle, "--config", str(folder / "serving.yaml"))
+
+
+@pytest.fixture(scope="module")
+def pods(start, command, bundle, redis, tmp_path_factory):
+    """Two servers that share a Redis, behind one address that takes turns."""
+    folder = tmp_path_factory.mktemp("pods")
+    shared = {
+        "store": {"kind": "redis", "url": redis[1], "timeout_seconds": 1},
+        "jobs": {"lease_seconds": 2},
+    }
+    servers = [serve(start, command, bundle, folder / name, **shared) for name in "ab"]
+    for server in servers:
+        server.wait_for("/v2/health/ready")
+    turns = Turns([server.port for server in servers])
+    yield turns, servers
+    turns.close()
+
+
+def lines(request: dict, rows: int) -> bytes:
+    """So many customers."""
+    return b"".join(json.dumps(request | {"customer_id": f"c-{i}"}).encode() + b"\n" for i in range(rows))
+
+
+def until(ask, job_id: str, states: set[str], seconds: float = 60) -> dict:
+    """Poll until a job is in one of the states."""
+    deadline = time.monotonic() + seconds
+    while True:
+        shown = ask("GET", f"{JOBS}/{job_id}").json()
+        if shown["state"] in states:
+            return shown
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.02)
+
+
+def workers_of(server) -> list[int]:
+    """The processes that work on jobs for a server."""
+    found = []
+    for each in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(each.name)
+            parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"serving.jobs.worker" in (each / "cmdline").read_bytes() and parent == server.process.pid:
+                found.append(pid)
+    return found
+
+
+def whole(ask, job_id: str, rows: int) -> bool:
+    """Whether every customer has one answer, in order."""
+    content = ask("GET", f"{JOBS}/{job_id}/results").text
+    items = [json.loads(line) for line in content.splitlines()]
+    decisions = {item["answer"]["decision_id"] for item in items}
+    return [item["answer"]["customer_id"] for item in items] == [f"c-{i}" for i in range(rows)] and len(
+        decisions
+    ) == rows
+
+
+def test_a_poll_may_go_to_the_other_server(pods, sound_request) -> None:
+    """Whichever took the job, both tell of it and give its results."""
+    turns, _ = pods
+    job_id = turns.ask("POST", JOBS, content=lines(sound_request, 50), headers=NDJSON).json()["job_id"]
+    assert until(turns.ask, job_id, FINAL)["state"] == "done"
+    assert all(whole(turns.ask, job_id, 50) for _ in range(2))
+
+
+def test_a_retry_may_go_to_the_other_server(pods, sound_request) -> None:
+    """A key gives the same decision there; with another body it is a conflict."""
+    turns, _ = pods
+    key = {"idempotency-key": "k-1"}
+    first, again = (turns.ask("POST", "/ai/v1/risk", json=sound_request, headers=key) for _ in range(2))
+    other = turns.ask("POST", "/ai/v1/risk", json=sound_request | {"customer_id": "x"}, headers=key)
+    assert (first.status_code, first.content, other.status_code) == (200, again.content, 409)
+
+
+def test_a_retry_of_a_batch_may_go_to_the_other_server(pods, sound_request) -> None:
+    """Its key holds for all of its decisions."""
+    turns, _ = pods
+    body = {"requests": [sound_request, {"customer_id": 3}]}
+    first, again = (
+        turns.ask("POST", "/ai/v1/risk:batch", json=body, headers={"idempotency-key": "k-2"}) for _ in range(2)
+    )
+    assert (first.status_code, first.content) == (200, again.content)
+    assert [item["status"] for item in first.json()["items"]] == [200, 422]
+
+
+def test_a_job_asked_for_twice_is_one(pods, sound_request) -> None:
+    """The second time at the other server."""
+    turns, _ = pods
+    headers = NDJSON | {"idempotency-key": "k-3"}
+    made = {
+        turns.ask("POST", JOBS, content=lines(sound_request, 5), headers=headers).json()["job_id"] for _ in range(2)
+    }
+    assert len(made) == 1
+
+
+def test_a_cancel_may_go_to_the_other_server(pods, sound_request) -> None:
+    """Whoever works on the job leaves off, and it stays cancelled."""
+    turns, _ = pods
+    content = lines(sound_request, 20_000)
+    job_id = turns.ask("POST", JOBS, content=content, headers=NDJSON).json()["job_id"]
+    until(turns.ask, job_id, {"running"})
+    turns.ask("GET", "/healthz")  # an odd number of requests, so that either server may be the one
+    assert turns.ask("DELETE", f"{JOBS}/{job_id}").json()["state"] == "cancelled"
+    time.sleep(0.5)
+    shown = turns.ask("GET", f"{JOBS}/{job_id}").json()
+    assert (shown["state"], shown["done"] < 20_000) == ("cancelled", True)
+
+
+def test_a_killed_worker_is_followed_by_another(pods, sound_request) -> None:
+    """Every customer has one answer in the end."""
+    turns, servers = pods
+    content = lines(sound_request, 20_000)
+    job_id = turns.ask("POST", JOBS, content=content, headers=NDJSON).json()["job_id"]
+    until(turns.ask, job_id, {"running"})
+    killed = [pid for server in servers for pid in workers_of(server)]
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    assert len(killed) == 2
+    assert turns.ask("GET", f"{JOBS}/{job_id}").json()["state"] == "running"
+    assert until(turns.ask, job_id, FINAL)["state"] == "done"
+    assert whole(turns.ask, job_id, 20_000)
+
+
+def test_without_its_store_only_what_needs_it_is_refused(pods, redis, sound_request) -> None:
+    """Jobs and keys are told to come back; decisions without a key go on."""
+    turns, _ = pods
+    redis[0].send_signal(signal.SIGSTOP)
+    try:
+        keyed = turns.ask("POST", "/ai/v1/risk", json=sound_request, headers={"idempotency-key": "k-4"})
+        job = turns.ask("POST", JOBS, content=b"{}", headers=NDJSON)
+        plain = turns.ask("POST", "/ai/v1/risk", json=sound_request)
+    finally:
+        redis[0].send_signal(signal.SIGCONT)
+    assert [each.status_code for each in (keyed, job, plain)] == [503, 503, 200]
+    assert {"retry-after"} <= set(keyed.headers) & set(job.headers)
+
+
+def test_a_job_survives_the_death_of_its_server(start, command, bundle, tmp_path, sound_request) -> None:
+    """Killed in the middle and started again, it finishes; no worker outlives its server."""
+    settings = {"store": {"path": str(tmp_path / "store")}, "jobs": {"lease_seconds": 2}}
+    server = serve(start, command, bundle, tmp_path / "a", **settings)
+    server.wait_for("/v2/health/ready")
+
+    def ask(method: str, path: str, **options) -> httpx.Response:
+        return httpx.request(method, f"http://127.0.0.1:{server.port}{path}", timeout=60, **options)
+
+    job_id = ask("POST", JOBS, content=lines(sound_request, 20_000), headers=NDJSON).json()["job_id"]
+    until(ask, job_id, {"running"})
+    (worker,) = workers_of(server)
+    server.process.kill()
+    server.process.wait()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{worker}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    server = serve(start, command, bundle, tmp_path / "a", **settings)
+    server.wait_for("/v2/health/ready")
+    assert until(ask, job_id, FINAL)["state"] == "done"
+    assert whole(ask, job_id, 20_000)
+
+
+def test_a_job_expires_with_all_that_is_its_own(start, command, bundle, tmp_path, sound_request) -> None:
+    """Then it is unknown; and a server told to end takes its worker with it."""
+    server = serve(start, command, bundle, tmp_path / "a", jobs={"keep_seconds": 3})
+    server.wait_for("/v2/health/ready")
+    url = f"http://127.0.0.1:{server.port}{JOBS}"
+    job_id = httpx.post(url, content=lines(sound_request, 5), headers=NDJSON).json()["job_id"]
+    until(lambda method, path: httpx.request(method, url.removesuffix(JOBS) + path), job_id, {"done"})
+    time.sleep(3)
+    assert [httpx.get(f"{url}/{job_id}{rest}").status_code for rest in ("", "/results")] == [404, 404]
+    (worker,) = workers_of(server)
+    server.process.terminate()
+    assert server.process.wait(30) == 0
+    assert not Path(f"/proc/{worker}").exists()
