@@ -36,7 +36,7 @@ class Authenticator:
         self._wall = wall
         self._clock = clock
         self._keys: dict[str | None, keys.Key] = {}
-        self._document = b""
+        self._document: bytes | None = None
         self._looked = -float("inf")  # when the last look began for an unknown key's sake
         self._seen = -float("inf")  # when the last look succeeded
         self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
@@ -63,8 +63,11 @@ class Authenticator:
         self._watching = self._looking = None
 
     def cached(self, authorization: str | None) -> Caller | None:
-        """Give the caller at once where this very header was verified before; None where it must be looked at."""
-        if authorization is None:
+        """Give the caller at once where this very header was verified before; None where it must be looked at.
+
+        Keys that are too old vouch for nobody, whenever their tokens were verified.
+        """
+        if authorization is None or not self.ready:
             return None
         known = self._verified.get(authorization)
         if known is None:
@@ -117,7 +120,6 @@ class Authenticator:
             found = self._keys if document == self._document else keys.parse(document, self._settings.algorithms)
         except keys.KeysUnreadable as error:
             _log.warning("the issuer's keys can't be read, the last ones stay in use: %s", error)
-            self._forget_stale()
             return False
         if found is not self._keys:
             self._keys, self._document = found, document
@@ -125,13 +127,8 @@ class Authenticator:
         self._seen = began
         return True
 
-    def _forget_stale(self) -> None:
-        if not self.ready:
-            self._verified.clear()
-
     async def _watch(self) -> None:
-        settings = self._settings
-        pause = settings.refresh_seconds if settings.from_url else settings.file_seconds
+        pause = self._settings.look_seconds
         succeeded = self.ready
         while True:
             await asyncio.sleep(pause if succeeded else min(pause, _RETRY_SECONDS))

@@ -48,24 +48,30 @@ async def fetch(settings: AuthSettings) -> bytes:
 def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]:
     """Read a JWK set: its usable keys by id. A single key stands under None too, for tokens that name none.
 
-    Symmetric, private-use and short RSA keys are left out; raises KeysUnreadable where nothing is left.
+    Symmetric keys, those for encryption and short RSA keys are left out; of a private key the public part alone is
+    read. Raises KeysUnreadable where no key is left that a token can mean.
     """
     try:
         members = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
     except (msgspec.DecodeError, RecursionError) as error:
         raise KeysUnreadable("not a JSON object") from error
     found: dict[str | None, Key] = {}
+    nameless: list[Key] = []
     for member in members if isinstance(members, list) else ():
         key = _key(member, algorithms) if isinstance(member, dict) else None
-        if key is not None:
-            name = member.get("kid")
-            found.setdefault(name if isinstance(name, str) else None, key)
+        if key is None:
+            continue
+        name = member.get("kid")
+        if isinstance(name, str):
+            found.setdefault(name, key)
+        else:
+            nameless.append(key)
+    every = [*found.values(), *nameless]
+    if len(every) == 1:
+        found[None] = every[0]
     if not found:
-        raise KeysUnreadable("it holds no key that can verify the accepted algorithms")
-    if len(found) == 1:
-        found[None] = next(iter(found.values()))
-    elif None in found:
-        del found[None]  # among several, a key without an id can't be meant
+        why = "several keys without ids" if every else "no key that can verify the accepted algorithms"
+        raise KeysUnreadable(f"it holds {why}")
     return found
 
 

@@ -31,7 +31,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     refresh_seconds       between two looks at a URL's keys
     file_seconds          between two looks at a file
     timeout_seconds       for a look, from beginning to end
-    stale_seconds         keys are used for so long while no look succeeds; then nobody gets in
+    stale_seconds         keys are used for so long while no look succeeds, longer than between two looks; then nobody gets in
     unknown_key_seconds   between two looks for the sake of keys that nobody published
     cache_seconds         a verified token is taken again without verifying, at most until it expires
     most_cached           tokens kept so
@@ -69,21 +69,31 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 raise ConfigError(f"auth.{name} is empty.", remedy="Set it, or set auth.enabled to false.")
         if self.from_url and not _private(self.jwks):
             raise ConfigError("auth.jwks is neither an https URL nor a file.", remedy="Give an https URL.")
+        if self.stale_seconds <= self.look_seconds:
+            looks = "auth.refresh_seconds" if self.from_url else "auth.file_seconds"
+            raise ConfigError(
+                f"auth.stale_seconds isn't longer than {looks}: keys would be too old before the next look.",
+                remedy="Make it several times as long.",
+            )
 
     @property
     def from_url(self) -> bool:
         """Whether the keys come from a URL rather than a file."""
         return "://" in self.jwks
 
+    @property
+    def look_seconds(self) -> float:
+        """Seconds between two looks at the keys, wherever they are."""
+        return self.refresh_seconds if self.from_url else self.file_seconds
+
 
 def _private(url: str) -> bool:
     """Tell whether nobody on the way can change what a URL gives: https, or this machine itself."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        return bool(host)
     try:
-        own = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        own = False
-    return parts.scheme == "http" and own
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme == "https":
+            return bool(host)
+        return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
+    except ValueError:  # no address, or not even a URL
+        return False
