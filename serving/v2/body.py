@@ -88,7 +88,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
         raise_faults(faults)
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise MalformedBody(f"The body isn't JSON: {error}.", remedy=_REMEDY) from error
+        raise _malformed(error) from error
     inputs, rest = [], memoryview(body)[length:]
     for place, raw in enumerate(sent.inputs):
         at = f"/inputs/{place}"
@@ -97,6 +97,8 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
         except msgspec.ValidationError as error:
             faults.add(*_told(error, at))
             continue
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:  # texts within are looked at only now
+            raise _malformed(error) from error
         size = given.parameters.binary_data_size
         taken, rest = (b"", rest) if size is UNSET else (bytes(rest[:size]), rest[size:])
         if not find_datatype_fault(given.datatype, at, faults):
@@ -129,6 +131,10 @@ def write_response(
             tensors.append(_Tensor(output.name, output.datatype, shape, data=_json_values(output.data)))
     document = msgspec.json.encode(_Response(model.name, model.version, tensors, request_id))
     return b"".join((document, *behind)), len(document) if behind else None
+
+
+def _malformed(error: Exception) -> MalformedBody:
+    return MalformedBody(f"The body isn't JSON: {error}.", remedy=_REMEDY)
 
 
 def _json_values(data: NDArray[np.float64] | list[bytes]) -> list[Any]:

@@ -116,6 +116,14 @@ def test_bad_tensors_are_named(loaded, model, call, request_) -> None:
         assert _pointers(call(loaded, "POST", INFER, json={"inputs": inputs})) == pointers
 
 
+def test_a_tensor_that_is_no_utf_8_is_a_400(loaded, call) -> None:
+    """Texts within a tensor are decoded after the body around it, and refused like it."""
+    body = b'{"inputs": [{"name": "\xff", "datatype": "BYTES", "shape": [1], "data": ["{}"]}]}'
+    response = call(loaded, "POST", INFER, content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400, response.text
+    assert response.json()["type"].endswith(":malformed-body")
+
+
 def test_outputs_can_be_chosen(loaded, call, request_) -> None:
     """Those that are named come; an unknown one is refused by pointer."""
     inputs = [_bytes("request", [json.dumps(request_)])]
