@@ -31,7 +31,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     refresh_seconds       between two looks at a URL's keys
     file_seconds          between two looks at a file
     timeout_seconds       for a look, from beginning to end
-    stale_seconds         keys are used for so long while no look succeeds, longer than between two looks; then nobody gets in
+    stale_seconds         without a look that succeeds nobody gets in after so long; it must be longer than between two
     unknown_key_seconds   between two looks for the sake of keys that nobody published
     cache_seconds         a verified token is taken again without verifying, at most until it expires
     most_cached           tokens kept so

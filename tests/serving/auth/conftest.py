@@ -1,0 +1,137 @@
+"""An issuer: its keys, the tokens that it signs, and its key set in a file and at a URL."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from serving.auth.settings import AuthSettings
+
+ISSUER, AUDIENCE = "https://issuer.example/", "customer-risk"
+
+
+@pytest.fixture(scope="session")
+def rsa_key() -> rsa.RSAPrivateKey:
+    """The issuer's RSA key."""
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="session")
+def ec_key() -> ec.EllipticCurvePrivateKey:
+    """The issuer's key on P-256."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture(scope="session")
+def jwk():
+    """Make a key a member of a JWK set."""
+
+    def made(key: Any, **more: Any) -> dict[str, Any]:
+        if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)):
+            return {**jwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True), **more}
+        return {**jwt.algorithms.ECAlgorithm.to_jwk(key, as_dict=True), **more}
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def key_set(rsa_key, ec_key, jwk) -> bytes:
+    """The issuer's key set: one RSA and one EC key, public."""
+    members = [jwk(rsa_key.public_key(), kid="rsa"), jwk(ec_key.public_key(), kid="ec")]
+    return json.dumps({"keys": members}).encode()
+
+
+@pytest.fixture(scope="session")
+def claims():
+    """Make a sound token's claims; None leaves one out."""
+
+    def made(**other: Any) -> dict[str, Any]:
+        now = int(time.time())
+        sound = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 300, "azp": "pay", "scope": "score"}
+        return {name: value for name, value in {**sound, **other}.items() if value is not None}
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def sign(rsa_key, claims):
+    """Sign a token: sound, unless told otherwise; `kid=None` names no key."""
+
+    def signed(key: Any = rsa_key, algorithm: str = "RS256", kid: str | None = "rsa", **other: Any) -> str:
+        payload = json.dumps(claims(**other)).encode()  # jwt.encode would refuse some of the odd ones
+        return jwt.api_jws.encode(payload, key, algorithm, {"typ": "JWT"} if kid is None else {"kid": kid})
+
+    return signed
+
+
+@pytest.fixture
+def settings(key_set, tmp_path) -> AuthSettings:
+    """Settings with the issuer's key set in a file."""
+    path = tmp_path / "jwks.json"
+    path.write_bytes(key_set)
+    return AuthSettings(enabled=True, issuer=ISSUER, audience=AUDIENCE, jwks=str(path))
+
+
+class Issuer:
+    """A real HTTP server of a key set: counts its answers, and can be changed, slowed down and taken away."""
+
+    def __init__(self, body: bytes) -> None:
+        """Listen on a free port of this machine."""
+        self.body, self.status, self.headers, self.seconds, self.answers = body, 200, {}, 0.0, 0
+        self._listen(0)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
+
+    def go(self) -> None:
+        """Go away: connections are refused."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def come_back(self) -> None:
+        """Listen again where it was."""
+        self._listen(self._server.server_port)
+
+    def _listen(self, port: int) -> None:
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.answers += 1
+                time.sleep(issuer.seconds)
+                self.send_response(issuer.status)
+                for name, value in issuer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(issuer.body)))
+                self.end_headers()
+                try:
+                    self.wfile.write(issuer.body)
+                except OSError:  # the reader has had enough
+                    self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+
+@pytest.fixture
+def issuer(key_set):
+    """The issuer at a URL."""
+    up = Issuer(key_set)
+    yield up
+    up.go()
+
+
+@pytest.fixture
+def by_url(issuer) -> AuthSettings:
+    """Settings with the issuer's key set at its URL."""
+    return AuthSettings(enabled=True, issuer=ISSUER, audience=AUDIENCE, jwks=issuer.url)

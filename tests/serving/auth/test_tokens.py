@@ -1,0 +1,398 @@
+"""One token, really signed, against the issuer's keys."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import jwt
+import msgspec
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from serving.auth import keys, tokens
+from serving.auth.authenticator import Authenticator
+from serving.auth.settings import AuthSettings
+from serving.errors import Unauthenticated
+from serving.gate import authorization_of
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+@pytest.fixture
+def ask(settings):
+    """Ask who calls, by a header; `other` settings on top of the usual ones."""
+
+    def asked(authorization: str | None, **other: Any):
+        async def run():
+            authenticator = Authenticator(msgspec.structs.replace(settings, **other))
+            await authenticator.refresh()
+            return await authenticator.authenticate(authorization)
+
+        return asyncio.run(run())
+
+    return asked
+
+
+def _refused(ask, authorization: str | None, match: str, **other: Any) -> None:
+    with pytest.raises(Unauthenticated, match=match):
+        ask(authorization, **other)
+
+
+def _by_hand(header: object, payload: object, signature: bytes = b"x") -> str:
+    parts = json.dumps(header).encode(), json.dumps(payload).encode(), signature
+    return ".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+def test_rsa(ask, sign) -> None:
+    """A sound token by RSA gives its client and its scopes."""
+    caller = ask(f"Bearer {sign()}")
+    assert (caller.name, caller.scopes) == ("pay", {"score"})
+
+
+def test_ec(ask, sign, ec_key) -> None:
+    """A sound token by an elliptic curve gets in too."""
+    assert ask(f"Bearer {sign(ec_key, 'ES256', 'ec')}").name == "pay"
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"aud": "elsewhere"}, "another audience"),
+        ({"aud": ["elsewhere", "there"]}, "another audience"),
+        ({"aud": None}, "lacks"),
+        ({"aud": 7}, "another audience"),
+        ({"iss": "https://issuer.example"}, "another issuer"),
+        ({"iss": None}, "lacks"),
+        ({"iss": ["https://issuer.example/"]}, "another issuer"),
+        ({"exp": None}, "lacks"),
+        ({"exp": "soon"}, "read"),
+        ({"exp": 10**400}, "read"),
+        ({"exp": [1]}, "read"),
+        ({"nbf": "later"}, "read"),
+        ({"azp": ""}, "names no client"),
+        ({"azp": 7}, "names no client"),
+        ({"azp": "x" * 257}, "names no client"),
+        ({"azp": "pay\nadmin in"}, "names no client"),
+        ({"azp": "\ud800"}, "names no client"),
+    ],
+    ids=str,
+)
+def test_wrong_claims(ask, sign, other, why) -> None:
+    """A token with a claim that is wrong, missing or odd is refused, with the reason."""
+    _refused(ask, f"Bearer {sign(**other)}", why)
+
+
+def test_audience_among_others(ask, sign) -> None:
+    """A token for several audiences gets in where ours is among them."""
+    assert ask(f"Bearer {sign(aud=['elsewhere', 'customer-risk'])}").name == "pay"
+
+
+@pytest.mark.parametrize(
+    ("claim", "seconds", "why"),
+    [("exp", -70, "expired"), ("nbf", 70, "valid yet"), ("iat", 70, "valid yet")],
+)
+def test_outside_the_leeway(ask, sign, claim, seconds, why) -> None:
+    """A token that is over, or of the future, by more than the leeway is refused."""
+    _refused(ask, f"Bearer {sign(**{claim: time.time() + seconds})}", why, leeway_seconds=60)
+
+
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", -50), ("nbf", 50), ("iat", 50)])
+def test_inside_the_leeway(ask, sign, claim, seconds) -> None:
+    """The issuer's clock may differ from ours by the leeway."""
+    assert ask(f"Bearer {sign(**{claim: time.time() + seconds})}", leeway_seconds=60).name == "pay"
+
+
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", -50), ("nbf", 50)])
+def test_no_leeway(ask, sign, claim, seconds) -> None:
+    """Without a leeway the same clocks are refused."""
+    _refused(ask, f"Bearer {sign(**{claim: time.time() + seconds})}", "expired|valid yet", leeway_seconds=0)
+
+
+@pytest.mark.parametrize("name", ["none", "None", "NONE"])
+@pytest.mark.parametrize("signature", [b"", b"x"])
+def test_unsigned(ask, claims, name, signature) -> None:
+    """A token that says it needs no signature is refused, however that is spelt."""
+    _refused(ask, f"Bearer {_by_hand({'alg': name, 'kid': 'rsa'}, claims(), signature)}", "accepted|form of a JWT")
+
+
+@pytest.mark.parametrize("named", [{"kid": "rsa"}, {}], ids=str)
+def test_key_confusion(ask, claims, rsa_key, named) -> None:
+    """A public key isn't taken as a shared secret: a token signed with it by HMAC is refused."""
+    public = rsa_key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    begin = _by_hand({"alg": "HS256", **named}, claims()).rpartition(".")[0]
+    signature = urlsafe_b64encode(hmac.digest(public, begin.encode(), hashlib.sha256)).rstrip(b"=").decode()
+    _refused(ask, f"Bearer {begin}.{signature}", "algorithm that isn't accepted")
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
+def test_sound_but_not_accepted(ask, sign, algorithm) -> None:
+    """A sound signature by an algorithm that the settings don't name is refused."""
+    _refused(ask, f"Bearer {sign(algorithm=algorithm)}", "algorithm that isn't accepted")
+
+
+@pytest.mark.parametrize(("algorithm", "kid"), [("RS256", "ec"), ("ES256", "rsa")])
+def test_a_key_of_another_kind(ask, sign, rsa_key, ec_key, algorithm, kid) -> None:
+    """A key verifies its own algorithms alone, whatever a token's header says."""
+    _refused(ask, f"Bearer {sign({'ec': rsa_key, 'rsa': ec_key}[kid], algorithm, kid)}", "for its algorithm")
+
+
+def test_a_key_with_its_algorithm_pinned(ask, sign, rsa_key, jwk, tmp_path) -> None:
+    """A key that is published for one algorithm verifies no other, even if the settings accept both."""
+    path = tmp_path / "pinned.json"
+    path.write_text(json.dumps({"keys": [jwk(rsa_key.public_key(), kid="rsa", alg="PS256")]}))
+    more = {"jwks": str(path), "algorithms": ("RS256", "PS256")}
+    assert ask(f"Bearer {sign(algorithm='PS256')}", **more).name == "pay"
+    _refused(ask, f"Bearer {sign()}", "for its algorithm", **more)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "make"),
+    [
+        ("RS256", lambda: rsa.generate_private_key(65537, 2048)),
+        ("ES256", lambda: ec.generate_private_key(ec.SECP256R1())),
+    ],
+    ids=["RSA", "EC"],
+)
+def test_a_strangers_signature(ask, sign, algorithm, make) -> None:
+    """A token that somebody else signed is refused, though it names the issuer's key."""
+    _refused(ask, f"Bearer {sign(make(), algorithm, {'RS256': 'rsa', 'ES256': 'ec'}[algorithm])}", "signature is wrong")
+
+
+def test_a_key_that_comes_with_the_token(ask, claims, jwk) -> None:
+    """A key inside the token's own header, or at a URL that it names, is not looked at."""
+    stranger = rsa.generate_private_key(65537, 2048)
+    header = {"kid": "rsa", "jwk": jwk(stranger.public_key()), "jku": "http://127.0.0.1:1/keys"}
+    _refused(ask, f"Bearer {jwt.encode(claims(), stranger, 'RS256', header)}", "signature is wrong")
+
+
+@pytest.mark.parametrize("kid", ["other", "", "RSA", "../rsa"])
+def test_unknown_key(ask, sign, kid) -> None:
+    """A token that names a key which isn't published is refused."""
+    _refused(ask, f"Bearer {sign(kid=kid)}", "doesn't publish")
+
+
+def test_no_key_named_among_two(ask, sign) -> None:
+    """A token that names no key is refused where several could be meant."""
+    _refused(ask, f"Bearer {sign(kid=None)}", "doesn't publish")
+
+
+@pytest.mark.parametrize("name", ["rsa", None])
+def test_no_key_named_with_one(ask, sign, rsa_key, jwk, tmp_path, name) -> None:
+    """A token that names no key is verified with the only one, whether that has an id or not."""
+    path = tmp_path / "one.json"
+    more = {} if name is None else {"kid": name}
+    path.write_text(json.dumps({"keys": [jwk(rsa_key.public_key(), **more)]}))
+    assert ask(f"Bearer {sign(kid=None)}", jwks=str(path)).name == "pay"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer   "])
+def test_the_scheme_has_no_case(ask, sign, scheme) -> None:
+    """The scheme's name may be written in any case, with several spaces after it."""
+    assert ask(f"{scheme}{sign()}").name == "pay"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "{}",
+        "Bearer{}",
+        "Bearer:{}",
+        "Bearer\t{}",
+        " Bearer {}",
+        "Bearer {} ",
+        "Bearer {}\n",
+        "Bearer {}=",
+        "Bearer {}.x",
+        "Bearer {0}, Bearer {0}",
+        "Bearer {0} {0}",
+        "Basic {}",
+        "Token {}",
+        "Bearer ",
+        "Bearer",
+        "",
+        "Bearer a.b",
+        "Bearer ..",
+        "Bearer é.é.é",
+        "Bearer ٣.٣.٣",
+        'Bearer "{}"',
+    ],
+)
+def test_malformed_headers(ask, sign, write) -> None:
+    """Whatever isn't `Bearer` and one token is refused, though the token be sound."""
+    _refused(ask, write.format(sign()), "form of a JWT")
+
+
+def test_no_header(ask) -> None:
+    """Without a header there is no token."""
+    _refused(ask, None, "no token")
+
+
+def test_two_headers(ask, sign) -> None:
+    """Two Authorization headers, each sound, are refused: a proxy may have read the other."""
+    header = (b"authorization", f"Bearer {sign()}".encode())
+    _refused(ask, authorization_of([header, (b"accept", b"*/*"), header]), "form of a JWT")
+
+
+def test_as_long_as_can_be(ask, sign) -> None:
+    """A header of 8,192 characters is read, one with a character more isn't, though its token be sound."""
+    token = sign(more="x" * 4000)
+    pad = " " * (tokens.MOST_CHARACTERS - len("Bearer") - len(token))
+    assert ask(f"Bearer{pad}{token}").name == "pay"
+    _refused(ask, f"Bearer {pad}{token}", "longer than 8,192")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [[], "RS256", None, {}, {"alg": None}, {"alg": ["RS256"]}, {"alg": "RS256", "kid": 7}, {"alg": "RS256", "b64": 0}],
+    ids=str,
+)
+def test_odd_headers(ask, claims, header) -> None:
+    """A token's header of any odd form is refused, never a fault."""
+    _refused(ask, f"Bearer {_by_hand(header, claims())}", "read|accepted|publish")
+
+
+def test_critical_extensions(ask, claims, rsa_key) -> None:
+    """A token that demands to be read by rules that we don't know is refused, as RFC 7515 wants."""
+    token = jwt.encode(claims(), rsa_key, "RS256", {"kid": "rsa", "crit": ["exp2"], "exp2": 1})
+    _refused(ask, f"Bearer {token}", "read")
+
+
+@pytest.mark.parametrize("payload", [[], "claims", 7, None], ids=str)
+def test_odd_payloads(ask, rsa_key, payload) -> None:
+    """A well signed payload that is no object is refused."""
+    token = jwt.api_jws.encode(json.dumps(payload).encode(), rsa_key, "RS256", {"kid": "rsa"})
+    _refused(ask, f"Bearer {token}", "read")
+
+
+def test_deep_nesting(ask, rsa_key) -> None:
+    """A payload nested deeper than can be read is refused, never a fault."""
+    token = jwt.api_jws.encode(b"[" * 2000 + b"]" * 2000, rsa_key, "RS256", {"kid": "rsa"})
+    _refused(ask, f"Bearer {token}", "read")
+
+
+def test_says_nothing_of_what_was_sent(ask, sign) -> None:
+    """A refusal doesn't repeat what a stranger wrote."""
+    with pytest.raises(Unauthenticated) as caught:
+        ask(f"Bearer {sign(aud='<script>', iss='<script>', azp='<script>')}")
+    assert "script" not in f"{caught.value} {caught.value.remedy}"
+
+
+@pytest.mark.parametrize(
+    ("other", "scopes"),
+    [
+        ({"scope": "score batch"}, {"score", "batch"}),
+        ({"scope": "  score   explain "}, {"score", "explain"}),
+        ({"scope": ["score", "admin"]}, {"score", "admin"}),
+        ({"scope": ["score batch"]}, set()),
+        ({"scope": ["score", 7, None, ["batch"]]}, {"score"}),
+        ({"scope": None, "scp": ["batch"]}, {"batch"}),
+        ({"scope": None, "scp": "batch"}, {"batch"}),
+        ({"scope": "score", "scp": "batch", "roles": ["admin"]}, {"score", "batch", "admin"}),
+        ({"scope": None}, set()),
+        ({"scope": ""}, set()),
+        ({"scope": {"score": True}}, set()),
+        ({"scope": "Score SCORE scores openid"}, set()),
+        ({"scope": None, "permissions": "score"}, set()),
+    ],
+    ids=str,
+)
+def test_scopes(ask, sign, other, scopes) -> None:
+    """Scopes are words of a text or members of a list, in any of the claims; others grant nothing."""
+    assert ask(f"Bearer {sign(**other)}").scopes == scopes
+
+
+def test_scope_prefix(ask, sign) -> None:
+    """With a prefix only what carries it is granted."""
+    caller = ask(f"Bearer {sign(scope='score risk:batch risk:risk:admin')}", scope_prefix="risk:")
+    assert caller.scopes == {"batch"}
+
+
+def test_own_claims(ask, sign) -> None:
+    """The claims that grant scopes and name the client are the settings'."""
+    caller = ask(f"Bearer {sign(perms='batch', app='till')}", scope_claims=("perms",), client_claims=("nothing", "app"))
+    assert (caller.name, caller.scopes) == ("till", {"batch"})
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ({"azp": "a", "client_id": "b", "sub": "c"}, "a"),
+        ({"azp": None, "client_id": "b", "sub": "c"}, "b"),
+        ({"azp": None, "sub": "c"}, "c"),
+        ({"azp": "", "sub": "c"}, "c"),
+    ],
+    ids=str,
+)
+def test_client(ask, sign, other, name) -> None:
+    """The client is the first of the claims that names one."""
+    assert ask(f"Bearer {sign(**other)}").name == name
+
+
+@pytest.fixture(scope="module", params=["RS256", "ES256"])
+def sound(request, key_set, sign, rsa_key, ec_key):
+    """A sound token and the key that verifies it."""
+    key, kid = {"RS256": (rsa_key, "rsa"), "ES256": (ec_key, "ec")}[request.param]
+    token = sign(key, request.param, kid)
+    return token, keys.parse(key_set, (request.param,))[kid]
+
+
+@pytest.fixture(scope="module")
+def accepted():
+    """Settings that need no file."""
+    return AuthSettings(issuer="https://issuer.example/", audience="customer-risk")
+
+
+def _never_gets_in(token: str, key: keys.Key, settings) -> None:
+    with pytest.raises(Unauthenticated):  # noqa: PT012  whichever of the steps refuses it
+        found = tokens.bearer(f"Bearer {token}")
+        tokens.key_id(found, settings)
+        tokens.verify(found, key, settings)
+
+
+@examples(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_character_changed(sound, accepted, data) -> None:
+    """A sound token with any one character changed, of whichever part, is refused."""
+    token, key = sound
+    assert tokens.verify(token, key, accepted)[0].name == "pay"
+    at = data.draw(st.integers(0, len(token) - 1))
+    letter = data.draw(st.sampled_from(LETTERS + ".=+/ ").filter(lambda letter: letter != token[at]))
+    _never_gets_in(token[:at] + letter + token[at + 1 :], key, accepted)
+
+
+def test_any_last_character(sound, accepted) -> None:
+    """The signature has one spelling: its last character's bits that say nothing must be zero."""
+    token, key = sound
+    for letter in set(LETTERS) - {token[-1]}:
+        _never_gets_in(token[:-1] + letter, key, accepted)
+
+
+@examples(max_examples=100, deadline=None)
+@given(st.data())
+def test_any_character_dropped_or_doubled(sound, accepted, data) -> None:
+    """A sound token that lost a character, or has one more, is refused."""
+    token, key = sound
+    at = data.draw(st.integers(0, len(token) - 1))
+    _never_gets_in(token[:at] + data.draw(st.sampled_from(["", token[at] * 2])) + token[at + 1 :], key, accepted)
+
+
+@examples(max_examples=200, deadline=None)
+@given(st.text(max_size=200) | st.from_regex(r"[Bb]earer [\w-]*\.[\w-]*\.[\w-]*", fullmatch=True))
+def test_any_text(sound, accepted, text) -> None:
+    """Any text for a header is refused, never a fault."""
+    with pytest.raises(Unauthenticated):  # noqa: PT012  whichever of the steps refuses it
+        found = tokens.bearer(text)
+        tokens.key_id(found, accepted)
+        tokens.verify(found, sound[1], accepted)
