@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -105,15 +106,13 @@ class Issuer:
             def do_GET(self) -> None:
                 issuer.answers += 1
                 time.sleep(issuer.seconds)
-                self.send_response(issuer.status)
-                for name, value in issuer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(issuer.body)))
-                self.end_headers()
-                try:
+                with contextlib.suppress(OSError):  # the reader may have had enough
+                    self.send_response(issuer.status)
+                    for name, value in issuer.headers.items():
+                        self.send_header(name, value)
+                    self.send_header("content-length", str(len(issuer.body)))
+                    self.end_headers()
                     self.wfile.write(issuer.body)
-                except OSError:  # the reader has had enough
-                    self.close_connection = True
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -1,0 +1,124 @@
+"""Authentication's settings: impossible ones are told at the start, by name."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from model.errors import ConfigError
+from serving.auth.settings import ASYMMETRIC, AuthSettings
+
+SOUND = {"enabled": True, "issuer": "https://i/", "audience": "risk", "jwks": "https://i/keys"}
+
+
+def _refused(match: str, **other: object) -> ConfigError:
+    with pytest.raises(ConfigError, match=match) as caught:
+        AuthSettings(**{**SOUND, **other})
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "empty"), [("issuer", ""), ("audience", ""), ("jwks", ""), ("client_claims", ()), ("scope_claims", ())]
+)
+def test_what_must_be_set(name, empty) -> None:
+    """Each setting without which the wrong ones would get in is named where it is empty."""
+    assert _refused(rf"auth\.{name} is empty", **{name: empty}).remedy
+
+
+def test_off() -> None:
+    """What isn't enabled needs no settings."""
+    assert not AuthSettings().enabled
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "told"),
+    [
+        (("HS256",), "HS256"),
+        (("none",), "none"),
+        (("RS256", "HS512"), "HS512"),
+        (("rs256",), "rs256"),
+        ((), "nothing"),
+    ],
+)
+@pytest.mark.parametrize("enabled", [True, False])
+def test_algorithms(algorithms, told, enabled) -> None:
+    """Only asymmetric signatures can be accepted, and at least one, even while authentication is off."""
+    _refused(rf"auth\.algorithms can't hold {told}", algorithms=algorithms, enabled=enabled)
+
+
+def test_every_asymmetric_algorithm() -> None:
+    """Each asymmetric algorithm can be accepted."""
+    assert set(AuthSettings(**SOUND, algorithms=tuple(ASYMMETRIC)).algorithms) == ASYMMETRIC
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://issuer.example/keys",
+        "http://10.0.0.1/keys",
+        "http://localhost.issuer.example/keys",
+        "http://127.0.0.1@issuer.example/keys",
+        "http://[::2]/keys",
+        "http://[::1/keys",
+        "https://[::1/keys",
+        "https://",
+        "https:///keys",
+        "ftp://127.0.0.1/keys",
+        "file:///keys",
+        "://",
+    ],
+)
+def test_urls_that_others_can_change(url) -> None:
+    """Keys come by https, or from this machine: on any other way somebody could put in their own."""
+    _refused(r"auth\.jwks is neither an https URL nor a file", jwks=url)
+
+
+@pytest.mark.parametrize(
+    ("jwks", "from_url"),
+    [
+        ("https://issuer.example/keys", True),
+        ("HTTPS://issuer.example/keys", True),
+        ("http://localhost:8080/keys", True),
+        ("http://127.0.0.9/keys", True),
+        ("http://[::1]:8080/keys", True),
+        ("/etc/keys.json", False),
+        ("keys.json", False),
+    ],
+)
+def test_where_keys_may_be(jwks, from_url) -> None:
+    """Keys may be at an https URL, at a URL of this machine, or in a file."""
+    assert AuthSettings(**{**SOUND, "jwks": jwks}).from_url is from_url
+
+
+@pytest.mark.parametrize(
+    ("jwks", "name"), [("https://i/keys", "auth.refresh_seconds"), ("/keys.json", "auth.file_seconds")]
+)
+def test_keys_that_would_always_be_too_old(jwks, name) -> None:
+    """Keys that grow too old before the next look would shut everybody out from time to time."""
+    _refused(
+        rf"auth\.stale_seconds isn't longer than {name}", jwks=jwks, stale_seconds=7, refresh_seconds=7, file_seconds=7
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["refresh_seconds", "file_seconds", "timeout_seconds", "stale_seconds", "unknown_key_seconds", "cache_seconds"],
+)
+@pytest.mark.parametrize("value", [0, -1, float("nan"), "soon"])
+def test_times(name, value) -> None:
+    """A time that is no positive number is refused by its name."""
+    with pytest.raises(msgspec.ValidationError, match=name):
+        msgspec.convert({**SOUND, name: value}, AuthSettings)
+
+
+@pytest.mark.parametrize("value", [-1, 601])
+def test_leeway(value) -> None:
+    """A leeway is at most ten minutes: more would bring expired tokens back to life."""
+    with pytest.raises(msgspec.ValidationError, match="leeway_seconds"):
+        msgspec.convert({**SOUND, "leeway_seconds": value}, AuthSettings)
+
+
+def test_unknown_settings() -> None:
+    """A setting that doesn't exist is refused, since it was meant to do something."""
+    with pytest.raises(msgspec.ValidationError, match="audiences"):
+        msgspec.convert({**SOUND, "audiences": ["risk"]}, AuthSettings)
