@@ -1,0 +1,103 @@
+"""What may come of a request, however odd: an answer of the wire's shape, or a refusal that points into the request."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from model.errors import InputError
+from serving.answer import Answer, render
+from serving.client.answers import Answer as Shown
+from serving.errors import BodyTooLarge, MalformedBody
+from serving.faults import MOST_FAULTS
+
+if TYPE_CHECKING:
+    from serving.service import Service
+
+Outcome = Answer | InputError | MalformedBody | BodyTooLarge
+
+
+def outcome_of(ask: Callable[[], Answer]) -> Outcome:
+    """Ask for an answer; anything raised that isn't a refusal of the request goes through."""
+    try:
+        return ask()
+    except (InputError, MalformedBody, BodyTooLarge) as refusal:
+        return refusal
+
+
+def judge(service: Service, body: bytes) -> Outcome:
+    """Have a body answered, and hold the outcome to what is promised; AssertionError where it isn't kept."""
+    outcome = outcome_of(lambda: service.answer(body))
+    document, sound = read(body)
+    match outcome:
+        case Answer():
+            check_answer(outcome)
+            if document is not None:
+                assert outcome.customer_id == document["customer_id"]
+                for warning in outcome.warnings:
+                    check_pointer(warning.pointer, document)
+        case InputError():
+            assert outcome.fields
+            for field in outcome.fields[:MOST_FAULTS]:
+                assert field.detail
+                check_pointer(field.pointer, document)
+        case MalformedBody():
+            assert not sound, "JSON that was called none"
+    if sound:
+        again = outcome_of(lambda: service.answer_document(document))
+        assert type(again) is type(outcome), (outcome, again)
+        if isinstance(outcome, InputError):
+            assert isinstance(again, InputError)
+            assert again.fields == outcome.fields
+    return outcome
+
+
+def check_answer(answer: Answer) -> None:
+    """Hold an answer to the shape that callers see, with and without explanations."""
+    for explain in (True, False):
+        shown = msgspec.json.decode(msgspec.json.encode(render(answer, explain=explain)), type=Shown)
+        if shown.source == "model":
+            assert shown.probability is not None
+            assert 0 <= shown.probability <= 1
+        for reason in shown.reasons:
+            assert (reason.feature is not None) == (explain and shown.source == "model")
+            assert all(math.isfinite(each or 0) for each in (reason.value, reason.contribution, reason.share))
+
+
+def check_pointer(pointer: str, document: Any) -> None:
+    """Follow a pointer: it ends at a place of the document, or at one that misses a member."""
+    if not pointer:
+        return
+    assert pointer.startswith("/"), pointer
+    *way, last = (name.replace("~1", "/").replace("~0", "~") for name in pointer[1:].split("/"))
+    for name in way:
+        document = document[int(name)] if isinstance(document, list) else document[name]
+    if isinstance(document, list):
+        assert int(last) < len(document), pointer
+    else:
+        assert isinstance(document, dict), pointer
+
+
+def read(body: bytes) -> tuple[Any, bool]:
+    """Read a body by Python's JSON, and tell whether it is JSON by all rules.
+
+    None is what that can't read: no JSON, or deeper, or with longer numbers, than Python goes along with. Serving may
+    answer the latter where it never looks at such a member.
+    """
+    strict = True
+
+    def loose(name: str) -> float:
+        nonlocal strict
+        strict = False
+        return float(name)
+
+    try:
+        document = json.loads(body.decode(), parse_constant=loose)
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None, False
+    return document, strict
