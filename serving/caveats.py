@@ -32,6 +32,11 @@ def find_caveats(history: History, *, complete: bool, now: float) -> tuple[Warne
     return tuple(found)
 
 
+def left_out(pointer: str, taken: str) -> Warned:
+    """Warn that a field wasn't there and what it was taken as."""
+    return Warned("DEFAULT_TAKEN", pointer, f"Left out; taken as {taken}.")
+
+
 def history_cut() -> Warned:
     """Warn that the answer rests on less than there is."""
     detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from model.features import kernel
-from model.features.catalogue import NAMES
+from model.features.catalogue import BY_NAME, NAMES
 from model.features.columns import encode_columns
+from model.scoring.compiled import compiled
 from model.scoring.scorer import Warned
 from serving.answer import Answer, Basis, ModelName, answer_of
+from serving.pointers import pointer_to
 from serving.request import Read, Reader
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from model.scoring.bundle import Bundle
 
 MOST_WARNINGS: Final = 50  # told in one answer
@@ -30,6 +34,8 @@ class Decider:
         self._scorer = bundle.scorer
         self._settings = bundle.manifest.settings.for_kernel()
         self._columns = np.array([NAMES.index(name) for name in self.names], np.int64)
+        features = [BY_NAME[name] for name in self.names]
+        self._low, self._high = np.array([each.low for each in features]), np.array([each.high for each in features])
 
     def decide(self, read: Read, *, now: float) -> Answer:
         """Answer a request that was read; `now` is in seconds since 1970."""
@@ -38,6 +44,8 @@ class Decider:
             encoded, unknown = encode_columns(read.person, read.history)
             values = kernel.compute(encoded, self._settings)[0].take(self._columns)
             warnings = (*warnings, *unknown)
+        if any_beyond(values, self._low, self._high):
+            warnings = (*warnings, *self._implausible(values, given=read.person is None))
         return answer_of(
             self._scorer.judge(values),
             customer_id=read.customer_id,
@@ -47,6 +55,23 @@ class Decider:
             basis=Basis(names=self.names, values=values, encoded=encoded),
             now=now,
         )
+
+    def _implausible(self, values: NDArray[np.float64], *, given: bool) -> list[Warned]:
+        found = []
+        for place in np.flatnonzero((values < self._low) | (values > self._high)).tolist():
+            name, low, high = self.names[place], self._low[place], self._high[place]
+            detail = f"{name} is {values[place]:g}; plausible is {low:g} to {high:g}. Scored as it is."
+            found.append(Warned("IMPLAUSIBLE_VALUE", pointer_to("/features", name) if given else "", detail))
+        return found
+
+
+@compiled
+def any_beyond(values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
+    """Tell whether any of values float64[f] lies outside its bounds; NaN, which is missing, doesn't."""
+    for i in range(values.size):  # noqa: SIM110  compiled code takes no generators
+        if values[i] < low[i] or values[i] > high[i]:
+            return True
+    return False
 
 
 def at_most(warnings: Sequence[Warned]) -> tuple[Warned, ...]:

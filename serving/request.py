@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from model.errors import InputError
 from model.features.columns import History, Person
 from model.scoring.scorer import Warned
-from serving.caveats import by_column, find_caveats, history_cut, unknown_fields
+from serving.caveats import by_column, find_caveats, history_cut, left_out, unknown_fields
 from serving.errors import MalformedBody
 from serving.faults import find_faults
 from serving.moments import read_moments
@@ -89,12 +90,18 @@ class Reader:
         if profile is UNSET or sent is UNSET:
             return None
         try:
-            history = _from_columns(sent) if isinstance(sent, Columns) else _from_rows(sent)
+            history, left = _from_columns(sent) if isinstance(sent, Columns) else _from_rows(sent)
         except ValueError:  # a time that is none, columns of different lengths
             return None
-        caveats = find_caveats(history, complete=request.history_complete, now=now)
-        person = Person._make(_PERSON(profile))
-        return Read(request.customer_id, person, history, _NO_VALUES, caveats, isinstance(sent, Columns))
+        fields = _PERSON(profile)
+        if UNSET in fields:
+            left += _absent(tuple(each is UNSET for each in fields))
+            fields = tuple(None if each is UNSET else each for each in fields)
+        if request.history_complete is UNSET:
+            left += (left_out("/history_complete", "true"),)
+        caveats = find_caveats(history, complete=request.history_complete is not False, now=now)
+        person = Person._make(fields)
+        return Read(request.customer_id, person, history, _NO_VALUES, left + caveats, isinstance(sent, Columns))
 
     def _read_features(self, request: RiskRequest, given: dict[str, float | None]) -> Read | None:
         try:
@@ -103,7 +110,9 @@ class Reader:
             return None
         if len(given) != len(self._required) and not self._known.issuperset(given):
             return None
-        return Read(request.customer_id, None, None, values, () if request.history_complete else (history_cut(),))
+        return Read(
+            request.customer_id, None, None, values, (history_cut(),) if request.history_complete is False else ()
+        )
 
     def _one_by_one(self, given: dict[str, float | None]) -> tuple[float | None, ...]:
         if not self._required:
@@ -129,21 +138,40 @@ def _with(read: Read, unknown: Sequence[Warned]) -> Read:
     return Read(read.customer_id, read.person, read.history, read.values, (*unknown, *read.warnings), read.in_columns)
 
 
-def _from_rows(rows: list[Transaction]) -> History:
+@lru_cache(maxsize=4096)
+def _absent(missing: tuple[bool, ...]) -> tuple[Warned, ...]:
+    return tuple(
+        left_out(f"/profile/{name}", "unknown") for name, each in zip(Person._fields, missing, strict=True) if each
+    )
+
+
+def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[Warned, ...]]:
     """Turn rows into columns; raises ValueError where a time is none."""
     if not rows:
-        return _history((), (), (), (), (), (), ())
+        return _history((), (), (), (), (), (), ()), ()
     columns: Any = zip(*map(msgspec.structs.astuple, rows), strict=True)
-    ids, state, type_, amount, direction, created, completed, _ = columns
-    return _history(ids, state, type_, direction, amount, created, completed)
+    ids, state, type_, amount, direction, created, completed, currency = columns
+    left: tuple[Warned, ...] = ()
+    if UNSET in completed:
+        left += (left_out(f"/transactions/{completed.index(UNSET)}/completed_at", "not completed"),)
+        completed = [None if each is UNSET else each for each in completed]
+    if UNSET in currency:
+        left += (left_out(f"/transactions/{currency.index(UNSET)}/currency", "EUR"),)
+    return _history(ids, state, type_, direction, amount, created, completed), left
 
 
-def _from_columns(sent: Columns) -> History:
+def _from_columns(sent: Columns) -> tuple[History, tuple[Warned, ...]]:
     """Take columns; raises ValueError where their lengths differ or a time is none."""
     if len(set(sent.lengths().values())) > 1:
         raise ValueError("columns of different lengths")
-    completed = [None] * len(sent.id) if sent.completed_at is UNSET else sent.completed_at
-    return _history(sent.id, sent.state, sent.type, sent.direction, sent.amount, sent.created_at, completed)
+    completed: Sequence[str | None] | UnsetType = sent.completed_at
+    left: tuple[Warned, ...] = ()
+    if completed is UNSET:
+        completed = [None] * len(sent.id)
+        left += (left_out("/transactions/completed_at", "not completed"),)
+    if sent.currency is UNSET:
+        left += (left_out("/transactions/currency", "EUR"),)
+    return _history(sent.id, sent.state, sent.type, sent.direction, sent.amount, sent.created_at, completed), left
 
 
 def _history(

@@ -73,20 +73,20 @@ _Unused = Any | UnsetType
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A row of the customers' table; what isn't known is null or left out."""
+    """A row of the customers' table; what isn't known is null; left out, it is taken as unknown."""
 
-    reason_to_use_app: Text = None
-    occupation: Text = None
-    kyc_state: Text = None
-    screening_state: Text = None
-    has_biometrics: Flag = None
-    is_pep: Flag = None
-    is_adverse_media_minor: Flag = None
-    country_of_residence: Text = None
-    phone_number_country_code: Text = None
-    document_issuing_country: Text = None
-    locale: Text = None
-    date_of_birth: Day = None
+    reason_to_use_app: Text | UnsetType = UNSET
+    occupation: Text | UnsetType = UNSET
+    kyc_state: Text | UnsetType = UNSET
+    screening_state: Text | UnsetType = UNSET
+    has_biometrics: Flag | UnsetType = UNSET
+    is_pep: Flag | UnsetType = UNSET
+    is_adverse_media_minor: Flag | UnsetType = UNSET
+    country_of_residence: Text | UnsetType = UNSET
+    phone_number_country_code: Text | UnsetType = UNSET
+    document_issuing_country: Text | UnsetType = UNSET
+    locale: Text | UnsetType = UNSET
+    date_of_birth: Day | UnsetType = UNSET
     # Columns of the same table that no decision may rest on: taken, so that a whole row can be sent, and dropped.
     gender: _Unused = UNSET
     user_id: _Unused = UNSET
@@ -102,8 +102,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     amount: Amount
     direction: Category
     created_at: TimeText
-    completed_at: TimeTextOrNull = None
-    currency: Currency = "EUR"
+    completed_at: TimeTextOrNull | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,5 +130,5 @@ class RiskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     customer_id: Identifier
     profile: Profile | UnsetType = UNSET
     transactions: list[Transaction] | Columns | UnsetType = UNSET
-    history_complete: YesNo = True
+    history_complete: YesNo | UnsetType = UNSET
     features: dict[str, Number | None] | UnsetType = UNSET

@@ -25,10 +25,47 @@ def test_an_incomplete_history_is_warned_of(reader, request_, now) -> None:
     assert (code, pointer) == ("HISTORY_CUT", "/history_complete")
 
 
-def test_a_history_is_complete_unless_said_otherwise(reader, request_, now) -> None:
-    """Without the field there is no warning."""
+def test_a_history_left_open_is_taken_as_complete(reader, request_, now) -> None:
+    """Without the field, the answer says what it took for granted."""
     del request_["history_complete"]
-    assert _warnings(reader, request_, now) == []
+    ((code, pointer, detail),) = _warnings(reader, request_, now)
+    assert (code, pointer, detail) == ("DEFAULT_TAKEN", "/history_complete", "Left out; taken as true.")
+
+
+def test_a_profile_field_left_out_is_unknown(reader, request_, now) -> None:
+    """As null is, but with a warning for each."""
+    given = reader.read(json.dumps(request_).encode(), now=now).person
+    del request_["profile"]["locale"], request_["profile"]["is_pep"]
+    assert {(code, pointer) for code, pointer, _ in _warnings(reader, request_, now)} == {
+        ("DEFAULT_TAKEN", "/profile/locale"),
+        ("DEFAULT_TAKEN", "/profile/is_pep"),
+    }
+    read = reader.read(json.dumps(request_).encode(), now=now)
+    assert read.person == given._replace(locale=None, is_pep=None)
+
+
+def test_what_transactions_leave_out_is_told_once(reader, request_, now) -> None:
+    """At the first of them; the rest are read alike."""
+    for row in request_["transactions"][1:]:
+        del row["currency"], row["completed_at"]
+    assert [each[:2] for each in _warnings(reader, request_, now)] == [
+        ("DEFAULT_TAKEN", "/transactions/1/completed_at"),
+        ("DEFAULT_TAKEN", "/transactions/1/currency"),
+    ]
+    left = reader.read(json.dumps(request_).encode(), now=now).history.completed.tolist()
+    for row in request_["transactions"][1:]:
+        row["completed_at"] = None
+    assert reader.read(json.dumps(request_).encode(), now=now).history.completed.tolist() == left
+
+
+def test_columns_left_out_are_told_as_columns(reader, request_, as_columns, now) -> None:
+    """With the column's own pointer."""
+    request_["transactions"] = as_columns(request_["transactions"])
+    del request_["transactions"]["currency"], request_["transactions"]["completed_at"]
+    assert [each[:2] for each in _warnings(reader, request_, now)] == [
+        ("DEFAULT_TAKEN", "/transactions/completed_at"),
+        ("DEFAULT_TAKEN", "/transactions/currency"),
+    ]
 
 
 def test_a_future_time_is_warned_of(reader, request_, now) -> None:

@@ -145,3 +145,12 @@ def test_every_customer_of_the_tables_scores_online_as_offline(request, bundle, 
         events = rows[(customer,)].to_dicts() if (customer,) in rows else []
         body = msgspec.json.encode({"customer_id": customer, "profile": profile, "transactions": events})
         assert service.answer(body).decision.probability == batch[i]
+
+
+def test_an_implausible_feature_is_flagged_and_scored(service) -> None:
+    """One beyond its bounds is pointed at; NaN, which is missing, is not."""
+    name = service.names()[0]
+    values = dict.fromkeys(service.names()) | {name: catalogue.BY_NAME[name].high + 1}
+    answer = service.answer(json.dumps({"customer_id": "c", "features": values}).encode())
+    assert [(each.code, each.pointer) for each in answer.warnings] == [("IMPLAUSIBLE_VALUE", f"/features/{name}")]
+    assert answer.source == "model"

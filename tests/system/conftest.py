@@ -161,7 +161,20 @@ def sound_request() -> dict[str, object]:
     """A request that is answered without a warning."""
     return {
         "customer_id": "c-1",
-        "profile": {"reason_to_use_app": "TRAVEL_ACCOUNT", "occupation": "STUDENTS", "country_of_residence": "FR"},
+        "profile": {
+            "reason_to_use_app": "TRAVEL_ACCOUNT",
+            "occupation": "STUDENTS",
+            "kyc_state": "COMPLETED",
+            "screening_state": "COMPLETED",
+            "has_biometrics": True,
+            "is_pep": False,
+            "is_adverse_media_minor": None,
+            "country_of_residence": "FR",
+            "phone_number_country_code": None,
+            "document_issuing_country": None,
+            "locale": None,
+            "date_of_birth": None,
+        },
         "transactions": [
             {
                 "id": f"t-{i}",
