@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import atheris
+import atheris  # type: ignore[import-untyped]
 
 _ROOT = Path(__file__).parent.parent.parent
 # Numba can't compile what has been instrumented.

@@ -59,19 +59,13 @@ class Literal:
     text: str
 
 
-class Pairs(list[tuple[str, Any]]):
-    """An object whose names may stand twice."""
-
-
 def write(value: object) -> str:
-    """Write a document as JSON would be written, with the literals and the doubled names that JSON libraries refuse."""
+    """Write a document as JSON would be written, but for the literals in it."""
     match value:
         case Literal(text):
             return text
         case dict():
-            return write(Pairs(value.items()))
-        case Pairs():
-            return "{" + ",".join(f"{json.dumps(name)}:{write(item)}" for name, item in value) + "}"
+            return "{" + ",".join(f"{json.dumps(name)}:{write(item)}" for name, item in value.items()) + "}"
         case list():
             return "[" + ",".join(map(write, value)) + "]"
         case _:
@@ -91,6 +85,11 @@ def documents(features: Sequence[str]) -> SearchStrategy[Any]:
 def spoiled(features: Sequence[str]) -> SearchStrategy[Any]:
     """Such requests with up to four places changed."""
     return _spoil(documents(features))
+
+
+def tensors(features: Sequence[str]) -> SearchStrategy[Any]:
+    """Nearly sound bodies of V2: features as one tensor or as one each, for none, one or two customers."""
+    return _spoil(st.integers(0, 2).flatmap(lambda customers: _tensors(features, customers)))
 
 
 @st.composite
@@ -236,3 +235,26 @@ def _features(names: Sequence[str]) -> SearchStrategy[dict[str, Any]]:
         },
         optional={"history_complete": st.booleans()},
     )
+
+
+def _tensors(names: Sequence[str], customers: int) -> SearchStrategy[dict[str, Any]]:
+    ids = st.just(_tensor("customer_id", "BYTES", ["c"] * customers, [customers]))
+    numbers = st.none() | st.floats(-1e15, 1e15)
+    count, shape = customers * len(names), [customers, len(names)]
+    values = st.lists(numbers, min_size=count, max_size=count)
+    together = st.tuples(ids, values.map(lambda data: _tensor("features", "FP64", data, shape)))
+    column = st.lists(numbers, min_size=customers, max_size=customers)
+    single = [st.builds(_tensor, st.just(name), st.just("FP64"), column, st.just([customers])) for name in names]
+    wanted = st.sampled_from(["probability", "segment", "reasons", "nothing"]).map(lambda name: {"name": name})
+    return st.fixed_dictionaries(
+        {"inputs": together.map(list) | st.tuples(ids, *single).map(list)},
+        optional={
+            "id": st.text(max_size=3),
+            "parameters": st.fixed_dictionaries({}, optional={"binary_data_output": st.booleans(), "x": st.none()}),
+            "outputs": st.lists(wanted, max_size=3),
+        },
+    )
+
+
+def _tensor(name: str, datatype: str, data: list[Any], shape: list[int]) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": list(shape), "data": data}

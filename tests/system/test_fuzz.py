@@ -195,6 +195,37 @@ def test_nearly_sound_requests_over_http(service, client, cases) -> None:
     sent()
 
 
+def test_nearly_sound_tensors_over_http(service, client, cases) -> None:
+    """V2's features in JSON, the bytes of one of them behind it, or more bytes than were announced."""
+    kinds: Counter[str] = Counter()
+
+    @many(400)
+    @given(document=near_valid.tensors(service.names()), behind=st.binary(max_size=24), way=st.integers(0, 2))
+    def sent(document: Any, behind: bytes, way: int) -> None:
+        cases["tensors"] += 1
+        inputs = document.get("inputs") if isinstance(document, dict) else None
+        if way == 0 and isinstance(inputs, list) and inputs and isinstance(inputs[-1], dict):
+            inputs[-1].pop("data", None)
+            inputs[-1]["parameters"] = {"binary_data_size": len(behind)}
+        body = near_valid.encode(document)
+        length = {} if way == 2 else {"inference-header-content-length": str(len(body))}
+        response = client.post(INFER, content=body if way == 2 else body + behind, headers=JSON | length)
+        kinds[response.headers["content-type"]] += 1
+        assert response.status_code in {200, 400, 413, 422}, response.text
+        if response.status_code > 299:
+            problem_in(response)
+        else:
+            written = int(response.headers.get("inference-header-content-length", len(response.content)))
+            answer = json.loads(response.content[:written])
+            assert all(
+                isinstance(output["data" if "data" in output else "parameters"], (list, dict))
+                for output in answer["outputs"]
+            )
+
+    sent()
+    assert len(kinds) == 3, kinds  # answers in JSON and with bytes behind it, and problems
+
+
 def test_odd_heads_over_http(client, cases, sound_request) -> None:
     """Whatever a header field holds, the request is answered or refused with a problem document."""
     body = json.dumps(sound_request).encode()
