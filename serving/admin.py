@@ -13,7 +13,7 @@ import msgspec
 from model.errors import BadField, InputError
 from serving.answer import ModelName
 from serving.body import Receive, Scope, Send, bounded, header, read_body, require_json
-from serving.errors import Later, MalformedBody, NotFound, WrongMethod
+from serving.errors import Conflict, Later, MalformedBody, NotFound, WrongMethod
 from serving.process.reload import ReloadState
 from serving.respond import Response, respond
 
@@ -123,6 +123,8 @@ class Admin:
 
     async def _switch(self, body: bytes, caller: Caller) -> None:
         asked = _read(body, RulesSwitch)
+        if asked.force and not self._service.has_rules:
+            raise Conflict("There are no rules to force.", remedy="Set rules.enabled and start the service again.")
         await self._change(
             "force rules" if asked.force else "back to the model",
             caller,

@@ -14,6 +14,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 MOST_BYTES: Final = 8 * 1024 * 1024  # about 35,000 transactions as rows, three times what the catalogue looks at
 
+_MOST_DROPPED: Final = 64 * 1024 * 1024  # beyond it a caller finds the connection reset
+
 
 class Gone(Exception):
     """The caller hung up before the body was whole: nobody's error, and nobody to tell."""
@@ -33,21 +35,39 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def bounded(scope: Scope, receive: Receive, most: int = MOST_BYTES) -> Receive:
-    """Wrap `receive` so that it raises BodyTooLarge past `most` bytes, at once where the declared length is greater."""
+    """Wrap `receive` so that it raises BodyTooLarge past `most` bytes, or before the first where more are declared.
+
+    Of what a caller sends regardless, some is read and dropped, so that the refusal reaches a caller who only listens
+    once all is sent: a connection closed on unread bytes is reset. One who waits for leave to send is told at once.
+    """
     declared = header(scope, b"content-length")
     received = int(declared) if declared and declared.isdecimal() and int(declared) > most else 0
 
+    more = received == 0 or header(scope, b"expect") is None
+
     async def receive_bounded() -> Message:
-        nonlocal received
+        nonlocal received, more
+        message: Message = {}
+        if received <= most:
+            message = await receive()
+            received += len(message.get("body", b""))
+            more = message.get("more_body", False)
         if received > most:
-            raise _too_large(most)
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > most:
+            if more:
+                await _drop(receive)
             raise _too_large(most)
         return message
 
     return receive_bounded
+
+
+async def _drop(receive: Receive) -> None:
+    left = _MOST_DROPPED
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -72,6 +72,11 @@ class Service:
         return self.answering and not self.draining
 
     @property
+    def has_rules(self) -> bool:
+        """Tell whether rules could answer."""
+        return self._fallback is not None
+
+    @property
     def answering(self) -> bool:
         """Whether there is anything to answer with."""
         return self._decider is not None or (self._fallback is not None and self._without_bundle)

@@ -93,6 +93,15 @@ def test_rules_are_forced_with_a_name_and_a_reason(lane, call, switched, events,
     assert "force rules, by ada: drift in the north" in caplog.text
 
 
+def test_rules_that_arent_there_cant_be_forced(lane, call, switched) -> None:
+    """The administrator hears it, instead of believing that rules answer."""
+    switched._fallback = None
+    response = call(
+        lane, "POST", "/ai/v1/admin/rules", json={"force": True, "why": "x"}, headers={"authorization": "admin"}
+    )
+    assert (response.status_code, switched.forced) == (409, False)
+
+
 def test_a_reload_is_asked_for_once(lane, call, reloader) -> None:
     """Each order is one look at the folder."""
     call(lane, "POST", "/ai/v1/admin/reload", json={"why": "new bundle"}, headers=ADMIN)

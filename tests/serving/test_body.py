@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from serving import body
 from serving.body import Gone, bounded, header, read_body, require_json
 from serving.errors import BodyTooLarge, WrongMediaType
 
@@ -44,15 +45,37 @@ def test_a_body_may_be_as_large_as_the_bound() -> None:
     assert asyncio.run(read_body(bounded(_scope("4"), _receiving(_part(b"abcd")), 4))) == b"abcd"
 
 
-def test_a_declared_length_past_the_bound_is_refused_before_reading() -> None:
-    """No part is received at all."""
+def test_a_declared_length_past_the_bound_is_refused_and_the_body_dropped() -> None:
+    """A caller who sends it all the same hears the refusal at its end."""
+    rest = iter((_part(b"ab", more=True), _part(b"cde")))
+
+    async def receive():
+        return next(rest)
+
     with pytest.raises(BodyTooLarge, match="more than 4 bytes"):
-        asyncio.run(read_body(bounded(_scope("5"), _receiving(), 4)))
+        asyncio.run(read_body(bounded(_scope("5"), receive, 4)))
+    assert list(rest) == []
 
 
-def test_an_undeclared_body_past_the_bound_is_refused_where_it_passes_it() -> None:
-    """A chunked body is counted as it comes, and the rest of it isn't read."""
-    receive = _receiving(_part(b"abc", more=True), _part(b"de", more=True))
+def test_a_caller_who_waits_for_leave_to_send_is_refused_at_once() -> None:
+    """No part is received at all."""
+    scope = _scope("5")
+    scope["headers"].append((b"expect", b"100-continue"))
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(read_body(bounded(scope, _receiving(), 4)))
+
+
+def test_an_undeclared_body_past_the_bound_is_refused_and_the_rest_dropped() -> None:
+    """A chunked body is counted as it comes."""
+    receive = _receiving(_part(b"abc", more=True), _part(b"de", more=True), _part(b"f"))
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(read_body(bounded(_scope(), receive, 4)))
+
+
+def test_dropping_has_an_end(monkeypatch) -> None:
+    """A body without end is refused all the same."""
+    monkeypatch.setattr(body, "_MOST_DROPPED", 10)
+    receive = _receiving(*[_part(b"abcdef", more=True)] * 3)
     with pytest.raises(BodyTooLarge):
         asyncio.run(read_body(bounded(_scope(), receive, 4)))
 
