@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,9 +17,10 @@ from model.errors import BadField, InputError
 PIECE_BYTES: Final = 1024 * 1024
 PIECE_ROWS: Final = 500
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00)?")
-_NESTED: Final = frozenset(("profile", "transactions", "features"))
+_NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Cutter:
@@ -96,12 +96,16 @@ def from_parquet(pieces: Iterable[bytes]) -> Iterator[bytes]:
         try:
             base.execute("SET TimeZone = 'UTC'")
             described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
-            names = {name for (name, *_) in described}
-            if "customer_id" not in names:
+            kinds = {name: str(kind) for name, kind, *_ in described}
+            if "customer_id" not in kinds:
                 raise InputError((BadField("", "expected a column customer_id"),))
             table = base.execute("SELECT to_json(t) FROM read_parquet(?) t", [str(path)])
-            nested = bool(names & _NESTED)
-            yield from _pieces(_parquet_line(json.loads(text), nested=nested) for text in _fetched(table))
+            rows = (_decode(text) for text in _fetched(table))
+            if kinds.keys() & _NESTED:
+                stamped = "TIMESTAMP" in kinds.get("transactions", "")
+                yield from _pieces(_request_line(row, stamped=stamped) for row in rows)
+            else:
+                yield from _pieces(_features_line(row) for row in rows)
         except duckdb.Error as error:
             raise InputError((BadField("", "isn't Parquet that can be read"),)) from error
 
@@ -155,13 +159,16 @@ def _number(cell: str) -> float | str | None:
         return cell
 
 
-def _parquet_line(row: dict[str, Any], *, nested: bool) -> bytes:
-    if not nested:
-        features = {name: value for name, value in row.items() if name != "customer_id"}
-        return _encode({"customer_id": row["customer_id"], "features": features})
+def _features_line(row: dict[str, Any]) -> bytes:
+    customer_id = row.pop("customer_id")
+    return _encode({"customer_id": customer_id, "features": row})
+
+
+def _request_line(row: dict[str, Any], *, stamped: bool) -> bytes:
+    """Write a row as a request; `stamped` says that its times are timestamps, which DuckDB writes in its own form."""
     request = {name: row[name] for name in _FIELDS if row.get(name) is not None}
     sent = request.get("transactions")
-    for each in sent if isinstance(sent, list) else [sent] if isinstance(sent, dict) else []:
+    for each in (sent if isinstance(sent, list) else [sent] if isinstance(sent, dict) else []) if stamped else []:
         for name in ("created_at", "completed_at"):
             if name in each:
                 times = each[name]

@@ -85,8 +85,8 @@ def parquet(tmp_path, query: str) -> list[bytes]:
 
 def test_parquet_gives_a_feature_a_column(tmp_path) -> None:
     """Numbers to the bit, nulls as missing."""
-    made = parquet(tmp_path, "SELECT 'c' AS customer_id, 0.1::DOUBLE AS age, NULL::DOUBLE AS cash_share")
-    assert rows(reading.from_parquet(made)) == [{"customer_id": "c", "features": {"age": 0.1, "cash_share": None}}]
+    made = parquet(tmp_path, "SELECT 'c' AS customer_id, 0.1::DOUBLE AS age, NULL::DOUBLE AS transactions")
+    assert rows(reading.from_parquet(made)) == [{"customer_id": "c", "features": {"age": 0.1, "transactions": None}}]
 
 
 def test_parquet_holds_requests_in_nested_columns(tmp_path) -> None:
@@ -104,8 +104,8 @@ def test_parquet_holds_transactions_as_columns(tmp_path) -> None:
     """A list each."""
     made = parquet(
         tmp_path,
-        "SELECT 'c' AS customer_id, {'amount': [1.5], 'created_at': [TIMESTAMPTZ '2024-08-21 10:33:50+02']}"
-        " AS transactions",
+        "SELECT 'c' AS customer_id, {'locale': NULL} AS profile,"
+        " {'amount': [1.5], 'created_at': [TIMESTAMPTZ '2024-08-21 10:33:50+02']} AS transactions",
     )
     (row,) = rows(reading.from_parquet(made))
     assert row["transactions"] == {"amount": [1.5], "created_at": ["2024-08-21 08:33:50Z"]}
