@@ -71,10 +71,22 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """How a job stands."""
+    """How a job stands; what isn't known is None.
+
+    `rate` is in customers a second, times are RFC 3339. `problem` says why it failed, `results` where they are.
+    """
 
     job_id: str
     state: Literal["queued", "running", "done", "failed", "cancelled"]
+    rows: int | None
+    done: int
+    failed: int
+    rate: float | None
+    seconds_left: float | None
+    created_at: str
+    expires_at: str
+    problem: Problem | None
+    results: str | None
 
     @property
     def over(self) -> bool:

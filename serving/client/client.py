@@ -36,9 +36,9 @@ _T = TypeVar("_T")
 class RiskClient:
     """Asks the service at `url`, with `token` where it wants one.
 
-    Each decision and each job carries an idempotency key, so that an attempt whose answer was lost is answered with the
-    same decision when it is repeated. `patience` bounds every call, `for_files` those that carry a job's file or its
-    results. One client may be shared by threads; close it, or use it in a `with`.
+    Each decision, batch and job carries an idempotency key, so that an attempt whose answer was lost is answered with
+    the same decision when it is repeated. `patience` bounds every call, `for_files` those that carry a job's file or
+    its results. One client may be shared by threads; close it, or use it in a `with`.
     """
 
     def __init__(
@@ -62,13 +62,12 @@ class RiskClient:
         headers = _JSON | _key(idempotency_key) | _trace(traceparent)
         return self._ask(Answer, "POST", "/ai/v1/risk", content=msgspec.json.encode(request), headers=headers)
 
-    def batch(self, requests: Iterable[Request], *, traceparent: str | None = None) -> tuple[Item, ...]:
-        """Decide about up to 1,000 customers: an outcome each, in order. Raises as `score` does, for the call itself.
-
-        A repeated attempt decides anew: only the decisions of the answer that arrived are known to the caller.
-        """
+    def batch(
+        self, requests: Iterable[Request], *, idempotency_key: str | None = None, traceparent: str | None = None
+    ) -> tuple[Item, ...]:
+        """Decide about up to 1,000 customers: an outcome each, in order. Raises as `score` does, for the whole call."""
         body = msgspec.json.encode({"requests": list(requests)})
-        headers = _JSON | _trace(traceparent)
+        headers = _JSON | _key(idempotency_key) | _trace(traceparent)
         return self._ask(Items, "POST", "/ai/v1/risk:batch", content=body, headers=headers).items
 
     def submit(

@@ -39,5 +39,6 @@ class JobError(ClientError):
     """A job that failed or was cancelled; `job` is how it stands."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__(f"The job {job.job_id} ended as {job.state}.")
+        why = f" {job.problem.title}: {job.problem.detail}" if job.problem else ""
+        super().__init__(f"The job {job.job_id} ended as {job.state}.{why}")
         self.job = job

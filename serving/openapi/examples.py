@@ -150,6 +150,78 @@ REFUSED_ITEM: Final[dict[str, Any]] = {
         ],
     },
 }
+RESULTS: Final = ({"status": 200, "answer": ANSWER}, REFUSED_ITEM)
+
+_JOB_ID: Final = "01a3185c-50fa-7c11-9d0e-3d1f6f6f2a90"
+_QUEUED: Final[dict[str, Any]] = {
+    "job_id": _JOB_ID,
+    "state": "queued",
+    "rows": 5000,
+    "done": 0,
+    "failed": 0,
+    "rate": None,
+    "seconds_left": None,
+    "created_at": "2027-01-15T08:00:00.250000Z",
+    "expires_at": "2027-01-16T08:00:00.250000Z",
+    "problem": None,
+    "results": None,
+}
+_RUNNING: Final = _QUEUED | {"state": "running", "done": 2000, "failed": 3, "rate": 800.0, "seconds_left": 3.75}
+JOBS: Final[dict[str, dict[str, Any]]] = {
+    "queued": _QUEUED,
+    "running": _RUNNING,
+    "done": _RUNNING
+    | {
+        "state": "done",
+        "done": 5000,
+        "failed": 7,
+        "seconds_left": None,
+        "results": f"/ai/v1/risk/jobs/{_JOB_ID}/results",
+    },
+    "cancelled": _RUNNING | {"state": "cancelled", "seconds_left": None},
+    "failed": _QUEUED
+    | {
+        "state": "failed",
+        "rows": None,
+        "problem": {
+            "type": "urn:problem-type:customer-risk:bad-fields",
+            "title": "Some fields can't be used",
+            "status": 422,
+            "detail": "1 to correct, each named in errors.",
+            "errors": [{"pointer": "", "detail": "expected a header with customer_id, or with request"}],
+        },
+    },
+}
+JOB_LIST: Final[dict[str, Any]] = {
+    "jobs": [JOBS["done"], JOBS["running"] | {"job_id": "01a3185c-9f02-7d3a-8c55-0b8a5d1e7c44"}]
+}
+
+FORCE: Final[dict[str, Any]] = {"force": True, "why": "the model is under review"}
+RELOAD: Final[dict[str, Any]] = {"why": "a new bundle"}
+_STATE: Final[dict[str, Any]] = {
+    "model": ANSWER["model"],
+    "ready": True,
+    "draining": False,
+    "rules_forced": False,
+    "switched_by": None,
+    "switched_why": None,
+    "switched_at": None,
+    "reload": {"result": "taken", "version": ANSWER["model"]["version"], "refusal": None, "at": 1799999000.0},
+    "worker": 42,
+    "started": 1799998990.5,
+}
+STATES: Final[dict[str, dict[str, Any]]] = {
+    "model": _STATE,
+    "rules": _STATE
+    | {
+        "model": BY_RULES["model"],
+        "rules_forced": True,
+        "switched_by": "ada",
+        "switched_why": FORCE["why"],
+        "switched_at": 1800000000.25,
+    },
+}
+
 INFERENCE: Final[dict[str, Any]] = {
     "id": "q-1",
     "inputs": [{"name": "request", "shape": [1], "datatype": "BYTES", "data": [json.dumps(RAW)]}],

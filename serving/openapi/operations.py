@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from model.errors import CustomerRiskError, InputError
@@ -10,6 +11,7 @@ from serving.errors import (
     BodyTooLarge,
     Conflict,
     Forbidden,
+    Later,
     MalformedBody,
     NotFound,
     NotReady,
@@ -27,6 +29,7 @@ from serving.openapi.schemas import Schema, reference
 
 JSON: Final = "application/json"
 _TRACE: Final = {"$ref": "#/components/parameters/traceparent"}
+_BINARY: Final = {"$ref": "#/components/parameters/jsonLength"}
 _KEY: Final = {"$ref": "#/components/parameters/idempotencyKey"}
 _AT_THE_DOOR: Final = (Unauthenticated, Forbidden, TooManyRequests, Overloaded)
 _OF_A_BODY: Final = (MalformedBody, BodyTooLarge, WrongMediaType, InputError)
@@ -46,6 +49,12 @@ PARAMETERS: Final[dict[str, Any]] = {
         "decision again; with another body, a 409",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         "example": "4f0f6a52-0d0c-4b38-8f3e-7f5a6c0f4d11",
+    },
+    "jsonLength": {
+        "name": "Inference-Header-Content-Length",
+        "in": "header",
+        "description": "the bytes of the JSON, where tensors follow in binary; answers carry it likewise",
+        "schema": {"type": "integer", "minimum": 0},
     },
     "jobId": {
         "name": "job_id",
@@ -99,15 +108,15 @@ def _batch() -> dict[str, Any]:
         "Decide about up to 1,000 customers",
         "Each request is answered or refused on its own, in order; a refused one doesn't spoil the others.",
         scope="score",
-        parameters=[_TRACE],
+        parameters=[_KEY, _TRACE],
         body=_body(reference("BatchRequest"), {"two": {"requests": [examples.RAW, examples.BAD]}}),
         answers=_answers("The outcomes.", reference("BatchAnswer"), {"two": {"items": [one, examples.REFUSED_ITEM]}}),
-        refused=(*_OF_A_BODY, WrongMethod, NotReady),
+        refused=(*_OF_A_BODY, WrongMethod, Conflict, NotReady),
     )
 
 
 def _jobs() -> dict[str, Any]:
-    job = reference("Job")
+    job = reference("JobView")
     one = [{"$ref": "#/components/parameters/jobId"}, _TRACE]
     submit = _operation(
         "submitJob",
@@ -126,20 +135,27 @@ def _jobs() -> dict[str, Any]:
                 JSON: _content(reference("JobPath"), {"path": {"path": "/data/customers.parquet"}}),
             },
         },
-        answers=_answers("Taken; see Location.", job, {}, 202),
-        refused=(*_OF_A_BODY, WrongMethod, Conflict, NotReady),
+        answers=_answers("Taken; see Location.", job, {"queued": examples.JOBS["queued"]}, 202),
+        refused=(*_OF_A_BODY, WrongMethod, NotFound, Conflict, Later),
     )
     submit["responses"]["202"]["headers"] = {
         "Location": {"description": "where the job stands", "required": True, "schema": {"type": "string"}}
     }
 
     def of_one(name: str, summary: str, answers: dict[str, Any], *refused: type[CustomerRiskError]) -> dict[str, Any]:
-        described = f"{summary}. Another caller's job is none."
+        described = f"{summary}. Another caller's job is none, but for administrators."
         return _operation(
-            name, "jobs", summary, described, scope="batch", parameters=one, answers=answers, refused=refused
+            name,
+            "jobs",
+            summary,
+            described,
+            scope="batch",
+            parameters=one,
+            answers=answers,
+            refused=(*refused, WrongMethod, NotFound, Later),
         )
 
-    results = of_one("jobResults", "The outcomes in the input's order", {}, NotFound, Conflict)
+    results = of_one("jobResults", "The outcomes in the input's order", {}, InputError, Conflict)
     results["parameters"] = [
         *one,
         {
@@ -150,9 +166,12 @@ def _jobs() -> dict[str, Any]:
         },
     ]
     results["responses"]["200"] = {
-        "description": "A line a request, as the items of a batch; or the same as Parquet.",
+        "description": "A line a request, each as `BatchItem` has it; or the same as Parquet.",
         "content": {
-            "application/x-ndjson": {"schema": {"type": "string"}},
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "examples": {"two": {"value": "".join(f"{json.dumps(each)}\n" for each in examples.RESULTS)}},
+            },
             "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
         },
     }
@@ -163,38 +182,53 @@ def _jobs() -> dict[str, Any]:
         "Those of the caller alone.",
         scope="batch",
         parameters=[_TRACE],
-        answers=_answers("The jobs.", {"type": "object"}, {}),
-        refused=(),
+        answers=_answers("The jobs.", reference("JobList"), {"two": examples.JOB_LIST}),
+        refused=(WrongMethod, Later),
     )
+    over = {name: examples.JOBS[name] for name in ("cancelled", "done")}
+    cancelled = _answers("The job; one that is over stays as it is.", job, over)
     return {
         "/ai/v1/risk/jobs": {"post": submit, "get": listing},
         "/ai/v1/risk/jobs/{job_id}": {
-            "get": of_one("job", "How a job stands", _answers("The job.", job, {}), NotFound),
-            "delete": of_one("cancelJob", "Cancel a job", _answers("The job.", job, {}), NotFound),
+            "get": of_one("job", "How a job stands", _answers("The job.", job, examples.JOBS)),
+            "delete": of_one("cancelJob", "Cancel a job", cancelled),
         },
         "/ai/v1/risk/jobs/{job_id}/results": {"get": results},
     }
 
 
 def _admin() -> dict[str, Any]:
-    def use(name: str, summary: str, kind: str | None = None, shown: dict[str, Any] | None = None) -> dict[str, Any]:
+    state = reference("State")
+
+    def use(name: str, summary: str, kind: str, asked: dict[str, Any], shown: str) -> dict[str, Any]:
         return _operation(
             name,
             "admin",
             summary,
-            f"{summary}; logged and recorded.",
+            f"{summary}; logged and recorded. Every worker and pod that shares the folder follows.",
             scope="admin",
             parameters=[_TRACE],
-            body=_body(reference(kind), {"one": shown}) if kind else None,
-            answers=_answers("Done.", {"type": "object"}, {}),
-            refused=(*_OF_A_BODY, WrongMethod) if kind else (WrongMethod,),
+            body=_body(reference(kind), {"one": asked}),
+            answers=_answers("Done; how things stand.", state, {shown: examples.STATES[shown]}),
+            refused=(*_OF_A_BODY, WrongMethod, Later),
         )
 
-    forcing = {"force": True, "why": "the model is under review"}
+    look = _operation(
+        "state",
+        "admin",
+        "What answers, since when and why",
+        "As the process that answers sees it.",
+        scope="admin",
+        parameters=[_TRACE],
+        answers=_answers("How things stand.", state, examples.STATES),
+        refused=(WrongMethod,),
+    )
+    force = use("forceRules", "Force rules on or off", "RulesSwitch", examples.FORCE, "rules")
+    reload = use("reload", "Look at the bundle's folder again", "ReloadOrder", examples.RELOAD, "model")
     return {
-        "/ai/v1/admin/state": {"get": use("state", "What answers, since when and why")},
-        "/ai/v1/admin/rules": {"post": use("forceRules", "Force rules on or off", "ForceRules", forcing)},
-        "/ai/v1/admin/reload": {"post": use("reload", "Load the bundle anew", "Reload", {"why": "a new bundle"})},
+        "/ai/v1/admin/state": {"get": look},
+        "/ai/v1/admin/rules": {"post": force},
+        "/ai/v1/admin/reload": {"post": reload},
     }
 
 
@@ -222,6 +256,10 @@ def _kserve(model: str) -> dict[str, Any]:
         answers=_answers("Tensors.", reference("InferenceResponse"), {"answers": examples.INFERRED}),
         refused=(*_OF_A_BODY, UnknownModel, NotServed, NotReady),
     )
+    v2["parameters"] = [_BINARY, _TRACE]
+    tensors = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    v2["requestBody"]["content"] |= tensors
+    v2["responses"]["200"]["content"] |= tensors
     return {
         f"/v1/models/{model}": {"get": _open("statusV1", "kserve", "Whether the model is ready", NotReady)},
         f"/v1/models/{model}:predict": {"post": v1},

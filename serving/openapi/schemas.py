@@ -14,16 +14,17 @@ from msgspec import UnsetType
 from model.features import vocabulary
 from model.features.catalogue import CATALOGUE
 from model.scoring.scorer import Warned
+from serving.admin import ReloadOrder, RulesSwitch, State
 from serving.answer import WireAnswer, WireReason
 from serving.items import MOST_ITEMS, BatchAnswer, BatchItem
+from serving.jobs.types import JobList, JobPath, JobView
 from serving.openapi.inference import InferenceRequest, InferenceResponse
-from serving.openapi.rooms import ForceRules, Job, JobPath, Reload
 from serving.problem import Problem
 from serving.wire import Columns, Profile, RiskRequest, Transaction
 
 Schema = dict[str, Any]
 
-_ROOMS: Final = (Job, JobPath, ForceRules, Reload)
+_ROOMS: Final = (JobView, JobList, JobPath, State, RulesSwitch, ReloadOrder)
 _REF: Final = "#/components/schemas/{name}"
 _DATE: Final = (
     r"(?!0000)[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -109,6 +110,31 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         "problem": {"description": "where it isn't"},
     },
     "BatchAnswer": {"items": {"description": "in the requests' order"}},
+    "JobView": {
+        **{name: {"minimum": 0} for name in ("rows", "done", "failed", "rate", "seconds_left")},
+        **{name: {"format": "date-time"} for name in ("created_at", "expires_at")},
+        "results": {"format": "uri-reference"},
+    },
+    "JobList": {"jobs": {"description": "the oldest first"}},
+    "State": {
+        "model": {"description": "what answers; null where nothing does"},
+        "ready": {"description": "whether requests should be sent here"},
+        "draining": {"description": "whether the server is going down"},
+        "rules_forced": {"description": "whether rules answer in the model's place"},
+        "switched_by": {"description": "who used a switch last"},
+        "switched_why": {"description": "the reason given"},
+        "switched_at": {"description": "when, in seconds since 1970"},
+        "reload": {"description": "what became of the last bundle that was looked at"},
+        "worker": {"description": "the process that tells it: each has its own model in memory"},
+        "started": {"description": "since when that process runs, in seconds since 1970"},
+    },
+    "ReloadState": {
+        "result": {"description": "null where none was looked at"},
+        "version": {"description": "the SHA-256 of the bundle's manifest"},
+        "refusal": {"description": "why it was refused"},
+        "at": {"description": "when, in seconds since 1970"},
+    },
+    "RulesSwitch": {"force": {"description": "true: rules answer; false: the model does again"}},
 }
 
 
@@ -159,7 +185,7 @@ def _with(schema: Schema, says: Schema) -> Schema:
     bounds: Schema = {name: says[name] for name in ("minimum", "maximum") if name in says}
     words = {name: value for name, value in says.items() if name not in bounds}
     if bounds and "anyOf" in schema:
-        parts = [part | bounds if part.get("type") == "number" else part for part in schema["anyOf"]]
+        parts = [part | bounds if part.get("type") in {"number", "integer"} else part for part in schema["anyOf"]]
         return {**schema, "anyOf": parts, **words}
     return {**schema, **bounds, **words}
 

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from serving.answer import ModelName, WireAnswer, WireReason
-from serving.client import Answer, Item, Model, Reason, RefusedError, Warned
+from serving.client import Answer, Item, Job, Model, Reason, RefusedError, Warned
 from serving.items import BatchItem
+from serving.jobs.types import JobView
 from serving.wire import RiskRequest
 
 
@@ -50,7 +51,7 @@ def test_a_batch_answers_and_refuses_each(ask, url, request_) -> None:
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [(Answer, WireAnswer), (Reason, WireReason), (Model, ModelName), (Item, BatchItem)],
+    [(Answer, WireAnswer), (Reason, WireReason), (Model, ModelName), (Item, BatchItem), (Job, JobView)],
     ids=lambda kind: kind.__name__,
 )
 def test_the_types_have_the_fields_of_the_wire(ours, theirs) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from serving.client import JobError, RefusedError
-from serving.openapi.examples import ANSWER, REFUSED_ITEM
+from serving.openapi.examples import ANSWER, JOBS, REFUSED_ITEM
 
 _JSON = "content-type: application/json"
 
@@ -15,9 +15,7 @@ _JSON = "content-type: application/json"
 @pytest.fixture
 def stands(reply):
     """Make a reply that says how a job stands."""
-    return lambda state, status=200: reply(
-        status, json.dumps({"job_id": "j/1", "state": state, "rows": 2}).encode(), _JSON
-    )
+    return lambda state, status=200: reply(status, json.dumps(JOBS[state] | {"job_id": "j/1"}).encode(), _JSON)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +59,21 @@ def test_a_job_without_results_is_an_error(misbehaving, stands, ask, state) -> N
     with misbehaving(stands(state)) as server, pytest.raises(JobError, match=state) as caught:
         ask(server.url).wait("j/1")
     assert caught.value.job.state == state
+
+
+def test_a_failed_job_says_why(misbehaving, stands, ask) -> None:
+    """The problem stands in the message, and whole in the job."""
+    with misbehaving(stands("failed")) as server, pytest.raises(JobError, match="Some fields can't be used") as caught:
+        ask(server.url).wait("j/1")
+    assert caught.value.job.problem.status == 422
+
+
+def test_a_job_tells_how_far_it_is(misbehaving, stands, ask) -> None:
+    """Counts, rate and times arrive typed."""
+    with misbehaving(stands("running")) as server:
+        job = ask(server.url).job("j/1")
+    assert (job.rows, job.done, job.failed, job.rate, job.seconds_left) == (5000, 2000, 3, 800.0, 3.75)
+    assert (job.problem, job.results, job.created_at) == (None, None, JOBS["running"]["created_at"])
 
 
 def test_waiting_is_bounded(misbehaving, stands, ask) -> None:

@@ -30,6 +30,17 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_key(misbehaving, good, 
     assert first.body == second.body
 
 
+def test_a_lost_batch_is_asked_for_again_under_the_same_key(misbehaving, reply, ask) -> None:
+    """A batch is as safe to repeat as a single decision, under a key of the caller's or one made for it."""
+    outcomes = reply(200, json.dumps({"items": [{"status": 200, "answer": ANSWER}]}).encode(), _JSON)
+    with misbehaving(None, outcomes) as server:
+        client = ask(server.url)
+        assert client.batch([{}])[0].answer.decision_id == ANSWER["decision_id"]
+        client.batch([{}], idempotency_key="mine")
+    first, second, third = (each.headers["idempotency-key"] for each in server.saw)
+    assert first == second != third == "mine"
+
+
 def test_every_call_has_a_key_of_its_own(misbehaving, good, ask) -> None:
     """Two decisions about the same request are two."""
     with misbehaving(good) as server:

@@ -1,0 +1,290 @@
+"""What an application really answers is what its document says: status, media type, headers, body."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+
+from serving.admin import PATH as ADMIN
+from serving.admin import Admin
+from serving.application import application
+from serving.caller import Caller
+from serving.control import Control
+from serving.gate import Gate
+from serving.idempotency import Idempotency
+from serving.jobs.board import Board
+from serving.jobs.room import PARQUET, Jobs
+from serving.jobs.room import PATH as JOBS
+from serving.jobs.types import JobSettings
+from serving.jobs.worker import Desk
+from serving.lane import BATCH_PATH, RISK_PATH, Lane, Mounted
+from serving.openapi import examples, render_document
+from serving.process.reload import ReloadState
+from serving.readiness import FixedModels, TruthfulDataPlane
+from serving.rules.fallback import RuleFallback
+from serving.rules.ruleset import load_rules
+from serving.store.file import FileStore
+from serving.store.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+
+DOCUMENT = json.loads(render_document("customer-risk"))
+LINES = b"".join(json.dumps(each).encode() + b"\n" for each in (examples.RAW, examples.BAD))
+INFER = "/v2/models/customer-risk/infer"
+PREDICT = "/v1/models/customer-risk:predict"
+NDJSON = {"content-type": "application/x-ndjson"}
+KEY = {"idempotency-key": "k"}
+NO_JOB = "01a3185c-50fa-7c11-9d0e-3d1f6f6f2a90"
+
+
+class _Guard:
+    """Lets in who names scopes, as one caller."""
+
+    def cached(self, authorization: str | None) -> Caller:
+        return Caller("ada", frozenset((authorization or "score batch explain admin").split()))
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        return self.cached(authorization)
+
+
+class _Down:
+    """A store that can't be reached."""
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        def refuse(*_: object, **__: object) -> None:
+            raise StoreUnavailable
+
+        return refuse
+
+
+@dataclass
+class Served:
+    """The application with all its rooms; each answer is held against the document before it is given."""
+
+    lane: Lane
+    desk: Desk
+    call: Callable[..., httpx.Response]
+
+    def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask, and compare."""
+        response = self.call(self.lane, method, path, **options)
+        _compare(response, method, path.partition("?")[0])
+        return response
+
+    def submit(self) -> dict[str, Any]:
+        """Hand in two customers, one of whom is refused."""
+        return dict(self("POST", JOBS, content=LINES, headers=NDJSON).json())
+
+
+def _compare(response: httpx.Response, method: str, path: str) -> None:
+    (item,) = (
+        item
+        for template, item in DOCUMENT["paths"].items()
+        if re.fullmatch(re.escape(template).replace(r"\{job_id\}", "[^/]+"), path)
+    )
+    operations = [item[method.lower()]] if method.lower() in item else list(item.values())
+    for operation in operations:
+        said = operation["responses"][str(response.status_code)]
+        if "$ref" in said:
+            said = DOCUMENT["components"]["responses"][said["$ref"].rpartition("/")[2]]
+        content = said["content"][response.headers["content-type"].partition(";")[0]]
+        assert all(name in response.headers for name, each in said.get("headers", {}).items() if each["required"])
+        if response.headers["content-type"].endswith("json") and "ndjson" not in response.headers["content-type"]:
+            schema = content["schema"] | {"components": DOCUMENT["components"]}
+            Draft202012Validator(schema, format_checker=FormatChecker()).validate(response.json())
+
+
+@pytest.fixture
+def store(tmp_path) -> Iterator[FileStore]:
+    """A store in a file."""
+    made = FileStore(str(tmp_path / "store"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(model, call, tmp_path) -> Callable[..., Served]:
+    """Put an application together on a store."""
+    from kserve import ModelRepository
+
+    def made(store: Any) -> Served:
+        model.load()
+        models = ModelRepository()
+        models.update(model)
+        service = model.service
+        service._fallback = RuleFallback(load_rules(), "rules")
+        board, keys = Board(store, lease_seconds=1), Idempotency(store)
+
+        async def reload() -> None:
+            return None
+
+        admin = Admin(service, Control(tmp_path, service, reload), ReloadState)
+        jobs = Jobs(JobSettings(most_bytes=100_000), lambda: board, lambda: keys)
+        lane = application(
+            service,
+            TruthfulDataPlane(models),
+            FixedModels(models),
+            gate=Gate(_Guard()),
+            rooms={ADMIN: Mounted(admin, "admin"), JOBS: Mounted(jobs, "batch")},
+            keys=lambda: keys,
+        )
+        return Served(lane, Desk(board, service, lambda: False, lease_seconds=1), call)
+
+    return made
+
+
+@pytest.fixture
+def served(make, store) -> Served:
+    """An application with all its parts."""
+    return make(store)
+
+
+def test_a_job_is_as_described_all_its_life(served) -> None:
+    """Queued, done and listed, it satisfies the schema; so does each line of its results."""
+    job = served.submit()
+    one = f"{JOBS}/{job['job_id']}"
+    assert served("GET", f"{one}/results").status_code == 409
+    assert served.desk.work()
+    done = served("GET", one).json()
+    assert (done["state"], done["done"], done["failed"]) == ("done", 2, 1)
+    assert served("GET", JOBS).json() == {"jobs": [done]}
+    assert served("DELETE", one).json() == done
+    schema = {"$ref": "#/components/schemas/BatchItem", "components": DOCUMENT["components"]}
+    lines = served("GET", done["results"]).text.splitlines()
+    assert [json.loads(each)["status"] for each in lines] == [200, 422]
+    for line in lines:
+        Draft202012Validator(schema).validate(json.loads(line))
+    assert served("GET", f"{one}/results?format=parquet").headers["content-type"] == PARQUET
+
+
+def test_a_cancelled_job_is_as_described(served) -> None:
+    """It says so, without results."""
+    job = served.submit()
+    cancelled = served("DELETE", f"{JOBS}/{job['job_id']}").json()
+    assert (cancelled["state"], cancelled["results"]) == ("cancelled", None)
+
+
+def test_a_failed_job_is_as_described(served) -> None:
+    """It shows the very problem of the example."""
+    job = served("POST", JOBS, content=b"a,b\n1,2\n", headers={"content-type": "text/csv"}).json()
+    served.desk.work()
+    failed = served("GET", f"{JOBS}/{job['job_id']}").json()
+    shown = examples.JOBS["failed"]
+    assert (failed["state"], failed["rows"], failed["problem"]) == ("failed", shown["rows"], shown["problem"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "state", None),
+        ("POST", "rules", examples.FORCE),
+        ("POST", "rules", examples.FORCE | {"force": False}),
+        ("POST", "reload", examples.RELOAD),
+    ],
+)
+def test_switches_answer_as_described(served, method, path, body) -> None:
+    """Each gives how things stand, with all that the example shows and no more."""
+    shown = served(method, f"{ADMIN}/{path}", json=body).json()
+    assert set(shown) == set(examples.STATES["model"])
+    assert shown["rules_forced"] == bool(body and body.get("force"))
+    assert shown["reload"].keys() == examples.STATES["model"]["reload"].keys()
+
+
+@pytest.mark.parametrize("path", [RISK_PATH, BATCH_PATH])
+def test_a_key_with_another_body_is_refused_as_described(served, path) -> None:
+    """A decision and a batch take keys alike."""
+    bodies = [{"requests": [examples.RAW] * count} for count in (1, 2)]
+    if path == RISK_PATH:
+        bodies = [examples.RAW, examples.COLUMNS]
+    first, again, other = (served("POST", path, json=body, headers=KEY) for body in (bodies[0], *bodies))
+    assert first.content == again.content
+    assert other.status_code == 409
+
+
+def test_inference_answers_as_its_example_shows(served) -> None:
+    """The same tensors in the same order and form, and the answer within satisfies its own schema."""
+    answered = served("POST", INFER, json=examples.INFERENCE).json()
+
+    def form(document: dict[str, Any]) -> tuple[Any, ...]:
+        tensors = [(each["name"], each["shape"], each["datatype"]) for each in document["outputs"]]
+        return (set(document), document["id"], document["model_name"], tensors)
+
+    assert form(answered) == form(examples.INFERRED)
+    schema = {"$ref": "#/components/schemas/WireAnswer", "components": DOCUMENT["components"]}
+    Draft202012Validator(schema).validate(json.loads(answered["outputs"][3]["data"][0]))
+
+
+def test_predictions_are_as_described(served) -> None:
+    """KServe V1 gives an answer an instance."""
+    answered = served("POST", PREDICT, json={"instances": [examples.RAW, examples.COLUMNS]}).json()
+    assert [each["customer_id"] for each in answered["predictions"]] == ["c-1", "c-1"]
+
+
+_JSON = {"content-type": "application/json"}
+_TEXT = {"content-type": "text/plain"}
+_NOBODY = {"authorization": "nothing"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status"),
+    [
+        ("PUT", JOBS, {}, 405),
+        ("POST", f"{JOBS}/{NO_JOB}/results", {}, 405),
+        ("GET", JOBS, {"headers": _NOBODY}, 403),
+        ("POST", JOBS, {"content": b"x", "headers": _TEXT}, 415),
+        ("POST", JOBS, {"content": b"{", "headers": _JSON}, 400),
+        ("POST", JOBS, {"json": {"path": "/etc/passwd"}}, 422),
+        ("POST", JOBS, {"content": b"\n" * 100_001, "headers": NDJSON}, 413),
+        ("GET", f"{JOBS}/{NO_JOB}", {}, 404),
+        ("DELETE", f"{JOBS}/{NO_JOB}", {}, 404),
+        ("GET", f"{JOBS}/{NO_JOB}/results", {}, 404),
+        ("POST", f"{ADMIN}/state", {}, 405),
+        ("GET", f"{ADMIN}/rules", {}, 405),
+        ("GET", f"{ADMIN}/reload", {}, 405),
+        ("GET", f"{ADMIN}/state", {"headers": _NOBODY}, 403),
+        ("POST", f"{ADMIN}/rules", {"content": b"{", "headers": _JSON}, 400),
+        ("POST", f"{ADMIN}/rules", {"content": b" " * 20_000, "headers": _JSON}, 413),
+        ("POST", f"{ADMIN}/rules", {"content": b"x", "headers": _TEXT}, 415),
+        ("POST", f"{ADMIN}/rules", {"json": {"force": True}}, 422),
+        ("GET", RISK_PATH, {}, 405),
+        ("GET", BATCH_PATH, {}, 405),
+        ("POST", BATCH_PATH, {"json": {"requests": [{}] * 1001}}, 413),
+        ("POST", INFER, {"content": b"x", "headers": _TEXT}, 415),
+        ("POST", INFER, {"json": {"inputs": []}}, 422),
+    ],
+)
+def test_refusals_are_as_described(served, method, path, options, status) -> None:
+    """Each operation lists the status, with the headers and the document that come."""
+    assert served(method, path, **options).status_code == status
+
+
+def test_a_format_that_isnt_there_is_refused_as_described(served) -> None:
+    """Results have two forms."""
+    job = served.submit()
+    served.desk.work()
+    assert served("GET", f"{JOBS}/{job['job_id']}/results?format=xml").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options"),
+    [
+        ("POST", JOBS, {"content": LINES, "headers": NDJSON}),
+        ("GET", JOBS, {}),
+        ("GET", f"{JOBS}/{NO_JOB}", {}),
+        ("DELETE", f"{JOBS}/{NO_JOB}", {}),
+        ("GET", f"{JOBS}/{NO_JOB}/results", {}),
+        ("POST", RISK_PATH, {"json": examples.RAW, "headers": KEY}),
+        ("POST", BATCH_PATH, {"json": {"requests": [examples.RAW]}, "headers": KEY}),
+    ],
+)
+def test_a_store_that_is_down_is_told_as_described(make, method, path, options) -> None:
+    """503, and when to come back."""
+    assert make(_Down())(method, path, **options).status_code == 503
