@@ -29,7 +29,7 @@ format: environment  ## Format the code and mend what the linter can
 	$(bin)/ruff check --fix-only --quiet .
 	$(bin)/ruff format --quiet .
 
-bench: environment  ## Measure features, reasons and training beside their peers; prints the tables of docs/benchmarks.md
+bench: environment  ## Measure features, reasons, training and serving beside their peers; prints the tables of docs/benchmarks.md
 	@scripts/bench
 
 lock: environment  ## Resolve the lock files anew
