@@ -19,6 +19,21 @@ PIECE_ROWS: Final = 500
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00)?")
 _NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
+# Said outright: guessing from the texts would make a UUID of one customer_id, a date of another.
+_RESULT: Final = {
+    "status": "INTEGER",
+    "answer": (
+        "STRUCT(decision_id VARCHAR, customer_id VARCHAR, decided_at TIMESTAMP, probability DOUBLE, segment VARCHAR,"
+        " action VARCHAR, reasons STRUCT(code VARCHAR, text VARCHAR, direction VARCHAR, feature VARCHAR, value DOUBLE,"
+        " unit VARCHAR, contribution DOUBLE, share DOUBLE, investigator_text VARCHAR)[], source VARCHAR,"
+        " model STRUCT(name VARCHAR, version VARCHAR),"
+        " warnings STRUCT(code VARCHAR, pointer VARCHAR, detail VARCHAR)[])"
+    ),
+    "problem": (
+        "STRUCT(type VARCHAR, title VARCHAR, status INTEGER, detail VARCHAR,"
+        " errors STRUCT(pointer VARCHAR, detail VARCHAR)[])"
+    ),
+}
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -118,7 +133,8 @@ def to_parquet(lines: Iterable[bytes], path: Path) -> None:
         source = Path(folder) / "results.ndjson"
         with source.open("wb") as file:
             file.writelines(lines)
-        read = f"read_json('{source}', format='newline_delimited', sample_size=-1, maximum_object_size=67108864)"
+        form = f"format='newline_delimited', columns={_RESULT}, maximum_object_size=67108864"
+        read = f"read_json('{source}', {form})"
         base.execute(f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet)")  # noqa: S608  paths of our own
 
 

@@ -129,3 +129,13 @@ def test_results_become_parquet(tmp_path) -> None:
             (200, 0.1, None),
             (422, None, "t"),
         ]
+
+
+@pytest.mark.parametrize("name", ["2024-01-01", "12:30:00", "ABCDEF01-2345-6789-ABCD-EF0123456789", "007"])
+def test_customers_keep_their_names_in_parquet(tmp_path, name) -> None:
+    """A customer_id that looks like a date, a time, a UUID or a number stays the text that it is."""
+    lines = [json.dumps({"status": 200, "answer": {"customer_id": name}}).encode()]
+    reading.to_parquet(lines, tmp_path / "out.parquet")
+    with duckdb.connect() as base:
+        found = base.read_parquet(str(tmp_path / "out.parquet")).project("answer.customer_id").fetchall()
+    assert found == [(name,)]
