@@ -8,8 +8,9 @@ from fastapi import FastAPI, Request, Response
 from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
 from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+from starlette.exceptions import HTTPException
 
-from serving.errors import MalformedBody, NotReady, UnknownModel
+from serving.errors import MalformedBody, NotFound, NotReady, UnknownModel, WrongMethod
 from serving.gate import Gate
 from serving.lane import Lane, Mounted
 from serving.observer import Observer
@@ -56,7 +57,8 @@ def application(
         response = refusal(ours)
         return Response(response.body, response.status, dict(response.headers), response.media_type)
 
-    for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, Exception):
+    # By their statuses, what the router refuses.
+    for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, 404, 405, Exception):
         app.add_exception_handler(error, refuse)
     return Lane(app, service, gate=gate, observer=observer, rooms=rooms, keys=keys)
 
@@ -70,5 +72,10 @@ def _ours(error: Exception) -> Exception:
             return UnknownModel("No model of this name is served.", remedy="GET /v1/models lists them.")
         case InvalidInput():
             return MalformedBody(f"{error}.", remedy="Send what the protocol asks for.")
+        case HTTPException(status_code=404):
+            return NotFound("There is nothing at this path.", remedy="/ai/v1/docs shows all that there is.")
+        case HTTPException(status_code=405):
+            allowed = (error.headers or {}).get("Allow", "")
+            return WrongMethod("This method isn't answered here.", remedy=f"Use {allowed}.", allowed=allowed)
         case _:
             return error

@@ -134,6 +134,22 @@ def test_another_models_name_is_a_404(loaded, call) -> None:
     assert (response.status_code, response.json()["type"]) == (404, "urn:problem-type:customer-risk:unknown-model")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind", "allowed"),
+    [
+        ("GET", "/nowhere", 404, "not-found", None),
+        ("GET", "/v2/models/customer-risk/infer", 405, "wrong-method", "POST"),
+        ("DELETE", "/v1/models", 405, "wrong-method", "GET"),
+    ],
+)
+def test_what_the_router_refuses_is_a_problem_document_too(loaded, call, method, path, status, kind, allowed) -> None:
+    """A path that isn't there, a method that it doesn't have: told as all else, with the methods that there are."""
+    response = call(loaded, method, path)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, response.json()["type"]) == (status, f"urn:problem-type:customer-risk:{kind}")
+    assert response.headers.get("allow") == allowed
+
+
 @pytest.mark.parametrize("action", ["load", "unload"])
 def test_no_caller_can_change_the_model(loaded, call, action) -> None:
     """KServe's repository endpoints, which anyone could call, are refused; the model stays."""
