@@ -165,8 +165,11 @@ class GuardedProtocol(DirectProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
-        """Refuse what isn't HTTP."""
-        self._refuse(_INVALID)
+        """Refuse what isn't HTTP; behind a request under way, whose answer is then the last."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self._refuse(_INVALID)
 
     def drain(self) -> None:
         """Let every answer from now on be the connection's last."""

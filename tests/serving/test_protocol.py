@@ -350,3 +350,14 @@ def test_an_answer_ahead_of_its_body_leaves_the_connection_sound(run) -> None:
         connection.sendall(early[-10:] + _post())
         assert _read(connection)[0] == 200
         assert _rest(connection) == b""
+
+
+def test_garbage_behind_a_request_costs_it_no_answer(run) -> None:
+    """The answer comes, and is the connection's last."""
+    body = b'{"requests":[' + BODY + b"]}"
+    head = b"POST /ai/v1/risk:batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with run().connect() as connection:
+        connection.sendall(head % len(body) + body + b"\x00garbage\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert received.count(b"HTTP/1.1") == 1
