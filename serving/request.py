@@ -152,10 +152,10 @@ def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[Warned, ...]]:
     columns: Any = zip(*map(msgspec.structs.astuple, rows), strict=True)
     ids, state, type_, amount, direction, created, completed, currency = columns
     left: tuple[Warned, ...] = ()
-    if UNSET in completed:
+    if not all(completed) and UNSET in completed:
         left += (left_out(f"/transactions/{completed.index(UNSET)}/completed_at", "not completed"),)
         completed = [None if each is UNSET else each for each in completed]
-    if UNSET in currency:
+    if currency.count("EUR") != len(rows):
         left += (left_out(f"/transactions/{currency.index(UNSET)}/currency", "EUR"),)
     return _history(ids, state, type_, direction, amount, created, completed), left
 

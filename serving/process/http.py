@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from serving.process.acceptor import Acceptor
 from serving.protocol import GuardedProtocol, protocol_with
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Http(uvicorn.Server):
 
     def __init__(self, app: Any, direct: Direct, line: Line, settings: ServerSettings) -> None:
         self._protocol = protocol_with(direct, line, settings)
+        self._acceptors: list[Acceptor] = []
         super().__init__(
             uvicorn.Config(
                 app,
@@ -51,6 +53,17 @@ class Http(uvicorn.Server):
         finally:
             sweeping.cancel()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take up connections by our own hand, instead of by uvicorn's servers."""
+        self._acceptors = [Acceptor(listening, self._connected) for listening in sockets or []]
+        await super().startup([])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take up no more, then go uvicorn's way."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+        await super().shutdown(sockets)
+
     def drain(self) -> None:
         """Go on answering, each answer telling its caller that the connection closes."""
         self._protocol.draining = True
@@ -73,6 +86,9 @@ class Http(uvicorn.Server):
             now = loop.time()
             for connection in self._connections():
                 connection.sweep(now)
+
+    def _connected(self) -> GuardedProtocol:
+        return self._protocol(self.config, self.server_state, self.lifespan.state)
 
     def _connections(self) -> list[GuardedProtocol]:
         return [each for each in self.server_state.connections if isinstance(each, GuardedProtocol)]
