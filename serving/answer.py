@@ -49,6 +49,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     decision_id: str
     customer_id: str
+    at: int  # microseconds since 1970
     decided_at: str
     decision: Verdict | Ruling
     source: Source
@@ -97,10 +98,12 @@ def answer_of(
     now: float,
 ) -> Answer:
     """Give a decision its identity and its time; `now` is in seconds since 1970."""
-    second, microsecond = divmod(int(now * 1e6), 1_000_000)
+    at = int(now * 1e6)
+    second, microsecond = divmod(at, 1_000_000)
     return Answer(
         decision_id=uuid7(int(now * 1000)),
         customer_id=customer_id,
+        at=at,
         decided_at=f"{_to_the_second(second)}.{microsecond:06d}Z",
         decision=decision,
         source=source,

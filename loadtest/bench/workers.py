@@ -26,9 +26,12 @@ def main(most: int, seconds: float, folder: Path) -> None:
     click.echo(
         "| workers | req/s, 50 raw transactions | all processes, MB (PSS) | another worker, MB |\n|---|---|---|---|"
     )
+    # Workers and load fight for the cores here, so requests wait: none is to be refused for it.
+    settings = folder / "workers.yaml"
+    settings.write_text("server: {most_wait_ms: 0}\n")
     before = 0.0
     for number in range(1, most + 1):
-        one = replace(ours, command=(*ours.command, "--workers", str(number)))
+        one = replace(ours, command=(*ours.command, "--config", str(settings), "--workers", str(number)))
         with running(one, folder / "log-workers.txt", core=None) as server:
             place = prepare(one, folder / "bodies" / "workers")
             ran = full_speed(server.url, one, place, seconds=seconds, connections=32, core=None)

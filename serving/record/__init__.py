@@ -1,0 +1,1 @@
+"""The decision record: every answer kept before it leaves, moved to where auditors look, and replayable."""

@@ -1,0 +1,205 @@
+"""The outbox: records on the disk, where a killed process leaves them and the shipper finds them.
+
+A file of SQLite for each writing process, in WAL mode with `synchronous=NORMAL`: what was committed survives any
+process's death; only the machine's may cost the last moments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from serving.errors import Later
+from serving.uuid7 import uuid7
+
+SUFFIX: Final = ".outbox"
+_SCHEMA: Final = """
+CREATE TABLE record (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE names (hash TEXT PRIMARY KEY, names TEXT NOT NULL);
+"""
+_LOOK_SECONDS: Final = 1.0  # between two measurements of the folder
+_CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
+
+
+class RecordUnavailable(Later):
+    """A decision can't be recorded, and so isn't given."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The decision can't be recorded: {why}.", remedy="Send it again later.", retry_after=5)
+
+
+class Outbox:
+    """Writes one process's records to `folder`; any thread may call.
+
+    `most_bytes` bound the folder; a file that has grown past `file_bytes` is closed and another begun. Checkpoints,
+    which may take tens of milliseconds, are a thread's of its own.
+    """
+
+    def __init__(
+        self, folder: Path, *, most_bytes: int, file_bytes: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._folder = folder
+        self._most = most_bytes
+        self._file_bytes = file_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._file: _File | None = None
+        self._room = 0
+        self._looked = -_LOOK_SECONDS
+        self._over = threading.Event()
+        self._written = threading.Event()
+        self._keeper: threading.Thread | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, body: bytes, names: tuple[str, ...] = (), names_hash: str = "") -> None:
+        """Write a record, to be committed with all others before the next `commit`; raises RecordUnavailable."""
+        with self._lock:
+            try:
+                file = self._current(len(body))
+                if names_hash not in file.known:
+                    file.name(names_hash, names)
+                file.add(body)
+            except (OSError, sqlite3.Error) as error:
+                self._give_up()
+                raise RecordUnavailable(_why(error)) from error
+
+    def commit(self) -> None:
+        """See to it that what was added survives this process; raises RecordUnavailable where it may not."""
+        with self._lock:
+            file = self._file
+            if file is None or not file.open:
+                return
+            try:
+                file.commit()
+            except sqlite3.Error as error:
+                self._give_up()
+                raise RecordUnavailable(_why(error)) from error
+        if file.since_checkpoint > _CHECKPOINT_BYTES:
+            self._written.set()
+
+    def close(self) -> None:
+        """Commit what is left and let go of the file."""
+        self._over.set()
+        self._written.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _current(self, more: int) -> _File:
+        """Give the file to write to; raises RecordUnavailable where there is no room."""
+        if self._file is not None and not self._file.open and self._file.written > self._file_bytes:
+            threading.Thread(target=self._file.close, daemon=False).start()  # its checkpoint takes a while
+            self._file = None
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked, self._room = now, self._most - _size(self._folder)
+        self._room -= more
+        if self._room < 0:
+            raise RecordUnavailable("the outbox is full")
+        if self._file is None:
+            self._file = _File(self._folder / f"{uuid7(int(self._clock() * 1000)).replace('-', '')}{SUFFIX}")
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, daemon=True)
+                self._keeper.start()
+        return self._file
+
+    def _give_up(self) -> None:
+        """Leave a file that failed to the shipper, as it would a dead process's; the next record begins another."""
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
+
+    def _keep(self) -> None:
+        while not self._over.is_set():
+            self._written.wait()
+            self._written.clear()
+            file = self._file
+            if file is not None and not self._over.is_set():
+                file.checkpoint()
+
+
+class _File:
+    """One file and its lock, which whoever holds is its writer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.known = {""}
+        self.open = False  # whether something waits for its commit
+        self.written = 0
+        self.since_checkpoint = 0
+        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+        for pragma in ("page_size=8192", "journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
+            self._base.execute(f"PRAGMA {pragma}")
+        self._base.executescript(_SCHEMA)
+        self._insert = self._base.cursor().execute
+
+    def add(self, body: bytes) -> None:
+        if not self.open:
+            self._insert("BEGIN IMMEDIATE")
+            self.open = True
+        self._insert("INSERT INTO record (sum, body) VALUES (?, ?)", (zlib.crc32(body), body))
+        self.written += len(body)
+        self.since_checkpoint += len(body)
+
+    def name(self, names_hash: str, names: tuple[str, ...]) -> None:
+        if not self.open:
+            self._insert("BEGIN IMMEDIATE")
+            self.open = True
+        self._insert("INSERT OR IGNORE INTO names VALUES (?, ?)", (names_hash, json.dumps(names)))
+        self.known.add(names_hash)
+
+    def commit(self) -> None:
+        self._insert("COMMIT")
+        self.open = False
+
+    def checkpoint(self) -> None:
+        """Move what the log holds to the file, on a connection of its own, while the writer goes on."""
+        self.since_checkpoint = 0
+        try:
+            with sqlite3.connect(self.path, isolation_level=None, timeout=1) as base:
+                base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            base.close()
+        except sqlite3.Error:
+            return  # the next one does its work
+
+    def close(self) -> None:
+        try:
+            if self.open:
+                self.commit()
+            self._base.close()
+        finally:
+            os.close(self._lock)
+
+    def abandon(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._base.close()
+        os.close(self._lock)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                total += entry.stat().st_size
+            except FileNotFoundError:  # the shipper was here meanwhile
+                continue
+    return total
+
+
+def _why(error: Exception) -> str:
+    return "the disk is full" if "full" in str(error) else f"the outbox fails ({error})"

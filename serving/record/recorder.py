@@ -1,0 +1,152 @@
+"""Records each decision before its answer leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, cast
+
+from model.errors import InputError
+from serving.errors import BodyTooLarge, MalformedBody, WrongMediaType
+from serving.problem import kind_of
+from serving.record.outbox import Outbox, RecordUnavailable
+from serving.record.record import VERSION, Record, encode, hash_names, pack
+from serving.uuid7 import uuid7
+
+if TYPE_CHECKING:
+    from serving.answer import Answer, WireReason
+    from serving.tracing import Trace
+
+_OF_THE_INPUT: Final = (InputError, MalformedBody, BodyTooLarge, WrongMediaType)
+_MOST_POINTERS: Final = 20
+_LONGEST_POINTER: Final = 200
+_FREE_BYTES: Final = 10_000_000  # the share counts from here on: at first there are no decisions to be a share of
+_CUT: Final = "HISTORY_CUT"
+
+
+class Recorder:
+    """Writes decisions, and requests refused for their input, to an outbox.
+
+    `cpu` names the processor's family; `key` hashes customers' ids, None keeps them. Where the outbox can't take a
+    decision, `refuse` says whether it may be given all the same; `unrecorded()` hears of each that was.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        cpu: str,
+        key: bytes | None = None,
+        refuse: bool = True,
+        refusal_share: float = 0.1,
+        unrecorded: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._outbox = outbox
+        self._cpu = cpu
+        self._key = key
+        self._refuse = refuse
+        self._share = refusal_share
+        self._unrecorded = unrecorded
+        self._clock = clock
+        self._decisions = self._refusals = 0.0  # bytes
+
+    def decided(self, answer: Answer, *, caller: str, route: str, trace: Trace | None, took: int) -> None:
+        """Write a decision; raises RecordUnavailable where it can't be, unless unrecorded ones may be given."""
+        basis, decision = answer.basis, answer.decision
+        body = encode(
+            Record(
+                version=VERSION,
+                kind="decision",
+                record_id=answer.decision_id,
+                at=answer.at,
+                took=took,
+                route=route,
+                caller=caller,
+                trace="" if trace is None else trace.trace_id,
+                customer_id=self._named(answer.customer_id),
+                status=200,
+                problem="",
+                pointers=(),
+                source=answer.source,
+                model=answer.model.name,
+                model_version=answer.model.version,
+                cpu=self._cpu,
+                probability=decision.probability,
+                segment=decision.segment,
+                action=decision.action,
+                # A model's reason has the very fields of the wire's, which a rule's is.
+                reasons=cast("tuple[WireReason, ...]", decision.reasons),
+                warnings=answer.warnings,
+                names=hash_names(basis.names),
+                features=basis.values.tobytes(),
+                encoded=b"" if basis.encoded is None else pack(basis.encoded),
+                history_complete=not any(warned.code == _CUT for warned in answer.warnings),
+            )
+        )
+        self._decisions += len(body)
+        try:
+            self._outbox.add(body, basis.names, hash_names(basis.names))
+        except RecordUnavailable:
+            if self._refuse:
+                raise
+            self._unrecorded()
+
+    def refused(self, error: Exception, *, caller: str, route: str, trace: Trace | None) -> None:
+        """Write that a request was refused for its input: which fields, never what they held."""
+        if not isinstance(error, _OF_THE_INPUT) or self._refusals > self._share * (
+            self._decisions + self._refusals + 1e6
+        ):
+            return
+        kind, now = kind_of(error), self._clock()
+        fields = error.fields[:_MOST_POINTERS] if isinstance(error, InputError) else ()
+        body = encode(
+            Record(
+                version=VERSION,
+                kind="refusal",
+                record_id=uuid7(int(now * 1000)),
+                at=int(now * 1e6),
+                took=-1,
+                route=route,
+                caller=caller,
+                trace="" if trace is None else trace.trace_id,
+                customer_id="",
+                status=kind.status.value,
+                problem=kind.name,
+                pointers=tuple(field.pointer[:_LONGEST_POINTER] for field in fields),
+                source="",
+                model="",
+                model_version="",
+                cpu=self._cpu,
+                probability=None,
+                segment="",
+                action="",
+                reasons=(),
+                warnings=(),
+                names="",
+                features=b"",
+                encoded=b"",
+                history_complete=True,
+            )
+        )
+        self._refusals += len(body)
+        try:
+            self._outbox.add(body)
+        except RecordUnavailable:
+            self._unrecorded()
+
+    def settle(self) -> None:
+        """See to it that all that was written survives this process; raises as `decided` does."""
+        try:
+            self._outbox.commit()
+        except RecordUnavailable:
+            if self._refuse:
+                raise
+            self._unrecorded()
+
+    def _named(self, customer_id: str) -> str:
+        if self._key is None:
+            return customer_id
+        return f"hmac-sha256:{hmac.new(self._key, customer_id.encode(), hashlib.sha256).hexdigest()}"
