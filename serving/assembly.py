@@ -53,6 +53,8 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     """
     service = make_service(settings.model_name, settings.rules)
     authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
+    if authenticator is not None:
+        service.also = lambda: authenticator.introduced
     limited = bool(settings.limits.requests_per_second)
     gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
     observer = Telling(service, Metrics, RequestLog(settings.logs))

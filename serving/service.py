@@ -59,6 +59,7 @@ class Service:
         self._fallback = fallback
         self._without_bundle = without_bundle
         self._clock = clock
+        self.also: Callable[[], bool] = lambda: True  # what else must be so before requests are sent here
         self._decider: Decider | None = None
         self._logged = 0.0
 
@@ -69,7 +70,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether requests should be sent here."""
-        return self.answering and not self.draining
+        return self.answering and not self.draining and self.also()
 
     @property
     def has_rules(self) -> bool:

@@ -48,6 +48,11 @@ class Authenticator:
         """Whether there are keys, and not too old ones: without, nobody gets in."""
         return bool(self._keys) and self._clock() - self._seen <= self._settings.stale_seconds
 
+    @property
+    def introduced(self) -> bool:
+        """Whether the issuer's keys were ever there: a wrong address is found before traffic comes, not by it."""
+        return self._seen > -float("inf")
+
     async def start(self) -> None:
         """Look for the keys, and again from time to time; an issuer that is away doesn't keep the process down."""
         await self.refresh()

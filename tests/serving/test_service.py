@@ -154,3 +154,9 @@ def test_an_implausible_feature_is_flagged_and_scored(service) -> None:
     answer = service.answer(json.dumps({"customer_id": "c", "features": values}).encode())
     assert [(each.code, each.pointer) for each in answer.warnings] == [("IMPLAUSIBLE_VALUE", f"/features/{name}")]
     assert answer.source == "model"
+
+
+def test_readiness_waits_for_what_else_it_needs(service) -> None:
+    """As for the issuer's keys, without which nobody gets in; answers don't depend on it."""
+    service.also = lambda: False
+    assert (service.answering, service.ready) == (True, False)

@@ -488,3 +488,18 @@ def test_stops_in_the_middle_of_a_look(by_url, issuer) -> None:
 def test_stops_without_a_start(by_url) -> None:
     """What never began may be stopped."""
     asyncio.run(Authenticator(by_url).stop())
+
+
+def test_introduced(make, issuer, clock) -> None:
+    """An issuer that was never there keeps a process from being ready; one that goes away later doesn't."""
+
+    async def run() -> None:
+        issuer.go()
+        authenticator = await make(stale_seconds=1000)
+        assert not authenticator.introduced
+        issuer.come_back()
+        await authenticator.refresh()
+        clock.passed = 1001
+        assert (authenticator.introduced, authenticator.ready) == (True, False)
+
+    asyncio.run(run())
