@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,17 +60,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     observer = Telling(service, Metrics, RequestLog(settings.logs))
     model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer))
 
-    @cache  # one a worker, made when it is first wanted: it survives no fork
-    def store() -> Store:
-        return open_store(settings.store, folder)
-
-    @cache
-    def keys() -> Idempotency:
-        return Idempotency(store(), settings.idempotency_seconds)
-
-    @cache
-    def board() -> Board:
-        return Board(store(), lease_seconds=settings.jobs.lease_seconds)
+    shared = _Shared(settings, folder)
 
     def reload() -> Awaitable[object]:
         return server.reloader.reload()
@@ -91,7 +81,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     rooms[ADMIN_PATH] = Mounted(admin, "admin")
     rooms[METRICS_PATH] = Mounted(observer.show, None)
     if settings.jobs.enabled:
-        rooms[JOBS_PATH] = Mounted(Jobs(settings.jobs, board, keys), "batch")
+        rooms[JOBS_PATH] = Mounted(Jobs(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
 
     def parts() -> Sequence[Part]:
         """Make what each worker runs beside its HTTP server."""
@@ -116,7 +106,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         gate=gate,
         observer=observer,
         rooms=rooms,
-        keys=keys,
+        keys=lambda: shared.keys,
         parts=parts,
         shed=observer.shed,
         waited=observer.waited,
@@ -124,6 +114,26 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         lost=forget,
     )
     return server
+
+
+class _Shared:
+    """What a worker shares with others, made in it when it is first wanted: nothing of it survives a fork."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+
+    @cached_property
+    def store(self) -> Store:
+        return open_store(self._settings.store, self._folder)
+
+    @cached_property
+    def keys(self) -> Idempotency:
+        return Idempotency(self.store, self._settings.idempotency_seconds)
+
+    @cached_property
+    def board(self) -> Board:
+        return Board(self.store, lease_seconds=self._settings.jobs.lease_seconds)
 
 
 def _pages(model_name: str) -> dict[str, Mounted]:
