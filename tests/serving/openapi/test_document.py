@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import json
-import time
 
 import msgspec
 import pytest
@@ -59,16 +58,6 @@ def test_the_document_is_openapi() -> None:
 def test_the_same_bytes_come_out_each_time() -> None:
     """A client may compare two documents by their hash."""
     assert render_document("customer-risk") == render_document("customer-risk")
-
-
-def test_rendering_costs_little() -> None:
-    """A start isn't held up: 50 ms are allowed, the best of three counts."""
-    took = []
-    for _ in range(3):
-        began = time.perf_counter()
-        render_document("customer-risk")
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.05
 
 
 def test_the_models_name_is_filled_in() -> None:
