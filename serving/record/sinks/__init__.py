@@ -1,0 +1,1 @@
+"""Where the decision record is moved to: folders, object stores, tables."""
