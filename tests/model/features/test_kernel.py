@@ -204,24 +204,11 @@ def test_compiled_code_is_kept_by_all_of_its_sources(monkeypatch: Any) -> None:
     from model.features import kernel
 
     digests = []
-    monkeypatch.setattr(kernel, "_make", lambda digest, *, cache: digests.append((digest, cache)))
+    monkeypatch.setattr(kernel, "_make", digests.append)
     for names in (NAMES, NAMES[::-1]):
         monkeypatch.setattr(kernel, "NAMES", names)
         kernel._entry.__wrapped__()
     assert len(set(digests)) == 2
-
-
-def test_where_compiled_code_cant_be_kept_it_is_made_each_time(monkeypatch: Any) -> None:
-    """A disk that can't be written costs the time to compile, and nothing else."""
-    from model.features import kernel
-
-    def make(_: str, *, cache: bool) -> str:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return "compiled"
-
-    monkeypatch.setattr(kernel, "_make", make)
-    assert kernel._entry.__wrapped__() == "compiled"
 
 
 def test_nobody_gives_no_rows() -> None:
