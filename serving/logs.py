@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
-from model.errors import CustomerRiskError
+from model.errors import ConfigError, CustomerRiskError
 from serving.problem import kind_of
 from serving.tracing import Trace, trace_of
 
@@ -40,12 +40,14 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     format         text for people, on standard error; json for machines, on standard output
     client         stream (lines, which the cluster's agent collects) or cloud (Cloud Logging's API)
     project        Google Cloud project of traces; without one, lines hold the trace's id alone
+    endpoint       of another server that speaks Cloud Logging's API over plain HTTP, without credentials
     success_share  of requests that succeed; which ones is the trace's choice, so that a trace is logged whole
     """
 
     format: Literal["text", "json"] = "text"
     client: Literal["stream", "cloud"] = "stream"
     project: str | None = None
+    endpoint: str | None = None
     success_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
 
 
@@ -57,7 +59,8 @@ class Logs:
 
     def __init__(self, settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> None:
         self._dropped = dropped
-        self._handler = _handler(settings)
+        self._client = _client(settings) if settings.client == "cloud" else None
+        self._handler = _stream(settings)
         self._listener: logging.handlers.QueueListener | None = None
 
     async def start(self) -> None:
@@ -65,7 +68,7 @@ class Logs:
         lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
         handler = _Bounded(lines, self._dropped)
         handler.setFormatter(_Discreet("%(message)s"))
-        self._listener = logging.handlers.QueueListener(lines, self._handler)
+        self._listener = logging.handlers.QueueListener(lines, self._handler if self._client is None else self._cloud())
         self._listener.start()
         logging.getLogger().handlers[:] = [handler]
 
@@ -74,7 +77,18 @@ class Logs:
         logging.getLogger().handlers[:] = [self._handler]
         if self._listener is not None:
             self._listener.stop()
+            for handler in self._listener.handlers:
+                if handler is not self._handler:
+                    handler.close()  # sends what it has gathered
             self._listener = None
+
+    def _cloud(self) -> logging.Handler:
+        from google.cloud.logging_v2.handlers import CloudLoggingHandler  # noqa: PLC0415  a second to import
+
+        # It gathers lines on a thread of its own, so it is made where it stays.
+        handler: logging.Handler = CloudLoggingHandler(self._client, name="customer-risk")
+        handler.setFormatter(_Discreet("%(message)s"))
+        return handler
 
 
 def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> Logs:
@@ -188,16 +202,30 @@ class _Bounded(logging.handlers.QueueHandler):
             self._dropped(1)
 
 
-def _handler(settings: LogSettings) -> logging.Handler:
-    if settings.client == "cloud":
-        from google.cloud.logging_v2 import Client  # noqa: PLC0415  a second to import
-        from google.cloud.logging_v2.handlers import CloudLoggingHandler  # noqa: PLC0415
-
-        client = Client(project=settings.project)  # type: ignore[no-untyped-call]  # the library types it not
-        cloud: logging.Handler = CloudLoggingHandler(client, name="customer-risk")
-        cloud.setFormatter(_Discreet("%(message)s"))
-        return cloud
-    text = settings.format == "text"
+def _stream(settings: LogSettings) -> logging.Handler:
+    text = settings.format == "text" and settings.client == "stream"
     handler = logging.StreamHandler(sys.stderr if text else sys.stdout)
     handler.setFormatter(_Discreet(_TEXT) if text else _Json("%(message)s"))
     return handler
+
+
+def _client(settings: LogSettings) -> Any:
+    """Make Cloud Logging's client; raises ConfigError where there are no credentials or no project."""
+    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
+    from google.cloud.logging_v2 import Client  # noqa: PLC0415  a second to import
+
+    given: dict[str, Any] = {}
+    if settings.endpoint:
+        given = {
+            "credentials": AnonymousCredentials(),  # type: ignore[no-untyped-call]  # the library types it not
+            "client_options": {"api_endpoint": settings.endpoint},
+        }
+    try:
+        # Over HTTP: gRPC's threads survive no fork.
+        return Client(project=settings.project, _use_grpc=False, **given)  # type: ignore[no-untyped-call]
+    except (DefaultCredentialsError, OSError) as error:  # a project that can't be told is an OSError there
+        raise ConfigError(
+            f"logs.client is cloud, and Cloud Logging can't be used: {error}",
+            remedy="Give the pod's service account credentials and set logs.project, or log to the stream.",
+        ) from error

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from model.errors import InputError
+from model.errors import ConfigError, InputError
 from serving.errors import NotReady
 from serving.logs import LogSettings, RequestLog, _Bounded, configure
-from serving.tracing import Trace
+from serving.tracing import Trace, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,3 +142,55 @@ def test_text_is_for_people(lines, capsys) -> None:  # noqa: ARG001  it puts log
     configure(LogSettings(format="text"))
     logging.getLogger("serving").info("ready")
     assert "INFO serving: ready" in capsys.readouterr().err
+
+
+@pytest.fixture
+def cloud():
+    """A server that takes Cloud Logging's entries, and what it took."""
+    entries: list[dict[str, Any]] = []
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            entries.extend({"path": self.path} | entry for entry in sent["entries"])
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", entries
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_cloud_loggings_own_client_sends_lines_with_their_trace(cloud, lines) -> None:  # noqa: ARG001  it puts logging back
+    """Where no agent collects lines, errors arrive with severity and trace; what a request said doesn't."""
+    url, entries = cloud
+    settings = LogSettings(client="cloud", project="p", endpoint=url)
+
+    async def fail() -> None:
+        logs = configure(settings)
+        await logs.start()
+        trace = trace_of(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        RequestLog(settings).failed(ValueError("c-secret"), trace, route="/r", status=500, caller_name="pay")
+        await logs.stop()
+
+    asyncio.run(fail())
+    (entry,) = entries
+    assert (entry["path"].partition("?")[0], entry["severity"]) == ("/v2/entries:write", 500)  # ERROR
+    assert entry["trace"] == "projects/p/traces/0af7651916cd43dd8448eb211c80319c"
+    assert "c-secret" not in json.dumps(entry)
+
+
+def test_cloud_logging_without_credentials_is_told_at_the_start(tmp_path, monkeypatch, lines) -> None:  # noqa: ARG001  it puts logging back
+    """Not at the first line."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(ConfigError, match=r"logs\.client"):
+        configure(LogSettings(client="cloud", project="p"))
