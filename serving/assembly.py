@@ -31,6 +31,7 @@ from serving.metrics import Metrics, forget
 from serving.openapi import render_document, render_page
 from serving.pages import Page
 from serving.predictor import RiskModel
+from serving.record.recorder import recording
 from serving.several import Several
 from serving.store.settings import open_store
 from serving.telling import METRICS_PATH, Telling
@@ -57,7 +58,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         service.also = lambda: authenticator.introduced
     limited = bool(settings.limits.requests_per_second)
     gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
-    observer = Telling(service, Metrics, RequestLog(settings.logs))
+    observer = Telling(service, Metrics, RequestLog(settings.logs), recording(settings.record))
     model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer))
 
     shared = _Shared(settings, folder)
@@ -76,6 +77,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         jobs=settings.jobs,
         store=settings.store,
         rules=settings.rules,
+        record=settings.record,
     )
     rooms = _pages(service.name)
     rooms[ADMIN_PATH] = Mounted(admin, "admin")

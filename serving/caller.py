@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from serving.errors import Forbidden
+from serving.tracing import Trace
 
 Scope = Literal["score", "batch", "explain", "admin"]
 
@@ -25,4 +26,15 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 LOCAL: Final = Caller("local", frozenset(("score", "batch", "explain", "admin")))
+
+
+class Whence(NamedTuple):
+    """Which way a request came in, and its caller's trace."""
+
+    route: str
+    trace: Trace | None
+
+
 current: Final[ContextVar[Caller]] = ContextVar("caller", default=LOCAL)
+_NOWHERE: Final = Whence("", None)
+whence: Final[ContextVar[Whence]] = ContextVar("whence", default=_NOWHERE)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.lane import MOST_DIRECT_BYTES, RISK_PATH
-from serving.respond import Response
+from serving.respond import Response, refusal
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from serving.lane import Headers
 
 Direct = Callable[["Headers", bytes], Response | None]
+Settle = Callable[[], object]
 
 _URL: Final = RISK_PATH.encode()
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _OK: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
 
 
-def protocol_with(direct: Direct) -> type[DirectProtocol]:
+def protocol_with(direct: Direct, settle: Settle) -> type[DirectProtocol]:
     """Make the protocol class that answers with `direct`; uvicorn takes classes."""
-    return type("Protocol", (DirectProtocol,), {"direct": staticmethod(direct), "outgoing": []})
+    given = {"direct": staticmethod(direct), "settle": staticmethod(settle), "outgoing": []}
+    return type("Protocol", (DirectProtocol,), given)
 
 
 class DirectProtocol(HttpToolsProtocol):
@@ -41,7 +43,8 @@ class DirectProtocol(HttpToolsProtocol):
     """
 
     direct: Direct
-    outgoing: list[tuple[asyncio.Transport, bytes]]  # of the class: what leaves at the end of this turn
+    settle: Settle  # see to it that the decisions of this turn are kept, or raise what their callers get instead
+    outgoing: list[tuple[asyncio.Transport, bytes, bool]]  # of the class: what leaves at the end of this turn
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
@@ -115,6 +118,13 @@ class DirectProtocol(HttpToolsProtocol):
 
     def _write(self, response: Response) -> None:
         closing = self._closing or not self.parser.should_keep_alive()
+        self.send(self._whole(response, closing=closing), decided=response.status == 200)
+        self.server_state.total_requests += 1
+        if closing:
+            self.flush()
+            self.transport.close()
+
+    def _whole(self, response: Response, *, closing: bool) -> bytes:
         if response.status == 200:
             head = [_OK % len(response.body)]
         else:
@@ -122,20 +132,23 @@ class DirectProtocol(HttpToolsProtocol):
             head = [_STATUS_LINES[response.status], *[f"{name}: {value}\r\n".encode() for name, value in fields]]
         head += [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
         head.append(b"connection: close\r\n\r\n" if closing else b"\r\n")
-        self.send(b"".join((*head, response.body)))
-        self.server_state.total_requests += 1
-        if closing:
-            self.flush()
-            self.transport.close()
+        return b"".join((*head, response.body))
 
-    def send(self, data: bytes) -> None:
-        """Send data at the end of this turn of the event loop."""
+    def send(self, data: bytes, *, decided: bool = False) -> None:
+        """Send data at the end of this turn of the event loop; a decision only once it is kept."""
         if not self.outgoing:
             self.loop.call_soon(self.flush)
-        self.outgoing.append((self.transport, data))
+        self.outgoing.append((self.transport, data, decided))
 
     def flush(self) -> None:
-        """Send what this turn has answered so far, on all connections."""
-        for transport, data in self.outgoing:
-            transport.write(data)
+        """Keep what this turn has decided so far, then send its answers, on all connections."""
+        if not self.outgoing:
+            return
+        instead = None
+        try:
+            self.settle()
+        except Exception as error:  # noqa: BLE001  whatever fails, the callers get an answer
+            instead = self._whole(refusal(error), closing=False)
+        for transport, data, decided in self.outgoing:
+            transport.write(instead if decided and instead is not None else data)
         self.outgoing.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
@@ -11,9 +12,9 @@ import msgspec
 
 from serving.answer import Answer, render
 from serving.body import Gone, Message, Receive, Scope, Send, bounded, header, read_body, require_json
-from serving.caller import LOCAL, Caller, current
+from serving.caller import LOCAL, Caller, Whence, current, whence
 from serving.caller import Scope as Right
-from serving.errors import WrongMethod
+from serving.errors import Later, WrongMethod
 from serving.gate import Gate, authorization_of
 from serving.idempotency import Idempotency
 from serving.items import BatchAnswer, BatchItem, read_items
@@ -104,13 +105,17 @@ class Lane:
             if media_type != b"application/json":
                 require_json(None if media_type is None else media_type.decode("latin-1"))
             answer = self._service.answer(body)
-            response = self._shown(answer, caller)
+            response = self._shown(answer, caller, trace, began)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
             response = refusal(error)
             self._observer.refused(error, route=RISK_PATH, trace=trace, caller=caller)
         took = time.perf_counter() - began
         self._observer.responded(RISK_PATH, response.status, took, trace=trace, answer=answer, caller=caller)
         return response
+
+    def settle(self) -> None:
+        """See to it that what `direct` has decided is kept, before the answers leave; raises what they get instead."""
+        self._observer.settle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -163,6 +168,7 @@ class Lane:
             if status:  # too late for another answer: the connection breaks
                 raise
             self._observer.refused(error, route=_route(scope["path"]), trace=_trace(scope), caller=caller)
+            self._settle_refusals()
             response = refusal(error)
             status = response.status
             await respond(send, response)
@@ -170,11 +176,12 @@ class Lane:
         self._observer.responded(_route(scope["path"]), status, took, trace=_trace(scope), caller=caller)
 
     async def _kserve(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        token = current.set(caller)
+        who, where = current.set(caller), whence.set(Whence(_route(scope["path"]), _trace(scope)))
         try:
             await self._beyond(scope, bounded(scope, receive), send)
         finally:
-            current.reset(token)
+            current.reset(who)
+            whence.reset(where)
 
     async def _respond(
         self,
@@ -196,57 +203,69 @@ class Lane:
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
             response = refusal(error)
             self._observer.refused(error, route=scope["path"], trace=_trace(scope), caller=caller)
+            self._settle_refusals()
         await respond(send, response)
         took = time.perf_counter() - began
         self._observer.responded(scope["path"], response.status, took, trace=_trace(scope), caller=caller)
 
     async def _risk(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
-        body = await read_body(bounded(scope, receive))
+        body, trace = await read_body(bounded(scope, receive)), _trace(scope)
         if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
 
             def produce() -> bytes:
-                return self._answered(body, caller).body
+                return self._answered(body, caller, trace).body
 
             return Response(200, await self._keys().once(caller, RISK_PATH, key, body, produce))
         if len(body) <= MOST_DIRECT_BYTES:
-            return self._answered(body, caller)
-        return await asyncio.to_thread(self._answered, body, caller)
+            return self._answered(body, caller, trace)
+        return await asyncio.to_thread(self._answered, body, caller, trace)
 
     async def _batch(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
         body = await read_body(bounded(scope, receive, MOST_BATCH_BYTES))
-        items = read_items(body)
+        items, trace = read_items(body), _trace(scope)
         self._gate.count(caller, len(items) - 1)
         if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
 
             def produce() -> bytes:
-                return _encode(BatchAnswer(list(self._items(items, caller))))
+                made = _encode(BatchAnswer(list(self._items(items, caller, trace))))
+                self._observer.settle()
+                return made
 
             return Response(200, await self._keys().once(caller, BATCH_PATH, key, body, produce))
         answers = []
-        for place, answer in enumerate(self._items(items, caller)):
+        for place, answer in enumerate(self._items(items, caller, trace)):
             answers.append(answer)
             if place % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)  # one of a thousand must not hold up everybody else
+        self._observer.settle()
         return Response(200, _encode(BatchAnswer(answers)))
 
-    def _items(self, items: Sequence[msgspec.Raw], caller: Caller) -> Iterator[BatchItem]:
-        return (self._item(item, f"/requests/{place}", caller) for place, item in enumerate(items))
+    def _items(self, items: Sequence[msgspec.Raw], caller: Caller, trace: Trace | None) -> Iterator[BatchItem]:
+        return (self._item(item, f"/requests/{place}", caller, trace) for place, item in enumerate(items))
 
-    def _item(self, item: msgspec.Raw, at: str, caller: Caller) -> BatchItem:
+    def _item(self, item: msgspec.Raw, at: str, caller: Caller, trace: Trace | None) -> BatchItem:
+        began = time.perf_counter()
         try:
             answer = self._service.answer(item, at=at)
         except Exception as error:  # noqa: BLE001  a bad item is told as one; the others are answered
             kind, problem = document_of(error)
-            self._observer.refused(error, route=BATCH_PATH, caller=caller)
+            self._observer.refused(error, route=BATCH_PATH, trace=trace, caller=caller)
             return BatchItem(status=kind.status.value, problem=problem)
-        self._observer.decided(answer, caller)
+        self._observer.decided(answer, caller, route=BATCH_PATH, trace=trace, took=time.perf_counter() - began)
         return BatchItem(status=200, answer=render(answer, explain="explain" in caller.scopes))
 
-    def _answered(self, body: bytes, caller: Caller) -> Response:
-        return self._shown(self._service.answer(body), caller)
+    def _settle_refusals(self) -> None:
+        with contextlib.suppress(Later):  # a refusal that can't be recorded is one all the same
+            self._observer.settle()
 
-    def _shown(self, answer: Answer, caller: Caller) -> Response:
-        self._observer.decided(answer, caller)
+    def _answered(self, body: bytes, caller: Caller, trace: Trace | None) -> Response:
+        began = time.perf_counter()
+        response = self._shown(self._service.answer(body), caller, trace, began)
+        self._observer.settle()
+        return response
+
+    def _shown(self, answer: Answer, caller: Caller, trace: Trace | None, began: float) -> Response:
+        self._observer.decided(answer, caller, route=RISK_PATH, trace=trace, took=time.perf_counter() - began)
         return Response(200, _encode(render(answer, explain="explain" in caller.scopes)))
 
 

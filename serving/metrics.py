@@ -91,6 +91,7 @@ class Metrics:
         self._refusals = Counts("refusals", "Requests, or items of one, that were refused.", ("kind",))
         self._sheds = Counts("shed", "Requests refused since too many waited.")
         self._reloads = Counts("reloads", "Bundles looked at while serving.", ("result",))
+        self._unrecorded = Counts("unrecorded", "Decisions and refusals given though they couldn't be recorded.")
         self._drops = Counts("log_lines_dropped", "Log lines dropped since too many waited to be written.")
         self._durations = Times("request_duration_seconds", "From body to response.", _DURATIONS, ("route",))
         self._waits = Times("queue_wait_seconds", "A request's estimated wait for the event loop.", _WAITS)
@@ -111,6 +112,7 @@ class Metrics:
             self._reloads.add(result, count=0)
         self._sheds.add(count=0)
         self._drops.add(count=0)
+        self._unrecorded.add(count=0)
         self.flush()
 
     def responded(self, route: str, status: int, seconds: float) -> None:
@@ -157,6 +159,11 @@ class Metrics:
         with self._lock:
             self._drops.add(count=count)
 
+    def unrecorded(self) -> None:
+        """Count a decision, or a refusal, that couldn't be recorded."""
+        with self._lock:
+            self._unrecorded.add(count=1)
+
     def bundle(self, name: str, version: str) -> None:
         """Name the bundle that answers from now on."""
         if self._bundle == (name, version):
@@ -189,7 +196,10 @@ class Metrics:
         counts = (self._requests, self._decisions, self._warnings, self._refusals, self._sheds, self._reloads)
         with self._writing:
             with self._lock:
-                taken = [each.take() for each in (*counts, self._drops, self._durations, self._waits, self._lags)]
+                taken = [
+                    each.take()
+                    for each in (*counts, self._drops, self._unrecorded, self._durations, self._waits, self._lags)
+                ]
             for write in taken:
                 write()
             cpu = time.process_time()

@@ -24,8 +24,16 @@ class Observer:
     def left(self) -> None:
         """Hear that it waits no more."""
 
-    def decided(self, answer: Answer, caller: Caller) -> None:
-        """Hear of a decision before its answer leaves; an error raised here is answered in its place."""
+    def decided(
+        self, answer: Answer, caller: Caller, *, route: str, trace: Trace | None = None, took: float = -1e-6
+    ) -> None:
+        """Hear of a decision before its answer leaves; an error raised here is answered in its place.
+
+        `took` is in seconds from the whole body to the decision, below 0 where nobody knows.
+        """
+
+    def settle(self) -> None:
+        """See to it that what was heard outlives the process, before answers leave; or raise what they get instead."""
 
     def refused(
         self, error: Exception, *, route: str = "", trace: Trace | None = None, caller: Caller | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from serving.direct import Direct, DirectProtocol
+from serving.direct import Direct, DirectProtocol, Settle
 from serving.errors import MalformedBody, Overloaded
 from serving.problem import MEDIA_TYPE, Problem, headers_of, problem_of
 
@@ -69,9 +69,10 @@ _GIANT: Final = _problem(
 )
 
 
-def protocol_with(direct: Direct, line: Line, settings: ServerSettings) -> type[GuardedProtocol]:
+def protocol_with(direct: Direct, settle: Settle, line: Line, settings: ServerSettings) -> type[GuardedProtocol]:
     """Make the protocol class of one worker; uvicorn takes classes."""
-    given = {"direct": staticmethod(direct), "outgoing": [], "line": line, "settings": settings}
+    given = {"direct": staticmethod(direct), "settle": staticmethod(settle), "outgoing": []}
+    given |= {"line": line, "settings": settings}
     return type("Protocol", (GuardedProtocol,), given)
 
 

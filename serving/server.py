@@ -99,7 +99,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         self.reloader = Reloader(folder, model.use, told=reloaded)
         most_wait, reloader = settings.most_wait_ms / 1000, self.reloader
         line = Line(most_wait, lenient=lambda: reloader.loading, shed=shed, waited=waited)
-        self._worker = Worker(Http(lane, lane.direct, line, settings), self.reloader, model.service, settings, parts)
+        self._worker = Worker(Http(lane, line, settings), self.reloader, model.service, settings, parts)
 
     def run(self) -> None:
         """Serve until asked to end.

@@ -15,6 +15,7 @@ from serving.jobs.types import JobSettings
 from serving.limits import LimitSettings
 from serving.logs import LogSettings
 from serving.process.settings import ServerSettings
+from serving.record.settings import RecordSettings
 from serving.rules.settings import RuleSettings
 from serving.store.settings import StoreSettings
 from serving.v2.settings import GrpcSettings
@@ -40,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     logs: LogSettings = LogSettings()
     store: StoreSettings = StoreSettings()
     jobs: JobSettings = JobSettings()
+    record: RecordSettings = RecordSettings()
 
 
 def load_settings(path: Path | None, *, model_name: str | None = None, server: Mapping[str, Any]) -> Settings:

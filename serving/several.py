@@ -8,7 +8,7 @@ from typing import Final
 
 from model.errors import InputError
 from serving.answer import Answer
-from serving.caller import current
+from serving.caller import current, whence
 from serving.errors import BodyTooLarge, MalformedBody
 from serving.faults import Faults
 from serving.gate import Gate
@@ -51,8 +51,10 @@ class Several:
             if place % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)  # one of a thousand must not hold up everybody else
         raise_faults(faults)
+        route, trace = whence.get()
         for answer in answers:
-            self._observer.decided(answer, caller)
+            self._observer.decided(answer, caller, route=route, trace=trace)
+        self._observer.settle()
         return answers
 
 

@@ -1,4 +1,4 @@
-"""What metrics and logs are told: one observer for both, brought to life in each worker after the fork."""
+"""What metrics, logs and the record are told: one observer for all, brought to life in each worker after the fork."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from serving.caller import Caller
     from serving.logs import RequestLog
     from serving.metrics import Metrics
+    from serving.record.recorder import Recorder
     from serving.service import Service
     from serving.tracing import Trace
 
@@ -24,23 +25,36 @@ METRICS_PATH = "/metrics"
 
 
 class Telling(Observer):
-    """Tells a worker's metrics of what happens, and `requests` the log; before `start` there are no metrics to tell."""
+    """Tells a worker's metrics of what happens, `requests` the log, and what `record(unrecorded)` makes the record.
+
+    Before `start` there are no metrics to tell, nor a record.
+    """
 
     def __init__(
-        self, service: Service, make: Callable[[Callable[[Metrics], object]], Metrics], requests: RequestLog
+        self,
+        service: Service,
+        make: Callable[[Callable[[Metrics], object]], Metrics],
+        requests: RequestLog,
+        record: Callable[[Callable[[], object]], Recorder] | None = None,
     ) -> None:
         self._service = service
         self._requests = requests
         self._make = make
+        self._record = record
         self._metrics: Metrics | None = None
+        self._recorder: Recorder | None = None
 
     async def start(self) -> None:
-        """Make this worker's metrics."""
+        """Make this worker's metrics and its record."""
+        if self._record is not None:
+            self._recorder = self._record(self.unrecorded)
         self._metrics = self._make(self._look)
         await self._metrics.start()
 
     async def stop(self) -> None:
         """Write what is left."""
+        if self._recorder is not None:
+            self._recorder.close()
         if self._metrics is not None:
             await self._metrics.stop()
 
@@ -54,18 +68,34 @@ class Telling(Observer):
         if self._metrics is not None:
             self._metrics.in_flight.dec()
 
-    def decided(self, answer: Answer, caller: Caller) -> None:  # noqa: ARG002  metrics name no caller
-        """Count a decision."""
+    def decided(
+        self, answer: Answer, caller: Caller, *, route: str, trace: Trace | None = None, took: float = -1e-6
+    ) -> None:
+        """Record a decision, and count it."""
+        if self._recorder is not None:
+            self._recorder.decided(answer, caller=caller.name, route=route, trace=trace, took=round(took * 1e6))
         if self._metrics is not None:
             self._metrics.decided(answer)
 
     def refused(
         self, error: Exception, *, route: str = "", trace: Trace | None = None, caller: Caller | None = None
     ) -> None:
-        """Count a refusal."""
+        """Record and count a refusal."""
+        if self._recorder is not None:
+            self._recorder.refused(error, caller="" if caller is None else caller.name, route=route, trace=trace)
         if self._metrics is not None:
             self._metrics.refused(error)
         super().refused(error, route=route, trace=trace, caller=caller)
+
+    def settle(self) -> None:
+        """Commit what was recorded."""
+        if self._recorder is not None:
+            self._recorder.settle()
+
+    def unrecorded(self) -> None:
+        """Count a decision that was given though it couldn't be recorded."""
+        if self._metrics is not None:
+            self._metrics.unrecorded()
 
     def failed(self, error: Exception, *, route: str, trace: Trace | None, caller: Caller | None) -> None:
         """Log a fault of ours, with its trace."""

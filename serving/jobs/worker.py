@@ -16,7 +16,7 @@ import msgspec
 from model.errors import CustomerRiskError, InputError
 from model.scoring.bundle import load_bundle
 from serving.answer import render
-from serving.errors import Later, NotReady
+from serving.errors import Later
 from serving.items import BatchItem
 from serving.jobs import reading
 from serving.jobs.board import Board
@@ -24,6 +24,8 @@ from serving.jobs.types import Job, JobSettings
 from serving.making import make_service
 from serving.problem import UNEXPECTED, document_of
 from serving.process.reload import identity
+from serving.record.recorder import Recorder, recording
+from serving.record.settings import RecordSettings
 from serving.rules.settings import RuleSettings
 from serving.store.settings import StoreSettings, open_store
 from serving.store.store import StoreUnavailable
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from serving.service import Service
 
 _LOOK_SECONDS: Final = 0.2
+_ROUTE: Final = "/ai/v1/risk/jobs"
 _PAUSE_SECONDS: Final = 2.0  # where the store or the bundle can't be had
 _encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger("serving.jobs")
@@ -46,6 +49,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     jobs: JobSettings
     store: StoreSettings
     rules: RuleSettings
+    record: RecordSettings
 
 
 class InputLost(Later):
@@ -53,13 +57,25 @@ class InputLost(Later):
 
 
 class Desk:
-    """Answers the rows of one job after the other; `stopping()` says when to leave off between two pieces."""
+    """Answers the rows of one job after the other; `stopping()` says when to leave off between two pieces.
 
-    def __init__(self, board: Board, service: Service, stopping: Callable[[], bool], *, lease_seconds: float) -> None:
+    A piece's decisions are recorded by `recorder` before its results are kept.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        service: Service,
+        stopping: Callable[[], bool],
+        *,
+        lease_seconds: float,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._board = board
         self._service = service
         self._stopping = stopping
         self._lease = lease_seconds
+        self._recorder = recorder
 
     def work(self) -> bool:
         """Take a job that nobody works on, and work on it; tell whether there was one."""
@@ -100,7 +116,9 @@ class Desk:
             piece = self._board.input(changed, changed.next_piece)
             if piece is None:
                 raise InputLost("A part of the input is gone.", remedy="Send the file again.")
-            lines = [self._line(line, explain=changed.explain) for line in reading.lines_of(piece)]
+            lines = [self._line(line, changed) for line in reading.lines_of(piece)]
+            if self._recorder is not None:
+                self._recorder.settle()
             self._board.put_results(changed, changed.next_piece, b"".join(line for line, _ in lines))
             changed = self._board.change(
                 job.job_id,
@@ -127,15 +145,20 @@ class Desk:
         self._board.drop_input(f"{job.job_id}/lines")
         return changed if changed is not None and changed.state in {"queued", "running"} else None
 
-    def _line(self, line: bytes, *, explain: bool) -> tuple[bytes, bool]:
+    def _line(self, line: bytes, job: Job) -> tuple[bytes, bool]:
         try:
-            item = BatchItem(status=200, answer=render(self._service.answer(line), explain=explain))
-        except NotReady:
+            answer = self._service.answer(line)
+            if self._recorder is not None:
+                self._recorder.decided(answer, caller=job.caller, route=_ROUTE, trace=None, took=-1)
+            item = BatchItem(status=200, answer=render(answer, explain=job.explain))
+        except Later:  # of no model, or no record: the row isn't to blame
             raise
         except Exception as error:  # noqa: BLE001  a bad row is told as one; the others are answered
             kind, problem = document_of(error)
             if kind is UNEXPECTED:
                 _log.error("a row failed", exc_info=error)
+            if self._recorder is not None:
+                self._recorder.refused(error, caller=job.caller, route=_ROUTE, trace=None)
             item = BatchItem(status=kind.status.value, problem=problem)
         return _encode(item) + b"\n", item.status == 200
 
@@ -171,7 +194,9 @@ def main() -> None:
     service = make_service(orders.model_name, orders.rules)
     store = open_store(orders.store, Path(orders.folder))
     board = Board(store, lease_seconds=orders.jobs.lease_seconds)
-    desk = Desk(board, service, over.is_set, lease_seconds=orders.jobs.lease_seconds)
+    make = recording(orders.record)
+    recorder = None if make is None else make(lambda: _log.error("a decision of a job went unrecorded"))
+    desk = Desk(board, service, over.is_set, lease_seconds=orders.jobs.lease_seconds, recorder=recorder)
     bundle, seen = Path(orders.bundle), None
     while not over.is_set():
         try:
@@ -184,6 +209,8 @@ def main() -> None:
         except CustomerRiskError as error:
             _log.warning("jobs wait: %s", error)
             over.wait(_PAUSE_SECONDS)
+    if recorder is not None:
+        recorder.close()
 
 
 def _watch(over: threading.Event) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -15,7 +15,7 @@ from serving.protocol import GuardedProtocol, protocol_with
 if TYPE_CHECKING:
     import socket
 
-    from serving.direct import Direct
+    from serving.lane import Lane
     from serving.process.line import Line
     from serving.process.settings import ServerSettings
 
@@ -23,10 +23,10 @@ _SWEEP_SECONDS: Final = 0.5
 
 
 class Http(uvicorn.Server):
-    """Serves `app`, and decisions by `direct`, on one listening socket until told to end."""
+    """Serves `app`, which answers decisions ahead of ASGI, on one listening socket until told to end."""
 
-    def __init__(self, app: Any, direct: Direct, line: Line, settings: ServerSettings) -> None:
-        self._protocol = protocol_with(direct, line, settings)
+    def __init__(self, app: Lane, line: Line, settings: ServerSettings) -> None:
+        self._protocol = protocol_with(app.direct, app.settle, line, settings)
         self._acceptors: list[Acceptor] = []
         super().__init__(
             uvicorn.Config(

@@ -6,9 +6,11 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from model.errors import InputError
+from model.errors import ConfigError, InputError
+from model.scoring.golden import cpu_family
 from serving.errors import BodyTooLarge, MalformedBody, WrongMediaType
 from serving.problem import kind_of
 from serving.record.outbox import Outbox, RecordUnavailable
@@ -17,6 +19,7 @@ from serving.uuid7 import uuid7
 
 if TYPE_CHECKING:
     from serving.answer import Answer, WireReason
+    from serving.record.settings import RecordSettings
     from serving.tracing import Trace
 
 _OF_THE_INPUT: Final = (InputError, MalformedBody, BodyTooLarge, WrongMediaType)
@@ -24,6 +27,35 @@ _MOST_POINTERS: Final = 20
 _LONGEST_POINTER: Final = 200
 _FREE_BYTES: Final = 10_000_000  # the share counts from here on: at first there are no decisions to be a share of
 _CUT: Final = "HISTORY_CUT"
+
+
+def recording(settings: RecordSettings) -> Callable[[Callable[[], object]], Recorder] | None:
+    """Give what makes a process's recorder, told who hears of what goes unrecorded; None where nothing is recorded.
+
+    Raises ConfigError for settings that can't be used. Nothing is opened before a recorder is made.
+    """
+    settings.check()
+    if not settings.enabled:
+        return None
+    key, folder = settings.key(), Path(settings.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise ConfigError(f"record.folder can't be written: {error}.", remedy="Mount a disk there.") from error
+
+    def make(unrecorded: Callable[[], object]) -> Recorder:
+        return Recorder(
+            Outbox(folder, most_bytes=settings.most_bytes, file_bytes=settings.file_bytes),
+            cpu=cpu_family(),
+            key=key,
+            refuse=settings.when_full == "refuse",
+            refusal_share=settings.refusal_share,
+            unrecorded=unrecorded,
+        )
+
+    return make
 
 
 class Recorder:
@@ -145,6 +177,10 @@ class Recorder:
             if self._refuse:
                 raise
             self._unrecorded()
+
+    def close(self) -> None:
+        """Let go of the outbox, once nothing is answered any more."""
+        self._outbox.close()
 
     def _named(self, customer_id: str) -> str:
         if self._key is None:

@@ -15,11 +15,13 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
 from model.errors import ConfigError
 from serving.body import MOST_BYTES
+from serving.caller import Whence, current, whence
 from serving.errors import NotServed
 from serving.faults import Faults
 from serving.observer import Observer
 from serving.problem import kind_of
 from serving.several import raise_faults
+from serving.tracing import HEADER, trace_of
 from serving.v2.models import Models
 from serving.v2.settings import GrpcSettings
 from serving.v2.status import abort
@@ -124,12 +126,17 @@ class _Servicer(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]  # KS
     async def _answered(self, method: str, answer: Callable[[], Awaitable[Any]], context: Context) -> Any:
         """Answer, or tell the error as gRPC does."""
         began, status, failure, response = time.perf_counter(), HTTPStatus.OK, None, None
+        route, named = f"grpc:{method}", dict(context.invocation_metadata() or ()).get(HEADER.decode())
+        trace = None if named is None else trace_of(named.encode("latin-1", "replace"))
+        token = whence.set(Whence(route, trace))
         try:
             response = await answer()
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets a code and a problem document
             status, failure = kind_of(error).status, error
-            self._observer.refused(error)
-        self._observer.responded(f"grpc:{method}", status.value, time.perf_counter() - began)
+            self._observer.refused(error, route=route, trace=trace, caller=current.get())
+        finally:
+            whence.reset(token)
+        self._observer.responded(route, status.value, time.perf_counter() - began)
         if failure is not None:
             await abort(context, failure)  # raises
         return response

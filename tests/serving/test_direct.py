@@ -48,7 +48,12 @@ def lane(service) -> _Ways:
 def connection(lane):
     """A connection to a server of the lane."""
     config = uvicorn.Config(
-        lane, http=protocol_with(lane.direct), loop="uvloop", log_config=None, lifespan="off", server_header=False
+        lane,
+        http=protocol_with(lane.direct, lane.settle),
+        loop="uvloop",
+        log_config=None,
+        lifespan="off",
+        server_header=False,
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -288,7 +288,7 @@ def test_an_observer_hears_of_everything(service, call, request_) -> None:
     heard, traces = [], []
 
     class Notes(Observer):
-        def decided(self, answer, caller) -> None:
+        def decided(self, answer, caller, **_) -> None:
             heard.append(("decided", answer.customer_id, caller.name))
 
         def refused(self, error, **_) -> None:

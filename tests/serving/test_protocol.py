@@ -41,7 +41,7 @@ class Running:
     def __init__(self, app: Any, settings: ServerSettings) -> None:
         self.shed = 0
         self.line = Stubborn(0.05, shed=self._count)
-        self.http = Http(app, app.direct, self.line, settings)
+        self.http = Http(app, self.line, settings)
         self._listening = listener("127.0.0.1", 0)
         self.port = self._listening.getsockname()[1]
         self._thread = threading.Thread(target=self._run)

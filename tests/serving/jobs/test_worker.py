@@ -13,6 +13,7 @@ import pytest
 from serving.answer import render
 from serving.jobs.types import Job, JobSettings
 from serving.jobs.worker import Desk, Orders
+from serving.record.settings import RecordSettings
 from serving.rules.settings import RuleSettings
 from serving.service import Service
 from serving.store.settings import StoreSettings
@@ -178,6 +179,7 @@ def test_the_process_works_until_its_input_ends(jobs_board, put_up, request_, bu
         jobs=JobSettings(),
         store=StoreSettings(path=str(tmp_path / "store")),
         rules=RuleSettings(),
+        record=RecordSettings(),
     )
     put_up(line(request_, "a"))
     process = subprocess.Popen([sys.executable, "-m", "serving.jobs.worker"], stdin=subprocess.PIPE)
