@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 ROOT = Path(__file__).parent.parent
+CONFORMANCE = Path(__file__).parent / "serving" / "record" / "conformance.py"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for `conforms` with each check that every sink of the decision record has to pass."""
+    if "conforms" in metafunc.fixturenames:
+        spec = spec_from_file_location("conformance", CONFORMANCE)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        metafunc.parametrize("conforms", module.CHECKS, ids=lambda check: check.__name__)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,273 @@
+"""What every sink of the decision record must do, written once: `conforms` in tests/conftest.py runs each check.
+
+A sink's test gives it a `Bench`, which makes sinks over one store that is empty at first:
+
+    def test_the_sink_conforms(conforms, bench) -> None:
+        conforms(bench)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import pytest
+
+from model.scoring.scorer import Warned
+from serving.answer import WireReason
+from serving.record.record import Record, document, from_document, hash_names
+from serving.record.sinks.sink import RecordRefused, Segment, Sink, SinkUnavailable
+
+SOURCE = "0198a1b2c3d47e5f8a9b0c1d2e3f4a5b"
+OTHER = "0198a1b2c3d47e5f8a9b0c1d2e3f4a5c"
+_NAMES = ("n_transactions", "share_crypto", "days_since_last")
+_START = int(dt.datetime(2026, 3, 4, 5, 6, 7, 80_900, tzinfo=dt.UTC).timestamp() * 1e6)
+
+
+class Bench(Protocol):
+    """A store for one test, and what can be done to it; what a store can't suffer is None."""
+
+    def sink(self) -> Sink:
+        """Give another sink over the same store, as a restarted process has one."""
+
+    def stored(self) -> Iterable[dict[str, Any]]:
+        """Read every document in the store: in the order of `recorded_at`."""
+
+    down: Callable[[], AbstractContextManager[object]] | None  # the store refuses or can't be reached
+    lost: Callable[[], AbstractContextManager[object]] | None  # the store does what it is told, but its answer is lost
+    spoil: Callable[[dict[str, Any]], dict[str, Any]] | None  # make a document one that the store will never take
+
+
+def record(number: int, **changes: Any) -> Record:
+    """Make a decision's record; each number has its own, a second after the one before."""
+    reason = WireReason(
+        code="CRYPTO",
+        text="Überweisungen an Krypto-Börsen \N{EURO SIGN} \"'\\",
+        direction="raises",
+        feature="share_crypto",
+        value=None if number % 2 else 0.1 + number,
+        unit="share",
+        contribution=None if number % 3 else 1 / 3,
+        share=0.25,
+        investigator_text="30 %\nof them",
+    )
+    made = Record(
+        version=1,
+        kind="decision",
+        record_id=f"0198a1b2-c3d4-7e5f-8a9b-{number:012x}",
+        at=_START + number * 1_000_000,
+        took=740,
+        route="/ai/v1/risk",
+        caller="backoffice",
+        trace="0af7651916cd43dd8448eb211c80319c" if number % 2 else "",
+        customer_id=f"kunde-é-{number}",
+        status=200,
+        problem="",
+        pointers=(),
+        source="model",
+        model="customer-risk",
+        model_version="b" * 64,
+        cpu="x86_64 avx2",
+        probability=0.1 * (number % 10) + 1e-17,
+        segment="high",
+        action="review",
+        reasons=(reason, reason) if number % 2 else (),
+        warnings=(Warned("UNKNOWN_VALUE", "/profile/locale", "x"),) if number % 3 else (),
+        names=hash_names(_NAMES),
+        features=np.array([number, np.nan, 1 / 7], "<f8").tobytes(),
+        encoded=b"\x02\0\0\0\xff\x00\xfe" if number % 2 else b"",
+        history_complete=number % 5 != 0,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def refusal(number: int) -> Record:
+    """Make the record of a refused request, which has as little as a record can."""
+    return record(
+        number,
+        kind="refusal",
+        took=-1,
+        customer_id="",
+        status=422,
+        problem="invalid-input",
+        pointers=("/profile/locale", "/transactions/3/amount"),
+        source="",
+        model="",
+        model_version="",
+        probability=None,
+        segment="",
+        action="",
+        reasons=(),
+        warnings=(),
+        names="",
+        features=b"",
+        encoded=b"",
+    )
+
+
+def document_of(made: Record) -> dict[str, Any]:
+    """Write a record's document."""
+    return document(made, _NAMES if made.names else ())
+
+
+def segment(first: int, last: int, *, source: str = SOURCE, without: Iterable[int] = ()) -> Segment:
+    """Make the segment of some numbers' records, every fifth of them a refusal."""
+    seqs = [number for number in range(first, last + 1) if number not in without]
+    documents = [document_of(refusal(number) if number % 5 == 0 else record(number)) for number in seqs]
+    return Segment(source, first, last, documents, seqs if without else ())
+
+
+def stores_what_it_is_given(bench: Bench) -> None:
+    """Documents come back whole and in order, from two segments and two outbox files."""
+    sink = bench.sink()
+    given = [segment(1, 6), segment(7, 7), segment(8, 9, source=OTHER)]
+    place = sink.place()
+    for each in given:
+        place = sink.write(each, place)
+    sink.close()
+    assert list(bench.stored()) == [each for one in given for each in one.documents]
+
+
+def gives_back_records(bench: Bench) -> None:
+    """What is stored can be read as the very records that were kept."""
+    sink = bench.sink()
+    sink.write(segment(1, 10), sink.place())
+    sink.close()
+    read = [from_document(each) for each in bench.stored()]
+    assert [names for _, names in read] == [() if number % 5 == 0 else _NAMES for number in range(1, 11)]
+    assert [made for made, _ in read] == [refusal(n) if n % 5 == 0 else record(n) for n in range(1, 11)]
+
+
+def writes_a_repeated_plan_once(bench: Bench) -> None:
+    """The same segment with the same place again has no effect, and gives the same place."""
+    sink = bench.sink()
+    place, given = sink.place(), segment(1, 3)
+    after = sink.write(given, place)
+    again = sink.write(given, place)
+    sink.close()
+    assert after == again
+    assert list(bench.stored()) == list(given.documents)
+
+
+def goes_on_after_a_crash_between_write_and_cursor(bench: Bench) -> None:
+    """A restarted process that repeats the last plan, then goes on, stores everything once."""
+    dead = bench.sink()
+    before = dead.write(segment(1, 3), dead.place())
+    lost = dead.write(segment(4, 6), before)
+    restarted = bench.sink()
+    place = restarted.write(segment(4, 6), before)
+    assert place == lost
+    restarted.write(segment(7, 9), place)
+    restarted.close()
+    dead.close()
+    assert list(bench.stored()) == list(segment(1, 9).documents)
+
+
+def repeats_a_first_plan_after_a_crash(bench: Bench) -> None:
+    """The very first write may be repeated by another process too."""
+    dead = bench.sink()
+    place = dead.place()
+    dead.write(segment(1, 3), place)
+    restarted = bench.sink()
+    restarted.write(segment(4, 5), restarted.write(segment(1, 3), place))
+    restarted.close()
+    dead.close()
+    assert list(bench.stored()) == list(segment(1, 5).documents)
+
+
+def goes_on_in_another_process(bench: Bench) -> None:
+    """A place that one process got is good for the next one."""
+    first = bench.sink()
+    place = first.write(segment(1, 3), first.place())
+    first.close()
+    second = bench.sink()
+    second.write(segment(4, 4), place)
+    second.close()
+    assert list(bench.stored()) == list(segment(1, 4).documents)
+
+
+def leaves_numbers_out(bench: Bench) -> None:
+    """A segment may lack numbers between its first and its last, those two included."""
+    sink = bench.sink()
+    given = segment(1, 6, without=(1, 4, 6))
+    sink.write(given, sink.place())
+    sink.close()
+    assert list(bench.stored()) == list(given.documents)
+
+
+def says_when_it_cannot_be_reached(bench: Bench) -> None:
+    """While the store is down a write raises SinkUnavailable; the same again, once it is back, stores it once."""
+    if bench.down is None:
+        pytest.skip("this store can't be down")
+    sink = bench.sink()
+    place = sink.write(segment(1, 2), sink.place())
+    with bench.down():
+        for _ in range(2):
+            with pytest.raises(SinkUnavailable):
+                sink.write(segment(3, 5), place)
+    sink.write(segment(3, 5), place)
+    sink.close()
+    assert list(bench.stored()) == list(segment(1, 5).documents)
+
+
+def writes_once_though_the_answer_is_lost(bench: Bench) -> None:
+    """Where nobody hears whether a write was done, the same again stores it once."""
+    if bench.lost is None:
+        pytest.skip("this store's answers can't be lost")
+    sink = bench.sink()
+    place = sink.place()
+    with bench.lost(), pytest.raises(SinkUnavailable):
+        sink.write(segment(1, 3), place)
+    sink.write(segment(4, 4), sink.write(segment(1, 3), place))
+    sink.close()
+    assert list(bench.stored()) == list(segment(1, 4).documents)
+
+
+def names_the_records_that_it_refuses(bench: Bench) -> None:
+    """A record that the store will never take is named, and nothing of its segment stored; the others are then."""
+    if bench.spoil is None:
+        pytest.skip("this store takes everything")
+    sink = bench.sink()
+    place = sink.write(segment(1, 2), sink.place())
+    sound = segment(3, 7, without=(4,))
+    spoilt = [
+        bench.spoil(each) if number == 6 else each for number, each in zip(sound.numbers, sound.documents, strict=True)
+    ]
+    with pytest.raises(RecordRefused) as refused:
+        sink.write(dataclasses.replace(sound, documents=spoilt), place)
+    assert refused.value.refused.keys() == {6}
+    assert all(refused.value.refused.values())
+    place = sink.write(segment(3, 7, without=(4, 6)), place)
+    sink.write(segment(8, 8), place)
+    sink.close()
+    assert list(bench.stored()) == list(segment(1, 8, without=(4, 6)).documents)
+
+
+def is_checked_before_use(bench: Bench) -> None:
+    """A sound store passes its check, as often as one likes."""
+    sink = bench.sink()
+    sink.check()
+    sink.check()
+    assert sink.name
+    sink.close()
+    assert list(bench.stored()) == []
+
+
+CHECKS = (
+    stores_what_it_is_given,
+    gives_back_records,
+    writes_a_repeated_plan_once,
+    goes_on_after_a_crash_between_write_and_cursor,
+    repeats_a_first_plan_after_a_crash,
+    goes_on_in_another_process,
+    leaves_numbers_out,
+    says_when_it_cannot_be_reached,
+    writes_once_though_the_answer_is_lost,
+    names_the_records_that_it_refuses,
+    is_checked_before_use,
+)

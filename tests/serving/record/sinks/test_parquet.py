@@ -1,0 +1,73 @@
+"""Segments as Parquet: whole, the same bytes for the same documents, and readable by anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from serving.record.sinks.parquet import COLUMNS, Parquet
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+@pytest.fixture
+def documents(samples: ModuleType) -> list[dict[str, object]]:
+    """Documents of decisions and refusals."""
+    return list(samples.segment(1, 20).documents)
+
+
+def test_documents_come_back_as_they_were(documents) -> None:
+    """What was written is read back whole, to the last bit of each number, and in order."""
+    parquet = Parquet()
+    assert parquet.decode(parquet.encode(documents)) == documents
+
+
+def test_the_same_documents_have_the_same_bytes(documents) -> None:
+    """A segment's bytes depend on its documents alone: not on when, by whom or after what they were written."""
+    first = Parquet().encode(documents)
+    other = Parquet()
+    other.encode(documents[:3])
+    assert other.encode([dict(reversed(each.items())) for each in documents]) == first
+
+
+def test_every_field_of_a_record_has_its_column(documents) -> None:
+    """Columns and documents have the same fields: a new field can't be forgotten."""
+    assert all(each.keys() == COLUMNS.keys() for each in documents)
+
+
+def test_a_record_with_another_field_is_no_segment(documents) -> None:
+    """A field that no column is for stops the writing, rather than being lost."""
+    with pytest.raises(ValueError, match="undeclared"):
+        Parquet().encode([{**documents[0], "undeclared": 1}])
+
+
+def test_other_bytes_are_no_segment() -> None:
+    """Bytes of something else raise ValueError."""
+    with pytest.raises(ValueError, match="not a segment"):
+        Parquet().decode(b"PAR1, not")
+
+
+def test_columns_keep_their_types_where_every_value_is_missing(tmp_path: Path, samples: ModuleType) -> None:
+    """A segment of refusals alone has the types of any other."""
+    types = []
+    for made in (samples.refusal(5), samples.record(1)):
+        path = tmp_path / made.kind
+        path.write_bytes(Parquet().encode([samples.document_of(made)]))
+        types.append(duckdb.read_parquet(str(path)).dtypes)
+    assert types[0] == types[1]
+
+
+def test_duckdb_queries_a_folder_of_segments(tmp_path: Path, documents) -> None:
+    """DuckDB counts decisions by day and segment in partitions, with `dt` a column."""
+    folder = tmp_path / "dt=2026-03-04" / "hour=05"
+    folder.mkdir(parents=True)
+    (folder / "a.parquet").write_bytes(Parquet().encode(documents))
+    found = duckdb.execute(
+        "SELECT CAST(dt AS VARCHAR), segment, count(*) FROM read_parquet($1) WHERE kind = 'decision' GROUP BY ALL",
+        [f"{tmp_path}/*/*/*.parquet"],
+    ).fetchall()
+    assert found == [("2026-03-04", "high", 16)]
