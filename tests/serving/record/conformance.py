@@ -111,8 +111,8 @@ def refusal(number: int) -> Record:
 
 
 def document_of(made: Record) -> dict[str, Any]:
-    """Write a record's document."""
-    return document(made, _NAMES if made.names else ())
+    """Write a record's document, of what JSON knows alone."""
+    return msgspec.json.decode(msgspec.json.encode(document(made, _NAMES if made.names else ())))
 
 
 def segment(first: int, last: int, *, source: str = SOURCE, without: Iterable[int] = ()) -> Segment:
