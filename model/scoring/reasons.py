@@ -56,6 +56,7 @@ def top_reasons(
     """
     places = np.empty(n, np.int64)
     count, total = _lead(contributions, segment != "low", places)
+    total = float(total)  # uncompiled, it is one of NumPy's own
     reasons = []
     for place in places.tolist()[:count]:
         feature, value, contribution = features[place], values.item(place), contributions.item(place)
