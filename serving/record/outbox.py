@@ -53,6 +53,8 @@ class Outbox:
         self._clock = clock
         self._lock = threading.Lock()
         self._file: _File | None = None
+        self._waiting: set[int] = set()  # threads with records to be committed
+        self._robbed: set[int] = set()  # threads whose records were lost before they were
         self._room = 0
         self._looked = -_LOOK_SECONDS
         self._over = threading.Event()
@@ -61,13 +63,17 @@ class Outbox:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, body: bytes, names: tuple[str, ...] = (), names_hash: str = "") -> None:
-        """Write a record, to be committed with all others before the next `commit`; raises RecordUnavailable."""
+        """Write a record, to be committed with all others before the next `commit`; raises RecordUnavailable.
+
+        The thread that adds must commit before it lets what it recorded out, and before it waits for anything.
+        """
         with self._lock:
             try:
                 file = self._current(len(body))
                 if names_hash not in file.known:
                     file.name(names_hash, names)
                 file.add(body)
+                self._waiting.add(threading.get_ident())
             except (OSError, sqlite3.Error) as error:
                 self._give_up()
                 raise RecordUnavailable(_why(error)) from error
@@ -75,14 +81,19 @@ class Outbox:
     def commit(self) -> None:
         """See to it that what was added survives this process; raises RecordUnavailable where it may not."""
         with self._lock:
-            file = self._file
+            file, this = self._file, threading.get_ident()
+            if this in self._robbed:  # another's failure took with it what this thread had added
+                self._robbed.discard(this)
+                raise RecordUnavailable("the outbox failed")
             if file is None or not file.open:
                 return
             try:
                 file.commit()
             except sqlite3.Error as error:
                 self._give_up()
+                self._robbed.discard(this)
                 raise RecordUnavailable(_why(error)) from error
+            self._waiting.clear()
         if file.since_checkpoint > _CHECKPOINT_BYTES:
             self._written.set()
 
@@ -117,6 +128,8 @@ class Outbox:
 
     def _give_up(self) -> None:
         """Leave a file that failed to the shipper, as it would a dead process's; the next record begins another."""
+        self._robbed |= self._waiting
+        self._waiting.clear()
         if self._file is not None:
             self._file.abandon()
             self._file = None

@@ -128,9 +128,9 @@ class Recorder:
 
     def refused(self, error: Exception, *, caller: str, route: str, trace: Trace | None) -> None:
         """Write that a request was refused for its input: which fields, never what they held."""
-        if not isinstance(error, _OF_THE_INPUT) or self._refusals > self._share * (
-            self._decisions + self._refusals + 1e6
-        ):
+        if not isinstance(error, _OF_THE_INPUT):
+            return
+        if self._refusals > self._share * (self._decisions + self._refusals + _FREE_BYTES):
             return
         kind, now = kind_of(error), self._clock()
         fields = error.fields[:_MOST_POINTERS] if isinstance(error, InputError) else ()

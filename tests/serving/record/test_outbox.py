@@ -1,0 +1,256 @@
+"""The outbox, and what is found of it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from serving.record.outbox import Outbox, RecordUnavailable
+from serving.record.reading import QUARANTINE, OutboxFile, find_files
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Where the outbox is."""
+    return tmp_path / "outbox"
+
+
+@pytest.fixture
+def outbox(folder):
+    """An outbox of a megabyte, in files of a hundred thousand bytes."""
+    made = Outbox(folder, most_bytes=1_000_000, file_bytes=100_000)
+    yield made
+    made.close()
+
+
+def bodies(folder: Path) -> list[bytes]:
+    """All records, in order."""
+    return [kept.body for file in find_files(folder) for kept in file.read(0, 100_000)]
+
+
+def test_what_is_committed_is_found(outbox, folder) -> None:
+    """In order, with numbers from 1 on, and the names that they were written with."""
+    outbox.add(b"a", ("x", "y"), "h")
+    outbox.add(b"b", ("x", "y"), "h")
+    outbox.commit()
+    (file,) = find_files(folder)
+    assert [(kept.seq, kept.body) for kept in file.read(0, 10)] == [(1, b"a"), (2, b"b")]
+    assert (file.last(), file.read(1, 10)[0].seq, file.read(0, 1)[0].seq) == (2, 2, 1)
+    assert file.names("h") == ("x", "y")
+
+
+def test_what_isnt_committed_isnt_found(outbox, folder) -> None:
+    """A decision that didn't leave is none."""
+    outbox.add(b"a")
+    assert bodies(folder) == []
+
+
+def test_a_file_lives_as_long_as_its_writer(outbox, folder) -> None:
+    """Its lock tells, whatever became of the process."""
+    outbox.add(b"a")
+    outbox.commit()
+    (file,) = find_files(folder)
+    assert file.alive
+    outbox.close()
+    assert not file.alive
+
+
+_DYING = """
+import os, sys
+from pathlib import Path
+from serving.record.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]), most_bytes=10**7, file_bytes=10**6)
+for number in range(100):
+    outbox.add(b"%d" % number)
+outbox.commit()
+outbox.add(b"never")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_killed_process_leaves_all_that_it_committed(folder) -> None:
+    """And nothing that it didn't."""
+    subprocess.run([sys.executable, "-c", _DYING, folder], check=False)
+    assert bodies(folder) == [b"%d" % number for number in range(100)]
+    assert not any(file.alive for file in find_files(folder))
+
+
+def test_a_full_file_is_followed_by_another(outbox, folder) -> None:
+    """Records stay in order over files."""
+    for number in range(30):
+        outbox.add(b"%02d" % number * 5000)
+        outbox.commit()
+    assert [body[:2] for body in bodies(folder)] == [b"%02d" % number for number in range(30)]
+    assert len(find_files(folder)) > 2
+
+
+def fill(outbox: Outbox) -> None:
+    """Write a megabyte."""
+    for _ in range(100):
+        outbox.add(b"x" * 10_000)
+        outbox.commit()
+
+
+def test_a_full_outbox_takes_no_more(folder, monkeypatch) -> None:
+    """Until there is room again."""
+    monkeypatch.setattr("serving.record.outbox._LOOK_SECONDS", 0.0)
+    outbox = Outbox(folder, most_bytes=200_000, file_bytes=20_000)
+    with pytest.raises(RecordUnavailable, match="full"):
+        fill(outbox)
+    time.sleep(0.2)  # files that are full are closed by threads
+    for file in find_files(folder):
+        if not file.alive:
+            file.remove()
+    outbox.add(b"y")
+    outbox.commit()
+    assert bodies(folder)[-1] == b"y"
+    outbox.close()
+
+
+_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from serving.record.outbox import Outbox, RecordUnavailable
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+outbox = Outbox(Path(sys.argv[1]), most_bytes=10**9, file_bytes=10**8)
+outbox.add(b"first"); outbox.commit()
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+kept = 1
+try:
+    for _ in range(100):
+        outbox.add(b"x" * 10_000); outbox.commit(); kept += 1
+except RecordUnavailable as error:
+    print(kept, error.retry_after)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+outbox.add(b"last"); outbox.commit(); outbox.close()
+"""
+
+
+def test_a_disk_that_takes_no_more_is_told_and_survived(folder) -> None:
+    """What was committed before stays; once there is room, another file is begun."""
+    done = subprocess.run([sys.executable, "-c", _FULL_DISK, folder], capture_output=True, text=True, check=True)
+    kept, retry_after = map(int, done.stdout.split())
+    found = bodies(folder)
+    assert (found[0], found[-1], len(found), retry_after) == (b"first", b"last", kept + 1, 5)
+    assert 1 < kept < 30
+
+
+def test_the_log_is_moved_into_the_file_meanwhile(folder, monkeypatch) -> None:
+    """By a thread, so that the log stays small while a process writes for hours."""
+    monkeypatch.setattr("serving.record.outbox._CHECKPOINT_BYTES", 50_000)
+    outbox = Outbox(folder, most_bytes=10**8, file_bytes=10**8)
+    deadline = time.monotonic() + 10
+    size = 0
+    while size < 100_000:
+        outbox.add(b"x" * 10_000)
+        outbox.commit()
+        time.sleep(0.01)
+        size = next(folder.glob("*.outbox")).stat().st_size
+        assert time.monotonic() < deadline
+    outbox.close()
+
+
+def test_a_clock_that_goes_back_costs_nothing(folder) -> None:
+    """Files are named by the time, and found all the same."""
+    times = iter((2000.0, 1000.0))
+    outbox = Outbox(folder, most_bytes=10**7, file_bytes=10, clock=lambda: next(times))
+    for body in (b"first", b"x" * 20, b"second"):
+        outbox.add(body)
+        outbox.commit()
+        time.sleep(0.05)
+    assert sorted(bodies(folder)) == [b"first", b"second", b"x" * 20]
+    outbox.close()
+
+
+def spoil(path: Path, what: bytes, by: bytes) -> None:
+    """Change bytes on the disk."""
+    data = path.read_bytes()
+    assert what in data
+    path.write_bytes(data.replace(what, by))
+
+
+@pytest.fixture
+def closed(outbox, folder) -> OutboxFile:
+    """A file of 50 records whose writer is gone."""
+    for number in range(50):
+        outbox.add(b"record-%02d-" % number + b"x" * 2000)
+    outbox.commit()
+    outbox.close()
+    (file,) = find_files(folder)
+    return file
+
+
+def test_a_changed_record_is_set_aside_and_counted(closed, folder) -> None:
+    """The others are given."""
+    spoil(closed.path, b"record-07-", b"record-O7-")
+    assert [kept.seq for kept in closed.read(0, 100)] == [seq for seq in range(1, 51) if seq != 8]
+    assert closed.damaged == 1
+    assert (folder / QUARANTINE / f"{closed.source}-8.record").read_bytes().startswith(b"record-O7-")
+
+
+def test_of_a_torn_file_what_can_be_read_is_given(closed) -> None:
+    """Whatever page is lost, the file is no reason to lose the others."""
+    data = bytearray(closed.path.read_bytes())
+    page = 8192
+    middle = len(data) // page // 2
+    data[middle * page : (middle + 1) * page] = os.urandom(page)
+    closed.path.write_bytes(bytes(data))
+    found = [kept.body[:10] for kept in closed.read(0, 64)]
+    assert 30 < len(found) < 50
+    assert closed.damaged > 0
+    assert closed.last() == 50
+
+
+def test_a_file_can_be_set_aside_whole(closed, folder) -> None:
+    """With all that belongs to it."""
+    closed.set_aside()
+    assert find_files(folder) == []
+    assert (folder / QUARANTINE / closed.path.name).exists()
+
+
+def test_names_that_nobody_wrote_are_an_error(closed) -> None:
+    """Rather than features without a name."""
+    with pytest.raises(KeyError):
+        closed.names("other")
+
+
+def test_a_removed_file_leaves_nothing(closed, folder) -> None:
+    """Neither its log nor its lock."""
+    assert closed.size() > 100_000
+    closed.remove()
+    assert list(folder.iterdir()) == []
+
+
+def test_sqlite_is_set_to_survive_kills(outbox, folder) -> None:
+    """A log ahead of the file, synchronised at checkpoints."""
+    outbox.add(b"a")
+    outbox.commit()
+    with sqlite3.connect(next(folder.glob("*.outbox"))) as base:
+        assert base.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    base.close()
+
+
+def test_a_failure_is_told_to_every_thread_whose_records_it_took(outbox, folder) -> None:
+    """Nobody lets a decision out that is lost, whoever's write it was that failed."""
+    outbox.add(b"a")
+    outbox.commit()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(outbox.add, b"b").result()
+        outbox.add(b"c")
+        outbox._file._base.close()  # what a disk that is gone looks like
+        with pytest.raises(RecordUnavailable):
+            outbox.add(b"d")
+        for thread in (lambda call: call(), lambda call: other.submit(call).result()):
+            with pytest.raises(RecordUnavailable):
+                thread(outbox.commit)
+            thread(outbox.commit)
+    outbox.add(b"e")
+    outbox.commit()
+    assert bodies(folder) == [b"a", b"e"]
