@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from serving.record.outbox import SUFFIX
 
@@ -31,6 +31,7 @@ class OutboxFile:
         self.path = path
         self.source = path.stem
         self.damaged = 0
+        self.patience = 5.0  # seconds that a lock is waited for
         self._names: dict[str, tuple[str, ...]] = {"": ()}
 
     @property
@@ -49,21 +50,29 @@ class OutboxFile:
         return False
 
     def last(self) -> int:
-        """Give the number of the last record, 0 where there is none; of a damaged file, the last that can be read."""
+        """Give the number of the last record, 0 where there is none; of a damaged file, the last that can be read.
+
+        Raises sqlite3.OperationalError where it can't be read now.
+        """
         try:
             with self._base() as base:
                 return int(base.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0])
-        except sqlite3.DatabaseError:
-            return self._last_by_trying()
+        except sqlite3.DatabaseError as error:
+            return self._last_by_trying() if _torn(error) else _none_yet(error, 0)
 
     def read(self, after: int, most: int) -> list[Kept]:
-        """Give at most `most` records whose numbers come after `after`, in order, those that are damaged left out."""
+        """Give at most `most` records whose numbers come after `after`, in order, those that are damaged left out.
+
+        Raises sqlite3.OperationalError where it can't be read now.
+        """
         try:
             with self._base() as base:
                 rows = base.execute(
                     "SELECT seq, sum, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (after, most)
                 ).fetchall()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if not _torn(error):
+                return _none_yet(error, [])
             rows = [row for seq in range(after + 1, after + 1 + most) if (row := self._row(seq)) is not None]
         return [Kept(seq, body) for seq, total, body in rows if self._sound(seq, total, body)]
 
@@ -76,6 +85,16 @@ class OutboxFile:
                 raise KeyError(names_hash)
             self._names[names_hash] = tuple(json.loads(row[0]))
         return self._names[names_hash]
+
+    def whole(self) -> bool:
+        """Tell whether all of the file can be read; reads all of it."""
+        try:
+            with self._base() as base:
+                return bool(base.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+        except sqlite3.DatabaseError as error:
+            if not _torn(error):
+                raise
+            return False
 
     def size(self) -> int:
         """Give the bytes that it takes, with its log."""
@@ -118,7 +137,9 @@ class OutboxFile:
                 row: tuple[int, int, bytes] | None = base.execute(
                     "SELECT seq, sum, body FROM record WHERE seq = ?", (seq,)
                 ).fetchone()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if not _torn(error):
+                raise
             self.damaged += 1
             return None
         return row
@@ -130,7 +151,9 @@ class OutboxFile:
             try:
                 with self._base() as base:
                     row = base.execute("SELECT seq FROM record WHERE seq = ?", (last + misses + 1,)).fetchone()
-            except sqlite3.DatabaseError:
+            except sqlite3.DatabaseError as error:
+                if not _torn(error):
+                    raise
                 row = None
             if row is None:
                 misses += 1
@@ -140,7 +163,10 @@ class OutboxFile:
 
     @contextmanager
     def _base(self) -> Iterator[sqlite3.Connection]:
-        base = sqlite3.connect(self.path, isolation_level=None, timeout=5)
+        # Never made anew where it was removed meanwhile.
+        base = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=self.patience
+        )
         try:
             yield base
         finally:
@@ -148,6 +174,20 @@ class OutboxFile:
 
 
 _MOST_MISSES: Final = 64
+_TORN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_Nothing = TypeVar("_Nothing")
+
+
+def _torn(error: sqlite3.DatabaseError) -> bool:
+    """Tell what will never be readable from what isn't now: locked, or a disk that fails."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _TORN
+
+
+def _none_yet(error: sqlite3.DatabaseError, nothing: _Nothing) -> _Nothing:
+    """Give nothing where the writer hasn't made its tables yet; raise any other error."""
+    if "no such table" not in str(error):
+        raise error
+    return nothing
 
 
 def find_files(folder: Path) -> list[OutboxFile]:
