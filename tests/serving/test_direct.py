@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from serving.direct import protocol_with
+from serving.errors import Later
 from serving.gate import Gate
 from serving.lane import MOST_DIRECT_BYTES, Lane
 from serving.observer import Observer
@@ -31,6 +32,10 @@ class _Ways(Lane):
         self.taken.append("direct")
         return super().direct(headers, body)
 
+    def settle(self) -> None:
+        if self.failing:
+            raise Later("Nothing can be kept.", remedy="Wait.", retry_after=5)
+
     async def __call__(self, scope, receive, send) -> None:
         self.taken.append("task")
         await super().__call__(scope, receive, send)
@@ -40,7 +45,7 @@ class _Ways(Lane):
 def lane(service) -> _Ways:
     """The lane that is served."""
     made = _Ways(_beyond, service, gate=Gate(), observer=Observer())
-    made.taken = []
+    made.taken, made.failing = [], False
     return made
 
 
@@ -181,3 +186,16 @@ def test_a_request_half_sent_at_shutdown_is_answered_and_then_closed(connection,
     connection.send(sent[200:])
     assert connection.response()[0] == 200
     assert connection.ended()
+
+
+def test_a_decision_that_isnt_kept_isnt_sent(connection, lane, request_) -> None:
+    """In its place its caller hears that it may try again; what was refused in the same turn stays as it was."""
+    lane.failing = True
+    connection.send(_post(json.dumps(request_).encode()) + _post(b"{}"))
+    first, second = connection.response(), connection.response()
+    assert (first[0], first[1]["retry-after"], json.loads(first[2])["detail"]) == (
+        503,
+        "5",
+        "Nothing can be kept. Wait.",
+    )
+    assert second[0] == 422
