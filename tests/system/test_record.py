@@ -1,0 +1,168 @@
+"""The decision record of real servers: by every way in, through kills, and where there is no room."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
+
+from serving.record.reading import find_files
+from serving.record.record import Record, decode
+
+pytestmark = pytest.mark.system
+
+ROUNDS = 5
+
+
+def serve(start, command, bundle, folder: Path, record: dict, **settings):
+    """Start a server that records, ready."""
+    folder.mkdir(exist_ok=True)
+    given = {"record": {"enabled": True, "folder": str(folder / "outbox")} | record} | settings
+    (folder / "serving.yaml").write_text(json.dumps(given))
+    server = start(command, bundle, "--config", str(folder / "serving.yaml"))
+    server.wait_for("/v2/health/ready")
+    return server
+
+
+def recorded(folder: Path) -> list[Record]:
+    """All records of an outbox."""
+    return [decode(kept.body) for file in find_files(folder / "outbox") for kept in file.read(0, 1_000_000)]
+
+
+def infer(port: int, request: dict) -> str:
+    """Ask by gRPC; gives the decision's id."""
+    asked = pb.ModelInferRequest(model_name="customer-risk")
+    asked.inputs.add(name="request", datatype="BYTES", shape=[1]).contents.bytes_contents.append(
+        json.dumps(request).encode()
+    )
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        answered = stubs.GRPCInferenceServiceStub(channel).ModelInfer(asked)
+    (answer,) = (each for each in answered.outputs if each.name == "answer")
+    return json.loads(answer.contents.bytes_contents[0])["decision_id"]
+
+
+def test_every_way_in_is_recorded(start, command, bundle, tmp_path, sound_request) -> None:
+    """Once each, with its route, caller and trace; refusals of input too, by their fields' names."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = serve(start, command, bundle, tmp_path, {}, server={"workers": 2}, grpc={"enabled": True, "port": port})
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    url = f"http://127.0.0.1:{server.port}"
+    expected: dict[str, str] = {}
+
+    def post(path: str, body: object, **more: str) -> dict:
+        response = httpx.post(url + path, json=body, headers=headers | more, timeout=30)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    expected[post("/ai/v1/risk", sound_request)["decision_id"]] = "/ai/v1/risk"
+    keyed = [post("/ai/v1/risk", sound_request, **{"idempotency-key": "k"})["decision_id"] for _ in range(2)]
+    expected[keyed[0]] = "/ai/v1/risk"
+    batch = post("/ai/v1/risk:batch", {"requests": [sound_request] * 40 + [{"customer_id": 3}]})
+    expected |= {item["answer"]["decision_id"]: "/ai/v1/risk:batch" for item in batch["items"][:40]}
+    v1 = post("/v1/models/customer-risk:predict", {"instances": [sound_request]})
+    expected[v1["predictions"][0]["decision_id"]] = "/v1"
+    tensor = {"name": "request", "datatype": "BYTES", "shape": [1], "data": [json.dumps(sound_request)]}
+    v2 = post("/v2/models/customer-risk/infer", {"inputs": [tensor]})
+    (answers,) = (each["data"] for each in v2["outputs"] if each["name"] == "answer")
+    expected[json.loads(answers[0])["decision_id"]] = "/v2"
+    expected[infer(port, sound_request)] = "grpc"
+    job = httpx.post(
+        f"{url}/ai/v1/risk/jobs", content=json.dumps(sound_request), headers={"content-type": "application/x-ndjson"}
+    ).json()
+    while server.get(f"/ai/v1/risk/jobs/{job['job_id']}").json()["state"] != "done":
+        time.sleep(0.05)
+    results = server.get(f"/ai/v1/risk/jobs/{job['job_id']}/results").json()
+    expected[results["answer"]["decision_id"]] = "/ai/v1/risk/jobs"
+    assert httpx.post(f"{url}/ai/v1/risk", json={"customer_id": "c", "marker": "marker"}).status_code == 422
+
+    found = recorded(tmp_path)
+    decisions = [record for record in found if record.kind == "decision"]
+    assert Counter(record.record_id for record in decisions) == Counter(dict.fromkeys(expected, 1))
+    assert all(record.route.startswith(expected[record.record_id]) for record in decisions)
+    assert {record.trace for record in decisions if record.route not in {"/ai/v1/risk/jobs", "grpc:ModelInfer"}} == {
+        trace
+    }
+    assert {record.caller for record in found} == {"local"}
+    assert sorted(record.route for record in found if record.kind == "refusal") == ["/ai/v1/risk", "/ai/v1/risk:batch"]
+
+
+@pytest.mark.parametrize("whom", ["server", "worker"])
+def test_what_was_answered_survives_kills(start, command, bundle, tmp_path, sound_request, load, whom) -> None:
+    """At random moments under load: every answered decision is recorded, and none twice."""
+    answered: list[str] = []
+
+    def note(answer: dict) -> None:
+        answered.append(answer["decision_id"])
+
+    chance = random.Random(whom)  # noqa: S311  moments, not secrets
+    workers = {"server": {"workers": 2}} if whom == "worker" else {}
+    server = serve(start, command, bundle, tmp_path, {}, **workers)
+    for _ in range(ROUNDS):
+        with load(server.port, sound_request, check=note) as running:
+            running.wait_for(50)
+            time.sleep(chance.random())
+            if whom == "worker":
+                children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+                os.kill(int(children[0]), signal.SIGKILL)
+                time.sleep(0.5)
+            else:
+                server.process.kill()
+                server.process.wait()
+        if whom == "server":
+            server = serve(start, command, bundle, tmp_path, {})
+        else:
+            server.wait_for("/v2/health/ready")
+    server.process.terminate()
+    server.process.wait(30)
+    found = Counter(record.record_id for record in recorded(tmp_path))
+    assert len(answered) > ROUNDS * 50
+    assert [each for each in answered if found[each] != 1] == []
+    assert max(found.values()) == 1
+
+
+def test_without_room_a_decision_isnt_given(start, command, bundle, tmp_path, sound_request) -> None:
+    """503 with Retry-After, and again decisions once there is room; health stays good."""
+    server = serve(start, command, bundle, tmp_path, {"most_bytes": 400_000, "file_bytes": 50_000})
+    refused = None
+    for _ in range(300):
+        response = server.post("/ai/v1/risk", sound_request)
+        if response.status_code != 200:
+            refused = response
+            break
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "outbox is full" in refused.json()["detail"]
+    assert server.get("/v2/health/ready").status_code == 200
+    for file in find_files(tmp_path / "outbox"):
+        if not file.alive:
+            file.remove()
+    time.sleep(1.1)
+    assert server.post("/ai/v1/risk", sound_request).status_code == 200
+
+
+def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle, tmp_path, sound_request) -> None:
+    """Where the settings say so: each is counted."""
+    server = serve(
+        start,
+        command,
+        bundle,
+        tmp_path,
+        {"most_bytes": 400_000, "file_bytes": 50_000, "when_full": "answer_unrecorded"},
+    )
+    assert {server.post("/ai/v1/risk", sound_request).status_code for _ in range(300)} == {200}
+    time.sleep(1)
+    metrics = server.get("/metrics").text
+    (line,) = (line for line in metrics.splitlines() if line.startswith("customer_risk_unrecorded_total"))
+    assert 300 - len(recorded(tmp_path)) == float(line.split()[-1]) > 0
