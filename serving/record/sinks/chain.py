@@ -1,7 +1,7 @@
 """Chains of manifests: what was written, in order, so that nothing can be changed or removed unseen.
 
 Each shipper has a chain, `manifest/<shipper>/<n>.json`: a manifest names one segment with its hash, and the hash of
-the manifest before it.
+the manifest before it. Erasures, `erasures/<id>.json`, say which segment stands in another's place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import msgspec
 if TYPE_CHECKING:
     from serving.record.sinks.objects import Objects
 
+SEGMENTS: Final = "dt="
 MANIFESTS: Final = "manifest/"
+ERASURES: Final = "erasures/"
 _SEGMENT: Final = r"^dt=\d{4}-\d\d-\d\d/hour=\d\d/\w+-\d+-\d+-[0-9a-f]{16}\.(parquet|ndjson\.gz)$"
 SegmentKey = Annotated[str, msgspec.Meta(pattern=_SEGMENT)]
 encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -63,6 +65,44 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return None
 
 
+class Replaced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A segment that held a person's data, deleted, and the one without it that stands in its place."""
+
+    old_key: SegmentKey
+    old_sha256: str
+    new_key: SegmentKey
+    new_sha256: str
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was erased.
+
+    id, at       of the erasure; RFC 3339
+    by, why      who did it, and what for
+    legal_basis  of keeping what is left: that there was a decision, when, which and by what model
+    customer     SHA-256 of the id, as the record had it
+    replaced     the segments
+    waiting      segments that hold the person's data and that no manifest named yet: they need another erasure
+    """
+
+    id: str
+    at: str
+    by: str
+    why: str
+    legal_basis: str
+    customer: str
+    replaced: tuple[Replaced, ...]
+    waiting: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, data: bytes) -> Erasure | None:
+        """Read what `encode` wrote, None where it is anything else."""
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.MsgspecError:
+            return None
+
+
 def digest(data: bytes) -> str:
     """Hash an object's bytes, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
@@ -86,8 +126,20 @@ def end_of(objects: Objects, shipper: str) -> Link:
     return Link(last + 1, digest(data)) if data else Link()
 
 
-def load(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
+def manifests(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
     """Give each manifest's key, what it says (None where that is no manifest) and its bytes, chain by chain."""
     for key in objects.list(MANIFESTS):
         data = objects.get(key) or b""
         yield key, Manifest.read(data), data
+
+
+def erasures(objects: Objects) -> Iterator[tuple[str, Erasure | None]]:
+    """Give each erasure's key and what it says, None where that is no erasure; the oldest first."""
+    for key in objects.list(ERASURES):
+        yield key, Erasure.read(objects.get(key) or b"")
+
+
+def standing(objects: Objects) -> list[str]:
+    """Give the keys of all segments, in order, those left out in whose place others stand."""
+    gone = {each.old_key for _, erasure in erasures(objects) if erasure for each in erasure.replaced}
+    return [key for key in objects.list(SEGMENTS) if key not in gone]

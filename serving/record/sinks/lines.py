@@ -1,0 +1,34 @@
+"""The record's documents as lines of JSON, compressed, with the same bytes for the same documents."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+SUFFIX: Final = ".ndjson.gz"
+_LEVEL: Final = 6
+_encode: Final = msgspec.json.Encoder(order="sorted").encode_lines
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode_lines
+
+
+class Lines:
+    """Writes and reads segments; any thread may call."""
+
+    def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
+        """Write documents, a line each; raises ValueError where one holds what JSON can't."""
+        try:
+            lines = _encode(documents)
+        except (TypeError, msgspec.MsgspecError) as error:
+            raise ValueError(str(error)) from error
+        return gzip.compress(lines, _LEVEL, mtime=0)  # the hour of writing would be another at each attempt
+
+    def decode(self, data: bytes) -> list[dict[str, Any]]:
+        """Read documents back, in order; raises ValueError where the bytes are no segment."""
+        try:
+            return _decode(gzip.decompress(data))
+        except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+            raise ValueError(f"not a segment: {error}") from error

@@ -1,0 +1,134 @@
+"""Verifies stored records against their chains of manifests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from serving.record.sinks.chain import (
+    MANIFESTS,
+    SEGMENTS,
+    Link,
+    Manifest,
+    Replaced,
+    digest,
+    erasures,
+    manifest_key,
+    manifests,
+)
+from serving.record.sinks.forms import Forms, SegmentUnreadable
+from serving.record.sinks.objects import Objects
+
+_KEY: Final = re.compile(rf"{MANIFESTS}(\w+)/(\d{{8,}})\.json")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What verification found: each problem a sentence that begins with the object's key, and what was counted."""
+
+    problems: tuple[str, ...]
+    segments: int
+    records: int
+    erased: int  # segments in whose place others stand
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether nothing was found."""
+        return not self.problems
+
+
+def verify(objects: Objects, *, ends: Mapping[str, Link] | None = None) -> Report:
+    """Hold every segment against the manifest that names it, every manifest against the one before.
+
+    What is missing from a chain's end can be told only by `ends`: where each shipper believes its own to be.
+    """
+    return _Verification(objects).run(ends or {})
+
+
+class _Verification:
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._forms = Forms()
+        self._replaced: dict[str, Replaced] = {}
+        self._ends: dict[str, Link] = {}
+        self._named: set[str] = set()
+        self._segments = self._records = self._erased = 0
+
+    def run(self, ends: Mapping[str, Link]) -> Report:
+        present = list(self._objects.list(SEGMENTS))  # before the manifests: those of segments written since are there
+        problems = [*self._read_erasures(), *self._follow_chains(), *self._compare_ends(ends)]
+        problems += [
+            f"{key}: no manifest names it: it was added, or its shipper ended before naming it."
+            for key in present
+            if key not in self._named
+        ]
+        problems += [
+            f"{key}: an erasure replaced it, but no manifest names it." for key in self._replaced.keys() - self._named
+        ]
+        return Report(tuple(problems), self._segments, self._records, self._erased)
+
+    def _read_erasures(self) -> Iterator[str]:
+        for key, erasure in erasures(self._objects):
+            if erasure is None:
+                yield f"{key}: it is no erasure's record: it was altered or added."
+                continue
+            for each in erasure.replaced:
+                if each.old_key in self._replaced:
+                    yield f"{key}: it replaces {each.old_key}, which another erasure replaced."
+                self._replaced[each.old_key] = each
+
+    def _follow_chains(self) -> Iterator[str]:
+        for key, manifest, data in manifests(self._objects):
+            parts = _KEY.fullmatch(key)
+            if parts is None:
+                yield f"{key}: it is of no chain: it was added."
+                continue
+            shipper, n = parts[1], int(parts[2])
+            link = self._ends.get(shipper, Link())
+            self._ends[shipper] = Link(n + 1, digest(data))
+            if n != link.n:
+                yield f"{manifest_key(shipper, link.n)}: it is missing, with all up to {key}."
+            if manifest is None:
+                yield f"{key}: it is no manifest: it was altered or added."
+                continue
+            if manifest.n != n or (n == link.n and manifest.previous != link.previous):
+                yield f"{key}: it doesn't follow the manifest before: one of the two was altered."
+            yield from self._look_at(manifest)
+
+    def _look_at(self, manifest: Manifest) -> Iterator[str]:
+        if manifest.key in self._named:
+            yield f"{manifest.key}: two manifests name it."
+            return
+        key, sha256, erased = manifest.key, manifest.sha256, False
+        while key not in self._named and (replaced := self._replaced.get(key)) is not None:
+            self._named.add(key)
+            if replaced.old_sha256 != sha256:
+                yield f"{key}: it had been altered before an erasure replaced it."
+            if self._objects.get(key) is not None:
+                yield f"{key}: an erasure replaced it, but it is still there: erase again to end what was begun."
+            key, sha256, erased = replaced.new_key, replaced.new_sha256, True
+        self._named.add(key)
+        self._segments += 1
+        self._records += manifest.records
+        self._erased += erased
+        data = self._objects.get(key)
+        if data is None:
+            yield f"{key}: it is missing."
+        elif digest(data) != sha256:
+            yield f"{key}: it was altered."
+        elif erased and self._count(key, data) != manifest.records:
+            yield f"{key}: an erasure wrote it with other than {manifest.records} records."
+
+    def _count(self, key: str, data: bytes) -> int:
+        try:
+            return len(self._forms.decode(key, data))
+        except SegmentUnreadable:
+            return -1
+
+    def _compare_ends(self, ends: Mapping[str, Link]) -> Iterator[str]:
+        for shipper, end in ends.items():
+            found = self._ends.get(shipper, Link())
+            if found.n < end.n or (found.n == end.n and found.previous != end.previous):
+                yield f"{manifest_key(shipper, found.n)}: it is missing, or altered before: the chain ended at {end.n}."
