@@ -26,6 +26,7 @@ TENSOR: Final = r'"data":%s*%[([%d.eE+-]+)'
 
 _PEERS: Final = Path(__file__).parent / "peers"
 _PATIENCE: Final = 180.0
+_MOST_BYTES: Final = 16 * 1024**3  # nobody ships while the benchmark runs
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def contenders(material: Material, mlserver: Path | None) -> list[Contender]:
     expected = [f"{value:.8f}" for value in material.expected]
     serve = (str(Path(python).with_name("customer-risk")), "serve", str(material.bundle), "--port", "{port}")
     raw, given, instances = material.raw_bodies(), material.given_bodies(), material.instance_bodies()
+    recorded = (*serve, "--config", str(_recording(material.folder)))
     fast = (python, str(_PEERS / "fastapi_score.py"), model, "{port}")
     echo = (python, str(_PEERS / "echo.py"), "{port}")
     stock = (python, str(_PEERS / "kserve_stock.py"), model, "{port}")
@@ -59,6 +61,8 @@ def contenders(material: Material, mlserver: Path | None) -> list[Contender]:
     found = [
         Contender(OURS_GIVEN, serve, "/ai/v1/risk", ready, given, PROBABILITY, expected),
         Contender(OURS_RAW, serve, "/ai/v1/risk", ready, raw, PROBABILITY, expected),
+        Contender(RECORDED_GIVEN, recorded, "/ai/v1/risk", ready, given, PROBABILITY, expected),
+        Contender(RECORDED_RAW, recorded, "/ai/v1/risk", ready, raw, PROBABILITY, expected),
         Contender(STOCK, stock, "/v1/models/stock:predict", "/v1/models/stock", instances, PREDICTION, expected),
         Contender(FASTAPI, fast, "/risk", "/openapi.json", given, PROBABILITY, expected),
         Contender(CONTRIBS, (*fast, "contributions"), "/risk", "/openapi.json", given, PROBABILITY, expected),
@@ -69,18 +73,28 @@ def contenders(material: Material, mlserver: Path | None) -> list[Contender]:
         command, folder = (str(mlserver.with_name("mlserver")), "start"), material.folder / "mlserver"
         tensors = material.tensor_bodies()
         one = Contender(MLSERVER, (*command, str(folder)), "/v2/models/peer/infer", ready, tensors, TENSOR, expected)
-        found.insert(5, one)
+        found.insert(7, one)
     return found
 
 
 OURS_GIVEN: Final = "ours, features given"
 OURS_RAW: Final = "ours, 50 raw transactions"
+RECORDED_GIVEN: Final = "ours, features given, recorded"
+RECORDED_RAW: Final = "ours, 50 raw transactions, recorded"
 STOCK: Final = "stock KServe predictor, score only"
 FASTAPI: Final = "FastAPI + pydantic, score only"
 CONTRIBS: Final = "FastAPI + pydantic + `pred_contribs`"
 MLSERVER: Final = "MLServer's XGBoost runtime, score only"
 ECHO_GIVEN: Final = "echo of the features' body"
 ECHO_RAW: Final = "echo of the transactions' body"
+
+
+def _recording(folder: Path) -> Path:
+    """Write settings that record each decision, in an outbox that is empty."""
+    outbox, settings = folder / "outbox", folder / "recorded.yaml"
+    shutil.rmtree(outbox, ignore_errors=True)
+    settings.write_text(f"record: {{enabled: true, folder: {outbox.absolute()}, most_bytes: {_MOST_BYTES}}}\n")
+    return settings
 
 
 def _lengths(bodies: Sequence[bytes]) -> list[str]:
