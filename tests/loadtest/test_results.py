@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from loadtest.bench.contenders import CONTRIBS, OURS_GIVEN, OURS_RAW, STOCK
+from loadtest.bench.contenders import CONTRIBS, OURS_GIVEN, OURS_RAW, RECORDED_GIVEN, RECORDED_RAW, STOCK
 from loadtest.bench.results import Measured, missed, table
 
 
 def _results(**rates: float) -> list[Measured]:
-    wanted = {OURS_GIVEN: 12_000.0, OURS_RAW: 8_000.0, STOCK: 900.0, CONTRIBS: 150.0} | rates
+    recorded = {RECORDED_GIVEN: 10_000.0, RECORDED_RAW: 7_000.0}
+    wanted = recorded | {OURS_GIVEN: 12_000.0, OURS_RAW: 8_000.0, STOCK: 900.0, CONTRIBS: 150.0} | rates
     latency = {"p50": 1.0, "p99": 2.0, "p99.9": 3.0}
     return [Measured(name=name, rates=[rate], cpu_us=[80.0], latency=latency) for name, rate in wanted.items()]
 
