@@ -79,8 +79,13 @@ class OutboxFile:
     def names(self, names_hash: str) -> tuple[str, ...]:
         """Give the features' names that a hash stands for; raises KeyError where the file doesn't say."""
         if names_hash not in self._names:
-            with self._base() as base:
-                row = base.execute("SELECT names FROM names WHERE hash = ?", (names_hash,)).fetchone()
+            try:
+                with self._base() as base:
+                    row = base.execute("SELECT names FROM names WHERE hash = ?", (names_hash,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                if not _torn(error):
+                    raise
+                row = None
             if row is None:
                 raise KeyError(names_hash)
             self._names[names_hash] = tuple(json.loads(row[0]))

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from model.errors import ConfigError
+from serving.logs import LogSettings
 from serving.record.sinks.opening import SinkSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -60,3 +61,4 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     most_bytes: int
     ship: ShipSettings
+    logs: LogSettings = LogSettings()

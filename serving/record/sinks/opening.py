@@ -3,5 +3,11 @@
 from __future__ import annotations
 
 from serving.record.sinks.folder import FolderSettings
+from serving.record.sinks.sink import Sink
 
 SinkSettings = FolderSettings
+
+
+def open_sink(settings: SinkSettings, shipper: str) -> Sink:
+    """Make a sink for a shipper's identity; raises ConfigError where the settings can't be used."""
+    return settings.open(shipper)

@@ -109,8 +109,10 @@ class Parquet:
             import duckdb  # noqa: PLC0415  a tenth of a second that only those who write Parquet need
 
             # One thread, so that rows keep their order and files their bytes.
-            settings = {"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
-            self._base = duckdb.connect(":memory:", config=settings)
+            self._base = duckdb.connect(
+                ":memory:",
+                config={"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False},
+            )
         return self._base
 
 

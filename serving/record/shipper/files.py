@@ -1,0 +1,69 @@
+"""The outbox's files as all sinks look at them."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from serving.record.reading import OutboxFile, find_files
+
+_LOOK_SECONDS: Final = 0.05  # between two looks at the folder
+_log = logging.getLogger("serving.record")
+
+
+class Seen(NamedTuple):
+    """A file, whether a process still writes it, and its last record's number by then."""
+
+    file: OutboxFile
+    alive: bool
+    last: int
+
+
+class Files:
+    """Looks at a folder for whoever asks, a few times a second at most; any thread may call."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._known: dict[str, OutboxFile] = {}
+        self._ended: dict[str, Seen] = {}  # files that nobody writes any more, which stay as they are
+        self._seen: list[Seen] = []
+        self._looked = -_LOOK_SECONDS
+
+    def look(self) -> list[Seen]:
+        """Give all files, the oldest first; one that can't be read now is left out."""
+        with self._lock:
+            if time.monotonic() - self._looked >= _LOOK_SECONDS:
+                self._seen = self._look()
+                self._looked = time.monotonic()
+            return list(self._seen)
+
+    def forget(self, source: str) -> None:
+        """Drop a file that was removed."""
+        with self._lock:
+            self._seen = [seen for seen in self._seen if seen.file.source != source]
+            self._ended.pop(source, None)
+
+    def _look(self) -> list[Seen]:
+        found = {file.source: file for file in find_files(self._folder)}
+        self._known = {source: self._known.get(source, file) for source, file in found.items()}
+        self._ended = {source: seen for source, seen in self._ended.items() if source in found}
+        return [seen for file in self._known.values() if (seen := self._look_at(file)) is not None]
+
+    def _look_at(self, file: OutboxFile) -> Seen | None:
+        if file.source in self._ended:
+            return self._ended[file.source]
+        try:
+            alive = file.alive  # asked first: what is last of a file that nobody writes stays so
+            seen = Seen(file, alive, file.last())
+        except (OSError, sqlite3.OperationalError) as error:
+            if file.path.exists():
+                _log.warning("the outbox file %s can't be read now: %s", file.path.name, error)
+            return None
+        if not alive:
+            self._ended[file.source] = seen
+        return seen

@@ -1,0 +1,67 @@
+"""The shipper's process: `python -m serving.record.shipper.main`, told what to ship by a line of its input."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Final
+
+import msgspec
+
+from model.errors import CustomerRiskError
+from serving.logs import configure
+from serving.record.shipper.settings import Orders
+from serving.record.shipper.shipper import Shipper, ship
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_log = logging.getLogger("serving.record")
+
+
+def run(orders: Orders, *, told_by_input: bool = False) -> int:
+    """Ship until SIGTERM, SIGINT or, where `told_by_input`, standard input's end; gives 1 where not all is shipped.
+
+    Called by the main thread. Raises ConfigError where a sink can't work.
+    """
+    shipper = Shipper(orders)
+
+    def end() -> None:
+        shipper.ending.begin(orders.ship.drain_seconds)
+
+    def heed() -> None:
+        signal.sigwait(_SIGNALS)
+        end()
+
+    def listen() -> None:
+        sys.stdin.buffer.read()
+        end()
+
+    # Blocked in every thread and waited for in one, so that no handler runs in the middle of anything.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    threading.Thread(target=heed, daemon=True).start()
+    if told_by_input:
+        threading.Thread(target=listen, daemon=True).start()
+    status = ship(orders, shipper)
+    return int(any(each.lag_records for each in status.sinks.values()))
+
+
+def main() -> None:
+    """Ship as standard input's first line says, until it ends."""
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    configure(orders.logs)
+    os.nice(5)  # who waits for an answer goes first
+    try:
+        code = run(orders, told_by_input=True)
+    except CustomerRiskError as error:
+        _log.error("the shipper can't work: %s", error)
+        code = 2
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a sink that hangs doesn't keep the process: what it was given is planned, and repeated
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""The shipper of one outbox folder: a courier for each sink, and what keeps the folder in order."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from model.errors import CustomerRiskError
+from serving.record.shipper.courier import Courier, Ending
+from serving.record.shipper.files import Files
+from serving.record.shipper.lock import Lock
+from serving.record.shipper.progress import Progress
+from serving.record.shipper.settings import Orders
+from serving.record.shipper.spool import discard, has_letters, recover, spool, spooled
+from serving.record.shipper.status import Measure, Status, serve
+from serving.record.shipper.sweep import Sweep
+from serving.record.sinks.opening import open_sink
+from serving.record.sinks.sink import Sink, SinkUnavailable
+
+_LOCK_SECONDS: Final = 0.5  # between two tries to become the one
+_TICK_SECONDS: Final = 1.0
+_ADOPT_SECONDS: Final = 10.0
+_log = logging.getLogger("serving.record")
+OpenSinks = Callable[[str], Sequence[Sink]]
+
+
+class Shipper:
+    """Ships one outbox folder to the sinks that `open_sinks` makes for its identity.
+
+    `adopted`: the folder was left in the spool, and is removed once it is empty.
+    """
+
+    def __init__(self, orders: Orders, open_sinks: OpenSinks | None = None, *, adopted: bool = False) -> None:
+        self._orders = orders
+        self._folder = Path(orders.folder)
+        self._spool = Path(orders.ship.spool) if orders.ship.spool else None
+        self._open: OpenSinks = open_sinks or (lambda shipper: [open_sink(each, shipper) for each in orders.ship.sinks])
+        self._adopted = adopted
+        self._lock = Lock(self._folder)
+        self._damaged = 0
+        self._children: dict[Path, tuple[Shipper, threading.Thread]] = {}
+        self._past = Status(at=0.0)  # of children that have ended
+        self._adopting = -_ADOPT_SECONDS
+        self.status = Status(at=0.0)
+        self.ending = Ending()
+
+    def run(self) -> Status:
+        """Ship until `ending`, and tell what is left; waits while another process ships the folder.
+
+        Raises ConfigError where a sink can't work.
+        """
+        if not self._take():
+            return self.status
+        try:
+            recover(self._folder, self._spool)
+            self._progress = Progress(self._folder)
+            try:
+                self._ship()
+            finally:
+                self._progress.close()
+            self._leave()
+        finally:
+            self._lock.release()
+        return self.status
+
+    def _take(self) -> bool:
+        if self._adopted:
+            return self._lock.take()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        waited = False
+        while not self._lock.take():
+            if not waited:
+                _log.info("another process ships %s; this one waits", self._folder)
+            waited = True
+            if self.ending.stopping.wait(_LOCK_SECONDS):
+                return False
+        return True
+
+    def _ship(self) -> None:
+        sinks = self._open(self._progress.shipper)
+        for sink in sinks:
+            try:
+                sink.check()
+            except SinkUnavailable as error:
+                _log.warning("%s can't be checked: %s", sink.name, error)
+        ship = self._orders.ship
+        self._files = Files(self._folder)
+        self._couriers = [
+            Courier(sink, self._folder, self._files, self._progress, ship, self._note_damage) for sink in sinks
+        ]
+        self._measure = Measure(self._files, self._progress)
+        self._sweep = Sweep(
+            self._folder,
+            self._files,
+            self._progress,
+            [sink.name for sink in sinks],
+            most_bytes=self._orders.most_bytes,
+            keep_seconds=0 if self._adopted else ship.keep_seconds,
+            torn=self._note_damage,
+        )
+        threads = [threading.Thread(target=each.run, args=(self.ending,), daemon=True) for each in self._couriers]
+        for thread in threads:
+            thread.start()
+        with self._served():
+            while not self.ending.stopping.is_set() and not self._empty():
+                self._tick()
+                self.ending.stopping.wait(_TICK_SECONDS)
+            if not self.ending.stopping.is_set():  # an adopted folder that is empty
+                self.ending.begin(_TICK_SECONDS)
+            self._end(threads)
+
+    def _end(self, threads: Sequence[threading.Thread]) -> None:
+        for child, _ in self._children.values():
+            child.ending.begin(self.ending.at - time.monotonic())
+        for thread in (*threads, *(thread for _, thread in self._children.values())):
+            while thread.is_alive() and not self.ending.over:
+                thread.join(min(_TICK_SECONDS, max(0.0, self.ending.at - time.monotonic())))
+                self._tick()
+        self._tick()
+        self._tell_what_is_left()
+
+    @contextmanager
+    def _served(self) -> Iterator[None]:
+        ship = self._orders.ship
+        if self._adopted or not ship.metrics_port:
+            yield
+        else:
+            with serve(ship.metrics_host, ship.metrics_port, lambda: self.status):
+                yield
+
+    def _tick(self) -> None:
+        try:
+            self._sweep.run()
+            self._take_over()
+            status = self._measure.take(self._couriers, quarantined=self._damaged + self._past.quarantined)
+            for child, _ in self._children.values():
+                status.add(child.status)
+            for name, sink in self._past.sinks.items():
+                status.sinks[name].add(sink)
+            self.status = status
+            status.write(self._folder)
+        except (OSError, sqlite3.Error):  # a full disk, say: the couriers, who empty it, go on
+            _log.exception("the outbox can't be kept in order")
+
+    def _take_over(self) -> None:
+        """Ship what other pods left in the spool."""
+        for path, (child, thread) in list(self._children.items()):
+            if not thread.is_alive():
+                del self._children[path]
+                self._past.add(child.status.without_lag())
+        if self._spool is None or self._adopted or self.ending.stopping.is_set():
+            return
+        if time.monotonic() - self._adopting < _ADOPT_SECONDS:
+            return
+        self._adopting = time.monotonic()
+        for path in spooled(self._spool):
+            if path not in self._children:
+                orders = msgspec.structs.replace(self._orders, folder=str(path))
+                child = Shipper(orders, self._open, adopted=True)
+                thread = threading.Thread(target=child.run_adopted, daemon=True)
+                self._children[path] = (child, thread)
+                thread.start()
+
+    def run_adopted(self) -> None:
+        """Run in a thread of the shipper that adopts."""
+        try:
+            self.run()
+        except (CustomerRiskError, OSError, sqlite3.Error):
+            _log.exception("the spooled outbox %s can't be shipped now", self._folder)
+
+    def _empty(self) -> bool:
+        return self._adopted and not any(self._folder.glob("*.outbox"))
+
+    def _note_damage(self, count: int) -> None:
+        self._damaged += count
+
+    def _tell_what_is_left(self) -> None:
+        left = {name: each for name, each in self.status.sinks.items() if each.lag_records}
+        if not left:
+            _log.info("the shipper ends; nothing is left to ship in %s", self._folder)
+        for name, each in left.items():
+            _log.error(
+                "the shipper ends; %d records (about %d bytes) in %s are not in %s yet: %s",
+                each.lag_records,
+                each.lag_bytes,
+                self._folder,
+                name,
+                each.error or "there was no time",
+            )
+
+    def _leave(self) -> None:
+        """Remove an adopted folder that is empty; move to the spool what the pod would take with it."""
+        if self._adopted:
+            if self._empty():
+                discard(self._folder)
+            return
+        unshipped = any(each.lag_records for each in self.status.sinks.values())
+        if self._spool is None or not (unshipped or has_letters(self._folder)):
+            return
+        if any(seen.alive for seen in self._files.look()):
+            _log.error("%s isn't moved to the spool, since somebody still writes it", self._folder)
+            return
+        try:
+            spool(self._folder, self._spool, self._progress.shipper)
+            _log.warning("%s is moved to the spool", self._folder)
+        except OSError:
+            _log.exception("%s can't be moved to the spool", self._folder)
+
+
+def ship(orders: Orders, shipper: Shipper | None = None) -> Status:
+    """Ship an outbox as ordered, until the shipper's `ending`; tells what is left.
+
+    Raises ConfigError where a sink can't work.
+    """
+    orders.ship.check()
+    return (shipper or Shipper(orders)).run()

@@ -1,0 +1,185 @@
+"""What a shipper tells of itself: in a file beside the outbox, and to Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from model.errors import ConfigError
+from serving.record.reading import OutboxFile
+from serving.record.record import decode
+from serving.record.shipper.courier import Courier
+from serving.record.shipper.files import Files
+from serving.record.shipper.progress import Progress
+from serving.tallies import PREFIX
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+NAME: Final = "status.json"
+
+
+class SinkStatus(msgspec.Struct, kw_only=True):
+    """One sink's part.
+
+    lag_records, lag_bytes   that it has yet to get; the bytes by the outbox's mean
+    lag_seconds              age of the oldest of them
+    shipped, failures        records and failed writes, since the process began
+    dead_letters             records that it refused, or that can't be told, likewise
+    error                    why its last write failed; empty after one that didn't
+    """
+
+    lag_records: int = 0
+    lag_bytes: int = 0
+    lag_seconds: float = 0.0
+    shipped: int = 0
+    failures: int = 0
+    dead_letters: int = 0
+    error: str = ""
+
+    def add(self, other: SinkStatus) -> None:
+        """Add what another shipper of this process tells of the same sink."""
+        self.lag_seconds = max(self.lag_seconds, other.lag_seconds)
+        self.error = self.error or other.error
+        for name in ("lag_records", "lag_bytes", "shipped", "failures", "dead_letters"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """All of it.
+
+    at            seconds since 1970
+    files, bytes  in the outbox folder
+    quarantined   records that couldn't be read, since the process began
+    adopted       spooled folders of other pods that are being shipped
+    """
+
+    at: float
+    files: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+    adopted: int = 0
+    sinks: dict[str, SinkStatus] = {}
+
+    def add(self, other: Status) -> None:
+        """Add what the shipper of a spooled folder tells."""
+        self.adopted += 1
+        self.quarantined += other.quarantined
+        for name, each in other.sinks.items():
+            self.sinks.setdefault(name, SinkStatus()).add(each)
+
+    def without_lag(self) -> Status:
+        """Give what was counted, without what was measured."""
+        kept = {
+            name: SinkStatus(shipped=each.shipped, failures=each.failures, dead_letters=each.dead_letters)
+            for name, each in self.sinks.items()
+        }
+        return Status(at=self.at, quarantined=self.quarantined, sinks=kept)
+
+    def write(self, folder: Path) -> None:
+        """Write it to the outbox folder, whole or not at all; it needn't survive the machine."""
+        temporary = folder / f".{NAME}.partial"
+        temporary.write_bytes(msgspec.json.encode(self))
+        temporary.replace(folder / NAME)
+
+
+class Measure:
+    """Measures how far behind couriers are."""
+
+    def __init__(self, files: Files, progress: Progress, clock: Callable[[], float] = time.time) -> None:
+        self._files = files
+        self._progress = progress
+        self._clock = clock
+        self._ages: dict[tuple[str, int], float] = {}
+
+    def take(self, couriers: Iterable[Courier], *, quarantined: int) -> Status:
+        """Measure now."""
+        seen = [(each, each.file.size()) for each in self._files.look()]
+        status = Status(at=self._clock(), files=len(seen), bytes=sum(size for _, size in seen), quarantined=quarantined)
+        ages: dict[tuple[str, int], float] = {}
+        for courier in couriers:
+            counts = courier.counts
+            sink = status.sinks[courier.name] = SinkStatus(
+                shipped=counts.shipped, failures=counts.failures, dead_letters=counts.dead_letters, error=counts.error
+            )
+            for each, size in seen:
+                done = self._progress.cursor(courier.name, each.file.source)
+                if done < each.last:
+                    sink.lag_records += each.last - done
+                    sink.lag_bytes += size * (each.last - done) // each.last
+                    key = (each.file.source, done)
+                    ages[key] = self._ages.get(key) or _moment(each.file, done, status.at)
+                    sink.lag_seconds = max(sink.lag_seconds, status.at - ages[key])
+        self._ages = ages
+        return status
+
+
+def _moment(file: OutboxFile, after: int, otherwise: float) -> float:
+    """Tell when the first record after a number was made, in seconds since 1970."""
+    try:
+        return decode(file.read(after, 1)[0].body).at / 1e6
+    except Exception:  # noqa: BLE001  whatever is wrong with it is told by those who ship it
+        return otherwise
+
+
+class Exposed:
+    """Gives Prometheus the latest status; `status()` is asked whenever it looks."""
+
+    def __init__(self, status: Callable[[], Status]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        """Give all metrics."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415  only where served
+
+        status = self._status()
+        of_sinks: dict[str, GaugeMetricFamily | CounterMetricFamily] = {
+            "lag_records": GaugeMetricFamily(f"{PREFIX}record_lag_records", "Records yet to ship.", labels=["sink"]),
+            "lag_bytes": GaugeMetricFamily(f"{PREFIX}record_lag_bytes", "Bytes yet to ship.", labels=["sink"]),
+            "lag_seconds": GaugeMetricFamily(
+                f"{PREFIX}record_lag_seconds", "Age of the oldest record yet to ship.", labels=["sink"]
+            ),
+            "shipped": CounterMetricFamily(f"{PREFIX}record_shipped", "Records shipped.", labels=["sink"]),
+            "failures": CounterMetricFamily(f"{PREFIX}record_failures", "Writes that failed.", labels=["sink"]),
+            "dead_letters": CounterMetricFamily(
+                f"{PREFIX}record_dead_letters", "Records that a sink will never take.", labels=["sink"]
+            ),
+        }
+        for name, sink in status.sinks.items():
+            for each, family in of_sinks.items():
+                family.add_metric([name], getattr(sink, each))
+        yield from of_sinks.values()
+        yield CounterMetricFamily(
+            f"{PREFIX}record_quarantined", "Records that couldn't be read.", value=status.quarantined
+        )
+        yield GaugeMetricFamily(f"{PREFIX}record_outbox_bytes", "Bytes in the outbox.", value=status.bytes)
+        yield GaugeMetricFamily(f"{PREFIX}record_outbox_files", "Files in the outbox.", value=status.files)
+        yield GaugeMetricFamily(
+            f"{PREFIX}record_adopted", "Spooled outboxes of other pods being shipped.", value=status.adopted
+        )
+
+
+@contextmanager
+def serve(host: str, port: int, status: Callable[[], Status]) -> Iterator[None]:
+    """Serve the metrics while the context lasts, in a registry of their own. Raises ConfigError where it can't."""
+    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  only where served
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Exposed(status))
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise ConfigError(
+            f"record.ship.metrics_port: {host}:{port} can't be listened on: {error}.", remedy="Choose another."
+        ) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
