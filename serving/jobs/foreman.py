@@ -71,7 +71,7 @@ class Foreman:
 
     async def _run(self) -> int:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "serving.jobs.worker", stdin=asyncio.subprocess.PIPE
+            sys.executable, "-m", "serving.jobs", stdin=asyncio.subprocess.PIPE
         )
         stdin = self._process.stdin
         if stdin is not None:

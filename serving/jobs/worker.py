@@ -1,10 +1,9 @@
-"""The process that works on jobs, at the lowest priority: `python -m serving.jobs.worker`, told what by its input."""
+"""The process that works on jobs, told what by its standard input; see `serving.jobs.__main__`."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -184,11 +183,10 @@ def _kept(board: Board, job_id: str, nonce: bytes, lease_seconds: float) -> Iter
             board.release(job_id, nonce)
 
 
-def main() -> None:
+def work() -> None:
     """Work until standard input ends, which is when the server does."""
     orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    _step_back()
     over = threading.Event()
     threading.Thread(target=_watch, args=(over,), daemon=True).start()
     service = make_service(orders.model_name, orders.rules)
@@ -216,14 +214,3 @@ def main() -> None:
 def _watch(over: threading.Event) -> None:
     sys.stdin.buffer.read()
     over.set()
-
-
-def _step_back() -> None:
-    """Take the lowest priority there is, so that those who wait for an answer don't wait for jobs."""
-    os.nice(19)
-    with contextlib.suppress(AttributeError, OSError):  # not on every system, nor always allowed
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
-if __name__ == "__main__":
-    main()

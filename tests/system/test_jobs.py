@@ -129,7 +129,7 @@ def workers_of(server) -> list[int]:
         with contextlib.suppress(OSError, ValueError):
             pid = int(each.name)
             parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-            if b"serving.jobs.worker" in (each / "cmdline").read_bytes() and parent == server.process.pid:
+            if b"serving.jobs" in (each / "cmdline").read_bytes() and parent == server.process.pid:
                 found.append(pid)
     return found
 

@@ -182,7 +182,7 @@ def test_the_process_works_until_its_input_ends(jobs_board, put_up, request_, bu
         record=RecordSettings(),
     )
     put_up(line(request_, "a"))
-    process = subprocess.Popen([sys.executable, "-m", "serving.jobs.worker"], stdin=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "serving.jobs"], stdin=subprocess.PIPE)
     process.stdin.write(msgspec.json.encode(orders) + b"\n")
     process.stdin.flush()
     deadline = time.monotonic() + 60
