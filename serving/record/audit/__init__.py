@@ -1,0 +1,1 @@
+"""Reading the decision record: what was decided and why, and whether it would be decided again."""
