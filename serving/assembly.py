@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 # First of all: it shields the command line, which KServe would parse.
 from serving.server import RiskServer  # isort: split
 
@@ -18,7 +20,6 @@ from serving.control import Control
 from serving.gate import Gate
 from serving.idempotency import Idempotency
 from serving.jobs.board import Board
-from serving.jobs.foreman import Foreman
 from serving.jobs.room import PATH as JOBS_PATH
 from serving.jobs.room import Jobs
 from serving.jobs.worker import Orders
@@ -31,6 +32,7 @@ from serving.metrics import Metrics, forget
 from serving.openapi import render_document, render_page
 from serving.pages import Page
 from serving.predictor import RiskModel
+from serving.process.keeper import Keeper
 from serving.record.recorder import recording
 from serving.several import Several
 from serving.store.settings import open_store
@@ -91,7 +93,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         if authenticator is not None:
             made.append(authenticator)
         if settings.jobs.enabled:
-            made.append(Foreman(orders))
+            made.append(Keeper("serving.jobs", msgspec.json.encode(orders), folder / "jobs.lock"))
         if settings.grpc.enabled:
             models = Models(service, gate=gate, observer=observer)
             made.append(

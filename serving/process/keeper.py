@@ -1,4 +1,4 @@
-"""Keeps one working process going beside the servers of a pod."""
+"""Keeps a process going beside the servers of a pod, one for all of them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import msgspec
-
-if TYPE_CHECKING:
-    from serving.jobs.worker import Orders
+from typing import Final
 
 _LOCK_SECONDS: Final = 1.0  # between two tries to become the one who keeps it
 _MOST_BACKOFF: Final = 30.0
-_END_SECONDS: Final = 10.0
-_log = logging.getLogger("serving.jobs")
+_log = logging.getLogger("serving")
 
 
-class Foreman:
-    """Starts the working process and starts it again when it ends, in whichever worker of the pod holds the lock."""
+class Keeper:
+    """Starts `python -m MODULE` and starts it again when it ends, in whichever worker of the pod holds the lock.
 
-    def __init__(self, orders: Orders) -> None:
+    It gets `orders`, one line, on its standard input, and is to finish once that is closed; `end_seconds` later it is
+    killed. `lock` is a file in a folder that the workers share.
+    """
+
+    def __init__(self, module: str, orders: bytes, lock: Path, *, end_seconds: float = 10) -> None:
+        self._module = module
         self._orders = orders
+        self._path = lock
+        self._end = end_seconds
         self._keeping: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
@@ -35,7 +36,7 @@ class Foreman:
         self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Let it finish its piece, and end it."""
+        """Let it finish what it is at, and end it."""
         if self._keeping is not None:
             self._keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -45,13 +46,13 @@ class Foreman:
             if process.stdin is not None:
                 process.stdin.close()
             try:
-                await asyncio.wait_for(process.wait(), _END_SECONDS)
+                await asyncio.wait_for(process.wait(), self._end)
             except TimeoutError:
                 process.kill()
                 await process.wait()
 
     async def _keep(self) -> None:
-        lock = os.open(Path(self._orders.folder) / "jobs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while True:
                 try:
@@ -64,19 +65,19 @@ class Foreman:
                 code = await self._run()
                 deaths += 1
                 wait = min(_MOST_BACKOFF, 0.5 * 2.0**deaths)
-                _log.error("the process that works on jobs ended with %d; another one starts in %.0f s", code, wait)
+                _log.error("%s ended with %d; another one starts in %.0f s", self._module, code, wait)
                 await asyncio.sleep(wait)
         finally:
             os.close(lock)
 
     async def _run(self) -> int:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "serving.jobs", stdin=asyncio.subprocess.PIPE
+            sys.executable, "-m", self._module, stdin=asyncio.subprocess.PIPE
         )
         stdin = self._process.stdin
         if stdin is not None:
             # By standard input, not by argument: a store's address may hold a password.
-            stdin.write(msgspec.json.encode(self._orders) + b"\n")
+            stdin.write(self._orders + b"\n")
             with contextlib.suppress(ConnectionError):
                 await stdin.drain()
         return await self._process.wait()
