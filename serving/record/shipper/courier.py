@@ -122,9 +122,9 @@ class Courier:
         documents = {seq: each for seq, each in batch.documents.items() if seq not in left_out}
         place = plan.place
         if documents:
-            segment = Segment(
-                plan.source, plan.first, plan.last, list(documents.values()), list(documents) if left_out else ()
-            )
+            whole = len(documents) == plan.last - plan.first + 1
+            seqs = () if whole else tuple(documents)
+            segment = Segment(plan.source, plan.first, plan.last, list(documents.values()), seqs)
             try:
                 place = self._sink.write(segment, plan.place)
             except RecordRefused as error:

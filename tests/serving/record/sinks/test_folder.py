@@ -1,0 +1,101 @@
+"""The folder sink: as every sink, and as a folder."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from model.errors import ConfigError
+from serving.record.sinks.folder import FolderSettings
+from serving.record.sinks.objects import LocalObjects
+from serving.record.sinks.parquet import Parquet
+from serving.record.sinks.sink import SinkUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from serving.record.sinks.sink import Sink
+
+SHIPPER = "5" * 32
+
+
+class Folder:
+    """A folder to put sinks over."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = path
+        self._monkeypatch = monkeypatch
+
+    def sink(self) -> Sink:
+        """Another sink over it."""
+        return FolderSettings(path=str(self.path)).open(SHIPPER)
+
+    def stored(self) -> list[dict[str, Any]]:
+        """All documents, by time."""
+        parquet = Parquet()
+        found = [each for path in self.path.glob("dt=*/*/*.parquet") for each in parquet.decode(path.read_bytes())]
+        return sorted(found, key=lambda each: each["recorded_at"])
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Something else stands in the folder's place."""
+        aside = self.path.with_name("aside")
+        self.path.rename(aside)
+        self.path.write_bytes(b"")
+        yield
+        self.path.unlink()
+        aside.rename(self.path)
+
+    @contextmanager
+    def lost(self) -> Iterator[None]:
+        """Files are written, and then the disk fails."""
+        create = LocalObjects.create
+
+        def fail(self: LocalObjects, key: str, data: bytes) -> bool:
+            create(self, key, data)
+            raise SinkUnavailable("It fails.", remedy="Wait.")
+
+        with self._monkeypatch.context() as patch:
+            patch.setattr(LocalObjects, "create", fail)
+            yield
+
+    @staticmethod
+    def spoil(document: dict[str, Any]) -> dict[str, Any]:
+        """Add a field that no column is for."""
+        return {**document, "undeclared": 1}
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch) -> Folder:
+    """An empty folder."""
+    return Folder(tmp_path / "record", monkeypatch)
+
+
+def test_the_folder_conforms(conforms, bench) -> None:
+    """It does what every sink must."""
+    conforms(bench)
+
+
+def test_segments_lie_by_day_and_hour(bench, samples) -> None:
+    """A segment's name tells its day, hour, outbox file, numbers and hash."""
+    sink = bench.sink()
+    sink.write(samples.segment(1, 3), sink.place())
+    (path,) = bench.path.glob("dt=*/*/*")
+    assert path.parent.relative_to(bench.path) == Path("dt=2026-03-04/hour=05")
+    assert path.name.startswith(f"{samples.SOURCE}-1-3-")
+
+
+def test_a_folder_without_a_path_is_told_at_the_start() -> None:
+    """The message names the setting."""
+    with pytest.raises(ConfigError, match="path"):
+        FolderSettings(path="").open(SHIPPER)
+
+
+def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path) -> None:
+    """A file in its place fails the check, which names it."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match="file"):
+        FolderSettings(path=str(tmp_path / "file")).open(SHIPPER).check()
