@@ -28,6 +28,8 @@ class Lines:
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
         """Read documents back, in order; raises ValueError where the bytes are no segment."""
+        if not data:  # gzip takes nothing for nothing
+            raise ValueError("not a segment: it is empty")
         try:
             return _decode(gzip.decompress(data))
         except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:

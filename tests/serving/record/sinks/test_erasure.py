@@ -1,0 +1,215 @@
+"""Erasing a person's data, through crashes at any point."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+
+import pytest
+
+from serving.record.record import from_document
+from serving.record.sinks.chain import Erasure, digest
+from serving.record.sinks.erasure import ERASED, erase
+from serving.record.sinks.finding import find
+from serving.record.sinks.lines import Lines
+from serving.record.sinks.objects import LocalObjects, ObjectSink
+from serving.record.sinks.sink import SinkUnavailable
+from serving.record.sinks.verifying import verify
+
+NOW = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
+SHIPPER = "a" * 32
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Mortal(LocalObjects):
+    """A folder whose user dies at the nth change."""
+
+    def __init__(self, folder, lives: int) -> None:
+        super().__init__(folder)
+        self._lives = lives
+
+    def _live(self) -> None:
+        self._lives -= 1
+        if self._lives < 0:
+            raise Killed
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write, or die."""
+        self._live()
+        return super().create(key, data)
+
+    def delete(self, key: str) -> None:
+        """Delete, or die."""
+        self._live()
+        super().delete(key)
+
+
+@pytest.fixture
+def someone(samples) -> str:
+    """A customer who has one record."""
+    return samples.record(2).customer_id
+
+
+def run(objects, customer_id: str) -> Erasure:
+    """Erase."""
+    return erase(objects, customer_id, by="dpo@bank", why="asked by letter", now=NOW)
+
+
+def everything(objects) -> bytes:
+    """All that is stored, legible."""
+    parts = [objects.get(key) for key in objects.list("")]
+    return b"".join(gzip.decompress(part) if part[:2] == b"\x1f\x8b" else part for part in parts)
+
+
+@pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
+def test_a_persons_data_is_gone_and_the_decision_stays(chained, stored, someone, form) -> None:
+    """The id of the decision, its time, segment, action and model are kept; all others' records are as they were."""
+    chained((1, 4), (6, 7), form=form)
+    before = list(find(stored))
+    erasure = run(stored, someone)
+    after = list(find(stored))
+    assert [each for each in after if each["decision_id"] != before[1]["decision_id"]] == [before[0], *before[2:]]
+    kept = ("version", "kind", "decision_id", "recorded_at", "segment", "action", "model", "status", "source")
+    (left,) = [each for each in after if each["customer_id"] == ERASED]
+    assert {name: left[name] for name in kept} == {name: before[1][name] for name in kept}
+    assert left["probability"] is None
+    assert (left["caller"], left["trace"], left["encoded"], left["transactions"]) == ("", "", "", 0)
+    assert all(left[name] == [] for name in ("features", "reasons", "warnings", "pointers"))
+    assert [each.old_key in stored.list("dt=") for each in erasure.replaced] == [False]
+
+
+def test_nothing_that_is_stored_names_the_person(chained, stored, someone) -> None:
+    """Neither segments nor manifests nor the erasure's own record."""
+    chained((1, 4), (6, 7))
+    assert someone in everything(stored).decode()
+    run(stored, someone)
+    assert someone not in everything(stored).decode()
+
+
+def test_what_is_left_is_a_record(chained, stored, someone) -> None:
+    """It can be read as one."""
+    chained((1, 4))
+    run(stored, someone)
+    read = [from_document(each)[0] for each in find(stored)]
+    assert [each.customer_id == ERASED for each in read] == [False, True, False, False]
+
+
+def test_an_erasure_tells_who_did_what_and_why(chained, stored, someone) -> None:
+    """Its record is kept beside the segments."""
+    chained((1, 4), (6, 7))
+    (old, _) = sorted(stored.list("dt="), key=lambda key: "-6-7-" in key)
+    data = stored.get(old)
+    erasure = run(stored, someone)
+    (key,) = stored.list("erasures/")
+    assert Erasure.read(stored.get(key)) == erasure
+    assert key == f"erasures/{erasure.id}.json"
+    assert (erasure.by, erasure.why, erasure.at) == ("dpo@bank", "asked by letter", "2026-03-05T00:00:00.000000Z")
+    assert "GDPR" in erasure.legal_basis
+    assert erasure.customer == digest(someone.encode())
+    (replaced,) = erasure.replaced
+    assert (replaced.old_key, replaced.old_sha256) == (old, digest(data))
+    assert digest(stored.get(replaced.new_key)) == replaced.new_sha256
+
+
+def test_an_erasure_again_has_nothing_to_do(chained, stored, someone) -> None:
+    """It writes nothing."""
+    chained((1, 4))
+    run(stored, someone)
+    before = {key: stored.get(key) for key in stored.list("")}
+    assert run(stored, someone).replaced == ()
+    assert {key: stored.get(key) for key in stored.list("")} == before
+
+
+def test_one_segment_may_be_replaced_for_several_persons(chained, stored, samples) -> None:
+    """One after the other."""
+    chained((1, 4))
+    for number in (1, 2, 4):
+        run(stored, samples.record(number).customer_id)
+        assert verify(stored).ok
+    assert [each["customer_id"] for each in find(stored)] == [ERASED, ERASED, samples.record(3).customer_id, ERASED]
+    assert len(list(stored.list("dt="))) == 1
+
+
+@pytest.mark.parametrize("lives", range(8))
+def test_a_crash_anywhere_is_made_good_by_erasing_again(chained, stored, tmp_path, someone, samples, lives) -> None:
+    """Whatever was done before, and whoever else was erased in between."""
+    chained((1, 4))
+    chained((1, 4), shipper="b" * 32, source=samples.OTHER)
+    mortal = Mortal(tmp_path, lives)
+    try:
+        run(mortal, someone)
+    except Killed:
+        assert lives < 5
+    else:
+        assert lives >= 5  # two segments written, a record, two segments deleted
+    run(stored, samples.record(3).customer_id)
+    run(stored, someone)
+    report = verify(stored)
+    assert (report.problems, report.records, report.segments) == ((), 8, 2)
+    assert someone not in everything(stored).decode()
+    assert samples.record(3).customer_id not in everything(stored).decode()
+
+
+def test_an_erasure_that_ended_what_a_crash_left_is_given(chained, stored, tmp_path, someone) -> None:
+    """The one that was begun, not another."""
+    chained((1, 4))
+    with pytest.raises(Killed):
+        run(Mortal(tmp_path, 2), someone)
+    (key,) = stored.list("erasures/")
+    assert run(stored, someone) == Erasure.read(stored.get(key))
+    assert list(stored.list("erasures/")) == [key]
+
+
+def test_a_segment_without_its_manifest_waits(chained, stored, tmp_path, someone, samples) -> None:
+    """Its shipper may write it again at any moment, and would bring it back; once it is named it is erased."""
+    chained((6, 7))
+    sink = ObjectSink("folder", Mortal(tmp_path, 1), Lines().encode, ".ndjson.gz", SHIPPER)
+    place = sink.place()
+    with pytest.raises(Killed):
+        sink.write(samples.segment(1, 4), place)
+    erasure = run(stored, someone)
+    assert (erasure.replaced, len(erasure.waiting)) == ((), 1)
+    ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", SHIPPER).write(samples.segment(1, 4), place)
+    assert len(run(stored, someone).replaced) == 1
+    assert verify(stored).ok
+    assert list(find(stored, customer_id=someone)) == []
+
+
+def test_a_plan_repeated_after_an_erasure_brings_nothing_back(stored, someone, samples) -> None:
+    """The shipper died before it knew that it had been done."""
+    sink = ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", SHIPPER)
+    place = sink.place()
+    sink.write(samples.segment(1, 4), place)
+    run(stored, someone)
+    ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", SHIPPER).write(samples.segment(1, 4), place)
+    assert list(find(stored, customer_id=someone)) == []
+    assert verify(stored).ok
+
+
+@pytest.mark.parametrize("nobody", ["", ERASED])
+def test_nobodys_id_is_refused(chained, stored, nobody) -> None:
+    """Refused requests have none, and what is erased has been."""
+    chained((1, 5))
+    with pytest.raises(ValueError, match="no customer's id"):
+        run(stored, nobody)
+
+
+def test_another_object_in_a_new_segments_place_is_not_trusted(chained, stored, tmp_path, someone) -> None:
+    """Nothing is deleted for it."""
+
+    class Raced(LocalObjects):
+        """A folder where somebody else is always first."""
+
+        def create(self, key: str, data: bytes) -> bool:
+            """Find something else there."""
+            super().create(key, data[:-1])
+            return False
+
+    chained((1, 4))
+    (old,) = stored.list("dt=")
+    with pytest.raises(SinkUnavailable, match="something else"):
+        run(Raced(tmp_path), someone)
+    assert stored.get(old) is not None

@@ -1,0 +1,260 @@
+"""Objects that are written once, and the sink that writes segments to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from model.errors import ConfigError
+from serving.record.sinks.chain import digest, manifests
+from serving.record.sinks.lines import SUFFIX, Lines
+from serving.record.sinks.objects import LocalObjects, ObjectSink
+from serving.record.sinks.sink import SinkUnavailable
+from serving.record.sinks.verifying import verify
+
+SHIPPER = "a" * 32
+
+
+class Flaky(LocalObjects):
+    """A folder whose next writes fail: before they are done, or after."""
+
+    before = after = ""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Fail at the first key that begins with `before` or `after`."""
+        if self.before and key.startswith(self.before):
+            raise SinkUnavailable("Down.", remedy="")
+        created = super().create(key, data)
+        if self.after and key.startswith(self.after):
+            raise SinkUnavailable("Lost.", remedy="")
+        return created
+
+
+class Bench:
+    """A folder of lines of JSON."""
+
+    def __init__(self, folder: Path) -> None:
+        self.objects = Flaky(folder)
+
+    def sink(self) -> ObjectSink:
+        """Another sink over the same folder."""
+        return ObjectSink("lines", self.objects, Lines().encode, SUFFIX, SHIPPER)
+
+    def stored(self) -> list[dict]:
+        """All documents."""
+        found = [each for key in self.objects.list("dt=") for each in Lines().decode(self.objects.get(key))]
+        return sorted(found, key=lambda each: each["recorded_at"])
+
+    @contextlib.contextmanager
+    def down(self):
+        """Nothing can be written."""
+        self.objects.before = "dt="
+        yield
+        self.objects.before = ""
+
+    @contextlib.contextmanager
+    def lost(self):
+        """Nobody hears that a segment was written."""
+        self.objects.after = "dt="
+        yield
+        self.objects.after = ""
+
+    @staticmethod
+    def spoil(document: dict) -> dict:
+        """Put into a document what JSON can't hold."""
+        return document | {"segment": object()}
+
+
+@pytest.fixture
+def objects(tmp_path) -> LocalObjects:
+    """Objects of a folder that isn't there yet."""
+    return LocalObjects(tmp_path / "a" / "b")
+
+
+@pytest.fixture
+def bench(tmp_path) -> Bench:
+    """A sink's bench."""
+    return Bench(tmp_path)
+
+
+def test_the_sink_conforms(conforms, bench) -> None:
+    """It does what every sink must."""
+    conforms(bench)
+
+
+def test_an_object_is_written_once(objects) -> None:
+    """The second of two writes changes nothing and says so."""
+    assert objects.create("dt=2026-01-01/hour=00/x.json", b"one")
+    assert not objects.create("dt=2026-01-01/hour=00/x.json", b"two")
+    assert objects.get("dt=2026-01-01/hour=00/x.json") == b"one"
+
+
+def test_an_object_that_is_not_there_is_none(objects) -> None:
+    """Reading, listing and deleting what isn't there are no errors."""
+    assert objects.get("x") is None
+    assert list(objects.list("dt=")) == []
+    objects.delete("x")
+
+
+def test_keys_are_listed_in_order_by_any_prefix(objects) -> None:
+    """A prefix may end within a name; what others keep in the folder under a dot isn't listed."""
+    keys = ["dt=2026-01-02/hour=00/b", "dt=2026-01-02/hour=00/a", "dt=2026-01-01/hour=23/c", "manifest/x/0.json"]
+    for key in [*keys, ".hidden"]:
+        objects.create(key, b"")
+    assert list(objects.list("dt=")) == sorted(keys[:3])
+    assert list(objects.list("dt=2026-01-02/hour=00/a")) == keys[1:2]
+    assert list(objects.list("")) == sorted(keys)
+
+
+def test_a_deleted_object_is_gone(objects) -> None:
+    """It can be written anew."""
+    objects.create("x", b"one")
+    objects.delete("x")
+    assert objects.get("x") is None
+    assert objects.create("x", b"two")
+
+
+@pytest.mark.parametrize("key", ["../x", "dt=1/../../x", "/etc/passwd"])
+def test_no_key_leaves_the_folder(objects, key) -> None:
+    """Keys come from manifests too, which may be forged."""
+    for act in (objects.get, objects.delete, lambda key: objects.create(key, b""), lambda key: list(objects.list(key))):
+        with pytest.raises(ValueError, match="not a key"):
+            act(f"{key}/")
+
+
+def test_a_killed_writer_leaves_no_half_object(tmp_path) -> None:
+    """Whatever moment a process is killed at, each object is whole or isn't there."""
+    code = (
+        "import sys; from pathlib import Path; from serving.record.sinks.objects import LocalObjects\n"
+        "objects = LocalObjects(Path(sys.argv[1]))\n"
+        "for n in range(1_000_000): objects.create(f'dt=1/{n}', b'x' * 300_000); print(n, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as writer:
+        for _ in range(20):
+            assert writer.stdout.readline()
+        writer.kill()
+    written = list(LocalObjects(tmp_path).list("dt="))
+    assert len(written) >= 20
+    assert {len(LocalObjects(tmp_path).get(key)) for key in written} == {300_000}
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path, objects) -> None:
+    """Unfinished files hold people's data that no erasure would find; those that may be another's work stay."""
+    objects.check()
+    aside = tmp_path / "a" / "b" / ".unfinished"
+    (aside / "old").write_bytes(b"x")
+    (aside / "new").write_bytes(b"x")
+    os.utime(aside / "old", (time.time() - 7200,) * 2)
+    objects.check()
+    assert [path.name for path in aside.iterdir()] == ["new"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_mistake_of_configuration(tmp_path) -> None:
+    """The check names the setting."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"record\.ship\.sinks: the folder"):
+        LocalObjects(tmp_path / "file").check()
+
+
+def test_a_failing_disk_is_unavailable(tmp_path) -> None:
+    """Every operation says so, rather than that there is nothing."""
+    (tmp_path / "file").write_bytes(b"")
+    objects = LocalObjects(tmp_path / "file")
+    for act in (lambda: objects.get("x"), lambda: objects.create("x", b""), lambda: objects.delete("x")):
+        with pytest.raises(SinkUnavailable, match="fails"):
+            act()
+
+
+def test_a_segments_key_tells_its_hour_source_and_hash(bench, samples) -> None:
+    """It can be found by day and hour, and by the outbox file that it came from."""
+    sink = bench.sink()
+    sink.write(samples.segment(1, 2), sink.place())
+    (key,) = bench.objects.list("dt=")
+    ((_, manifest, _),) = manifests(bench.objects)
+    assert key == f"dt=2026-03-04/hour=05/{samples.SOURCE}-1-2-{manifest.sha256[:16]}.ndjson.gz"
+    assert manifest.key == key
+
+
+def test_a_manifest_tells_its_segment(bench, samples) -> None:
+    """Records, bytes and times, and the manifest before."""
+    sink = bench.sink()
+    sink.write(samples.segment(3, 9), sink.write(samples.segment(1, 2), sink.place()))
+    (_, first, data), (key, second, _) = manifests(bench.objects)
+    assert key == f"manifest/{SHIPPER}/00000001.json"
+    assert (first.n, first.previous, first.records) == (0, "", 2)
+    assert (second.n, second.records) == (1, 7)
+    assert second.previous == digest(data)
+    assert second.first_at < second.last_at
+    assert second.size == len(bench.objects.get(second.key))
+
+
+def test_a_crash_between_segment_and_manifest_is_made_good(bench, samples) -> None:
+    """The repeated plan finds its segment and writes the manifest that is missing."""
+    sink = bench.sink()
+    place = sink.write(samples.segment(1, 2), sink.place())
+    bench.objects.before = "manifest/"
+    with pytest.raises(SinkUnavailable):
+        sink.write(samples.segment(3, 4), place)
+    assert len(verify(bench.objects).problems) == 1
+    bench.objects.before = ""
+    bench.sink().write(samples.segment(3, 4), place)
+    report = verify(bench.objects)
+    assert (report.ok, report.segments, report.records) == (True, 2, 4)
+
+
+def test_a_restarted_sink_finds_the_chains_end(bench, samples) -> None:
+    """However long the chain is."""
+    sink = bench.sink()
+    place = sink.place()
+    for number in range(1, 41):
+        assert bench.sink().place() == place
+        place = sink.write(samples.segment(number, number), place)
+    assert verify(bench.objects).ok
+
+
+def test_a_repeated_plan_does_not_bring_back_what_was_erased_since(bench, samples) -> None:
+    """A manifest that is there ends it, though its segment isn't."""
+    sink = bench.sink()
+    place = sink.place()
+    after = sink.write(samples.segment(1, 2), place)
+    (key,) = bench.objects.list("dt=")
+    bench.objects.delete(key)
+    assert bench.sink().write(samples.segment(1, 2), place) == after
+    assert list(bench.objects.list("dt=")) == []
+
+
+def test_two_shippers_with_one_identity_are_told_apart(bench, samples) -> None:
+    """The second to write at a place overwrites nothing and is refused."""
+    sink = bench.sink()
+    place = sink.place()
+    sink.write(samples.segment(1, 2), place)
+    with pytest.raises(SinkUnavailable, match="two shippers share one identity"):
+        bench.sink().write(samples.segment(1, 2, source=samples.OTHER), place)
+    assert verify(bench.objects).ok
+
+
+def test_a_segment_that_was_altered_meanwhile_is_not_named(bench, samples) -> None:
+    """What stands under its key is compared before a manifest vouches for it."""
+    sink = bench.sink()
+    bench.objects.after = "dt="
+    with pytest.raises(SinkUnavailable):
+        sink.write(samples.segment(1, 2), sink.place())
+    bench.objects.after = ""
+    (key,) = bench.objects.list("dt=")
+    bench.objects.delete(key)
+    bench.objects.create(key, b"forged")
+    with pytest.raises(SinkUnavailable, match="altered"):
+        sink.write(samples.segment(1, 2), sink.place())
+
+
+def test_a_place_that_is_none_is_refused(bench, samples) -> None:
+    """Nothing is written by it."""
+    with pytest.raises(ValueError, match="not a chain's end"):
+        bench.sink().write(samples.segment(1, 2), b"5")
+    assert list(bench.objects.list("")) == []
