@@ -167,7 +167,7 @@ class GuardedProtocol(DirectProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
         """Refuse what isn't HTTP; behind a request under way, whose answer is then the last."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._stage != _BODY and self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
             self._refuse(_INVALID)

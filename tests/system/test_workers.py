@@ -24,9 +24,16 @@ def _children(pid: int) -> list[int]:
 
 
 @pytest.fixture
-def two(start, command, bundle):
+def patient(tmp_path) -> tuple[str, str]:
+    """Settings with which a server lets everybody in, on a busy machine too."""
+    (tmp_path / "serving.yaml").write_text("server: {most_wait_ms: 5000}")
+    return "--config", str(tmp_path / "serving.yaml")
+
+
+@pytest.fixture
+def two(start, command, bundle, patient):
     """A server of two workers that is ready."""
-    server = start(command, bundle, "--workers", "2")
+    server = start(command, bundle, "--workers", "2", *patient)
     server.wait_for(READY)
     return server
 
@@ -95,10 +102,10 @@ def test_a_bad_bundle_ends_several_workers_before_they_start(command, tmp_path, 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_end_under_load_fails_nobody_who_heeds_readiness(
-    start, command, bundle, load, sound_request, workers
+    start, command, bundle, load, sound_request, patient, workers
 ) -> None:
     """Readiness goes first and the port stays open: all that is sent until the caller turns away is answered."""
-    server = start(command, bundle, "--workers", workers, "--drain", "2")
+    server = start(command, bundle, "--workers", workers, "--drain", "2", *patient)
     server.wait_for(READY)
     with load(server.port, sound_request, callers=8, heeding=True) as loaded:
         loaded.wait_for(300)
