@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 OPENAPI_PATH = "/ai/v1/openapi.json"
 DOCS_PATH = "/ai/v1/docs"
+_ENDING_SECONDS = 5  # that a shipper takes beyond its drain
 
 
 def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
@@ -87,9 +88,13 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     if settings.jobs.enabled:
         rooms[JOBS_PATH] = Mounted(Jobs(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
 
+    shipper = _shipper(settings)
+
     def parts() -> Sequence[Part]:
         """Make what each worker runs beside its HTTP server."""
-        made: list[Part] = [logs, observer, Lag(observer.lagged), control]
+        # The shipper ends after what gives it work, so that it ships the last of it too.
+        shipping = [] if shipper is None else [shipper]
+        made: list[Part] = [logs, *shipping, observer, Lag(observer.lagged), control]
         if authenticator is not None:
             made.append(authenticator)
         if settings.jobs.enabled:
@@ -118,6 +123,15 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         lost=forget,
     )
     return server
+
+
+def _shipper(settings: Settings) -> Keeper | None:
+    record = settings.record
+    if not (record.enabled and record.ship.embedded):
+        return None
+    orders = msgspec.json.encode(record.orders(settings.logs))
+    lock, seconds = Path(record.folder) / "keeper.lock", record.ship.drain_seconds + _ENDING_SECONDS
+    return Keeper("serving.record.shipper.main", orders, lock, end_seconds=seconds)
 
 
 class _Shared:

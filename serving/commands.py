@@ -79,3 +79,25 @@ def compile_() -> None:
         raise ConfigError(
             f"{counts.lost} compiled functions could not be kept.", remedy="Run it where the install can be written to."
         )
+
+
+@click.command()
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="The server's YAML file of settings.")
+@click.option("--status", is_flag=True, help="Show what is shipped and what waits, and end.")
+def ship(config: Path, *, status: bool) -> None:
+    """Ship the decision record from its outbox to the sinks that the settings name (record.ship), until SIGTERM.
+
+    Ends with 1 where records are left in the outbox.
+    """
+    from serving.logs import configure  # noqa: PLC0415  as above
+    from serving.record.shipper.main import run  # noqa: PLC0415
+    from serving.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(config, server={})
+    settings.record.check()
+    orders = settings.record.orders(settings.logs)
+    if status:
+        click.echo((Path(orders.folder) / "status.json").read_text())
+        return
+    configure(settings.logs)
+    raise SystemExit(run(orders))

@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from model.errors import ConfigError
+from serving.logs import LogSettings
+from serving.record.shipper.settings import Orders, ShipSettings
+from serving.record.sinks.folder import FolderSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
 _LEAST_KEY = 32  # bytes
@@ -24,6 +27,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     refusal_share   of the outbox that records of refused requests may take
     customer_id     as_given, or hashed with the key in `key_file`, so that only who has it can look a customer up
     key_file        at least 32 bytes; white space at its ends doesn't count
+    ship            where records go from there; without a sink, to Parquet files in the outbox's folder `shipped`
     """
 
     enabled: bool = False
@@ -34,6 +38,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     refusal_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     customer_id: Literal["as_given", "hashed"] = "as_given"
     key_file: str = ""
+    ship: ShipSettings = ShipSettings()
 
     def key(self) -> bytes | None:
         """Read the key that customers' ids are hashed with, None where they are kept; raises ConfigError."""
@@ -49,6 +54,12 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             )
         return key
 
+    def orders(self, logs: LogSettings) -> Orders:
+        """Tell a shipper what to do."""
+        sinks = self.ship.sinks or (FolderSettings(path=str(Path(self.folder) / "shipped")),)
+        ship = msgspec.structs.replace(self.ship, sinks=sinks)
+        return Orders(folder=str(Path(self.folder).absolute()), most_bytes=self.most_bytes, ship=ship, logs=logs)
+
     def check(self) -> None:
         """Raise ConfigError where the settings contradict each other."""
         if self.enabled and not self.folder:
@@ -57,4 +68,6 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ConfigError(
                 "record.file_bytes is more than a quarter of record.most_bytes.", remedy="Make files smaller."
             )
+        if self.enabled:
+            self.orders(LogSettings()).ship.check()
         self.key()
