@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -57,9 +58,11 @@ def compare_reasons(
     before, now = _plain(recorded), _plain(computed)
     if before == now:
         return
-    order = [[_who(each) for each in side] for side in (before, now)]
-    if order[0] != order[1]:
-        yield Difference("reasons", ", ".join(order[0]), ", ".join(order[1]))
+    order = list(zip_longest(map(_who, before), map(_who, now), fillvalue=""))
+    if any(one != other for one, other in order):
+        yield from (
+            Difference(f"reasons[{place}]", one, other) for place, (one, other) in enumerate(order) if one != other
+        )
         return
     for place, (one, other) in enumerate(zip(before, now, strict=True)):
         for name in one.keys() | other.keys():

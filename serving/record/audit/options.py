@@ -1,0 +1,130 @@
+"""What the audit commands are told: where the record is, and from when on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from model.errors import ConfigError
+from serving.record.audit.records import Place, Records, place_at
+from serving.record.settings import RecordSettings
+from serving.record.shipper.settings import ShipSettings
+
+_REMEDY: Final = "Give --from FOLDER, --from gs://BUCKET/PREFIX, --outbox FOLDER, or --config FILE."
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
+    """A time: RFC 3339, or a date; UTC where nothing else is said."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
+        """Read it; fails as click's own types do."""
+        if isinstance(value, dt.datetime):
+            return value
+        try:
+            read = dt.datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 2026-03-01 or 2026-03-01T12:00:00Z", param, ctx)
+        return read if read.tzinfo is not None else read.replace(tzinfo=dt.UTC)
+
+
+key_file: Final = click.option(
+    "--key-file", type=click.Path(path_type=Path), help="The key, where the record has customers' ids hashed."
+)
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where the record is, as the options say, or else the configuration.
+
+    places   that segments are read from: the first of them has all that was shipped there
+    outbox   folder of records, shipped or not; None: it isn't asked
+    record   the configuration's section; None without one
+    """
+
+    places: tuple[Place, ...]
+    outbox: Path | None
+    record: RecordSettings | None
+
+    def records(self) -> Records:
+        """Read the outbox and the first place; raises ConfigError where there is neither."""
+        if not self.places and self.outbox is None:
+            raise ConfigError("Nothing says where the record is.", remedy=_REMEDY)
+        return Records(self.places[:1], self.outbox)
+
+    def outbox_alone(self) -> Records:
+        """Read the outbox, whatever was shipped."""
+        return Records((), self.outbox)
+
+    def named(self, customer_id: str, key_file: Path | None) -> str:
+        """Give a customer's id as the record has it: hashed where the configuration or a key's file says so."""
+        settings = self.record or RecordSettings()
+        if key_file is not None:
+            settings = RecordSettings(customer_id="hashed", key_file=str(key_file))
+        key = settings.key()
+        if key is None:
+            return customer_id
+        return f"hmac-sha256:{hmac.new(key, customer_id.encode(), hashlib.sha256).hexdigest()}"
+
+
+def reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where the record is; it gets `where`."""
+
+    @click.option("--from", "place", metavar="FOLDER|gs://...", help="Where the record is shipped to.")
+    @click.option("--outbox", type=click.Path(path_type=Path), help="An outbox folder: records not shipped yet.")
+    @click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="The server's YAML file, which says both; the other options go before it.",
+    )
+    @wraps(command)
+    def told(place: str | None, outbox: Path | None, config: Path | None, **options: Any) -> Any:
+        return command(where=_where(place, outbox, config), **options)
+
+    return told
+
+
+def open_places(record: RecordSettings) -> tuple[Place, ...]:
+    """Open the stores of segments that the configuration ships to; raises ConfigError."""
+    from serving.record.sinks.folder import FolderSettings  # noqa: PLC0415  --help needn't pay for it
+    from serving.record.sinks.gcs import GcsSettings  # noqa: PLC0415
+
+    places = []
+    for sink in ship_settings(record).sinks:
+        if isinstance(sink, FolderSettings):
+            places.append(place_at(sink.path))
+        elif isinstance(sink, GcsSettings):
+            places.append(Place("gcs", f"gs://{sink.bucket}/{sink.prefix}", sink.objects()))
+    return tuple(places)
+
+
+def ship_settings(record: RecordSettings) -> ShipSettings:
+    """Give where the configuration ships to."""
+    ship: ShipSettings = getattr(record, "ship", ShipSettings())
+    return ship
+
+
+def read_record_settings(config: Path) -> RecordSettings:
+    """Read the section `record` of the server's settings; raises ConfigError."""
+    from serving.settings import load_settings  # noqa: PLC0415  as above
+
+    return load_settings(config, server={}).record
+
+
+def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where:
+    record = None if config is None else read_record_settings(config)
+    if outbox is not None and not outbox.is_dir():
+        raise ConfigError(f"There is no folder {outbox}.", remedy="Give the folder that record.folder names.")
+    if outbox is None and place is None and record is not None and Path(record.folder or "-").is_dir():
+        outbox = Path(record.folder)
+    places = (place_at(place),) if place is not None else () if record is None else open_places(record)
+    return Where(places, outbox, record)
