@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from serving.record.sinks.folder import FolderSettings
+from serving.record.sinks.gcs import GcsSettings
 from serving.record.sinks.sink import Sink
 
-SinkSettings = FolderSettings
+SinkSettings = FolderSettings | GcsSettings
 
 
 def open_sink(settings: SinkSettings, shipper: str) -> Sink:

@@ -1,0 +1,115 @@
+"""A shipper that dies at the worst moments: its successor leaves nothing out and sends nothing twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from serving.record.shipper.shipper import Shipper, ship
+from serving.record.sinks.folder import FolderSettings
+from serving.record.sinks.objects import ObjectSink
+from serving.record.sinks.parquet import Parquet
+from serving.record.sinks.sink import RecordRefused
+
+_DYING = """
+import os, sys
+import msgspec
+from serving.record.shipper import courier
+from serving.record.shipper.progress import Progress
+from serving.record.shipper.settings import Orders
+from serving.record.shipper.shipper import Shipper
+from serving.record.sinks.objects import LocalObjects, ObjectSink
+from serving.record.sinks.sink import RecordRefused
+
+where, at = sys.argv[1], int(sys.argv[2])
+owner, name, when = {
+    "before the plan": (Progress, "intend", "before"),
+    "after the plan": (Progress, "intend", "after"),
+    "between segment and manifest": (LocalObjects, "create", "after"),
+    "after the write": (ObjectSink, "write", "after"),
+    "after settling": (Progress, "settle", "after"),
+    "after the dead letter": (courier, "bury", "after"),
+}[where]
+whole, calls = getattr(owner, name), []
+
+def dying(*arguments, **named):
+    calls.append(1)
+    if when == "before" and len(calls) == at:
+        os._exit(9)
+    done = whole(*arguments, **named)
+    if when == "after" and len(calls) == at:
+        os._exit(9)
+    return done
+
+setattr(owner, name, dying)
+write = ObjectSink.write
+
+def refusing(self, segment, place):
+    if segment.documents[0]["caller"] == "odd":
+        raise RecordRefused({segment.first: "odd"})
+    return write(self, segment, place)
+
+ObjectSink.write = refusing
+shipper = Shipper(msgspec.json.decode(sys.stdin.buffer.read(), type=Orders))
+shipper.ending.begin(30)
+shipper.run()
+"""
+_write = ObjectSink.write
+
+
+def _refusing(self, segment, place) -> bytes:
+    """Refuse what the dead shipper's sink refused."""
+    if segment.documents[0]["caller"] == "odd":
+        raise RecordRefused({segment.first: "odd"})
+    return _write(self, segment, place)
+
+
+_PLACES = (
+    "before the plan",
+    "after the plan",
+    "between segment and manifest",
+    "after the write",
+    "after settling",
+    "after the dead letter",
+)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("where", _PLACES)
+def test_every_record_is_stored_once_wherever_the_shipper_dies(
+    where, at, orders, left, tmp_path, folder, monkeypatch
+) -> None:
+    """At each step of a first and of a later plan."""
+    _, ids = left(range(1, 8))
+    left([8], caller="odd")
+    left([9], caller="odd")
+    ordered = orders(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=3)
+    command = [sys.executable, "-c", _DYING, where, str(at)]
+    assert subprocess.run(command, input=msgspec.json.encode(ordered), check=False).returncode == 9
+    monkeypatch.setattr(ObjectSink, "write", _refusing)
+    one = Shipper(ordered)
+    one.ending.begin(30)
+    one.run()
+    assert sorted(each["decision_id"] for each in stored(tmp_path / "record")) == ids
+    assert len(list(folder.glob("dead/folder/*"))) == 2
+
+
+def stored(folder: Path) -> list[dict[str, object]]:
+    """Read all segments."""
+    parquet = Parquet()
+    return [each for path in folder.glob("dt=*/*/*.parquet") for each in parquet.decode(path.read_bytes())]
+
+
+def test_a_restarted_shipper_sends_nothing_twice(orders, left, tmp_path) -> None:
+    """As often as it is restarted."""
+    _, ids = left(range(1, 8))
+    ordered = orders(sinks=(FolderSettings(path=str(tmp_path / "record")),))
+    for _ in range(3):
+        one = Shipper(ordered)
+        one.ending.begin(20)
+        ship(ordered, one)
+    assert sorted(each["decision_id"] for each in stored(tmp_path / "record")) == ids

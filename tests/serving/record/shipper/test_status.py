@@ -1,0 +1,78 @@
+"""What a shipper tells of itself."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import httpx
+import pytest
+
+from model.errors import ConfigError
+from serving.record.shipper.files import Files
+from serving.record.shipper.status import Measure, SinkStatus, Status, serve
+
+
+@pytest.fixture
+def measure(folder, progress, samples):
+    """Measure ten seconds after the first of the samples was made."""
+    return Measure(Files(folder), progress, clock=lambda: samples._START / 1e6 + 11)
+
+
+def test_lag_is_measured_for_each_sink(measure, courier, told, left) -> None:
+    """In records, in bytes, and in seconds since the oldest was made."""
+    file, _ = left(range(1, 11))
+    one, other = courier(told("one"), batch_records=4), courier(told("other"))
+    one.step()
+    status = measure.take((one, other), quarantined=7)
+    assert (status.files, status.bytes, status.quarantined) == (1, file.size(), 7)
+    assert status.sinks["one"].lag_records == 6
+    assert status.sinks["one"].lag_bytes == file.size() * 6 // 10
+    assert status.sinks["one"].lag_seconds == pytest.approx(6)
+    assert status.sinks["one"].shipped == 4
+    assert status.sinks["other"].lag_records == 10
+    assert status.sinks["other"].lag_seconds == pytest.approx(10)
+
+
+def test_nothing_lags_once_all_is_shipped(measure, courier, told, left) -> None:
+    """Every figure of lag is zero."""
+    left([1])
+    one = courier(told())
+    one.step()
+    assert measure.take([one], quarantined=0).sinks["told"] == SinkStatus(shipped=1)
+
+
+def test_a_record_that_cannot_be_told_has_no_age(measure, courier, told, outbox) -> None:
+    """And doesn't keep others from being measured."""
+    outbox.add(b"no record")
+    outbox.commit()
+    sink = measure.take([courier(told())], quarantined=0).sinks["told"]
+    assert (sink.lag_records, sink.lag_seconds) == (1, 0)
+
+
+def test_prometheus_is_told_the_same(free_port) -> None:
+    """Each figure by its sink, under names that begin as all of ours do."""
+    status = Status(at=0.0, quarantined=3, sinks={"a": SinkStatus(lag_records=1, lag_seconds=2.5, shipped=4)})
+    with serve("127.0.0.1", free_port, lambda: status):
+        text = httpx.get(f"http://127.0.0.1:{free_port}/metrics").text
+    found = dict(re.findall(r"^(customer_risk_\S+) (\S+)$", text, re.MULTILINE))
+    assert found['customer_risk_record_lag_records{sink="a"}'] == "1.0"
+    assert found['customer_risk_record_lag_seconds{sink="a"}'] == "2.5"
+    assert found['customer_risk_record_shipped_total{sink="a"}'] == "4.0"
+    assert found['customer_risk_record_failures_total{sink="a"}'] == "0.0"
+    assert found["customer_risk_record_quarantined_total"] == "3.0"
+
+
+def test_a_port_that_is_taken_is_told_at_the_start() -> None:
+    """The message names the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match="metrics_port"), serve("127.0.0.1", port, lambda: Status(at=0.0)):
+            pass
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
