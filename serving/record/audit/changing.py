@@ -11,9 +11,10 @@ import click
 
 from model.errors import ConfigError
 from model.login import named
-from serving.record.audit.options import Moment, Where, key_file, read_record_settings, reading, ship_settings
+from serving.record.audit.options import Moment, Where, configured_sinks, key_file, read_settings, reading
 
 if TYPE_CHECKING:
+    from serving.record.audit.records import Place
     from serving.record.reading import OutboxFile
     from serving.record.shipper.lock import Lock
 
@@ -35,8 +36,6 @@ def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path 
     and why, so that `verify` accepts exactly that; replay says "erased". With --config, every sink. Exit code 1:
     some of it must be done again later, as is told.
     """
-    from serving.record.sinks.erasure import erase as erased  # noqa: PLC0415  --help needn't pay for it
-
     if not where.places:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
     author = named(by)
@@ -45,25 +44,8 @@ def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path 
     recorded = where.named(customer, key_file)
     if not yes:
         click.confirm(f"Erase {customer} from {', '.join(each.where for each in where.places)}?", abort=True, err=True)
-    left = False
-    for place in where.places:
-        erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
-        if erasure.replaced:
-            click.echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
-        elif not erasure.waiting:
-            click.echo(f"{place.where}: nothing of theirs is here")
-        for key in erasure.waiting:
-            left = True
-            click.echo(f"{place.where}: {key} isn't in its chain yet: erase again once it is")
-    if where.outbox is not None:
-        kept = sum(1 for _ in where.outbox_alone().since(customer_id=recorded))
-        if kept:
-            left = True
-            click.echo(
-                f"{where.outbox}: {kept} records of theirs are here until shipped and record.ship.keep_seconds "
-                "are over: erase again then"
-            )
-    if left:
+    left = [_erase(place, recorded, author, why) for place in where.places]
+    if any([*left, _still_in(where, recorded)]):
         raise click.exceptions.Exit(_UNFINISHED)
 
 
@@ -120,16 +102,38 @@ def init(config: Path) -> None:
     """Make or migrate what the sinks of the configuration need, and see whether each can be used."""
     from serving.record.sinks.opening import open_sink  # noqa: PLC0415  as above
 
-    sinks = ship_settings(read_record_settings(config)).sinks
-    if not sinks:
-        raise ConfigError("record.ship.sinks is empty.", remedy="Name one: {type: folder, path: ...}.")
-    for each in sinks:
+    for each in configured_sinks(read_settings(config)):
         sink = open_sink(each, "0" * 32)
         try:
             sink.check()
         finally:
             sink.close()
         click.echo(f"{sink.name}: ready")
+
+
+def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
+    """Erase a customer from one place; tells whether it must be done again."""
+    from serving.record.sinks.erasure import erase as erased  # noqa: PLC0415  --help needn't pay for it
+
+    erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
+    if erasure.replaced:
+        click.echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
+    elif not erasure.waiting:
+        click.echo(f"{place.where}: nothing of theirs is here")
+    for key in erasure.waiting:
+        click.echo(f"{place.where}: {key} isn't in its chain yet: erase again once it is")
+    return bool(erasure.waiting)
+
+
+def _still_in(where: Where, recorded: str) -> bool:
+    """Tell of what the outbox keeps."""
+    kept = sum(1 for _ in where.outbox_alone().since(customer_id=recorded))
+    if kept:
+        click.echo(
+            f"{where.outbox}: {kept} records of theirs are here until shipped and record.ship.keep_seconds are over: "
+            "erase again then"
+        )
+    return kept > 0
 
 
 def _take(lock: Lock, outbox: Path, wait: float) -> None:

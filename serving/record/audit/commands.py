@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -112,6 +113,8 @@ def replay(
     from serving.record.audit.telling import Progress, tell_replays  # noqa: PLC0415
     from serving.rules.ruleset import load_rules  # noqa: PLC0415
 
+    if where.settings is not None and where.settings.rules.file:
+        rule_files = (*rule_files, Path(where.settings.rules.file))
     rules = [load_rules(), *(load_rules(path) for path in rule_files)]
     replayer = Replayer(Bundles(registry, bundles).find, rules)
     records = where.records()
@@ -128,15 +131,7 @@ def replay(
             yield replayer.replay(*told)
             progress.step()
 
-    outcomes = tell_replays(replayed())
-    if not outcomes:
-        click.echo("There is no record to replay.")
-    if records.unreadable:
-        click.echo(f"{records.unreadable} records can't be read.")
-    if outcomes["differs"] or records.unreadable:
-        raise click.exceptions.Exit(_DIFFERS)
-    if outcomes["not at hand"]:
-        raise click.exceptions.Exit(_NOT_AT_HAND)
+    _end(tell_replays(replayed()), records.unreadable)
 
 
 @audit.command()
@@ -167,6 +162,18 @@ def verify(where: Where) -> None:
 audit.add_command(erase)
 audit.add_command(reship)
 audit.add_command(init)
+
+
+def _end(outcomes: Counter[str], unreadable: int) -> None:
+    """End with the exit code that replays lead to."""
+    if not outcomes:
+        click.echo("There is no record to replay.")
+    if unreadable:
+        click.echo(f"{unreadable} records can't be read.")
+    if outcomes["differs"] or unreadable:
+        raise click.exceptions.Exit(_DIFFERS)
+    if outcomes["not at hand"]:
+        raise click.exceptions.Exit(_NOT_AT_HAND)
 
 
 def _one(where: Where, decision_id: str) -> Told:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from model.errors import ConfigError
 from serving.record.audit.records import Place, Records, place_at
 from serving.record.settings import RecordSettings
-from serving.record.shipper.settings import ShipSettings
+
+if TYPE_CHECKING:
+    from serving.record.sinks.opening import SinkSettings
+    from serving.settings import Settings
 
 _REMEDY: Final = "Give --from FOLDER, --from gs://BUCKET/PREFIX, --outbox FOLDER, or --config FILE."
 
@@ -46,14 +49,14 @@ key_file: Final = click.option(
 class Where:
     """Where the record is, as the options say, or else the configuration.
 
-    places   that segments are read from: the first of them has all that was shipped there
-    outbox   folder of records, shipped or not; None: it isn't asked
-    record   the configuration's section; None without one
+    places     that segments are read from: the first of them has all that was shipped there
+    outbox     folder of records, shipped or not; None: it isn't asked
+    settings   the server's; None without --config
     """
 
     places: tuple[Place, ...]
     outbox: Path | None
-    record: RecordSettings | None
+    settings: Settings | None
 
     def records(self) -> Records:
         """Read the outbox and the first place; raises ConfigError where there is neither."""
@@ -67,7 +70,7 @@ class Where:
 
     def named(self, customer_id: str, key_file: Path | None) -> str:
         """Give a customer's id as the record has it: hashed where the configuration or a key's file says so."""
-        settings = self.record or RecordSettings()
+        settings = RecordSettings() if self.settings is None else self.settings.record
         if key_file is not None:
             settings = RecordSettings(customer_id="hashed", key_file=str(key_file))
         key = settings.key()
@@ -93,38 +96,41 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
     return told
 
 
-def open_places(record: RecordSettings) -> tuple[Place, ...]:
-    """Open the stores of segments that the configuration ships to; raises ConfigError."""
-    from serving.record.sinks.folder import FolderSettings  # noqa: PLC0415  --help needn't pay for it
-    from serving.record.sinks.gcs import GcsSettings  # noqa: PLC0415
-
-    places = []
-    for sink in ship_settings(record).sinks:
-        if isinstance(sink, FolderSettings):
-            places.append(place_at(sink.path))
-        elif isinstance(sink, GcsSettings):
-            places.append(Place("gcs", f"gs://{sink.bucket}/{sink.prefix}", sink.objects()))
-    return tuple(places)
+def configured_sinks(settings: Settings) -> tuple[SinkSettings, ...]:
+    """Give what the configuration ships to."""
+    return settings.record.orders(settings.logs).ship.sinks
 
 
-def ship_settings(record: RecordSettings) -> ShipSettings:
-    """Give where the configuration ships to."""
-    ship: ShipSettings = getattr(record, "ship", ShipSettings())
-    return ship
+def read_settings(config: Path) -> Settings:
+    """Read the server's settings; raises ConfigError."""
+    from serving.settings import load_settings  # noqa: PLC0415  --help needn't pay for it
 
-
-def read_record_settings(config: Path) -> RecordSettings:
-    """Read the section `record` of the server's settings; raises ConfigError."""
-    from serving.settings import load_settings  # noqa: PLC0415  as above
-
-    return load_settings(config, server={}).record
+    settings = load_settings(config, server={})
+    if not settings.record.folder:
+        raise ConfigError(
+            f"{config}: record.folder is empty.", remedy="Give the configuration of a server that records."
+        )
+    return settings
 
 
 def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where:
-    record = None if config is None else read_record_settings(config)
+    settings = None if config is None else read_settings(config)
     if outbox is not None and not outbox.is_dir():
         raise ConfigError(f"There is no folder {outbox}.", remedy="Give the folder that record.folder names.")
-    if outbox is None and place is None and record is not None and Path(record.folder or "-").is_dir():
-        outbox = Path(record.folder)
-    places = (place_at(place),) if place is not None else () if record is None else open_places(record)
-    return Where(places, outbox, record)
+    if outbox is None and place is None and settings is not None and Path(settings.record.folder).is_dir():
+        outbox = Path(settings.record.folder)  # else it is another pod's
+    places = (place_at(place),) if place is not None else () if settings is None else tuple(_configured(settings))
+    return Where(places, outbox, settings)
+
+
+def _configured(settings: Settings) -> Iterator[Place]:
+    """Open the stores of segments that the configuration ships to."""
+    from serving.record.sinks.folder import FolderSettings  # noqa: PLC0415  as above
+    from serving.record.sinks.gcs import GcsSettings  # noqa: PLC0415
+    from serving.record.sinks.objects import LocalObjects  # noqa: PLC0415
+
+    for sink in configured_sinks(settings):
+        if isinstance(sink, FolderSettings):
+            yield Place("folder", sink.path, LocalObjects(Path(sink.path)))
+        elif isinstance(sink, GcsSettings):
+            yield Place("gcs", f"gs://{sink.bucket}/{sink.prefix}", sink.objects())
