@@ -15,7 +15,7 @@ from typing import Final
 from model.atomic import sync_folder, sync_tree, write_file
 from model.errors import ConfigError
 from serving.record.outbox import SUFFIX
-from serving.record.reading import QUARANTINE
+from serving.record.reading import QUARANTINE, find_files
 from serving.record.shipper.dead import DEAD
 from serving.record.shipper.progress import NAME as PROGRESS
 
@@ -97,10 +97,8 @@ def _moved(folder: Path) -> Iterator[Path]:
 
 def _remove(folder: Path) -> None:
     """Remove what was moved; the mark last, so that this too can be cut short."""
-    for pattern in (f"*{SUFFIX}", f"*{SUFFIX}-wal", f"*{SUFFIX}-shm", "*.lock"):
-        for path in folder.glob(pattern):
-            if path.name != "shipper.lock":
-                path.unlink(missing_ok=True)
+    for file in find_files(folder):
+        file.remove()
     for name in _LETTERS:
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in folder.glob(f"{PROGRESS}*"):

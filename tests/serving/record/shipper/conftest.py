@@ -14,6 +14,7 @@ import pytest
 from serving.record.outbox import Outbox
 from serving.record.reading import OutboxFile, find_files
 from serving.record.record import encode
+from serving.record.shipper import shipper
 from serving.record.shipper.courier import Courier
 from serving.record.shipper.files import Files
 from serving.record.shipper.progress import Progress
@@ -74,6 +75,13 @@ class Told:
 def unavailable(_: Segment) -> None:
     """Fail as a sink that can't be reached."""
     raise SinkUnavailable("It is down.", remedy="Wait.")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have shippers look at everything ten times as often."""
+    monkeypatch.setattr(shipper, "_TICK_SECONDS", 0.1)
+    monkeypatch.setattr(shipper, "_LOCK_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -162,15 +170,15 @@ def running() -> Iterator[Callable[[Shipper], threading.Thread]]:
     """Run shippers in threads; those that still run at the end are ended."""
     started: list[tuple[Shipper, threading.Thread]] = []
 
-    def run(shipper: Shipper) -> threading.Thread:
-        thread = threading.Thread(target=shipper.run)
-        started.append((shipper, thread))
+    def run(one: Shipper) -> threading.Thread:
+        thread = threading.Thread(target=one.run)
+        started.append((one, thread))
         thread.start()
         return thread
 
     yield run
-    for shipper, thread in started:
-        shipper.ending.begin(0)
+    for one, thread in started:
+        one.ending.begin(0)
         thread.join(10)
 
 
