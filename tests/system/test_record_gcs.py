@@ -1,0 +1,313 @@
+"""The decision record in a bucket, on a server of its own that is stopped, killed and lied about."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import importlib.util
+import select
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from model.errors import ConfigError
+from serving.record.sinks.chain import Link
+from serving.record.sinks.erasure import erase
+from serving.record.sinks.finding import find
+from serving.record.sinks.gcs import GcsSettings
+from serving.record.sinks.lines import Lines
+from serving.record.sinks.objects import ObjectSink
+from serving.record.sinks.sink import SinkUnavailable
+from serving.record.sinks.verifying import verify
+
+pytestmark = pytest.mark.system
+
+SHIPPER = "a" * 32
+BOUND = 12  # seconds: a write asks twice, five seconds' patience each
+
+
+def module(path: Path):
+    """A module beside the tests."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Records, documents and segments to test with."""
+    return module(Path(__file__).parent.parent / "serving" / "record" / "conformance.py")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server for all tests, each of which has a bucket of its own."""
+    made = module(Path(__file__).with_name("fake_gcs.py")).FakeGcs(tmp_path_factory.mktemp("gcs"))
+    made.start()
+    yield made
+    made.kill()
+
+
+class Gate:
+    """A way to the server that can lose answers, or break in the middle of a request."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.05)
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.losing = b""  # the answers to requests that begin so
+        self.most = 1 << 62  # bytes of a connection that come through
+        self._over = False
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        """Break all connections."""
+        self._over = True
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self) -> None:
+        with self._listener:
+            while not self._over:
+                try:
+                    near, _ = self._listener.accept()
+                except TimeoutError:
+                    continue
+                self._threads.append(threading.Thread(target=self._carry, args=(near,)))
+                self._threads[-1].start()
+
+    def _carry(self, near: socket.socket) -> None:
+        left, losing = self.most, False
+        with near, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as far:
+            while not self._over:
+                for ready in select.select([near, far], [], [], 0.05)[0]:
+                    data = ready.recv(65536)
+                    if ready is near:
+                        if data.startswith((b"GET ", b"POST ", b"DELETE ")):
+                            losing = bool(self.losing) and data.startswith(self.losing)
+                        data, left = data[:left], left - len(data)
+                        far.sendall(data)
+                    elif not losing:  # else it was done, and nobody hears
+                        near.sendall(data)
+                    if not data or left <= 0 or (losing and ready is far):
+                        return
+
+
+class Bench:
+    """A bucket."""
+
+    def __init__(self, server, bucket: str) -> None:
+        server.make_bucket(bucket)
+        self.server = server
+        self.gate = Gate(server.port)
+        self.settings = GcsSettings(bucket=bucket, prefix="record/", endpoint=self.gate.endpoint)
+        self.objects = self.settings.objects()
+        self._sinks: list[ObjectSink] = []
+
+    def sink(self) -> ObjectSink:
+        """Another sink over the same bucket."""
+        self._sinks.append(self.settings.open(SHIPPER))
+        return self._sinks[-1]
+
+    def close(self) -> None:
+        """End everything."""
+        for each in (self.objects, *self._sinks, self.gate):
+            each.close()
+
+    def stored(self) -> list[dict]:
+        """All documents."""
+        return sorted(find(self.objects), key=lambda each: each["recorded_at"])
+
+    def down(self):
+        """The server is dead."""
+        return self.server.killed()
+
+    @contextlib.contextmanager
+    def lost(self):
+        """The answers to uploads are."""
+        self.gate.losing = b"POST /upload"
+        yield
+        self.gate.losing = b""
+
+    @staticmethod
+    def spoil(document: dict) -> dict:
+        """Put into a document what JSON can't hold."""
+        return document | {"segment": object()}
+
+
+@pytest.fixture
+def bench(server, request):
+    """A bucket of the test's own."""
+    made = Bench(server, f"b{abs(hash(request.node.name))}")
+    yield made
+    made.close()
+
+
+def test_the_sink_conforms(conforms, bench) -> None:
+    """It does what every sink must; among it: the server is killed, and its answers lost."""
+    conforms(bench)
+
+
+def test_a_bucket_is_verified_like_a_folder(bench, samples) -> None:
+    """A deleted, an altered and an added segment are told."""
+    sink = bench.sink()
+    for number in range(1, 6):
+        sink.write(samples.segment(number, number), sink.place())
+    objects = bench.objects
+    assert verify(objects, ends={SHIPPER: Link.read(sink.place())}).ok
+    keys = sorted(objects.list("dt="))
+    objects.delete(keys[1])
+    objects.delete(keys[2])
+    objects.create(keys[2], b"forged")
+    added = keys[3].replace("-4-4-", "-8-8-")
+    objects.create(added, b"forged")
+    assert sorted(verify(objects).problems) == sorted(
+        [
+            f"{keys[1]}: it is missing.",
+            f"{keys[2]}: it was altered.",
+            f"{added}: no manifest names it: it was added, or its shipper ended before naming it.",
+        ]
+    )
+
+
+def test_a_person_is_erased_from_a_bucket(bench, samples) -> None:
+    """And the chain holds."""
+    sink = bench.sink()
+    sink.write(samples.segment(6, 9), sink.write(samples.segment(1, 4), sink.place()))
+    someone = samples.record(2).customer_id
+    assert len(list(find(bench.objects, customer_id=someone))) == 1
+    erase(bench.objects, someone, by="dpo", why="asked", now=dt.datetime(2026, 3, 5, tzinfo=dt.UTC))
+    assert list(find(bench.objects, customer_id=someone)) == []
+    report = verify(bench.objects)
+    assert (report.problems, report.records, report.erased) == ((), 8, 1)
+
+
+def test_an_object_is_written_once(bench) -> None:
+    """By whichever of two who write at the same time comes first."""
+    objects, created = [bench.settings.objects() for _ in range(4)], []
+    threads = [
+        threading.Thread(target=lambda n=n, each=each: created.append(each.create("dt=1/x.json", b"%d" % n) and n))
+        for n, each in enumerate(objects, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = [n for n in created if n]
+    assert bench.objects.get("dt=1/x.json") == b"%d" % winner
+    for each in objects:
+        each.close()
+
+
+def test_a_hanging_server_is_unavailable_soon(bench, samples) -> None:
+    """Once it goes on, the same again stores it once."""
+    sink = bench.sink()
+    place = sink.write(samples.segment(1, 2), sink.place())
+    with bench.server.hanging():
+        began = time.monotonic()
+        with pytest.raises(SinkUnavailable):
+            sink.write(samples.segment(3, 4), place)
+        assert time.monotonic() - began < BOUND
+    sink.write(samples.segment(3, 4), place)
+    assert bench.stored() == samples.segment(1, 4).documents
+    assert verify(bench.objects).ok
+
+
+@pytest.mark.parametrize("through", [0, 1, 2_000, 300_000])
+def test_an_upload_that_is_cut_leaves_nothing_or_all(bench, samples, through) -> None:
+    """Wherever its connection breaks; the same again stores it once."""
+    given = samples.segment(1, 300)
+    for number, document in enumerate(given.documents):
+        document["encoded"] = (
+            __import__("base64").b64encode(__import__("random").Random(number).randbytes(1500)).decode()
+        )
+    sink = bench.sink()
+    place = sink.place()
+    bench.gate.most = through
+    with pytest.raises(SinkUnavailable):
+        bench.sink().write(given, place)
+    bench.gate.most = 1 << 62
+    sink.write(given, place)
+    assert bench.stored() == given.documents
+    assert verify(bench.objects).ok
+
+
+def test_a_server_killed_while_it_is_written_to_loses_nothing(bench, samples) -> None:
+    """Each segment is there once, however often it had to be tried."""
+    sink, place = bench.sink(), bench.sink().place()
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(0.3):
+            with bench.server.killed():
+                time.sleep(0.05)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    failures = 0
+    try:
+        for number in range(1, 300):
+            for _ in range(100):
+                try:
+                    place = sink.write(samples.segment(number, number), place)
+                    break
+                except SinkUnavailable:
+                    failures += 1
+                    time.sleep(0.02)
+            else:
+                pytest.fail("never written")
+    finally:
+        over.set()
+        killer.join()
+    assert failures
+    assert bench.stored() == samples.segment(1, 299).documents
+    assert verify(bench.objects).ok
+
+
+def test_a_crash_between_segment_and_manifest_is_made_good(bench, samples) -> None:
+    """By another process, with the same plan."""
+    sink = bench.sink()
+    place = sink.place()
+    key = sink.write(samples.segment(1, 2), place)
+    bench.objects.delete(f"manifest/{SHIPPER}/00000000.json")
+    assert not verify(bench.objects).ok
+    assert bench.sink().write(samples.segment(1, 2), place) == key
+    assert verify(bench.objects).ok
+
+
+def test_two_shippers_share_a_bucket(bench, samples) -> None:
+    """Each has its chain."""
+    for shipper, source in ((SHIPPER, samples.SOURCE), ("b" * 32, samples.OTHER)):
+        sink = ObjectSink("gcs", bench.objects, Lines().encode, ".ndjson.gz", shipper)
+        sink.write(samples.segment(3, 4, source=source), sink.write(samples.segment(1, 2, source=source), sink.place()))
+    assert verify(bench.objects).segments == 4
+    assert verify(bench.objects).ok
+
+
+def test_more_objects_than_a_page_are_listed(bench) -> None:
+    """A page of the server's holds a thousand."""
+    objects = bench.objects
+    keys = [f"dt=1/{number:04}.json" for number in range(1005)]
+    for key in keys:
+        objects.create(key, b"")
+    assert list(objects.list("dt=")) == keys
+
+
+def test_a_bucket_that_is_not_there_is_a_mistake_of_configuration(server) -> None:
+    """The check names it."""
+    sink = GcsSettings(bucket="nobodys", endpoint=server.endpoint).open(SHIPPER)
+    with pytest.raises(ConfigError, match=r"record\.ship\.sinks: gcs: the bucket 'nobodys'"):
+        sink.check()
+    sink.close()
+
+
+def test_a_server_that_is_down_is_no_mistake_of_configuration(bench) -> None:
+    """It may be up later."""
+    with bench.down(), pytest.raises(SinkUnavailable):
+        bench.sink().check()
