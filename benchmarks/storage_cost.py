@@ -1,0 +1,207 @@
+# ruff: noqa: INP001  a script
+"""Measure a decision's record in every form it is stored in, and compute what storing it costs; prints Markdown.
+
+    .venv/bin/python benchmarks/storage_cost.py [--writers 4] [--batch-seconds 2]
+
+A thousand decisions on 50 transactions each, all 114 features, are recorded as the server does it. Prices are those of
+docs/prices.yaml, taxes, discounts and the network within Google's own left out. "After five years" is the month in
+which the first records leave: from there on it stays the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+import yaml
+
+from loadtest.bench.material import make_material
+from model.scoring.bundle import load_bundle
+from model.scoring.golden import cpu_family
+from serving.record.outbox import Outbox
+from serving.record.reading import find_files
+from serving.record.record import decode, document
+from serving.record.recorder import Recorder
+from serving.record.sinks.lines import Lines
+from serving.record.sinks.parquet import COLUMNS, Parquet
+from serving.service import Service
+
+PRICES: Final = Path(__file__).parent.parent / "docs" / "prices.yaml"
+RECORDS: Final = 1000
+TRANSACTIONS: Final = 50
+RATES: Final = (10_000_000, 100_000_000)
+DAYS: Final = 365.25 / 12  # of a month
+GIB: Final = 2.0**30
+TIB: Final = 2.0**40
+PEAK: Final = 3  # times the mean rate, for what has to be held ready
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of one record: in the outbox, in BigQuery's own count, as a line of JSON, compressed, in Parquet."""
+
+    outbox: float
+    logical: float
+    line: float
+    lines: float
+    parquet: float
+
+
+@click.command(help=__doc__)
+@click.option("--writers", default=4, show_default=True, help="Server processes at 10 million a day; ten times at 100.")
+@click.option("--batch-seconds", default=2.0, show_default=True, help="record.ship.batch_seconds.")
+def main(writers: int, batch_seconds: float) -> None:
+    """Run and print."""
+    prices = {name: each["usd"] for name, each in yaml.safe_load(PRICES.read_text())["prices"].items()}
+    by_rate = {rate: segments_a_day(rate, writers * rate // RATES[0], batch_seconds) for rate in RATES}
+    together = round(RATES[0] / by_rate[RATES[0]])
+    sizes = measure(together)
+    click.echo(f"{together} records in a segment.\n")
+    click.echo("| bytes of a record | |\n|---|---|")
+    for name, value in (
+        ("in the outbox", sizes.outbox),
+        ("as BigQuery counts it (logical bytes)", sizes.logical),
+        ("as a line of JSON", sizes.line),
+        ("in a segment of compressed lines (bucket)", sizes.lines),
+        ("in a segment of Parquet (folder)", sizes.parquet),
+    ):
+        click.echo(f"| {name} | {value:,.0f} |")
+    for rate, segments in by_rate.items():
+        _tell(rate, sizes, prices, segments)
+
+
+def measure(together: int) -> Sizes:
+    """Record decisions and store them, so many in a segment."""
+    with tempfile.TemporaryDirectory() as scratch:
+        material = make_material(Path(scratch) / "model")
+        service = Service("customer-risk")
+        service.use(load_bundle(material.bundle))
+        outbox = Outbox(Path(scratch) / "outbox", most_bytes=10**9, file_bytes=10**9)
+        recorder = Recorder(outbox, cpu=cpu_family())
+        chance = random.Random(7)  # noqa: S311  made-up customers
+        rows = [row for one in material.raw for row in one["transactions"]]
+        for number in range(RECORDS):
+            # No two transactions alike, or compression would find what it never does.
+            sent = [_another(row, chance) for row in chance.sample(rows, TRANSACTIONS)]
+            request = material.raw[0] | {"customer_id": f"customer-{number:08d}", "transactions": sent}
+            answer = service.answer(json.dumps(request).encode())
+            recorder.decided(answer, caller="payments", route="/ai/v1/risk", trace=None, took=240)
+        recorder.settle()
+        recorder.close()
+        (file,) = find_files(Path(scratch) / "outbox")
+        kept = file.read(0, RECORDS)
+        written = [document(record, file.names(record.names)) for record in (decode(each.body) for each in kept)]
+        segments = [written[first : first + together] for first in range(0, RECORDS, together)]
+        parquet = Parquet()
+        return Sizes(
+            outbox=file.size() / RECORDS,
+            logical=sum(logical_bytes(each, COLUMNS) for each in written) / RECORDS,
+            line=sum(len(msgspec.json.encode(each)) + 1 for each in written) / RECORDS,
+            lines=sum(len(Lines().encode(each)) for each in segments) / RECORDS,
+            parquet=sum(len(parquet.encode(each)) for each in segments) / RECORDS,
+        )
+
+
+def _another(row: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:
+    created = dt.datetime(2024, 6, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=chance.randrange(80 * 86_400_000_000))
+    completed = created + dt.timedelta(microseconds=chance.randrange(10_000_000_000))
+    return {
+        **row,
+        "amount": round(row["amount"] * chance.uniform(0.5, 2), 2),
+        "created_at": created.isoformat(),
+        "completed_at": row["completed_at"] and completed.isoformat(),
+    }
+
+
+def logical_bytes(value: Any, kind: Any) -> int:
+    """Count a value as BigQuery bills it: 8 bytes a number or time, 1 a boolean, 2 and its bytes a text, none for null.
+
+    `kind` is a column's type: a name, a list of one type, or fields by name.
+    """
+    if value is None:
+        return 0
+    if isinstance(kind, list):
+        return sum(logical_bytes(each, kind[0]) for each in value)
+    if isinstance(kind, Mapping):
+        return sum(logical_bytes(value.get(name), each) for name, each in kind.items())
+    if kind == "BLOB":
+        return 2 + len(value) * 3 // 4 - value.count("=")
+    return {"VARCHAR": 2 + len(str(value).encode()), "BOOLEAN": 1}.get(kind, 8)
+
+
+def segments_a_day(rate: int, writers: int, batch_seconds: float) -> float:
+    """Count segments: each writing process ends one every `batch_seconds`, or at a thousand records."""
+    return max(rate / 1000, min(rate, writers * 86_400 / batch_seconds))
+
+
+def kept(months: float, days: float, start: float, end: float) -> float:
+    """Count the days' worth of records that are from `start` to `end` days old, `months` after the first."""
+    age = months * days
+    return max(0.0, min(age, end) - start)
+
+
+def costs(
+    rate: int, sizes: Sizes, prices: Mapping[str, float], segments: float, months: float
+) -> dict[str, float | None]:
+    """Compute what a month costs, so many months after the first record; None where it can't be done at all."""
+    logical, lines, line = (rate * each / GIB for each in (sizes.logical, sizes.lines, sizes.line))  # GiB a day
+    young, old = kept(months, DAYS, 0, 90), kept(months, DAYS, 90, 60 * DAYS)
+    write = max(0.0, logical * DAYS - prices["bigquery_write_free_gib"]) * prices["bigquery_write_gib"]
+    physical = rate * sizes.parquet / GIB
+    objects = segments * DAYS / 1000  # thousands a month; a manifest beside each stays where it is, being small
+    bucket = (
+        lines * DAYS * prices["gcs_replication_gib"]
+        + 2 * objects * prices["gcs_write_thousand"]
+        + lines * young * prices["gcs_standard_gib"]
+        + lines * old * prices["gcs_archive_gib"]
+        + (objects * prices["gcs_to_archive_thousand"] if old else 0)
+    )
+    stored = young + old
+    outbox = rate * sizes.outbox / GIB * stored
+    nodes = max(
+        1.0, PEAK * rate / 86_400 / 10_000, outbox * GIB / TIB / prices["bigtable_node_hdd_tib"]
+    )  # ten thousand rows a second and node
+    return {
+        "BigQuery, Storage Write API, logical bytes": write
+        + logical * (young * prices["bigquery_logical_gib"] + old * prices["bigquery_logical_old_gib"]),
+        "BigQuery, Storage Write API, physical bytes": write
+        + physical * (young * prices["bigquery_physical_gib"] + old * prices["bigquery_physical_old_gib"]),
+        "Cloud Storage, Standard, Archive from day 90": bucket,
+        "Pub/Sub to BigQuery (beside BigQuery's storage)": line
+        * DAYS
+        / 1024
+        * (prices["pubsub_tib"] + prices["pubsub_to_bigquery_tib"]),
+        "Cloud Logging": line * (DAYS * prices["logging_gib"] + max(0.0, stored - 30) * prices["logging_kept_gib"]),
+        "Bigtable, HDD": nodes * 730 * prices["bigtable_node_hour"] + outbox * prices["bigtable_hdd_gib"],
+        "Cloud SQL, SSD, storage alone": None
+        if outbox > prices["cloudsql_most_tib"] * 1024
+        else outbox * prices["cloudsql_ssd_gib"],
+    }
+
+
+def _tell(rate: int, sizes: Sizes, prices: Mapping[str, float], segments: float) -> None:
+    months = (1, 12, 60)
+    by_month = [costs(rate, sizes, prices, segments, each) for each in months]
+    click.echo(f"\n{rate // 10**6} million decisions a day, {segments:,.0f} segments, USD a month:\n")
+    click.echo("| | first month | after a year | after five years |\n|---|---|---|---|")
+    for name in by_month[0]:
+        cells = ["too large" if each[name] is None else f"{each[name]:,.0f}" for each in by_month]
+        click.echo(f"| {name} | {' | '.join(cells)} |")
+    days = dt.timedelta(days=60 * DAYS).days
+    tib = [rate * each * days / TIB for each in (sizes.logical, sizes.parquet, sizes.lines)]
+    click.echo(
+        f"\nAfter five years: {tib[0]:,.0f} TiB in BigQuery (logical; about {tib[1]:,.0f} physical), "
+        f"{tib[2]:,.0f} TiB in the bucket."
+    )
+
+
+if __name__ == "__main__":
+    main()
