@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_demo_goes_from_tables_to_an_answered_request(tmp_path) -> None:
-    """Every step succeeds; report, bundle, lists and an answer with reasons are where it says."""
+    """Every step succeeds; report, bundle, lists and an answer with reasons are where it says; it replays to the bit."""
     demo = tmp_path / "demo"
     surroundings = {name: value for name, value in os.environ.items() if name != "TABLES"} | {"DEMO": str(demo)}
     done = subprocess.run(
@@ -23,6 +24,7 @@ def test_the_demo_goes_from_tables_to_an_answered_request(tmp_path) -> None:
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "the very probability that the list of step 5 has" in done.stdout
+    assert re.search(r"^same +bit for bit +1$", done.stdout, re.MULTILINE), done.stdout[-3000:]
     for name in ("run/report.html", "run/MODEL_CARD.md", "lists/offboarding.html", "lists/scores.csv"):
         assert (demo / name).is_file()
         assert name.split("/")[0] in done.stdout
