@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_demo_goes_from_tables_to_an_answered_request(tmp_path) -> None:
-    """Every step succeeds; report, bundle, lists and an answer with reasons are where it says; it replays to the bit."""
+    """Every step succeeds; report, bundle, lists and answer are where it says, and the answer replays to the bit."""
     demo = tmp_path / "demo"
     surroundings = {name: value for name, value in os.environ.items() if name != "TABLES"} | {"DEMO": str(demo)}
     done = subprocess.run(
