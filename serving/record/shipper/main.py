@@ -27,19 +27,19 @@ def run(orders: Orders, *, told_by_input: bool = False) -> int:
     """
     shipper = Shipper(orders)
 
-    def end() -> None:
-        shipper.ending.begin(orders.ship.drain_seconds)
+    told, tell = os.pipe()
 
     def heed() -> None:
-        signal.sigwait(_SIGNALS)
-        end()
+        os.read(told, 1)
+        shipper.ending.begin(orders.ship.drain_seconds)
 
     def listen() -> None:
         sys.stdin.buffer.read()
-        end()
+        os.write(tell, b"e")
 
-    # Blocked in every thread and waited for in one, so that no handler runs in the middle of anything.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    # A handler may run while its thread holds any lock, so it takes none.
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: os.write(tell, b"s"))
     threading.Thread(target=heed, daemon=True).start()
     if told_by_input:
         threading.Thread(target=listen, daemon=True).start()

@@ -1,0 +1,48 @@
+"""The process around a shipper: how it is told to end, and what it says of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from serving.record.shipper.main import run
+from serving.record.sinks.folder import FolderSettings
+
+
+@pytest.fixture
+def handlers():
+    """Signals go where they went, afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_once_all_is_shipped(number, orders, left, tmp_path) -> None:
+    """With exit code 0."""
+    left([1, 2])
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
+    timer.start()
+    assert run(orders(sinks=(FolderSettings(path=str(tmp_path / "record")),))) == 0
+    assert list(tmp_path.glob("record/dt=*/*/*.parquet"))
+
+
+@pytest.mark.usefixtures("handlers")
+def test_records_that_are_left_make_its_exit_code(orders, left, tmp_path) -> None:
+    """1 where the time to drain wasn't enough."""
+    record = tmp_path / "record"
+
+    def end() -> None:
+        record.rename(tmp_path / "aside")
+        record.write_bytes(b"")
+        left([2])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    timer = threading.Timer(0.3, end)
+    timer.start()
+    assert run(orders(sinks=(FolderSettings(path=str(record)),), drain_seconds=0.5)) == 1

@@ -1,0 +1,266 @@
+"""The shipper's process, killed and ended at any moment, beside a process that writes."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from serving.record.reading import find_files
+from serving.record.shipper.progress import Progress
+from serving.record.shipper.settings import Orders, ShipSettings
+from serving.record.shipper.status import Status
+from serving.record.sinks.folder import FolderSettings
+from serving.record.sinks.parquet import Parquet
+
+pytestmark = pytest.mark.system
+
+ROUNDS = 8
+SAMPLES = Path(__file__).parent.parent / "serving" / "record" / "conformance.py"
+_WRITING = """
+import importlib.util, itertools, sys, time
+from pathlib import Path
+from serving.record.outbox import Outbox
+from serving.record.record import encode
+spec = importlib.util.spec_from_file_location("samples", sys.argv[2])
+samples = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(samples)
+outbox = Outbox(Path(sys.argv[1]), most_bytes=10**9, file_bytes=200_000)
+for turn in itertools.count(int(sys.argv[3])):
+    records = [samples.record(number) for number in range(turn * 10, turn * 10 + 10)]
+    for each in records:
+        outbox.add(encode(each), samples._NAMES, each.names)
+    outbox.commit()
+    print(*(each.record_id for each in records), flush=True)
+    time.sleep(0.02)
+"""
+
+
+class Writer:
+    """A process that writes records until it is killed, and the file of the ids that it committed."""
+
+    def __init__(self, outbox: Path, log: Path, first: int) -> None:
+        self._log = log
+        with log.open("wb") as file:
+            command = [sys.executable, "-c", _WRITING, outbox, SAMPLES, str(first)]
+            self.process = subprocess.Popen(command, stdout=file)
+
+    def kill(self) -> list[str]:
+        """Kill it; gives the ids that it said to have committed, one line of which may be torn."""
+        self.process.kill()
+        self.process.wait()
+        return [each for line in self._log.read_text().split("\n")[:-1] for each in line.split()]
+
+
+class Ship:
+    """A shipper's process, told what to do as a server tells it."""
+
+    def __init__(self, orders: Orders, log: Path) -> None:
+        self.log = log
+        with log.open("ab") as file:
+            command = [sys.executable, "-m", "serving.record.shipper.main"]
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=file, stdout=file)
+        self.process.stdin.write(msgspec.json.encode(orders) + b"\n")
+        self.process.stdin.flush()
+
+    def end(self, seconds: float = 40) -> int:
+        """Wait for its end; gives its exit code."""
+        code = self.process.wait(seconds)
+        self.process.stdin.close()
+        return code
+
+
+@pytest.fixture
+def outbox(tmp_path) -> Path:
+    """The outbox's folder."""
+    folder = tmp_path / "outbox"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def orders(outbox, tmp_path) -> Orders:
+    """Orders to ship to a folder, soon."""
+    ship = ShipSettings(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=50, batch_seconds=0.2)
+    return Orders(folder=str(outbox), most_bytes=10**9, ship=ship)
+
+
+@pytest.fixture
+def ship(orders, tmp_path):
+    """Start shippers; those that still run at the end are killed."""
+    started = []
+
+    def start(**settings) -> Ship:
+        told = msgspec.structs.replace(orders, ship=msgspec.structs.replace(orders.ship, **settings))
+        started.append(Ship(told, tmp_path / "log"))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.end()
+
+
+@pytest.fixture
+def write(outbox, tmp_path):
+    """Start writers; those that still run at the end are killed."""
+    started = []
+
+    def start() -> Writer:
+        started.append(Writer(outbox, tmp_path / f"written-{len(started)}", len(started) * 100_000))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+def stored(tmp_path: Path) -> Counter[str]:
+    """Count each record in the folder sink."""
+    parquet = Parquet()
+    return Counter(
+        each["decision_id"]
+        for path in (tmp_path / "record").glob("dt=*/*/*.parquet")
+        for each in parquet.decode(path.read_bytes())
+    )
+
+
+def until(holds) -> None:
+    """Wait until something holds, half a minute at most."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.02)
+
+
+def test_every_record_is_stored_once_through_kills_of_the_shipper(ship, write, tmp_path) -> None:
+    """At random moments while two processes write, one of which is killed with it now and then."""
+    chance = random.Random(5)  # noqa: S311  moments, not secrets
+    writers, written = [write(), write()], []
+    for turn in range(ROUNDS):
+        running = ship()
+        before = len(stored(tmp_path))
+        if turn % 2:
+            until(lambda so_far=before: len(stored(tmp_path)) > so_far)
+        time.sleep(chance.uniform(0, 1))
+        if turn % 3 == 2:
+            written += writers.pop(0).kill()
+            writers.append(write())
+        running.process.kill()
+        running.process.wait()
+    for each in writers:
+        written += each.kill()
+    last = ship()
+    last.process.send_signal(signal.SIGTERM)
+    assert last.end() in {0, -signal.SIGTERM}
+    final = ship()
+    until(lambda: len(stored(tmp_path)) >= len(written))
+    final.process.send_signal(signal.SIGTERM)
+    assert final.end() == 0, final.log.read_text()
+    found = stored(tmp_path)
+    assert len(written) > 1000
+    assert [each for each in written if found[each] != 1] == []
+    assert max(found.values()) == 1
+    assert len(found) - len(written) <= 10 * (
+        ROUNDS // 3 + 2
+    )  # committed by a writer that was killed before it said so
+
+
+def test_the_end_of_input_ends_it_once_all_is_shipped(ship, write, tmp_path) -> None:
+    """As a server's end does: what was committed until then is stored by then."""
+    writer, running = write(), ship()
+    until(lambda: stored(tmp_path))
+    written = writer.kill()
+    running.process.stdin.close()
+    assert running.process.wait(30) == 0
+    found = stored(tmp_path)
+    assert all(found[each] == 1 for each in written)
+    assert "nothing is left" in running.log.read_text()
+
+
+def test_what_cannot_be_shipped_in_time_is_told_and_shipped_later(ship, write, outbox, tmp_path) -> None:
+    """With the sink's folder gone: exit code 1, the last line with the count, and nothing lost."""
+    writer = write()
+    until(lambda: any(file.last() > 100 for file in find_files(outbox)))
+    written = writer.kill()
+    running = ship(drain_seconds=1)
+    until(lambda: stored(tmp_path))
+    record, aside = tmp_path / "record", tmp_path / "aside"
+    record.rename(aside)
+    record.write_bytes(b"")
+    written += _more(write)
+    time.sleep(0.5)
+    running.process.terminate()
+    assert running.end() == 1
+    lines = running.log.read_text().splitlines()
+    assert "are not in folder yet" in lines[-1]
+    record.unlink()
+    aside.rename(record)
+    again = ship()
+    until(lambda: len(stored(tmp_path)) >= len(written))
+    again.process.terminate()
+    assert again.end() == 0
+    found = stored(tmp_path)
+    assert all(found[each] == 1 for each in written)
+
+
+def _more(write) -> list[str]:
+    writer = write()
+    until(lambda: len(writer._log.read_text()) > 1000)
+    return writer.kill()
+
+
+def test_a_sink_that_can_never_work_ends_it_at_once(ship, tmp_path) -> None:
+    """With exit code 2, and a line that names the sink's setting."""
+    (tmp_path / "file").write_bytes(b"")
+    running = ship(sinks=(FolderSettings(path=str(tmp_path / "file")),))
+    assert running.end() == 2
+    assert "record.ship.sinks" in running.log.read_text()
+
+
+def test_a_second_process_takes_over_from_a_killed_one(ship, write, outbox, tmp_path) -> None:
+    """Until then it waits, and does nothing."""
+    writer, first = write(), ship()
+    until(lambda: stored(tmp_path))
+    second = ship()
+    time.sleep(1)
+    progress = Progress(outbox)
+    shipper = progress.shipper
+    progress.close()
+    first.process.kill()
+    written = writer.kill()
+    until(lambda: len(stored(tmp_path)) >= len(written))
+    second.process.terminate()
+    assert second.end() == 0
+    found = stored(tmp_path)
+    assert all(found[each] == 1 for each in written)
+    assert [path.name for path in (tmp_path / "record" / "manifest").iterdir()] == [shipper]
+
+
+def test_the_command_ships_what_the_servers_settings_say(command, write, outbox, tmp_path) -> None:
+    """`customer-risk ship --config` is that process by itself; `--status` tells of it."""
+    config = tmp_path / "serving.yaml"
+    ship = {"embedded": False, "sinks": [{"type": "folder", "path": str(tmp_path / "record")}], "batch_seconds": 0.1}
+    config.write_text(json.dumps({"record": {"enabled": True, "folder": str(outbox), "ship": ship}}))
+    writer = write()
+    process = subprocess.Popen([command, "ship", "--config", config], stderr=subprocess.PIPE)
+    until(lambda: stored(tmp_path))
+    written = writer.kill()
+    until(lambda: len(stored(tmp_path)) >= len(written))
+    told = subprocess.run([command, "ship", "--config", config, "--status"], capture_output=True, check=True).stdout
+    status = msgspec.json.decode(told, type=Status)
+    assert status.sinks["folder"].shipped > 0
+    assert status.sinks["folder"].failures == 0
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert b"Traceback" not in errors
+    assert b"leaked" not in errors
