@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 export PYTHON
 bin := .venv/bin
 
-.PHONY: help environment demo test test-system check format bench lock clean
+.PHONY: help environment demo test test-system check format bench soak-record lock clean
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -31,6 +31,9 @@ format: environment  ## Format the code and mend what the linter can
 
 bench: environment  ## Measure features, reasons, training and serving beside their peers; prints the tables of docs/benchmarks.md
 	@scripts/bench
+
+soak-record: environment  ## Kill server and shipper 100 times under load; what every sink has in the end, lost or twice
+	@scripts/soak-record
 
 lock: environment  ## Resolve the lock files anew
 	@scripts/lock

@@ -1,0 +1,285 @@
+"""Kill the server, the shipper, or both at random moments under load, again and again; count what every sink has.
+
+    .venv/bin/python tests/soak/record.py BUNDLE [--rounds 100]
+
+Every answered decision must be in every sink exactly once. Sinks: a folder, Cloud Storage and BigQuery, the latter two
+by emulators that are started here and outlive the kills. Ends with 1 where anything is lost or there twice.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import click
+
+SYSTEM: Final = Path(__file__).parent.parent / "system"
+COMMAND: Final = Path(sys.executable).with_name("customer-risk")
+WHOM: Final = ("server", "shipper", "both")
+CALLERS: Final = 4
+SECONDS: Final = 600  # of patience, in all waiting
+
+
+def load(name: str) -> ModuleType:
+    """Load a module of the system tests, which are no package."""
+    spec = importlib.util.spec_from_file_location(name, SYSTEM / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise click.ClickException(f"{name} isn't there")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+class Server:
+    """A server that records, and its shipper; started and killed again and again."""
+
+    def __init__(self, bundle: Path, settings: Path, log: Path) -> None:
+        self._bundle, self._settings, self._log = bundle, settings, log
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        command = [COMMAND, "serve", self._bundle, "--port", str(self.port), "--config", self._settings]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection.request("GET", "/v2/health/ready")
+                if connection.getresponse().status == 200:
+                    return
+            except OSError:
+                time.sleep(0.05)
+            finally:
+                connection.close()
+        raise click.ClickException(f"the server doesn't start: {self._log.read_text()[-2000:]}")
+
+    def kill(self, whom: str) -> None:
+        """Kill the server, its shipper, or both."""
+        assert self._process is not None
+        if whom in {"shipper", "both"}:
+            for pid in self._shippers():
+                os.kill(pid, signal.SIGKILL)
+        if whom in {"server", "both"}:
+            self._process.kill()
+            self._process.wait()
+
+    def end(self) -> None:
+        """End it, and let what is left be shipped."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def _shippers(self) -> list[int]:
+        found = []
+        for each in Path("/proc").iterdir():
+            try:
+                parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+                if b"serving.record.shipper" in (each / "cmdline").read_bytes() and self._process is not None:
+                    found += [int(each.name)] if parent == self._process.pid else []
+            except (OSError, ValueError, IndexError):
+                continue
+        return found
+
+
+class Callers:
+    """Callers who ask one after the other while the context lasts, and note what they were answered."""
+
+    def __init__(self, port: int, body: bytes, answered: list[str]) -> None:
+        self._port, self._body, self._answered = port, body, answered
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(CALLERS)]
+
+    def __enter__(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        while not self._over.is_set():
+            try:
+                connection.request("POST", "/ai/v1/risk", self._body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                content = response.read()
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                time.sleep(0.05)
+                continue
+            if response.status == 200:
+                self._answered.append(json.loads(content)["decision_id"])
+        connection.close()
+
+
+def request() -> bytes:
+    """A request with ten transactions."""
+    rows = [
+        {
+            "id": f"t-{i}",
+            "state": "COMPLETED",
+            "type": "CARDS",
+            "amount": 12.5 + i,
+            "currency": "EUR",
+            "direction": "OUT",
+            "created_at": f"2024-08-2{i}T10:33:50.629801Z",
+            "completed_at": None,
+        }
+        for i in range(10)
+    ]
+    return json.dumps({"customer_id": "c", "profile": {}, "transactions": rows, "history_complete": True}).encode()
+
+
+def status(outbox: Path) -> dict[str, Any]:
+    """Read what the shipper last said of itself."""
+    try:
+        told: dict[str, Any] = json.loads((outbox / "status.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told
+
+
+@click.command(help=__doc__)
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True))
+@click.option("--rounds", default=100, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("build/soak"), show_default=True)
+def main(bundle: Path, rounds: int, seed: int, folder: Path) -> None:
+    """Kill, start again, and at the end count."""
+    folder = folder.absolute() / time.strftime("%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True)
+    gcs = load("fake_gcs").FakeGcs(folder / "gcs")
+    bigquery = load("emulators").BigQuery(folder / "bigquery")
+    gcs.start()
+    gcs.make_bucket("record")
+    bigquery.start()
+    try:
+        _soak(bundle, rounds, seed, folder, gcs, bigquery)
+    finally:
+        gcs.kill()
+        bigquery.kill()
+
+
+def _soak(bundle: Path, rounds: int, seed: int, folder: Path, gcs: Any, bigquery: Any) -> None:
+    sinks = [
+        {"type": "folder", "path": str(folder / "record")},
+        {"type": "gcs", "bucket": "record", "endpoint": gcs.endpoint},
+        {
+            "type": "bigquery",
+            "project": "risk",
+            "dataset": "record",
+            "endpoint": bigquery.endpoint,
+            "grpc_endpoint": bigquery.grpc_endpoint,
+        },
+    ]
+    settings = folder / "serving.yaml"
+    settings.write_text(
+        json.dumps(
+            {
+                "record": {
+                    "enabled": True,
+                    "folder": str(folder / "outbox"),
+                    "ship": {"sinks": sinks, "batch_seconds": 0.2},
+                }
+            }
+        )
+    )
+    subprocess.run([COMMAND, "audit", "init", "--config", settings], check=True)
+    server, chance, answered = Server(bundle, settings, folder / "log"), random.Random(seed), []  # noqa: S311
+    server.start()
+    killed: Counter[str] = Counter()
+    with click.progressbar(range(rounds), label="rounds", file=sys.stderr) as progress:
+        for _ in progress:
+            whom = chance.choice(WHOM)
+            before = len(answered)
+            with Callers(server.port, request(), answered):
+                deadline = time.monotonic() + SECONDS
+                while len(answered) < before + 20 and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                time.sleep(chance.random())
+                server.kill(whom)
+                killed[whom] += 1
+                time.sleep(0.2)
+            if not server.alive:
+                server.start()
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        told = status(folder / "outbox").get("sinks", {})
+        if (
+            told
+            and time.time() - status(folder / "outbox")["at"] < 3
+            and not any(s["lag_records"] for s in told.values())
+        ):
+            break
+        time.sleep(0.5)
+    server.end()
+    _report(rounds, killed, answered, _found(folder, sinks, bigquery))
+
+
+def _found(folder: Path, sinks: list[dict[str, Any]], bigquery: Any) -> dict[str, Counter[str]]:
+    from serving.record.sinks.finding import find
+    from serving.record.sinks.gcs import GcsSettings
+    from serving.record.sinks.objects import LocalObjects
+
+    cloud = GcsSettings(bucket="record", endpoint=sinks[1]["endpoint"]).objects()
+    return {
+        "folder": Counter(each["decision_id"] for each in find(LocalObjects(folder / "record"))),
+        "gcs": Counter(each["decision_id"] for each in find(cloud)),
+        "bigquery": Counter(row["decision_id"] for row in _rows(bigquery.endpoint)),
+    }
+
+
+def _rows(endpoint: str) -> Iterator[Any]:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.bigquery import Client
+
+    client = Client("risk", AnonymousCredentials(), client_options={"api_endpoint": endpoint})
+    yield from client.query_and_wait("SELECT decision_id FROM record.decisions")
+
+
+def _report(rounds: int, killed: Counter[str], answered: list[str], found: dict[str, Counter[str]]) -> None:
+    kills = ", ".join(f"{name} {killed[name]}" for name in WHOM)
+    click.echo(f"{rounds} rounds (killed: {kills}), {len(answered):,} decisions answered\n")
+    click.echo("| sink | records found | lost | there twice |\n|---|---|---|---|")
+    bad = 0
+    for name, ids in found.items():
+        lost = sum(1 for each in answered if not ids[each])
+        twice = sum(1 for count in ids.values() if count > 1)
+        bad += lost + twice
+        click.echo(f"| {name} | {sum(ids.values()):,} | {lost} | {twice} |")
+    raise SystemExit(bool(bad))
+
+
+if __name__ == "__main__":
+    main()

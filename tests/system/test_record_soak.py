@@ -1,0 +1,26 @@
+"""The soak of the decision record, in short."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+SOAK = Path(__file__).parent.parent / "soak" / "record.py"
+
+
+def test_every_answered_decision_is_in_every_sink_once(bundle, tmp_path) -> None:
+    """Server, shipper and both killed at random moments under load: nothing is lost, nothing twice."""
+    done = subprocess.run(
+        [sys.executable, SOAK, bundle, "--rounds", "6", "--folder", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert done.stdout.count("| 0 | 0 |") == 3
