@@ -26,40 +26,31 @@ COLUMNS: Final = {
     "customer_id": "VARCHAR",
     "status": "INTEGER",
     "problem": "VARCHAR",
-    "pointers": ["VARCHAR"],
+    "pointers": "VARCHAR[]",
     "source": "VARCHAR",
-    "model": {"name": "VARCHAR", "version": "VARCHAR"},
+    "model": "STRUCT(name VARCHAR, version VARCHAR)",
     "cpu": "VARCHAR",
     "probability": "DOUBLE",
     "segment": "VARCHAR",
     "action": "VARCHAR",
-    "reasons": [
-        {
-            "code": "VARCHAR",
-            "text": "VARCHAR",
-            "direction": "VARCHAR",
-            "feature": "VARCHAR",
-            "value": "DOUBLE",
-            "unit": "VARCHAR",
-            "contribution": "DOUBLE",
-            "share": "DOUBLE",
-            "investigator_text": "VARCHAR",
-        }
-    ],
-    "warnings": [{"code": "VARCHAR", "pointer": "VARCHAR", "detail": "VARCHAR"}],
-    "features": [{"name": "VARCHAR", "value": "DOUBLE"}],
+    "reasons": (
+        'STRUCT(code VARCHAR, "text" VARCHAR, direction VARCHAR, feature VARCHAR, "value" DOUBLE, unit VARCHAR, '
+        "contribution DOUBLE, share DOUBLE, investigator_text VARCHAR)[]"
+    ),
+    "warnings": "STRUCT(code VARCHAR, pointer VARCHAR, detail VARCHAR)[]",
+    "features": 'STRUCT(name VARCHAR, "value" DOUBLE)[]',
     "transactions": "INTEGER",
     "encoded": "BLOB",
     "history_complete": "BOOLEAN",
 }
 _AS_TEXT: Final = {"recorded_at": "VARCHAR", "encoded": "VARCHAR"}
-_SHAPE: Final = msgspec.json.encode({**COLUMNS, **_AS_TEXT}).decode()
+_SHAPE: Final = ", ".join(f"{name}: '{kind}'" for name, kind in {**COLUMNS, **_AS_TEXT}.items())
 _WRITTEN: Final = {"recorded_at": "CAST(recorded_at AS TIMESTAMPTZ)", "encoded": "from_base64(encoded)"}
 _READ: Final = {
     "recorded_at": "strftime(recorded_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
     "encoded": "to_base64(encoded)",
 }
-_encode: Final = msgspec.json.Encoder(order="sorted").encode
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -71,21 +62,22 @@ class Parquet:
         self._base: DuckDBPyConnection | None = None
 
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
-        """Write documents to Parquet; raises ValueError where one has other fields than the columns."""
+        """Write documents to Parquet; raises ValueError where one has other fields or types than columns."""
+        import duckdb  # noqa: PLC0415  as below
+
         for each in documents:
             if each.keys() != COLUMNS.keys():
                 raise ValueError(f"a record has other fields than its columns: {set(each) ^ set(COLUMNS)}")
-        lines = [_encode(each).decode() for each in documents]
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
-            path = Path(folder) / "segment"
-            base = self._opened()
-            base.execute(
-                f"CREATE OR REPLACE TEMP TABLE segment AS SELECT {_columns(_WRITTEN)} "  # noqa: S608  all of it ours
-                f"FROM (SELECT unnest(from_json(line, '{_SHAPE}')) FROM (SELECT unnest($1::VARCHAR[]) AS line))",
-                [lines],
-            )
-            base.execute(f"COPY segment TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-            base.execute("DROP TABLE segment")
+            lines, path = Path(folder) / "lines", Path(folder) / "segment"
+            lines.write_bytes(_encode_lines(documents))
+            try:
+                self._opened().execute(
+                    f"COPY (SELECT {_columns(_WRITTEN)} FROM read_json('{lines}', format = 'newline_delimited', "  # noqa: S608  all of it ours
+                    f"columns = {{{_SHAPE}}})) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+                )
+            except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+                raise ValueError(f"a record has a value that its column doesn't take: {error}") from error
             return path.read_bytes()
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:

@@ -45,6 +45,15 @@ def test_a_record_with_another_field_is_no_segment(documents) -> None:
         Parquet().encode([{**documents[0], "undeclared": 1}])
 
 
+@pytest.mark.parametrize(
+    "changes", [{"probability": "high"}, {"recorded_at": "yesterday"}, {"encoded": "~"}, {"features": [1]}]
+)
+def test_a_record_with_a_value_of_another_type_is_no_segment(documents, changes) -> None:
+    """It isn't stored as if nothing were there."""
+    with pytest.raises(ValueError, match="value"):
+        Parquet().encode([{**documents[0], **changes}])
+
+
 def test_other_bytes_are_no_segment() -> None:
     """Bytes of something else raise ValueError."""
     with pytest.raises(ValueError, match="not a segment"):
