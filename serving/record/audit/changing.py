@@ -30,11 +30,12 @@ _LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes
 @key_file
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path | None, yes: bool) -> None:
-    """Erase CUSTOMER's data from the record; that there were decisions, when, which and by what model, stays.
+    """Erase a customer's data from the record.
 
-    Each segment that holds their records is replaced by one without the data, and a record of the erasure says which
-    and why, so that `verify` accepts exactly that; replay says "erased". With --config, every sink. Exit code 1:
-    some of it must be done again later, as is told.
+    That there were decisions on CUSTOMER, when, which and by what model, stays. Each segment that holds their
+    records is replaced by one without the data, and a record of the erasure says which and why, so that `verify`
+    accepts exactly that; replay says "erased". With --config, every sink. Exit code 1: some of it must be done
+    again later, as is told.
     """
     if not where.places:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
@@ -58,10 +59,10 @@ def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path 
 @click.option("--wait", type=click.FloatRange(0), default=60, show_default=True, help="Seconds for a shipper to end.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes: bool) -> None:
-    """Have what the outbox still keeps shipped again to a sink that was emptied.
+    """Ship again to a sink that was emptied.
 
-    The shipper must have ended, since it knows where it was: this waits for it, and whatever starts it again waits
-    for this. A sink that still has the records gets them twice.
+    It is given all that the outbox still keeps. The shipper must have ended, since it knows where it was: this
+    waits for it, and whatever starts it again waits for this. A sink that still has the records gets them twice.
     """
     from serving.record.reading import find_files  # noqa: PLC0415  as above
     from serving.record.shipper.lock import Lock  # noqa: PLC0415
@@ -99,7 +100,10 @@ def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes:
     "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="The server's YAML."
 )
 def init(config: Path) -> None:
-    """Make or migrate what the sinks of the configuration need, and see whether each can be used."""
+    """Make what sinks need, and try each.
+
+    What is there is migrated by adding to it; nothing is removed.
+    """
     from serving.record.sinks.opening import open_sink  # noqa: PLC0415  as above
 
     for each in configured_sinks(read_settings(config)):

@@ -34,10 +34,16 @@ def audit() -> None:
 @audit.command()
 @click.argument("decision_id")
 @reading
+@click.option(
+    "--transactions", is_flag=True, help="Show the transactions too, as the model took them."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
-def show(decision_id: str, where: Where, as_json: bool) -> None:
-    """Show the record of DECISION_ID: when, for whom, by what, the answer, its reasons, and what it rests on."""
-    from serving.record.audit.telling import tell_record  # noqa: PLC0415  --help needn't pay for it
+def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> None:
+    """Show one decision's record.
+
+    When DECISION_ID was made, for whom, by what, the answer, its reasons, and the features that it rests on.
+    """
+    from serving.record.audit.telling import tell_record, tell_transactions  # noqa: PLC0415  --help needn't pay for it
     from serving.record.record import document  # noqa: PLC0415
 
     told = _one(where, decision_id)
@@ -45,6 +51,8 @@ def show(decision_id: str, where: Where, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(document(told.record, told.names)), indent=2))
     else:
         tell_record(told)
+        if transactions:
+            tell_transactions(told.record)
 
 
 @audit.command(name="list")
@@ -53,7 +61,7 @@ def show(decision_id: str, where: Where, as_json: bool) -> None:
 @click.option("--customer", help="One customer's alone, by the id that requests have.")
 @key_file
 def list_(where: Where, since: dt.datetime | None, customer: str | None, key_file: Path | None) -> None:
-    """List decisions, of one customer or from a time on."""
+    """List a customer's decisions, or a time's."""
     from serving.record.audit.telling import Progress, tell_table  # noqa: PLC0415  as above
     from serving.record.record import written  # noqa: PLC0415
 
@@ -99,12 +107,12 @@ def replay(
     bundles: tuple[Path, ...],
     rule_files: tuple[Path, ...],
 ) -> None:
-    """Compute decisions again and compare: DECISION_ID, all --since a time, or a --sample.
+    """Compute decisions again and compare.
 
-    Each is computed with the very bundle (or rules) that gave it. Where this machine's CPU is of the family that
-    answered, all must be equal to the bit; else numbers within 1e-9, with the same segment, action and reasons in
-    their order. Exit code 1: something differs, or records can't be read. 3: something can't be replayed, since
-    its bundle or rules aren't here.
+    DECISION_ID, all --since a time, or a --sample. Each is computed with the very bundle (or rules) that gave it.
+    Where this machine's CPU is of the family that answered, all must be equal to the bit; else numbers within
+    1e-9, with the same segment, action and reasons in their order. Exit code 1: something differs, or records
+    can't be read. 3: something can't be replayed, since its bundle or rules aren't here.
     """
     if (decision_id is None) == (since is None and sample is None):
         raise click.UsageError("Give a DECISION_ID, or --since, or --sample.")
@@ -137,9 +145,10 @@ def replay(
 @audit.command()
 @reading
 def verify(where: Where) -> None:
-    """Hold every segment against its chain of manifests: what is missing, altered or added is named, with exit code 1.
+    """Find what is missing, altered or added.
 
-    With the outbox's folder (--outbox, --config), what its shipper knows of each chain's end is held against it too.
+    Every segment is held against its chain of manifests; each problem is named, and the exit code is 1. With the
+    outbox's folder (--outbox, --config), what its shipper knows of each chain's end is held against it too.
     """
     from serving.record.sinks.verifying import verify as verified  # noqa: PLC0415  as above
 

@@ -9,9 +9,11 @@ from typing import Any, Final
 
 import click
 
+from model.features.encoded import NEVER
+from model.features.vocabulary import DIRECTIONS, STATES, TYPES
 from serving.record.audit.records import Told
 from serving.record.audit.replay import Replayed
-from serving.record.record import document, rows_of, written
+from serving.record.record import Record, document, rows_of, unpack, written
 
 _LONGEST: Final = 60  # characters of a cell of what differs
 _MOST_ROWS: Final = 50
@@ -51,6 +53,31 @@ def tell_record(told: Told) -> None:
     _tell_list("reasons", ("code", "direction", "share", "contribution", "investigator"), map(_reason, read["reasons"]))
     _tell_list("warnings", ("code", "at", "detail"), (tuple(each.values()) for each in read["warnings"]))
     _tell_list("features", ("feature", "value"), ((each["name"], _value(each["value"])) for each in read["features"]))
+
+
+def tell_transactions(record: Record) -> None:
+    """Print the transactions that features were computed from; their ids are numbers by which repeats are told."""
+    if not record.encoded:
+        click.echo("\nNo transactions: features were given, or they were erased.")
+        return
+    encoded = unpack(record.encoded)
+    words = (
+        [_word(vocabulary, code) for code in column.tolist()]
+        for vocabulary, column in ((STATES, encoded.state), (TYPES, encoded.type), (DIRECTIONS, encoded.direction))
+    )
+    times = ([_time(at) for at in column.tolist()] for column in (encoded.created, encoded.completed))
+    rows = zip(
+        map(str, encoded.ids.tolist()), *times, *words, (f"{amount:.2f}" for amount in encoded.amount), strict=True
+    )
+    _tell_list("transactions", ("id", "created", "completed", "state", "type", "direction", "amount"), rows)
+
+
+def _word(vocabulary: Sequence[str], code: int) -> str:
+    return vocabulary[code] if 0 <= code < len(vocabulary) else "another"
+
+
+def _time(at: int) -> str:
+    return "" if at == NEVER else written(at)
 
 
 def tell_replays(replays: Iterable[Replayed]) -> Counter[str]:

@@ -147,3 +147,32 @@ def test_what_was_never_shipped_cant_be_again(run, recorded) -> None:
     """A folder without progress is a mistake."""
     result = run("reship", "--outbox", recorded, "--sink", "folder", "--yes")
     assert isinstance(result.exception, ConfigError)
+
+
+def test_an_emptied_sink_is_filled_again(run, recorded, tmp_path, registry) -> None:
+    """By the shipper itself, with all that the outbox keeps; the record verifies and replays."""
+    from serving.logs import LogSettings
+    from serving.record.settings import RecordSettings
+    from serving.record.shipper.shipper import Shipper
+
+    outbox, record = tmp_path / "outbox", tmp_path / "outbox" / "shipped"
+    shutil.copytree(recorded, outbox)
+    orders = RecordSettings(enabled=True, folder=str(outbox)).orders(LogSettings())
+
+    def ship() -> None:
+        shipper = Shipper(orders)
+        shipper.ending.begin(20)
+        shipper.run()
+
+    ship()
+    assert "60 records" in run("verify", "--from", record, "--outbox", outbox).output
+    shutil.rmtree(record)
+    ship()
+    assert not list(record.rglob("*.parquet"))
+    assert run("reship", "--outbox", outbox, "--sink", "folder", "--yes").exit_code == 0
+    ship()
+    verified = run("verify", "--from", record, "--outbox", outbox)
+    assert verified.exit_code == 0
+    assert "60 records" in verified.output
+    replayed = run("replay", "--since", "2027-01-15", "--from", record, "--registry", registry)
+    assert replayed.stdout.splitlines()[-1].split()[-1] == "60"

@@ -60,6 +60,32 @@ def test_a_decision_is_shown_whole_as_json(run, records, stored) -> None:
     assert [each["name"] for each in shown["features"]] == list(names)
 
 
+def test_transactions_are_shown(run, service, request_, tmp_path) -> None:
+    """As they were sent, but for what no feature looks at."""
+    from serving.record.recorder import Recorder
+
+    request_["transactions"][2]["type"] = "LEASING"
+    answer = service.answer(json.dumps(request_).encode())
+    recorder = Recorder(Outbox(tmp_path, most_bytes=10**8, file_bytes=10**7), cpu="x")
+    recorder.decided(answer, caller="pay", route="/ai/v1/risk", trace=None, took=3)
+    recorder.settle()
+    recorder.close()
+    shown = run("show", answer.decision_id, "--outbox", tmp_path, "--transactions").output
+    sent = request_["transactions"]
+    lines = [line.split() for line in shown.splitlines() if line.endswith(".50")]
+    assert [line[-1] for line in lines] == [f"{each['amount']:.2f}" for each in sent]
+    assert [line[-2] for line in lines] == [each["direction"] for each in sent]
+    assert [line[-3] for line in lines] == ["another" if each["type"] == "LEASING" else each["type"] for each in sent]
+    assert [line[1] for line in lines] == [each["created_at"] for each in sent]
+    assert len(lines[3]) == 6  # no time of completion
+
+
+def test_given_features_have_no_transactions(run, records, recorded) -> None:
+    """And that is said."""
+    record = next(record for record, _ in records if record.source == "model" and not record.encoded)
+    assert "features were given" in run("show", record.record_id, "--outbox", recorded, "--transactions").output
+
+
 def test_a_refusal_is_shown(run, samples, tmp_path) -> None:
     """With its problem and the fields' names."""
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
