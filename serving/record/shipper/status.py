@@ -88,6 +88,16 @@ class Status(msgspec.Struct, kw_only=True):
         temporary.replace(folder / NAME)
 
 
+def read(folder: Path) -> Status:
+    """Read what the shipper of an outbox told last; raises ConfigError where none has been at work."""
+    try:
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=Status)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"No shipper has been at work in {folder}.", remedy="Start `customer-risk ship`, or the server."
+        ) from error
+
+
 class Measure:
     """Measures how far behind couriers are."""
 

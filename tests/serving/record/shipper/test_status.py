@@ -10,7 +10,7 @@ import pytest
 
 from model.errors import ConfigError
 from serving.record.shipper.files import Files
-from serving.record.shipper.status import Measure, SinkStatus, Status, serve
+from serving.record.shipper.status import Measure, SinkStatus, Status, read, serve
 
 
 @pytest.fixture
@@ -48,6 +48,19 @@ def test_a_record_that_cannot_be_told_has_no_age(measure, courier, told, outbox)
     outbox.commit()
     sink = measure.take([courier(told())], quarantined=0).sinks["told"]
     assert (sink.lag_records, sink.lag_seconds) == (1, 0)
+
+
+def test_a_status_is_read_as_it_was_written(folder) -> None:
+    """By whoever asks how things are."""
+    status = Status(at=1.5, sinks={"a": SinkStatus(lag_records=1, error="down")})
+    status.write(folder)
+    assert read(folder) == status
+
+
+def test_an_outbox_that_nobody_ships_says_so(folder) -> None:
+    """Rather than that nothing waits."""
+    with pytest.raises(ConfigError, match="No shipper"):
+        read(folder)
 
 
 def test_prometheus_is_told_the_same(free_port) -> None:
