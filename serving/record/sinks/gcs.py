@@ -49,10 +49,14 @@ class GcsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class GcsObjects:
-    """Objects of a bucket; a server that hangs raises SinkUnavailable after five seconds' silence."""
+    """Objects of a bucket; a server that hangs raises SinkUnavailable after five seconds' silence.
 
-    def __init__(self, settings: GcsSettings) -> None:
+    `page` is how many keys are asked for at once.
+    """
+
+    def __init__(self, settings: GcsSettings, *, page: int = 1000) -> None:
         self._settings = settings
+        self._page = page
         self._prefix = f"{settings.prefix.strip('/')}/".lstrip("/")
 
     def check(self) -> None:
@@ -114,7 +118,11 @@ class GcsObjects:
         """Give the keys that begin with `prefix`, in order."""
         with self._reaching():
             for blob in self._client.list_blobs(
-                self._bucket, prefix=f"{self._prefix}{prefix}", fields="items(name),nextPageToken", **_ONCE
+                self._bucket,
+                prefix=f"{self._prefix}{prefix}",
+                page_size=self._page,
+                fields="items(name),nextPageToken",
+                **_ONCE,
             ):
                 yield blob.name.removeprefix(self._prefix)
 
