@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = ROOT / ".venv-bqemulator"
 LOCK = ROOT / "requirements" / "bqemulator.txt"
+PROGRAM = Path(__file__).with_name("bqemulator_whole.py")
 PROJECT = "risk"
 
 
@@ -24,11 +25,9 @@ def install() -> Path:
     stamp, python = ENVIRONMENT / ".installed", ENVIRONMENT / "bin/python"
     if not stamp.exists() or stamp.read_bytes() != LOCK.read_bytes():
         uv = ROOT / ".venv/bin/uv"
-        spatial = "import duckdb_extensions; duckdb_extensions.import_extension('spatial')"
         for step in (
             [uv, "venv", "--quiet", "--clear", "--python", ROOT / ".venv/bin/python", ENVIRONMENT],
             [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", LOCK],
-            [python, "-c", spatial],  # it would be downloaded otherwise, from where not every machine gets to
         ):
             done = subprocess.run(step, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -52,7 +51,7 @@ class BigQuery:
         """Start it and wait until it answers."""
         (self._folder / "data").mkdir(parents=True, exist_ok=True)
         command = [
-            *(self._python, "-m", "bqemulator", "start", "--persistent", "--data-dir", self._folder / "data"),
+            *(self._python, PROGRAM, "start", "--persistent", "--data-dir", self._folder / "data"),
             *("--rest-port", str(self._rest), "--grpc-port", str(self._grpc), "--project", PROJECT),
             *("--log-level", "error"),
         ]

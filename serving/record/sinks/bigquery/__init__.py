@@ -1,0 +1,1 @@
+"""The decision record in a table of BigQuery."""

@@ -1,0 +1,197 @@
+"""The table and its views, made and brought up to date by `customer-risk audit init`, and checked by each start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from model.errors import ConfigError
+from serving.record.sinks.bigquery.reaching import ONCE, SECONDS, Connections
+from serving.record.sinks.bigquery.schema import (
+    CLUSTERED_BY,
+    COLUMNS,
+    LABEL,
+    PARTITIONED_BY,
+    VERSION,
+    Column,
+    merge,
+    version_of,
+)
+from serving.record.sinks.bigquery.settings import BigQuerySettings
+from serving.record.sinks.bigquery.views import views
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery import Client, SchemaField, Table
+
+_DAY_MS: Final = 86_400_000
+_LABELS: Final = {LABEL: str(VERSION), "made_by": "customer-risk"}
+
+
+def init(settings: BigQuerySettings) -> list[str]:
+    """Make what is missing, add columns that an older table lacks, make views anew; tells what was done.
+
+    Raises ConfigError, with everything as it was, for a table that is newer, or that adding columns can't help;
+    SinkUnavailable where BigQuery can't be reached.
+    """
+    settings.validate()
+    connections = Connections(settings)
+    try:
+        client = connections.rest
+        with _asking(settings, connections):
+            done = _make_dataset(client, settings)
+            table = _get(client, settings)
+            if table is None:
+                client.create_table(_table(settings), **ONCE)
+                done.append(f"table {settings.path} made")
+            else:
+                done += _migrate(client, settings, table)
+            for name, query in views(settings.path).items():
+                client.query_and_wait(
+                    f"CREATE OR REPLACE VIEW `{name}` AS\n{query}",
+                    api_timeout=SECONDS,
+                    wait_timeout=SECONDS,
+                    retry=None,
+                    job_retry=None,
+                )
+                done.append(f"view {name} made")
+    finally:
+        connections.close()
+    return done
+
+
+def check_table(settings: BigQuerySettings, connections: Connections) -> None:
+    """Raise ConfigError where there is no table, or one without all columns; one that has more will do."""
+    client = connections.rest
+    with _asking(settings, connections):
+        table = _get(client, settings)
+    if table is None:
+        raise ConfigError(
+            f"record.ship.sinks: bigquery: there is no table {settings.path}.",
+            remedy="Make it with `customer-risk audit init`.",
+        )
+    version_of(table.labels, settings.path)
+    found = _columns(table.schema)
+    if merge(found, settings.path) != found:
+        raise ConfigError(
+            f"record.ship.sinks: bigquery: {settings.path} was made for an older record.",
+            remedy="Bring it up to date with `customer-risk audit init`.",
+        )
+
+
+def _make_dataset(client: Client, settings: BigQuerySettings) -> list[str]:
+    from google.api_core.exceptions import NotFound  # noqa: PLC0415  a second that only this needs
+    from google.cloud.bigquery import Dataset  # noqa: PLC0415
+
+    name = f"{settings.project}.{settings.dataset}"
+    try:
+        client.get_dataset(name, **ONCE)
+    except NotFound:
+        dataset = Dataset(name)
+        dataset.location = settings.location
+        client.create_dataset(dataset, **ONCE)
+        return [f"dataset {name} made in {settings.location}"]
+    return []
+
+
+def _get(client: Client, settings: BigQuerySettings) -> Table | None:
+    from google.api_core.exceptions import NotFound  # noqa: PLC0415  as above
+
+    try:
+        return client.get_table(settings.path, **ONCE)
+    except NotFound:
+        return None
+
+
+def _table(settings: BigQuerySettings) -> Table:
+    from google.cloud.bigquery import Table, TimePartitioning  # noqa: PLC0415  as above
+
+    table = Table(settings.path, schema=_fields(COLUMNS))
+    table.description = "Decisions and refused requests of the customer-risk service, one a row"
+    table.time_partitioning = TimePartitioning(
+        type_="DAY", field=PARTITIONED_BY, expiration_ms=settings.keep_days * _DAY_MS
+    )
+    table.clustering_fields = list(CLUSTERED_BY)
+    table.labels = _LABELS
+    return table
+
+
+def _migrate(client: Client, settings: BigQuerySettings, table: Table) -> list[str]:
+    """Bring a table up to date, in one request."""
+    version = version_of(table.labels, settings.path)
+    if version > VERSION:
+        raise ConfigError(
+            f"record.ship.sinks: bigquery: {settings.path} was made for version {version} of the record, and this "
+            f"release writes {VERSION}.",
+            remedy="Run `customer-risk audit init` of the newest release that writes to it.",
+        )
+    partitioning = table.time_partitioning
+    if partitioning is None or (partitioning.type_, partitioning.field) != ("DAY", PARTITIONED_BY):
+        raise ConfigError(
+            f"record.ship.sinks: bigquery: {settings.path} isn't partitioned by the day of {PARTITIONED_BY}, "
+            "which can't be changed.",
+            remedy="Name another table; `customer-risk audit init` makes it. This one stays as it is.",
+        )
+    found = _columns(table.schema)
+    merged = merge(found, settings.path)
+    done, changed = [], []
+    if merged != found:
+        table.schema = _fields(merged)
+        changed.append("schema")
+        done.append(f"table {settings.path} migrated from version {version} to {VERSION}")
+    if table.labels != {**table.labels, **_LABELS}:
+        table.labels = {**table.labels, **_LABELS}
+        changed.append("labels")
+    if partitioning.expiration_ms != settings.keep_days * _DAY_MS:
+        partitioning.expiration_ms = settings.keep_days * _DAY_MS
+        table.time_partitioning = partitioning
+        changed.append("time_partitioning")
+        done.append(f"partitions of {settings.path} are kept for {settings.keep_days} days")
+    if changed:
+        client.update_table(table, changed, **ONCE)
+    return done
+
+
+def _columns(fields: Iterable[SchemaField]) -> tuple[Column, ...]:
+    return tuple(
+        Column(each.name, each.field_type, each.mode, each.description or "", _columns(each.fields)) for each in fields
+    )
+
+
+def _fields(columns: Iterable[Column]) -> list[SchemaField]:
+    from google.cloud.bigquery import SchemaField  # noqa: PLC0415  as above
+
+    return [
+        SchemaField(
+            each.name,
+            each.type,
+            mode=each.mode,
+            description=each.description,
+            fields=_fields(each.fields),
+        )
+        for each in columns
+    ]
+
+
+@contextmanager
+def _asking(settings: BigQuerySettings, connections: Connections) -> Iterator[None]:
+    """Raise ConfigError for what asking again won't change."""
+    from google.api_core import exceptions  # noqa: PLC0415  as above
+    from google.auth.exceptions import RefreshError  # noqa: PLC0415
+
+    wrong: tuple[Any, ...] = (
+        exceptions.BadRequest,
+        exceptions.Unauthorized,
+        exceptions.Forbidden,
+        exceptions.NotFound,
+        RefreshError,
+    )
+    try:
+        with connections.reaching(*wrong):
+            yield
+    except wrong as error:
+        raise ConfigError(
+            f"record.ship.sinks: bigquery: {settings.path} can't be used: {error}.",
+            remedy="Name a project that exists, and grant this identity roles/bigquery.dataEditor on the dataset "
+            "and roles/bigquery.jobUser on the project.",
+        ) from error

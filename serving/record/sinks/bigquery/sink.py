@@ -1,0 +1,183 @@
+"""The record in BigQuery, exactly once: rows at given offsets of a write stream, which takes each offset once.
+
+The place is the stream's name and the next offset. The same rows at the same place again change nothing, whatever
+became of the first try. Where the stream has come to an end (BigQuery drops streams that rest for days; a table was
+made anew), or holds something else than a segment that has meanwhile lost refused records, there is a way back: the
+old stream is closed, so that nothing can reach the table through it; what may be on its way is waited for; the
+table is asked which of the segment's decisions it has; the others go to a new stream.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from model.errors import ConfigError
+from serving.record.sinks.bigquery.appending import Fate, RowsRefused, append
+from serving.record.sinks.bigquery.reaching import ONCE, SECONDS, Connections, unavailable
+from serving.record.sinks.bigquery.rows import MOST_BYTES, Rows, parts
+from serving.record.sinks.bigquery.settings import BigQuerySettings
+from serving.record.sinks.sink import RecordRefused, Segment
+
+_PRESENT: Final = """\
+SELECT DISTINCT decision_id FROM `{table}`
+WHERE recorded_at BETWEEN @first AND @last AND decision_id IN UNNEST(@ids)"""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the next rows go."""
+
+    stream: str
+    offset: int
+
+
+class BigQuerySink:
+    """Writes segments to a table; no answer is waited for longer than five seconds, of at most five on the way back.
+
+    `most_bytes` of rows go in a request; `sleep` waits for what may be on its way.
+    """
+
+    name = "bigquery"
+
+    def __init__(
+        self,
+        settings: BigQuerySettings,
+        *,
+        most_bytes: int = MOST_BYTES,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._most_bytes = most_bytes
+        self._sleep = sleep
+        self._connections = Connections(settings)
+        self._rows: Rows | None = None
+        self._begun = ""  # the last stream that a way back wrote to
+
+    def check(self) -> None:
+        """Raise ConfigError without credentials, the table with all of its columns, and the right to write to it."""
+        from google.api_core import exceptions  # noqa: PLC0415  a second that only this needs
+
+        from serving.record.sinks.bigquery.setup import check_table  # noqa: PLC0415
+
+        check_table(self._settings, self._connections)
+        wrong = (exceptions.InvalidArgument, exceptions.PermissionDenied, exceptions.Unauthenticated)
+        try:
+            with self._connections.reaching(*wrong):
+                self._connections.write.get_write_stream(name=f"{self._parent}/streams/_default", **ONCE)
+        except wrong as error:
+            raise ConfigError(
+                f"record.ship.sinks: bigquery: {self._settings.path} can't be written to: {error}.",
+                remedy="Grant this identity roles/bigquery.dataEditor on the dataset.",
+            ) from error
+
+    def place(self) -> bytes:
+        """Make a stream, and give its beginning."""
+        return msgspec.json.encode(Place(self._new_stream(), 0))
+
+    def write(self, segment: Segment, place: bytes) -> bytes:
+        """Write a segment and give the place after it; raises SinkUnavailable and RecordRefused.
+
+        Refused by BigQuery beyond a segment's first request, records before them are there: the way back finds them.
+        """
+        at = msgspec.json.decode(place, type=Place)
+        made, wrong = self._shape.rows(segment.documents)
+        if wrong:
+            raise RecordRefused({segment.numbers[index]: why for index, why in wrong.items()})
+        # A segment that leaves records out may once have been tried with them: its offsets aren't what they were.
+        written = self._append(at, made, segment.numbers, trusted=not segment.seqs)
+        if written is None:
+            written = self._go_back(at, segment, made)
+        return msgspec.json.encode(written)
+
+    def close(self) -> None:
+        """Close connections, if any were made; the stream stays open for who has its place."""
+        self._connections.close()
+
+    def _append(self, at: Place, rows: Sequence[bytes], numbers: Sequence[int], *, trusted: bool) -> Place | None:
+        """Append rows from a place on and give the place after them, None where it can't be told what is there."""
+        done = 0
+        for part in parts(rows, self._most_bytes):
+            try:
+                fate = append(self._connections, at.stream, at.offset + done, part, self._shape, self._settings.path)
+            except RowsRefused as error:
+                raise RecordRefused({numbers[done + index]: why for index, why in error.refused.items()}) from error
+            if fate is Fate.LOST or (fate is Fate.EXISTS and not trusted):
+                return None
+            done += len(part)
+        return Place(at.stream, at.offset + done)
+
+    def _go_back(self, at: Place, segment: Segment, rows: Sequence[bytes]) -> Place:
+        """Write what isn't there of a segment to a new stream."""
+        for stream in {at.stream, self._begun} - {""}:
+            self._finalize(stream)
+        self._sleep(SECONDS)  # an append of a process that died, to a stream that nobody knows any more, is over then
+        present = self._present(segment)
+        absent = [index for index, each in enumerate(segment.documents) if each["decision_id"] not in present]
+        self._begun = self._new_stream()
+        numbers = [segment.numbers[index] for index in absent]
+        written = self._append(Place(self._begun, 0), [rows[index] for index in absent], numbers, trusted=False)
+        if written is None:
+            raise unavailable(self._settings.path, "a new write stream doesn't take rows")
+        self._begun = ""
+        return written
+
+    def _present(self, segment: Segment) -> set[str]:
+        """Give the ids of a segment's decisions that the table has."""
+        from google.cloud.bigquery import (  # noqa: PLC0415  as above
+            ArrayQueryParameter,
+            QueryJobConfig,
+            ScalarQueryParameter,
+        )
+
+        ids = [each["decision_id"] for each in segment.documents]
+        times = [each["recorded_at"] for each in segment.documents]
+        asked = QueryJobConfig(
+            query_parameters=[
+                ArrayQueryParameter("ids", "STRING", ids),
+                ScalarQueryParameter("first", "TIMESTAMP", min(times)),
+                ScalarQueryParameter("last", "TIMESTAMP", max(times)),
+            ],
+            use_query_cache=False,
+        )
+        with self._connections.reaching():
+            rows = self._connections.rest.query_and_wait(
+                _PRESENT.format(table=self._settings.path),
+                job_config=asked,
+                api_timeout=SECONDS,
+                wait_timeout=SECONDS,
+                retry=None,
+                job_retry=None,
+            )
+            return {row["decision_id"] for row in rows}
+
+    def _finalize(self, stream: str) -> None:
+        """See to it that a stream takes no more rows; one that is unknown or closed doesn't."""
+        from google.api_core.exceptions import FailedPrecondition, NotFound  # noqa: PLC0415  as above
+
+        try:
+            with self._connections.reaching(FailedPrecondition, NotFound):
+                self._connections.write.finalize_write_stream(name=stream, **ONCE)
+        except (FailedPrecondition, NotFound):
+            return
+
+    def _new_stream(self) -> str:
+        from google.cloud.bigquery_storage_v1 import types  # noqa: PLC0415  as above
+
+        stream = types.WriteStream(type_=types.WriteStream.Type.COMMITTED)
+        with self._connections.reaching():
+            made = self._connections.write.create_write_stream(parent=self._parent, write_stream=stream, **ONCE)
+        return str(made.name)
+
+    @property
+    def _parent(self) -> str:
+        settings = self._settings
+        return f"projects/{settings.project}/datasets/{settings.dataset}/tables/{settings.table}"
+
+    @property
+    def _shape(self) -> Rows:
+        if self._rows is None:
+            self._rows = Rows()
+        return self._rows

@@ -1,0 +1,447 @@
+"""The decision record in BigQuery, on a server of its own that is stopped, killed and lied about."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import importlib.util
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from google.cloud.bigquery import SchemaField, Table, TimePartitioning
+
+from model.errors import ConfigError
+from serving.record.record import written
+from serving.record.sinks.bigquery.reaching import Connections
+from serving.record.sinks.bigquery.schema import COLUMNS, LABEL, VERSION
+from serving.record.sinks.bigquery.settings import BigQuerySettings
+from serving.record.sinks.bigquery.setup import _fields, init
+from serving.record.sinks.bigquery.sink import BigQuerySink, Place
+from serving.record.sinks.bigquery.views import views
+from serving.record.sinks.sink import SinkUnavailable
+
+pytestmark = pytest.mark.system
+
+BOUND = 12  # seconds: an append, or the first answer on the way back, with its patience
+
+
+def module(path: Path):
+    """A module beside the tests."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Records, documents and segments to test with."""
+    return module(Path(__file__).parent.parent / "serving" / "record" / "conformance.py")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server for all tests, each of which has a dataset of its own."""
+    made = module(Path(__file__).with_name("emulators.py")).BigQuery(tmp_path_factory.mktemp("bigquery"))
+    made.start()
+    yield made
+    made.kill()
+
+
+class Gate:
+    """A proxy before the server's gRPC port that can lose answers, or end a connection in a request's middle."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._port = int(endpoint.rpartition(":")[2])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.deaf = False  # nothing comes back
+        self.left = 1 << 62  # bytes that come through
+        self._carried: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """End every connection."""
+        for each in self._carried:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as far:
+            self._carried |= {near, far}
+            back = threading.Thread(target=self._carry, args=(far, near, False), daemon=True)
+            back.start()
+            self._carry(near, far, there=True)
+            back.join()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, there: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if there:
+                    data = data[: self.left]
+                    self.left -= len(data)
+                elif self.deaf:
+                    continue
+                sink.sendall(data)
+                if self.left <= 0:
+                    break
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+class Bench:
+    """A table."""
+
+    def __init__(self, server, dataset: str) -> None:
+        self.server = server
+        self.gate = Gate(server.grpc_endpoint)
+        self.settings = BigQuerySettings(
+            project="risk", dataset=dataset, endpoint=server.endpoint, grpc_endpoint=self.gate.endpoint
+        )
+        self._sinks = []
+        self.slept = []
+
+    def sink(self, **options) -> BigQuerySink:
+        """Another sink over the same table, which doesn't wait for what may be on its way."""
+        self._sinks.append(BigQuerySink(self.settings, sleep=self.slept.append, **options))
+        return self._sinks[-1]
+
+    def ask(self, query: str) -> list[dict]:
+        """The rows of a query, `{table}` in it being the table's name."""
+        with self.client() as client:
+            rows = client.query_and_wait(query.format(table=self.settings.path), retry=None, job_retry=None)
+            return [dict(row) for row in rows]
+
+    def make(self, columns=COLUMNS, *, version=VERSION, labels=None, partitioned="recorded_at") -> None:
+        """Make the table as another release, or somebody else, might have."""
+        with self.client() as client:
+            client.delete_table(self.settings.path)
+            table = Table(self.settings.path, schema=_fields(columns))
+            table.labels = {LABEL: str(version)} if labels is None else labels
+            if partitioned:
+                table.time_partitioning = TimePartitioning(type_="DAY", field=partitioned)
+            client.create_table(table)
+
+    @contextmanager
+    def client(self):
+        """A client of the REST interface."""
+        connections = Connections(self.settings)
+        try:
+            yield connections.rest
+        finally:
+            connections.close()
+
+    def stored(self) -> list[dict]:
+        """All documents."""
+        rows = self.ask("SELECT * FROM `{table}` ORDER BY recorded_at")
+        for row in rows:
+            row["model"] = {"name": row.pop("model_name"), "version": row.pop("model_version")}
+            row["recorded_at"] = written(round(row["recorded_at"].timestamp() * 1e6))
+            row["encoded"] = base64.b64encode(row["encoded"]).decode()
+        return rows
+
+    def ids(self) -> list[str]:
+        """The ids of all decisions, in order."""
+        return [row["decision_id"] for row in self.ask("SELECT decision_id FROM `{table}` ORDER BY recorded_at")]
+
+    def down(self):
+        """The server is dead."""
+        return self.server.killed()
+
+    @contextmanager
+    def lost(self):
+        """Rows come through, and nobody hears."""
+        self.gate.deaf = True
+        yield
+        self.gate.deaf = False
+        self.gate.cut()  # what was swallowed is missed in them
+
+    @staticmethod
+    def spoil(document: dict) -> dict:
+        """Give a document a field that the table has not."""
+        return document | {"nonsense": 1}
+
+    def close(self) -> None:
+        """Let go of all."""
+        for each in self._sinks:
+            each.close()
+        self.gate.close()
+
+
+@pytest.fixture
+def bench(server, request):
+    """A table of the test's own."""
+    made = Bench(server, f"d{abs(hash(request.node.name))}")
+    init(made.settings)
+    yield made
+    made.close()
+
+
+def ids_of(*segments) -> list[str]:
+    """The ids of segments' decisions."""
+    return [each["decision_id"] for segment in segments for each in segment.documents]
+
+
+def test_the_sink_conforms(conforms, bench) -> None:
+    """It does what every sink must; among it: the server is killed, and its answers lost."""
+    conforms(bench)
+
+
+def test_the_table_is_made_as_its_queries_need_it(bench) -> None:
+    """By day, with an end, and with the version that it was made for; again, nothing is made but views."""
+    with bench.client() as client:
+        table = client.get_table(bench.settings.path)
+    assert (table.time_partitioning.type_, table.time_partitioning.field) == ("DAY", "recorded_at")
+    assert table.time_partitioning.expiration_ms == 1827 * 86_400_000
+    assert table.labels["schema_version"] == "1"
+    assert [(each.name, each.field_type, each.mode) for each in table.schema] == [
+        (each.name, each.type, each.mode) for each in COLUMNS
+    ]
+    assert all(line.startswith("view ") for line in init(bench.settings))
+
+
+def test_partitions_may_be_kept_for_longer(bench) -> None:
+    """The setting is applied to a table that exists."""
+    longer = msgspec.structs.replace(bench.settings, keep_days=3650)
+    assert f"partitions of {longer.path} are kept for 3650 days" in init(longer)
+    with bench.client() as client:
+        assert client.get_table(longer.path).time_partitioning.expiration_ms == 3650 * 86_400_000
+
+
+def test_an_older_table_is_migrated(bench, samples) -> None:
+    """It isn't written to before; then its columns are added, and it takes records."""
+    bench.make([each for each in COLUMNS if each.name not in {"cpu", "reasons"}], version=0)
+    sink = bench.sink()
+    with pytest.raises(ConfigError, match="older record.*audit init"):
+        sink.check()
+    assert f"table {bench.settings.path} migrated from version 0 to {VERSION}" in init(bench.settings)
+    sink.check()
+    sink.write(samples.segment(1, 3), sink.place())
+    assert sorted(row["cpu"] for row in bench.stored()) == ["x86_64 avx2"] * 3
+
+
+def _other(name: str, **changes):
+    return [dataclasses.replace(each, **changes) if each.name == name else each for each in COLUMNS]
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ({"version": VERSION + 1}, "was made for version 2 of the record"),
+        ({"columns": _other("took_us", type="STRING")}, "took_us is STRING and not INTEGER"),
+        ({"columns": _other("pointers", mode="REQUIRED")}, "pointers is REQUIRED and not REPEATED"),
+        ({"labels": {}}, "it wasn't made for the record"),
+        ({"partitioned": ""}, "isn't partitioned by the day of recorded_at"),
+    ],
+    ids=["newer", "other type", "not repeated", "foreign", "not by day"],
+)
+def test_a_table_that_cannot_be_used_stays_as_it_is(bench, made, why) -> None:
+    """And what is wrong with it is said."""
+    bench.make(**made)
+    with bench.client() as client:
+        before = client.get_table(bench.settings.path).to_api_repr()
+        with pytest.raises(ConfigError, match=why):
+            init(bench.settings)
+        assert client.get_table(bench.settings.path).to_api_repr() == before
+
+
+def test_a_table_with_more_columns_will_do(bench, samples) -> None:
+    """A newer release may have added some while this one still writes."""
+    bench.make([*COLUMNS, dataclasses.replace(COLUMNS[0], name="later", mode="NULLABLE")], version=VERSION + 1)
+    sink = bench.sink()
+    sink.check()
+    sink.write(samples.segment(1, 2), sink.place())
+    assert bench.ids() == ids_of(samples.segment(1, 2))
+
+
+def test_a_missing_table_is_said_at_the_start(bench) -> None:
+    """With the command that makes it."""
+    with bench.client() as client:
+        client.delete_table(bench.settings.path)
+    with pytest.raises(ConfigError, match="there is no table.*audit init"):
+        bench.sink().check()
+
+
+def test_missing_credentials_are_said_at_the_start(bench, monkeypatch, tmp_path) -> None:
+    """Before anything is asked."""
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    for each in ("endpoint", "grpc_endpoint"):
+        with pytest.raises(ConfigError, match="there are no credentials"):
+            BigQuerySink(msgspec.structs.replace(bench.settings, **{each: ""})).check()
+
+
+def test_a_hanging_server_is_unavailable_soon(bench, samples) -> None:
+    """Whatever is asked of it; once it goes on, the same again stores it once."""
+    sink = bench.sink()
+    place = sink.write(samples.segment(1, 2), sink.place())
+    with bench.server.hanging():
+        for each in (lambda: sink.write(samples.segment(3, 4), place), sink.place, sink.check):
+            began = time.monotonic()
+            with pytest.raises(SinkUnavailable):
+                each()
+            assert time.monotonic() - began < BOUND
+    sink.write(samples.segment(3, 4), place)
+    assert bench.ids() == ids_of(samples.segment(1, 4))
+
+
+@pytest.mark.parametrize("through", [0, 100, 5_000, 20_000])
+def test_an_append_that_is_cut_leaves_nothing_or_all(bench, samples, through) -> None:
+    """Wherever its connection breaks; the same again stores it once."""
+    given = samples.segment(1, 60)
+    sink = bench.sink()
+    place = sink.place()
+    bench.gate.left = through
+    with pytest.raises(SinkUnavailable):
+        sink.write(given, place)
+    bench.gate.left = 1 << 62
+    sink.write(samples.segment(61, 62), _patient(sink, given, place))
+    assert bench.ids() == ids_of(samples.segment(1, 62))
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.1])
+def test_a_server_that_is_killed_amid_appends_has_each_record_once(bench, samples, after) -> None:
+    """Whichever of a segment's requests it had taken: it knows no stream afterwards, and the way back is gone."""
+    given = samples.segment(1, 400)
+    sink = bench.sink(most_bytes=8_000)
+    place = sink.place()
+    killer = threading.Timer(after, bench.server.kill)
+    killer.start()
+    with pytest.raises(SinkUnavailable):
+        for _ in range(50):
+            sink.write(given, place)
+    killer.join()
+    bench.server.start()
+    place = _patient(sink, given, place)
+    _patient(sink, samples.segment(401, 402), place)
+    assert bench.ids() == ids_of(samples.segment(1, 402))
+
+
+def test_a_plan_is_repeated_on_a_stream_that_is_gone(bench, samples) -> None:
+    """A process that died after its append finds all of it there, and goes on in a new stream."""
+    dead = bench.sink()
+    before = dead.write(samples.segment(1, 2), dead.place())
+    dead.write(samples.segment(3, 5), before)
+    with bench.server.killed():
+        pass
+    restarted = bench.sink()
+    place = _patient(restarted, samples.segment(3, 5), before)
+    assert msgspec.json.decode(place)["stream"] != msgspec.json.decode(before)["stream"]
+    restarted.write(samples.segment(6, 6), place)
+    assert bench.ids() == ids_of(samples.segment(1, 6))
+
+
+def test_a_way_back_that_dies_is_gone_again(bench, samples) -> None:
+    """A process that died on its way back, before its place was known, leaves nothing to be written twice."""
+    sink = bench.sink()
+    place = sink.place()
+    _finalize(bench, place)
+    sink.write(samples.segment(1, 3), place)
+    bench.sink().write(samples.segment(1, 3), place)
+    assert bench.ids() == ids_of(samples.segment(1, 3))
+    assert bench.slept == [5.0, 5.0]  # for what either may have left on its way
+
+
+def test_a_finalized_stream_is_followed_by_another(bench, samples) -> None:
+    """Though it has taken a part of the segment."""
+    sink = bench.sink()
+    place = sink.place()
+    sink.write(samples.segment(1, 2), place)
+    _finalize(bench, place)
+    sink.write(samples.segment(6, 6), sink.write(samples.segment(1, 5), place))
+    assert bench.ids() == ids_of(samples.segment(1, 6))
+
+
+def test_a_stream_that_lacks_rows_is_followed_by_another(bench, samples) -> None:
+    """A place beyond its end tells of a table that was made anew."""
+    sink = bench.sink()
+    place = msgspec.json.encode(msgspec.json.decode(sink.place()) | {"offset": 7})
+    sink.write(samples.segment(1, 2), place)
+    assert bench.ids() == ids_of(samples.segment(1, 2))
+    with pytest.raises(SinkUnavailable):  # what was on its way to the old stream has nowhere to go
+        _append_late(bench, place, samples.segment(1, 2))
+    assert bench.ids() == ids_of(samples.segment(1, 2))
+
+
+def test_records_left_out_after_a_part_was_written_shift_no_others(bench, samples) -> None:
+    """The same place with fewer records than the first try had: what is there is asked for."""
+    sink = bench.sink()
+    place = sink.place()
+    sink.write(samples.segment(1, 4), place)
+    sink.write(samples.segment(7, 7), sink.write(samples.segment(1, 6, without=(5,)), place))
+    assert bench.ids() == ids_of(samples.segment(1, 7, without=(5,)))
+
+
+def test_a_segment_larger_than_a_request_is_parted(bench, samples) -> None:
+    """In order, and once."""
+    sink, given = bench.sink(), samples.segment(1, 20)
+    for document in given.documents:
+        document["encoded"] = base64.b64encode(bytes(1_000_000)).decode()
+    place = sink.place()
+    assert sink.write(given, place) == sink.write(given, place)
+    assert bench.ids() == ids_of(given)
+
+
+def test_views_answer_the_usual_questions(bench, samples) -> None:
+    """The latest of each customer, days, the mix of decisions, latency and warnings."""
+    sink = bench.sink()
+    place = sink.write(samples.segment(1, 9), sink.place())
+    later = samples.segment(11, 11)
+    later.documents[0]["customer_id"] = samples.record(1).customer_id
+    sink.write(later, place)
+    answers = {name.rpartition("_")[2]: bench.ask(f"SELECT * FROM `{name}`") for name in views(bench.settings.path)}
+    assert len(answers["latest"]) == 8
+    assert ids_of(later)[0] in {row["decision_id"] for row in answers["latest"]}
+    (day,) = answers["day"]
+    assert (day["segment"], day["decisions"], day["customers"]) == ("high", 9, 8)
+    (mix,) = answers["mix"]
+    assert (mix["action"], mix["decisions"], mix["share"]) == ("review", 9, 1.0)
+    (latency,) = answers["latency"]
+    assert (latency["route"], latency["p50_ms"], latency["max_ms"]) == ("/ai/v1/risk", 0.74, 0.74)
+    (warned,) = answers["warnings"]
+    assert (warned["code"], warned["decisions"]) == ("UNKNOWN_VALUE", 6)
+
+
+def _patient(sink: BigQuerySink, segment, place: bytes) -> bytes:
+    """Write as the shipper does: again and again."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return sink.write(segment, place)
+        except SinkUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def _finalize(bench: Bench, place: bytes) -> None:
+    bench.sink()._finalize(msgspec.json.decode(place)["stream"])
+
+
+def _append_late(bench: Bench, place: bytes, segment) -> None:
+    """Send a segment's rows to a place, and go no way back."""
+    sink = bench.sink()
+    at = Place(msgspec.json.decode(place)["stream"], 0)
+    if sink._append(at, sink._shape.rows(segment.documents)[0], segment.numbers, trusted=True) is None:
+        raise SinkUnavailable("Lost.", remedy="None.")
