@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from serving.record.sinks.bigquery.settings import BigQuerySettings
 from serving.record.sinks.folder import FolderSettings
 from serving.record.sinks.gcs import GcsSettings
 from serving.record.sinks.sink import Sink
 
-SinkSettings = FolderSettings | GcsSettings
+SinkSettings = FolderSettings | GcsSettings | BigQuerySettings
 
 
 def open_sink(settings: SinkSettings, shipper: str) -> Sink:

@@ -105,6 +105,18 @@ def test_the_plan_is_on_the_disk_before_it_is_carried_out(told, courier, left, f
     assert found == [("told", file.source, 1, 3, b"0")]
 
 
+def test_the_place_after_a_write_is_that_of_the_next(told, courier, left) -> None:
+    """A sink is asked for a place before its first write alone, also by a process that comes later."""
+    left(range(1, 7))
+    sink, asked = told(), []
+    place = sink.place
+    sink.place = lambda: asked.append(1) or place()
+    courier(sink, batch_records=2).step()
+    drain(courier(sink, batch_records=2))
+    assert [place for _, place in sink.calls] == [b"0", b"1", b"2"]
+    assert len(asked) == 1
+
+
 def test_a_sink_that_is_down_is_asked_the_same_again(told, courier, left, down) -> None:
     """Also by another process, and though more has come meanwhile."""
     _, ids = left(range(1, 4))
