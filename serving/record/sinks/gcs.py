@@ -62,7 +62,7 @@ class GcsObjects:
     def check(self) -> None:
         """Raise ConfigError without credentials, a bucket and the right to write to it."""
         from google.api_core import exceptions  # noqa: PLC0415  a second that only those who use the bucket need
-        from google.auth.exceptions import RefreshError  # noqa: PLC0415
+        from google.auth.exceptions import InvalidOperation, RefreshError  # noqa: PLC0415
 
         wrong = (
             exceptions.BadRequest,
@@ -70,11 +70,16 @@ class GcsObjects:
             exceptions.Forbidden,
             exceptions.NotFound,
             RefreshError,
+            InvalidOperation,  # where none are sent and some are wanted
         )
         try:
             with self._reaching(wrong):
                 next(iter(self._client.list_blobs(self._bucket, prefix=self._prefix, max_results=1, **_ONCE)), None)
         except wrong as error:
+            if getattr(error, "retryable", False):
+                raise SinkUnavailable(
+                    f"The credentials can't be used now: {error}.", remedy="It is tried again."
+                ) from error
             raise ConfigError(
                 f"record.ship.sinks: gcs: the bucket {self._settings.bucket!r} can't be used: {error}.",
                 remedy="Name a bucket that exists, and let this identity create, get and list its objects.",
