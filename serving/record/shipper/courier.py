@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from serving.record.shipper.batch import Batch, gather
+from serving.record.shipper.batch import Batch, Reader, gather
 from serving.record.shipper.dead import bury
 from serving.record.shipper.files import Files, Seen
 from serving.record.shipper.progress import Plan, Progress
@@ -56,7 +56,8 @@ class Ending:
 class Courier:
     """Brings every record of an outbox to one sink, exactly once; `run` in a thread of its own.
 
-    `damaged(count)` hears of records that can't be read, once for each whatever the number of couriers.
+    `damaged(count)` hears of records that can't be read, once for each whatever the number of couriers, who may share
+    a `reader`.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Courier:
         progress: Progress,
         settings: ShipSettings,
         damaged: Callable[[int], object] = lambda _: None,
+        reader: Reader | None = None,
     ) -> None:
         self.name = sink.name
         self.counts = Counts()
@@ -76,6 +78,7 @@ class Courier:
         self._progress = progress
         self._settings = settings
         self._damaged = damaged
+        self._reader = reader or Reader()
         self._kept: tuple[Plan, Batch] | None = None  # so that another try needn't read again
         self._waiting: dict[str, tuple[int, float]] = {}
         self._turn = ""  # the file that was served last
@@ -171,7 +174,7 @@ class Courier:
 
     def _plan(self, seen: Seen, done: int) -> Plan:
         last = min(seen.last, done + self._settings.batch_records)
-        batch = gather(seen.file, done + 1, last, most_bytes=self._settings.batch_bytes)
+        batch = self._reader.next(seen.file, done + 1, last, most_bytes=self._settings.batch_bytes)
         source = seen.file.source
         self._note(source, batch)
         place = self._progress.place(self.name) or self._sink.place()

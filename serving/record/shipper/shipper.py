@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from model.errors import CustomerRiskError
+from serving.record.shipper.batch import Reader
 from serving.record.shipper.courier import Courier, Ending
 from serving.record.shipper.files import Files
 from serving.record.shipper.lock import Lock
@@ -93,8 +94,9 @@ class Shipper:
                 _log.warning("%s can't be checked: %s", sink.name, error)
         ship = self._orders.ship
         self._files = Files(self._folder)
+        reader = Reader(keep=2 if len(sinks) > 1 else 0)
         self._couriers = [
-            Courier(sink, self._folder, self._files, self._progress, ship, self._note_damage) for sink in sinks
+            Courier(sink, self._folder, self._files, self._progress, ship, self._note_damage, reader) for sink in sinks
         ]
         self._measure = Measure(self._files, self._progress)
         self._sweep = Sweep(
