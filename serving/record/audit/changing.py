@@ -12,11 +12,13 @@ import click
 from model.errors import ConfigError
 from model.login import named
 from serving.record.audit.options import Moment, Where, configured_sinks, key_file, read_settings, reading
+from serving.record.sinks.sink import SinkUnavailable
 
 if TYPE_CHECKING:
     from serving.record.audit.records import Place
     from serving.record.reading import OutboxFile
     from serving.record.shipper.lock import Lock
+    from serving.record.sinks.bigquery.settings import BigQuerySettings
 
 _UNFINISHED: Final = 1  # exit code: what was asked for needs doing again later
 _LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes to start
@@ -37,15 +39,17 @@ def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path 
     accepts exactly that; replay says "erased". With --config, every sink. Exit code 1: some of it must be done
     again later, as is told.
     """
-    if not where.places:
+    stores = [*(each.where for each in where.places), *(each.path for each in where.tables())]
+    if not stores:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
     author = named(by)
     if not author:
         raise ConfigError("Nobody is named as the author of this erasure.", remedy="Name yourself with --by.")
     recorded = where.named(customer, key_file)
     if not yes:
-        click.confirm(f"Erase {customer} from {', '.join(each.where for each in where.places)}?", abort=True, err=True)
+        click.confirm(f"Erase {customer} from {', '.join(stores)}?", abort=True, err=True)
     left = [_erase(place, recorded, author, why) for place in where.places]
+    left += [_erase_rows(table, recorded, author, why) for table in where.tables()]
     if any([*left, _still_in(where, recorded)]):
         raise click.exceptions.Exit(_UNFINISHED)
 
@@ -104,9 +108,14 @@ def init(config: Path) -> None:
 
     What is there is migrated by adding to it; nothing is removed.
     """
-    from serving.record.sinks.opening import open_sink  # noqa: PLC0415  as above
+    from serving.record.sinks.bigquery.settings import BigQuerySettings  # noqa: PLC0415  as above
+    from serving.record.sinks.bigquery.setup import init as init_table  # noqa: PLC0415
+    from serving.record.sinks.opening import open_sink  # noqa: PLC0415
 
     for each in configured_sinks(read_settings(config)):
+        if isinstance(each, BigQuerySettings):
+            for line in init_table(each):
+                click.echo(line)
         sink = open_sink(each, "0" * 32)
         try:
             sink.check()
@@ -127,6 +136,19 @@ def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
     for key in erasure.waiting:
         click.echo(f"{place.where}: {key} isn't in its chain yet: erase again once it is")
     return bool(erasure.waiting)
+
+
+def _erase_rows(table: BigQuerySettings, recorded: str, author: str, why: str) -> bool:
+    """Erase a customer from a table; tells whether it must be done again."""
+    from serving.record.audit.rows import erase_rows  # noqa: PLC0415  as above
+
+    try:
+        count = erase_rows(table, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
+    except SinkUnavailable as error:
+        click.echo(f"{table.path}: {error}")
+        return True
+    click.echo(f"{table.path}: {count} rows blanked" if count else f"{table.path}: nothing of theirs is here")
+    return False
 
 
 def _still_in(where: Where, recorded: str) -> bool:

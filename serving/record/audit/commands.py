@@ -34,9 +34,7 @@ def audit() -> None:
 @audit.command()
 @click.argument("decision_id")
 @reading
-@click.option(
-    "--transactions", is_flag=True, help="Show the transactions too, as the model took them."
-)
+@click.option("--transactions", is_flag=True, help="Show the transactions too, as the model took them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
 def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> None:
     """Show one decision's record.

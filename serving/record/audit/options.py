@@ -18,6 +18,7 @@ from serving.record.audit.records import Place, Records, place_at
 from serving.record.settings import RecordSettings
 
 if TYPE_CHECKING:
+    from serving.record.sinks.bigquery.settings import BigQuerySettings
     from serving.record.sinks.opening import SinkSettings
     from serving.settings import Settings
 
@@ -52,11 +53,13 @@ class Where:
     places     that segments are read from: the first of them has all that was shipped there
     outbox     folder of records, shipped or not; None: it isn't asked
     settings   the server's; None without --config
+    whole      all places are the configuration's
     """
 
     places: tuple[Place, ...]
     outbox: Path | None
     settings: Settings | None
+    whole: bool = True
 
     def records(self) -> Records:
         """Read the outbox and the first place; raises ConfigError where there is neither."""
@@ -67,6 +70,13 @@ class Where:
     def outbox_alone(self) -> Records:
         """Read the outbox, whatever was shipped."""
         return Records((), self.outbox)
+
+    def tables(self) -> list[BigQuerySettings]:
+        """Give the tables in BigQuery that the configuration ships to."""
+        from serving.record.sinks.bigquery.settings import BigQuerySettings  # noqa: PLC0415  --help needn't pay for it
+
+        sinks = () if self.settings is None or not self.whole else configured_sinks(self.settings)
+        return [sink for sink in sinks if isinstance(sink, BigQuerySettings)]
 
     def named(self, customer_id: str, key_file: Path | None) -> str:
         """Give a customer's id as the record has it: hashed where the configuration or a key's file says so."""
@@ -120,7 +130,7 @@ def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where
     if outbox is None and place is None and settings is not None and Path(settings.record.folder).is_dir():
         outbox = Path(settings.record.folder)  # else it is another pod's
     places = (place_at(place),) if place is not None else () if settings is None else tuple(_configured(settings))
-    return Where(places, outbox, settings)
+    return Where(places, outbox, settings, whole=place is None)
 
 
 def _configured(settings: Settings) -> Iterator[Place]:

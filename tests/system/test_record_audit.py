@@ -1,0 +1,137 @@
+"""Auditing the decision record in BigQuery, on a server of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from model.errors import ConfigError
+from serving.record.audit.rows import erase_rows
+from serving.record.record import from_document
+from serving.record.sinks.bigquery.reaching import Connections
+from serving.record.sinks.bigquery.settings import BigQuerySettings
+from serving.record.sinks.bigquery.setup import init
+from serving.record.sinks.chain import digest
+from serving.record.sinks.erasure import ERASED
+from serving.record.sinks.sink import SinkUnavailable
+
+pytestmark = pytest.mark.system
+
+NOW = dt.datetime(2027, 1, 15, 8, tzinfo=dt.UTC)
+
+
+def module(path: Path):
+    """A module beside the tests."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server for all tests."""
+    made = module(Path(__file__).with_name("emulators.py")).BigQuery(tmp_path_factory.mktemp("bigquery"))
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def table(server, request):
+    """A table with ten records, of which one is of the customer kunde-é-3; and what they were."""
+    samples = module(Path(__file__).parent.parent / "serving" / "record" / "conformance.py")
+    settings = BigQuerySettings(
+        project="risk",
+        dataset=f"d{abs(hash(request.node.name))}",
+        endpoint=server.endpoint,
+        grpc_endpoint=server.grpc_endpoint,
+    )
+    init(settings)
+    sink = settings.open("a" * 32)
+    segment = samples.segment(1, 10)
+    sink.write(segment, sink.place())
+    sink.close()
+    return settings, segment.documents
+
+
+def ask(settings, query: str) -> list[dict]:
+    """The rows of a query."""
+    connections = Connections(settings)
+    try:
+        rows = connections.rest.query_and_wait(query.format(table=settings.path), retry=None, job_retry=None)
+        return [dict(row) for row in rows]
+    finally:
+        connections.close()
+
+
+def erase(settings, customer: str = "kunde-é-3") -> int:
+    """Erase."""
+    return erase_rows(settings, customer, by="d.p.officer", why="request 2026-118", now=NOW)
+
+
+def test_a_customers_rows_are_blanked(table) -> None:
+    """That there was a decision, when, which and by what model stays; nobody else's row changes."""
+    settings, documents = table
+    assert erase(settings) == 1
+    rows = ask(settings, "SELECT * FROM `{table}` ORDER BY recorded_at")
+    (erased,) = [row for row in rows if row["customer_id"] == ERASED]
+    was = documents[2]
+    kept = ("decision_id", "segment", "action", "source", "cpu", "status", "route")
+    assert {name: erased[name] for name in kept} == {name: was[name] for name in kept}
+    assert erased["model_version"] == was["model"]["version"]
+    gone = ("caller", "trace", "probability", "reasons", "warnings", "features", "transactions", "encoded")
+    assert not any(erased[name] for name in gone)
+    others = [row["customer_id"] for row in rows if row is not erased]
+    assert others == [each["customer_id"] for each in documents if each is not was]
+    assert all(row["reasons"] for row in rows if row["decision_id"] == documents[0]["decision_id"])
+
+
+def test_an_erasure_is_written_down(table) -> None:
+    """Who, when, why, and the hash of the id alone; a second one finds nothing and writes nothing."""
+    settings, _ = table
+    assert [erase(settings), erase(settings)] == [1, 0]
+    (row,) = ask(settings, "SELECT * FROM `{table}_erasures`")
+    assert (row["erased_by"], row["why"], row["row_count"]) == ("d.p.officer", "request 2026-118", 1)
+    assert row["erased_at"] == NOW
+    assert row["customer"] == digest("kunde-é-3".encode())
+    assert "kunde" not in str(row)
+
+
+def test_nothing_is_written_down_of_a_stranger(table) -> None:
+    """Who isn't in the record leaves no trace by having asked."""
+    settings, _ = table
+    assert erase(settings, "nobody") == 0
+    connections = Connections(settings)
+    tables = {each.table_id for each in connections.rest.list_tables(settings.dataset)}
+    connections.close()
+    assert "decisions" in tables
+    assert "decisions_erasures" not in tables
+
+
+def test_a_row_that_was_erased_can_be_read(table) -> None:
+    """As the record of a decision that says no more."""
+    settings, documents = table
+    erase(settings)
+    (row,) = ask(settings, "SELECT * FROM `{table}` WHERE customer_id = 'erased'")
+    blank = documents[2] | {name: row[name] for name in ("customer_id", "caller", "trace", "probability")}
+    blank |= {"pointers": [], "reasons": [], "warnings": [], "features": [], "transactions": 0, "encoded": ""}
+    assert from_document(blank)[0].features == b""
+
+
+def test_a_table_that_isnt_there_is_said(server) -> None:
+    """Nothing was erased, and that is an error."""
+    settings = BigQuerySettings(project="risk", dataset="nowhere", endpoint=server.endpoint)
+    with pytest.raises(ConfigError):
+        erase(settings)
+
+
+def test_a_server_that_is_down_is_said(server, table) -> None:
+    """Erasing again later is told."""
+    settings, _ = table
+    with server.killed(), pytest.raises(SinkUnavailable):
+        erase(settings)
+    assert erase(settings) == 1
