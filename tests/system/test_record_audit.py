@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,29 @@ def test_a_table_that_isnt_there_is_said(server) -> None:
     settings = BigQuerySettings(project="risk", dataset="nowhere", endpoint=server.endpoint)
     with pytest.raises(ConfigError):
         erase(settings)
+
+
+def test_the_commands_reach_the_table(table, tmp_path) -> None:
+    """`init` makes what lacks and tries it, `erase` blanks rows, both by the server's configuration."""
+    from click.testing import CliRunner
+
+    from serving.record.audit.commands import audit
+
+    settings, _ = table
+    sink = {"type": "bigquery"} | {
+        name: getattr(settings, name) for name in ("project", "dataset", "endpoint", "grpc_endpoint")
+    }
+    config = tmp_path / "serving.yaml"
+    config.write_text(json.dumps({"record": {"enabled": True, "folder": str(tmp_path), "ship": {"sinks": [sink]}}}))
+    made = CliRunner().invoke(audit, ["init", "--config", str(config)])
+    assert made.exit_code == 0, made.output
+    assert f"view {settings.path}_latest made" in made.output
+    assert "bigquery: ready" in made.output
+    asked = ["erase", "kunde-é-3", "--config", str(config), "--by", "dpo", "--why", "asked", "--yes"]
+    erased = CliRunner().invoke(audit, asked)
+    assert erased.exit_code == 0, erased.output
+    assert f"{settings.path}: 1 rows blanked" in erased.output
+    assert f"{settings.path}: nothing of theirs is here" in CliRunner().invoke(audit, asked).output
 
 
 def test_a_server_that_is_down_is_said(server, table) -> None:
