@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import click
+import msgspec
 
 from model.errors import ConfigError
 
@@ -90,14 +91,15 @@ def ship(config: Path, *, status: bool) -> None:
     Ends with 1 where records are left in the outbox.
     """
     from serving.logs import configure  # noqa: PLC0415  as above
-    from serving.record.shipper.main import run  # noqa: PLC0415
+    from serving.record.shipper.main import leave, run  # noqa: PLC0415
+    from serving.record.shipper.status import read  # noqa: PLC0415
     from serving.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(config, server={})
     settings.record.check()
     orders = settings.record.orders(settings.logs)
     if status:
-        click.echo((Path(orders.folder) / "status.json").read_text())
+        click.echo(msgspec.json.format(msgspec.json.encode(read(Path(orders.folder)))).decode())
         return
     configure(settings.logs)
-    raise SystemExit(run(orders))
+    leave(run(orders))

@@ -142,7 +142,7 @@ def document(record: Record, names: Sequence[str]) -> dict[str, Any]:
         "probability": record.probability,
         "segment": record.segment,
         "action": record.action,
-        "reasons": msgspec.to_builtins(record.reasons),
+        "reasons": [msgspec.to_builtins(reason) for reason in record.reasons],
         "warnings": [{"code": each.code, "pointer": each.pointer, "detail": each.detail} for each in record.warnings],
         "features": features,
         "transactions": rows_of(record),
