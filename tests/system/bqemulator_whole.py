@@ -1,4 +1,4 @@
-"""Starts bqemulator in its own environment, with what it lacks: the Storage Write API's view of nested columns."""
+"""Starts bqemulator in its own environment, with what it lacks for rows: nested columns, and added ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import duckdb_extensions
 from bqemulator import cli
 from bqemulator.api.routes.tabledata import _build_arrow_schema
 from bqemulator.grpc_api import write_servicer
+from bqemulator.storage.sql_identifiers import quoted_table_ref
+from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
+
+_insert = write_servicer.BigQueryWriteHandler._flush_to_target
 
 
 def _raw(field: Any) -> dict[str, Any]:
@@ -18,7 +22,17 @@ def _table_arrow_schema(table: Any) -> Any:
     return _build_arrow_schema([_raw(field) for field in table.schema_.fields])
 
 
+def _flush_to_target(self: Any, stream: Any, rows: Any) -> None:
+    """Give the stored table the columns that a changed schema added, then insert."""
+    at = (stream.project_id, stream.dataset_id, stream.table_id)
+    fields = self._ctx.catalog.get_table(*at).schema_.fields
+    for name, kind in bq_schema_to_duckdb_columns([_raw(field) for field in fields]):
+        self._ctx.engine.execute(f'ALTER TABLE {quoted_table_ref(*at)} ADD COLUMN IF NOT EXISTS "{name}" {kind}')
+    _insert(self, stream, rows)
+
+
 if __name__ == "__main__":
     duckdb_extensions.import_extension("spatial")  # else it is downloaded, from where not every machine gets to
     write_servicer._table_arrow_schema = _table_arrow_schema
+    write_servicer.BigQueryWriteHandler._flush_to_target = _flush_to_target
     cli.main()

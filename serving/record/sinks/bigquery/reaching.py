@@ -18,9 +18,7 @@ _WRITE: Final = "bigquerystorage.googleapis.com"
 _CHANNEL: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 5000),  # two minutes, left alone: too long after an outage
+    ("grpc.use_local_subchannel_pool", 1),  # so that a new channel doesn't wait for what failed on another
 )
 
 
@@ -84,9 +82,13 @@ class Connections:
 
     def close(self) -> None:
         """Close connections, if any were made."""
+        self.hang_up()
         if "rest" in self.__dict__:
             self.rest.close()
             del self.rest
+
+    def hang_up(self) -> None:
+        """Close the connection of `write`, which would wait for up to two minutes before it tries a server again."""
         if "write" in self.__dict__:
             self.write.transport.close()
             del self.write

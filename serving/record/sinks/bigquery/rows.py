@@ -16,6 +16,7 @@ MOST_BYTES: Final = 9_000_000  # of rows in a request, which may have 10 MB with
 _FRAME_BYTES: Final = 8  # around each row
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LABELS: Final = {"NULLABLE": 1, "REQUIRED": 2, "REPEATED": 3}
+_REPEATED: Final = [column.name for column in COLUMNS if column.mode == "REPEATED"]
 _TYPES: Final = {"FLOAT": 1, "INTEGER": 3, "TIMESTAMP": 3, "BOOLEAN": 8, "STRING": 9, "RECORD": 11, "BYTES": 12}
 
 
@@ -58,6 +59,8 @@ class Rows:
             fields["model_name"], fields["model_version"] = model.pop("name"), model.pop("version")
             if model:
                 raise ValueError(f"model has other fields: {', '.join(map(str, model))}")
+            if texts := [name for name in _REPEATED if not isinstance(fields[name], list)]:
+                raise ValueError(f"not lists: {', '.join(texts)}")  # a text would be one of its letters
             fields["recorded_at"] = _microseconds(fields["recorded_at"])
             fields["encoded"] = base64.b64decode(fields["encoded"], validate=True)
             row: bytes = self.message(**fields).SerializeToString(deterministic=True)

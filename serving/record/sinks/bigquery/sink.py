@@ -10,7 +10,8 @@ table is asked which of the segment's decisions it has; the others go to a new s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -20,7 +21,7 @@ from serving.record.sinks.bigquery.appending import Fate, RowsRefused, append
 from serving.record.sinks.bigquery.reaching import ONCE, SECONDS, Connections, unavailable
 from serving.record.sinks.bigquery.rows import MOST_BYTES, Rows, parts
 from serving.record.sinks.bigquery.settings import BigQuerySettings
-from serving.record.sinks.sink import RecordRefused, Segment
+from serving.record.sinks.sink import RecordRefused, Segment, SinkUnavailable
 
 _PRESENT: Final = """\
 SELECT DISTINCT decision_id FROM `{table}`
@@ -75,7 +76,8 @@ class BigQuerySink:
 
     def place(self) -> bytes:
         """Make a stream, and give its beginning."""
-        return msgspec.json.encode(Place(self._new_stream(), 0))
+        with self._anew():
+            return msgspec.json.encode(Place(self._new_stream(), 0))
 
     def write(self, segment: Segment, place: bytes) -> bytes:
         """Write a segment and give the place after it; raises SinkUnavailable and RecordRefused.
@@ -87,9 +89,10 @@ class BigQuerySink:
         if wrong:
             raise RecordRefused({segment.numbers[index]: why for index, why in wrong.items()})
         # A segment that leaves records out may once have been tried with them: its offsets aren't what they were.
-        written = self._append(at, made, segment.numbers, trusted=not segment.seqs)
-        if written is None:
-            written = self._go_back(at, segment, made)
+        with self._anew():
+            written = self._append(at, made, segment.numbers, trusted=not segment.seqs)
+            if written is None:
+                written = self._go_back(at, segment, made)
         return msgspec.json.encode(written)
 
     def close(self) -> None:
@@ -170,6 +173,15 @@ class BigQuerySink:
         with self._connections.reaching():
             made = self._connections.write.create_write_stream(parent=self._parent, write_stream=stream, **ONCE)
         return str(made.name)
+
+    @contextmanager
+    def _anew(self) -> Iterator[None]:
+        """See to it that the next try begins with a new connection where this one fails."""
+        try:
+            yield
+        except SinkUnavailable:
+            self._connections.hang_up()
+            raise
 
     @property
     def _parent(self) -> str:

@@ -1,0 +1,122 @@
+"""The record's table, and what becomes of an older one."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from model.errors import ConfigError
+from serving.record.sinks.bigquery.schema import CLUSTERED_BY, COLUMNS, PARTITIONED_BY, Column, merge, version_of
+from serving.record.sinks.bigquery.settings import BigQuerySettings
+from serving.record.sinks.bigquery.views import views
+
+BY_NAME = {column.name: column for column in COLUMNS}
+
+
+def _changed(name: str, **changes) -> tuple[Column, ...]:
+    return tuple(dataclasses.replace(each, **changes) if each.name == name else each for each in COLUMNS)
+
+
+def test_every_field_of_a_document_has_its_column(samples) -> None:
+    """And of each nested one; the model's two are columns of their own, since only such can be clustered by."""
+    document = samples.document_of(samples.record(1))
+    flat = {name for name in document if name != "model"} | {f"model_{name}" for name in document["model"]}
+    assert set(BY_NAME) == flat
+    for name in ("reasons", "warnings", "features"):
+        assert {field.name for field in BY_NAME[name].fields} == document[name][0].keys()
+
+
+def test_partitions_and_clusters_are_by_what_bigquery_can() -> None:
+    """By a timestamp that is always given, and by text at the top."""
+    assert (BY_NAME[PARTITIONED_BY].type, BY_NAME[PARTITIONED_BY].mode) == ("TIMESTAMP", "REQUIRED")
+    assert all((BY_NAME[name].type, BY_NAME[name].mode) == ("STRING", "REQUIRED") for name in CLUSTERED_BY)
+
+
+def test_a_table_of_this_version_needs_nothing() -> None:
+    """By the names that either interface gives its types."""
+    assert merge(COLUMNS, "t") == COLUMNS
+    standard = _changed("took_us", type="INT64")
+    assert merge(standard, "t") == standard
+
+
+def test_what_an_older_table_lacks_is_added_at_its_end_and_may_be_missing() -> None:
+    """Fields of nested columns too; what is there stays in its order."""
+    code = BY_NAME["reasons"].fields[:1]
+    older = tuple(each for each in _changed("reasons", fields=code) if each.name not in {"cpu", "warnings"})
+    merged = merge(older, "t")
+    assert [each.name for each in merged] == [*(each.name for each in older), "cpu", "warnings"]
+    by_name = {each.name: each for each in merged}
+    assert by_name["cpu"].mode == "NULLABLE"
+    assert by_name["warnings"].mode == "REPEATED"
+    assert {field.mode for field in by_name["warnings"].fields} == {"NULLABLE"}
+    assert [(each.name, each.mode) for each in by_name["reasons"].fields[:2]] == [
+        ("code", "REQUIRED"),
+        ("text", "NULLABLE"),
+    ]
+    assert merge(merged, "t") == merged
+
+
+def test_what_must_no_longer_be_given_is_relaxed() -> None:
+    """A column that older records always had, and newer ones may lack."""
+    assert {each.name: each.mode for each in merge(_changed("probability", mode="REQUIRED"), "t")}["probability"] == (
+        "NULLABLE"
+    )
+
+
+def test_columns_of_somebody_else_stay() -> None:
+    """Where rows without them are allowed."""
+    found = (*COLUMNS, Column("theirs", "JSON", "NULLABLE"))
+    assert merge(found, "t") == found
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (_changed("took_us", type="FLOAT"), "took_us is FLOAT and not INTEGER"),
+        (_changed("pointers", mode="NULLABLE"), "pointers is NULLABLE and not REPEATED"),
+        (_changed("cpu", mode="REPEATED"), "cpu is REPEATED and not REQUIRED"),
+        (_changed("features", fields=(Column("Name", "BYTES"),)), r"features.Name is BYTES and not STRING"),
+        ((*COLUMNS, Column("theirs", "STRING")), "column theirs that must be given"),
+    ],
+)
+def test_a_table_that_adding_cannot_help_is_refused(found, why) -> None:
+    """With the column and what is wrong with it."""
+    with pytest.raises(ConfigError, match=why):
+        merge(found, "t")
+
+
+@pytest.mark.parametrize("labels", [{}, {"schema_version": "x"}])
+def test_a_table_without_a_version_is_not_ours(labels) -> None:
+    """It is left alone."""
+    with pytest.raises(ConfigError, match="wasn't made for the record"):
+        version_of(labels, "t")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"project": "a`b"}, {"dataset": "a.b"}, {"table": ""}, {"table": "x; DROP"}, {"dataset": "d-e"}]
+)
+def test_names_that_bigquery_does_not_have_are_refused(wrong) -> None:
+    """They would be parts of queries."""
+    named = {"project": "p-1", "dataset": "d", "table": "t"}
+    with pytest.raises(ConfigError, match=f"bigquery: {next(iter(wrong))}"):
+        BigQuerySettings(**(named | wrong)).open("a" * 32)
+
+
+def test_views_stand_beside_the_table() -> None:
+    """Each over it alone."""
+    made = views("p.d.t")
+    assert set(made) == {f"p.d.t_{name}" for name in ("latest", "by_day", "mix", "latency", "warnings")}
+    assert all("`p.d.t`" in query for query in made.values())
+
+
+def test_making_the_sink_imports_nothing_of_google() -> None:
+    """Who doesn't use it needn't have it, and a start is quick."""
+    code = (
+        "import sys; from serving.record.sinks.bigquery.settings import BigQuerySettings;"
+        "BigQuerySettings(project='p', dataset='d').open('a').close();"
+        "sys.exit(any(name.startswith(('google.cloud', 'google.auth', 'grpc')) for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
