@@ -65,16 +65,18 @@ def everything(objects) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
-def test_a_persons_data_is_gone_and_the_decision_stays(chained, stored, someone, form) -> None:
+def test_a_persons_data_is_gone_and_the_decision_stays(chained, stored, samples, form) -> None:
     """The id of the decision, its time, segment, action and model are kept; all others' records are as they were."""
     chained((1, 4), (6, 7), form=form)
     before = list(find(stored))
-    erasure = run(stored, someone)
+    assert before[2]["trace"]
+    assert before[2]["encoded"]
+    erasure = run(stored, samples.record(3).customer_id)
     after = list(find(stored))
-    assert [each for each in after if each["decision_id"] != before[1]["decision_id"]] == [before[0], *before[2:]]
+    assert [each for each in after if each["decision_id"] != before[2]["decision_id"]] == [*before[:2], *before[3:]]
     kept = ("version", "kind", "decision_id", "recorded_at", "segment", "action", "model", "status", "source")
     (left,) = [each for each in after if each["customer_id"] == ERASED]
-    assert {name: left[name] for name in kept} == {name: before[1][name] for name in kept}
+    assert {name: left[name] for name in kept} == {name: before[2][name] for name in kept}
     assert left["probability"] is None
     assert (left["caller"], left["trace"], left["encoded"], left["transactions"]) == ("", "", "", 0)
     assert all(left[name] == [] for name in ("features", "reasons", "warnings", "pointers"))
@@ -151,6 +153,16 @@ def test_a_crash_anywhere_is_made_good_by_erasing_again(chained, stored, tmp_pat
     assert (report.problems, report.records, report.segments) == ((), 8, 2)
     assert someone not in everything(stored).decode()
     assert samples.record(3).customer_id not in everything(stored).decode()
+
+
+def test_nobody_finds_what_a_crash_left(chained, stored, tmp_path, someone) -> None:
+    """Once the erasure is written down the old segment counts for nothing."""
+    chained((1, 4))
+    with pytest.raises(Killed):
+        run(Mortal(tmp_path, 2), someone)
+    assert len(list(stored.list("dt="))) == 2
+    assert len(list(find(stored))) == 4
+    assert list(find(stored, customer_id=someone)) == []
 
 
 def test_an_erasure_that_ended_what_a_crash_left_is_given(chained, stored, tmp_path, someone) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from model.errors import ConfigError
-from serving.record.sinks.chain import digest, manifests
+from serving.record.sinks.chain import Link, digest, encode, manifests
 from serving.record.sinks.lines import SUFFIX, Lines
 from serving.record.sinks.objects import LocalObjects, ObjectSink
 from serving.record.sinks.sink import SinkUnavailable
@@ -93,6 +95,28 @@ def test_an_object_is_written_once(objects) -> None:
     assert objects.create("dt=2026-01-01/hour=00/x.json", b"one")
     assert not objects.create("dt=2026-01-01/hour=00/x.json", b"two")
     assert objects.get("dt=2026-01-01/hour=00/x.json") == b"one"
+
+
+def test_of_many_who_write_an_object_one_does(objects) -> None:
+    """However close together they come."""
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(50):
+            created = list(pool.map(lambda n, key=f"dt=1/{turn}": objects.create(key, b"%d" % n), range(8)))
+            assert objects.get(f"dt=1/{turn}") == b"%d" % created.index(True)
+            assert sum(created) == 1
+
+
+def test_what_may_not_be_on_the_disk_is_not_written(objects, monkeypatch) -> None:
+    """A disk that can't say so is unavailable."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    objects.create("dt=1/y", b"")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SinkUnavailable, match="Input/output error"):
+        objects.create("dt=1/x", b"")
+    assert list(objects.list("")) == ["dt=1/y"]
 
 
 def test_an_object_that_is_not_there_is_none(objects) -> None:
@@ -237,6 +261,14 @@ def test_two_shippers_with_one_identity_are_told_apart(bench, samples) -> None:
     with pytest.raises(SinkUnavailable, match="two shippers share one identity"):
         bench.sink().write(samples.segment(1, 2, source=samples.OTHER), place)
     assert verify(bench.objects).ok
+
+
+def test_a_plan_of_another_chain_is_refused(bench, samples) -> None:
+    """A manifest that follows another one than the plan's isn't the plan's."""
+    sink = bench.sink()
+    sink.write(samples.segment(1, 2), sink.place())
+    with pytest.raises(SinkUnavailable, match="two shippers share one identity"):
+        bench.sink().write(samples.segment(1, 2), encode(Link(0, "0" * 64)))
 
 
 def test_a_segment_that_was_altered_meanwhile_is_not_named(bench, samples) -> None:
