@@ -1,0 +1,68 @@
+"""What the audit commands print."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.record.audit import telling
+from serving.record.audit.comparing import Difference
+from serving.record.audit.replay import Replayed
+from serving.record.audit.telling import Progress, tell_replays
+
+
+def test_a_long_list_of_differences_is_cut(capsys) -> None:
+    """Fifty are shown, the others counted; so are all records."""
+    differing = [
+        Replayed(f"id-{i}", "differs", "bit for bit", (Difference("segment", "low", "high"),)) for i in range(70)
+    ]
+    assert tell_replays(differing) == {"differs": 70}
+    printed = capsys.readouterr().out
+    assert printed.count("id-") == 50
+    assert "and 20 more" in printed
+
+
+def test_a_long_value_is_cut(capsys) -> None:
+    """A table stays a table."""
+    tell_replays([Replayed("id", "differs", "bit for bit", (Difference("text", "a" * 100, 0.1 + 0.2),))])
+    printed = capsys.readouterr().out
+    assert "a" * 57 + "..." in printed
+    assert "0.30000000000000004" in printed
+
+
+def test_outcomes_are_counted_by_standard(capsys) -> None:
+    """Which standard applied is said of each."""
+    replays = [Replayed("a", "same", "bit for bit"), Replayed("b", "same", "within 1e-9"), Replayed("c", "erased")]
+    assert tell_replays(replays) == {"same": 2, "erased": 1}
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in printed[1:]] == [
+        ["erased", "1"],
+        ["same", "bit", "for", "bit", "1"],
+        ["same", "within", "1e-9", "1"],
+    ]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test moves."""
+    now = [100.0]
+    monkeypatch.setattr(telling.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_what_takes_long_says_how_far_it_is(clock, capsys) -> None:
+    """Every two seconds, on stderr, so that a table on stdout stays whole."""
+    progress = Progress("records replayed")
+    for _ in range(1500):
+        progress.step()
+    clock[0] += 2
+    progress.step()
+    progress.step()
+    assert capsys.readouterr() == ("", "1,501 records replayed\n")
+
+
+def test_what_is_quick_says_nothing(clock, capsys) -> None:
+    """Nobody has to read of what is done at once."""
+    progress = Progress("records replayed")
+    clock[0] += 1.9
+    progress.step()
+    assert capsys.readouterr().err == ""
