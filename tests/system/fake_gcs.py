@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -48,6 +49,7 @@ class FakeGcs:
     def start(self) -> None:
         """Start it and wait until it answers."""
         (self._folder / "buckets").mkdir(parents=True, exist_ok=True)
+        self._remove_unfinished()
         command = [
             self._program,
             *("-scheme", "http", "-host", "127.0.0.1", "-port", str(self.port), "-log-level", "error"),
@@ -65,6 +67,12 @@ class FakeGcs:
             else:
                 return
         pytest.fail(f"fake-gcs-server doesn't start: {(self._folder / 'log').read_text()}")
+
+    def _remove_unfinished(self) -> None:
+        """Do for a killed server what the real one does: an object that wasn't whole isn't there."""
+        for path in (self._folder / "buckets").glob("*/**/*"):
+            if path.is_file() and "user.metadata" not in os.listxattr(path):  # written last
+                path.unlink()
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket."""
