@@ -10,11 +10,12 @@ which the first records leave: from there on it stays the same.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 import random
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,8 +31,9 @@ from serving.record.outbox import Outbox
 from serving.record.reading import find_files
 from serving.record.record import decode, document
 from serving.record.recorder import Recorder
+from serving.record.sinks.bigquery.schema import COLUMNS, Column
 from serving.record.sinks.lines import Lines
-from serving.record.sinks.parquet import COLUMNS, Parquet
+from serving.record.sinks.parquet import Parquet
 from serving.service import Service
 
 PRICES: Final = Path(__file__).parent.parent / "docs" / "prices.yaml"
@@ -103,11 +105,16 @@ def measure(together: int) -> Sizes:
         parquet = Parquet()
         return Sizes(
             outbox=file.size() / RECORDS,
-            logical=sum(logical_bytes(each, COLUMNS) for each in written) / RECORDS,
+            logical=sum(logical_bytes(_row(each)) for each in written) / RECORDS,
             line=sum(len(msgspec.json.encode(each)) + 1 for each in written) / RECORDS,
             lines=sum(len(Lines().encode(each)) for each in segments) / RECORDS,
             parquet=sum(len(parquet.encode(each)) for each in segments) / RECORDS,
         )
+
+
+def _row(document: Mapping[str, Any]) -> dict[str, Any]:
+    model = document["model"]
+    return {**document, "model_name": model["name"], "model_version": model["version"]}
 
 
 def _another(row: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:
@@ -121,20 +128,22 @@ def _another(row: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:
     }
 
 
-def logical_bytes(value: Any, kind: Any) -> int:
-    """Count a value as BigQuery bills it: 8 bytes a number or time, 1 a boolean, 2 and its bytes a text, none for null.
+def logical_bytes(row: Mapping[str, Any], columns: Sequence[Column] = COLUMNS) -> int:
+    """Count a row as BigQuery bills it: 8 bytes a number or time, 1 a boolean, 2 more than a text's, none for null."""
+    total = 0
+    for column in columns:
+        value = row.get(column.name)
+        for each in value if column.mode == "REPEATED" else () if value is None else (value,):
+            total += logical_bytes(each, column.fields) if column.fields else _one(each, column.type)
+    return total
 
-    `kind` is a column's type: a name, a list of one type, or fields by name.
-    """
-    if value is None:
-        return 0
-    if isinstance(kind, list):
-        return sum(logical_bytes(each, kind[0]) for each in value)
-    if isinstance(kind, Mapping):
-        return sum(logical_bytes(value.get(name), each) for name, each in kind.items())
-    if kind == "BLOB":
-        return 2 + len(value) * 3 // 4 - value.count("=")
-    return {"VARCHAR": 2 + len(str(value).encode()), "BOOLEAN": 1}.get(kind, 8)
+
+def _one(value: Any, kind: str) -> int:
+    if kind == "STRING":
+        return 2 + len(value.encode())
+    if kind == "BYTES":
+        return 2 + len(base64.b64decode(value))
+    return 0 if value is None else 1 if kind == "BOOLEAN" else 8
 
 
 def segments_a_day(rate: int, writers: int, batch_seconds: float) -> float:
@@ -199,7 +208,8 @@ def _tell(rate: int, sizes: Sizes, prices: Mapping[str, float], segments: float)
     tib = [rate * each * days / TIB for each in (sizes.logical, sizes.parquet, sizes.lines)]
     click.echo(
         f"\nAfter five years: {tib[0]:,.0f} TiB in BigQuery (logical; about {tib[1]:,.0f} physical), "
-        f"{tib[2]:,.0f} TiB in the bucket."
+        f"{tib[2]:,.0f} TiB in the bucket. A query that reads all columns of a day costs "
+        f"{rate * sizes.logical / TIB * prices['bigquery_query_tib']:.2f} USD."
     )
 
 
