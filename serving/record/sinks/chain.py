@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
+from serving.record.sinks.fetching import fetch
+
 if TYPE_CHECKING:
     from serving.record.sinks.objects import Objects
 
@@ -128,9 +130,8 @@ def end_of(objects: Objects, shipper: str) -> Link:
 
 def manifests(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
     """Give each manifest's key, what it says (None where that is no manifest) and its bytes, chain by chain."""
-    for key in objects.list(MANIFESTS):
-        data = objects.get(key) or b""
-        yield key, Manifest.read(data), data
+    for key, data in fetch(objects, objects.list(MANIFESTS)):
+        yield key, Manifest.read(data or b""), data or b""
 
 
 def erasures(objects: Objects) -> Iterator[tuple[str, Erasure | None]]:

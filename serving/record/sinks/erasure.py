@@ -16,6 +16,7 @@ from serving.record.sinks.chain import (
     manifests,
     standing,
 )
+from serving.record.sinks.fetching import fetch
 from serving.record.sinks.forms import Forms
 from serving.record.sinks.objects import Objects
 from serving.record.sinks.sink import SinkUnavailable
@@ -96,8 +97,7 @@ def _replace(objects: Objects, customer_id: str, named: set[str]) -> tuple[list[
     forms = Forms()
     replaced: list[Replaced] = []
     waiting: list[str] = []
-    for key in standing(objects):
-        data = objects.get(key)
+    for key, data in fetch(objects, standing(objects)):
         documents = [] if data is None else forms.decode(key, data)
         if data is None or not any(each["customer_id"] == customer_id for each in documents):
             continue

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from serving.record.sinks.chain import standing
+from serving.record.sinks.fetching import AHEAD, fetch
 from serving.record.sinks.forms import Forms
 from serving.record.sinks.objects import Objects
 
@@ -45,9 +46,9 @@ def find(
     else:
         stored.sort(key=lambda each: each.key)
     forms = Forms()
-    for each in stored:
-        data = objects.get(each.key)
-        for document in () if data is None else forms.decode(each.key, data):  # erased meanwhile: its heir is here too
+    ahead = AHEAD if decision_id is None else 2  # an id's first segment is often the one
+    for key, data in fetch(objects, (each.key for each in stored), ahead=ahead):
+        for document in () if data is None else forms.decode(key, data):  # erased meanwhile: its heir is read too
             if document["recorded_at"] < after or customer_id not in {None, document["customer_id"]}:
                 continue
             if decision_id is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from serving.record.sinks.chain import (
     MANIFESTS,
@@ -18,6 +18,7 @@ from serving.record.sinks.chain import (
     manifest_key,
     manifests,
 )
+from serving.record.sinks.fetching import fetch
 from serving.record.sinks.forms import Forms, SegmentUnreadable
 from serving.record.sinks.objects import Objects
 
@@ -47,6 +48,12 @@ def verify(objects: Objects, *, ends: Mapping[str, Link] | None = None) -> Repor
     return _Verification(objects).run(ends or {})
 
 
+class _Expected(NamedTuple):
+    sha256: str
+    records: int
+    erased: bool
+
+
 class _Verification:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -54,20 +61,24 @@ class _Verification:
         self._replaced: dict[str, Replaced] = {}
         self._ends: dict[str, Link] = {}
         self._named: set[str] = set()
-        self._segments = self._records = self._erased = 0
+        self._present: set[str] = set()
+        self._expected: dict[str, _Expected] = {}
 
     def run(self, ends: Mapping[str, Link]) -> Report:
-        present = list(self._objects.list(SEGMENTS))  # before the manifests: those of segments written since are there
-        problems = [*self._read_erasures(), *self._follow_chains(), *self._compare_ends(ends)]
+        # Before the manifests: a segment that is written meanwhile isn't taken for one that nobody names.
+        self._present.update(self._objects.list(SEGMENTS))
+        problems = [*self._read_erasures(), *self._follow_chains(), *self._compare_ends(ends), *self._read_segments()]
         problems += [
             f"{key}: no manifest names it: it was added, or its shipper ended before naming it."
-            for key in present
-            if key not in self._named
+            for key in sorted(self._present - self._named)
         ]
         problems += [
-            f"{key}: an erasure replaced it, but no manifest names it." for key in self._replaced.keys() - self._named
+            f"{key}: an erasure replaced it, but no manifest names it."
+            for key in sorted(self._replaced.keys() - self._named)
         ]
-        return Report(tuple(problems), self._segments, self._records, self._erased)
+        records = sum(each.records for each in self._expected.values())
+        erased = sum(each.erased for each in self._expected.values())
+        return Report(tuple(problems), len(self._expected), records, erased)
 
     def _read_erasures(self) -> Iterator[str]:
         for key, erasure in erasures(self._objects):
@@ -95,9 +106,10 @@ class _Verification:
                 continue
             if manifest.n != n or (n == link.n and manifest.previous != link.previous):
                 yield f"{key}: it doesn't follow the manifest before: one of the two was altered."
-            yield from self._look_at(manifest)
+            yield from self._expect(manifest)
 
-    def _look_at(self, manifest: Manifest) -> Iterator[str]:
+    def _expect(self, manifest: Manifest) -> Iterator[str]:
+        """Note what a manifest's segment must be, or the one that stands in its place."""
         if manifest.key in self._named:
             yield f"{manifest.key}: two manifests name it."
             return
@@ -106,20 +118,21 @@ class _Verification:
             self._named.add(key)
             if replaced.old_sha256 != sha256:
                 yield f"{key}: it had been altered before an erasure replaced it."
-            if self._objects.get(key) is not None:
+            if key in self._present:
                 yield f"{key}: an erasure replaced it, but it is still there: erase again to end what was begun."
             key, sha256, erased = replaced.new_key, replaced.new_sha256, True
         self._named.add(key)
-        self._segments += 1
-        self._records += manifest.records
-        self._erased += erased
-        data = self._objects.get(key)
-        if data is None:
-            yield f"{key}: it is missing."
-        elif digest(data) != sha256:
-            yield f"{key}: it was altered."
-        elif erased and self._count(key, data) != manifest.records:
-            yield f"{key}: an erasure wrote it with other than {manifest.records} records."
+        self._expected[key] = _Expected(sha256, manifest.records, erased)
+
+    def _read_segments(self) -> Iterator[str]:
+        for key, data in fetch(self._objects, self._expected):
+            expected = self._expected[key]
+            if data is None:
+                yield f"{key}: it is missing."
+            elif digest(data) != expected.sha256:
+                yield f"{key}: it was altered."
+            elif expected.erased and self._count(key, data) != expected.records:
+                yield f"{key}: an erasure wrote it with other than {expected.records} records."
 
     def _count(self, key: str, data: bytes) -> int:
         try:
