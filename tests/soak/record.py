@@ -143,8 +143,8 @@ class Callers:
         connection.close()
 
 
-def request() -> bytes:
-    """A request with ten transactions."""
+def request(transactions: int = 10) -> bytes:
+    """Make a request with so many transactions."""
     rows = [
         {
             "id": f"t-{i}",
@@ -153,10 +153,10 @@ def request() -> bytes:
             "amount": 12.5 + i,
             "currency": "EUR",
             "direction": "OUT",
-            "created_at": f"2024-08-2{i}T10:33:50.629801Z",
+            "created_at": f"2024-08-2{i % 10}T10:{i:02}:50.629801Z",
             "completed_at": None,
         }
-        for i in range(10)
+        for i in range(transactions)
     ]
     return json.dumps({"customer_id": "c", "profile": {}, "transactions": rows, "history_complete": True}).encode()
 

@@ -1,0 +1,142 @@
+"""How fast one shipper ships, and how far it falls behind a server at full load; prints Markdown tables.
+
+    .venv/bin/python tests/soak/shipping.py BUNDLE
+
+Cloud Storage and BigQuery are emulators on the same machine: what they take of its cores is in the figures.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import click
+
+RECORDS: Final = 20_000
+COMMAND: Final = Path(sys.executable).with_name("customer-risk")
+
+
+def load(path: Path) -> ModuleType:
+    """Load a module that is in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise click.ClickException(f"{path} isn't there")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@click.command(help=__doc__)
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True))
+@click.option("--seconds", default=20.0, show_default=True, help="Of full load.")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("build/soak/shipping"), show_default=True)
+def main(bundle: Path, seconds: float, folder: Path) -> None:
+    """Ship to each sink alone, then to all beside a server."""
+    folder = folder.absolute() / time.strftime("%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True)
+    here = Path(__file__).parent
+    soak, system = load(here / "record.py"), here.parent / "system"
+    gcs, bigquery = load(system / "fake_gcs.py").FakeGcs(folder / "gcs"), None
+    gcs.start()
+    gcs.make_bucket("record")
+    bigquery = load(system / "emulators.py").BigQuery(folder / "bigquery")
+    bigquery.start()
+    sinks = {
+        "folder (Parquet)": {"type": "folder", "path": str(folder / "record")},
+        "Cloud Storage (NDJSON, gzip)": {"type": "gcs", "bucket": "record", "endpoint": gcs.endpoint},
+        "BigQuery (Storage Write API)": {
+            "type": "bigquery",
+            "project": "risk",
+            "dataset": "record",
+            "endpoint": bigquery.endpoint,
+            "grpc_endpoint": bigquery.grpc_endpoint,
+        },
+    }
+    try:
+        click.echo(f"| {RECORDS:,} records to | s | records/s | MB/s of the outbox |\n|---|---|---|---|")
+        for place, (name, sink) in enumerate(sinks.items()):
+            _alone(bundle, folder / f"alone-{place}", name, sink, soak)
+        _behind(bundle, folder / "load", list(sinks.values()), seconds, soak)
+    finally:
+        gcs.kill()
+        bigquery.kill()
+
+
+def _settings(folder: Path, sinks: list[dict[str, Any]], *, embedded: bool) -> Path:
+    folder.mkdir(parents=True)
+    path = folder / "serving.yaml"
+    record = {"enabled": True, "folder": str(folder / "outbox"), "ship": {"sinks": sinks, "embedded": embedded}}
+    path.write_text(json.dumps({"record": record}))
+    subprocess.run([COMMAND, "audit", "init", "--config", path], check=True, capture_output=True)
+    return path
+
+
+def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], soak: ModuleType) -> None:
+    """Fill an outbox, then ship it by a process of its own."""
+    from model.scoring.bundle import load_bundle
+    from serving.record.outbox import Outbox
+    from serving.record.recorder import Recorder
+    from serving.record.shipper.status import read
+    from serving.service import Service
+
+    settings = _settings(folder, [sink], embedded=False)
+    service = Service("customer-risk")
+    service.use(load_bundle(bundle, verify_golden=False))
+    outbox = Outbox(folder / "outbox", most_bytes=1 << 32, file_bytes=16 << 20)
+    recorder = Recorder(outbox, cpu="x")
+    for _ in range(RECORDS):
+        recorder.decided(service.answer(soak.request(50)), caller="", route="", trace=None, took=1)
+    recorder.settle()
+    recorder.close()
+    size = sum(path.stat().st_size for path in (folder / "outbox").glob("*.outbox")) / 1e6
+    process = subprocess.Popen([COMMAND, "ship", "--config", settings], stderr=subprocess.DEVNULL)
+    began, shipped = 0.0, 0
+    while shipped < RECORDS:
+        time.sleep(0.05)
+        try:
+            (told,) = read(folder / "outbox").sinks.values()
+        except Exception:  # noqa: S112, BLE001  not told yet
+            continue
+        shipped = told.shipped
+        began = began or time.perf_counter() - 0.05  # from when it has started to work
+    took = time.perf_counter() - began
+    process.terminate()
+    process.wait(60)
+    click.echo(f"| {name} | {took:.1f} | {RECORDS / took:,.0f} | {size / took:.0f} |")
+
+
+def _behind(bundle: Path, folder: Path, sinks: list[dict[str, Any]], seconds: float, soak: ModuleType) -> None:
+    """Ask as fast as the machine answers, with server, load, shipper and emulators on it."""
+    settings = _settings(folder, sinks, embedded=True)
+    server = soak.Server(bundle, settings, folder / "log")
+    server.start()
+    answered: list[str] = []
+    lags: dict[str, list[float]] = {}
+    with soak.Callers(server.port, soak.request(50), answered):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            for name, told in soak.status(folder / "outbox").get("sinks", {}).items():
+                lags.setdefault(name, []).append(told["lag_seconds"])
+    began = time.monotonic()
+    while any(told["lag_records"] for told in soak.status(folder / "outbox")["sinks"].values()):
+        time.sleep(0.2)
+    caught = time.monotonic() - began
+    server.end()
+    click.echo(f"\n{len(answered) / seconds:,.0f} decisions a second for {seconds:.0f} s, with server, load, shipper")
+    click.echo(
+        f"and emulators on one machine; all shipped {caught:.0f} s after the last.\n\n| sink | greatest lag s |\n|---|---|"
+    )
+    for name, seen in lags.items():
+        click.echo(f"| {name} | {max(seen):.1f} |")
+
+
+if __name__ == "__main__":
+    main()
