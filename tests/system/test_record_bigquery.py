@@ -360,6 +360,25 @@ def test_a_way_back_that_dies_is_gone_again(bench, samples) -> None:
     assert bench.slept == [5.0, 5.0]  # for what either may have left on its way
 
 
+def test_a_way_back_without_an_answer_is_tried_again(bench, samples) -> None:
+    """Soon, and nothing is written meanwhile: what is there isn't known."""
+    sink = bench.sink()
+    place = sink.place()
+    sink.write(samples.segment(1, 2), place)
+    _finalize(bench, place)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        lonely = BigQuerySink(msgspec.structs.replace(bench.settings, endpoint=endpoint), sleep=bench.slept.append)
+        began = time.monotonic()
+        with pytest.raises(SinkUnavailable):
+            lonely.write(samples.segment(1, 3), place)
+        assert time.monotonic() - began < BOUND
+        lonely.close()
+    assert bench.ids() == ids_of(samples.segment(1, 2))
+    sink.write(samples.segment(1, 3), place)
+    assert bench.ids() == ids_of(samples.segment(1, 3))
+
+
 def test_a_finalized_stream_is_followed_by_another(bench, samples) -> None:
     """Though it has taken a part of the segment."""
     sink = bench.sink()

@@ -36,7 +36,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class BigQuerySink:
-    """Writes segments to a table; no answer is waited for longer than five seconds, of at most five on the way back.
+    """Writes segments to a table; no answer is waited for longer than five seconds.
 
     `most_bytes` of rows go in a request; `sleep` waits for what may be on its way.
     """
