@@ -131,9 +131,8 @@ def _behind(bundle: Path, folder: Path, sinks: list[dict[str, Any]], seconds: fl
     caught = time.monotonic() - began
     server.end()
     click.echo(f"\n{len(answered) / seconds:,.0f} decisions a second for {seconds:.0f} s, with server, load, shipper")
-    click.echo(
-        f"and emulators on one machine; all shipped {caught:.0f} s after the last.\n\n| sink | greatest lag s |\n|---|---|"
-    )
+    click.echo(f"and emulators on one machine; all shipped {caught:.0f} s after the last.")
+    click.echo("\n| sink | greatest lag s |\n|---|---|")
     for name, seen in lags.items():
         click.echo(f"| {name} | {max(seen):.1f} |")
 
