@@ -60,14 +60,13 @@ def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> N
 @key_file
 def list_(where: Where, since: dt.datetime | None, customer: str | None, key_file: Path | None) -> None:
     """List a customer's decisions, or a time's."""
-    from serving.record.audit.telling import Progress, tell_table  # noqa: PLC0415  as above
+    from serving.record.audit.telling import tell_table  # noqa: PLC0415  as above
     from serving.record.record import written  # noqa: PLC0415
 
     if customer is None and since is None:
         raise click.UsageError("Give --customer or --since.")
-    progress, rows = Progress("records read"), []
+    rows = []
     for record, _ in where.records().since(since, None if customer is None else where.named(customer, key_file)):
-        progress.step()
         if record.kind == "decision":
             likely = "" if record.probability is None else f"{record.probability:.4f}"
             rows.append((written(record.at), record.record_id, record.segment, record.action, likely, record.source))
@@ -115,8 +114,9 @@ def replay(
     if (decision_id is None) == (since is None and sample is None):
         raise click.UsageError("Give a DECISION_ID, or --since, or --sample.")
     from serving.record.audit.bundles import Bundles  # noqa: PLC0415  importing what scores takes a second
+    from serving.record.audit.progress import Progress  # noqa: PLC0415
     from serving.record.audit.replay import Replayer  # noqa: PLC0415
-    from serving.record.audit.telling import Progress, tell_replays  # noqa: PLC0415
+    from serving.record.audit.telling import tell_replays  # noqa: PLC0415
     from serving.rules.ruleset import load_rules  # noqa: PLC0415
 
     if where.settings is not None and where.settings.rules.file:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from model.errors import ConfigError
+from serving.record.audit.progress import Progress
 from serving.record.audit.records import Place, Records, place_at
+from serving.record.audit.watching import Watched
 from serving.record.settings import RecordSettings
 
 if TYPE_CHECKING:
@@ -130,7 +132,9 @@ def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where
     if outbox is None and place is None and settings is not None and Path(settings.record.folder).is_dir():
         outbox = Path(settings.record.folder)  # else it is another pod's
     places = (place_at(place),) if place is not None else () if settings is None else tuple(_configured(settings))
-    return Where(places, outbox, settings, whole=place is None)
+    step = Progress("objects read").step
+    watched = tuple(each._replace(objects=Watched(each.objects, step)) for each in places)
+    return Where(watched, outbox, settings, whole=place is None)
 
 
 def _configured(settings: Settings) -> Iterator[Place]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -17,7 +16,6 @@ from serving.record.record import Record, document, rows_of, unpack, written
 
 _LONGEST: Final = 60  # characters of a cell of what differs
 _MOST_ROWS: Final = 50
-_QUIET_SECONDS: Final = 2.0
 
 
 def tell_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -107,23 +105,6 @@ def tell_replays(replays: Iterable[Replayed]) -> Counter[str]:
     for (outcome, _), count in counts.items():
         outcomes[outcome] += count
     return outcomes
-
-
-class Progress:
-    """Says on stderr how far it is, once that takes longer than two seconds and every two from there on."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._count = 0
-        self._next = time.monotonic() + _QUIET_SECONDS
-
-    def step(self) -> None:
-        """Count one more."""
-        self._count += 1
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _QUIET_SECONDS
-            click.echo(f"{self._count:,} {self._what}", err=True)
 
 
 def _tell_list(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from serving.record.audit import telling
 from serving.record.audit.comparing import Difference
 from serving.record.audit.replay import Replayed
-from serving.record.audit.telling import Progress, tell_replays
+from serving.record.audit.telling import tell_replays
 
 
 def test_a_long_list_of_differences_is_cut(capsys) -> None:
@@ -39,30 +36,3 @@ def test_outcomes_are_counted_by_standard(capsys) -> None:
         ["same", "bit", "for", "bit", "1"],
         ["same", "within", "1e-9", "1"],
     ]
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that the test moves."""
-    now = [100.0]
-    monkeypatch.setattr(telling.time, "monotonic", lambda: now[0])
-    return now
-
-
-def test_what_takes_long_says_how_far_it_is(clock, capsys) -> None:
-    """Every two seconds, on stderr, so that a table on stdout stays whole."""
-    progress = Progress("records replayed")
-    for _ in range(1500):
-        progress.step()
-    clock[0] += 2
-    progress.step()
-    progress.step()
-    assert capsys.readouterr() == ("", "1,501 records replayed\n")
-
-
-def test_what_is_quick_says_nothing(clock, capsys) -> None:
-    """Nobody has to read of what is done at once."""
-    progress = Progress("records replayed")
-    clock[0] += 1.9
-    progress.step()
-    assert capsys.readouterr().err == ""

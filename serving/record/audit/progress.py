@@ -1,0 +1,27 @@
+"""How far a command is."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import click
+
+_QUIET_SECONDS: Final = 2.0
+
+
+class Progress:
+    """Says on stderr how far it is, once that takes longer than two seconds and every two from there on."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._count = 0
+        self._next = time.monotonic() + _QUIET_SECONDS
+
+    def step(self) -> None:
+        """Count one more."""
+        self._count += 1
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _QUIET_SECONDS
+            click.echo(f"{self._count:,} {self._what}", err=True)
