@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from serving.record.sinks.bigquery.schema import COLUMNS, Column
 
+REQUEST_BYTES: Final = 1_000_000  # of rows in a request, as a rule: its answer comes well within the patience for it
 MOST_BYTES: Final = 9_000_000  # of rows in a request, which may have 10 MB with all that is around them
 _FRAME_BYTES: Final = 8  # around each row
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

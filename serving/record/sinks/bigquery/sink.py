@@ -19,7 +19,7 @@ import msgspec
 from model.errors import ConfigError
 from serving.record.sinks.bigquery.appending import Fate, RowsRefused, append
 from serving.record.sinks.bigquery.reaching import ONCE, SECONDS, Connections, unavailable
-from serving.record.sinks.bigquery.rows import MOST_BYTES, Rows, parts
+from serving.record.sinks.bigquery.rows import REQUEST_BYTES, Rows, parts
 from serving.record.sinks.bigquery.settings import BigQuerySettings
 from serving.record.sinks.sink import RecordRefused, Segment, SinkUnavailable
 
@@ -47,7 +47,7 @@ class BigQuerySink:
         self,
         settings: BigQuerySettings,
         *,
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int = REQUEST_BYTES,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._settings = settings
