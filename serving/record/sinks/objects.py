@@ -160,6 +160,8 @@ class ObjectSink:
 
         A manifest that exists ends it: its segment was written before, and may have been erased since.
         """
+        if not segment.documents:
+            return place
         link, stem = Link.read(place), _stem(segment)
         kept = self._objects.get(manifest_key(self._shipper, link.n))
         if kept is None:

@@ -285,6 +285,14 @@ def test_a_segment_that_was_altered_meanwhile_is_not_named(bench, samples) -> No
         sink.write(samples.segment(1, 2), sink.place())
 
 
+def test_a_segment_of_nothing_leaves_nothing(bench, samples) -> None:
+    """All its records were refused or damaged."""
+    sink = bench.sink()
+    place = sink.place()
+    assert sink.write(samples.segment(1, 2, without=(1, 2)), place) == place
+    assert list(bench.objects.list("")) == []
+
+
 def test_a_place_that_is_none_is_refused(bench, samples) -> None:
     """Nothing is written by it."""
     with pytest.raises(ValueError, match="not a chain's end"):
