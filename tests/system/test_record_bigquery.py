@@ -409,6 +409,15 @@ def test_records_left_out_after_a_part_was_written_shift_no_others(bench, sample
     assert bench.ids() == ids_of(samples.segment(1, 7, without=(5,)))
 
 
+def test_a_plan_of_a_release_that_parted_otherwise_is_written_once(bench, samples) -> None:
+    """Though a request of this one begins at rows that are there, and ends at some that aren't."""
+    older, sink = bench.sink(most_bytes=3_000), bench.sink()
+    place = older.place()
+    older.write(samples.segment(1, 4), place)  # and died before the segment's next request
+    sink.write(samples.segment(8, 8), sink.write(samples.segment(1, 7), place))
+    assert bench.ids() == ids_of(samples.segment(1, 8))
+
+
 def test_a_segment_larger_than_a_request_is_parted(bench, samples) -> None:
     """In order, and once."""
     sink, given = bench.sink(), samples.segment(1, 20)

@@ -20,6 +20,7 @@ from model.errors import ConfigError
 from serving.record.sinks.bigquery.appending import Fate, RowsRefused, append
 from serving.record.sinks.bigquery.reaching import ONCE, SECONDS, Connections, unavailable
 from serving.record.sinks.bigquery.rows import REQUEST_BYTES, Rows, parts
+from serving.record.sinks.bigquery.schema import VERSION
 from serving.record.sinks.bigquery.settings import BigQuerySettings
 from serving.record.sinks.sink import RecordRefused, Segment, SinkUnavailable
 
@@ -29,10 +30,11 @@ WHERE recorded_at BETWEEN @first AND @last AND decision_id IN UNNEST(@ids)"""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where the next rows go."""
+    """Where the next rows go, and how whoever gave it makes rows and parts them into requests."""
 
     stream: str
     offset: int
+    form: str = ""
 
 
 class BigQuerySink:
@@ -52,6 +54,7 @@ class BigQuerySink:
     ) -> None:
         self._settings = settings
         self._most_bytes = most_bytes
+        self._form = f"{VERSION}-{most_bytes}"
         self._sleep = sleep
         self._connections = Connections(settings)
         self._rows: Rows | None = None
@@ -77,7 +80,7 @@ class BigQuerySink:
     def place(self) -> bytes:
         """Make a stream, and give its beginning."""
         with self._anew():
-            return msgspec.json.encode(Place(self._new_stream(), 0))
+            return msgspec.json.encode(Place(self._new_stream(), 0, self._form))
 
     def write(self, segment: Segment, place: bytes) -> bytes:
         """Write a segment and give the place after it; raises SinkUnavailable and RecordRefused.
@@ -88,9 +91,11 @@ class BigQuerySink:
         made, wrong = self._shape.rows(segment.documents)
         if wrong:
             raise RecordRefused({segment.numbers[index]: why for index, why in wrong.items()})
-        # A segment that leaves records out may once have been tried with them: its offsets aren't what they were.
+        # Tried once with records that it now leaves out, or parted otherwise by another release: its requests don't
+        # begin where they did, and one whose first row is there may have others that aren't.
+        trusted = not segment.seqs and at.form == self._form
         with self._anew():
-            written = self._append(at, made, segment.numbers, trusted=not segment.seqs)
+            written = self._append(at, made, segment.numbers, trusted=trusted)
             if written is None:
                 written = self._go_back(at, segment, made)
         return msgspec.json.encode(written)
@@ -110,7 +115,7 @@ class BigQuerySink:
             if fate is Fate.LOST or (fate is Fate.EXISTS and not trusted):
                 return None
             done += len(part)
-        return Place(at.stream, at.offset + done)
+        return Place(at.stream, at.offset + done, self._form)
 
     def _go_back(self, at: Place, segment: Segment, rows: Sequence[bytes]) -> Place:
         """Write what isn't there of a segment to a new stream."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import msgspec
 import pytest
 from google.cloud.bigquery_storage_v1 import types
 from google.rpc.status_pb2 import Status
@@ -13,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from serving.record.sinks.bigquery.appending import Fate, RowsRefused, append
 from serving.record.sinks.bigquery.reaching import Connections
 from serving.record.sinks.bigquery.rows import Rows
+from serving.record.sinks.bigquery.schema import VERSION
 from serving.record.sinks.bigquery.settings import BigQuerySettings
 from serving.record.sinks.bigquery.sink import BigQuerySink
 from serving.record.sinks.sink import RecordRefused, SinkUnavailable
@@ -165,9 +167,10 @@ def test_a_place_counts_what_was_written(listening, settings, samples) -> None:
 
     listening[0].say = say
     sink = BigQuerySink(settings, most_bytes=1_500)
-    after = sink.write(samples.segment(1, 9), b'{"stream":"s/1","offset":100}')
+    form = f"{VERSION}-1500"
+    after = sink.write(samples.segment(1, 9), msgspec.json.encode({"stream": "s/1", "offset": 100, "form": form}))
     sink.close()
-    assert after == b'{"stream":"s/1","offset":109}'
+    assert msgspec.json.decode(after) == {"stream": "s/1", "offset": 109, "form": form}
     assert len(offsets) > 2
     assert offsets == sorted(set(offsets))
     assert offsets[0] == 100
