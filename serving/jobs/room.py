@@ -68,7 +68,7 @@ class Jobs:
                 await respond(send, await _chosen(scope, {"GET": self._show, "DELETE": self._cancel})(job))
             case ["", job_id, "results"]:
                 _chosen(scope, {"GET": self._show})
-                await self._results(await self._find(job_id, caller), scope, send)
+                await self._results(await self._find(job_id, caller), scope, send, caller)
             case _:
                 raise NotFound("There is nothing at this path.", remedy=f"GET {PATH} lists your jobs.")
 
@@ -151,9 +151,11 @@ class Jobs:
         ended = await asyncio.to_thread(self._board().end, job.job_id, state="cancelled")
         return await self._show(ended or job)
 
-    async def _results(self, job: Job, scope: Scope, send: Send) -> None:
+    async def _results(self, job: Job, scope: Scope, send: Send, caller: Caller) -> None:
         if job.state != "done":
             raise Conflict(f"The job is {job.state}; results are there once it is done.", remedy="Look at its state.")
+        if job.explain:
+            caller.require("explain")
         wanted = parse_qs(scope["query_string"].decode("latin-1")).get("format", [""])[0]
         board = self._board()
         if wanted == "parquet" or (not wanted and PARQUET in (header(scope, b"accept") or "")):

@@ -226,6 +226,12 @@ def test_results_are_parquet_where_asked(desk, done, tmp_path, asked) -> None:
     assert (response.headers["content-type"], found) == (PARQUET, [(0.0,), (0.1,)])
 
 
+def test_explanations_are_only_for_those_who_may_have_them(desk, done) -> None:
+    """Whoever else may see the job: an administrator without the scope gets a 403."""
+    assert desk("GET", f"/{done}", caller=OWNER).status_code == 200
+    assert desk("GET", f"/{done}/results", caller=OWNER).status_code == 403
+
+
 def test_an_unknown_form_of_results_is_refused(desk, done) -> None:
     """By its name."""
     assert desk("GET", f"/{done}/results?format=csv").json()["errors"][0]["pointer"] == "/format"
