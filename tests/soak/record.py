@@ -31,6 +31,9 @@ SYSTEM: Final = Path(__file__).parent.parent / "system"
 COMMAND: Final = Path(sys.executable).with_name("customer-risk")
 WHOM: Final = ("server", "shipper", "both")
 CALLERS: Final = 4
+THINKING: Final = (
+    0.02  # seconds between two requests of a caller: BigQuery's emulator takes a few hundred rows a second
+)
 SECONDS: Final = 600  # of patience, in all waiting
 
 
@@ -113,8 +116,8 @@ class Server:
 class Callers:
     """Callers who ask one after the other while the context lasts, and note what they were answered."""
 
-    def __init__(self, port: int, body: bytes, answered: list[str]) -> None:
-        self._port, self._body, self._answered = port, body, answered
+    def __init__(self, port: int, body: bytes, answered: list[str], *, thinking: float = THINKING) -> None:
+        self._port, self._body, self._answered, self._thinking = port, body, answered, thinking
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._call) for _ in range(CALLERS)]
 
@@ -140,6 +143,7 @@ class Callers:
                 continue
             if response.status == 200:
                 self._answered.append(json.loads(content)["decision_id"])
+            time.sleep(self._thinking)
         connection.close()
 
 

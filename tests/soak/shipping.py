@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import click
 
-RECORDS: Final = 20_000
+RECORDS: Final = 5_000
 COMMAND: Final = Path(sys.executable).with_name("customer-risk")
 
 
@@ -119,7 +119,7 @@ def _behind(bundle: Path, folder: Path, sinks: list[dict[str, Any]], seconds: fl
     server.start()
     answered: list[str] = []
     lags: dict[str, list[float]] = {}
-    with soak.Callers(server.port, soak.request(50), answered):
+    with soak.Callers(server.port, soak.request(50), answered, thinking=0):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(0.5)

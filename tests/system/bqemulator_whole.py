@@ -1,10 +1,16 @@
-"""Starts bqemulator in its own environment, with what it lacks for rows: nested columns, and added ones."""
+"""Starts bqemulator in its own environment, with what it lacks: nested columns, added ones, and room for dead callers.
+
+A caller who is killed in the middle of an append leaves a thread of the emulator's waiting for ever; it has six.
+"""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import duckdb_extensions
+import grpc
 from bqemulator import cli
 from bqemulator.api.routes.tabledata import _build_arrow_schema
 from bqemulator.grpc_api import write_servicer
@@ -35,4 +41,5 @@ if __name__ == "__main__":
     duckdb_extensions.import_extension("spatial")  # else it is downloaded, from where not every machine gets to
     write_servicer._table_arrow_schema = _table_arrow_schema
     write_servicer.BigQueryWriteHandler._flush_to_target = _flush_to_target
+    grpc.aio.server = partial(grpc.aio.server, ThreadPoolExecutor(1000))
     cli.main()

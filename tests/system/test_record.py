@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import random
@@ -19,10 +20,14 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
 from serving.record.reading import find_files
 from serving.record.record import Record, decode
+from serving.record.sinks.finding import find
+from serving.record.sinks.gcs import GcsSettings
+from serving.record.sinks.objects import LocalObjects
 
 pytestmark = pytest.mark.system
 
 ROUNDS = 5
+AWAY = 15  # seconds
 
 
 def serve(start, command, bundle, folder: Path, record: dict, **settings):
@@ -166,3 +171,48 @@ def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle,
     metrics = server.get("/metrics").text
     (line,) = (line for line in metrics.splitlines() if line.startswith("customer_risk_unrecorded_total"))
     assert 300 - len(recorded(tmp_path)) == float(line.split()[-1]) > 0
+
+
+def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
+    start, command, bundle, tmp_path, sound_request, load
+) -> None:
+    """Away under load, still away when the server is told to end, there again afterwards: no failure, nothing twice."""
+    spec = importlib.util.spec_from_file_location("fake_gcs", Path(__file__).with_name("fake_gcs.py"))
+    fake_gcs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fake_gcs)
+    gcs = fake_gcs.FakeGcs(tmp_path / "gcs")
+    gcs.start()
+    gcs.make_bucket("record")
+    cloud = {"type": "gcs", "bucket": "record", "endpoint": gcs.endpoint}
+    sinks = [{"type": "folder", "path": str(tmp_path / "record")}, cloud]
+    record = {"ship": {"sinks": sinks, "batch_seconds": 0.5, "drain_seconds": 5}}
+    answered: list[str] = []
+
+    def note(answer: dict) -> None:
+        answered.append(answer["decision_id"])
+
+    server = serve(start, command, bundle, tmp_path, record, server={"most_wait_ms": 5000})
+    with load(server.port, sound_request, check=note) as running:
+        running.wait_for(200)
+        gcs.kill()
+        time.sleep(AWAY)
+        running.wait_for(200)
+    assert running.failures == []
+    server.process.terminate()
+    assert server.process.wait(60) == 0
+    assert "are not in gcs yet" in server.log.read_text()
+    assert stored(LocalObjects(tmp_path / "record")) == Counter(dict.fromkeys(answered, 1))
+    gcs.start()
+    server = serve(start, command, bundle, tmp_path, record)
+    bucket = GcsSettings(bucket="record", endpoint=gcs.endpoint).objects()
+    deadline = time.monotonic() + 120
+    while sum(stored(bucket).values()) < len(answered):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert stored(bucket) == Counter(dict.fromkeys(answered, 1))
+    gcs.kill()
+
+
+def stored(objects) -> Counter:
+    """Count each decision in a sink."""
+    return Counter(document["decision_id"] for document in find(objects))
