@@ -90,10 +90,11 @@ ECHO_RAW: Final = "echo of the transactions' body"
 
 
 def _recording(folder: Path) -> Path:
-    """Write settings that record each decision, in an outbox that is empty."""
+    """Write settings that record each decision, in an outbox that is empty; shipping is another core's work."""
     outbox, settings = folder / "outbox", folder / "recorded.yaml"
     shutil.rmtree(outbox, ignore_errors=True)
-    settings.write_text(f"record: {{enabled: true, folder: {outbox.absolute()}, most_bytes: {_MOST_BYTES}}}\n")
+    record = f"enabled: true, folder: {outbox.absolute()}, most_bytes: {_MOST_BYTES}, ship: {{embedded: false}}"
+    settings.write_text(f"record: {{{record}}}\n")
     return settings
 
 
