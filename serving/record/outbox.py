@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import queue
 import sqlite3
 import threading
 import time
@@ -27,7 +28,6 @@ CREATE TABLE record (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, body BLOB NO
 CREATE TABLE names (hash TEXT PRIMARY KEY, names TEXT NOT NULL);
 """
 _LOOK_SECONDS: Final = 1.0  # between two measurements of the folder
-_CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
 
 
 class RecordUnavailable(Later):
@@ -40,8 +40,8 @@ class RecordUnavailable(Later):
 class Outbox:
     """Writes one process's records to `folder`; any thread may call.
 
-    `most_bytes` bound the folder; a file that has grown past `file_bytes` is closed and another begun. Checkpoints,
-    which may take tens of milliseconds, are a thread's of its own.
+    `most_bytes` bound the folder; a file that has grown past `file_bytes` is closed and another begun. Making a file
+    and closing one may take tens of milliseconds, so a thread has the next one ready, and closes the last.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class Outbox:
         self._robbed: set[int] = set()  # threads whose records were lost before they were
         self._room = 0
         self._looked = -_LOOK_SECONDS
-        self._over = threading.Event()
-        self._written = threading.Event()
+        self._spare: _File | None = None
+        self._chores: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._keeper: threading.Thread | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -94,24 +94,25 @@ class Outbox:
                 self._robbed.discard(this)
                 raise RecordUnavailable(_why(error)) from error
             self._waiting.clear()
-        if file.since_checkpoint > _CHECKPOINT_BYTES:
-            self._written.set()
 
     def close(self) -> None:
         """Commit what is left and let go of the file."""
-        self._over.set()
-        self._written.set()
         if self._keeper is not None:
+            self._chores.put(None)
             self._keeper.join()
         with self._lock:
             if self._file is not None:
                 self._file.close()
                 self._file = None
+            if self._spare is not None:
+                self._spare.close()
+                self._spare.remove()
+                self._spare = None
 
     def _current(self, more: int) -> _File:
         """Give the file to write to; raises RecordUnavailable where there is no room."""
         if self._file is not None and not self._file.open and self._file.written > self._file_bytes:
-            threading.Thread(target=self._file.close, daemon=False).start()  # its checkpoint takes a while
+            self._chores.put(self._file.close)  # moving its log into it takes a while
             self._file = None
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
@@ -120,11 +121,21 @@ class Outbox:
         if self._room < 0:
             raise RecordUnavailable("the outbox is full")
         if self._file is None:
-            self._file = _File(self._folder / f"{uuid7(int(self._clock() * 1000)).replace('-', '')}{SUFFIX}")
+            self._file, self._spare = self._spare or self._make(), None
+        if not self._file.followed and self._file.written * 2 > self._file_bytes:
+            self._file.followed = True
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, daemon=True)
                 self._keeper.start()
+            self._chores.put(self._make_spare)
         return self._file
+
+    def _make(self) -> _File:
+        return _File(self._folder / f"{uuid7(int(self._clock() * 1000)).replace('-', '')}{SUFFIX}")
+
+    def _make_spare(self) -> None:
+        if self._spare is None:
+            self._spare = self._make()
 
     def _give_up(self) -> None:
         """Leave a file that failed to the shipper, as it would a dead process's; the next record begins another."""
@@ -135,12 +146,9 @@ class Outbox:
             self._file = None
 
     def _keep(self) -> None:
-        while not self._over.is_set():
-            self._written.wait()
-            self._written.clear()
-            file = self._file
-            if file is not None and not self._over.is_set():
-                file.checkpoint()
+        while (chore := self._chores.get()) is not None:
+            with contextlib.suppress(OSError, sqlite3.Error):  # who needs a file next makes it, and hears why not
+                chore()
 
 
 class _File:
@@ -151,7 +159,7 @@ class _File:
         self.known = {""}
         self.open = False  # whether something waits for its commit
         self.written = 0
-        self.since_checkpoint = 0
+        self.followed = False  # whether the next one is being made
         self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
@@ -166,7 +174,6 @@ class _File:
             self.open = True
         self._insert("INSERT INTO record (sum, body) VALUES (?, ?)", (zlib.crc32(body), body))
         self.written += len(body)
-        self.since_checkpoint += len(body)
 
     def name(self, names_hash: str, names: tuple[str, ...]) -> None:
         if not self.open:
@@ -179,16 +186,6 @@ class _File:
         self._insert("COMMIT")
         self.open = False
 
-    def checkpoint(self) -> None:
-        """Move what the log holds to the file, on a connection of its own, while the writer goes on."""
-        self.since_checkpoint = 0
-        try:
-            with sqlite3.connect(self.path, isolation_level=None, timeout=1) as base:
-                base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            base.close()
-        except sqlite3.Error:
-            return  # the next one does its work
-
     def close(self) -> None:
         try:
             if self.open:
@@ -196,6 +193,11 @@ class _File:
             self._base.close()
         finally:
             os.close(self._lock)
+
+    def remove(self) -> None:
+        """Delete one that nothing was written to."""
+        for path in (self.path, self.path.with_suffix(".lock")):
+            path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         with contextlib.suppress(sqlite3.Error):
