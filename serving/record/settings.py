@@ -33,7 +33,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     enabled: bool = False
     folder: str = ""
     most_bytes: _Positive = 1024 * 1024 * 1024
-    file_bytes: _Positive = 16 * 1024 * 1024
+    file_bytes: _Positive = 4 * 1024 * 1024
     when_full: Literal["refuse", "answer_unrecorded"] = "refuse"
     refusal_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     customer_id: Literal["as_given", "hashed"] = "as_given"
