@@ -28,6 +28,7 @@ pytestmark = pytest.mark.system
 
 ROUNDS = 5
 AWAY = 15  # seconds
+SMALL = {"most_bytes": 400_000, "file_bytes": 50_000, "ship": {"embedded": False}}  # and nobody makes room
 
 
 def serve(start, command, bundle, folder: Path, record: dict, **settings):
@@ -140,7 +141,7 @@ def test_what_was_answered_survives_kills(start, command, bundle, tmp_path, soun
 
 def test_without_room_a_decision_isnt_given(start, command, bundle, tmp_path, sound_request) -> None:
     """503 with Retry-After, and again decisions once there is room; health stays good."""
-    server = serve(start, command, bundle, tmp_path, {"most_bytes": 400_000, "file_bytes": 50_000})
+    server = serve(start, command, bundle, tmp_path, SMALL)
     refused = None
     for _ in range(300):
         response = server.post("/ai/v1/risk", sound_request)
@@ -164,7 +165,7 @@ def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle,
         command,
         bundle,
         tmp_path,
-        {"most_bytes": 400_000, "file_bytes": 50_000, "when_full": "answer_unrecorded"},
+        SMALL | {"when_full": "answer_unrecorded"},
     )
     assert {server.post("/ai/v1/risk", sound_request).status_code for _ in range(300)} == {200}
     time.sleep(1)
