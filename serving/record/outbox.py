@@ -112,23 +112,33 @@ class Outbox:
     def _current(self, more: int) -> _File:
         """Give the file to write to; raises RecordUnavailable where there is no room."""
         if self._file is not None and not self._file.open and self._file.written > self._file_bytes:
-            self._chores.put(self._file.close)  # moving its log into it takes a while
-            self._file = None
+            self._retire(self._file)
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
             self._looked, self._room = now, self._most - _size(self._folder)
         self._room -= more
         if self._room < 0:
+            if self._file is not None and not self._file.open:
+                self._retire(self._file)  # closed it is smaller, and can be shipped and removed
             raise RecordUnavailable("the outbox is full")
         if self._file is None:
             self._file, self._spare = self._spare or self._make(), None
         if not self._file.followed and self._file.written * 2 > self._file_bytes:
             self._file.followed = True
-            if self._keeper is None:
-                self._keeper = threading.Thread(target=self._keep, daemon=True)
-                self._keeper.start()
-            self._chores.put(self._make_spare)
+            self._have(self._make_spare)
         return self._file
+
+    def _retire(self, file: _File) -> None:
+        """Close a file, whose log moves into it, which takes a while; the next record begins another."""
+        self._file = None
+        self._have(file.close)
+
+    def _have(self, chore: Callable[[], None]) -> None:
+        """Have the thread do something."""
+        if self._keeper is None:
+            self._keeper = threading.Thread(target=self._keep, daemon=True)
+            self._keeper.start()
+        self._chores.put(chore)
 
     def _make(self) -> _File:
         return _File(self._folder / f"{uuid7(int(self._clock() * 1000)).replace('-', '')}{SUFFIX}")
