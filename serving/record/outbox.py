@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -31,10 +32,11 @@ _LOOK_SECONDS: Final = 1.0  # between two measurements of the folder
 
 
 class RecordUnavailable(Later):
-    """A decision can't be recorded, and so isn't given."""
+    """So many records, the asking thread's, can't be kept."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, *, records: int = 1) -> None:
         super().__init__(f"The decision can't be recorded: {why}.", remedy="Send it again later.", retry_after=5)
+        self.records = records
 
 
 class Outbox:
@@ -53,8 +55,8 @@ class Outbox:
         self._clock = clock
         self._lock = threading.Lock()
         self._file: _File | None = None
-        self._waiting: set[int] = set()  # threads with records to be committed
-        self._robbed: set[int] = set()  # threads whose records were lost before they were
+        self._waiting: Counter[int] = Counter()  # records to be committed, by thread
+        self._robbed: Counter[int] = Counter()  # those that were lost before they were
         self._room = 0
         self._looked = -_LOOK_SECONDS
         self._spare: _File | None = None
@@ -73,7 +75,7 @@ class Outbox:
                 if names_hash not in file.known:
                     file.name(names_hash, names)
                 file.add(body)
-                self._waiting.add(threading.get_ident())
+                self._waiting[threading.get_ident()] += 1
             except (OSError, sqlite3.Error) as error:
                 self._give_up()
                 raise RecordUnavailable(_why(error)) from error
@@ -82,17 +84,15 @@ class Outbox:
         """See to it that what was added survives this process; raises RecordUnavailable where it may not."""
         with self._lock:
             file, this = self._file, threading.get_ident()
-            if this in self._robbed:  # another's failure took with it what this thread had added
-                self._robbed.discard(this)
-                raise RecordUnavailable("the outbox failed")
+            if lost := self._robbed.pop(this, 0):  # another's failure took with it what this thread had added
+                raise RecordUnavailable("the outbox failed", records=lost)
             if file is None or not file.open:
                 return
             try:
                 file.commit()
             except sqlite3.Error as error:
                 self._give_up()
-                self._robbed.discard(this)
-                raise RecordUnavailable(_why(error)) from error
+                raise RecordUnavailable(_why(error), records=self._robbed.pop(this, 0)) from error
             self._waiting.clear()
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class Outbox:
 
     def _give_up(self) -> None:
         """Leave a file that failed to the shipper, as it would a dead process's; the next record begins another."""
-        self._robbed |= self._waiting
+        self._robbed += self._waiting
         self._waiting.clear()
         if self._file is not None:
             self._file.abandon()

@@ -173,10 +173,11 @@ class Recorder:
         """See to it that all that was written survives this process; raises as `decided` does."""
         try:
             self._outbox.commit()
-        except RecordUnavailable:
+        except RecordUnavailable as error:
             if self._refuse:
                 raise
-            self._unrecorded()
+            for _ in range(error.records):
+                self._unrecorded()
 
     def close(self) -> None:
         """Let go of the outbox, once nothing is answered any more."""
