@@ -1,0 +1,151 @@
+{{- define "customer-risk.fullname" -}}
+{{- default .Release.Name .Values.fullnameOverride -}}
+{{- end }}
+
+{{- define "customer-risk.serviceAccount" -}}
+{{- default (include "customer-risk.fullname" .) .Values.serviceAccount.name -}}
+{{- end }}
+
+{{/* Labels of every object. None of them changes with a version: KServe copies an InferenceService's to its pods, so one that
+changes restarts them. */}}
+{{- define "customer-risk.labels" -}}
+app.kubernetes.io/name: customer-risk
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* The pods of the InferenceService, by labels that KServe puts on them. */}}
+{{- define "customer-risk.selector" -}}
+serving.kserve.io/inferenceservice: {{ include "customer-risk.fullname" . }}
+component: predictor
+{{- end }}
+
+{{- define "customer-risk.image" -}}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "customer-risk.bundlePath" -}}
+{{ ternary "/bundle" "/mnt/models/bundle" .Values.model.baked }}
+{{- end }}
+
+{{/* A quantity of Mi or Gi in bytes. */}}
+{{- define "customer-risk.bytes" -}}
+{{- if hasSuffix "Gi" . -}}
+{{- mul (trimSuffix "Gi" . | int64) 1073741824 -}}
+{{- else -}}
+{{- mul (trimSuffix "Mi" . | int64) 1048576 -}}
+{{- end -}}
+{{- end }}
+
+{{/* A section of values as one of settings: its keys in snake_case, without those named in `omit`. */}}
+{{- define "customer-risk.snake" -}}
+{{- $settings := dict -}}
+{{- range $key, $value := .section -}}
+{{- if not (has $key $.omit) -}}
+{{- $_ := set $settings (snakecase $key) $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $settings -}}
+{{- end }}
+
+{{/* Seconds from SIGTERM to SIGKILL: the server's preStop, drain, grace and 10 to end in; then the shipper, which Kubernetes
+stops once the server has ended, its drain and 5. */}}
+{{- define "customer-risk.leastGrace" -}}
+{{- $shipper := ternary (add (ceil .Values.record.ship.drainSeconds) 5) 0 .Values.record.enabled -}}
+{{- add .Values.server.preStopSeconds (ceil .Values.server.drainSeconds) (ceil .Values.server.graceSeconds) 10 $shipper -}}
+{{- end }}
+
+{{- define "customer-risk.grace" -}}
+{{- default (include "customer-risk.leastGrace" .) .Values.terminationGracePeriodSeconds -}}
+{{- end }}
+
+{{- define "customer-risk.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "customer-risk.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* What every pod of the release has: who it is and where it may be. */}}
+{{- define "customer-risk.pod" -}}
+serviceAccountName: {{ include "customer-risk.serviceAccount" . }}
+# Workload Identity asks the node's metadata server; nothing here talks to the API server.
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- include "customer-risk.podSecurity" . | nindent 2 }}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The init container that fetches the bundle by its hash. */}}
+{{- define "customer-risk.bundleContainer" -}}
+name: bundle
+image: {{ include "customer-risk.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+args:
+  - registry
+  - pull
+  - {{ .Values.model.bundle | quote }}
+  - --registry
+  - {{ .Values.model.registry | quote }}
+  - --out
+  - /mnt/models/bundle
+  {{- with .Values.model.endpoint }}
+  - --endpoint
+  - {{ . | quote }}
+  {{- end }}
+resources:
+  {{- toYaml .Values.model.resources | nindent 2 }}
+securityContext:
+  {{- include "customer-risk.containerSecurity" . | nindent 2 }}
+volumeMounts:
+  - {name: models, mountPath: /mnt/models}
+  - {name: tmp, mountPath: /tmp}
+  {{- if .Values.model.registryVolume }}
+  - {name: registry, mountPath: /mnt/registry, readOnly: true}
+  {{- end }}
+{{- end }}
+
+{{/* Volumes that fetching the bundle takes, and /tmp. */}}
+{{- define "customer-risk.bundleVolumes" -}}
+- name: tmp
+  emptyDir: {sizeLimit: 1Gi}
+{{- if not .Values.model.baked }}
+- name: models
+  emptyDir: {sizeLimit: 512Mi}
+{{- with .Values.model.registryVolume }}
+- name: registry
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
