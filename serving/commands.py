@@ -1,14 +1,15 @@
-"""`customer-risk serve` and `customer-risk compile`."""
+"""The commands that serve, and those that stand beside a server."""
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
 import click
 import msgspec
 
-from model.errors import ConfigError
+from model.errors import ConfigError, GoldenMismatch
 
 
 @click.command()
@@ -103,3 +104,29 @@ def ship(config: Path, *, status: bool) -> None:
         return
     configure(settings.logs)
     leave(run(orders))
+
+
+@click.command()
+@click.argument("url")
+@click.option("--bundle", required=True, type=click.Path(path_type=Path), help="The bundle that should be answering.")
+@click.option("--host", help="The service's name where URL is an address that stands for several.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="A file with a token of scope `score`.")
+def golden(url: str, bundle: Path, host: str | None, token_file: Path | None) -> None:
+    """Send a bundle's golden requests to the server at URL, which should answer as the bundle did where it was made.
+
+    Ends with 1 where it doesn't, or where it can't be asked.
+    """
+    from serving.client import ClientError, RiskClient  # noqa: PLC0415  as above
+    from serving.golden import check  # noqa: PLC0415
+
+    try:
+        token = token_file.read_text().strip() if token_file else None
+    except OSError as error:
+        raise ConfigError(f"{token_file} can't be read: {error}.", remedy="Name a file with a token.") from error
+    try:
+        with RiskClient(url, token=token, host=host) as client:
+            count = check(client, bundle)
+    except (ClientError, GoldenMismatch) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"{count} golden requests answered as they should be by {url}")

@@ -38,7 +38,8 @@ class RiskClient:
 
     Each decision, batch and job carries an idempotency key, so that an attempt whose answer was lost is answered with
     the same decision when it is repeated. `patience` bounds every call, `for_files` those that carry a job's file or
-    its results. One client may be shared by threads; close it, or use it in a `with`.
+    its results. `host` is the service's name where `url` is an address that stands for several. One client may be
+    shared by threads; close it, or use it in a `with`.
     """
 
     def __init__(
@@ -46,10 +47,13 @@ class RiskClient:
         url: str,
         *,
         token: str | None = None,
+        host: str | None = None,
         patience: Patience | None = None,
         for_files: Patience | None = None,
     ) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
+        if host:
+            headers["host"] = host
         self._http = httpx.Client(base_url=url, headers=headers)
         self._patience = patience or Patience()
         self._for_files = for_files or Patience(seconds=300, one=60)
