@@ -9,12 +9,10 @@ by emulators that are started here and outlive the kills. Ends with 1 where anyt
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,12 +20,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import click
 
-SYSTEM: Final = Path(__file__).parent.parent / "system"
+from tests.system.emulators import BigQuery
+from tests.system.fake_gcs import FakeGcs
+from tests.system.standin import free_port
+
 COMMAND: Final = Path(sys.executable).with_name("customer-risk")
 WHOM: Final = ("server", "shipper", "both")
 CALLERS: Final = 4
@@ -35,23 +35,6 @@ THINKING: Final = (
     0.02  # seconds between two requests of a caller: BigQuery's emulator takes a few hundred rows a second
 )
 SECONDS: Final = 600  # of patience, in all waiting
-
-
-def load(name: str) -> ModuleType:
-    """Load a module of the system tests, which are no package."""
-    spec = importlib.util.spec_from_file_location(name, SYSTEM / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise click.ClickException(f"{name} isn't there")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 class Server:
@@ -183,8 +166,8 @@ def main(bundle: Path, rounds: int, seed: int, folder: Path) -> None:
     """Kill, start again, and at the end count."""
     folder = folder.absolute() / time.strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
-    gcs = load("fake_gcs").FakeGcs(folder / "gcs")
-    bigquery = load("emulators").BigQuery(folder / "bigquery")
+    gcs = FakeGcs(folder / "gcs")
+    bigquery = BigQuery(folder / "bigquery")
     gcs.start()
     gcs.make_bucket("record")
     bigquery.start()

@@ -7,30 +7,21 @@ Cloud Storage and BigQuery are emulators on the same machine: what they take of 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import click
 
+from tests.soak import record as soak
+from tests.system.emulators import BigQuery
+from tests.system.fake_gcs import FakeGcs
+
 PATIENCE: Final = 120  # seconds
 COMMAND: Final = Path(sys.executable).with_name("customer-risk")
-
-
-def load(path: Path) -> ModuleType:
-    """Load a module that is in no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise click.ClickException(f"{path} isn't there")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @click.command(help=__doc__)
@@ -42,12 +33,9 @@ def main(bundle: Path, records: int, seconds: float, folder: Path) -> None:
     """Ship to each sink alone, then to all beside a server."""
     folder = folder.absolute() / time.strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
-    here = Path(__file__).parent
-    soak, system = load(here / "record.py"), here.parent / "system"
-    gcs, bigquery = load(system / "fake_gcs.py").FakeGcs(folder / "gcs"), None
+    gcs, bigquery = FakeGcs(folder / "gcs"), BigQuery(folder / "bigquery")
     gcs.start()
     gcs.make_bucket("record")
-    bigquery = load(system / "emulators.py").BigQuery(folder / "bigquery")
     bigquery.start()
     sinks = {
         "folder (Parquet)": {"type": "folder", "path": str(folder / "record")},
@@ -63,8 +51,8 @@ def main(bundle: Path, records: int, seconds: float, folder: Path) -> None:
     try:
         click.echo(f"| {records:,} records to | s | records/s | MB/s of the outbox |\n|---|---|---|---|")
         for place, (name, sink) in enumerate(sinks.items()):
-            _alone(bundle, folder / f"alone-{place}", name, sink, soak, records)
-        _behind(bundle, folder / "load", list(sinks.values()), seconds, soak)
+            _alone(bundle, folder / f"alone-{place}", name, sink, records)
+        _behind(bundle, folder / "load", list(sinks.values()), seconds)
     finally:
         gcs.kill()
         bigquery.kill()
@@ -79,7 +67,7 @@ def _settings(folder: Path, sinks: list[dict[str, Any]], *, embedded: bool) -> P
     return path
 
 
-def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], soak: ModuleType, records: int) -> None:
+def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], records: int) -> None:
     """Fill an outbox, then ship it by a process of its own."""
     from model.scoring.bundle import load_bundle
     from serving.record.outbox import Outbox
@@ -113,7 +101,7 @@ def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], soak: Mo
     click.echo(f"| {name} | {took:.1f} | {records / took:,.0f} | {size / took:.0f} |")
 
 
-def _behind(bundle: Path, folder: Path, sinks: list[dict[str, Any]], seconds: float, soak: ModuleType) -> None:
+def _behind(bundle: Path, folder: Path, sinks: list[dict[str, Any]], seconds: float) -> None:
     """Ask as fast as the machine answers, with server, load, shipper and emulators on it."""
     settings = _settings(folder, sinks, embedded=True)
     server = soak.Server(bundle, settings, folder / "log")

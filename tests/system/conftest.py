@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import pytest
 
+from tests.system.emulators import BigQuery
+from tests.system.fake_gcs import FakeGcs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -154,6 +157,24 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
     for each in started:
         each.process.kill()
         each.process.wait()
+
+
+@pytest.fixture(scope="session")
+def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQuery]:
+    """One BigQuery for all tests, each of which has a dataset of its own; up again after a test that ended it."""
+    made = BigQuery(tmp_path_factory.mktemp("bigquery"))
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
+    """One Cloud Storage for all tests, each of which has a bucket of its own; up again after a test that ended it."""
+    made = FakeGcs(tmp_path_factory.mktemp("gcs"))
+    made.start()
+    yield made
+    made.kill()
 
 
 @pytest.fixture(scope="session")

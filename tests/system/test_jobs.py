@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import signal
@@ -17,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.system.packages import ensure
+
 pytestmark = pytest.mark.system
 
 JOBS, NDJSON = "/ai/v1/risk/jobs", {"content-type": "application/x-ndjson"}
@@ -27,13 +28,10 @@ FINAL = {"done", "failed", "cancelled"}
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory):
     """A Redis process and its address."""
-    spec = importlib.util.spec_from_file_location("system_packages", Path(__file__).with_name("packages.py"))
-    packages = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(packages)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path_factory.mktemp("redis")]
-    process = subprocess.Popen([packages.ensure("redis-server"), *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([ensure("redis-server"), *arguments], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
     while True:
         with contextlib.suppress(OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
@@ -175,14 +174,9 @@ def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle,
 
 
 def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
-    start, command, bundle, tmp_path, sound_request, load
+    start, command, bundle, tmp_path, sound_request, load, gcs
 ) -> None:
     """Away under load, still away when the server is told to end, there again afterwards: no failure, nothing twice."""
-    spec = importlib.util.spec_from_file_location("fake_gcs", Path(__file__).with_name("fake_gcs.py"))
-    fake_gcs = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fake_gcs)
-    gcs = fake_gcs.FakeGcs(tmp_path / "gcs")
-    gcs.start()
     gcs.make_bucket("record")
     cloud = {"type": "gcs", "bucket": "record", "endpoint": gcs.endpoint}
     sinks = [{"type": "folder", "path": str(tmp_path / "record")}, cloud]
@@ -211,7 +205,6 @@ def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
         assert time.monotonic() < deadline
         time.sleep(1)
     assert stored(bucket) == Counter(dict.fromkeys(answered, 1))
-    gcs.kill()
 
 
 def stored(objects) -> Counter:

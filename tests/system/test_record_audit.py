@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
@@ -18,38 +16,21 @@ from serving.record.sinks.bigquery.setup import init
 from serving.record.sinks.chain import digest
 from serving.record.sinks.erasure import ERASED
 from serving.record.sinks.sink import SinkUnavailable
+from tests.serving.record import conformance as samples
 
 pytestmark = pytest.mark.system
 
 NOW = dt.datetime(2027, 1, 15, 8, tzinfo=dt.UTC)
 
 
-def module(path: Path):
-    """A module beside the tests."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """One server for all tests."""
-    made = module(Path(__file__).with_name("emulators.py")).BigQuery(tmp_path_factory.mktemp("bigquery"))
-    made.start()
-    yield made
-    made.kill()
-
-
 @pytest.fixture
-def table(server, request):
+def table(bigquery, request):
     """A table with ten records, of which one is of the customer kunde-é-3; and what they were."""
-    samples = module(Path(__file__).parent.parent / "serving" / "record" / "conformance.py")
     settings = BigQuerySettings(
         project="risk",
         dataset=f"d{abs(hash(request.node.name))}",
-        endpoint=server.endpoint,
-        grpc_endpoint=server.grpc_endpoint,
+        endpoint=bigquery.endpoint,
+        grpc_endpoint=bigquery.grpc_endpoint,
     )
     init(settings)
     sink = settings.open("a" * 32)
@@ -123,9 +104,9 @@ def test_a_row_that_was_erased_can_be_read(table) -> None:
     assert from_document(blank)[0].features == b""
 
 
-def test_a_table_that_isnt_there_is_said(server) -> None:
+def test_a_table_that_isnt_there_is_said(bigquery) -> None:
     """Nothing was erased, and that is an error."""
-    settings = BigQuerySettings(project="risk", dataset="nowhere", endpoint=server.endpoint)
+    settings = BigQuerySettings(project="risk", dataset="nowhere", endpoint=bigquery.endpoint)
     with pytest.raises(ConfigError):
         erase(settings)
 
@@ -153,9 +134,9 @@ def test_the_commands_reach_the_table(table, tmp_path) -> None:
     assert f"{settings.path}: nothing of theirs is here" in CliRunner().invoke(audit, asked).output
 
 
-def test_a_server_that_is_down_is_said(server, table) -> None:
+def test_a_server_that_is_down_is_said(bigquery, table) -> None:
     """Erasing again later is told."""
     settings, _ = table
-    with server.killed(), pytest.raises(SinkUnavailable):
+    with bigquery.killed(), pytest.raises(SinkUnavailable):
         erase(settings)
     assert erase(settings) == 1

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import dataclasses
-import importlib.util
 import socket
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -25,88 +22,12 @@ from serving.record.sinks.bigquery.setup import _fields, init
 from serving.record.sinks.bigquery.sink import BigQuerySink, Place
 from serving.record.sinks.bigquery.views import views
 from serving.record.sinks.sink import SinkUnavailable
+from tests.serving.record import conformance as samples
+from tests.system.gate import Gate
 
 pytestmark = pytest.mark.system
 
 BOUND = 12  # seconds: an append, or the first answer on the way back, with its patience
-
-
-def module(path: Path):
-    """A module beside the tests."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def samples():
-    """Records, documents and segments to test with."""
-    return module(Path(__file__).parent.parent / "serving" / "record" / "conformance.py")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """One server for all tests, each of which has a dataset of its own."""
-    made = module(Path(__file__).with_name("emulators.py")).BigQuery(tmp_path_factory.mktemp("bigquery"))
-    made.start()
-    yield made
-    made.kill()
-
-
-class Gate:
-    """A proxy before the server's gRPC port that can lose answers, or end a connection in a request's middle."""
-
-    def __init__(self, endpoint: str) -> None:
-        self._port = int(endpoint.rpartition(":")[2])
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.deaf = False  # nothing comes back
-        self.left = 1 << 62  # bytes that come through
-        self._carried: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._listener.close()
-        self.cut()
-
-    def cut(self) -> None:
-        """End every connection."""
-        for each in self._carried:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
-        with near, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as far:
-            self._carried |= {near, far}
-            back = threading.Thread(target=self._carry, args=(far, near, False), daemon=True)
-            back.start()
-            self._carry(near, far, there=True)
-            back.join()
-
-    def _carry(self, source: socket.socket, sink: socket.socket, there: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if there:
-                    data = data[: self.left]
-                    self.left -= len(data)
-                elif self.deaf:
-                    continue
-                sink.sendall(data)
-                if self.left <= 0:
-                    break
-        for each in (source, sink):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
 
 
 class Bench:
@@ -189,9 +110,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(server, request):
+def bench(bigquery, request):
     """A table of the test's own."""
-    made = Bench(server, f"d{abs(hash(request.node.name))}")
+    made = Bench(bigquery, f"d{abs(hash(request.node.name))}")
     init(made.settings)
     yield made
     made.close()
@@ -228,7 +149,7 @@ def test_partitions_may_be_kept_for_longer(bench) -> None:
         assert client.get_table(longer.path).time_partitioning.expiration_ms == 3650 * 86_400_000
 
 
-def test_an_older_table_is_migrated(bench, samples) -> None:
+def test_an_older_table_is_migrated(bench) -> None:
     """It isn't written to before; then its columns are added, and it takes records."""
     bench.make([each for each in COLUMNS if each.name not in {"cpu", "reasons"}], version=0)
     sink = bench.sink()
@@ -265,7 +186,7 @@ def test_a_table_that_cannot_be_used_stays_as_it_is(bench, made, why) -> None:
         assert client.get_table(bench.settings.path).to_api_repr() == before
 
 
-def test_a_table_with_more_columns_will_do(bench, samples) -> None:
+def test_a_table_with_more_columns_will_do(bench) -> None:
     """A newer release may have added some while this one still writes."""
     bench.make([*COLUMNS, dataclasses.replace(COLUMNS[0], name="later", mode="NULLABLE")], version=VERSION + 1)
     sink = bench.sink()
@@ -292,7 +213,7 @@ def test_missing_credentials_are_said_at_the_start(bench, monkeypatch, tmp_path)
             BigQuerySink(msgspec.structs.replace(bench.settings, **{each: ""})).check()
 
 
-def test_a_hanging_server_is_unavailable_soon(bench, samples) -> None:
+def test_a_hanging_server_is_unavailable_soon(bench) -> None:
     """Once it goes on, the same again stores it once."""
     sink = bench.sink()
     place = sink.write(samples.segment(1, 2), sink.place())
@@ -306,7 +227,7 @@ def test_a_hanging_server_is_unavailable_soon(bench, samples) -> None:
 
 
 @pytest.mark.parametrize("through", [0, 100, 5_000, 20_000])
-def test_an_append_that_is_cut_leaves_nothing_or_all(bench, samples, through) -> None:
+def test_an_append_that_is_cut_leaves_nothing_or_all(bench, through) -> None:
     """Wherever its connection breaks; the same again stores it once."""
     given = samples.segment(1, 60)
     sink = bench.sink()
@@ -319,7 +240,7 @@ def test_an_append_that_is_cut_leaves_nothing_or_all(bench, samples, through) ->
     assert bench.ids() == ids_of(samples.segment(1, 62))
 
 
-def test_a_server_that_is_killed_amid_appends_has_each_record_once(bench, samples) -> None:
+def test_a_server_that_is_killed_amid_appends_has_each_record_once(bench) -> None:
     """Whichever of a segment's requests it had taken: it knows no stream afterwards, and the way back is gone."""
     given = samples.segment(1, 400)
     sink = bench.sink(most_bytes=8_000)
@@ -335,7 +256,7 @@ def test_a_server_that_is_killed_amid_appends_has_each_record_once(bench, sample
     assert bench.ids() == ids_of(samples.segment(1, 402))
 
 
-def test_a_plan_is_repeated_on_a_stream_that_is_gone(bench, samples) -> None:
+def test_a_plan_is_repeated_on_a_stream_that_is_gone(bench) -> None:
     """A process that died after its append finds all of it there, and goes on in a new stream."""
     dead = bench.sink()
     before = dead.write(samples.segment(1, 2), dead.place())
@@ -349,7 +270,7 @@ def test_a_plan_is_repeated_on_a_stream_that_is_gone(bench, samples) -> None:
     assert bench.ids() == ids_of(samples.segment(1, 6))
 
 
-def test_a_way_back_that_dies_is_gone_again(bench, samples) -> None:
+def test_a_way_back_that_dies_is_gone_again(bench) -> None:
     """A process that died on its way back, before its place was known, leaves nothing to be written twice."""
     sink = bench.sink()
     place = sink.place()
@@ -360,7 +281,7 @@ def test_a_way_back_that_dies_is_gone_again(bench, samples) -> None:
     assert bench.slept == [5.0, 5.0]  # for what either may have left on its way
 
 
-def test_a_way_back_without_an_answer_is_tried_again(bench, samples) -> None:
+def test_a_way_back_without_an_answer_is_tried_again(bench) -> None:
     """Soon, and nothing is written meanwhile: what is there isn't known."""
     sink = bench.sink()
     place = sink.place()
@@ -379,7 +300,7 @@ def test_a_way_back_without_an_answer_is_tried_again(bench, samples) -> None:
     assert bench.ids() == ids_of(samples.segment(1, 3))
 
 
-def test_a_finalized_stream_is_followed_by_another(bench, samples) -> None:
+def test_a_finalized_stream_is_followed_by_another(bench) -> None:
     """Though it has taken a part of the segment."""
     sink = bench.sink()
     place = sink.place()
@@ -389,7 +310,7 @@ def test_a_finalized_stream_is_followed_by_another(bench, samples) -> None:
     assert bench.ids() == ids_of(samples.segment(1, 6))
 
 
-def test_a_stream_that_lacks_rows_is_followed_by_another(bench, samples) -> None:
+def test_a_stream_that_lacks_rows_is_followed_by_another(bench) -> None:
     """A place beyond its end tells of a table that was made anew."""
     sink = bench.sink()
     place = msgspec.json.encode(msgspec.json.decode(sink.place()) | {"offset": 7})
@@ -400,7 +321,7 @@ def test_a_stream_that_lacks_rows_is_followed_by_another(bench, samples) -> None
     assert bench.ids() == ids_of(samples.segment(1, 2))
 
 
-def test_records_left_out_after_a_part_was_written_shift_no_others(bench, samples) -> None:
+def test_records_left_out_after_a_part_was_written_shift_no_others(bench) -> None:
     """The same place with fewer records than the first try had: what is there is asked for."""
     sink = bench.sink()
     place = sink.place()
@@ -409,7 +330,7 @@ def test_records_left_out_after_a_part_was_written_shift_no_others(bench, sample
     assert bench.ids() == ids_of(samples.segment(1, 7, without=(5,)))
 
 
-def test_a_plan_of_a_release_that_parted_otherwise_is_written_once(bench, samples) -> None:
+def test_a_plan_of_a_release_that_parted_otherwise_is_written_once(bench) -> None:
     """Though a request of this one begins at rows that are there, and ends at some that aren't."""
     older, sink = bench.sink(most_bytes=3_000), bench.sink()
     place = older.place()
@@ -418,7 +339,7 @@ def test_a_plan_of_a_release_that_parted_otherwise_is_written_once(bench, sample
     assert bench.ids() == ids_of(samples.segment(1, 8))
 
 
-def test_a_segment_larger_than_a_request_is_parted(bench, samples) -> None:
+def test_a_segment_larger_than_a_request_is_parted(bench) -> None:
     """In order, and once."""
     sink, given = bench.sink(), samples.segment(1, 20)
     for document in given.documents:
@@ -428,7 +349,7 @@ def test_a_segment_larger_than_a_request_is_parted(bench, samples) -> None:
     assert bench.ids() == ids_of(given)
 
 
-def test_views_answer_the_usual_questions(bench, samples) -> None:
+def test_views_answer_the_usual_questions(bench) -> None:
     """The latest of each customer, days, the mix of decisions, latency and warnings."""
     sink = bench.sink()
     place = sink.write(samples.segment(1, 9), sink.place())

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import importlib.util
-import select
-import socket
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -22,81 +18,13 @@ from serving.record.sinks.lines import Lines
 from serving.record.sinks.objects import ObjectSink
 from serving.record.sinks.sink import SinkUnavailable
 from serving.record.sinks.verifying import verify
+from tests.serving.record import conformance as samples
+from tests.system.gate import Gate
 
 pytestmark = pytest.mark.system
 
 SHIPPER = "a" * 32
 BOUND = 12  # seconds: a write asks twice, five seconds' patience each
-
-
-def module(path: Path):
-    """A module beside the tests."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def samples():
-    """Records, documents and segments to test with."""
-    return module(Path(__file__).parent.parent / "serving" / "record" / "conformance.py")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """One server for all tests, each of which has a bucket of its own."""
-    made = module(Path(__file__).with_name("fake_gcs.py")).FakeGcs(tmp_path_factory.mktemp("gcs"))
-    made.start()
-    yield made
-    made.kill()
-
-
-class Gate:
-    """A way to the server that can lose answers, or break in the middle of a request."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(0.05)
-        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.losing = b""  # the answers to requests that begin so
-        self.most = 1 << 62  # bytes of a connection that come through
-        self._over = False
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def close(self) -> None:
-        """Break all connections."""
-        self._over = True
-        for thread in self._threads:
-            thread.join()
-
-    def _accept(self) -> None:
-        with self._listener:
-            while not self._over:
-                try:
-                    near, _ = self._listener.accept()
-                except TimeoutError:
-                    continue
-                self._threads.append(threading.Thread(target=self._carry, args=(near,)))
-                self._threads[-1].start()
-
-    def _carry(self, near: socket.socket) -> None:
-        left, losing = self.most, False
-        with near, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as far:
-            while not self._over:
-                for ready in select.select([near, far], [], [], 0.05)[0]:
-                    data = ready.recv(65536)
-                    if ready is near:
-                        if data.startswith((b"GET ", b"POST ", b"DELETE ")):
-                            losing = bool(self.losing) and data.startswith(self.losing)
-                        data, left = data[:left], left - len(data)
-                        far.sendall(data)
-                    elif not losing:  # else it was done, and nobody hears
-                        near.sendall(data)
-                    if not data or left <= 0 or (losing and ready is far):
-                        return
 
 
 class Bench:
@@ -105,7 +33,7 @@ class Bench:
     def __init__(self, server, bucket: str) -> None:
         server.make_bucket(bucket)
         self.server = server
-        self.gate = Gate(server.port)
+        self.gate = Gate(server.endpoint)
         self.settings = GcsSettings(bucket=bucket, prefix="record/", endpoint=self.gate.endpoint)
         self.objects = self.settings.objects()
         self._sinks: list[ObjectSink] = []
@@ -142,9 +70,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(server, request):
+def bench(gcs, request):
     """A bucket of the test's own."""
-    made = Bench(server, f"b{abs(hash(request.node.name))}")
+    made = Bench(gcs, f"b{abs(hash(request.node.name))}")
     yield made
     made.close()
 
@@ -154,7 +82,7 @@ def test_the_sink_conforms(conforms, bench) -> None:
     conforms(bench)
 
 
-def test_a_bucket_is_verified_like_a_folder(bench, samples) -> None:
+def test_a_bucket_is_verified_like_a_folder(bench) -> None:
     """A deleted, an altered and an added segment are told."""
     sink = bench.sink()
     for number in range(1, 6):
@@ -176,7 +104,7 @@ def test_a_bucket_is_verified_like_a_folder(bench, samples) -> None:
     )
 
 
-def test_a_person_is_erased_from_a_bucket(bench, samples) -> None:
+def test_a_person_is_erased_from_a_bucket(bench) -> None:
     """And the chain holds."""
     sink = bench.sink()
     sink.write(samples.segment(6, 9), sink.write(samples.segment(1, 4), sink.place()))
@@ -205,7 +133,7 @@ def test_an_object_is_written_once(bench) -> None:
         each.close()
 
 
-def test_a_hanging_server_is_unavailable_soon(bench, samples) -> None:
+def test_a_hanging_server_is_unavailable_soon(bench) -> None:
     """Once it goes on, the same again stores it once."""
     sink = bench.sink()
     place = sink.write(samples.segment(1, 2), sink.place())
@@ -220,7 +148,7 @@ def test_a_hanging_server_is_unavailable_soon(bench, samples) -> None:
 
 
 @pytest.mark.parametrize("through", [0, 1, 2_000, 300_000])
-def test_an_upload_that_is_cut_leaves_nothing_or_all(bench, samples, through) -> None:
+def test_an_upload_that_is_cut_leaves_nothing_or_all(bench, through) -> None:
     """Wherever its connection breaks; the same again stores it once."""
     given = samples.segment(1, 300)
     for number, document in enumerate(given.documents):
@@ -229,16 +157,16 @@ def test_an_upload_that_is_cut_leaves_nothing_or_all(bench, samples, through) ->
         )
     sink = bench.sink()
     place = sink.place()
-    bench.gate.most = through
+    bench.gate.left = through
     with pytest.raises(SinkUnavailable):
         bench.sink().write(given, place)
-    bench.gate.most = 1 << 62
+    bench.gate.left = 1 << 62
     sink.write(given, place)
     assert bench.stored() == given.documents
     assert verify(bench.objects).ok
 
 
-def test_a_server_killed_while_it_is_written_to_loses_nothing(bench, samples) -> None:
+def test_a_server_killed_while_it_is_written_to_loses_nothing(bench) -> None:
     """Each segment is there once, however often it had to be tried."""
     sink, place = bench.sink(), bench.sink().place()
     over = threading.Event()
@@ -270,7 +198,7 @@ def test_a_server_killed_while_it_is_written_to_loses_nothing(bench, samples) ->
     assert verify(bench.objects).ok
 
 
-def test_a_crash_between_segment_and_manifest_is_made_good(bench, samples) -> None:
+def test_a_crash_between_segment_and_manifest_is_made_good(bench) -> None:
     """By another process, with the same plan."""
     sink = bench.sink()
     place = sink.place()
@@ -281,7 +209,7 @@ def test_a_crash_between_segment_and_manifest_is_made_good(bench, samples) -> No
     assert verify(bench.objects).ok
 
 
-def test_two_shippers_share_a_bucket(bench, samples) -> None:
+def test_two_shippers_share_a_bucket(bench) -> None:
     """Each has its chain."""
     for shipper, source in ((SHIPPER, samples.SOURCE), ("b" * 32, samples.OTHER)):
         sink = ObjectSink("gcs", bench.objects, Lines().encode, ".ndjson.gz", shipper)
@@ -300,9 +228,9 @@ def test_more_objects_than_a_page_are_listed(bench) -> None:
     paged.close()
 
 
-def test_a_bucket_that_is_not_there_is_a_mistake_of_configuration(server) -> None:
+def test_a_bucket_that_is_not_there_is_a_mistake_of_configuration(gcs) -> None:
     """The check names it."""
-    sink = GcsSettings(bucket="nobodys", endpoint=server.endpoint).open(SHIPPER)
+    sink = GcsSettings(bucket="nobodys", endpoint=gcs.endpoint).open(SHIPPER)
     with pytest.raises(ConfigError, match=r"record\.ship\.sinks: gcs: the bucket 'nobodys'"):
         sink.check()
     sink.close()

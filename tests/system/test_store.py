@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from serving.store.redis import RedisStore
 from serving.store.store import StoreUnavailable
+from tests.system.packages import ensure
 
 pytestmark = pytest.mark.system
 
@@ -19,10 +18,7 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def program() -> str:
     """Redis, installed where it is absent."""
-    spec = importlib.util.spec_from_file_location("system_packages", Path(__file__).with_name("packages.py"))
-    packages = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(packages)
-    return packages.ensure("redis-server")
+    return ensure("redis-server")
 
 
 @pytest.fixture

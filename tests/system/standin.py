@@ -1,0 +1,102 @@
+"""What servers that stand in for a cloud's have in common: an environment of their own, and a process to be hard on."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+_PATIENCE = 60  # seconds for a start
+
+
+class StandIn(ABC):
+    """A server that keeps what it was given in `folder`, which outlives its process.
+
+    `name` is that of its environment (`.venv-NAME`) and of the lock file that says what is in it.
+    """
+
+    name: str
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = install(self.name)
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def _command(self) -> Sequence[Any]:
+        """What starts it."""
+
+    @abstractmethod
+    def _ask(self) -> None:
+        """Ask it something; raise HTTPError or OSError where it doesn't answer yet."""
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = self._command()
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                self._ask()
+            except (httpx.HTTPError, OSError):
+                time.sleep(0.02)
+            else:
+                return
+        pytest.fail(f"{self.name} doesn't start: {(self._folder / 'log').read_text()}")
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Connections are taken, and nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def killed(self) -> Iterator[None]:
+        """Nobody listens; afterwards what was stored is as it was, and nothing else is known."""
+        self.kill()
+        yield
+        self.start()
+
+    def kill(self) -> None:
+        """End it without a farewell."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+def install(name: str) -> Path:
+    """Give a stand-in's environment, installing all of it where it is absent; fails the test where it can't be."""
+    environment, lock = ROOT / f".venv-{name}", ROOT / "requirements" / f"{name}.txt"
+    stamp, python = environment / ".installed", environment / "bin/python"
+    if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
+        uv = ROOT / ".venv/bin/uv"
+        for step in (
+            [uv, "venv", "--quiet", "--clear", "--python", ROOT / ".venv/bin/python", environment],
+            [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", lock],
+        ):
+            done = subprocess.run(step, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.fail(f"{name} can't be installed: {done.stderr}")
+        stamp.write_bytes(lock.read_bytes())
+    return environment
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
