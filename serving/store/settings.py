@@ -21,6 +21,7 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     kind              "file" for the processes of one machine, "redis" for several pods
     path              the file; its folder must exist; empty: one in the server's run folder, gone with the pod
     url               redis://[user:password@]host:port/database, or rediss:// for TLS
+    url_file          a file that holds the URL, for one with a password; read when the store is opened
     prefix            stands before each key in Redis, so that several services may share one
     timeout_seconds   for one operation; then the caller is told to come back
     """
@@ -28,6 +29,7 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     kind: Literal["file", "redis"] = "file"
     path: str = ""
     url: str = ""
+    url_file: str = ""
     prefix: str = "customer-risk:"
     timeout_seconds: _Positive = 2
 
@@ -40,9 +42,23 @@ def open_store(settings: StoreSettings, folder: Path) -> Store:
         return FileStore(settings.path or str(folder / "customer-risk.store"), timeout=settings.timeout_seconds)
     from serving.store.redis import RedisStore  # noqa: PLC0415  only where it is used
 
-    if not settings.url:
-        raise ConfigError("store.url is empty.", remedy="Give Redis's address, or set store.kind to file.")
+    url = _address(settings)
     try:
-        return RedisStore(settings.url, prefix=settings.prefix, timeout=settings.timeout_seconds)
+        return RedisStore(url, prefix=settings.prefix, timeout=settings.timeout_seconds)
     except ValueError as error:
-        raise ConfigError("store.url is no address of Redis.", remedy="Write redis://host:port/0.") from error
+        where = "store.url_file" if settings.url_file else "store.url"
+        raise ConfigError(f"{where} is no address of Redis.", remedy="Write redis://host:port/0.") from error
+
+
+def _address(settings: StoreSettings) -> str:
+    if settings.url and settings.url_file:
+        raise ConfigError("store.url and store.url_file are both given.", remedy="Give one.")
+    try:
+        url = Path(settings.url_file).read_text(encoding="utf-8").strip() if settings.url_file else settings.url
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"store.url_file can't be read: {error}.", remedy="Mount the Secret with the URL.") from error
+    if not url:
+        raise ConfigError(
+            "store.url and store.url_file give no address.", remedy="Give Redis's, or set store.kind to file."
+        )
+    return url

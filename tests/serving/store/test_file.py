@@ -109,3 +109,29 @@ def test_an_unreachable_redis_is_unavailable(tmp_path) -> None:
     store = open_store(StoreSettings(kind="redis", url="redis://127.0.0.1:1/0", timeout_seconds=0.1), tmp_path)
     with pytest.raises(StoreUnavailable):
         store.get("a")
+
+
+def test_redis_may_be_named_by_a_file(tmp_path) -> None:
+    """White space around the address does not count."""
+    (tmp_path / "url").write_text("redis://:secret@127.0.0.1:1/0\n")
+    settings = StoreSettings(kind="redis", url_file=str(tmp_path / "url"), timeout_seconds=0.1)
+    with pytest.raises(StoreUnavailable):
+        open_store(settings, tmp_path).get("a")
+
+
+@pytest.mark.parametrize(
+    ("written", "url", "said"),
+    [
+        (None, "", r"store\.url_file can't be read"),
+        ("\n", "", "give no address"),
+        ("nowhere", "", r"store\.url_file is no address"),
+        ("redis://a:1/0", "redis://b:1/0", "both given"),
+    ],
+)
+def test_a_file_that_names_no_redis_is_a_mistake_of_the_settings(tmp_path, written, url, said) -> None:
+    """The message says which it is, and not what the file holds."""
+    if written is not None:
+        (tmp_path / "url").write_text(written)
+    with pytest.raises(ConfigError, match=said) as caught:
+        open_store(StoreSettings(kind="redis", url=url, url_file=str(tmp_path / "url")), tmp_path)
+    assert "nowhere" not in str(caught.value)
