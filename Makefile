@@ -18,7 +18,8 @@ test: environment  ## Python tests with coverage, and the kernels once more with
 	@scripts/test
 
 test-system: environment  ## Real processes and environments: serving-only install, servers over HTTP, the demo
-	@$(bin)/python -m pytest tests/system -m system
+	@$(bin)/python -m pytest tests/system -m "system and not alone" -n 2 --dist loadfile --durations 20
+	@$(bin)/python -m pytest tests/system -m "system and alone" --durations 10
 
 check: environment  ## Lint with all rules, types, formatting
 	$(bin)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import socket
 import threading
@@ -21,7 +22,7 @@ from serving.record.sinks.bigquery.settings import BigQuerySettings
 from serving.record.sinks.bigquery.setup import _fields, init
 from serving.record.sinks.bigquery.sink import BigQuerySink, Place
 from serving.record.sinks.bigquery.views import views
-from serving.record.sinks.sink import SinkUnavailable
+from serving.record.sinks.sink import Segment, SinkUnavailable
 from tests.serving.record import conformance as samples
 from tests.system.gate import Gate
 
@@ -345,8 +346,16 @@ def test_a_segment_larger_than_a_request_is_parted(bench) -> None:
     for document in given.documents:
         document["encoded"] = base64.b64encode(bytes(1_000_000)).decode()
     place = sink.place()
-    assert sink.write(given, place) == sink.write(given, place)
+    assert _written(sink, given, place) == _written(sink, given, place)
     assert bench.ids() == ids_of(given)
+
+
+def _written(sink: BigQuerySink, given: Segment, place: str) -> str:
+    """Write as the shipper does: again where 20 MB aren't taken in the time for one answer."""
+    for _ in range(5):
+        with contextlib.suppress(SinkUnavailable):
+            return sink.write(given, place)
+    return sink.write(given, place)
 
 
 def test_views_answer_the_usual_questions(bench) -> None:
