@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import pytest
 
+from tests.chart.helm import Helm
 from tests.system.emulators import BigQuery
 from tests.system.fake_gcs import FakeGcs
 
@@ -175,6 +176,12 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
     made.start()
     yield made
     made.kill()
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """The helm command, built by Go where the machine has none."""
+    return Helm()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,160 @@
+"""Makes schemas/: what the API servers that the chart targets accept, closed, from the projects' own definitions.
+
+`scripts/chart-schemas` runs it. Go's module proxy serves the definitions; they are cut down to the kinds that the chart makes, without
+descriptions. `google.json` is written by hand from GKE's documentation, since no module holds those kinds.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+SCHEMAS: Final = Path(__file__).parent / "schemas"
+KUBERNETES: Final = "k8s.io/kubernetes@v1.34.4"
+KSERVE: Final = "github.com/kserve/kserve@v0.20.0"
+GATEWAY: Final = "sigs.k8s.io/gateway-api@v1.3.0"
+OPERATOR: Final = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+
+_KINDS: Final = {
+    "api__v1": ("ConfigMap", "Pod", "Service", "ServiceAccount"),
+    "apis__autoscaling__v2": ("HorizontalPodAutoscaler",),
+    "apis__batch__v1": ("CronJob",),
+    "apis__networking.k8s.io__v1": ("NetworkPolicy",),
+    "apis__policy__v1": ("PodDisruptionBudget",),
+}
+_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+# Of an InferenceService's predictor, what a custom container has; the rest is for KServe's own runtimes.
+_RUNTIMES: Final = frozenset(
+    "huggingface lightgbm model onnx paddle pmml pytorch sklearn tensorflow triton workerSpec xgboost".split()
+)
+_KEPT: Final = frozenset(
+    "allOf anyOf enum exclusiveMaximum exclusiveMinimum format items maxItems maxLength maxProperties maximum minItems "
+    "minLength minProperties minimum not oneOf pattern required type uniqueItems".split()
+)
+
+
+def main() -> None:
+    """Write every schema anew."""
+    definitions, kinds = kubernetes(module(KUBERNETES))
+    meta = {_META: definitions[_META]} | {name: definitions[name] for name in named(definitions[_META], definitions)}
+    write("kubernetes", {"source": KUBERNETES, "kinds": kinds, "$defs": definitions})
+    predictor = ("spec", "predictor")
+    service = crd(module(KSERVE) / "config/crd/full/serving.kserve.io_inferenceservices.yaml", "v1beta1")
+    properties = service["properties"]["spec"]["properties"]
+    service["properties"]["spec"]["properties"] = {predictor[1]: properties[predictor[1]]}
+    for name in _RUNTIMES:
+        del properties[predictor[1]]["properties"][name]
+    write("kserve", custom(KSERVE, "serving.kserve.io/v1beta1", "InferenceService", service, meta))
+    route = crd(module(GATEWAY) / "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml", "v1")
+    write("gateway", custom(GATEWAY, "gateway.networking.k8s.io/v1", "HTTPRoute", route, meta))
+    folder = module(OPERATOR) / "example/prometheus-operator-crd"
+    monitor = crd(folder / "monitoring.coreos.com_servicemonitors.yaml", "v1")
+    write("prometheus-operator", custom(OPERATOR, "monitoring.coreos.com/v1", "ServiceMonitor", monitor, meta))
+
+
+def module(name: str) -> Path:
+    """Give the folder of a Go module, downloaded if need be."""
+    with tempfile.TemporaryDirectory() as scratch:
+        subprocess.run(["go", "mod", "init", "scratch"], cwd=scratch, check=True, capture_output=True)
+        told = subprocess.run(["go", "mod", "download", "-json", name], cwd=scratch, check=True, capture_output=True)
+    return Path(json.loads(told.stdout)["Dir"])
+
+
+def kubernetes(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Give the definitions that the chart's kinds need, and each kind's."""
+    every: dict[str, Any] = {}
+    kinds: dict[str, str] = {}
+    for file, names in _KINDS.items():
+        text = (folder / f"api/openapi-spec/v3/{file}_openapi.json").read_text(encoding="utf-8")
+        schemas = json.loads(text)["components"]["schemas"]
+        every |= schemas
+        for name in names:
+            (definition,) = (
+                key
+                for key, schema in schemas.items()
+                for group in schema.get("x-kubernetes-group-version-kind", ())
+                if group["kind"] == name
+            )
+            version = "/".join(part for part in file.split("__")[1:] if part)
+            kinds[f"{version}/{name}"] = definition
+    closed_ones = {name: closed(schema) for name, schema in every.items()}
+    needed = set(kinds.values())
+    for name in kinds.values():
+        closed_ones[name]["properties"].pop("status", None)
+        needed |= named(closed_ones[name], closed_ones)
+    return {name: closed_ones[name] for name in sorted(needed)}, kinds
+
+
+def named(schema: Any, definitions: dict[str, Any], found: set[str] | None = None) -> set[str]:
+    """Name every definition that a schema leads to."""
+    found = set() if found is None else found
+    if isinstance(schema, dict):
+        name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+        if name and name not in found:
+            found.add(name)
+            named(definitions[name], definitions, found)
+        for value in schema.values():
+            named(value, definitions, found)
+    elif isinstance(schema, list):
+        for value in schema:
+            named(value, definitions, found)
+    return found
+
+
+def crd(path: Path, version: str) -> dict[str, Any]:
+    """Give the schema of a custom resource's version, closed and without its status."""
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (schema,) = (each["schema"]["openAPIV3Schema"] for each in document["spec"]["versions"] if each["name"] == version)
+    made = closed(schema)
+    made["properties"].pop("status", None)
+    return made
+
+
+def custom(source: str, group: str, kind: str, schema: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    """Word a custom resource as the others are: its metadata are Kubernetes'."""
+    schema["properties"]["metadata"] = {"$ref": f"#/$defs/{_META}"}
+    return {"source": source, "kinds": {f"{group}/{kind}": kind}, "$defs": {kind: schema, **meta}}
+
+
+def closed(schema: dict[str, Any], *, refuse: bool = True) -> dict[str, Any]:
+    """Cut a schema down to what validates; where `refuse`, properties that it doesn't name are, as the API server does.
+
+    Schemas within `anyOf`, `not` and the like only constrain properties that are named beside them.
+    """
+    if "$ref" in schema:
+        return {"$ref": schema["$ref"].replace("#/components/schemas/", "#/$defs/")}
+    if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
+        return {"type": ["integer", "string"]}
+    made: dict[str, Any] = {}
+    for key in _KEPT & schema.keys():
+        value = schema[key]
+        if isinstance(value, dict):
+            made[key] = closed(value, refuse=refuse and key == "items")
+        elif isinstance(value, list):
+            made[key] = [closed(each, refuse=False) if isinstance(each, dict) else each for each in value]
+        else:
+            made[key] = value
+    if properties := schema.get("properties"):
+        made["properties"] = {name: closed(each, refuse=refuse) for name, each in properties.items()}
+        if refuse and not schema.get("x-kubernetes-preserve-unknown-fields"):
+            made["additionalProperties"] = False
+    elif isinstance(schema.get("additionalProperties"), dict):
+        made["additionalProperties"] = closed(schema["additionalProperties"], refuse=refuse)
+    return dict(sorted(made.items()))
+
+
+def write(name: str, document: dict[str, Any]) -> None:
+    """Write a file of schemas, one line for each definition."""
+    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in document["$defs"].items())
+    head = {key: value for key, value in document.items() if key != "$defs"}
+    text = f'{json.dumps(head)[:-1]}, "$defs": {{\n{lines}\n}}}}\n'
+    (SCHEMAS / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
