@@ -1,0 +1,89 @@
+"""`python -m k8s.gcloud setup`, `bind` and `values`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import click
+import yaml
+
+from k8s.gcloud.resources import bindings, steps
+from k8s.gcloud.site import ENVIRONMENTS, Site
+from k8s.gcloud.step import Step, StepError
+from k8s.gcloud.step import run as run_steps
+from k8s.gcloud.values import values as site_values
+
+_MEMBER: Final = re.compile(r"(group|user|serviceAccount):[\w.+-]+@[\w.-]+")
+
+
+def _member(_: click.Context, __: click.Parameter, value: str) -> str:
+    if value and not _MEMBER.fullmatch(value):
+        raise click.BadParameter(f"{value!r} isn't group:ADDRESS, user:ADDRESS or serviceAccount:ADDRESS.")
+    return value
+
+
+@click.group()
+@click.option("--project", required=True, help="The project's id.")
+@click.option("--region", default=Site.region, show_default=True, help="Of cluster, images and builds.")
+@click.option("--location", default=Site.location, show_default=True, help="Of record, registry and datasets.")
+@click.pass_context
+def main(context: click.Context, project: str, region: str, location: str) -> None:
+    """Make what the service needs in Google Cloud. Nothing is changed without `--apply`: commands are printed."""
+    context.obj = Site(project=project, region=region, location=location)
+
+
+@main.command()
+@click.option("--apply", "apply_", is_flag=True, help="Run the commands instead of printing them.")
+@click.option("--staging-host", default=dict(Site.hosts)["staging"], show_default=True, help="Staging's name in DNS.")
+@click.option("--host", default=dict(Site.hosts)["production"], show_default=True, help="Production's name in DNS.")
+@click.option("--repository", default="", help="Cloud Build's name of the connected repository; without: no triggers.")
+@click.option("--promoters", default="", callback=_member, help="Who adds and promotes bundles, as group:ADDRESS.")
+@click.option("--approvers", default="", callback=_member, help="Who lets a build into production.")
+@click.option("--auditors", default="", callback=_member, help="Who reads the decision record.")
+@click.option("--erasers", default="", callback=_member, help="Who erases persons from it.")
+@click.pass_obj
+def setup(site: Site, /, *, apply_: bool, staging_host: str, host: str, repository: str, **groups: str) -> None:
+    """Network, accounts, stores, cluster, certificates, roles and triggers; what is there stays."""
+    whole = Site(
+        project=site.project,
+        region=site.region,
+        location=site.location,
+        hosts=(("staging", staging_host), ("production", host)),
+        repository=repository,
+        groups=tuple((name, member) for name, member in groups.items() if member),
+    )
+    _do(steps(whole), apply_=apply_)
+
+
+@main.command()
+@click.option("--apply", "apply_", is_flag=True, help="Run the commands instead of printing them.")
+@click.pass_obj
+def bind(site: Site, /, *, apply_: bool) -> None:
+    """Let each build's account deploy to its namespace; after `kubectl apply -k k8s/overlays/gke`."""
+    _do(bindings(site), apply_=apply_)
+
+
+@main.command()
+@click.argument("environment", type=click.Choice(ENVIRONMENTS))
+@click.option("--image", required=True, help="REPOSITORY@sha256:DIGEST.")
+@click.option("--bundle", required=True, help="The bundle's hash.")
+@click.pass_obj
+def values(site: Site, environment: str, image: str, bundle: str) -> None:
+    """Print the chart's values that follow from the project: image, bundle, account, where records go."""
+    try:
+        found = site_values(site, environment, image, bundle)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(yaml.safe_dump(found, sort_keys=False), nl=False)
+
+
+def _do(made: Iterable[Step], *, apply_: bool) -> None:
+    if not apply_:
+        click.echo("set -eu\n\n" + "\n\n".join(step.shell() for step in made))
+        return
+    try:
+        run_steps(made, lambda line: click.echo(line, err=True))
+    except StepError as error:
+        raise click.ClickException(str(error)) from error
