@@ -1,0 +1,1 @@
+"""What a cluster needs for the service, and how releases get there."""

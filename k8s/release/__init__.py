@@ -1,0 +1,1 @@
+"""Deploying a release so that it is known to answer: Helm, then a gate that waits for what Helm doesn't."""

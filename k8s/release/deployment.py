@@ -1,0 +1,92 @@
+"""Deploying, step by step: what is installed, when it takes traffic, what becomes of it when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from k8s.release import gate
+from k8s.release.errors import GateClosed, HelmFailed, ReleaseError
+from k8s.release.helm import ROUTE_OFF, Helm, Revision
+
+Say = Callable[[str], None]
+
+
+class Deployment:
+    """One release's way into a cluster.
+
+    `fullname` is what its objects are called: the release's name, unless the chart was told otherwise. `seconds` is how
+    long a rollout may take.
+    """
+
+    def __init__(self, helm: Helm, cluster: gate.Looks, *, fullname: str, seconds: float, say: Say) -> None:
+        self._helm = helm
+        self._cluster = cluster
+        self._name = fullname
+        self._seconds = seconds
+        self._say = say
+
+    def deploy(self, chart: Path, arguments: tuple[str, ...]) -> None:
+        """Install or upgrade, then hold the release to the gate.
+
+        A first install has its route only after the gate, so that no traffic meets the single pod that KServe begins
+        with; where it fails it stays, without a route, to be looked at. An upgrade that fails is rolled back.
+        Raises HelmFailed or GateClosed, after that.
+        """
+        before = [each for each in self._helm.history() if each.status == "deployed"]
+        if not before:
+            self._say(f"{self._name}: first install, without its route")
+            self._helm.upgrade(chart, (*arguments, "--set", "route.enabled=false"), description=ROUTE_OFF)
+            self.gate()
+            self._helm.upgrade(chart, arguments)
+            self.await_rollout()
+            return
+        try:
+            self._helm.upgrade(chart, arguments)
+            self.gate()
+        except ReleaseError as error:
+            self._return_to(before[-1].revision, error)
+            raise
+
+    def gate(self) -> None:
+        """Wait for the rollout, then run the release's own test: the golden requests. Raises GateClosed."""
+        self.await_rollout()
+        if not self._helm.values().get("test", {}).get("enabled"):
+            raise GateClosed(f"{self._name} has no test to run: set test.enabled.")
+        try:
+            said = self._helm.test()
+        except HelmFailed as error:
+            raise GateClosed(f"{self._name} doesn't answer its golden requests. {error}") from error
+        self._say(f"{self._name}: {_last_line(said)}")
+
+    def await_rollout(self) -> None:
+        """Wait until all pods are new and ready and the route is in force. Raises GateClosed."""
+        gate.wait(self._cluster, self._name, seconds=self._seconds, say=self._say)
+
+    def rollback(self, revision: int | None = None) -> None:
+        """Go back to `revision`, or to the one before the present that took traffic; then the gate.
+
+        Raises ReleaseError where there is none, HelmFailed or GateClosed.
+        """
+        target = revision or earlier(self._helm.history())
+        if target is None:
+            raise ReleaseError(f"{self._name} has no earlier revision that took traffic.")
+        self._say(f"{self._name}: back to revision {target}")
+        self._helm.rollback(target)
+        self.gate()
+
+    def _return_to(self, revision: int, error: ReleaseError) -> None:
+        self._say(f"{self._name}: {error}")
+        self._say(f"{self._name}: rolling back to revision {revision}")
+        self._helm.rollback(revision)
+        self.await_rollout()
+
+
+def earlier(history: list[Revision]) -> int | None:
+    """Name the revision to go back to: the last before the present that was in force with its route."""
+    fit = [each for each in history[:-1] if each.status == "superseded" and each.description != ROUTE_OFF]
+    return fit[-1].revision if fit else None
+
+
+def _last_line(said: str) -> str:
+    return next((line for line in reversed(said.splitlines()) if "golden requests" in line), "tested")

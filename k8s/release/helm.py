@@ -1,0 +1,78 @@
+"""The helm command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from k8s.release.errors import HelmFailed
+
+ROUTE_OFF: Final = "installed without its route"
+
+
+class Revision(msgspec.Struct, frozen=True):
+    """One line of a release's history."""
+
+    revision: int
+    status: str
+    description: str = ""
+
+
+class Helm:
+    """One release in one namespace. `program` is the helm command; without it, $HELM, or helm on the PATH."""
+
+    def __init__(self, release: str, namespace: str, *, program: str | None = None) -> None:
+        self.release = release
+        self.namespace = namespace
+        found = program or os.environ.get("HELM") or shutil.which("helm")
+        if not found:
+            raise HelmFailed("There is no helm command. Install Helm 3, or name it in HELM.")
+        self._program = found
+
+    def history(self) -> list[Revision]:
+        """Give the release's revisions, oldest first; none where it isn't installed."""
+        done = self._run("history", self.release, "--output", "json", "--max", "256", fail=False)
+        if done.returncode:
+            if "not found" in done.stderr:
+                return []
+            raise HelmFailed(_said(done))
+        return msgspec.json.decode(done.stdout, type=list[Revision])
+
+    def upgrade(self, chart: Path, arguments: tuple[str, ...], *, description: str = "") -> None:
+        """Install or upgrade the release from `chart`; `arguments` are helm's own (--values, --set)."""
+        said = ("--description", description) if description else ()
+        self._run("upgrade", self.release, str(chart), "--install", "--history-max", "20", *said, *arguments)
+
+    def values(self) -> dict[str, Any]:
+        """Give all values of the release as it stands."""
+        return msgspec.json.decode(
+            self._run("get", "values", self.release, "--all", "--output", "json").stdout, type=dict[str, Any]
+        )
+
+    def rollback(self, revision: int) -> None:
+        """Make what the release was at `revision` its next one."""
+        self._run("rollback", self.release, str(revision), "--history-max", "20")
+
+    def uninstall(self) -> None:
+        """Remove the release and everything of it, and wait until it is gone."""
+        self._run("uninstall", self.release, "--wait", "--timeout", "5m", "--cascade", "foreground")
+
+    def test(self) -> str:
+        """Run the release's own test pod; give what it said."""
+        return self._run("test", self.release, "--logs", "--timeout", "5m").stdout
+
+    def _run(self, *arguments: str, fail: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [self._program, "--namespace", self.namespace, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  no shell is involved
+        if fail and done.returncode:
+            raise HelmFailed(_said(done))
+        return done
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    return f"helm {done.args[3]}: {(done.stderr or done.stdout).strip()}"
