@@ -1,7 +1,8 @@
 """Makes schemas/: what the API servers that the chart targets accept, closed, from the projects' own definitions.
 
-`scripts/chart-schemas` runs it. Go's module proxy serves the definitions; they are cut down to the kinds that the chart makes, without
-descriptions. `google.json` is written by hand from GKE's documentation, since no module holds those kinds.
+`scripts/chart-schemas` runs it. Go's module proxy serves the definitions; they are cut down to the kinds that the
+chart makes, without descriptions. `google.json` is written by hand from GKE's documentation, since no module holds
+those kinds.
 """
 
 from __future__ import annotations
@@ -29,19 +30,25 @@ _KINDS: Final = {
 }
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 # Of an InferenceService's predictor, what a custom container has; the rest is for KServe's own runtimes.
-_RUNTIMES: Final = frozenset(
-    "huggingface lightgbm model onnx paddle pmml pytorch sklearn tensorflow triton workerSpec xgboost".split()
+# fmt: off
+_RUNTIMES: Final = (
+    "huggingface", "lightgbm", "model", "onnx", "paddle", "pmml", "pytorch", "sklearn", "tensorflow", "triton",
+    "workerSpec", "xgboost",
 )
-_KEPT: Final = frozenset(
-    "allOf anyOf enum exclusiveMaximum exclusiveMinimum format items maxItems maxLength maxProperties maximum minItems "
-    "minLength minProperties minimum not oneOf pattern required type uniqueItems".split()
-)
+_KEPT: Final = frozenset((
+    "allOf", "anyOf", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems", "maxLength",
+    "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum", "not", "oneOf", "pattern",
+    "required", "type", "uniqueItems",
+))
+# fmt: on
 
 
 def main() -> None:
     """Write every schema anew."""
     definitions, kinds = kubernetes(module(KUBERNETES))
-    meta = {_META: definitions[_META]} | {name: definitions[name] for name in named(definitions[_META], definitions)}
+    meta = {_META: definitions[_META]} | {
+        name: definitions[name] for name in sorted(named(definitions[_META], definitions))
+    }
     write("kubernetes", {"source": KUBERNETES, "kinds": kinds, "$defs": definitions})
     predictor = ("spec", "predictor")
     service = crd(module(KSERVE) / "config/crd/full/serving.kserve.io_inferenceservices.yaml", "v1beta1")

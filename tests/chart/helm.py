@@ -17,7 +17,7 @@ VERSION: Final = "v3.22.0"
 KUBERNETES: Final = "1.34.4"  # a Helm that was built by `go install` takes itself for 1.20's
 
 
-class Refused(Exception):  # noqa: N818  a test's own word for it
+class Refused(Exception):
     """Helm's words where the chart doesn't render."""
 
 
@@ -35,15 +35,21 @@ class Helm:
             raise Refused(done.stderr)
         return done.stdout
 
+    @staticmethod
+    def values(case: str) -> tuple[Path, Path]:
+        """Give an example's values files: the chart's, which the example's first line names, and its own."""
+        values = EXAMPLES / case / "values.yaml"
+        return CHART / values.read_text(encoding="utf-8").split()[1], values
+
     def lint(self, case: str) -> str:
         """Say what `helm lint --strict` finds with an example's values."""
-        options = [option for path in _values(case) for option in ("--values", path)]
+        options = [option for path in self.values(case) for option in ("--values", path)]
         command = [self.path, "lint", "--strict", "--kube-version", KUBERNETES, CHART, *options]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def example(self, case: str) -> dict[str, str]:
         """Render an example: the text of each template that makes something, by its file's name."""
-        text = self.render(*(option for path in _values(case) for option in ("--values", path)), name=case)
+        text = self.render(*(option for path in self.values(case) for option in ("--values", path)), name=case)
         made: dict[str, str] = {}
         for each in text.split("---\n# Source: ")[1:]:
             source, _, content = each.partition("\n")
@@ -72,9 +78,3 @@ def objects(text: str) -> list[dict[str, Any]]:
 def cases() -> list[str]:
     """Name the examples."""
     return sorted(path.parent.name for path in EXAMPLES.glob("*/values.yaml"))
-
-
-def _values(case: str) -> tuple[Path, Path]:
-    """Give an example's values files: the chart's, which the example's first line names, and its own."""
-    values = EXAMPLES / case / "values.yaml"
-    return CHART / values.read_text(encoding="utf-8").split()[1], values

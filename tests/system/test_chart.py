@@ -96,7 +96,7 @@ def test_the_route_takes_exactly_what_the_service_offers_the_world(helm: Helm) -
 
 def test_what_rolls_the_pods_and_what_does_not(helm: Helm) -> None:
     """Settings, the bundle and `restartedAt` do; a version of the chart, the batch's settings and the route don't."""
-    values = ("--values", CHART / "values-local.yaml", "--values", EXAMPLES / "local/values.yaml")
+    values = [option for path in helm.values("local") for option in ("--values", path)]
 
     def pods(*options: str) -> Any:
         (service,) = (each for each in objects(helm.render(*values, *options)) if each["kind"] == "InferenceService")
@@ -118,7 +118,7 @@ def test_what_rolls_the_pods_and_what_does_not(helm: Helm) -> None:
 
 def test_the_grace_period_follows_what_ending_takes(helm: Helm) -> None:
     """Of the server: preStop, drain, grace and ten more; then the shipper's drain and five, where there is one."""
-    values = ("--values", CHART / "values-local.yaml", "--values", EXAMPLES / "local/values.yaml")
+    values = [option for path in helm.values("local") for option in ("--values", path)]
 
     def grace(*options: str) -> int:
         (service,) = (each for each in objects(helm.render(*values, *options)) if each["kind"] == "InferenceService")

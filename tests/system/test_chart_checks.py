@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chart.helm import CHART, EXAMPLES, Helm, Refused
+from tests.chart.helm import CHART, Helm, Refused
 
 pytestmark = pytest.mark.system
 
@@ -63,10 +63,8 @@ CONTRADICTIONS = [
 ]
 
 
-def _with(case: str) -> tuple[str, ...]:
-    values = EXAMPLES / case / "values.yaml"
-    base = CHART / values.read_text(encoding="utf-8").split()[1]
-    return ("--values", str(base), "--values", str(values))
+def _with(case: str) -> list[str]:
+    return [option for path in Helm.values(case) for option in ("--values", str(path))]
 
 
 @pytest.mark.parametrize(("case", "change", "said"), CONTRADICTIONS)

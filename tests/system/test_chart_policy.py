@@ -1,0 +1,280 @@
+"""What every object of the chart keeps to, whatever the values: the examples are looked at, each pod of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.chart.helm import Helm, cases, objects
+
+pytestmark = pytest.mark.system
+
+PRODUCTION = ("production-gke", "second-model")
+# What KServe puts on the pods of an InferenceService beside the labels of its own, as seen on a cluster.
+KSERVES = {"app": "isvc.{}-predictor", "component": "predictor", "serving.kserve.io/inferenceservice": "{}"}
+
+
+@pytest.fixture(scope="module")
+def rendered(helm: Helm) -> dict[str, list[dict[str, Any]]]:
+    """Every example's objects."""
+    return {case: objects("".join(helm.example(case).values())) for case in cases()}
+
+
+@pytest.fixture(scope="module")
+def pods(rendered) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
+    """Every example's pods: where from, labels, and what they are made of."""
+    return [(case, *pod) for case, documents in rendered.items() for pod in _pods(documents)]
+
+
+@pytest.fixture(scope="module")
+def containers(pods) -> list[tuple[str, dict[str, Any]]]:
+    """Every container of these pods."""
+    return [
+        (f"{case} {each['name']}", each)
+        for case, _, spec in pods
+        for each in (*spec.get("initContainers", ()), *spec["containers"])
+    ]
+
+
+def test_pods_and_containers_of_every_kind_are_looked_at(pods, containers) -> None:
+    """The server, its shipper, the bundle's fetching, the batch and the test: none is left out below."""
+    assert {each["name"] for _, each in containers} == {"kserve-container", "shipper", "bundle", "batch", "golden"}
+    assert len(pods) == 2 * len(cases()) + 1
+
+
+def test_no_image_is_one_that_moves(containers) -> None:
+    """Each has a tag that isn't latest, or a digest."""
+    for name, each in containers:
+        image = each["image"].rsplit("/", 1)[-1]
+        assert "@sha256:" in image or (":" in image and not image.endswith(":latest")), name
+
+
+def test_production_runs_images_by_digest(containers) -> None:
+    """Nobody can move what is deployed."""
+    images = {each["image"] for name, each in containers if name.split()[0] in PRODUCTION}
+    assert images
+    assert all("@sha256:" in each for each in images)
+
+
+def test_every_pod_is_what_pod_security_calls_restricted(pods, containers) -> None:
+    """Not root, nothing gained, no capability, the default seccomp profile, no host's namespaces or disks."""
+    for where, _, spec in pods:
+        security = spec["securityContext"]
+        assert (security["runAsNonRoot"], security["runAsUser"]) == (True, 10001), where
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, where
+        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}, where
+        assert not [each for each in spec["volumes"] if "hostPath" in each], where
+    for where, each in containers:
+        assert each["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }, where
+
+
+def test_no_pod_gets_a_token_of_the_api_server(rendered, pods) -> None:
+    """Nothing here talks to it; Workload Identity doesn't need it."""
+    assert all(spec["automountServiceAccountToken"] is False for _, _, spec in pods)
+    accounts = [each for case in rendered.values() for each in case if each["kind"] == "ServiceAccount"]
+    assert len(accounts) == len(cases())
+    assert all(each["automountServiceAccountToken"] is False for each in accounts)
+
+
+def test_nothing_is_told_by_an_environment_variable(containers) -> None:
+    """KServe's controller prints predictors whole, so that a secret in an environment would stand in its log."""
+    assert not [name for name, each in containers if each.keys() & {"env", "envFrom"}]
+
+
+def test_nothing_secret_stands_in_a_config_map(rendered) -> None:
+    """Addresses with passwords and keys are files of Secrets: the settings name their paths."""
+    (settings,) = (each["data"] for each in rendered["production-gke"] if each["kind"] == "ConfigMap")
+    assert "url_file: /etc/customer-risk/secrets/store-url" in settings["serving.yaml"]
+    assert "key_file: /etc/customer-risk/secrets/record-key" in settings["serving.yaml"]
+    assert "redis://" not in settings["serving.yaml"]
+
+
+def test_every_container_says_what_it_takes(containers) -> None:
+    """CPU and memory asked for, and memory limited; KServe would give a core and 2 GiB to one that says nothing."""
+    for name, each in containers:
+        asked, limited = each["resources"]["requests"], each["resources"]["limits"]
+        assert asked.keys() >= {"cpu", "memory"}, name
+        assert "memory" in limited, name
+
+
+def test_only_the_local_values_limit_the_cpu(containers) -> None:
+    """Elsewhere a limit would stop a server in the middle of a request."""
+    limited = {name.split()[0] for name, each in containers if "cpu" in each["resources"]["limits"]}
+    assert limited == {"local"}
+
+
+def test_a_server_is_asked_whether_it_started_lives_and_is_ready(containers) -> None:
+    """Alive and ready are two questions: a bad bundle is a pod that isn't ready, not one that restarts."""
+    servers = [each for name, each in containers if name.endswith(" kserve-container")]
+    assert len(servers) == len(cases())
+    for each in servers:
+        assert each["ports"][0] == {"name": "http", "containerPort": 8080, "protocol": "TCP"}
+        paths = [each[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")]
+        assert paths == ["/healthz", "/healthz", "/v2/health/ready"]
+
+
+def test_the_shipper_is_a_native_sidecar_without_a_word_in_readiness(containers) -> None:
+    """It ends after the server, and a sink that is down takes no pod out of service."""
+    shippers = [each for name, each in containers if name.endswith(" shipper")]
+    assert len(shippers) == len(cases())
+    for each in shippers:
+        assert each["restartPolicy"] == "Always"
+        assert "livenessProbe" in each
+        assert not each.keys() & {"readinessProbe", "startupProbe"}
+
+
+def test_server_and_shipper_share_the_outbox_and_it_holds_what_it_may(rendered) -> None:
+    """The outbox stops before the disk's limit, beyond which Kubernetes would evict the pod."""
+    (service,) = (each for each in rendered["production-gke"] if each["kind"] == "InferenceService")
+    predictor = service["spec"]["predictor"]
+    (outbox,) = (each for each in predictor["volumes"] if each["name"] == "outbox")
+    assert outbox["emptyDir"] == {"sizeLimit": "2Gi"}
+    (settings,) = (each["data"] for each in rendered["production-gke"] if each["kind"] == "ConfigMap")
+    assert f"most_bytes: {2 * 1024**3 * 4 // 5}" in settings["serving.yaml"]
+    (shipper,) = (each for each in predictor["initContainers"] if each["name"] == "shipper")
+    for each in (shipper, predictor["containers"][0]):
+        assert {"name": "outbox", "mountPath": "/var/lib/customer-risk/outbox"} in each["volumeMounts"]
+
+
+def test_every_mount_is_a_volume_and_every_volume_is_mounted(pods) -> None:
+    """No volume is missing, or left over."""
+    for where, _, spec in pods:
+        every = (*spec.get("initContainers", ()), *spec["containers"])
+        mounted = {mount["name"] for each in every for mount in each["volumeMounts"]}
+        assert mounted == {each["name"] for each in spec["volumes"]}, where
+
+
+def test_no_disk_of_a_pod_is_without_bounds(pods) -> None:
+    """One that fills up ends its pod, not the node."""
+    for where, _, spec in pods:
+        empty = [each["emptyDir"] for each in spec["volumes"] if "emptyDir" in each]
+        assert all("sizeLimit" in each for each in empty), where
+
+
+def test_names_are_short_enough_for_what_kubernetes_and_kserve_add(helm: Helm) -> None:
+    """The longest name that the chart takes makes no name or label of more than 63 characters, a CronJob's of 52."""
+    options = [option for path in helm.values("batch") for option in ("--values", path)]
+    documents = objects(helm.render(*options, name="n" * 46))
+    for each in documents:
+        assert len(each["metadata"]["name"]) <= (52 if each["kind"] == "CronJob" else 63)
+        assert all(len(value) <= 63 for value in each["metadata"].get("labels", {}).values())
+    assert len(f"isvc.{'n' * 46}-predictor") <= 63
+
+
+def test_routes_have_no_regular_expression(rendered) -> None:
+    """GKE's gateway refuses them."""
+    routes = [each for case in rendered.values() for each in case if each["kind"] == "HTTPRoute"]
+    assert len(routes) == 4
+    types = {match["path"]["type"] for each in routes for rule in each["spec"]["rules"] for match in rule["matches"]}
+    assert types == {"Exact", "PathPrefix"}
+
+
+def test_every_selector_finds_the_pods_it_means_and_no_other(rendered) -> None:
+    """Of Services, budgets, policies, monitors and the spread: the server's pods, or the test's and the batch's."""
+    for case, documents in rendered.items():
+        found = {labels["app.kubernetes.io/component"]: labels for labels, _ in _pods(documents)}
+        for name, selector, meant in _selectors(documents):
+            chosen = {component for component, labels in found.items() if _selects(selector, labels)}
+            assert chosen == meant & found.keys(), (case, name)
+
+
+def test_a_release_selects_no_pod_of_another(rendered) -> None:
+    """Two models in one namespace: what scales, guards or exposes one never meets the other."""
+    others = [labels for labels, _ in _pods(rendered["second-model"])]
+    for name, selector, _ in _selectors(rendered["production-gke"]):
+        assert not [labels for labels in others if _selects(selector, labels)], name
+
+
+def test_the_autoscaler_looks_at_the_server_of_kserves_deployment(rendered) -> None:
+    """By the Deployment's name and the container's: the shipper's CPU doesn't count."""
+    for case, documents in rendered.items():
+        (scaler,) = (each["spec"] for each in documents if each["kind"] == "HorizontalPodAutoscaler")
+        assert scaler["scaleTargetRef"]["name"] == f"{case}-predictor"
+        assert scaler["metrics"][0]["containerResource"]["container"] == "kserve-container"
+        assert scaler["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 0
+        assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] > 0
+        assert scaler["minReplicas"] >= (3 if case in PRODUCTION else 2)
+
+
+def test_kserve_leaves_scaling_and_routing_to_the_chart(rendered) -> None:
+    """Standard mode, another's autoscaler, and a Deployment that never has fewer pods than before."""
+    for documents in rendered.values():
+        (service,) = (each for each in documents if each["kind"] == "InferenceService")
+        annotations = service["metadata"]["annotations"]
+        assert annotations["serving.kserve.io/deploymentMode"] == "Standard"
+        assert annotations["serving.kserve.io/autoscalerClass"] == "external"
+        assert service["spec"]["predictor"]["deploymentStrategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_every_object_says_whose_it_is(rendered) -> None:
+    """By the labels that `kubectl get -l` is asked with."""
+    for case, documents in rendered.items():
+        for each in documents:
+            labels = each["metadata"]["labels"]
+            assert labels["app.kubernetes.io/instance"] == case
+            assert labels["app.kubernetes.io/name"] == "customer-risk"
+
+
+def test_nobody_but_the_gateway_the_scraper_the_callers_and_the_test_comes_in(rendered) -> None:
+    """And pods reach DNS, Google, its metadata server and what the values name; nothing is open to all."""
+    policies = {
+        each["metadata"]["name"]: each["spec"] for each in rendered["production-gke"] if each["kind"] == "NetworkPolicy"
+    }
+    server, tools = policies["production-gke"], policies["production-gke-tools"]
+    assert tools["ingress"] == []
+    for each in (server, tools):
+        assert each["policyTypes"] == ["Ingress", "Egress"]
+        assert all(rule.get("to") and rule.get("ports") for rule in each["egress"])
+        cidrs = {peer["ipBlock"]["cidr"] for rule in each["egress"] for peer in rule["to"] if "ipBlock" in peer}
+        assert {"10.20.0.3/32", "199.36.153.8/30", "169.254.169.254/32"} <= cidrs
+        assert not cidrs & {"0.0.0.0/0", "::/0"}
+    assert all(rule["from"] and rule["ports"] for rule in server["ingress"])
+    scraped = [rule for rule in server["ingress"] if {"protocol": "TCP", "port": 9090} in rule["ports"]]
+    assert len(scraped) == 1
+
+
+def _pods(documents: list[dict[str, Any]]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    for each in documents:
+        labels = each["metadata"]["labels"]
+        if each["kind"] == "InferenceService":
+            name = each["metadata"]["name"]
+            yield labels | {key: value.format(name) for key, value in KSERVES.items()}, each["spec"]["predictor"]
+        elif each["kind"] == "CronJob":
+            template = each["spec"]["jobTemplate"]["spec"]["template"]
+            yield template["metadata"]["labels"], template["spec"]
+        elif each["kind"] == "Pod":
+            yield labels, each["spec"]
+
+
+def _selectors(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], set[str]]]:
+    """Give every selector of pods by a name, and the components that it is meant to find."""
+    for each in documents:
+        name, spec = f"{each['kind']} {each['metadata']['name']}", each.get("spec", {})
+        if each["kind"] == "Service":
+            yield name, {"matchLabels": spec["selector"]}, {"predictor"}
+        elif each["kind"] in {"PodDisruptionBudget", "PodMonitoring"}:
+            yield name, spec["selector"], {"predictor"}
+        elif each["kind"] == "NetworkPolicy":
+            yield name, spec["podSelector"], {"test", "batch"} if name.endswith("-tools") else {"predictor"}
+            for rule in spec["ingress"]:
+                for peer in rule["from"]:
+                    if "podSelector" in peer:
+                        yield f"{name} from", peer["podSelector"], {"test"}
+        elif each["kind"] == "InferenceService":
+            for spread in spec["predictor"].get("topologySpreadConstraints", ()):
+                yield f"{name} spread", spread["labelSelector"], {"predictor"}
+
+
+def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    named = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+    return named and all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", ()))

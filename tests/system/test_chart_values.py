@@ -1,0 +1,198 @@
+"""The chart's values: their schema, their comments, and the service's settings that they become."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from serving.settings import Settings, load_settings
+from tests.chart.helm import CHART, Helm, cases, objects
+
+pytestmark = pytest.mark.system
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+# Settings that the chart gives, as Services, probes and volumes name the same; and those that a pod has no use for.
+CHARTS_OWN = {
+    "run_folder",
+    "server.host",
+    "server.port",
+    "server.stay_up",
+    "grpc.host",
+    "grpc.port",
+    "rules.file",
+    "store.path",
+    "store.url_file",
+    "record.folder",
+    "record.most_bytes",
+    "record.key_file",
+    "record.ship.embedded",
+    "record.ship.spool",
+    "record.ship.metrics_host",
+    "record.ship.metrics_port",
+}
+# Values that are no setting of their own: what Kubernetes does, and what becomes a setting by another name.
+KUBERNETES_OWN = {
+    "server.pre_stop_seconds",
+    "rules.text",
+    "auth.jwks_config_map",
+    "store.url_secret",
+    "record.sinks",
+    "record.outbox_size",
+    "record.key_secret",
+    "record.spool",
+}
+
+
+def test_values_and_schema_name_the_same_keys() -> None:
+    """A value that one of them lacks is nowhere: neither unknown to the schema nor without a default."""
+    assert set(_keys(VALUES)) == set(_named(SCHEMA))
+
+
+def test_the_schema_is_closed_wherever_it_names_keys() -> None:
+    """A misspelt key is refused, at every depth; only labels, annotations and the batch's own file are free."""
+    open_ones = [
+        where
+        for where, schema in _schemas(SCHEMA, "")
+        if schema.get("type") == "object" and schema.get("additionalProperties") is not False
+    ]
+    assert sorted(set(open_ones)) == [
+        ".batch.settings",
+        ".model.registryVolume.csi.volumeAttributes",
+        ".monitoring.labels",
+        ".nodeSelector",
+        ".serviceAccount.annotations",
+    ]
+    assert all(
+        schema["additionalProperties"] == {"type": "string"}
+        for where, schema in _schemas(SCHEMA, "")
+        if where in open_ones and where != ".batch.settings"
+    )
+
+
+def test_every_value_is_explained() -> None:
+    """Each top-level key, and each key of a section that has no sentence of its own, stands under a comment."""
+    lines = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
+    tops = [index for index, line in enumerate(lines) if re.match(r"[a-zA-Z]+:", line)]
+    lone = []
+    for start, end in zip(tops, [*tops[1:], len(lines)], strict=True):
+        inside = [line for line in lines[start:end] if line.lstrip().startswith("#") and line.startswith(" ")]
+        before = lines[start - 1].startswith("#")
+        if not (before or inside):
+            lone.append(lines[start])
+    assert lone == ["nodeSelector: {}", "tolerations: []"]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_the_service_takes_the_settings_that_are_rendered(helm: Helm, case: str, tmp_path: Path) -> None:
+    """As `customer-risk serve` and `ship` read them: no unknown word, nothing that can't be."""
+    settings = _settings(helm, case, tmp_path)
+    assert settings.server.stay_up
+    assert not settings.record.ship.embedded
+    if settings.record.customer_id == "as_given":  # else it reads the key, which is in the pod
+        settings.record.check()
+
+
+def test_a_value_becomes_the_setting_of_its_name(helm: Helm, tmp_path: Path) -> None:
+    """Numbers large and small, texts, lists and nothing at all arrive as they were written."""
+    settings = _settings(helm, "production-gke", tmp_path)
+    assert settings.model_name == "customer-risk"
+    assert settings.server.drain_seconds == 15
+    assert settings.server.keep_alive_seconds == 620
+    assert settings.jobs.most_bytes == 268_435_456
+    assert settings.limits.requests_per_second == 200
+    assert settings.auth.jwks == "https://login.example.com/keys"
+    assert settings.store.url_file == "/etc/customer-risk/secrets/store-url"
+    assert settings.record.key_file == "/etc/customer-risk/secrets/record-key"
+    assert settings.record.ship.spool == "/var/lib/customer-risk/spool"
+    sinks = msgspec.to_builtins(settings.record.ship.sinks)
+    assert [(each["type"], each.get("bucket", each.get("dataset"))) for each in sinks] == [
+        ("gcs", "bank-decisions"),
+        ("bigquery", "decisions"),
+    ]
+
+
+def test_every_setting_of_the_service_is_a_value_or_the_charts_own() -> None:
+    """A setting that is added to the service is added here, or decided to be the chart's."""
+    settings = set(_keys(msgspec.json.decode(msgspec.json.encode(Settings()))))
+    renamed = {"model.name": "model_name", "idempotency_seconds": "idempotency_seconds"}
+    offered = {re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", key) for key in _keys(VALUES)}
+    sections = {key.split(".")[0] for key in settings if "." in key}
+    ours = {renamed.get(key, key) for key in offered if key.split(".")[0] in sections or key in renamed}
+    # Sinks and Secrets are written as they are.
+    ours = {key for key in ours if not any(key == own or key.startswith(f"{own}.") for own in KUBERNETES_OWN)}
+    assert ours | CHARTS_OWN | {"record.ship.sinks"} == settings
+    assert not ours & CHARTS_OWN
+
+
+def test_a_second_rule_set_is_a_file_that_the_settings_name(helm: Helm) -> None:
+    """The pod finds it where the settings say."""
+    options = [option for path in helm.values("local") for option in ("--values", str(path))]
+    documents = objects(helm.render(*options, "--set-string", "rules.text=version: 7"))
+    (config,) = (each["data"] for each in documents if each["kind"] == "ConfigMap")
+    (service,) = (each for each in documents if each["kind"] == "InferenceService")
+    assert config["rules.yaml"].strip() == "version: 7"
+    assert yaml.safe_load(config["serving.yaml"])["rules"]["file"] == "/etc/customer-risk/rules.yaml"
+    (volume,) = (each for each in service["spec"]["predictor"]["volumes"] if each["name"] == "config")
+    assert {"key": "rules.yaml", "path": "rules.yaml"} in volume["projected"]["sources"][0]["configMap"]["items"]
+
+
+def _settings(helm: Helm, case: str, folder: Path) -> Settings:
+    (config,) = objects(helm.example(case)["configmap.yaml"])
+    file = folder / "serving.yaml"
+    file.write_text(config["data"]["serving.yaml"], encoding="utf-8")
+    return load_settings(file, server={})
+
+
+def _keys(value: dict[str, Any], before: str = "") -> Iterator[str]:
+    """Name the keys of all depths that hold no further ones."""
+    for key, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from _keys(inner, f"{before}{key}.")
+        else:
+            yield before + key
+
+
+def _named(schema: dict[str, Any], before: str = "") -> Iterator[str]:
+    """Name the keys that the schema knows, down to those that values.yaml gives a default."""
+    known = _resolved(schema).get("properties", {})
+    for key, inner in known.items():
+        given: Any = VALUES
+        for part in f"{before}{key}".split("."):
+            given = given.get(part, {}) if isinstance(given, dict) else {}
+        if isinstance(given, dict) and given and _resolved(inner).get("properties"):
+            yield from _named(inner, f"{before}{key}.")
+        elif "resources" not in before or given:
+            yield before + key
+
+
+def _schemas(schema: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give every schema within one, with the path of keys that leads there."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _schemas(each, where)
+    elif isinstance(schema, dict):
+        yield where, schema
+        for key, inner in schema.items():
+            if key in {"properties", "$defs"}:
+                for name, each in inner.items():
+                    yield from _schemas(each, f"{where}.{name}")
+            elif key in {"items", "allOf", "anyOf", "oneOf"}:
+                yield from _schemas(inner, where)
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Follow references, and join what `allOf` says."""
+    made = dict(schema)
+    if "$ref" in made:
+        made |= _resolved(SCHEMA["$defs"][made.pop("$ref").rsplit("/", 1)[-1]])
+    for each in made.pop("allOf", ()):
+        made |= _resolved(each)
+    return made
