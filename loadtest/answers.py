@@ -1,0 +1,144 @@
+"""Whether an answer is the one to this request: its body, not only its status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from loadtest.payloads import SEVERAL, Payload
+from model.scoring.segments import ACTIONS, Action, Segment
+
+_UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+class _Reason(msgspec.Struct):
+    """`contribution` is there for callers with the scope `explain` alone."""
+
+    code: Annotated[str, Meta(min_length=1)]
+    text: Annotated[str, Meta(min_length=1)]
+    direction: Literal["raises", "lowers"]
+    contribution: float | UnsetType | None = UNSET
+
+
+class _Model(msgspec.Struct):
+    version: str
+
+
+class _Answer(msgspec.Struct):
+    decision_id: str
+    customer_id: str
+    probability: float | None
+    segment: Segment
+    action: Action
+    reasons: Annotated[list[_Reason], Meta(max_length=5)]
+    source: str
+    model: _Model
+
+
+class _Problem(msgspec.Struct):
+    status: int
+    errors: Annotated[list[dict[str, str]], Meta(min_length=1)]
+
+
+class _Item(msgspec.Struct):
+    status: int
+    answer: _Answer | None = None
+    problem: _Problem | None = None
+
+
+class _Items(msgspec.Struct):
+    items: list[_Item]
+
+
+class Checked(NamedTuple):
+    """The decisions that a response holds, and what is wrong with it; empty where nothing is."""
+
+    decisions: tuple[str, ...]
+    wrong: str
+
+
+class WrongAnswerError(Exception):
+    """An answer isn't the one to its request."""
+
+
+class Checker:
+    """Checks responses, and that what must differ among all of them differs, and what must not doesn't."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._probabilities: dict[tuple[int, int, str], float] = {}
+        self._answer = msgspec.json.Decoder(_Answer)
+        self._items = msgspec.json.Decoder(_Items)
+        self._problem = msgspec.json.Decoder(_Problem)
+
+    def check(self, number: int, payload: Payload, body: bytes) -> Checked:
+        """Check the body of the response to payload `number`, whose status was the one expected."""
+        decisions: list[str] = []
+        try:
+            for place, item in enumerate(self._decode(payload, body)):
+                if item.answer is not None:
+                    decisions.append(item.answer.decision_id)
+                self._check_item(number, place, payload, item)
+        except (msgspec.MsgspecError, UnicodeDecodeError, WrongAnswerError) as error:
+            return Checked(tuple(decisions), str(error))
+        return Checked(tuple(decisions), "")
+
+    def _decode(self, payload: Payload, body: bytes) -> Sequence[_Item]:
+        if payload.path == SEVERAL:
+            items = self._items.decode(body).items
+            if len(items) != len(payload.customers):
+                raise WrongAnswerError(f"{len(items)} items for {len(payload.customers)} requests")
+            return items
+        if payload.statuses[0] == 200:
+            return [_Item(200, answer=self._answer.decode(body))]
+        problem = self._problem.decode(body)
+        return [_Item(problem.status, problem=problem)]
+
+    def _check_item(self, number: int, place: int, payload: Payload, item: _Item) -> None:
+        expected = payload.statuses[place]
+        if item.status != expected:
+            raise WrongAnswerError(f"item {place} has status {item.status} in place of {expected}")
+        if expected == 200 and item.answer is not None:
+            self._check(number, place, payload.customers[place], item.answer)
+        elif expected == 200 or item.problem is None or item.answer is not None:
+            raise WrongAnswerError(f"item {place} holds no {'answer' if expected == 200 else 'problem alone'}")
+
+    def _check(self, number: int, place: int, customer: str, answer: _Answer) -> None:
+        identity, probability = answer.decision_id, answer.probability
+        if not _UUID7.fullmatch(identity):
+            raise WrongAnswerError(f"decision_id {identity!r} is no UUID of version 7")
+        if identity in self._seen:
+            raise WrongAnswerError(f"decision_id {identity} was given twice")
+        self._seen.add(identity)
+        if answer.customer_id != customer:
+            raise WrongAnswerError(f"the answer is about {answer.customer_id!r}, the request about {customer!r}")
+        if answer.source != "model":
+            raise WrongAnswerError(f"{answer.source} answered, not the model")
+        if probability is None or not 0 <= probability <= 1:
+            raise WrongAnswerError(f"{probability} is no probability")
+        if answer.action != ACTIONS[answer.segment]:
+            raise WrongAnswerError(f"action {answer.action} in segment {answer.segment}")
+        _check_reasons(answer)
+        before = self._probabilities.setdefault((number, place, answer.model.version), probability)
+        if before != probability:
+            raise WrongAnswerError(f"the same request had probability {before}, now {probability}")
+
+
+def _check_reasons(answer: _Answer) -> None:
+    """Want the strongest first; in the segments medium and high, those that raise the risk first."""
+    if not answer.reasons:
+        raise WrongAnswerError("no reasons")
+    # Equal to nine decimals is equal: the service orders such reasons in its own way.
+    keys = [
+        (
+            answer.segment != "low" and reason.direction == "lowers",
+            -round(abs(reason.contribution), 9) if isinstance(reason.contribution, float) else 0.0,
+        )
+        for reason in answer.reasons
+    ]
+    if keys != sorted(keys):
+        raise WrongAnswerError("the reasons are out of order")

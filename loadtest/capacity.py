@@ -1,0 +1,108 @@
+"""What a server holds: the greatest rate it answers in time, found by trying ever greater ones.
+
+To hold a rate is to answer every request of a rung of some seconds, none of them told to come back, with the p99 below
+the limit. `python -m loadtest.capacity --url URL` tells it; a tenth of 60 % of one limited pod's is what loadtest.step
+begins with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+import numpy as np
+
+from loadtest.gates import DEFAULT, Gates, GatesError, load_gates
+from loadtest.generator import GeneratorError, generate, read_outcomes
+from loadtest.payloads import make_payloads, save_payloads
+from loadtest.plan import Stage
+from loadtest.timeline import windows
+
+SHARE: Final = 0.6  # of what one pod holds: 1x
+_GROWTH: Final = 1.5
+_CLOSE: Final = 1.1  # the greatest rate held is known this well
+
+
+class Rung(NamedTuple):
+    """A rate tried: p99 in ms (infinite where a request failed), the share told to come back, whether it was held."""
+
+    rate: float
+    p99: float
+    again: float
+    held: bool
+
+
+def climb(attempt: Callable[[float], Rung], first: float) -> float:
+    """Try greater rates until one isn't held, then between; give the greatest one held, 0 where none is."""
+    held, missed, rate = 0.0, math.inf, first
+    while missed > held * _CLOSE:
+        if attempt(rate).held:
+            held = rate
+        else:
+            missed = rate
+        if not held and rate < first / 4:
+            return 0.0
+        rate = held * _GROWTH if missed == math.inf else math.sqrt(held * missed) if held else rate / _GROWTH
+    return held
+
+
+def attempts(
+    folder: Path, gates: Gates, *, url: str, host: str, token_file: Path | None, payloads: Path, seconds: float
+) -> Callable[[float], Rung]:
+    """Make the attempt at a rate."""
+
+    def attempt(rate: float) -> Rung:
+        plan = generate(
+            folder,
+            url=url,
+            host=host,
+            token_file=token_file,
+            payloads=payloads,
+            stages=(Stage(rate, seconds),),
+            processes=1,
+            patience=5.0,
+        )
+        outcomes = read_outcomes(folder, plan)
+        late = float(np.percentile(outcomes["late_ms"].to_numpy(), 99))
+        if late > gates.generator_late_p99_ms:
+            raise GeneratorError(f"At {rate:,.0f} a second the generator was {late:.0f} ms late: it is the limit here.")
+        # The first second opens connections.
+        p99 = windows(outcomes, 1, int(seconds), int(seconds) - 1)[1]
+        again = int((outcomes["again"] > 0).sum()) / len(outcomes)
+        rung = Rung(rate, p99, again, p99 < gates.p99_ms and again == 0 and not (outcomes["wrong"] != "").any())
+        words = "held" if rung.held else "not held"
+        click.echo(f"{rate:8,.0f} a second: p99 {p99:7.1f} ms, {again:.1%} told to come back: {words}")
+        return rung
+
+    return attempt
+
+
+@click.command(help=__doc__)
+@click.option("--url", required=True)
+@click.option("--host", default="")
+@click.option("--token-file", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("build/loadtest/capacity"), show_default=True)
+@click.option("--gates", "gates_file", type=click.Path(path_type=Path), default=DEFAULT)
+@click.option("--first", default=20.0, show_default=True, help="The rate to begin with.")
+@click.option("--seconds", default=8.0, show_default=True, help="Of each rung.")
+def main(
+    url: str, host: str, token_file: Path | None, out: Path, gates_file: Path, first: float, seconds: float
+) -> None:
+    """Print the rungs, and what is held."""
+    try:
+        gates = load_gates(gates_file)
+        payloads = out / "payloads.jsonl"
+        save_payloads(make_payloads(600, seed=7), payloads)
+        attempt = attempts(out, gates, url=url, host=host, token_file=token_file, payloads=payloads, seconds=seconds)
+        held = climb(attempt, first)
+    except (GatesError, GeneratorError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"holds {held:,.0f} a second; as one pod's, 1x is {SHARE * held:,.0f}")
+    raise SystemExit(held == 0)
+
+
+if __name__ == "__main__":
+    main()

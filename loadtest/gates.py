@@ -1,0 +1,67 @@
+"""What a run must hold, in one file, and the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+DEFAULT: Final = Path(__file__).with_name("gates.yaml")
+
+_Count = Annotated[int, Meta(ge=0)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Some = Annotated[float, Meta(gt=0)]
+
+
+class GatesError(Exception):
+    """The gates can't be used as they stand."""
+
+
+class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The limits; gates.yaml says what each is."""
+
+    failed_requests: _Count
+    wrong_answers: _Count
+    asked_again_share: _Share
+    p99_ms: _Some
+    window_seconds: Annotated[int, Meta(gt=0)]
+    settled_within_seconds: _Some
+    replicas_at_least: _Count
+    generator_late_p99_ms: _Some
+    arrivals_share: _Share
+    lost_records: _Count
+    doubled_records: _Count
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A gate, judged: `held` is None where it couldn't be. What is only told has no limit."""
+
+    gate: str
+    limit: str
+    measured: str
+    held: bool | None
+
+
+def load_gates(file: Path = DEFAULT) -> Gates:
+    """Read the gates; every one must be there, and nothing else. Raises GatesError."""
+    try:
+        return msgspec.yaml.decode(file.read_bytes(), type=Gates)
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise GatesError(f"The gates of {file} can't be used: {error}.") from error
+
+
+def table(verdicts: Iterable[Verdict]) -> str:
+    """Show verdicts as rows."""
+    words = {True: "held", False: "MISSED", None: "not judged"}
+    rows = [
+        f"| {one.gate} | {one.limit} | {one.measured} | {words[one.held] if one.limit else ''} |" for one in verdicts
+    ]
+    return "\n".join(["| gate | limit | measured | verdict |", "|---|---|---|---|", *rows])
+
+
+def all_held(verdicts: Iterable[Verdict]) -> bool:
+    """Tell whether no gate was missed."""
+    return all(one.held is not False for one in verdicts)

@@ -1,0 +1,100 @@
+"""Locust, in processes of its own, and what they saw."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from loadtest.plan import PART, PLAN, Outcome, Plan, Stage
+
+STARTING: Final = 6.0  # seconds from the command to the first request: imports, payloads, the first callers
+_USERS: Final = Path(__file__).with_name("users.py")
+SCHEMA: Final = {
+    "due": pl.Float64,
+    "ms": pl.Float64,
+    "late_ms": pl.Float64,
+    "kind": pl.String,
+    "status": pl.Int64,
+    "again": pl.Int64,
+    "decisions": pl.Int64,
+    "failed": pl.String,
+    "wrong": pl.String,
+}
+
+
+class GeneratorError(Exception):
+    """Locust didn't run to its end."""
+
+
+def generate(
+    folder: Path,
+    *,
+    url: str,
+    host: str,
+    token_file: Path | None,
+    payloads: Path,
+    stages: tuple[Stage, ...],
+    processes: int,
+    patience: float,
+) -> Plan:
+    """Send what the stages say, and give the plan as it was carried out; blocks until the last answer is in.
+
+    `folder` then holds outcomes-N.jsonl, decisions-N.txt and locust-N.log of each process. Raises GeneratorError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("outcomes-*.jsonl"), *folder.glob("decisions-*.txt")):
+        old.unlink()
+    plan = Plan(
+        url=url.rstrip("/"),
+        host=host,
+        token_file=str(token_file.resolve()) if token_file else "",
+        payloads=str(payloads.resolve()),
+        stages=stages,
+        begins=time.time() + STARTING,
+        processes=processes,
+        patience=patience,
+        folder=str(folder.resolve()),
+    )
+    plan.save(folder / "plan.json")
+    started = []
+    for part in range(processes):
+        environment = os.environ | {PLAN: str(folder.resolve() / "plan.json"), PART: str(part)}
+        # Failed requests are for the gates to judge, not for Locust's exit code.
+        options = ["--headless", "--only-summary", "--stop-timeout", "1", "--exit-code-on-error", "0"]
+        command = [sys.executable, "-m", "locust", "-f", str(_USERS), *options]
+        with (folder / f"locust-{part}.log").open("wb") as log:
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))  # noqa: S603  our own command
+    try:
+        for part, process in enumerate(started):
+            if code := process.wait(max(0.0, plan.ends - time.time()) + patience + 30):
+                said = (folder / f"locust-{part}.log").read_text(errors="replace")[-2000:]
+                raise GeneratorError(f"Locust ended with {code}:\n{said}")
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    return plan
+
+
+def read_outcomes(folder: Path, plan: Plan) -> pl.DataFrame:
+    """Read what became of every request, by due time; `second` counts from the plan's beginning, and is a number."""
+    decoder = msgspec.json.Decoder(Outcome)
+    rows = [
+        msgspec.structs.astuple(decoder.decode(line))
+        for file in sorted(folder.glob("outcomes-*.jsonl"))
+        for line in file.read_bytes().splitlines()
+    ]
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("due")
+    return frame.with_columns(second=pl.col("due") - plan.begins)
+
+
+def read_decisions(folder: Path) -> list[str]:
+    """Read the id of every decision received."""
+    return [line for file in sorted(folder.glob("decisions-*.txt")) for line in file.read_text().splitlines()]

@@ -1,0 +1,64 @@
+"""A run held to its gates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from loadtest.gates import Gates, Verdict
+from loadtest.plan import Plan
+from loadtest.replicas import Replicas
+from loadtest.timeline import by_second, settled, windows
+
+
+def judge(outcomes: pl.DataFrame, plan: Plan, gates: Gates, replicas: Sequence[Replicas] | None) -> list[Verdict]:
+    """Hold what became of the requests of a plan with two stages to the gates.
+
+    `replicas` are those seen meanwhile; None where nobody looked: that gate is then not judged. So are the records'
+    ones, which loadtest.records judges once the sinks have caught up.
+    """
+    step, whole, window = int(plan.stages[0].seconds), math.ceil(plan.ends - plan.begins), gates.window_seconds
+    count = len(outcomes)
+    failed, wrong = int((outcomes["failed"] != "").sum()), int((outcomes["wrong"] != "").sum())
+    again = int((outcomes["again"] > 0).sum()) / max(1, count)
+    before = max(windows(outcomes, window, step, window).values())  # the first window warms up
+    took = settled(windows(outcomes, step, whole, window), gates.p99_ms)
+    late = _p99(outcomes["late_ms"])
+    share = count / sum(by_second(outcomes, plan)["wanted"])
+    return [
+        _at_most("failed requests", failed, gates.failed_requests, f"{failed} of {count}"),
+        _at_most("wrong answers", wrong, gates.wrong_answers, f"{wrong}"),
+        _at_most("share told to come back", again, gates.asked_again_share, f"{again:.3f}"),
+        Verdict("p99 at 1x", f"< {gates.p99_ms:g} ms", f"{before:.1f} ms", before < gates.p99_ms),
+        _at_most(
+            f"seconds from the step until p99 < {gates.p99_ms:g} ms for good",
+            took,
+            gates.settled_within_seconds,
+            "never" if took == math.inf else f"{took:.0f}",
+        ),
+        _replicas(replicas, plan.begins + step, gates),
+        _at_most("ms the generator was late, p99", late, gates.generator_late_p99_ms, f"{late:.1f}"),
+        Verdict("share sent of planned", f">= {gates.arrivals_share:g}", f"{share:.3f}", share >= gates.arrivals_share),
+        Verdict("p99 of batches", "", f"{_p99(outcomes.filter(kind='batch')['ms']):.0f} ms", None),
+        Verdict("decisions received", "", f"{outcomes['decisions'].sum()}", None),
+    ]
+
+
+def _at_most(gate: str, measured: float, limit: float, shown: str) -> Verdict:
+    return Verdict(gate, f"<= {limit:g}", shown, measured <= limit)
+
+
+def _replicas(replicas: Sequence[Replicas] | None, step: float, gates: Gates) -> Verdict:
+    limit = f">= {gates.replicas_at_least}"
+    if replicas is None:
+        return Verdict("pods ready after the step", limit, "nobody looked", None)
+    ready = max((one.ready for one in replicas if one.at >= step), default=0)
+    return Verdict("pods ready after the step", limit, f"{ready}", ready >= gates.replicas_at_least)
+
+
+def _p99(values: pl.Series) -> float:
+    """Take the 99th percentile; infinite where there is nothing."""
+    return float(np.percentile(values.to_numpy(), 99)) if len(values) else math.inf

@@ -1,0 +1,61 @@
+"""How many pods there are while a load runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+
+class Replicas(NamedTuple):
+    """What a Deployment wants and has at a time, seconds since 1970."""
+
+    at: float
+    wanted: int
+    ready: int
+
+
+class Watch:
+    """Looks at a Deployment every second while the context lasts; a look that fails is left out, and counted."""
+
+    def __init__(self, look: Callable[[], tuple[int, int]], interval: float = 1.0) -> None:
+        self.seen: list[Replicas] = []
+        self.missed = 0
+        self._look = look
+        self._interval = interval
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            try:
+                wanted, ready = self._look()
+            except Exception:  # noqa: BLE001  an API server under load may fail in any way; the load goes on
+                self.missed += 1
+            else:
+                self.seen.append(Replicas(time.time(), wanted, ready))
+            self._over.wait(self._interval)
+
+
+def deployment(namespace: str, name: str) -> Callable[[], tuple[int, int]]:
+    """Make a look at a Deployment of the cluster that KUBECONFIG names; raises what the first look raises."""
+    from kubernetes import client, config  # noqa: PLC0415  half a second that a run without a cluster needn't pay
+
+    config.load_config()
+    api = client.AppsV1Api()
+
+    def look() -> tuple[int, int]:
+        found: Any = api.read_namespaced_deployment(name, namespace, _request_timeout=5)
+        return found.spec.replicas or 0, found.status.ready_replicas or 0
+
+    look()
+    return look

@@ -1,0 +1,143 @@
+"""Callers of the service, for Locust: each sends on its own schedule, whatever the answers do.
+
+Locust's own waiting times count from the end of a request, so that a slow answer delays the next question, and what
+would have been sent meanwhile is never timed ("coordinated omission"). A caller here is an instance of a microservice:
+its requests are due at fixed times, leave on a connection of its pool, and are timed from when they were due. An answer
+that says to come back (429 or 503 with Retry-After) is obeyed, with the clock running, as the service's client does.
+
+Run by loadtest.generator; Locust patches the process it is imported in, so nothing else imports this module.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import random
+import time
+from pathlib import Path
+from typing import IO, Any, Final
+
+import gevent
+import msgspec
+from locust import FastHttpUser, LoadTestShape, task
+
+from loadtest.answers import Checker
+from loadtest.payloads import SINGLE, Payload, load_payloads
+from loadtest.plan import Outcome, Plan
+
+_AHEAD: Final = 2.5  # seconds before a stage that its callers are made: Locust looks once a second
+_COME_BACK: Final = frozenset({429, 503})
+
+
+class _Run:
+    """What the callers of this process share."""
+
+    def __init__(self) -> None:
+        self.plan, self.part = Plan.of_environment()
+        self.payloads: list[Payload] = load_payloads(Path(self.plan.payloads))
+        self.bodies = [bytes(payload.body) for payload in self.payloads]
+        self.checker = Checker()
+        # Places in the shared list of requests, so that each process walks through all of it.
+        self.order = itertools.cycle(random.Random(self.part).sample(range(len(self.payloads)), len(self.payloads)))  # noqa: S311  no secret
+        self.callers = itertools.count(self.part, self.plan.processes)
+        self.under_way = 0
+        folder = Path(self.plan.folder)
+        self.outcomes: IO[bytes] = (folder / f"outcomes-{self.part}.jsonl").open("wb", buffering=1 << 20)
+        self.decisions: IO[bytes] = (folder / f"decisions-{self.part}.txt").open("wb", buffering=1 << 20)
+        self.headers = {"Content-Type": "application/json"}
+        if self.plan.host:
+            self.headers["Host"] = self.plan.host
+        if self.plan.token_file:
+            self.headers["Authorization"] = f"Bearer {Path(self.plan.token_file).read_text().strip()}"
+
+    def close(self) -> None:
+        self.outcomes.close()
+        self.decisions.close()
+
+
+_run = _Run()
+atexit.register(_run.close)
+_encode = msgspec.json.Encoder().encode
+
+
+class Caller(FastHttpUser):
+    """An instance of a microservice with a pool of connections."""
+
+    host = _run.plan.url
+    concurrency = 20
+    network_timeout = _run.plan.patience
+    connection_timeout = 5.0
+
+    def on_start(self) -> None:
+        """Take the next caller's schedule."""
+        # By chance where in its interval it begins, so that callers don't march in step.
+        self._dues = _run.plan.dues(next(_run.callers), random.random())  # noqa: S311  no secret
+
+    @task
+    def ask(self) -> None:
+        """Wait until the next request is due, and send it without waiting for its answer."""
+        due = next(self._dues, None)
+        if due is None:
+            gevent.sleep(3600)  # until the run is over
+            return
+        gevent.sleep(max(0.0, due - time.time()))
+        _run.under_way += 1
+        gevent.spawn(self._ask, due, next(_run.order))
+
+    def _ask(self, due: float, number: int) -> None:
+        late, again = time.time() - due, 0
+        payload, body = _run.payloads[number], _run.bodies[number]
+        send: Any = self.client.request  # its types know no bytes, which it sends as they are
+        try:
+            while True:
+                response = send(
+                    "POST", payload.path, name=payload.kind, data=body, headers=_run.headers, catch_response=True
+                )
+                back = response.headers.get("retry-after") if response.status_code in _COME_BACK else None
+                wait = float(back) * random.uniform(1, 1.5) if back else 0.0  # noqa: S311  no secret
+                if not back or time.time() + wait > due + _run.plan.patience:
+                    break
+                again += 1
+                gevent.sleep(wait)
+            took = time.time() - due
+            failed, wrong = "", ""
+            decisions: tuple[str, ...] = ()
+            expected = payload.statuses[0] if payload.path == SINGLE else 200
+            if response.status_code == expected:
+                decisions, wrong = _run.checker.check(number, payload, response.content)
+            elif payload.kind == "faulty" and response.status_code == 200:
+                wrong = "answered what must be refused"
+            else:
+                failed = f"{response.status_code or ''} {response.error or response.text}".strip()[:300]
+            self._tell(response, took, failed or wrong)
+        finally:
+            _run.under_way -= 1
+        outcome = Outcome(
+            due, 1000 * took, 1000 * late, payload.kind, response.status_code, again, len(decisions), failed, wrong
+        )
+        _run.outcomes.write(_encode(outcome) + b"\n")
+        for identity in decisions:
+            _run.decisions.write(identity.encode() + b"\n")
+
+    @staticmethod
+    def _tell(response: Any, took: float, fault: str) -> None:
+        """Give Locust's own statistics the time from when the request was due, and the verdict."""
+        with response:
+            response.request_meta["response_time"] = 1000 * took
+            if fault:
+                response.failure(fault)
+            else:
+                response.success()
+
+
+class Steps(LoadTestShape):
+    """As many callers as the plan's stage wants, made a little ahead of it; over when the last answer is in."""
+
+    def tick(self) -> tuple[int, float] | None:
+        """Give the number of callers, and how many to make in a second: all."""
+        now = time.time()
+        plan = _run.plan
+        if now > plan.ends + 0.2 and (_run.under_way == 0 or now > plan.ends + plan.patience + 5):
+            return None
+        callers = _run.plan.mine(now + _AHEAD, _run.part)
+        return callers, float(callers)
