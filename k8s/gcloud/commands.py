@@ -69,11 +69,14 @@ def bind(site: Site, /, *, apply_: bool) -> None:
 @click.argument("environment", type=click.Choice(ENVIRONMENTS))
 @click.option("--image", required=True, help="REPOSITORY@sha256:DIGEST.")
 @click.option("--bundle", required=True, help="The bundle's hash.")
+@click.option("--host", required=True, help="The name in DNS that it answers at.")
+@click.option("--issuer", required=True, help="Whose tokens it takes.")
+@click.option("--audience", required=True, help="Whom tokens must be for.")
 @click.pass_obj
-def values(site: Site, environment: str, image: str, bundle: str) -> None:
-    """Print the chart's values that follow from the project: image, bundle, account, where records go."""
+def values(site: Site, /, environment: str, **given: str) -> None:
+    """Print the chart's values that follow from the project: image, bundle, route, account, where records go."""
     try:
-        found = site_values(site, environment, image, bundle)
+        found = site_values(site, environment, **given)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     click.echo(yaml.safe_dump(found, sort_keys=False), nl=False)

@@ -113,11 +113,10 @@ def _accounts(site: Site) -> Iterator[Step]:
 def _stores(site: Site) -> Iterator[Step]:
     yield _made(
         site,
-        "images; a tag that was pushed can't be moved",
+        "images; deployed by digest, so tags are only names",
         ("artifacts", "repositories"),
         RELEASE,
         "--repository-format=docker",
-        "--immutable-tags",
         where=(f"--location={site.region}",),
     )
     yield _bucket(site, site.registry, "bundles; versions tell what an alias was", "--versioning")

@@ -11,7 +11,9 @@ _DIGEST: Final = re.compile(r"(?P<repository>[^@:\s]+)@(?P<digest>sha256:[0-9a-f
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def values(site: Site, environment: str, image: str, bundle: str) -> dict[str, Any]:
+def values(
+    site: Site, environment: str, *, image: str, bundle: str, host: str, issuer: str, audience: str
+) -> dict[str, Any]:
     """Give the values of one deployment.
 
     Raises ValueError where the image isn't the project's by digest, or the bundle isn't a hash: a tag or an alias may
@@ -28,6 +30,15 @@ def values(site: Site, environment: str, image: str, bundle: str) -> dict[str, A
         "model": {"bundle": bundle, "registry": site.registry},
         "serviceAccount": {"gcpServiceAccount": site.pod(environment)},
         "logs": {"project": site.project},
+        # The issuer's keys are a ConfigMap and the test's token a Secret of the namespace, both put there by hand
+        # (docs/guide/gke.md): pods have no way out to the issuer, and no secret passes the pipeline.
+        "auth": {"issuer": issuer, "audience": audience, "jwksConfigMap": "issuer-keys"},
+        "test": {"tokenSecret": "golden-token"},
+        "route": {
+            "enabled": True,
+            "host": host,
+            "gateway": {"name": "gateway", "namespace": "gateway-system", "sectionName": environment},
+        },
         "record": {
             "sinks": [
                 {"type": "gcs", "bucket": bucket},

@@ -1,0 +1,1 @@
+"""What the pipeline decides beyond running commands."""
