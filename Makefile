@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 export PYTHON
 bin := .venv/bin
 
-.PHONY: help environment demo test test-system check format bench soak-record lock clean
+.PHONY: help environment demo test test-system check format bench soak-record image lock clean
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -35,6 +35,9 @@ bench: environment  ## Measure features, reasons, training and serving beside th
 
 soak-record: environment  ## Kill server and shipper 100 times under load; what every sink has in the end, lost or twice
 	@scripts/soak-record
+
+image:  ## Build customer-risk:TAG with this machine's Docker engine; prints its sizes (scripts/image -h: variants)
+	@scripts/image
 
 lock: environment  ## Resolve the lock files anew
 	@scripts/lock

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# ruff: noqa: INP001  a folder of commands
+"""Says how large an image is and which of its parts are: scripts/image_report.py IMAGE [--json].
+
+Unpacked is what its files hold; compressed is the sum of its layers, the base's too, each as a registry keeps it.
+Sizes in MB of 10^6 bytes, as Docker gives them. Needs Python alone, and a docker command (the variable DOCKER).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zlib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+MB = 1e6
+CHUNK = 1 << 20
+_PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/]+)(?:/.*)?")
+_BINARY = re.compile(r"^_?([a-z0-9_]+?)(?:\.cpython.*|\.libs|-[0-9].*)$")
+
+
+def part_of(path: str) -> str:
+    """Name the part that a file belongs to: a Python package with its libraries, or a folder of the base."""
+    found = _PACKAGE.match(path)
+    if found is None:
+        return "/" + "/".join(path.split("/")[:2])
+    name = found[1]
+    binary = _BINARY.match(name)
+    return binary[1] if binary else name
+
+
+def layer(path: Path) -> tuple[int, Counter[str]]:
+    """Give a layer's compressed size and its files' sizes by part."""
+    parts: Counter[str] = Counter()
+    with tarfile.open(path) as files:
+        for each in files:
+            if each.isreg():
+                parts[part_of(each.name)] += each.size
+    with path.open("rb") as file:
+        if file.read(2) == b"\x1f\x8b":  # the engine keeps it compressed
+            return path.stat().st_size, parts
+        file.seek(0)
+        packer, size = zlib.compressobj(6, wbits=31), 0
+        while chunk := file.read(CHUNK):
+            size += len(packer.compress(chunk))
+    return size + len(packer.flush()), parts
+
+
+def report(image: str, docker: str) -> dict[str, Any]:
+    """Measure an image that the engine has."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder, "image.tar")
+        subprocess.run([docker, "save", "--output", archive, image], check=True)  # noqa: S603  the caller's own command
+        with tarfile.open(archive) as saved:
+            saved.extractall(folder, filter="data")
+        archive.unlink()
+        names = json.loads(Path(folder, "manifest.json").read_text())[0]["Layers"]
+        with ThreadPoolExecutor() as pool:
+            layers = list(pool.map(layer, [Path(folder, name) for name in names]))
+    parts: Counter[str] = Counter()
+    for _, found in layers:
+        parts.update(found)
+    return {
+        "image": image,
+        "unpacked_mb": round(parts.total() / MB, 1),
+        "compressed_mb": round(sum(size for size, _ in layers) / MB, 1),
+        "layers_compressed_mb": [round(size / MB, 1) for size, _ in layers],
+        "largest_mb": {name: round(size / MB, 1) for name, size in parts.most_common(10)},
+    }
+
+
+def main() -> None:
+    """Print what was measured."""
+    arguments = [each for each in sys.argv[1:] if each != "--json"]
+    if len(arguments) != 1:
+        sys.exit(__doc__)
+    found = report(arguments[0], os.environ.get("DOCKER", "docker"))
+    if "--json" in sys.argv:
+        print(json.dumps(found))  # noqa: T201  what it is for
+        return
+    each = " + ".join(f"{size:.1f}" for size in found["layers_compressed_mb"])
+    print(f"{found['image']}: {found['unpacked_mb']} MB unpacked, {found['compressed_mb']} MB compressed ({each})")  # noqa: T201
+    for name, size in found["largest_mb"].items():
+        print(f"{size:8.1f} MB  {name}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+# ruff: noqa: INP001  a folder of commands
+"""Imports every module that serving imports anywhere, lazily too: what is missing ends the image's build here.
+
+Run by the image's own Python (scripts/image-compile); the bytecode that this leaves is what the image keeps. What only
+training imports is absent, and stays so.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+FORBIDDEN = ("xgboost", "scipy", "pyarrow", "sklearn", "polars", "pip")
+PACKAGES = ("serving", "model.registry", "model.scoring")
+
+
+def modules(package: str) -> list[tuple[str, Path]]:
+    """List a package's modules with their files."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        sys.exit(f"{package} is not installed")
+    root = Path(spec.origin).parent
+    above = root.parents[package.count(".")]
+    found = [path for path in sorted(root.rglob("*.py")) if path.name != "__main__.py"]
+    return [(".".join(path.relative_to(above).with_suffix("").parts).removesuffix(".__init__"), path) for path in found]
+
+
+def imported(path: Path) -> set[str]:
+    """Name what a file imports at its top or within a function."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return names
+
+
+def main() -> None:
+    """Import everything, then see that nothing is there which shouldn't be."""
+    importlib.import_module("serving.assembly")  # first, as the command does: it shields the command line from KServe
+    names: set[str] = set()
+    for package in PACKAGES:
+        for name, path in modules(package):
+            names |= {name} | imported(path)
+    for name in sorted(names):
+        importlib.import_module(name)
+    if there := [name for name in FORBIDDEN if find_spec(name)]:
+        sys.exit(f"the image must not hold {', '.join(there)}")
+    print(f"{len(names)} imports hold")  # noqa: T201  for whoever builds
+
+
+if __name__ == "__main__":
+    main()
