@@ -54,10 +54,12 @@ class Deployment:
         if not self._helm.values().get("test", {}).get("enabled"):
             raise GateClosed(f"{self._name} has no test to run: set test.enabled.")
         try:
-            said = self._helm.test()
+            self._helm.test()
         except HelmFailed as error:
-            raise GateClosed(f"{self._name} doesn't answer its golden requests. {error}") from error
-        self._say(f"{self._name}: {_last_line(said)}")
+            raise GateClosed(
+                f"{self._name} doesn't answer its golden requests (`kubectl logs {self._name}-test`). {error}"
+            ) from error
+        self._say(f"{self._name}: golden requests answered")
 
     def await_rollout(self) -> None:
         """Wait until all pods are new and ready and the route is in force. Raises GateClosed."""
@@ -86,7 +88,3 @@ def earlier(history: list[Revision]) -> int | None:
     """Name the revision to go back to: the last before the present that was in force with its route."""
     fit = [each for each in history[:-1] if each.status == "superseded" and each.description != ROUTE_OFF]
     return fit[-1].revision if fit else None
-
-
-def _last_line(said: str) -> str:
-    return next((line for line in reversed(said.splitlines()) if "golden requests" in line), "tested")

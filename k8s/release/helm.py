@@ -63,8 +63,9 @@ class Helm:
         self._run("uninstall", self.release, "--wait", "--timeout", "5m", "--cascade", "foreground")
 
     def test(self) -> str:
-        """Run the release's own test pod; give what it said."""
-        return self._run("test", self.release, "--logs", "--timeout", "5m").stdout
+        """Run the release's own test pod; give what Helm said. The pod of one that fails stays, for its log."""
+        # Not --logs: it looks for the pod of a test that succeeded, which is gone: nothing outlives a release.
+        return self._run("test", self.release, "--timeout", "5m").stdout
 
     def _run(self, *arguments: str, fail: bool = True) -> subprocess.CompletedProcess[str]:
         command = [self._program, "--namespace", self.namespace, *arguments]
