@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from loadtest.plan import PART, PLAN, Outcome, Plan, Stage
+from loadtest.plan import FOLDER, PART, Outcome, Plan, Stage
 
-STARTING: Final = 6.0  # seconds from the command to the first request: imports, payloads, the first callers
+_IMPORTING: Final = 120.0  # seconds at most until a process of Locust's is ready, on a busy machine
+_STARTING: Final = 3.0  # seconds from then to the first request: the first callers are made
 _USERS: Final = Path(__file__).with_name("users.py")
 SCHEMA: Final = {
     "due": pl.Float64,
@@ -49,38 +50,54 @@ def generate(
     `folder` then holds outcomes-N.jsonl, decisions-N.txt and locust-N.log of each process. Raises GeneratorError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("outcomes-*.jsonl"), *folder.glob("decisions-*.txt")):
-        old.unlink()
-    plan = Plan(
-        url=url.rstrip("/"),
-        host=host,
-        token_file=str(token_file.resolve()) if token_file else "",
-        payloads=str(payloads.resolve()),
-        stages=stages,
-        begins=time.time() + STARTING,
-        processes=processes,
-        patience=patience,
-        folder=str(folder.resolve()),
-    )
-    plan.save(folder / "plan.json")
-    started = []
-    for part in range(processes):
-        environment = os.environ | {PLAN: str(folder.resolve() / "plan.json"), PART: str(part)}
-        # Failed requests are for the gates to judge, not for Locust's exit code.
-        options = ["--headless", "--only-summary", "--stop-timeout", "1", "--exit-code-on-error", "0"]
-        command = [sys.executable, "-m", "locust", "-f", str(_USERS), *options]
-        with (folder / f"locust-{part}.log").open("wb") as log:
-            started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))  # noqa: S603  our own command
+    for name in ("outcomes-*", "decisions-*", "ready-*", "plan.json"):
+        for old in folder.glob(name):
+            old.unlink()
+    started: list[subprocess.Popen[bytes]] = []
     try:
+        for part in range(processes):
+            environment = os.environ | {FOLDER: str(folder.resolve()), PART: str(part)}
+            # Failed requests are for the gates to judge, not for Locust's exit code.
+            options = ["--headless", "--only-summary", "--stop-timeout", "1", "--exit-code-on-error", "0"]
+            command = [sys.executable, "-m", "locust", "-f", str(_USERS), *options]
+            with (folder / f"locust-{part}.log").open("wb") as log:
+                started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))  # noqa: S603  our own command
+        _wait_until_ready(folder, started)
+        plan = Plan(
+            url=url.rstrip("/"),
+            host=host,
+            token_file=str(token_file.resolve()) if token_file else "",
+            payloads=str(payloads.resolve()),
+            stages=stages,
+            begins=time.time() + _STARTING,
+            processes=processes,
+            patience=patience,
+            folder=str(folder.resolve()),
+        )
+        plan.save(folder / "plan.json")
         for part, process in enumerate(started):
-            if code := process.wait(max(0.0, plan.ends - time.time()) + patience + 30):
-                said = (folder / f"locust-{part}.log").read_text(errors="replace")[-2000:]
-                raise GeneratorError(f"Locust ended with {code}:\n{said}")
+            if process.wait(max(0.0, plan.ends - time.time()) + patience + 30):
+                raise _died(folder, part)
     finally:
         for process in started:
             process.kill()
             process.wait()
     return plan
+
+
+def _wait_until_ready(folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until every process has its imports behind it; only then can the beginning be fixed."""
+    deadline = time.monotonic() + _IMPORTING
+    for part, process in enumerate(started):
+        while not (folder / f"ready-{part}").exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise _died(folder, part)
+            time.sleep(0.05)
+
+
+def _died(folder: Path, part: int) -> GeneratorError:
+    said = (folder / f"locust-{part}.log").read_text(errors="replace")[-2000:]
+    return GeneratorError(f"Locust's process {part} ended, or never began:\n{said}")
 
 
 def read_outcomes(folder: Path, plan: Plan) -> pl.DataFrame:

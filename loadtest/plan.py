@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -10,7 +11,7 @@ from typing import Final, Self
 import msgspec
 
 CALLERS: Final = 10  # at the first rate; ten times the rate is ten times as many, each as busy as before
-PLAN: Final = "CUSTOMER_RISK_LOADTEST_PLAN"  # environment variables of a generator's process
+FOLDER: Final = "CUSTOMER_RISK_LOADTEST_FOLDER"  # environment variables of a generator's process
 PART: Final = "CUSTOMER_RISK_LOADTEST_PART"
 
 
@@ -85,13 +86,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return len(range(part, needed, self.processes))
 
     def save(self, file: Path) -> None:
-        """Write it for the processes."""
-        file.write_bytes(msgspec.json.encode(self))
+        """Write it for the processes, whole or not at all."""
+        partial = file.with_suffix(".partial")
+        partial.write_bytes(msgspec.json.encode(self))
+        partial.replace(file)
 
     @classmethod
-    def of_environment(cls) -> tuple[Self, int]:
-        """Read the plan, and which part of it is this process's."""
-        return msgspec.json.decode(Path(os.environ[PLAN]).read_bytes(), type=cls), int(os.environ[PART])
+    def await_mine(cls) -> tuple[Self, int]:
+        """Say that this process is ready, wait for the plan, and tell which part of it is this process's."""
+        folder, part = Path(os.environ[FOLDER]), int(os.environ[PART])
+        (folder / f"ready-{part}").touch()
+        while not (folder / "plan.json").exists():
+            time.sleep(0.02)
+        return msgspec.json.decode((folder / "plan.json").read_bytes(), type=cls), part
 
 
 class Outcome(msgspec.Struct, frozen=True):

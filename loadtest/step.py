@@ -2,7 +2,7 @@
 
 1x is 60 % of what one limited pod holds. Requests arrive at fixed times, whatever the answers do, and are timed from
 when they were due. OUT then holds timeline.png and .svg, seconds.parquet and .csv, verdicts.json, and decisions.txt,
-the id of each decision that a caller received, for loadtest.records to look for in the sinks. Exit code 0: all gates held,
+the id of each decision that a caller received, for loadtest.records to look for in the sinks. Exit code 0: all held,
 1: one was missed, 2: it couldn't be run.
 """
 

@@ -33,7 +33,7 @@ class _Run:
     """What the callers of this process share."""
 
     def __init__(self) -> None:
-        self.plan, self.part = Plan.of_environment()
+        self.plan, self.part = Plan.await_mine()
         self.payloads: list[Payload] = load_payloads(Path(self.plan.payloads))
         self.bodies = [bytes(payload.body) for payload in self.payloads]
         self.checker = Checker()
