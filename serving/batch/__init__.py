@@ -1,0 +1,1 @@
+"""Batch scoring: every customer of a table, or of Parquet files, once a run."""

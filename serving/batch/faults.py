@@ -1,0 +1,26 @@
+"""What ends a run, beyond what others raise, and what a message calls the setting that it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from model.errors import ConfigError, CustomerRiskError
+
+_SINKS: Final = "record.ship.sinks: "
+
+
+class UnusableInput(CustomerRiskError):
+    """An input that can't be scored as a whole: a column is missing, there are too few rows, it has changed."""
+
+
+@contextmanager
+def speaking_of(setting: str) -> Iterator[None]:
+    """Have what the record's stores say of their settings say it of this one."""
+    try:
+        yield
+    except ConfigError as error:
+        if not error.problem.startswith(_SINKS):
+            raise
+        raise ConfigError(f"{setting}: {error.problem.removeprefix(_SINKS)}", remedy=error.remedy) from error

@@ -1,0 +1,98 @@
+"""From a table's columns to requests: an expression in SQL that writes each row as a request's JSON.
+
+The database writes the JSON: a nested row has hundreds of values, which would cost Python more than scoring does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from serving.batch.faults import UnusableInput
+from serving.wire import Profile
+
+ID: Final = "customer_id"
+_PROFILE: Final = Profile.__struct_fields__
+# As DuckDB writes times, and BigQuery those of a DATETIME, which has no zone: it is taken as UTC.
+_TIME: Final = re.compile(rb'"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?:\+00(?::00)?)?"')
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a database writes JSON: `json` of an expression, `struct` of names, `quote` around a name."""
+
+    json: str
+    struct: str
+    field: str
+    quote: str
+
+    def name(self, column: str) -> str:
+        """Quote a column's name."""
+        return f"{self.quote}{column.replace(self.quote, '')}{self.quote}"
+
+    def made(self, columns: Sequence[str]) -> str:
+        """Write columns as one JSON object."""
+        fields = ", ".join(self.field.format(name=self.name(each)) for each in columns)
+        return self.json.format(self.struct.format(fields))
+
+
+DUCKDB: Final = Dialect("CAST(to_json({}) AS VARCHAR)", "{{{}}}", "{name}: {name}", '"')
+BIGQUERY: Final = Dialect("TO_JSON_STRING({})", "STRUCT({})", "{name}", "`")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How rows become requests.
+
+    expression   in SQL, of a row
+    ignored      columns that no request has
+    """
+
+    expression: str
+    ignored: tuple[str, ...]
+
+
+def shape_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dialect, where: str) -> Shape:
+    """Tell how rows become requests by their columns' names and whether each is nested (a struct or an array).
+
+    Three forms: `transactions` with `profile`; `transactions` with the profile's fields as columns; and a column for
+    each of the features `wanted`. Raises UnusableInput, naming `where`, for anything else.
+    """
+    if ID not in columns:
+        raise UnusableInput(
+            f"{where} has no column {ID}; it has {', '.join(columns) or 'none'}.", remedy="Name the customers so."
+        )
+    whole = [name for name in ("profile", "transactions", "features") if columns.get(name)]
+    flat = "transactions" in whole and "profile" not in whole
+    parts = [f"""'{{"{ID}":', COALESCE({dialect.json.format(f"CAST({ID} AS STRING)")}, 'null')"""]
+    used = {ID, *whole, "history_complete"}
+    if not whole:
+        if missing := [name for name in wanted if name not in columns]:
+            raise UnusableInput(
+                f"{where} has neither a nested column transactions nor the features {', '.join(missing)}.",
+                remedy="Give profiles and transactions, or a column for each of the model's features.",
+            )
+        used = {ID, *wanted, "history_complete"}
+        parts.append("""',"features":'""")
+        parts.append(dialect.made(list(wanted)))
+    elif flat:
+        fields = [name for name in _PROFILE if name in columns]
+        used |= set(fields)
+        parts += ["""',"profile":'""", dialect.made(fields) if fields else "'{}'"]
+    parts += [_part(name, dialect) for name in whole]
+    if "history_complete" in columns:
+        parts.append(_part("history_complete", dialect))
+    return Shape(f"CONCAT({', '.join([*parts, chr(39) + '}' + chr(39)])})", tuple(set(columns) - used))
+
+
+def zoned(line: bytes) -> bytes:
+    """Write the times of a line as a request has them; those without a zone are UTC."""
+    return _TIME.sub(rb'"\1T\2Z"', line)
+
+
+def _part(name: str, dialect: Dialect) -> str:
+    """Write one field of a request; one that is null is left out."""
+    column = dialect.name(name)
+    return f"""CASE WHEN {column} IS NULL THEN '' ELSE CONCAT(',"{name}":', {dialect.json.format(column)}) END"""

@@ -1,0 +1,44 @@
+"""How far a run is, told in log lines: after two seconds, then more and more rarely."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+_FIRST_SECONDS: Final = 2.0
+_MOST_SECONDS: Final = 30.0
+_log = logging.getLogger("serving.batch")
+
+
+class Progress:
+    """Tells of rows done, their rate and the time left; `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = self._told = clock()
+        self._wait = _FIRST_SECONDS
+        self._skipped = 0.0
+        self.rows = 0  # scored by this process
+
+    @property
+    def seconds(self) -> float:
+        """Say how long it has lasted."""
+        return self._clock() - self._began
+
+    def skip(self, share: float) -> None:
+        """Note that a share of the work had been done before."""
+        self._skipped = share
+
+    def done(self, rows: int, share: float) -> None:
+        """Note that so many more rows are done, and which share of all work is; tell, where it is time."""
+        self.rows += rows
+        now = self._clock()
+        if now - self._told < self._wait:
+            return
+        self._told, self._wait = now, min(self._wait * 1.5, _MOST_SECONDS)
+        worked = share - self._skipped
+        left = f", about {self.seconds * (1 - share) / worked:,.0f} s left" if worked > 0 else ""
+        rate = self.rows / max(self.seconds, 1e-6)
+        _log.info("%s rows scored (%.0f%%), %s a second%s", f"{self.rows:,}", 100 * share, f"{rate:,.0f}", left)
