@@ -12,23 +12,24 @@ import msgspec
 from model.errors import RegistryError
 from model.login import named
 from model.registry.aliases import Author
-from model.registry.registry import Registry
 
 if TYPE_CHECKING:
     from model.registry.aliases import Change
-    from model.registry.registry import Held
+    from model.registry.registry import Held, Registry
 
 _SHORT = 16  # digits of a hash that a table shows: enough for `promote`, short enough for a line
 
-_folder = click.option(
+_where = click.option(
     "--registry",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("registry"),
+    "where",
+    default="registry",
     show_default=True,
     envvar="CUSTOMER_RISK_REGISTRY",
     show_envvar=True,
-    help="The registry's folder.",
+    help="The registry's folder, or gs://BUCKET/PREFIX.",
+)
+_endpoint = click.option(
+    "--endpoint", default="", help="For gs://: another server than Google's; no credentials are sent to http://."
 )
 _by = click.option("--by", help="Who makes the change; your login name by default.")
 _why = click.option("--why", required=True, help="Why, for whoever asks in a year.")
@@ -44,12 +45,13 @@ def registry() -> None:
 
 @registry.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@_folder
+@_where
+@_endpoint
 @_by
 @click.option("--why", default="", help="A note for the history.")
-def add(bundle: Path, folder: Path, by: str | None, why: str) -> None:
+def add(bundle: Path, where: str, endpoint: str, by: str | None, why: str) -> None:
     """Keep a copy of BUNDLE after its hashes and golden rows check; print its hash. Adding it again changes nothing."""
-    click.echo(Registry.at(folder).add(bundle, _author(by, why)))
+    click.echo(_open(where, endpoint).add(bundle, _author(by, why)))
 
 
 @registry.command()
@@ -61,15 +63,18 @@ def add(bundle: Path, folder: Path, by: str | None, why: str) -> None:
     show_default=True,
     help="Which alias comes to point at it.",
 )
-@_folder
+@_where
+@_endpoint
 @_by
 @_why
-def promote(reference: str, alias: Literal["champion", "challenger"], folder: Path, by: str | None, why: str) -> None:
+def promote(
+    reference: str, alias: Literal["champion", "challenger"], where: str, endpoint: str, by: str | None, why: str
+) -> None:
     """Make a bundle the champion (or the challenger): by its hash, a unique start of it, or an alias.
 
     The old champion becomes `previous`; a challenger that becomes champion is no challenger any more.
     """
-    change = Registry.at(folder).promote(reference, alias, _author(by, why))
+    change = _open(where, endpoint).promote(reference, alias, _author(by, why))
     if change is None:
         click.echo(f"{reference} is {alias} already; nothing changed.")
     else:
@@ -77,26 +82,28 @@ def promote(reference: str, alias: Literal["champion", "challenger"], folder: Pa
 
 
 @registry.command()
-@_folder
+@_where
+@_endpoint
 @_by
 @_why
-def rollback(folder: Path, by: str | None, why: str) -> None:
+def rollback(where: str, endpoint: str, by: str | None, why: str) -> None:
     """Swap champion and previous; a second rollback swaps them back."""
-    _say(Registry.at(folder).roll_back(_author(by, why)))
+    _say(_open(where, endpoint).roll_back(_author(by, why)))
 
 
 @registry.command(name="list")
-@_folder
+@_where
+@_endpoint
 @click.option("--history", is_flag=True, help="Show every change instead, oldest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole hashes.")
-def list_(folder: Path, history: bool, as_json: bool) -> None:
+def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
     """Show the bundles held and their aliases, or every change with who, when and why."""
-    opened = Registry.at(folder)
+    opened = _open(where, endpoint)
     rows: tuple[Held, ...] | tuple[Change, ...] = opened.history() if history else tuple(opened.held())
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
     elif not rows:
-        click.echo(f"{folder} holds no bundle yet: `customer-risk registry add BUNDLE` puts one in.")
+        click.echo(f"{where} holds no bundle yet: `customer-risk registry add BUNDLE` puts one in.")
     elif history:
         _table(
             ("when", "action", "alias", "bundle", "replaced", "by", "why"),
@@ -108,10 +115,34 @@ def list_(folder: Path, history: bool, as_json: bool) -> None:
 
 @registry.command()
 @click.argument("reference", metavar="ALIAS|HASH")
-@_folder
-def resolve(reference: str, folder: Path) -> None:
+@_where
+@_endpoint
+def resolve(reference: str, where: str, endpoint: str) -> None:
     """Print the whole hash that an alias, or a unique start of a hash, stands for."""
-    click.echo(Registry.at(folder).resolve(reference))
+    click.echo(_open(where, endpoint).resolve(reference))
+
+
+@registry.command()
+@click.argument("version", metavar="HASH")
+@_where
+@_endpoint
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder that comes to hold the bundle.")
+def pull(version: str, where: str, endpoint: str, out: Path) -> None:
+    """Fetch the bundle HASH (all 64 digits) into a folder, verified by its hash and each file's: a pod's first step.
+
+    Whole or not at all; a folder that holds that bundle already is left as it is. Follows no alias.
+    """
+    from model.registry.opening import open_store  # noqa: PLC0415  only where it is used
+    from model.registry.pulling import pull as pull_  # noqa: PLC0415
+
+    fetched = pull_(version, open_store(where, endpoint), out)
+    click.echo(f"{out} holds {version}, {'fetched from ' + where if fetched else 'as it did'}; verified.", err=True)
+
+
+def _open(where: str, endpoint: str) -> Registry:
+    from model.registry.registry import Registry  # noqa: PLC0415  importing Numba takes a second, which `pull` spares
+
+    return Registry.at(where, endpoint)
 
 
 def _author(by: str | None, why: str) -> Author:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from model.errors import RegistryError
 from model.registry import aliases as documents
-from model.registry.store import FolderStore
+from model.registry.opening import open_store
 from model.scoring.bundle import load_bundle
 
 if TYPE_CHECKING:
@@ -38,9 +38,12 @@ class Registry:
         self._verify = verify
 
     @classmethod
-    def at(cls, folder: Path) -> Registry:
-        """Open the registry in a folder; one that isn't there yet is an empty registry."""
-        return cls(FolderStore(folder))
+    def at(cls, where: str | Path, endpoint: str = "") -> Registry:
+        """Open the registry in a folder or at gs://BUCKET/PREFIX; one that isn't there yet is an empty registry.
+
+        `endpoint` is another server than Google's. Raises ConfigError for an address that is neither.
+        """
+        return cls(open_store(where, endpoint))
 
     def add(self, bundle: Path, author: Author) -> str:
         """Keep a copy of a bundle once it loads, its hashes and golden rows checked; give its version.

@@ -25,7 +25,7 @@ _BROUGHT_ALONG = shutil.ignore_patterns(".*", "lost+found")  # by file browsers 
 class Store(Protocol):
     """What a registry asks of a place: a document replaced by compare-and-swap, and bundles that never change.
 
-    A bucket gives the same: an object's generation is the tag, and `if_generation_match` the swap.
+    A folder here, a bucket in `model.registry.bucket`.
     """
 
     where: str
@@ -44,6 +44,24 @@ class Store(Protocol):
 
     def fetch(self, version: str) -> Path:
         """Give a local folder with the bundle `version`."""
+
+    def download(self, version: str, into: Path) -> None:
+        """Copy the files of the bundle `version` into a folder, unverified; RegistryError where it isn't held."""
+
+
+def copy_of(bundle: Path, into: Path) -> str:
+    """Copy a bundle's files to a new folder; give its version. RegistryError without a manifest, or if it changes."""
+    try:
+        version = hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
+        shutil.copytree(bundle, into, dirs_exist_ok=True, ignore=_BROUGHT_ALONG)
+        after = hashlib.sha256((into / MANIFEST).read_bytes()).hexdigest()
+    except OSError as error:
+        raise RegistryError(
+            f"{bundle} can't be read: {error}.", remedy="Give the folder `bundle` of a training run."
+        ) from error
+    if after != version:
+        raise RegistryError(f"{bundle} changed while it was read.", remedy="Add it again once nothing writes it.")
+    return version
 
 
 class FolderStore:
@@ -122,6 +140,24 @@ class FolderStore:
     def fetch(self, version: str) -> Path:
         """Give the bundle's own folder."""
         return self._bundles / version
+
+    def download(self, version: str, into: Path) -> None:
+        """Copy the bundle's files."""
+        place = self.fetch(version)
+        if not (place / MANIFEST).is_file():
+            raise RegistryError(
+                f"{self._bundles} holds no bundle {version}.",
+                remedy="`customer-risk registry list` shows those held; `registry add` puts one in.",
+            )
+        try:
+            for path in (each for each in place.rglob("*") if each.is_file()):
+                target = into / path.relative_to(place)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+        except OSError as error:
+            raise RegistryError(
+                f"{place} can't be copied: {error}.", remedy="Make it readable, and see that there is room."
+            ) from error
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
