@@ -15,6 +15,7 @@ from k8s.release.errors import ReleaseError
 MARKS: Final = "customer-risk.deblock.com/"  # annotations that make new pods: bundle, config, restarted-at
 PREDICTOR: Final = "serving.kserve.io/inferenceservice"
 SERVER: Final = "kserve-container"
+_WORDS: Final = 200  # of a message: a registry's go on and on
 _SECONDS: Final = 20  # for one question to the API server
 
 
@@ -166,7 +167,7 @@ def _trouble(pod: Any, conditions: Mapping[str, str]) -> str:
         if waiting and waiting.reason not in ("PodInitializing", "ContainerCreating"):
             ended = status.last_state.terminated
             code = f", it ended with {ended.exit_code}" if ended else ""
-            return f"{status.name}: {waiting.reason}{code}. {waiting.message or ''}".strip()
+            return f"{status.name}: {waiting.reason}{code}. {(waiting.message or '')[:_WORDS]}".strip()
         ended = status.state.terminated
         if ended and ended.exit_code:
             return f"{status.name} ended with {ended.exit_code} ({ended.reason})"

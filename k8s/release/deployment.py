@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from k8s.release import gate
 from k8s.release.errors import GateClosed, HelmFailed, ReleaseError
 from k8s.release.helm import ROUTE_OFF, Helm, Revision
 
 Say = Callable[[str], None]
+_ROLLBACK: Final = re.compile(r"Rollback to (\d+)")  # Helm's own words
 
 
 class Deployment:
@@ -85,6 +88,22 @@ class Deployment:
 
 
 def earlier(history: list[Revision]) -> int | None:
-    """Name the revision to go back to: the last before the present that was in force with its route."""
-    fit = [each for each in history[:-1] if each.status == "superseded" and each.description != ROUTE_OFF]
-    return fit[-1].revision if fit else None
+    """Name the revision to go back to: the last before the present that was in force with its route.
+
+    A revision that was rolled back from isn't one, though Helm calls it "superseded" as any other.
+    """
+    back = {each.revision: _target(each) for each in history}
+    present = history[-1].revision if history else 0
+    while back.get(present):
+        present = back[present]
+    for each in reversed(history):
+        left = any(target and target < each.revision < at for at, target in back.items())
+        if each.revision < present and each.status == "superseded" and each.description != ROUTE_OFF and not left:
+            return each.revision
+    return None
+
+
+def _target(revision: Revision) -> int:
+    """Say which revision this one went back to, 0 where it is no rollback."""
+    found = _ROLLBACK.fullmatch(revision.description)
+    return int(found[1]) if found else 0

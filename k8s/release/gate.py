@@ -10,7 +10,13 @@ from k8s.release.cluster import Made, State
 from k8s.release.errors import GateClosed, ReleaseError
 
 _LOOK_SECONDS: Final = 1.0
-_HOPELESS: Final = ("ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
+_HOPELESS: Final = (
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+)
 _HOPELESS_SECONDS: Final = 20  # a registry, or a Secret that is just being made, may need a moment
 
 
@@ -48,7 +54,7 @@ def wait(cluster: Looks, name: str, *, seconds: float, say: Callable[[str], None
     Raises GateClosed after `seconds`, or sooner where waiting is no use (an image that isn't there).
     """
     began = time.monotonic()
-    last, last_at = "", began
+    last, hopeless_since = "", 0.0
     while True:
         try:
             now = lacking(cluster.look(name))
@@ -59,8 +65,12 @@ def wait(cluster: Looks, name: str, *, seconds: float, say: Callable[[str], None
             return
         if now != last:
             say(f"{name}: {now}")
-            last, last_at = now, time.monotonic()
-        hopeless = any(word in now for word in _HOPELESS) and time.monotonic() - last_at > _HOPELESS_SECONDS
+            last = now
+        if not any(word in now for word in _HOPELESS):
+            hopeless_since = 0.0
+        elif not hopeless_since:
+            hopeless_since = time.monotonic()
+        hopeless = hopeless_since and time.monotonic() - hopeless_since > _HOPELESS_SECONDS
         if hopeless or time.monotonic() - began > seconds:
             raise GateClosed(f"{name} isn't as it should be after {time.monotonic() - began:.0f} s: {now}")
         time.sleep(_LOOK_SECONDS)

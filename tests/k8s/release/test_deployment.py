@@ -21,3 +21,30 @@ def test_never_back_to_one_that_failed() -> None:
     """A revision that never came to be is passed over."""
     history = [Revision(2, "superseded"), Revision(3, "failed"), Revision(4, "deployed")]
     assert earlier(history) == 2
+
+
+def test_never_back_to_one_that_was_rolled_back_from() -> None:
+    """Helm calls it superseded too; going back to it would bring the fault again."""
+    history = [
+        Revision(2, "superseded", "Upgrade complete"),
+        Revision(3, "superseded", "Upgrade complete"),
+        Revision(4, "superseded", "Upgrade complete"),
+        Revision(5, "deployed", "Rollback to 3"),
+    ]
+    assert earlier(history) == 2
+
+
+def test_after_a_rollback_and_an_upgrade_back_to_what_was_rolled_back_to() -> None:
+    """The rollback's own revision was in force, and what it left was not."""
+    history = [
+        Revision(2, "superseded", "Upgrade complete"),
+        Revision(3, "superseded", "Upgrade complete"),
+        Revision(4, "superseded", "Rollback to 2"),
+        Revision(5, "deployed", "Upgrade complete"),
+    ]
+    assert earlier(history) == 4
+
+
+def test_a_release_that_is_not_there_has_nothing_earlier() -> None:
+    """No history, no way back."""
+    assert earlier([]) is None
