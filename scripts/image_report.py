@@ -1,5 +1,4 @@
 #!/usr/bin/env python3
-# ruff: noqa: INP001  a folder of commands
 """Says how large an image is and which of its parts are: scripts/image_report.py IMAGE [--json].
 
 Unpacked is what its files hold; compressed is the sum of its layers, the base's too, each as a registry keeps it.
