@@ -4,9 +4,9 @@ PYTHON ?= python3.11
 export PYTHON
 bin := .venv/bin
 
-.PHONY: help environment demo test test-system check format bench soak-record image lock clean
+.PHONY: help environment demo test test-system e2e check format bench soak-record image lock clean
 help:  ## Show these lines
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 environment:
 	@scripts/environment .venv requirements/dev.txt
@@ -20,6 +20,9 @@ test: environment  ## Python tests with coverage, and the kernels once more with
 test-system: environment  ## Real processes and environments: serving-only install, servers over HTTP, the demo
 	@$(bin)/python -m pytest tests/system -m "system and not alone" -n 2 --dist loadfile --durations 20
 	@$(bin)/python -m pytest tests/system -m "system and alone" --durations 10
+
+e2e: environment  ## A release's life in the cluster that KUBECONFIG names, from images to uninstall (scripts/e2e says what to set)
+	@scripts/e2e
 
 check: environment  ## Lint with all rules, types, formatting
 	$(bin)/ruff check .

@@ -1,0 +1,61 @@
+"""Callers at the gateway, who go on whatever happens behind it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+
+
+@dataclass
+class Callers:
+    """Light load while the context lasts: some requests a second, each looked at; what failed is kept."""
+
+    url: str
+    headers: dict[str, str]
+    requests: list[dict[str, Any]]
+    pause: float = 0.05
+    threads: int = 2
+    failed: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    versions: Counter[str] = field(default_factory=Counter)
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _running: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        for number in range(self.threads):
+            self._running.append(threading.Thread(target=self._call, args=(number,)))
+            self._running[-1].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End, once the requests under way are answered."""
+        self._ending.set()
+        for each in self._running:
+            each.join()
+
+    def _call(self, number: int) -> None:
+        at = number
+        with httpx.Client(timeout=20) as client:
+            while not self._ending.is_set():
+                self._one(client, self.requests[at % len(self.requests)])
+                at += self.threads
+                time.sleep(self.pause)
+
+    def _one(self, client: httpx.Client, request: dict[str, Any]) -> None:
+        try:
+            response = client.post(self.url, json=request, headers=self.headers)
+            answer = response.json() if response.status_code == 200 else {}
+        except (httpx.HTTPError, ValueError) as error:
+            self.failed.append(repr(error))
+            return
+        if answer.get("customer_id") != request["customer_id"] or answer.get("source") != "model":
+            self.failed.append(f"{response.status_code}: {response.text[:300]}")
+            return
+        self.decisions.append(answer["decision_id"])
+        self.versions[answer["model"]["version"]] += 1

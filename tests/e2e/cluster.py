@@ -1,0 +1,77 @@
+"""The cluster that KUBECONFIG names, by kubectl."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+NAMESPACE = "customer-risk-e2e"
+
+
+def kubectl(*arguments: str, given: str | None = None, namespace: str | None = NAMESPACE) -> str:
+    """Run kubectl; raises AssertionError with what it said where it fails."""
+    where = ("--namespace", namespace) if namespace else ()
+    program = os.environ.get("KUBECTL") or shutil.which("kubectl")
+    assert program, "there is no kubectl: install it, or name it in KUBECTL"
+    done = subprocess.run([program, *where, *arguments], input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+    return done.stdout
+
+
+def apply(*documents: dict[str, Any], namespace: str | None = NAMESPACE) -> None:
+    """Make or change objects."""
+    kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents), namespace=namespace)
+
+
+def get(*arguments: str) -> Any:
+    """Give objects, decoded."""
+    return json.loads(kubectl("get", *arguments, "--output", "json"))
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = 120) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.5)
+
+
+@contextmanager
+def forwarded(target: str, *ports: int) -> Iterator[list[int]]:
+    """Reach ports of a pod or Service from this machine, at the ports given."""
+    program = os.environ.get("KUBECTL") or shutil.which("kubectl") or "kubectl"
+    here = [_free_port() for _ in ports]
+    pairs = [f"{mine}:{its}" for mine, its in zip(here, ports, strict=True)]
+    command = [program, "--namespace", NAMESPACE, "port-forward", target, *pairs]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: all(_open(port) for port in here), f"{target} is forwarded", 30)
+        yield here
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def _open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,248 @@
+"""A namespace of the cluster that KUBECONFIG names: emulators, a registry, tokens, and what is told of a failure.
+
+Settings, by environment: E2E_IMAGE, E2E_NEXT_IMAGE and E2E_EMULATORS (in the cluster already; `make e2e` sees to it),
+E2E_GATEWAY (namespace/name), E2E_URL (where that gateway answers), E2E_OUT (where results and traces of failures go).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import yaml
+
+from model.scoring.bundle import load_bundle, write_bundle
+from serving.golden import request_of
+from tests.e2e.cluster import NAMESPACE, ROOT, apply, forwarded, get, kubectl, until
+from tests.e2e.tokens import AUDIENCE, ISSUER, Issuer
+
+COMMAND = Path(sys.executable).with_name("customer-risk")
+EMULATORS = Path(__file__).parent / "emulators" / "manifests.yaml"
+BUCKET, REGISTRY = "decisions", "models"
+HOST = "prod.deblock.com"
+OUT = Path(os.environ.get("E2E_OUT", ROOT / "build" / "e2e"))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Print a row for each step as it ends."""
+    if report.when == "call" or report.failed:
+        said = dict(report.user_properties)
+        word = "ok    " if report.passed else "FAILED"
+        sys.stdout.write(f"\n{word} {report.duration:6.1f} s  {said.get('row', report.nodeid)}")
+        if measured := said.get("measured"):
+            sys.stdout.write(f"\n                  {measured}")
+        sys.stdout.flush()
+
+
+@pytest.fixture(autouse=True)
+def _row(request, record_property) -> Iterator[None]:
+    """The row is the test's own sentence; what happened in the cluster is kept where it fails."""
+    record_property("row", (request.function.__doc__ or "").splitlines()[0])
+    yield
+    if getattr(request.node, "failed_here", False):
+        traces(OUT / "failed" / request.node.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    """Remember on the test that it failed, for its own fixture to see."""
+    report = yield
+    if report.failed and call.when in ("setup", "call"):
+        item.failed_here = True  # type: ignore[attr-defined]
+        if call.when == "setup":
+            traces(OUT / "failed" / item.name)
+    return report
+
+
+def traces(folder: Path) -> None:
+    """Leave events, descriptions and logs of everything in the namespace."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, arguments in {
+        "events.txt": ("get", "events", "--sort-by", ".lastTimestamp"),
+        "objects.txt": ("get", "all,isvc,hpa,pdb,httproute,cm", "--output", "wide"),
+        "pods.txt": ("describe", "pods"),
+        "services.txt": ("describe", "isvc,hpa,httproute"),
+    }.items():
+        with contextlib.suppress(AssertionError):
+            (folder / name).write_text(kubectl(*arguments))
+    with contextlib.suppress(AssertionError):
+        for pod in get("pods")["items"]:
+            name = pod["metadata"]["name"]
+            for last in ((), ("--previous",)):
+                with contextlib.suppress(AssertionError):
+                    said = kubectl("logs", name, "--all-containers", "--prefix", "--tail", "2000", *last)
+                    (folder / f"{name}{'-before' if last else ''}.log").write_text(said)
+
+
+@dataclass
+class Place:
+    """What the release under test needs, and where it is."""
+
+    url: str
+    issuer: Issuer
+    versions: tuple[str, str]
+    requests: list[dict[str, Any]]
+    golden: list[dict[str, Any]]
+    storage: str
+    tables: str
+    streams: str
+    values: Path
+    answered: list[str] = field(default_factory=list)
+
+    def headers(self, *scopes: str) -> dict[str, str]:
+        """Give a request's headers; without scopes, no token."""
+        token = {"authorization": f"Bearer {self.issuer.token(*scopes)}"} if scopes else {}
+        return {"host": HOST} | token
+
+    def config(self, folder: Path) -> Path:
+        """Write settings by which this machine finds the record."""
+        sinks = [
+            {"type": "gcs", "bucket": BUCKET, "prefix": "e2e", "endpoint": self.storage},
+            {
+                "type": "bigquery",
+                "project": "risk",
+                "dataset": "decisions",
+                "endpoint": self.tables,
+                "grpc_endpoint": self.streams,
+            },
+        ]
+        record = {"enabled": True, "folder": str(folder / "outbox"), "ship": {"sinks": sinks}}
+        path = folder / "record.yaml"
+        path.write_text(yaml.safe_dump({"record": record}))
+        return path
+
+
+@pytest.fixture(scope="session")
+def place(bundle, tmp_path_factory) -> Iterator[Place]:
+    """The namespace with all that stands beside the release."""
+    missing = [
+        name for name in ("KUBECONFIG", "E2E_IMAGE", "E2E_NEXT_IMAGE", "E2E_EMULATORS") if name not in os.environ
+    ]
+    if missing:
+        pytest.exit(f"end-to-end tests need {', '.join(missing)}: run them by `make e2e`", returncode=2)
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    _empty_namespace()
+    folder = tmp_path_factory.mktemp("e2e")
+    document = EMULATORS.read_text().replace("customer-risk-emulators:TAG", os.environ["E2E_EMULATORS"])
+    kubectl("apply", "-f", "-", given=document)
+    kubectl("rollout", "status", "deployment/emulators", "--timeout", "180s")
+    issuer = Issuer()
+    token = issuer.token("score", "explain")
+    apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "issuer"}, "data": {"jwks.json": issuer.keys()}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "stringData": {"token": token}},
+    )
+    second = _another(bundle, folder / "second")
+    golden = load_bundle(bundle, verify_golden=False).golden
+    with forwarded("service/emulators", 4443, 9050, 9060) as (storage, tables, streams):
+        url = f"http://127.0.0.1:{storage}"
+        for bucket in (BUCKET, REGISTRY):
+            httpx.post(f"{url}/storage/v1/b", json={"name": bucket}, timeout=30).raise_for_status()
+        versions = tuple(
+            run("registry", "add", each, "--registry", f"gs://{REGISTRY}/registry", "--endpoint", url).strip()
+            for each in (bundle, second)
+        )
+        values = folder / "values.yaml"
+        values.write_text(yaml.safe_dump(_values()))
+        found = Place(
+            url=os.environ.get("E2E_URL") or _gateway_url(),
+            issuer=issuer,
+            versions=versions,
+            requests=[request_of(row, number) for number, row in enumerate(golden)],
+            golden=[row["answer"] for row in golden],
+            storage=url,
+            tables=f"http://127.0.0.1:{tables}",
+            streams=f"http://127.0.0.1:{streams}",
+            values=values,
+        )
+        run("audit", "init", "--config", found.config(folder))
+        yield found
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false", namespace=None)
+
+
+@pytest.fixture
+def deploy(place):
+    """Bring a release into the namespace by the project's own command; gives what that said."""
+
+    def deployed(release: str = "risk", *, fails: bool = False, **sets: object) -> str:
+        chosen = {"model.bundle": place.versions[0]} | _image(os.environ["E2E_IMAGE"]) | sets
+        command = [sys.executable, "-m", "k8s.release", "deploy", "--release", release, "--namespace", NAMESPACE]
+        command += ["--values", "helm/customer-risk/values-local.yaml", "--values", str(place.values)]
+        command += [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
+        done = subprocess.run([*command, "--seconds", "240"], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return deployed
+
+
+def run(*arguments: object) -> str:
+    """Run the project's command."""
+    done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _image(image: str) -> dict[str, str]:
+    repository, _, tag = image.rpartition(":")
+    return {"image.repository": repository, "image.tag": tag}
+
+
+def _values() -> dict[str, Any]:
+    inside = "http://emulators"
+    gateway_namespace, gateway = os.environ.get("E2E_GATEWAY", "gateway-system/gateway").split("/")
+    return {
+        "model": {"registry": f"gs://{REGISTRY}/registry", "endpoint": f"{inside}:4443"},
+        "auth": {"enabled": True, "issuer": ISSUER, "audience": AUDIENCE, "jwksConfigMap": "issuer"},
+        "test": {"tokenSecret": "token"},
+        "record": {
+            "sinks": [
+                {"type": "gcs", "bucket": BUCKET, "prefix": "e2e", "endpoint": f"{inside}:4443"},
+                {
+                    "type": "bigquery",
+                    "project": "risk",
+                    "dataset": "decisions",
+                    "endpoint": f"{inside}:9050",
+                    "grpc_endpoint": f"{inside}:9060",
+                },
+            ]
+        },
+        "route": {"enabled": True, "host": HOST, "gateway": {"namespace": gateway_namespace, "name": gateway}},
+    }
+
+
+def _gateway_url() -> str:
+    namespace, name = os.environ.get("E2E_GATEWAY", "gateway-system/gateway").split("/")
+    gateway = json.loads(kubectl("get", "gateway", name, "--output", "json", namespace=namespace))
+    return f"http://{gateway['status']['addresses'][0]['value']}"
+
+
+def _empty_namespace() -> None:
+    with contextlib.suppress(AssertionError):
+        kubectl("delete", "namespace", NAMESPACE, "--timeout", "120s", namespace=None)
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    apply(document, namespace=None)
+    until(lambda: get("serviceaccount", "default"), "the namespace is ready", 30)
+
+
+def _another(bundle: Path, folder: Path) -> Path:
+    """Make a bundle that answers alike and has another hash, as one that was trained again would."""
+    loaded = load_bundle(bundle, verify_golden=False)
+    files = {path.name: path.read_bytes() for path in bundle.iterdir() if path.name != "manifest.json"}
+    write_bundle(
+        folder, msgspec.structs.replace(loaded.manifest, seed=loaded.manifest.seed + 1, files={}, seal=""), files
+    )
+    return folder

@@ -1,0 +1,261 @@
+"""A release's life in a cluster, step by step: each test goes on from where the one before it left the cluster."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.callers import Callers
+from tests.e2e.cluster import NAMESPACE, ROOT, apply, get, kubectl, until
+from tests.e2e.conftest import run
+
+pytestmark = pytest.mark.cluster
+
+RISK = "/ai/v1/risk"
+ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+INSIDE = Path(__file__).with_name("inside.py")
+
+
+@pytest.fixture
+def measured(record_property):
+    """Add to the test's row."""
+    return lambda said: record_property("measured", said)
+
+
+def _callers(place, url: str = RISK) -> Callers:
+    return Callers(place.url + url, place.headers("score"), place.requests)
+
+
+def _pods(release: str = "risk") -> list[dict]:
+    return get("pods", "--selector", f"serving.kserve.io/inferenceservice={release}")["items"]
+
+
+def _helm(*arguments: str) -> str:
+    program = os.environ.get("HELM", "helm")
+    done = subprocess.run([program, "--namespace", NAMESPACE, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _ids(place, tmp_path) -> tuple[set[str], set[str]]:
+    """The decisions that each sink holds."""
+    listed = run("audit", "list", "--since", "2026-01-01", "--config", place.config(tmp_path))
+    in_storage = set(ID.findall(listed))
+    query = "SELECT decision_id FROM `risk.decisions.decisions`"
+    asked = httpx.post(
+        f"{place.tables}/bigquery/v2/projects/risk/queries",
+        json={"query": query, "useLegacySql": False, "maxResults": 1_000_000},
+        timeout=60,
+    )
+    asked.raise_for_status()
+    return in_storage, {row["f"][0]["v"] for row in asked.json().get("rows", [])}
+
+
+def test_a_first_install_meets_no_traffic_before_its_pods_are_there(deploy, measured) -> None:
+    """A first install is gated, then gets its route: two pods, the autoscaler's minimum, before any traffic."""
+    began = time.monotonic()
+    said = deploy()
+    assert "first install, without its route" in said
+    assert "golden requests answered as they should be" in said
+    pods = _pods()
+    assert len(pods) == 2
+    assert all(condition["status"] == "True" for pod in pods for condition in pod["status"]["conditions"])
+    history = json.loads(_helm("history", "risk", "--output", "json"))
+    assert [each["description"] for each in history] == ["installed without its route", "Upgrade complete"]
+    measured(f"{time.monotonic() - began:.0f} s from nothing to traffic")
+
+
+def test_the_gateway_answers_with_a_token_and_not_without(place) -> None:
+    """Through the gateway a golden request is answered as the bundle answers it; without a token it is a 401."""
+    refused = httpx.post(place.url + RISK, json=place.requests[0], headers=place.headers(), timeout=20)
+    assert refused.status_code == 401
+    for request, golden in zip(place.requests, place.golden, strict=True):
+        response = httpx.post(place.url + RISK, json=request, headers=place.headers("score"), timeout=20)
+        answer = response.json()
+        assert math.isclose(answer["probability"], golden["probability"], abs_tol=1e-9)
+        assert (answer["segment"], answer["action"]) == (golden["segment"], golden["action"])
+        assert [each["code"] for each in answer["reasons"]] == [each["code"] for each in golden["reasons"]]
+        assert "contribution" not in answer["reasons"][0]
+        assert answer["model"]["version"] == place.versions[0]
+        place.answered.append(answer["decision_id"])
+
+
+def test_the_routes_are_those_and_no_others(place) -> None:
+    """Batches, the document and its page pass the gateway; metrics, health and KServe's protocols don't."""
+    batch = httpx.post(
+        f"{place.url}{RISK}:batch",
+        json={"requests": place.requests},
+        headers=place.headers("score", "batch"),
+        timeout=20,
+    )
+    assert [item["status"] for item in batch.json()["items"]] == [200] * len(place.requests)
+    place.answered += [item["answer"]["decision_id"] for item in batch.json()["items"]]
+    for path in ("/ai/v1/openapi.json", "/ai/v1/docs"):
+        assert httpx.get(place.url + path, headers=place.headers("score"), timeout=20).status_code == 200
+    for path in ("/metrics", "/healthz", "/v2/health/ready", "/v1/models/customer-risk", "/ai/v1/riskier", "/admin"):
+        response = httpx.get(place.url + path, headers=place.headers("score"), timeout=20)
+        assert (response.status_code, response.text) == (404, ""), path
+    other = httpx.post(place.url + RISK, json=place.requests[0], headers=place.headers("score") | {"host": "x.test"})
+    assert other.status_code == 404
+
+
+def test_kserves_protocols_answer_inside_the_cluster(place) -> None:
+    """V1, V2 and gRPC answer a pod of the cluster with the gateway's probability; gRPC too wants a token."""
+    arguments = ["http://risk-predictor", "risk-ports:8081", place.issuer.token("score"), "customer-risk"]
+    container = {
+        "name": "caller",
+        "image": os.environ["E2E_IMAGE"],
+        "command": [
+            "/opt/customer-risk/bin/python",
+            "-c",
+            INSIDE.read_text(),
+            *arguments,
+            json.dumps(place.requests[0]),
+        ],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
+    }
+    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"restartPolicy": "Never", "securityContext": security, "containers": [container]}
+    apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "caller"}, "spec": spec})
+    until(lambda: get("pod", "caller")["status"]["phase"] in ("Succeeded", "Failed"), "the caller ends")
+    said = kubectl("logs", "caller")
+    found = json.loads(said)
+    kubectl("delete", "pod", "caller", "--wait=false")
+    golden = place.golden[0]["probability"]
+    assert all(math.isclose(found[way], golden, abs_tol=1e-9) for way in ("v1", "v2", "grpc")), found
+    assert found["without a token"] == "UNAUTHENTICATED"
+    place.answered += found["decisions"]
+
+
+def test_every_answer_is_on_record(place, tmp_path, measured) -> None:
+    """Each of those decisions stands in both sinks, and one is shown and verified from there."""
+
+    def missing() -> list[set[str]]:
+        return [set(place.answered) - there for there in _ids(place, tmp_path)]
+
+    until(lambda: not any(missing()), "all decisions are in both sinks", 60)
+    shown = run("audit", "show", place.answered[0], "--config", place.config(tmp_path))
+    assert "payments at /ai/v1/risk" in shown
+    verified = run("audit", "verify", "--config", place.config(tmp_path))
+    measured(f"{len(place.answered)} decisions; {verified.strip().splitlines()[-1].split(': ', 1)[-1]}")
+
+
+def test_the_autoscaler_holds_its_minimum() -> None:
+    """A pod that is deleted is followed by another, and the autoscaler can scale."""
+    gone = _pods()[0]["metadata"]["name"]
+    kubectl("delete", "pod", gone, "--wait=false")
+    run_gate()
+    assert gone not in {pod["metadata"]["name"] for pod in _pods()}
+    scaler = get("hpa", "risk")
+    assert scaler["spec"]["minReplicas"] == 2
+    until(lambda: _conditions("risk").get("ScalingActive") == "True", "the autoscaler sees the pods' CPU", 90)
+    assert _conditions("risk")["AbleToScale"] == "True"
+
+
+def run_gate() -> None:
+    """Wait for the gate."""
+    command = [sys.executable, "-m", "k8s.release", "gate", "--release", "risk", "--namespace", NAMESPACE]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _conditions(release: str) -> dict[str, str]:
+    return {each["type"]: each["status"] for each in get("hpa", release)["status"].get("conditions", [])}
+
+
+def test_a_new_image_fails_no_request(place, deploy, measured) -> None:
+    """An upgrade to another image under light load: no request fails, and the old pods' records arrive."""
+    with _callers(place) as callers:
+        deploy(**{"image.tag": os.environ["E2E_NEXT_IMAGE"].rpartition(":")[2]})
+    assert callers.failed == []
+    images = {container["image"] for pod in _pods() for container in pod["spec"]["containers"]}
+    assert images == {os.environ["E2E_NEXT_IMAGE"]}
+    place.answered += callers.decisions
+    measured(f"{len(callers.decisions)} requests, 0 failed")
+
+
+def test_a_new_bundle_fails_no_request(place, deploy, measured) -> None:
+    """An upgrade to another bundle under light load: no request fails, and in the end the new bundle answers."""
+    with _callers(place) as callers:
+        deploy(**{"image.tag": os.environ["E2E_NEXT_IMAGE"].rpartition(":")[2], "model.bundle": place.versions[1]})
+        time.sleep(2)
+    assert callers.failed == []
+    assert set(callers.versions) == set(place.versions)
+    answer = httpx.post(place.url + RISK, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
+    assert answer["model"]["version"] == place.versions[1]
+    place.answered += [*callers.decisions, answer["decision_id"]]
+    measured(f"{len(callers.decisions)} requests, 0 failed")
+
+
+def test_a_bundle_that_is_not_there_is_rolled_back(place, deploy) -> None:
+    """A hash that no registry holds: the gate closes, the release goes back, no request fails meanwhile."""
+    with _callers(place) as callers:
+        said = deploy(
+            fails=True, **{"model.bundle": "0" * 64, "image.tag": os.environ["E2E_NEXT_IMAGE"].rpartition(":")[2]}
+        )
+    assert "rolling back to revision" in said
+    assert callers.failed == []
+    assert set(callers.versions) == {place.versions[1]}
+    place.answered += callers.decisions
+
+
+def test_a_rollback_goes_through_the_chart(place) -> None:
+    """`rollback` brings the bundle from before back under light load, gated, without a failed request."""
+    command = [sys.executable, "-m", "k8s.release", "rollback", "--release", "risk", "--namespace", NAMESPACE]
+    with _callers(place) as callers:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert callers.failed == []
+    answer = httpx.post(place.url + RISK, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
+    assert answer["model"]["version"] == place.versions[0]
+    place.answered += [*callers.decisions, answer["decision_id"]]
+
+
+def test_a_second_model_is_a_second_release(place, deploy) -> None:
+    """Another release with another bundle answers at its own path, beside the first."""
+    deploy(
+        "second",
+        **{
+            "model.bundle": place.versions[1],
+            "model.name": "second",
+            "route.pathBase": "/ai/second",
+            "autoscaling.minReplicas": 1,
+        },
+    )
+    first, second = (
+        httpx.post(place.url + path, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
+        for path in (RISK, "/ai/second/risk")
+    )
+    assert (first["model"]["name"], first["model"]["version"]) == ("customer-risk", place.versions[0])
+    assert (second["model"]["name"], second["model"]["version"]) == ("second", place.versions[1])
+    place.answered += [first["decision_id"], second["decision_id"]]
+
+
+def test_ending_leaves_nothing_behind(place, tmp_path, measured) -> None:
+    """`helm uninstall` of both leaves no object of theirs; every decision of all pods that there were is on record."""
+    for release in ("second", "risk"):
+        _helm("uninstall", release, "--wait", "--timeout", "3m")
+    kinds = "all,isvc,hpa,pdb,httproute,cm,secret,sa,networkpolicy,cronjob,endpointslice"
+
+    def left() -> list[str]:
+        found = json.loads(kubectl("get", kinds, "--output", "json"))["items"]
+        named = [f"{each['kind']}/{each['metadata']['name']}" for each in found]
+        return [name for name in named if name.partition("/")[2].startswith(("risk", "second", "sh.helm"))]
+
+    until(lambda: not left(), "nothing is left of the releases", 120)
+    in_storage, in_tables = _ids(place, tmp_path)
+    answered = set(place.answered)
+    assert len(answered) == len(place.answered)
+    assert answered <= in_storage
+    assert answered <= in_tables
+    measured(f"{len(answered)} decisions answered, {len(in_storage)} and {len(in_tables)} on record")
