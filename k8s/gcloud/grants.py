@@ -20,7 +20,7 @@ ROLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One role for one member, on "project", "images", "bucket:gs://...", "dataset:NAME" or "account:ADDRESS"."""
+    """A role for a member, on "project", "images", "sboms", "bucket:gs://...", "dataset:NAME" or "account:ADDRESS"."""
 
     member: str
     role: str
@@ -37,6 +37,13 @@ class Grant:
         target = {
             "project": ("projects", "add-iam-policy-binding", site.project, "--condition=None"),
             "images": ("artifacts", "repositories", "add-iam-policy-binding", RELEASE, f"--location={site.region}"),
+            "sboms": (
+                "artifacts",
+                "repositories",
+                "add-iam-policy-binding",
+                f"{RELEASE}-sbom",
+                f"--location={site.region}",
+            ),
             "bucket": ("storage", "buckets", "add-iam-policy-binding", name),
             "account": ("iam", "service-accounts", "add-iam-policy-binding", name),
         }[kind]
@@ -55,6 +62,7 @@ def grants(site: Site) -> Iterator[Grant]:
         yield from _deployer(site, environment, _member(site.account(name)))
     build = _member(site.account(DEPLOYERS["staging"]))
     yield Grant(build, "roles/artifactregistry.writer", "images", "the build pushes the image")
+    yield Grant(build, "roles/artifactregistry.writer", "sboms", "the build says what is in the image")
     yield Grant(build, "roles/ondemandscanning.admin", "project", "the build has the image scanned")
     yield Grant(build, site.role("customerRiskProposer"), "project", "the build asks for production's build")
     yield from _people(site)

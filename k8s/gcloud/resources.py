@@ -119,6 +119,14 @@ def _stores(site: Site) -> Iterator[Step]:
         "--repository-format=docker",
         where=(f"--location={site.region}",),
     )
+    yield _made(
+        site,
+        "what is in each image, by its digest",
+        ("artifacts", "repositories"),
+        f"{RELEASE}-sbom",
+        "--repository-format=generic",
+        where=(f"--location={site.region}",),
+    )
     yield _bucket(site, site.registry, "bundles; versions tell what an alias was", "--versioning")
     for environment in ENVIRONMENTS:
         # No retention policy: it would forbid erasing a person. Pods can't delete anyway, and soft delete keeps a week.

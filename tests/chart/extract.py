@@ -1,8 +1,8 @@
 """Makes schemas/: what the API servers that the chart targets accept, closed, from the projects' own definitions.
 
 `scripts/chart-schemas` runs it. Go's module proxy serves the definitions; they are cut down to the kinds that the
-chart makes, without descriptions. `google.json` is written by hand from GKE's documentation, since no module holds
-those kinds.
+chart and k8s/ make, without descriptions. `google*.json` are written by hand from GKE's documentation, since no module
+holds those kinds.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ GATEWAY: Final = "sigs.k8s.io/gateway-api@v1.3.0"
 OPERATOR: Final = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 
 _KINDS: Final = {
-    "api__v1": ("ConfigMap", "Pod", "Service", "ServiceAccount"),
+    "api__v1": ("ConfigMap", "LimitRange", "Namespace", "Pod", "ResourceQuota", "Service", "ServiceAccount"),
     "apis__autoscaling__v2": ("HorizontalPodAutoscaler",),
     "apis__batch__v1": ("CronJob",),
     "apis__networking.k8s.io__v1": ("NetworkPolicy",),
     "apis__policy__v1": ("PodDisruptionBudget",),
+    "apis__rbac.authorization.k8s.io__v1": ("ClusterRole",),
+    "apis__scheduling.k8s.io__v1": ("PriorityClass",),
 }
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 # Of an InferenceService's predictor, what a custom container has; the rest is for KServe's own runtimes.
@@ -59,6 +61,8 @@ def main() -> None:
     write("kserve", custom(KSERVE, "serving.kserve.io/v1beta1", "InferenceService", service, meta))
     route = crd(module(GATEWAY) / "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml", "v1")
     write("gateway", custom(GATEWAY, "gateway.networking.k8s.io/v1", "HTTPRoute", route, meta))
+    gateway = crd(module(GATEWAY) / "config/crd/standard/gateway.networking.k8s.io_gateways.yaml", "v1")
+    write("gateways", custom(GATEWAY, "gateway.networking.k8s.io/v1", "Gateway", gateway, meta))
     folder = module(OPERATOR) / "example/prometheus-operator-crd"
     monitor = crd(folder / "monitoring.coreos.com_servicemonitors.yaml", "v1")
     write("prometheus-operator", custom(OPERATOR, "monitoring.coreos.com/v1", "ServiceMonitor", monitor, meta))

@@ -1,0 +1,161 @@
+"""The pipeline's files: what they name exists, what they run is pinned, and nothing in them is a key or a project."""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from k8s.gcloud.resources import steps
+from k8s.gcloud.site import Site
+
+ROOT = Path(__file__).parent.parent
+FILES = ("cloudbuild.yaml", "k8s/cloudbuild/production.yaml", "k8s/cloudbuild/bundle.yaml")
+SCRIPTS = sorted((ROOT / "scripts/cloudbuild").iterdir())
+BUILT_IN = {"PROJECT_ID", "COMMIT_SHA"}
+# What Cloud Build's API knows of; it refuses anything else, but only once the build is asked for.
+TOP = {"substitutions", "steps", "options", "timeout"}
+STEP = {"id", "name", "entrypoint", "args", "waitFor", "timeout"}
+OPTIONS = {"dynamicSubstitutions", "substitutionOption", "logging", "machineType", "env"}
+
+
+def _read(name: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def _seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
+
+
+def _code(path: Path) -> str:
+    return "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+
+
+@pytest.fixture(params=FILES)
+def build(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each of the pipeline's files."""
+    return _read(request.param)
+
+
+def test_every_script_that_a_step_runs_exists(build) -> None:
+    """A step runs a script of scripts/cloudbuild by bash, or a target of the Makefile; the file holds no shell."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for step in build["steps"]:
+        if step["entrypoint"] == "make":
+            assert set(step["args"]) <= targets, step["id"]
+        else:
+            assert step["entrypoint"] == "bash", step["id"]
+            script = ROOT / step["args"][0]
+            assert script in SCRIPTS, step["id"]
+            assert os.access(script, os.X_OK), step["id"]
+
+
+def test_every_script_is_run_by_a_step() -> None:
+    """No script is left over from a step that is gone."""
+    run = {ROOT / step["args"][0] for name in FILES for step in _read(name)["steps"] if step["entrypoint"] == "bash"}
+    assert run == set(SCRIPTS)
+
+
+def test_every_substitution_is_declared_and_used(build) -> None:
+    """A word that isn't declared ends the build when it is asked for, and so does one that isn't used."""
+    declared = build["substitutions"]
+    used = set(re.findall(r"\$\{?(\w+)", yaml.safe_dump({**build, "substitutions": list(declared.values())})))
+    assert used - BUILT_IN == set(declared)
+
+
+def test_every_variable_that_a_script_wants_is_given(build) -> None:
+    """What the scripts read from the environment is what the file puts there, and nothing more."""
+    given = {each.partition("=")[0] for each in build["options"]["env"]}
+    wanted = set()
+    for step in build["steps"]:
+        if step["entrypoint"] == "bash":
+            code = _code(ROOT / step["args"][0])
+            wanted |= set(re.findall(r"\$\{?([A-Z_]+)\b", code)) - set(re.findall(r"^([A-Z_]+)=", code, re.MULTILINE))
+    assert wanted - {"PWD", "PATH"} == given
+
+
+def test_every_field_is_one_that_cloud_build_knows(build) -> None:
+    """A misspelt field is refused by Cloud Build only at the next merge."""
+    assert set(build) <= TOP
+    assert set(build["options"]) <= OPTIONS
+    for step in build["steps"]:
+        assert set(step) <= STEP, step["id"]
+
+
+def test_every_step_waits_for_steps_before_it(build) -> None:
+    """Steps have different names, and wait only for ones that come earlier in the file."""
+    names = [step["id"] for step in build["steps"]]
+    assert len(set(names)) == len(names)
+    for index, step in enumerate(build["steps"]):
+        assert set(step.get("waitFor", [])) - {"-"} <= set(names[:index]), step["id"]
+
+
+def test_every_steps_image_has_a_version(build) -> None:
+    """A build of an old commit runs in what it ran in then."""
+    for step in build["steps"]:
+        assert re.search(r":\d+\.\d+\.\d+(-[a-z]+)?$|@sha256:[0-9a-f]{64}$", step["name"]), step["id"]
+
+
+def test_every_step_and_the_whole_have_a_limit(build) -> None:
+    """No step hangs until Cloud Build's default of an hour, and the whole outlasts its longest way through."""
+    ends: dict[str, int] = {}
+    for before, step in pairwise([{"id": "-"}, *build["steps"]]):
+        after = step.get("waitFor", [before["id"]])
+        ends[step["id"]] = _seconds(step["timeout"]) + max(ends.get(each, 0) for each in after)
+    assert max(_seconds(step["timeout"]) for step in build["steps"]) < max(ends.values()) <= _seconds(build["timeout"])
+
+
+def test_logs_go_to_cloud_logging_alone(build) -> None:
+    """A build under an account of its own has to say where; a bucket of logs would be one more thing to guard."""
+    assert build["options"]["logging"] == "CLOUD_LOGGING_ONLY"
+
+
+@pytest.mark.parametrize("path", [*(ROOT / name for name in FILES), *SCRIPTS], ids=lambda path: path.name)
+def test_no_key_is_anywhere(path: Path) -> None:
+    """Who the build is comes from its trigger: no secret, no key file, no other account."""
+    said = path.read_text(encoding="utf-8")
+    words = ("secret", "password", "activate-service-account", "application_credentials", "impersonate", "keys create")
+    for word in words:
+        assert word not in said.lower(), word
+
+
+@pytest.mark.parametrize("path", [*(ROOT / name for name in FILES), *SCRIPTS], ids=lambda path: path.name)
+def test_no_project_is_named(path: Path) -> None:
+    """Buckets, repositories and accounts are named through the project that the build runs in."""
+    said = path.read_text(encoding="utf-8")
+    assert re.findall(r"gs://(?!\$|\.|\*)\S+|projects/(?!\$)\w+|docker\.pkg\.dev/(?!\$)\w+|\w+@\w+\.iam\.", said) == []
+
+
+def test_staging_is_deployed_only_when_all_else_holds() -> None:
+    """The image is built after every test, pushed after the scan, proposed for production after staging answered."""
+    build = _read("cloudbuild.yaml")
+    before: dict[str, set[str]] = {}
+    for last, step in pairwise([{"id": "-"}, *build["steps"]]):
+        after = set(step.get("waitFor", [last["id"]])) - {"-"}
+        before[step["id"]] = after.union(*(before[each] for each in after))
+    assert before["image"] >= {"check", "test", "test-system"}
+    assert before["push"] >= {"image", "scan"}
+    assert before["staging"] >= {"push", "bundle", "tools"}
+    assert before["propose"] >= {"staging"}
+
+
+def test_production_builds_nothing() -> None:
+    """It takes the image and the bundle that it is given, and has no step that could make another."""
+    ran = [step["args"][0] for step in _read("k8s/cloudbuild/production.yaml")["steps"]]
+    assert [Path(each).name for each in ran] == ["tools", "environment", "deploy"]
+
+
+def test_every_file_has_its_trigger_and_production_waits_for_an_approver() -> None:
+    """Three triggers; production's alone needs approval, and runs as an account that the others don't have."""
+    site = Site(project="some-project", repository="projects/p/locations/l/connections/c/repositories/r")
+    made = [step.make for step in steps(site) if step.make[:4] == ("gcloud", "builds", "triggers", "create")]
+    options = [dict(word.partition("=")[::2] for word in command if word.startswith("--")) for command in made]
+    assert {each["--build-config"] for each in options} == set(FILES)
+    (production,) = (each for each in options if "--require-approval" in each)
+    assert production["--build-config"] == "k8s/cloudbuild/production.yaml"
+    assert [each["--service-account"] for each in options].count(production["--service-account"]) == 1
