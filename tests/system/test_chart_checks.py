@@ -59,6 +59,7 @@ CONTRADICTIONS = [
     ("production-gke", "networkPolicy.gatewayCidrs=null", "lets no gateway in"),
     ("batch", "batch.settings.input=null", "lacks `input` or `output`"),
     ("batch", "batch.settings.output=null", "lacks `input` or `output`"),
+    ("batch", "batch.settings.record.folder=/data", "has a disk for it"),
     ("local", "fullnameOverride=", "at most 46 small letters"),
 ]
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import yaml
 
+from serving.batch.settings import load_settings as load_batch
 from serving.settings import Settings, load_settings
 from tests.chart.helm import CHART, Helm, cases, objects
 
@@ -98,6 +99,28 @@ def test_the_service_takes_the_settings_that_are_rendered(helm: Helm, case: str,
     assert not settings.record.ship.embedded
     if settings.record.customer_id == "as_given":  # else it reads the key, which is in the pod
         settings.record.check()
+
+
+def test_the_batch_takes_its_settings_as_they_are_written(helm: Helm, tmp_path: Path) -> None:
+    """As `customer-risk batch` reads them; its outbox is a disk that its pod has, and finds again when it restarts."""
+    (config,) = objects(helm.example("batch")["configmap.yaml"])
+    file = tmp_path / "batch.yaml"
+    file.write_text(config["data"]["batch.yaml"], encoding="utf-8")
+    folder = load_batch(file).record.folder
+    (job,) = objects(helm.example("batch")["batch.yaml"])
+    spec = job["spec"]["jobTemplate"]["spec"]
+    pod = spec["template"]["spec"]
+    assert folder in {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert (pod["restartPolicy"], "podFailurePolicy" in spec) == ("OnFailure", False)
+
+
+def test_a_batch_that_records_nothing_is_not_tried_again_in_vain(helm: Helm) -> None:
+    """Exit codes 2 and 3 end the job at once, which takes pods that aren't restarted."""
+    options = [option for path in helm.values("batch") for option in ("--values", str(path))]
+    documents = objects(helm.render(*options, "--set", "batch.settings.record.enabled=false"))
+    (job,) = (each["spec"]["jobTemplate"]["spec"] for each in documents if each["kind"] == "CronJob")
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+    assert job["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"] == [2, 3]
 
 
 def test_a_value_becomes_the_setting_of_its_name(helm: Helm, tmp_path: Path) -> None:

@@ -164,4 +164,8 @@
 {{- if and $v.batch.enabled (not (and $v.batch.settings.input $v.batch.settings.output)) -}}
 {{- fail "batch.enabled is true, but batch.settings lacks `input` or `output`: say what to read and where results go." -}}
 {{- end -}}
+{{- $record := default dict $v.batch.settings.record -}}
+{{- if and $v.batch.enabled $record.enabled (ne (default "" $record.folder) "/var/lib/customer-risk/outbox") -}}
+{{- fail "batch.settings.record.folder isn't /var/lib/customer-risk/outbox, where the batch's pod has a disk for it." -}}
+{{- end -}}
 {{- end }}

@@ -136,10 +136,10 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* Volumes that fetching the bundle takes, and /tmp. */}}
+{{/* Volumes that fetching the bundle takes, and /tmp (of `tmpSize`, or a GiB). */}}
 {{- define "customer-risk.bundleVolumes" -}}
 - name: tmp
-  emptyDir: {sizeLimit: 1Gi}
+  emptyDir: {sizeLimit: {{ default "1Gi" .tmpSize }}}
 {{- if not .Values.model.baked }}
 - name: models
   emptyDir: {sizeLimit: 512Mi}
