@@ -1,0 +1,307 @@
+"""k8s/ and the pipeline's scripts by the real programs: kubectl, helm, gcloud's own parser, ShellCheck, a registry."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from k8s.gcloud.commands import main
+from k8s.gcloud.resources import bindings, steps
+from k8s.gcloud.site import Site
+from tests.chart.extract import KSERVE, module
+from tests.chart.helm import CHART, EXAMPLES, KUBERNETES, find, objects
+from tests.chart.schema import fault
+from tests.k8s.kustomize import build
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).parent.parent.parent
+OVERLAYS = ("gke", "local")
+ENVIRONMENTS = ("staging", "production")
+SCRIPTS = sorted((ROOT / "scripts/cloudbuild").iterdir())
+SITE = Site(
+    project="some-project",
+    repository="projects/some-project/locations/l/connections/c/repositories/r",
+    groups=tuple((name, f"group:{name}@example.com") for name in ("auditors", "erasers", "promoters", "approvers")),
+)
+
+
+@pytest.fixture(scope="module")
+def overlays() -> dict[str, list[dict[str, Any]]]:
+    """What each overlay would send."""
+    return {name: build(f"k8s/overlays/{name}") for name in OVERLAYS}
+
+
+@pytest.fixture(scope="module")
+def deployed() -> dict[str, list[dict[str, Any]]]:
+    """The chart as the pipeline renders it, by environment."""
+    made = {}
+    for environment in ENVIRONMENTS:
+        image = f"{SITE.images}/customer-risk@sha256:{'a' * 64}"
+        given = ["--image", image, "--bundle", "b" * 64, "--host", f"{environment}.example.com"]
+        words = ["--project", SITE.project, "values", environment, *given, "--issuer", "https://i/", "--audience", "a"]
+        values = CliRunner().invoke(main, words, catch_exceptions=False).output
+        files = ["--values", str(CHART / f"values-{environment}.yaml"), "--values", "-"]
+        where = ["--namespace", f"customer-risk-{environment}", "--kube-version", KUBERNETES]
+        command = [find(), "template", "customer-risk", str(CHART), *where, *files]
+        done = subprocess.run(command, input=values, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        made[environment] = objects(done.stdout)
+    return made
+
+
+def _only(objects_: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = (each for each in objects_ if each["kind"] == kind)
+    return found
+
+
+def _in(objects_: list[dict[str, Any]], kind: str, namespace: str) -> dict[str, Any]:
+    return _only([each for each in objects_ if each["metadata"].get("namespace") == namespace], kind)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_object_is_one_that_the_api_server_takes(overlays, overlay: str) -> None:
+    """No field is unknown, of another type or missing; and one that is unknown is seen."""
+    for each in overlays[overlay]:
+        assert fault(each) is None, each["metadata"]["name"]
+        broken = copy.deepcopy(each)
+        broken["metadata"]["surprise"] = 1
+        assert "surprise" in str(fault(broken)), each["kind"]
+
+
+def test_the_local_overlay_needs_nothing_of_googles(overlays) -> None:
+    """Neither a kind nor a class that only GKE knows."""
+    versions = {each["apiVersion"] for each in overlays["local"]}
+    assert not [version for version in versions if re.search("gke|google", version)]
+    assert "gke" not in _only(overlays["local"], "Gateway")["spec"]["gatewayClassName"]
+
+
+def test_every_namespace_of_the_service_is_restricted_bounded_and_closed(overlays) -> None:
+    """Pod security at its strictest, a quota, defaults for containers that say nothing, and no traffic by default."""
+    every = overlays["gke"] + overlays["local"]
+    names = {each["metadata"]["name"] for each in every if each["kind"] == "Namespace"} - {"gateway-system"}
+    assert names == {"customer-risk-staging", "customer-risk-production", "customer-risk-local"}
+    for name in names:
+        (namespace,) = (each for each in every if each["kind"] == "Namespace" and each["metadata"]["name"] == name)
+        assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+        network = _in(every, "NetworkPolicy", name)["spec"]
+        assert network == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+        (limits,) = _in(every, "LimitRange", name)["spec"]["limits"]
+        assert "cpu" not in limits["default"]  # it would put a CPU limit on the server
+        assert (
+            "limits.cpu" not in _in(every, "ResourceQuota", name)["spec"]["hard"]
+        )  # it would refuse the server's pods
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_quota_holds_the_most_pods_and_a_rollout(overlays, deployed, environment: str) -> None:
+    """Scaled to its maximum, with the surge of a rollout and the test's pod, a release fits in its namespace."""
+    service = _only(deployed[environment], "InferenceService")["spec"]["predictor"]
+    most = _only(deployed[environment], "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
+    beside = [each for each in service["initContainers"] if each.get("restartPolicy") == "Always"]
+    cpu = sum(_cpu(each["resources"]["requests"]["cpu"]) for each in [*service["containers"], *beside])
+    memory = sum(_gib(each["resources"]["limits"]["memory"]) for each in [*service["containers"], *beside])
+    pods = most * 1.25 + 2
+    hard = _in(overlays["gke"], "ResourceQuota", f"customer-risk-{environment}")["spec"]["hard"]
+    assert pods * cpu <= _cpu(hard["requests.cpu"])
+    assert pods * memory <= min(_gib(hard["requests.memory"]), _gib(hard["limits.memory"]))
+    assert pods <= int(hard["pods"])
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_what_the_pipeline_deploys_finds_what_the_cluster_has(overlays, deployed, environment: str) -> None:
+    """The route's Gateway, listener and host, the priority class, and the account that IAM lets act for it."""
+    gateway = _only(overlays["gke"], "Gateway")
+    route = _only(deployed[environment], "HTTPRoute")["spec"]
+    (parent,) = route["parentRefs"]
+    assert (parent["name"], parent["namespace"]) == (gateway["metadata"]["name"], gateway["metadata"]["namespace"])
+    (listener,) = (each for each in gateway["spec"]["listeners"] if each["name"] == parent["sectionName"])
+    (namespace,) = (each for each in overlays["gke"] if each["metadata"]["name"] == f"customer-risk-{environment}")
+    assert (
+        listener["allowedRoutes"]["namespaces"]["selector"]["matchLabels"].items()
+        <= namespace["metadata"]["labels"].items()
+    )
+    priority = _only(deployed[environment], "InferenceService")["spec"]["predictor"].get("priorityClassName")
+    assert priority in {None, _only(overlays["gke"], "PriorityClass")["metadata"]["name"]}
+    account = _only(deployed[environment], "ServiceAccount")["metadata"]
+    assert account["name"] == "customer-risk"
+    assert account["annotations"]["iam.gke.io/gcp-service-account"] == SITE.pod(environment)
+
+
+def test_only_productions_namespaces_may_claim_productions_host(overlays) -> None:
+    """Each listener lets in the namespaces of one environment, and has a host of its own."""
+    listeners = _only(overlays["gke"], "Gateway")["spec"]["listeners"]
+    assert {each["name"]: each["hostname"] for each in listeners} == dict(SITE.hosts)
+    for each in listeners:
+        assert each["protocol"] == "HTTPS"
+        allowed = each["allowedRoutes"]["namespaces"]
+        assert allowed["selector"]["matchLabels"] == {"customer-risk.deblock.com/environment": each["name"]}
+
+
+def test_the_gateway_names_what_the_setup_makes(overlays) -> None:
+    """The certificate map, the address and the SSL policy, by their names."""
+    gateway, policy = _only(overlays["gke"], "Gateway"), _only(overlays["gke"], "GCPGatewayPolicy")
+    named = {
+        ("certificate-manager", "maps"): gateway["metadata"]["annotations"]["networking.gke.io/certmap"],
+        ("compute", "addresses"): gateway["spec"]["addresses"][0]["value"],
+        ("compute", "ssl-policies"): policy["spec"]["default"]["sslPolicy"],
+    }
+    for group, name in named.items():
+        assert any(step.make[1:5] == (*group, "create", name) for step in steps(SITE)), group
+
+
+def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> None:
+    """Every kind of every example, and Helm's own Secrets; nothing that would let it out of its namespace."""
+    role = _only(overlays["gke"], "ClusterRole")
+    may = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    rendered = [each for path in EXAMPLES.glob("*/rendered/*.yaml") for each in objects(path.read_text())]
+    kinds = {(each["apiVersion"], each["kind"]) for each in [*rendered, *deployed["staging"]]} | {("v1", "Secret")}
+    for version, kind in kinds:
+        group = version.partition("/")[0] if "/" in version else ""
+        resource = re.sub(r"ys$", "ies", kind.lower() + ("" if kind == "PodMonitoring" else "s")).replace("cys", "cies")
+        resource = "podmonitorings" if kind == "PodMonitoring" else resource
+        verbs = {"get", "create", "delete"} | ({"patch"} if kind != "Pod" else set())
+        assert {(group, resource, verb) for verb in verbs} <= may, (kind, resource)
+    assert not {resource for _, resource, _ in may} & {"roles", "rolebindings", "namespaces", "nodes", "pods/exec", "*"}
+    assert "*" not in {verb for *_, verb in may}
+
+
+def test_kserves_chart_makes_the_settings_that_the_cluster_gets(overlays) -> None:
+    """Installed by kserve/values.yaml, KServe 0.20 starts with what base/kserve.yaml would set."""
+    chart = module(KSERVE) / "charts/kserve-resources"
+    command = [
+        find(),
+        "template",
+        "kserve",
+        chart,
+        "--namespace",
+        "kserve",
+        "--values",
+        ROOT / "k8s/kserve/values.yaml",
+    ]
+    made = objects(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    (theirs,) = (each for each in made if each["metadata"]["name"] == "inferenceservice-config")
+    ours = {key: json.loads(text) for key, text in _only(overlays["gke"], "ConfigMap")["data"].items()}
+    told = {key: json.loads(theirs["data"][key]) for key in ours}
+    assert ours["deploy"] == told["deploy"] == {"defaultDeploymentMode": "Standard"}
+    assert ours["ingress"].items() <= told["ingress"].items()
+    assert ours["ingress"]["disableIngressCreation"] is True
+    assert not any(told["inferenceService"]["resource"].values())
+    assert not ours["inferenceService"]["resource"]
+    (rule,) = _only(overlays["gke"], "Rules")["spec"]["groups"][0]["rules"]
+    assert f'deployment="{_only(made, "Deployment")["metadata"]["name"]}"' in rule["expr"]
+
+
+def test_gcloud_takes_every_command_that_is_written_anywhere(tmp_path: Path) -> None:
+    """The set-up's, the scripts' and the guides' are known to gcloud's own parser, with every option that they use."""
+    if not shutil.which("gcloud"):
+        pytest.skip("gcloud isn't here; its parser needs no account")
+    written = [shlex.join(each) for step in steps(SITE) for each in step.commands() if each[0] == "gcloud"]
+    sources = [*SCRIPTS, *(ROOT / "docs/guide").glob("*.md"), *(ROOT / "docs/decisions").glob("*.md")]
+    for path in sources:
+        written += _written(path.read_text(encoding="utf-8"))
+    assert len(written) > 80
+    nonsense = "gcloud storage buckets create gs://a-bucket --no-such-option=1"
+    file = tmp_path / "commands.json"
+    asked = [{"command_string": text, "ref_id": str(i)} for i, text in enumerate([*written, nonsense])]
+    file.write_text(json.dumps(asked), encoding="utf-8")
+    told = subprocess.run(
+        ["gcloud", "meta", "lint-gcloud-commands", f"--commands-file={file}"],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    refused = {each["command_string"]: each["error_message"] for each in json.loads(told) if not each["success"]}
+    assert len(json.loads(told)) >= len({*written, nonsense})
+    assert "--no-such-option" in refused.pop(next(text for text in refused if "no-such-option" in text))
+    assert refused == {}
+
+
+def test_kubectl_takes_the_bindings(tmp_path: Path) -> None:
+    """Each makes one RoleBinding of the deployer's role for one account."""
+    if not shutil.which("kubectl"):
+        pytest.skip("kubectl isn't here")
+    for step in bindings(SITE):
+        command = [*step.make, "--dry-run=client", "--output=json"]
+        environment = os.environ | {"KUBECONFIG": str(tmp_path / "none")}
+        done = subprocess.run(command, capture_output=True, check=False, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        made = json.loads(done.stdout)
+        assert made["roleRef"]["name"] == "customer-risk-deployer"
+        assert [each["kind"] for each in made["subjects"]] == ["User"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_script_is_sound_bash(script: Path) -> None:
+    """It parses, stops at the first failure, and ShellCheck has nothing to say where it is installed."""
+    subprocess.run(["bash", "-n", script], check=True)
+    assert "\nset -euo pipefail\n" in script.read_text(encoding="utf-8")
+    if checker := shutil.which("shellcheck"):
+        done = subprocess.run([checker, script], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_champion_is_resolved_once_for_all_environments(tmp_path: Path, command: Path) -> None:
+    """The step prints the hash that `aliases.json` has for champion, from that one file, and writes it down."""
+    copy_ = _copy(tmp_path, "bundle")
+    history = {"at": "2026-01-01T00:00:00Z", "by": "a", "why": "b", "bundle": "c" * 64}
+    document = {"schema_version": 1, "champion": "c" * 64, "history": [{**history, "action": "add"}]}
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    (registry / "aliases.json").write_text(json.dumps(document), encoding="utf-8")
+    (copy_ / ".venv/bin").mkdir(parents=True)
+    (copy_ / ".venv/bin/customer-risk").symlink_to(command)
+    done = _run(copy_, "bundle", str(registry), "some/image@sha256:0")
+    assert done.stdout.strip() == "c" * 64, done.stderr
+    assert (copy_ / "build/release/bundle").read_text().strip() == "c" * 64
+    assert (copy_ / "build/release/image").read_text().strip() == "some/image@sha256:0"
+
+
+def _copy(tmp_path: Path, *scripts: str) -> Path:
+    """A checkout with nothing but these scripts, so that what they write doesn't meet another run's."""
+    folder = tmp_path / "checkout"
+    (folder / "scripts/cloudbuild").mkdir(parents=True)
+    for name in scripts:
+        shutil.copy(ROOT / "scripts/cloudbuild" / name, folder / "scripts/cloudbuild" / name)
+    return folder
+
+
+def _run(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [folder / "scripts/cloudbuild" / script, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _written(text: str) -> list[str]:
+    """Commands of scripts and guides, each on one line; variables stand for a word."""
+    commands = []
+    for line in re.findall(r"^(?:.*\$\()?[ \t]*(gcloud [a-z].*)", text.replace("\\\n", " "), re.MULTILINE):
+        lexer = shlex.shlex(re.sub(r'"?\$\{where\[@\]\}"?', "", line), posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = itertools.takewhile(lambda word: not set(word) <= set("();<>|&"), lexer)
+        commands.append(shlex.join(re.sub(r"\$\{?\w+\}?", "word", word) for word in words))
+    return commands
+
+
+def _cpu(text: str) -> float:
+    return float(text.removesuffix("m")) / (1000 if text.endswith("m") else 1)
+
+
+def _gib(text: str) -> float:
+    return float(text[:-2]) / {"Gi": 1, "Mi": 1024}[text[-2:]]
