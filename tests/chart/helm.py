@@ -27,10 +27,11 @@ class Helm:
     def __init__(self) -> None:
         self.path = find()
 
-    def render(self, *options: str | Path, name: str = "risk") -> str:
-        """Render the chart as a release of this name; raises Refused."""
+    def render(self, *options: str | Path, name: str = "risk", only: str | None = None) -> str:
+        """Render the chart as a release of this name, or one of its templates; raises Refused."""
         command = [self.path, "template", name, CHART, "--namespace", "risk", "--kube-version", KUBERNETES, *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        shown = ("--show-only", f"templates/{only}") if only else ()
+        done = subprocess.run([*command, *shown], capture_output=True, text=True, check=False)
         if done.returncode:
             raise Refused(done.stderr)
         return done.stdout

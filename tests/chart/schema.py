@@ -24,8 +24,7 @@ def _validators() -> dict[str, Draft202012Validator]:
     made = {}
     for path in SCHEMAS.glob("*.json"):
         document = json.loads(path.read_text(encoding="utf-8"))
+        Draft202012Validator.check_schema({"$defs": document["$defs"]})
         for kind, definition in document["kinds"].items():
-            schema = {"$ref": f"#/$defs/{definition}", "$defs": document["$defs"]}
-            Draft202012Validator.check_schema(schema)
-            made[kind] = Draft202012Validator(schema)
+            made[kind] = Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": document["$defs"]})
     return made

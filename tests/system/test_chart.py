@@ -13,6 +13,28 @@ from tests.chart.schema import fault
 pytestmark = pytest.mark.system
 
 
+VARIANTS = [
+    "model.baked=true",
+    "model.baked=true,record.enabled=false",
+    "record.enabled=false",
+    "grpc.enabled=false",
+    "route.enabled=false",
+    "test.enabled=false",
+    "auth.enabled=false",
+    "server.preStopSeconds=0",
+    "spread.zones=DoNotSchedule,spread.nodes=ScheduleAnyway,priorityClassName=high",
+    "record.spool.hostPath=/var/spool/customer-risk",
+    "model.registry=/mnt/registry/models,model.registryVolume.persistentVolumeClaim.claimName=models",
+    "image.pullSecrets[0]=registry,nodeSelector.pool=risk,tolerations[0].key=risk,tolerations[0].operator=Exists",
+    "serviceAccount.create=false,serviceAccount.name=other",
+    "disruption.minAvailable=1,disruption.maxUnavailable=null,rollout.maxSurge=50%",
+    "networkPolicy.enabled=true,networkPolicy.gatewayCidrs=null,networkPolicy.gatewayNamespace=gateway",
+    "networkPolicy.enabled=true,networkPolicy.egress.also[0].namespace=tools,networkPolicy.egress.also[0].port=9050",
+    "route.timeout=10s,route.gateway.sectionName=https",
+    "autoscaling.inFlight.enabled=true",
+]
+
+
 @pytest.fixture(scope="module")
 def rendered(helm: Helm) -> dict[str, list[dict[str, Any]]]:
     """Every example's objects."""
@@ -129,6 +151,27 @@ def test_the_grace_period_follows_what_ending_takes(helm: Helm) -> None:
     assert grace(*times) == 3 + 8 + 20 + 10 + 12 + 5
     assert grace(*times, "--set", "record.enabled=false") == 3 + 8 + 20 + 10
     assert grace(*times, "--set", "terminationGracePeriodSeconds=120") == 120
+
+
+@pytest.mark.parametrize("tag", ["6216774", "0123456", "12e3456", "6f44564-next"])
+def test_a_tag_of_digits_stays_what_it_is(helm: Helm, tag: str) -> None:
+    """A short hash may look like a number, to `--set` above all."""
+    values = [option for path in helm.values("local") for option in ("--values", path)]
+    (service,) = objects(helm.render(*values, "--set", f"image.tag={tag}", only="inferenceservice.yaml"))
+    assert service["spec"]["predictor"]["containers"][0]["image"] == f"customer-risk:{tag}"
+
+
+@pytest.mark.parametrize("change", VARIANTS)
+def test_what_no_example_has_is_taken_too(helm: Helm, change: str) -> None:
+    """Parts that are off, or of another kind: the objects are sound, and every mount is a volume of its pod."""
+    values = [option for path in helm.values("local") for option in ("--values", path)]
+    documents = objects(helm.render(*values, "--set", change))
+    faults = {f"{each['kind']} {each['metadata']['name']}": fault(each) for each in documents}
+    assert {name: said for name, said in faults.items() if said} == {}
+    (predictor,) = (each["spec"]["predictor"] for each in documents if each["kind"] == "InferenceService")
+    every = (*predictor.get("initContainers", ()), *predictor["containers"])
+    mounted = {mount["name"] for each in every for mount in each["volumeMounts"]}
+    assert mounted == {each["name"] for each in predictor["volumes"]}
 
 
 def test_without_a_values_file_nothing_is_rendered(helm: Helm) -> None:

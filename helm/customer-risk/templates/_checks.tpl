@@ -14,7 +14,7 @@
 {{- if not (or $v.image.tag $v.image.digest) -}}
 {{- fail "image.tag and image.digest are both empty: say which image to run." -}}
 {{- end -}}
-{{- if and (eq $v.image.tag "latest") (not $v.image.digest) -}}
+{{- if and (eq (toString $v.image.tag) "latest") (not $v.image.digest) -}}
 {{- fail "image.tag is latest, which is another image next week: give a commit's tag or a digest." -}}
 {{- end -}}
 {{- if and $production (not $v.image.digest) -}}

@@ -22,7 +22,12 @@ component: predictor
 
 {{- define "customer-risk.image" -}}
 {{- with .Values.image -}}
-{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{/* `--set image.tag=6216774` makes it a number, and a number that large is printed as 6.216774e+06. */}}
+{{- .repository }}:{{ if kindIs "string" .tag }}{{ .tag }}{{ else }}{{ int64 .tag }}{{ end }}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
