@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import tempfile
+import weakref
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 SCHEME: Final = "gs://"
 _ABSENT: Final = "0"  # the generation of an object that isn't there
 _CONNECT_SECONDS: Final = 5.0
-_SILENCE_SECONDS: Final = 10.0  # between two bytes of an answer
-_RETRY_SECONDS: Final = 15.0
+_SILENCE_SECONDS: Final = 5.0  # between two bytes of an answer
+_RETRY_SECONDS: Final = 10.0
 _SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_write"
 _MANIFEST_NAME: Final = re.compile(rf"bundles/([0-9a-f]{{64}})/{re.escape(MANIFEST)}")
 
@@ -29,7 +31,7 @@ class BucketStore:
     """Objects `PREFIX/aliases.json` and `PREFIX/bundles/<sha256>/...` of a bucket.
 
     `endpoint` is another server than Google's; where it begins with http: no credentials are sent, as emulators want
-    it. Nothing waits longer than about half a minute for a server that doesn't answer. Raises RegistryError where the
+    it. Nothing waits longer than about 20 seconds for a server that doesn't answer. Raises RegistryError where the
     bucket can't be used, ConfigError where it isn't named or there are no credentials.
     """
 
@@ -85,9 +87,9 @@ class BucketStore:
 
     def fetch(self, version: str) -> Path:
         """Download the bundle into a folder that is removed with this store; RegistryError where it isn't held."""
-        place = Path(self._local.name, version)
+        place = self._local / version
         if not place.is_dir():
-            aside = Path(tempfile.mkdtemp(dir=self._local.name))
+            aside = Path(tempfile.mkdtemp(dir=self._local))
             self.download(version, aside)
             aside.rename(place)
         return place
@@ -156,8 +158,10 @@ class BucketStore:
         return {"timeout": (_CONNECT_SECONDS, _SILENCE_SECONDS), "retry": DEFAULT_RETRY.with_timeout(_RETRY_SECONDS)}
 
     @cached_property
-    def _local(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="customer-risk-registry-")
+    def _local(self) -> Path:
+        folder = tempfile.mkdtemp(prefix="customer-risk-registry-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
     @cached_property
     def _bucket(self) -> Any:

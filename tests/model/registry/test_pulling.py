@@ -74,7 +74,8 @@ def test_only_a_whole_hash_is_pulled(tmp_path, reference):
     assert not (tmp_path / "out").exists()
 
 
-def test_absent_bundle_is_told_and_nothing_is_left(filled, place, tmp_path):
+@pytest.mark.usefixtures("filled")
+def test_absent_bundle_is_told_and_nothing_is_left(place, tmp_path):
     """The message names the hash and how to see what there is."""
     with pytest.raises(RegistryError, match=f"no bundle {'a' * 64}.*registry list"):
         pull("a" * 64, FolderStore(place), tmp_path / "pod" / "out")
