@@ -50,7 +50,7 @@ def load_gates(file: Path = DEFAULT) -> Gates:
     try:
         return msgspec.yaml.decode(file.read_bytes(), type=Gates)
     except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
-        raise GatesError(f"The gates of {file} can't be used: {error}.") from error
+        raise GatesError(f"The gates of {file} can't be used: {' '.join(str(error).split())}.") from error
 
 
 def table(verdicts: Iterable[Verdict]) -> str:

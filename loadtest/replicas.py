@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,10 @@ class Replicas(NamedTuple):
     at: float
     wanted: int
     ready: int
+
+
+class UnseenError(Exception):
+    """Nobody can tell how many pods there are."""
 
 
 class Watch:
@@ -47,15 +52,20 @@ class Watch:
 
 
 def deployment(namespace: str, name: str) -> Callable[[], tuple[int, int]]:
-    """Make a look at a Deployment of the cluster that KUBECONFIG names; raises what the first look raises."""
+    """Make a look at a Deployment of the cluster that KUBECONFIG names; raises UnseenError where the first fails."""
     from kubernetes import client, config  # noqa: PLC0415  half a second that a run without a cluster needn't pay
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415  as above
 
-    config.load_config()
-    api = client.AppsV1Api()
+    named = os.environ.get("KUBECONFIG")
 
     def look() -> tuple[int, int]:
         found: Any = api.read_namespaced_deployment(name, namespace, _request_timeout=5)
         return found.spec.replicas or 0, found.status.ready_replicas or 0
 
-    look()
+    try:
+        config.load_config(**({"config_file": named} if named else {}))
+        api = client.AppsV1Api()
+        look()
+    except (client.ApiException, config.ConfigException, HTTPError, OSError) as error:
+        raise UnseenError(f"Deployment {name} in {namespace} can't be looked at: {error}") from error
     return look

@@ -23,7 +23,7 @@ from loadtest.payloads import make_payloads, save_payloads
 from loadtest.picture import draw
 from loadtest.plan import Plan, Stage
 from loadtest.records import DECISIONS
-from loadtest.replicas import Replicas, Watch, deployment
+from loadtest.replicas import Replicas, UnseenError, Watch, deployment
 from loadtest.timeline import by_second, settled, windows
 
 
@@ -107,7 +107,7 @@ def main(
                 processes=processes,
                 patience=patience,
             )
-    except (GatesError, GeneratorError) as error:
+    except (GatesError, GeneratorError, UnseenError) as error:
         click.echo(str(error), err=True)
         raise SystemExit(2) from error
     outcomes = read_outcomes(out / "run", plan)

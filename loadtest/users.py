@@ -40,7 +40,8 @@ class _Run:
         # Places in the shared list of requests, so that each process walks through all of it.
         self.order = itertools.cycle(random.Random(self.part).sample(range(len(self.payloads)), len(self.payloads)))  # noqa: S311  no secret
         self.callers = itertools.count(self.part, self.plan.processes)
-        self.under_way = 0
+        self.under_way: dict[int, tuple[float, str]] = {}  # by number of request: when due, and the kind
+        self.numbers = itertools.count()
         folder = Path(self.plan.folder)
         self.outcomes: IO[bytes] = (folder / f"outcomes-{self.part}.jsonl").open("wb", buffering=1 << 20)
         self.decisions: IO[bytes] = (folder / f"decisions-{self.part}.txt").open("wb", buffering=1 << 20)
@@ -51,13 +52,21 @@ class _Run:
             self.headers["Authorization"] = f"Bearer {Path(self.plan.token_file).read_text().strip()}"
 
     def close(self) -> None:
+        """Count as failed whatever has no answer by now, and close the files."""
+        for due, kind in self.under_way.values():
+            took = 1000 * (time.time() - due)
+            self.write(Outcome(due, took, 0.0, kind, 0, 0, 0, "no answer by the end of the run", ""))
         self.outcomes.close()
         self.decisions.close()
 
+    def write(self, outcome: Outcome) -> None:
+        """Keep what became of a request."""
+        self.outcomes.write(_encode(outcome) + b"\n")
 
+
+_encode = msgspec.json.Encoder().encode
 _run = _Run()
 atexit.register(_run.close)
-_encode = msgspec.json.Encoder().encode
 
 
 class Caller(FastHttpUser):
@@ -81,43 +90,47 @@ class Caller(FastHttpUser):
             gevent.sleep(3600)  # until the run is over
             return
         gevent.sleep(max(0.0, due - time.time()))
-        _run.under_way += 1
         gevent.spawn(self._ask, due, next(_run.order))
 
-    def _ask(self, due: float, number: int) -> None:
-        late, again = time.time() - due, 0
-        payload, body = _run.payloads[number], _run.bodies[number]
-        send: Any = self.client.request  # its types know no bytes, which it sends as they are
-        try:
-            while True:
-                response = send(
-                    "POST", payload.path, name=payload.kind, data=body, headers=_run.headers, catch_response=True
-                )
-                back = response.headers.get("retry-after") if response.status_code in _COME_BACK else None
-                wait = float(back) * random.uniform(1, 1.5) if back else 0.0  # noqa: S311  no secret
-                if not back or time.time() + wait > due + _run.plan.patience:
-                    break
-                again += 1
-                gevent.sleep(wait)
-            took = time.time() - due
-            failed, wrong = "", ""
-            decisions: tuple[str, ...] = ()
-            expected = payload.statuses[0] if payload.path == SINGLE else 200
-            if response.status_code == expected:
-                decisions, wrong = _run.checker.check(number, payload, response.content)
-            elif payload.kind == "faulty" and response.status_code == 200:
-                wrong = "answered what must be refused"
-            else:
-                failed = f"{response.status_code or ''} {response.error or response.text}".strip()[:300]
-            self._tell(response, took, failed or wrong)
-        finally:
-            _run.under_way -= 1
-        outcome = Outcome(
-            due, 1000 * took, 1000 * late, payload.kind, response.status_code, again, len(decisions), failed, wrong
-        )
-        _run.outcomes.write(_encode(outcome) + b"\n")
+    def _ask(self, due: float, place: int) -> None:
+        late = time.time() - due
+        payload, number = _run.payloads[place], next(_run.numbers)
+        _run.under_way[number] = due, payload.kind
+        response, again = self._send(due, place)
+        took = time.time() - due
+        failed, wrong = "", ""
+        decisions: tuple[str, ...] = ()
+        expected = payload.statuses[0] if payload.path == SINGLE else 200
+        if response.status_code == expected:
+            decisions, wrong = _run.checker.check(place, payload, response.content)
+        elif payload.kind == "faulty" and response.status_code == 200:
+            wrong = "answered what must be refused"
+        else:
+            failed = f"{response.status_code or ''} {response.error or response.text}".strip()[:300]
+        self._tell(response, took, failed or wrong)
+        status = response.status_code
+        _run.write(Outcome(due, 1000 * took, 1000 * late, payload.kind, status, again, len(decisions), failed, wrong))
         for identity in decisions:
             _run.decisions.write(identity.encode() + b"\n")
+        del _run.under_way[number]
+
+    def _send(self, due: float, place: int) -> tuple[Any, int]:
+        """Send until the answer isn't to come back, or patience is over; give it, and how often it was."""
+        payload, body, again = _run.payloads[place], _run.bodies[place], 0
+        send: Any = self.client.request  # its types know no bytes, which it sends as they are
+        while True:
+            response = send(
+                "POST", payload.path, name=payload.kind, data=body, headers=_run.headers, catch_response=True
+            )
+            back = response.headers.get("retry-after", "") if response.status_code in _COME_BACK else ""
+            if not back.isdigit():
+                return response, again
+            # Not all at once when the time is over.
+            wait = int(back) * random.uniform(1, 1.5)  # noqa: S311  no secret
+            if time.time() + wait > due + _run.plan.patience:
+                return response, again
+            again += 1
+            gevent.sleep(wait)
 
     @staticmethod
     def _tell(response: Any, took: float, fault: str) -> None:
@@ -137,7 +150,7 @@ class Steps(LoadTestShape):
         """Give the number of callers, and how many to make in a second: all."""
         now = time.time()
         plan = _run.plan
-        if now > plan.ends + 0.2 and (_run.under_way == 0 or now > plan.ends + plan.patience + 5):
+        if now > plan.ends + 0.2 and (not _run.under_way or now > plan.ends + plan.patience + 5):
             return None
         callers = _run.plan.mine(now + _AHEAD, _run.part)
         return callers, float(callers)

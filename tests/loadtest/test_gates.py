@@ -1,0 +1,63 @@
+"""The file of gates."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from loadtest.gates import DEFAULT, Gates, GatesError, Verdict, all_held, load_gates, table
+from loadtest.step import main
+
+
+def test_the_gates_that_come_with_it_are_the_issues_own():
+    """No failed request, no wrong answer, p99 < 50 ms within 60 s, complete records."""
+    gates = load_gates()
+    assert (gates.failed_requests, gates.wrong_answers, gates.lost_records, gates.doubled_records) == (0, 0, 0, 0)
+    assert (gates.p99_ms, gates.settled_within_seconds) == (50, 60)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("p99_ms: 50", "p99_ms: 50\np98_ms: 40", "unknown field `p98_ms`"),
+        ("p99_ms: 50", "", "missing required field `p99_ms`"),
+        ("p99_ms: 50", "p99_ms: fast", "`$.p99_ms`"),
+        ("p99_ms: 50", "p99_ms: 0", "`$.p99_ms`"),
+        ("arrivals_share: 0.99", "arrivals_share: 99", "`$.arrivals_share`"),
+        ("failed_requests: 0", "failed_requests: -1", "`$.failed_requests`"),
+        ("failed_requests: 0", "failed_requests: [", "did not find expected"),
+    ],
+)
+def test_gates_that_make_no_sense_are_refused(tmp_path, old, new, said):
+    """A word that isn't known, a gate left out or an impossible limit ends the run with 2 before it begins."""
+    file = tmp_path / "gates.yaml"
+    file.write_text(DEFAULT.read_text().replace(old, new))
+    with pytest.raises(GatesError, match=r"gates\.yaml can't be used") as refused:
+        load_gates(file)
+    assert said in str(refused.value)
+    ran = CliRunner().invoke(main, ["--url", "http://127.0.0.1:9", "--out", str(tmp_path), "--gates", str(file)])
+    assert ran.exit_code == 2
+    assert said in ran.stderr
+
+
+@pytest.mark.parametrize(("option", "said"), [("--before", "too few"), ("--after", "can't show")])
+def test_a_run_too_short_to_be_judged_is_refused(tmp_path, option, said):
+    """A gate that no run of this length could miss, or hold, isn't run at all."""
+    ran = CliRunner().invoke(main, ["--url", "http://127.0.0.1:9", "--out", str(tmp_path), option, "5"])
+    assert ran.exit_code == 2
+    assert said in ran.stderr
+
+
+def test_every_gate_has_its_sentence():
+    """Each line of the file says what it limits."""
+    lines = [line for line in DEFAULT.read_text().splitlines() if not line.startswith("#")]
+    assert [line.split(":")[0] for line in lines] == list(Gates.__struct_fields__)
+    assert all(" # " in line for line in lines)
+
+
+def test_one_gate_missed_misses_all():
+    """A verdict that couldn't be reached doesn't count, one that was missed does."""
+    held, missed, open_ = (Verdict("a", "<= 1", "1", verdict) for verdict in (True, False, None))
+    assert all_held([held, open_])
+    assert not all_held([held, missed])
+    assert table([missed, open_]).splitlines()[2:] == ["| a | <= 1 | 1 | MISSED |", "| a | <= 1 | 1 | not judged |"]

@@ -1,0 +1,73 @@
+"""The requests of the load test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from loadtest.payloads import BATCH, SHARES, load_payloads, make_payloads, save_payloads
+from model.errors import InputError
+from model.features.catalogue import NAMES
+from serving.request import Reader
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture(scope="module")
+def payloads():
+    """Three hundred requests."""
+    return make_payloads(300, seed=3, customers=300)
+
+
+@pytest.fixture(scope="module")
+def reader():
+    """The service's own reader."""
+    return Reader(known=NAMES, wanted=NAMES)
+
+
+def items(payload):
+    """The requests within a payload, as the service would take them one by one."""
+    import msgspec
+
+    document = msgspec.json.decode(payload.body)
+    return document.get("requests", [document])
+
+
+def test_the_service_takes_those_that_are_sound_and_refuses_the_others(payloads, reader):
+    """Every item is read without a warning about what was left out, or refused, as the payload expects."""
+    for payload in payloads:
+        for item, customer, status in zip(items(payload), payload.customers, payload.statuses, strict=True):
+            assert item["customer_id"] == customer
+            if status == 200:
+                assert "DEFAULT_TAKEN" not in {w.code for w in reader.read_document(item, now=NOW, at="").warnings}
+            else:
+                with pytest.raises(InputError):
+                    reader.read_document(item, now=NOW, at="")
+
+
+def test_every_kind_is_there_in_its_share(payloads):
+    """Each kind is met, and most requests hold rows."""
+    kinds = [payload.kind for payload in payloads]
+    assert set(kinds) == set(SHARES)
+    assert abs(kinds.count("rows") / len(kinds) - SHARES["rows"]) < 0.1
+
+
+def test_histories_are_spread_as_customers_are(payloads):
+    """About fifty transactions on average, most of them fewer, some many more."""
+    counts = [len(items(payload)[0]["transactions"]) for payload in payloads if payload.kind == "rows"]
+    assert 25 < np.mean(counts) < 100
+    assert np.median(counts) < np.mean(counts) < max(counts) / 3
+
+
+def test_a_batch_holds_ten_to_fifty_items(payloads):
+    """No fewer and no more."""
+    sizes = [len(payload.customers) for payload in payloads if payload.kind == "batch"]
+    assert all(BATCH[0] <= size <= BATCH[1] for size in sizes)
+
+
+def test_a_seed_makes_the_same_requests_again(tmp_path):
+    """What is written reads back the same, and the same seed makes the same."""
+    first = make_payloads(20, seed=5, customers=60)
+    save_payloads(first, tmp_path / "here" / "payloads.jsonl")
+    assert load_payloads(tmp_path / "here" / "payloads.jsonl") == first == make_payloads(20, seed=5, customers=60)
+    assert make_payloads(20, seed=6, customers=60) != first
