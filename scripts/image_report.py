@@ -30,7 +30,7 @@ def part_of(path: str) -> str:
     """Name the part that a file belongs to: a Python package with its libraries, or a folder of the base."""
     found = _PACKAGE.match(path)
     if found is None:
-        return "/" + "/".join(path.split("/")[:2])
+        return "/" + "/".join(path.removeprefix("./").split("/")[:2])
     name = found[1]
     binary = _BINARY.match(name)
     return binary[1] if binary else name

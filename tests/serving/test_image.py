@@ -1,0 +1,108 @@
+"""What the image's recipe promises; tests/e2e/test_image.py holds the image itself to it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+RECIPES = [
+    ROOT / "serving/Dockerfile",
+    ROOT / "tests/e2e/emulators/Dockerfile",
+    ROOT / "benchmarks/stock-image/Dockerfile",
+]
+
+
+def _lines(recipe: Path) -> list[str]:
+    """A recipe's instructions, one a line, comments left out."""
+    text = re.sub(r"^\s*#.*\n", "", recipe.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def _locked(name: str) -> set[str]:
+    """Name a lock's packages with versions."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z0-9-]+==[^\s;]+)", text, re.MULTILINE))
+
+
+def _script(name: str):
+    """Import one of scripts/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.parent.name)
+def test_recipe_installs_nothing_but_what_a_lock_pins_by_hash(recipe) -> None:
+    """Each `pip install` reads a lock with hashes, or the wheel that was just built, without an index."""
+    installs = re.findall(r"pip (?:--python \S+ )?install [^&|]*", " ".join(_lines(recipe)))
+    assert installs
+    for each in installs:
+        assert "--require-hashes -r requirements/" in each or ("--no-index" in each and "--no-deps" in each), each
+
+
+def test_recipe_needs_no_buildkit_and_runs_as_a_numeric_user_without_a_shell() -> None:
+    """The legacy builder takes it; a cluster can see that it isn't root; PID 1 is the command itself."""
+    lines = _lines(ROOT / "serving/Dockerfile")
+    assert not [line for line in lines if "--mount" in line or line.startswith("ADD ") or "<<" in line]
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001:10001"]
+    (entry,) = (line.removeprefix("ENTRYPOINT ") for line in lines if line.startswith("ENTRYPOINT "))
+    assert json.loads(entry) == ["/opt/customer-risk/bin/customer-risk"]
+    assert not [line for line in lines if line.startswith("CMD ")]
+
+
+def test_image_lock_is_the_google_lock_without_what_nothing_imports() -> None:
+    """What is tested ships, and nothing that isn't; what is left out is named where the locks are made."""
+    said = re.search(r'without="([^"]+)"', (ROOT / "scripts/lock").read_text(encoding="utf-8"))
+    left_out = {each.partition("==")[0] for each in _locked("google") - _locked("image")}
+    assert _locked("image") <= _locked("google")
+    assert left_out == set(said[1].split())
+
+
+@pytest.mark.parametrize(
+    "path", ["tables/users.csv", ".git/config", "build/x", "tests/conftest.py", ".env", "registry/x"]
+)
+def test_build_context_leaves_out_all_that_no_image_holds(path) -> None:
+    """Everything is ignored but what is named, so that no table, secret or history comes near a layer."""
+    rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [rule for rule in rules if rule and not rule.startswith("#")]
+    assert rules[0] == "*"
+    assert not [rule for rule in rules if rule.startswith("!") and path.startswith(rule[1:].split("*")[0])]
+
+
+def test_every_package_of_the_image_stands_on_the_page_of_licences() -> None:
+    """With its version and a licence; the page is what its script writes."""
+    page = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\S+) \| (\S+) \| (.+) \|$", page, re.MULTILINE)
+    assert {f"{name}=={version}" for name, version, _ in rows} == _locked("image")
+    assert not [name for name, _, licence in rows if not licence.strip()]
+    assert _script("image_licences").page() == page
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("opt/customer-risk/lib/python3.11/site-packages/numpy/_core/x.so", "numpy"),
+        ("opt/customer-risk/lib/python3.11/site-packages/numpy.libs/libgfortran.so.5", "numpy"),
+        ("opt/customer-risk/lib/python3.11/site-packages/_duckdb.cpython-311-x86_64-linux-gnu.so", "duckdb"),
+        ("opt/customer-risk/lib/python3.11/site-packages/kserve-0.21.0.dist-info/RECORD", "kserve"),
+        ("usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib"),
+    ],
+)
+def test_report_counts_a_package_with_its_libraries_and_metadata(path, part) -> None:
+    """So that the largest parts are those that could be left out together."""
+    assert _script("image_report").part_of(path) == part
+
+
+@pytest.mark.parametrize("script", ["image", "image-trim", "image-compile"])
+def test_scripts_are_sound_and_say_what_they_take(script) -> None:
+    """The shell reads them, and each stops at its first error."""
+    path = ROOT / "scripts" / script
+    subprocess.run(["bash", "-n", path], check=True)
+    assert "set -euo pipefail" in path.read_text(encoding="utf-8")
