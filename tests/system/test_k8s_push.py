@@ -1,0 +1,100 @@
+"""Pushing, into a real registry on this machine (Debian's docker-registry) by a real Docker engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).parent.parent.parent
+NAME = "customer-risk-push-test:abc1234"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[str]:
+    """An image of one file on this machine's Docker engine."""
+    if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no Docker engine answers; DOCKER_HOST names one")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n", encoding="utf-8")
+    subprocess.run(["docker", "build", "--quiet", "--tag", NAME, tmp_path], check=True, capture_output=True)
+    yield NAME
+    subprocess.run(["docker", "rmi", "--force", NAME], check=False, capture_output=True)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """A registry, by the address that images are pushed to; plain HTTP, which Docker takes from localhost."""
+    program = shutil.which("docker-registry")
+    if not program:
+        pytest.skip("no registry is installed (Debian's package docker-registry)")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"localhost:{free.getsockname()[1]}"
+    config = tmp_path / "registry.yml"
+    storage = f"storage: {{filesystem: {{rootdirectory: '{tmp_path / 'images'}'}}}}"
+    config.write_text(f"version: 0.1
+http: {{addr: '{address}'}}
+{storage}
+", encoding="utf-8")
+    process = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"http://{address}/v2/")
+            break
+        except httpx.TransportError:
+            time.sleep(0.1)
+    yield address
+    process.kill()
+    process.wait()
+
+
+def _push(folder: Path, repository: str) -> subprocess.CompletedProcess[str]:
+    (folder / "scripts/cloudbuild").mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "scripts/cloudbuild/push", folder / "scripts/cloudbuild/push")
+    (folder / "build/release").mkdir(parents=True, exist_ok=True)
+    (folder / "build/release/local").write_text(f"{NAME}\n", encoding="utf-8")
+    command = [folder / "scripts/cloudbuild/push", repository]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+
+
+def test_the_digest_that_is_written_down_is_the_one_that_the_registry_serves(
+    tmp_path: Path, engine: str, registry: str
+) -> None:
+    """The registry gives the pushed image's manifest under the digest that later steps deploy."""
+    done = _push(tmp_path, f"{registry}/some/where")
+    assert done.returncode == 0, done.stderr
+    image = (tmp_path / "build/release/image").read_text(encoding="utf-8").strip()
+    name, tag = engine.split(":")
+    written = re.fullmatch(rf"{registry}/some/where/{name}@(sha256:[0-9a-f]{{64}})", image)
+    assert written, image
+    kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+    for reference in (tag, written[1]):
+        served = httpx.head(f"http://{registry}/v2/some/where/{name}/manifests/{reference}", headers={"Accept": kinds})
+        assert served.headers["docker-content-digest"] == written[1]
+
+
+def test_pushing_again_names_the_same_digest(tmp_path: Path, engine: str, registry: str) -> None:
+    """A build that is run again deploys what it pushed before."""
+    first, second = (_push(tmp_path, f"{registry}/some/where") for _ in range(2))
+    assert first.stdout == second.stdout
+    assert engine.partition(":")[0] in first.stdout
+
+
+def test_without_a_registry_nothing_is_written_down(tmp_path: Path, engine: str) -> None:
+    """A push that fails leaves no digest for a later step to deploy."""
+    assert engine
+    assert _push(tmp_path, "localhost:9/some/where").returncode != 0
+    assert not (tmp_path / "build/release/image").exists()
