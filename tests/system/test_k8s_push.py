@@ -44,10 +44,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
         address = f"localhost:{free.getsockname()[1]}"
     config = tmp_path / "registry.yml"
     storage = f"storage: {{filesystem: {{rootdirectory: '{tmp_path / 'images'}'}}}}"
-    config.write_text(f"version: 0.1
-http: {{addr: '{address}'}}
-{storage}
-", encoding="utf-8")
+    config.write_text(f"version: 0.1\nhttp: {{addr: '{address}'}}\n{storage}\n", encoding="utf-8")
     process = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
