@@ -1,0 +1,181 @@
+"""The cluster's own parts before a real API server: what it admits, what it refuses, what the deployer may do.
+
+Wants KUBECONFIG to name a cluster with KServe and the Gateway API that one may make namespaces in; `make e2e` has one.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from tests.chart.helm import EXAMPLES, objects
+from tests.k8s.kustomize import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.system
+
+ROOT: Final = Path(__file__).parent.parent.parent
+NAMESPACE: Final = "customer-risk-admission"
+DEPLOYER: Final = "customer-risk-build@some-project.iam.gserviceaccount.com"
+# Of GKE alone; other clusters don't know them.
+GOOGLES: Final = ("networking.gke.io", "monitoring.googleapis.com", "monitoring.coreos.com")
+
+
+def _kubectl(*words: str, given: object = None) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("kubectl")
+    if not program or "KUBECONFIG" not in os.environ:
+        pytest.skip("no cluster is named; set KUBECONFIG")
+    said = None if given is None else yaml.safe_dump_all(given)
+    return subprocess.run([program, *words], input=said, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[str]:
+    """An environment's namespace as k8s/ makes it, under a name of its own, with the deployer bound in it."""
+    if _kubectl("get", "--raw=/readyz").returncode:
+        pytest.skip("the cluster doesn't answer")
+    made = build("k8s/namespace")
+    for each in made:
+        if each["kind"] == "Namespace":
+            each["metadata"]["name"] = NAMESPACE
+        else:
+            each["metadata"]["namespace"] = NAMESPACE
+    role = [each for each in build("k8s/overlays/local") if each["kind"] == "ClusterRole"]
+    applied = _kubectl("apply", "--server-side", "--validate=strict", "--filename=-", given=[*made, *role])
+    assert applied.returncode == 0, applied.stderr
+    where = ("rolebinding", "customer-risk-deployer", f"--namespace={NAMESPACE}")
+    bound = _kubectl("create", *where, "--clusterrole=customer-risk-deployer", f"--user={DEPLOYER}")
+    assert bound.returncode == 0 or "already exists" in bound.stderr, bound.stderr
+    yield NAMESPACE
+    _kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def pods() -> dict[str, dict[str, Any]]:
+    """The pods of the chart's examples, as KServe would make them, and of their tests."""
+    found = {}
+    for path in sorted(EXAMPLES.glob("*/rendered/*.yaml")):
+        for each in objects(path.read_text(encoding="utf-8")):
+            name = f"{path.parent.parent.name}-{each['kind'].lower()}"
+            if each["kind"] == "InferenceService":
+                known = ("containers", "initContainers", "volumes", "securityContext", "automountServiceAccountToken")
+                spec = {key: each["spec"]["predictor"][key] for key in known if key in each["spec"]["predictor"]}
+            elif each["kind"] == "Pod":
+                spec = {**each["spec"], "serviceAccountName": "default"}
+            else:
+                continue
+            found[name] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    assert len(found) >= 8
+    return found
+
+
+def _admit(namespace: str, pod: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    words = ("create", "--dry-run=server", "--output=json", f"--namespace={namespace}", "--filename=-")
+    done = _kubectl(*words, given=[pod])
+    return done.stderr, json.loads(done.stdout) if done.returncode == 0 else {}
+
+
+def test_the_pods_of_every_example_are_admitted(namespace: str, pods) -> None:
+    """Under pod security `restricted`, the quota and the limits; one with a spool on the node's disk isn't."""
+    for name, pod in pods.items():
+        said, made = _admit(namespace, pod)
+        on_the_node = any("hostPath" in volume for volume in pod["spec"].get("volumes", ()))
+        assert bool(made) != on_the_node, f"{name}: {said}"
+
+
+def test_no_cpu_limit_is_put_on_the_server(namespace: str, pods) -> None:
+    """What the chart leaves out on purpose stays out."""
+    _, made = _admit(namespace, pods["production-gke-inferenceservice"])
+    (server,) = (each for each in made["spec"]["containers"] if each["name"] == "kserve-container")
+    assert "cpu" not in server["resources"]["limits"]
+
+
+def test_a_container_that_says_nothing_gets_a_memory_limit(namespace: str, pods) -> None:
+    """So that the quota doesn't refuse it, and it can't eat the node."""
+    pod = copy.deepcopy(pods["staging-pod"])
+    for container in pod["spec"]["containers"]:
+        del container["resources"]
+    said, made = _admit(namespace, pod)
+    assert made, said
+    assert made["spec"]["containers"][0]["resources"]["limits"] == {"memory": "512Mi"}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"hostNetwork": True}, "host namespaces"),
+        ({"volumes": [{"name": "node", "hostPath": {"path": "/var"}}]}, "hostPath"),
+        ({"securityContext": {"runAsNonRoot": False}}, "runAsNonRoot"),
+    ],
+)
+def test_what_could_reach_the_node_is_refused(namespace: str, pods, change: dict[str, Any], word: str) -> None:
+    """By pod security, whoever asks."""
+    pod = copy.deepcopy(pods["staging-pod"])
+    for container in pod["spec"]["containers"]:
+        container["securityContext"].pop("runAsNonRoot", None)
+        container["volumeMounts"] = []
+    del pod["spec"]["initContainers"]
+    pod["spec"] |= {"volumes": []}
+    assert _admit(namespace, pod)[1]
+    pod["spec"] |= change
+    said, made = _admit(namespace, pod)
+    assert not made
+    assert word in said
+
+
+def test_more_than_the_quota_is_refused(namespace: str, pods) -> None:
+    """One environment can't take the cluster."""
+    pod = copy.deepcopy(pods["staging-pod"])
+    pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "9", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+    said, made = _admit(namespace, pod)
+    assert not made
+    assert "exceeded quota" in said
+
+
+def test_the_deployer_may_bring_in_every_example(namespace: str) -> None:
+    """The API server itself lets the bound account make every object of the chart, in its namespace."""
+    for folder in sorted(path.parent for path in EXAMPLES.glob("*/values.yaml")):
+        given = [each for path in folder.glob("rendered/*.yaml") for each in objects(path.read_text(encoding="utf-8"))]
+        given = [each for each in given if not each["apiVersion"].startswith(GOOGLES)]
+        for each in given:
+            each["metadata"].pop("namespace", None)
+            if each["kind"] == "Pod":
+                each["spec"]["serviceAccountName"] = "default"  # its own isn't there while nothing is made
+        words = ("create", "--dry-run=server", f"--namespace={namespace}", f"--as={DEPLOYER}", "--filename=-")
+        done = _kubectl(*words, given=given)
+        assert done.stdout.count("created (server dry run)") == len(given), done.stderr
+
+
+def test_the_deployer_may_do_nothing_elsewhere_and_nothing_to_rights(namespace: str) -> None:
+    """Neither in another namespace, nor to roles, nodes or other people's shells."""
+
+    def may(verb: str, kind: str, where: str) -> bool:
+        kind, _, part = kind.partition("/")
+        words = ("auth", "can-i", verb, kind, f"--subresource={part}", f"--namespace={where}", f"--as={DEPLOYER}")
+        return _kubectl(*words).stdout.strip() == "yes"
+
+    assert may("create", "inferenceservices.serving.kserve.io", namespace)
+    assert may("create", "secrets", namespace)
+    assert may("get", "pods/log", namespace)
+    for verb, kind, where in (
+        ("create", "inferenceservices.serving.kserve.io", "default"),
+        ("get", "secrets", "default"),
+        ("get", "secrets", "kube-system"),
+        ("create", "roles.rbac.authorization.k8s.io", namespace),
+        ("create", "rolebindings.rbac.authorization.k8s.io", namespace),
+        ("create", "pods/exec", namespace),
+        ("delete", "namespaces", namespace),
+        ("patch", "resourcequotas", namespace),
+        ("patch", "deployments.apps", namespace),
+    ):
+        assert not may(verb, kind, where), (verb, kind, where)
