@@ -27,8 +27,8 @@ for debuggers and files that nothing reads are taken out (`scripts/image-trim`),
 | package | version | licence |
 |---|---|---|
 """
-# What a package's metadata leave unsaid, from its repository.
-UNSAID = {"async-timeout": "Apache-2.0"}
+# Not installed with every Python that this may run with.
+ELSEWHERE = {"async-timeout": "Apache-2.0"}
 
 
 def locked() -> list[tuple[str, str]]:
@@ -38,16 +38,15 @@ def locked() -> list[tuple[str, str]]:
 
 def licence(name: str) -> str:
     """Say a package's licence in one line: its expression, else its classifiers, else the first line that it wrote."""
-    try:
-        said = metadata.metadata(name)
-    except metadata.PackageNotFoundError:
-        return UNSAID[name]
+    if name in ELSEWHERE:
+        return ELSEWHERE[name]
+    said = metadata.metadata(name)
     if expression := said.get("License-Expression"):
         return str(expression)
     classifiers = [each for each in said.get_all("Classifier") or [] if each.startswith("License ::")]
     named = [each.rpartition(" :: ")[2] for each in classifiers if not each.endswith("OSI Approved")]
     written = (said.get("License") or "").strip().splitlines()
-    return ", ".join(named) or (written[0] if written else "") or UNSAID.get(name, "")
+    return ", ".join(named) or (written[0] if written else "")
 
 
 def page() -> str:
