@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from model.errors import ConfigError, CustomerRiskError
 
+# Reasons by which BigQuery says that the same may be done later; some of them come as 403.
+PASSING: Final = frozenset(
+    (
+        "backendError",
+        "internalError",
+        "jobBackendError",
+        "jobInternalError",
+        "rateLimitExceeded",
+        "jobRateLimitExceeded",
+    )
+)
 _SINKS: Final = "record.ship.sinks: "
 
 
 class UnusableInput(CustomerRiskError):
     """An input that can't be scored as a whole: a column is missing, there are too few rows, it has changed."""
+
+
+def passes(error: Any) -> bool:
+    """Tell whether an error of Google's says that the same may be done later."""
+    return any(each.get("reason") in PASSING for each in error.errors)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def main(config: Path, bundle: Path, day: dt.date | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        summary = _run(settings, bundle, day, stopping)
+        summary = score(settings, bundle, day, stopping)
     except _PASSING as error:
         _log.error("the run isn't over: %s", error)
         return AGAIN
@@ -53,7 +53,11 @@ def main(config: Path, bundle: Path, day: dt.date | None) -> int:
     return OVER
 
 
-def _run(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping: threading.Event) -> dict[str, Any]:
+def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping: threading.Event) -> dict[str, Any]:
+    """Do a run as settings say, of the day that is `given` or theirs, and give its summary.
+
+    Raises CustomerRiskError for what running again won't change, one of _PASSING for what it may.
+    """
     day = day_of(given or settings.run, os.environ.get(JOB, ""), dt.datetime.now(dt.UTC)).isoformat()
     name = f"{settings.name}-{day}"
     patience = Patience(settings.patience_seconds, stopping=stopping)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from model.errors import ConfigError
-from serving.batch.faults import UnusableInput, speaking_of
-from serving.batch.inputs.columns import BIGQUERY, shape_of, zoned
+from serving.batch.faults import UnusableInput, passes, speaking_of
+from serving.batch.inputs.columns import BIGQUERY, shape_of
 from serving.batch.inputs.source import Block, Rows, Source
-from serving.record.sinks.bigquery.reaching import ONCE, Connections
+from serving.record.sinks.bigquery.reaching import ONCE, Connections, unavailable
 from serving.record.sinks.bigquery.settings import BigQuerySettings
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class BigQuerySource:
         self._connections = Connections(connection)
 
     def identity(self) -> str:
-        """Name the query's job and when it was made: once its result is gone, another one holds other rows."""
-        return f"{self._job.job_id} of {self._job.created}"
+        """Name the query's job: BigQuery takes a name once, so it is this result or none."""
+        return str(self._job.job_id)
 
     def blocks(self) -> Sequence[Block]:
         """Give the whole of it."""
@@ -83,7 +83,7 @@ class BigQuerySource:
 
     def page(self, first: int) -> list[bytes]:
         """Give the rows from a number on, at most a page of them."""
-        return [zoned(each.encode()) for each in self._page(first, _PAGE)[1]]
+        return [each.encode() for each in self._page(first, _PAGE)[1]]
 
     def close(self) -> None:
         """Let go of connections."""
@@ -91,10 +91,13 @@ class BigQuerySource:
 
     def _page(self, first: int, most: int) -> tuple[int, list[str]]:
         from google.api_core.exceptions import NotFound  # noqa: PLC0415  a second that only this needs
+        from google.cloud.bigquery import QueryJob  # noqa: PLC0415
 
         try:
             with self._connections.reaching(NotFound):
-                rows = self._job.result(
+                # A job of its own for each: it keeps what it was answered last, and several are asked at once.
+                job = QueryJob.from_api_repr(self._job.to_api_repr(), self._connections.rest)  # type: ignore[no-untyped-call]
+                rows = job.result(
                     start_index=first,
                     max_results=most,
                     page_size=most,
@@ -121,6 +124,8 @@ class BigQuerySource:
                 job.result(max_results=0, **_AT_ONCE)
                 return job
         except wrong as error:
+            if passes(error):
+                raise unavailable(self._path, str(error)) from error
             raise ConfigError(
                 f"input: bigquery: {self._path} can't be read: {error}.",
                 remedy="See to input.where, and grant this identity roles/bigquery.dataViewer on the dataset and "

@@ -5,7 +5,6 @@ The database writes the JSON: a nested row has hundreds of values, which would c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,19 +13,22 @@ from serving.batch.faults import UnusableInput
 from serving.wire import Profile
 
 ID: Final = "customer_id"
+_END: Final = "'}'"
 _PROFILE: Final = Profile.__struct_fields__
-# As DuckDB writes times, and BigQuery those of a DATETIME, which has no zone: it is taken as UTC.
-_TIME: Final = re.compile(rb'"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?:\+00(?::00)?)?"')
+# Times as DuckDB writes them, and BigQuery those of a DATETIME, which has no zone: they are taken as UTC.
+_TIME: Final = r'"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?:\+00(?::00)?)?"'
+_ZONED: Final = r'"\1T\2Z"'
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a database writes JSON: `json` of an expression, `struct` of names, `quote` around a name."""
+    """How a database writes JSON of an expression, structs and their fields, names, and texts with times replaced."""
 
     json: str
     struct: str
     field: str
     quote: str
+    replaced: str
 
     def name(self, column: str) -> str:
         """Quote a column's name."""
@@ -38,8 +40,20 @@ class Dialect:
         return self.json.format(self.struct.format(fields))
 
 
-DUCKDB: Final = Dialect("CAST(to_json({}) AS VARCHAR)", "{{{}}}", "{name}: {name}", '"')
-BIGQUERY: Final = Dialect("TO_JSON_STRING({})", "STRUCT({})", "{name}", "`")
+DUCKDB: Final = Dialect(
+    json="CAST(to_json({}) AS VARCHAR)",
+    struct="{{{}}}",
+    field="{name}: {name}",
+    quote='"',
+    replaced=f"regexp_replace({{}}, '{_TIME.replace('{', '{{').replace('}', '}}')}', '{_ZONED}', 'g')",
+)
+BIGQUERY: Final = Dialect(
+    json="TO_JSON_STRING({})",
+    struct="STRUCT({})",
+    field="{name}",
+    quote="`",
+    replaced=f"REGEXP_REPLACE({{}}, r'{_TIME.replace('{', '{{').replace('}', '}}')}', r'{_ZONED}')",
+)
 
 
 @dataclass(frozen=True)
@@ -84,12 +98,8 @@ def shape_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dialec
     parts += [_part(name, dialect) for name in whole]
     if "history_complete" in columns:
         parts.append(_part("history_complete", dialect))
-    return Shape(f"CONCAT({', '.join([*parts, chr(39) + '}' + chr(39)])})", tuple(set(columns) - used))
-
-
-def zoned(line: bytes) -> bytes:
-    """Write the times of a line as a request has them; those without a zone are UTC."""
-    return _TIME.sub(rb'"\1T\2Z"', line)
+    whole_row = f"CONCAT({', '.join([*parts, _END])})"
+    return Shape(dialect.replaced.format(whole_row), tuple(set(columns) - used))
 
 
 def _part(name: str, dialect: Dialect) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from serving.batch.database import database
 from serving.batch.faults import UnusableInput
-from serving.batch.inputs.columns import DUCKDB, shape_of, zoned
+from serving.batch.inputs.columns import DUCKDB, shape_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -38,7 +38,7 @@ class ParquetRows:
         query = f"SELECT {self._expression} FROM (SELECT * FROM read_parquet(?) OFFSET {first})"  # noqa: S608  names are quoted
         rows = self._base.execute(query, [self._path])
         while some := rows.fetchmany(ROWS):
-            yield [zoned(line.encode()) for (line,) in some]
+            yield [line.encode() for (line,) in some]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 import msgspec
 
 from model.errors import ConfigError
-from serving.batch.faults import UnusableInput, speaking_of
+from serving.batch.faults import PASSING, UnusableInput, passes, speaking_of
 from serving.batch.outputs.output import Output
 from serving.batch.outputs.rows import COLUMNS, Place
 from serving.record.sinks.bigquery.reaching import ONCE, Connections, unavailable
@@ -32,14 +32,6 @@ _ATTEMPTS: Final = 50
 _UPLOAD_SECONDS: Final = 60.0  # for each request of an upload
 _LOAD_SECONDS: Final = 600.0  # for a load job, which waits in a queue
 _QUERY_SECONDS: Final = 120.0
-_PASSING: Final = (
-    "backendError",
-    "internalError",
-    "jobBackendError",
-    "jobInternalError",
-    "rateLimitExceeded",
-    "timeout",
-)
 _COUNTS: Final = """\
 SELECT part, plan, COALESCE(segment, 'refused') AS segment, COUNT(*) AS counted FROM `{table}`
 WHERE day = @day AND run = @run GROUP BY part, plan, segment"""
@@ -171,7 +163,7 @@ class BigQueryResults:
                 try:
                     job.result(timeout=_LOAD_SECONDS, retry=None)
                 except GoogleAPICallError:
-                    if (job.error_result or {}).get("reason") in _PASSING:
+                    if (job.error_result or {}).get("reason") in PASSING:
                         raise unavailable(path, f"the load job {job.job_id} failed: {job.error_result}") from None
                     raise
                 return
@@ -207,6 +199,7 @@ class BigQueryResults:
         try:
             table: Table = client.get_table(path, **ONCE)
         except NotFound:
+            client.get_dataset(f"{self._settings.project}.{self._settings.dataset}", **ONCE)  # or it isn't there either
             table = Table(path, schema=_fields(columns))
             table.time_partitioning = TimePartitioning(
                 type_="DAY", field="day", expiration_ms=self._settings.keep_days * _DAY_MS
@@ -238,6 +231,8 @@ class BigQueryResults:
             with speaking_of("output"), self._connections.reaching(*wrong):
                 yield
         except wrong as error:
+            if passes(error):
+                raise unavailable(self._path, str(error)) from error
             raise ConfigError(
                 f"output: bigquery: {self._path} can't be written to: {error}.",
                 remedy="Name a dataset that exists, and grant this identity roles/bigquery.dataEditor on it and "

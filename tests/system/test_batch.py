@@ -1,0 +1,410 @@
+"""Batch scoring by real processes, from and to BigQuery and Cloud Storage, killed and cut off in the middle."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import threading
+import time
+from collections import Counter
+
+import duckdb
+import msgspec
+import pytest
+from google.api_core.exceptions import GoogleAPIError
+from google.cloud.bigquery import LoadJobConfig, SchemaField, Table
+
+from model.errors import ConfigError
+from serving.batch import main
+from serving.batch.faults import UnusableInput
+from serving.batch.settings import BatchSettings
+from serving.record.sinks.bigquery.reaching import Connections
+from serving.record.sinks.bigquery.settings import BigQuerySettings
+from serving.record.sinks.finding import find
+from serving.record.sinks.gcs import GcsSettings
+from serving.record.sinks.objects import LocalObjects
+from serving.record.sinks.sink import SinkUnavailable
+from tests.system.gate import Gate
+
+pytestmark = pytest.mark.system
+
+DAY = "2026-11-21"
+ROWS = 2000
+TRANSACTION = [
+    *(SchemaField(name, "STRING") for name in ("id", "state", "type", "currency", "direction")),
+    SchemaField("amount", "FLOAT"),
+    SchemaField("created_at", "TIMESTAMP"),
+    SchemaField("completed_at", "TIMESTAMP"),
+]
+PROFILE = [
+    *(SchemaField(name, "STRING") for name in ("reason_to_use_app", "occupation", "kyc_state", "screening_state")),
+    *(SchemaField(name, "STRING") for name in ("country_of_residence", "phone_number_country_code")),
+    *(SchemaField(name, "STRING") for name in ("document_issuing_country", "locale")),
+    *(SchemaField(name, "BOOLEAN") for name in ("has_biometrics", "is_pep", "is_adverse_media_minor")),
+    SchemaField("date_of_birth", "DATE"),
+]
+SCHEMA = [
+    SchemaField("customer_id", "STRING"),
+    SchemaField("profile", "RECORD", fields=PROFILE),
+    SchemaField("transactions", "RECORD", mode="REPEATED", fields=TRANSACTION),
+    SchemaField("history_complete", "BOOLEAN"),
+]
+
+
+@pytest.fixture
+def settings():
+    """Settings of a run, beside those of every test."""
+
+    def make(**more) -> dict:
+        return {"run": DAY, "patience_seconds": 30, "part_rows": 500, **more}
+
+    return make
+
+
+@pytest.fixture
+def score(bundle, settings):
+    """Do a run in this process."""
+
+    def run(**more) -> dict:
+        return main.score(msgspec.convert(settings(**more), BatchSettings), bundle, None, threading.Event())
+
+    return run
+
+
+@pytest.fixture
+def begin(command, bundle, tmp_path, settings):
+    """Begin a run in a process of its own."""
+
+    def started(**more) -> Process:
+        config = tmp_path / "batch.yaml"
+        config.write_text(json.dumps(settings(**more)))
+        return Process([command, "batch", "--config", config, "--bundle", bundle], tmp_path)
+
+    return started
+
+
+class Process(subprocess.Popen):
+    """A run's process."""
+
+    def __init__(self, arguments: list, folder) -> None:
+        self._out, self._err = folder / "out", folder / "err"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            super().__init__(arguments, stdout=out, stderr=err)
+
+    def until(self, so) -> None:
+        """Wait until something is so, while it runs."""
+        deadline = time.monotonic() + 60
+        while not so():
+            assert self.poll() is None, self._err.read_text()
+            assert time.monotonic() < deadline, self._err.read_text()
+            time.sleep(0.02)
+
+    def end(self) -> tuple[dict, str]:
+        """Wait for its end, which is to be good; gives its summary and what it logged."""
+        assert self.wait(120) == 0, self._err.read_text()
+        return json.loads(self._out.read_text().splitlines()[-1])["batch"], self._err.read_text()
+
+
+def requests(sound_request: dict, count: int) -> list[dict]:
+    """Sound requests, but for row 7, whose amount is impossible."""
+    made = [sound_request | {"customer_id": f"c-{number}"} for number in range(count)]
+    if count > 7:
+        bad = {**sound_request["transactions"][0], "amount": -1.0}
+        made[7] = made[7] | {"transactions": [bad, *sound_request["transactions"][1:]]}
+    return made
+
+
+class Dataset:
+    """A dataset of the test's own, with customers to score."""
+
+    def __init__(self, server, name: str) -> None:
+        self.server, self.name = server, name
+        self._connections = Connections(BigQuerySettings(project="risk", dataset=name, endpoint=server.endpoint))
+        self.client = self._connections.rest
+        self.client.create_dataset(f"risk.{name}")
+
+    def input(self, **more) -> dict:
+        """The settings of the input."""
+        place = {"project": "risk", "dataset": self.name, "table": "customers"}
+        return {"type": "bigquery", **place, "endpoint": self.server.endpoint, **more}
+
+    def output(self, **more) -> dict:
+        """The settings of the output."""
+        return {"type": "bigquery", "project": "risk", "dataset": self.name, "endpoint": self.server.endpoint, **more}
+
+    def fill(self, documents: list[dict], schema=SCHEMA) -> None:
+        """Put customers into the table."""
+        lines = io.BytesIO("\n".join(json.dumps(each) for each in documents).encode())
+        config = LoadJobConfig(schema=schema, source_format="NEWLINE_DELIMITED_JSON")
+        self.client.load_table_from_file(lines, f"risk.{self.name}.customers", job_config=config).result()
+
+    def ask(self, query: str, table: str = "scores") -> list[tuple]:
+        """The rows of a query on the results."""
+        found = self.client.query_and_wait(query.format(t=f"`risk.{self.name}.{table}`"), retry=None, job_retry=None)
+        return [row.values() for row in found]
+
+    def stored(self) -> set[str]:
+        """The ids of all decisions in the results."""
+        try:
+            return {name for (name,) in self.ask("SELECT decision_id FROM {t}")}
+        except GoogleAPIError:  # the table isn't there yet
+            return set()
+
+    def customers(self) -> Counter:
+        """Each customer in the results, and how often."""
+        return Counter(name for (name,) in self.ask("SELECT customer_id FROM {t}"))
+
+
+@pytest.fixture
+def dataset(bigquery, request):
+    """A dataset of the test's own."""
+    made = Dataset(bigquery, f"d{abs(hash(request.node.name))}")
+    yield made
+    made.client.close()
+
+
+def each_once(count: int) -> Counter:
+    """What there is to be of so many customers."""
+    return Counter({f"c-{number}": 1 for number in range(count)})
+
+
+def test_a_table_is_scored_into_a_table(score, dataset, sound_request, caplog) -> None:
+    """Each row has its result, a refused one its problem by field; done again, nothing changes."""
+    dataset.fill(requests(sound_request, 1200))
+    ends = {"input": dataset.input(where="customer_id != 'c-3'"), "output": dataset.output()}
+    summary = score(**ends)
+    assert (summary["rows"], summary["refused"], summary["parts"]) == (1199, 1, 3)
+    assert dataset.customers() == each_once(1200) - Counter(["c-3"])
+    ((problem, errors),) = dataset.ask("SELECT problem, errors FROM {t} WHERE status != 200")
+    assert problem == "bad-fields"
+    assert [each["pointer"] for each in errors] == ["/transactions/0/amount"]
+    ((reasons, at, warnings),) = dataset.ask("SELECT reasons, decided_at, warnings FROM {t} WHERE customer_id = 'c-0'")
+    assert reasons[0]["investigator_text"]
+    assert at.tzinfo is not None
+    assert warnings == []
+    caplog.set_level("INFO", "serving.batch")
+    assert score(**ends) == summary
+    assert "nothing is done" in caplog.text
+    assert dataset.customers().total() == 1199
+    finished = dataset.ask("SELECT run, rows, refused FROM {t}", table="scores_runs")
+    assert finished == [(f"batch-{DAY}", 1199, 1)]
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(begin, dataset, sound_request) -> None:
+    """Each row has one result in the end, and what was stored stays."""
+    dataset.fill([sound_request | {"customer_id": f"c-{number}"} for number in range(ROWS)])
+    ends = {"input": dataset.input(), "output": dataset.output(), "part_rows": 100}
+    process = begin(**ends)
+    process.until(dataset.stored)
+    process.kill()
+    process.wait()
+    kept = dataset.stored()
+    assert 0 < len(kept) < ROWS
+    summary, _ = begin(**ends).end()
+    assert (summary["rows"], summary["parts"], summary["parts_stored_before"]) == (ROWS, 20, len(kept) // 100)
+    assert sum(summary["segments"].values()) == ROWS
+    assert dataset.customers() == each_once(ROWS)
+    assert kept <= dataset.stored()
+
+
+def test_a_server_that_goes_away_in_the_middle_is_waited_for(begin, dataset, sound_request, tmp_path) -> None:
+    """Its death loses no row and doubles none, and says so in the log; each result's decision is in the record."""
+    dataset.fill([sound_request | {"customer_id": f"c-{number}"} for number in range(ROWS)])
+    shipped = tmp_path / "record"
+    record = {
+        "enabled": True,
+        "folder": str(tmp_path / "outbox"),
+        "ship": {"sinks": [{"type": "folder", "path": str(shipped)}], "batch_seconds": 0.2},
+    }
+    process = begin(input=dataset.input(), output=dataset.output(), part_rows=100, record=record)
+    process.until(dataset.stored)
+    with dataset.server.killed():
+        time.sleep(1)
+    summary, log = process.end()
+    assert "it is tried again" in log
+    assert summary["rows"] == ROWS
+    assert dataset.customers() == each_once(ROWS)
+    recorded = {each["decision_id"]: each for each in find(LocalObjects(shipped))}
+    assert dataset.stored() == set(recorded)
+    assert {(each["route"], each["caller"]) for each in recorded.values()} == {("batch", f"batch-{DAY}")}
+
+
+def test_an_answer_that_is_lost_stores_nothing_twice(score, dataset, sound_request) -> None:
+    """Each part is loaded, nobody hears of it, and the table is asked before it is loaded again."""
+    dataset.fill(requests(sound_request, 1200))
+    gate = Gate(dataset.server.endpoint)
+    gate.losing, gate.most_lost = b"PUT /upload", 2
+    summary = score(input=dataset.input(), output=dataset.output(endpoint=gate.endpoint))
+    gate.close()
+    assert (summary["rows"], gate.lost) == (1200, 2)
+    assert dataset.customers() == each_once(1200)
+
+
+def test_a_server_that_stays_away_ends_the_run(score, dataset, sound_request) -> None:
+    """It may be run again."""
+    dataset.fill(requests(sound_request, 5))
+    with dataset.server.killed(), pytest.raises(SinkUnavailable):
+        score(input=dataset.input(), output=dataset.output(), patience_seconds=0.1)
+
+
+def test_a_table_that_cannot_be_read_is_said(score, dataset, sound_request) -> None:
+    """There is none; its columns make no request; its condition is none."""
+    with pytest.raises(ConfigError, match=rf"input: bigquery: risk\.{dataset.name}\.customers can't be read"):
+        score(input=dataset.input(), output=dataset.output())
+    columns = [SchemaField("customer_id", "STRING"), SchemaField("age", "FLOAT")]
+    dataset.fill([{"customer_id": "c-1", "age": 3}], columns)
+    with pytest.raises(UnusableInput, match="has neither a nested column transactions nor the features"):
+        score(input=dataset.input(), output=dataset.output())
+    dataset.client.delete_table(f"risk.{dataset.name}.customers")
+    dataset.fill(requests(sound_request, 3))
+    with pytest.raises(ConfigError, match="nonsense"):
+        score(input=dataset.input(where="nonsense = 1"), output=dataset.output())
+
+
+def test_a_query_that_failed_is_asked_anew(score, dataset, sound_request) -> None:
+    """As is one that found nothing: what it lacked may be there when the run is tried again."""
+    dataset.fill(requests(sound_request, 3))
+    ends = {"input": dataset.input(where="later > 0"), "output": dataset.output()}
+    with pytest.raises(ConfigError, match="later"):
+        score(**ends)
+    dataset.client.delete_table(f"risk.{dataset.name}.customers")
+    later = [*SCHEMA, SchemaField("later", "INTEGER")]
+    dataset.client.create_table(Table(f"risk.{dataset.name}.customers", schema=later))
+    with pytest.raises(UnusableInput, match="The input has 0 rows"):
+        score(**ends)
+    dataset.fill(
+        [each | {"later": 1} for each in requests(sound_request, 3)], [*SCHEMA, SchemaField("later", "INTEGER")]
+    )
+    assert score(**ends)["rows"] == 3
+
+
+def test_a_table_that_does_not_fit_is_not_written_to(score, dataset, sound_request) -> None:
+    """Its column of another type is named; and a dataset that isn't there."""
+    dataset.fill(requests(sound_request, 3))
+    fields = [SchemaField("day", "DATE"), SchemaField("run", "INTEGER")]
+    dataset.client.create_table(Table(f"risk.{dataset.name}.scores", schema=fields))
+    with pytest.raises(ConfigError, match=r"output: bigquery: column run of .*\.scores is INTEGER, not STRING"):
+        score(input=dataset.input(), output=dataset.output())
+    with pytest.raises(ConfigError, match=r"output: bigquery: risk\.nobodys\.scores can't be written to"):
+        score(input=dataset.input(), output=dataset.output(dataset="nobodys"))
+    assert dataset.ask("SELECT COUNT(*) FROM {t}") == [(0,)]
+
+
+def test_a_column_of_the_wrong_type_refuses_its_rows_by_name(score, dataset, sound_request) -> None:
+    """Each row has its problem."""
+    request = {**sound_request, "profile": {**sound_request["profile"], "has_biometrics": "maybe"}}
+    profile = [each for each in PROFILE if each.name != "has_biometrics"] + [SchemaField("has_biometrics", "STRING")]
+    schema = [SchemaField("profile", "RECORD", fields=profile), *(each for each in SCHEMA if each.name != "profile")]
+    dataset.fill([request, request | {"customer_id": "c-2"}], schema)
+    assert score(input=dataset.input(), output=dataset.output())["refused"] == 2
+    errors = [errors for (errors,) in dataset.ask("SELECT errors FROM {t}")]
+    assert [[each["pointer"] for each in some] for some in errors] == [["/profile/has_biometrics"]] * 2
+
+
+class Bucket:
+    """A bucket of the test's own, with customers to score."""
+
+    def __init__(self, server, name: str, folder) -> None:
+        server.make_bucket(name)
+        self.server, self.name, self._folder = server, name, folder
+        self.objects = GcsSettings(bucket=name, endpoint=server.endpoint).objects()
+
+    def settings(self, prefix: str) -> dict:
+        """The settings of the input, and of the output."""
+        return {"type": "gcs", "bucket": self.name, "prefix": prefix, "endpoint": self.server.endpoint}
+
+    def fill(self, key: str, documents: list[dict], query: str = "SELECT * FROM t") -> None:
+        """Put customers into an object."""
+        lines, path = self._folder / "lines.ndjson", self._folder / "object.parquet"
+        lines.write_text("\n".join(json.dumps(each) for each in documents))
+        with duckdb.connect() as base:
+            base.execute(f"CREATE TABLE t AS SELECT * FROM read_json('{lines}', format = 'newline_delimited')")  # noqa: S608
+            base.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+        assert self.objects.create(key, path.read_bytes())
+
+    def stored(self) -> int:
+        """How many parts of the run there are."""
+        return len(list(self.objects.list(f"out/run=batch-{DAY}/part-")))
+
+    def results(self, what: str) -> list[tuple]:
+        """Ask all parts of the run."""
+        folder = self._folder / "fetched"
+        folder.mkdir(exist_ok=True)
+        for key in self.objects.list(f"out/run=batch-{DAY}/part-"):
+            (folder / key.rpartition("/")[2]).write_bytes(self.objects.get(key))
+        with duckdb.connect() as base:
+            return base.execute(f"SELECT {what} FROM read_parquet('{folder}/*.parquet')").fetchall()  # noqa: S608
+
+
+@pytest.fixture
+def bucket(gcs, request, tmp_path):
+    """A bucket of the test's own."""
+    made = Bucket(gcs, f"b{abs(hash(request.node.name))}", tmp_path)
+    yield made
+    made.objects.close()
+
+
+def test_objects_are_scored_into_objects(score, bucket, sound_request, caplog) -> None:
+    """Of several files, once each; the summary is last; again, nothing is done."""
+    documents = requests(sound_request, 900)
+    bucket.fill("in/a.parquet", documents[:600])
+    bucket.fill("in/b.parquet", documents[600:])
+    ends = {"input": bucket.settings("in/"), "output": bucket.settings("out")}
+    summary = score(**ends)
+    assert (summary["rows"], summary["refused"], summary["parts"]) == (900, 1, 3)
+    assert Counter(name for (name,) in bucket.results("customer_id")) == each_once(900)
+    assert json.loads(bucket.objects.get(f"out/run=batch-{DAY}/summary.json")) == summary
+    before = list(bucket.objects.list("out/"))
+    caplog.set_level("INFO", "serving.batch")
+    assert score(**ends) == summary
+    assert "nothing is done" in caplog.text
+    assert list(bucket.objects.list("out/")) == before
+
+
+def test_a_bucket_that_goes_away_and_a_killed_run_lose_nothing(begin, bucket, sound_request) -> None:
+    """Killed in the middle, then begun again with the server dead for a while."""
+    bucket.fill("in/a.parquet", [sound_request | {"customer_id": f"c-{number}"} for number in range(ROWS)])
+    ends = {"input": bucket.settings("in/"), "output": bucket.settings("out"), "part_rows": 100}
+    process = begin(**ends)
+    process.until(bucket.stored)
+    process.kill()
+    process.wait()
+    stored = bucket.stored()
+    assert 0 < stored < 20
+    process = begin(**ends)
+    process.until(lambda: bucket.stored() > stored)
+    with bucket.server.killed():
+        time.sleep(1)
+    summary, log = process.end()
+    assert "it is tried again" in log
+    assert (summary["rows"], summary["parts_stored_before"]) == (ROWS, stored)
+    assert Counter(name for (name,) in bucket.results("customer_id")) == each_once(ROWS)
+
+
+def test_objects_that_cannot_be_used_are_said(score, bucket) -> None:
+    """No bucket, no object, and one that is no Parquet."""
+    output = bucket.settings("out")
+    with pytest.raises(ConfigError, match="input: gcs: gs://nobodys/in/ can't be listed"):
+        score(input=bucket.settings("in/") | {"bucket": "nobodys"}, output=output)
+    with pytest.raises(UnusableInput, match=f"There is no Parquet object at gs://{bucket.name}/in/"):
+        score(input=bucket.settings("in/"), output=output)
+    bucket.objects.create("in/a.parquet", b"PAR1 not at all")
+    with pytest.raises(UnusableInput, match=f"gs://{bucket.name}/in/a.parquet can't be read as Parquet"):
+        score(input=bucket.settings("in/"), output=output)
+    with pytest.raises(ConfigError, match="output: gcs: the bucket 'nobodys'"):
+        score(input=bucket.settings("in/"), output=bucket.settings("out") | {"bucket": "nobodys"})
+
+
+def test_objects_that_changed_after_a_run_had_begun_are_not_mixed(score, bucket, sound_request) -> None:
+    """The run that goes on finds other input than what is stored was made of."""
+    bucket.fill("in/a.parquet", requests(sound_request, 5))
+    bucket.fill("in/b.parquet", [{"customer_id": "c-9"}])
+    ends = {"input": bucket.settings("in/"), "output": bucket.settings("out")}
+    with pytest.raises(UnusableInput, match=f"gs://{bucket.name}/in/b.parquet has neither"):
+        score(**ends)
+    assert list(bucket.objects.list("out/")) == [f"out/run=batch-{DAY}/part-00000-00000.parquet"]
+    bucket.objects.delete("in/b.parquet")
+    bucket.fill("in/b.parquet", requests(sound_request, 3))
+    with pytest.raises(UnusableInput, match="was made of other input"):
+        score(**ends)
