@@ -1,0 +1,60 @@
+"""What the guide says of the set-up is what there is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import yaml
+from click.testing import CliRunner
+
+from k8s.gcloud import costs
+from k8s.gcloud.commands import main
+from tests.chart.extract import KSERVE
+from tests.chart.helm import VERSION
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs/guide/gke.md").read_text(encoding="utf-8")
+
+
+def test_the_guides_command_is_taken() -> None:
+    """Every option of it, and the whole prints a plan."""
+    line = re.search(r"^setup (setup --host .*)", GUIDE.replace("\\\n", " "), re.MULTILINE)[1]
+    done = CliRunner().invoke(main, ["--project", "some-project", *shlex.split(line, comments=True)])
+    assert done.exit_code == 0, done.output
+    assert all(f"group:{group}@example.com" in done.output for group in ("audit", "privacy", "risk-models", "release"))
+
+
+def test_the_guides_costs_are_what_the_command_prints() -> None:
+    """By the unit prices as they stand; a corrected price changes both."""
+    assert CliRunner().invoke(costs.main, []).output in GUIDE
+
+
+def test_more_of_anything_costs_more() -> None:
+    """Each option counts, and nothing is free of charge that grows."""
+
+    def together(*options: str) -> float:
+        last = CliRunner().invoke(costs.main, options).output.splitlines()[-1]
+        return float(re.search(r"\*\*([\d,]+)\*\* \|$", last)[1].replace(",", ""))
+
+    for option, more in (("--nodes", "6"), ("--pods", "20"), ("--decisions", "100000000"), ("--merges", "400")):
+        assert together(option, more) > together(), option
+
+
+def test_every_price_says_where_it_is_looked_up_and_whether_it_was() -> None:
+    """A price without its page can't be checked."""
+    document = yaml.safe_load((Path(costs.__file__).parent / "prices.yaml").read_text(encoding="utf-8"))
+    assert document["as_of"].isoformat() in GUIDE
+    for name, price in document["prices"].items():
+        assert set(price) == {"usd", "per", "read", "page"}, name
+        assert price["page"].startswith("cloud.google.com/"), name
+
+
+def test_versions_are_the_ones_that_are_tested() -> None:
+    """Of KServe in the guide and its values, of Helm in the pipeline."""
+    kserve = KSERVE.partition("@")[2]
+    assert set(re.findall(r"kserve/charts/\S+ --version (\S+)", GUIDE)) == {kserve}
+    values = yaml.safe_load((ROOT / "k8s/kserve/values.yaml").read_text(encoding="utf-8"))
+    assert values["kserve"]["version"] == kserve
+    assert f"\nversion={VERSION}\n" in (ROOT / "scripts/cloudbuild/tools").read_text(encoding="utf-8")
