@@ -135,7 +135,7 @@ def place(bundle, tmp_path_factory) -> Iterator[Place]:
     OUT.mkdir(parents=True)
     _empty_namespace()
     folder = tmp_path_factory.mktemp("e2e")
-    document = EMULATORS.read_text().replace("customer-risk-emulators:TAG", os.environ["E2E_EMULATORS"])
+    document = EMULATORS.read_text().replace("image: IMAGE", f"image: {os.environ['E2E_EMULATORS']}")
     kubectl("apply", "-f", "-", given=document)
     kubectl("rollout", "status", "deployment/emulators", "--timeout", "180s")
     issuer = Issuer()
