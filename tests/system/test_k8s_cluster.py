@@ -10,13 +10,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
 
-from tests.chart.helm import EXAMPLES, objects
+from tests.chart.helm import CHART, EXAMPLES, find, objects
 from tests.k8s.kustomize import build
 
 if TYPE_CHECKING:
@@ -51,13 +52,17 @@ def namespace() -> Iterator[str]:
         else:
             each["metadata"]["namespace"] = NAMESPACE
     role = [each for each in build("k8s/overlays/local") if each["kind"] == "ClusterRole"]
+    role[0]["metadata"]["name"] = NAMESPACE
     applied = _kubectl("apply", "--server-side", "--validate=strict", "--filename=-", given=[*made, *role])
     assert applied.returncode == 0, applied.stderr
-    where = ("rolebinding", "customer-risk-deployer", f"--namespace={NAMESPACE}")
-    bound = _kubectl("create", *where, "--clusterrole=customer-risk-deployer", f"--user={DEPLOYER}")
-    assert bound.returncode == 0 or "already exists" in bound.stderr, bound.stderr
+    here = f"--namespace={NAMESPACE}"
+    members = (f"--user={DEPLOYER}", f"--serviceaccount={NAMESPACE}:deployer")
+    for making in (("serviceaccount", "deployer"), ("rolebinding", "deployer", f"--clusterrole={NAMESPACE}", *members)):
+        done = _kubectl("create", *making, here)
+        assert done.returncode == 0 or "already exists" in done.stderr, done.stderr
     yield NAMESPACE
     _kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    _kubectl("delete", "clusterrole", NAMESPACE)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +161,34 @@ def test_the_deployer_may_bring_in_every_example(namespace: str) -> None:
         assert done.stdout.count("created (server dry run)") == len(given), done.stderr
 
 
+@pytest.fixture
+def as_deployer(namespace: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of one who is the deployer and nobody else."""
+    told = _kubectl("config", "view", "--raw", "--minify", "--flatten", "--output=json").stdout
+    token = _kubectl("create", "token", "deployer", f"--namespace={namespace}").stdout.strip()
+    document = json.loads(told)
+    document["users"] = [{"name": "deployer", "user": {"token": token}}]
+    document["contexts"][0]["context"]["user"] = "deployer"
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(document), encoding="utf-8")
+    return {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "HELM": find()}
+
+
+def test_the_deployers_rights_suffice_to_deploy_look_and_remove(namespace: str, as_deployer: dict[str, str]) -> None:
+    """Helm's install, the gate's look and Helm's removal; without an image the pods don't get ready: no more."""
+    given = ("environment=local", "image.tag=no-such-tag", "image.pullPolicy=Never", "model.baked=true")
+    sets = [word for pair in (*given, "route.gateway.name=gateway") for word in ("--set", pair)]
+    where = ["--release", "probe", "--namespace", namespace, "--seconds", "8"]
+    files = ["--values", str(CHART / "values-local.yaml")]
+    command = [sys.executable, "-m", "k8s.release", "deploy", *where, "--chart", str(CHART), *files, *sets]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=as_deployer, cwd=ROOT)
+    removing = [as_deployer["HELM"], "uninstall", "probe", "--namespace", namespace, "--wait", "--timeout", "60s"]
+    removed = subprocess.run(removing, capture_output=True, text=True, check=False, env=as_deployer)
+    assert done.returncode == 1
+    assert "forbidden" not in (done.stdout + done.stderr + removed.stderr).lower()
+    assert "probe isn't as it should be after 8 s" in done.stderr
+    assert removed.returncode == 0, removed.stderr
+
+
 def test_the_deployer_may_do_nothing_elsewhere_and_nothing_to_rights(namespace: str) -> None:
     """Neither in another namespace, nor to roles, nodes or other people's shells."""
 
@@ -174,6 +207,7 @@ def test_the_deployer_may_do_nothing_elsewhere_and_nothing_to_rights(namespace: 
         ("create", "roles.rbac.authorization.k8s.io", namespace),
         ("create", "rolebindings.rbac.authorization.k8s.io", namespace),
         ("create", "pods/exec", namespace),
+        ("create", "pods/portforward", namespace),
         ("delete", "namespaces", namespace),
         ("patch", "resourcequotas", namespace),
         ("patch", "deployments.apps", namespace),
