@@ -14,7 +14,7 @@ import msgspec
 
 from model.errors import ConfigError
 from serving.batch.faults import UnusableInput, passes, speaking_of
-from serving.batch.inputs.columns import BIGQUERY, shape_of
+from serving.batch.inputs.columns import BIGQUERY, request_of
 from serving.batch.inputs.source import Block, Rows, Source
 from serving.record.sinks.bigquery.reaching import ONCE, Connections, unavailable
 from serving.record.sinks.bigquery.settings import BigQuerySettings
@@ -160,9 +160,9 @@ class BigQuerySource:
 
     def _query(self, fields: Sequence[SchemaField]) -> str:
         columns = {each.name: each.mode == "REPEATED" or each.field_type in _NESTED for each in fields}
-        shape = shape_of(columns, self._wanted, BIGQUERY, self._path)
+        request = request_of(columns, self._wanted, BIGQUERY, self._path)
         where = f" WHERE {self._settings.where}" if self._settings.where else ""
-        return f"SELECT {shape.expression} AS request FROM `{self._path}`{where}"  # noqa: S608  names are checked; the condition is the operator's
+        return f"SELECT {request} AS request FROM `{self._path}`{where}"  # noqa: S608  names are checked; the condition is the operator's
 
 
 class _Result:

@@ -5,6 +5,7 @@ The database writes the JSON: a nested row has hundreds of values, which would c
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ from serving.batch.faults import UnusableInput
 from serving.wire import Profile
 
 ID: Final = "customer_id"
+_log = logging.getLogger("serving.batch")
 _END: Final = "'}'"
 _PROFILE: Final = Profile.__struct_fields__
 # Times as DuckDB writes them, and BigQuery those of a DATETIME, which has no zone: they are taken as UTC.
@@ -56,20 +58,8 @@ BIGQUERY: Final = Dialect(
 )
 
 
-@dataclass(frozen=True)
-class Shape:
-    """How rows become requests.
-
-    expression   in SQL, of a row
-    ignored      columns that no request has
-    """
-
-    expression: str
-    ignored: tuple[str, ...]
-
-
-def shape_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dialect, where: str) -> Shape:
-    """Tell how rows become requests by their columns' names and whether each is nested (a struct or an array).
+def request_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dialect, where: str) -> str:
+    """Write rows as requests, by their columns' names and whether each is nested (a struct or an array).
 
     Three forms: `transactions` with `profile`; `transactions` with the profile's fields as columns; and a column for
     each of the features `wanted`. Raises UnusableInput, naming `where`, for anything else.
@@ -99,7 +89,9 @@ def shape_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dialec
     if "history_complete" in columns:
         parts.append(_part("history_complete", dialect))
     whole_row = f"CONCAT({', '.join([*parts, _END])})"
-    return Shape(dialect.replaced.format(whole_row), tuple(set(columns) - used))
+    if ignored := [name for name in columns if name not in used]:
+        _log.info("%s: no request has the columns %s, which are ignored", where, ", ".join(ignored))
+    return dialect.replaced.format(whole_row)
 
 
 def _part(name: str, dialect: Dialect) -> str:

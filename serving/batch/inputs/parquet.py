@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from serving.batch.database import database
 from serving.batch.faults import UnusableInput
-from serving.batch.inputs.columns import DUCKDB, shape_of
+from serving.batch.inputs.columns import DUCKDB, request_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,15 +27,13 @@ class ParquetRows:
         self._path = str(path)
         described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._path]).fetchall()
         columns = {column: kind.endswith("]") or kind.startswith(_NESTED) for column, kind, *_ in described}
-        shape = shape_of(columns, wanted, DUCKDB, name)
-        self.ignored = shape.ignored
-        self._expression = shape.expression
+        self._request = request_of(columns, wanted, DUCKDB, name)
         (counted,) = base.execute("SELECT count(*) FROM read_parquet(?)", [self._path]).fetchall()
         self.count: int = counted[0]
 
     def lines(self, first: int) -> Iterator[Sequence[bytes]]:
         """Give the rows from number `first` on, as requests."""
-        query = f"SELECT {self._expression} FROM (SELECT * FROM read_parquet(?) OFFSET {first})"  # noqa: S608  names are quoted
+        query = f"SELECT {self._request} FROM (SELECT * FROM read_parquet(?) OFFSET {first})"  # noqa: S608  names are quoted
         rows = self._base.execute(query, [self._path])
         while some := rows.fetchmany(ROWS):
             yield [line.encode() for (line,) in some]

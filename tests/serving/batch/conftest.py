@@ -23,14 +23,18 @@ _PROFILE = (
     " phone_number_country_code VARCHAR, document_issuing_country VARCHAR, locale VARCHAR, date_of_birth DATE,"
     " gender VARCHAR)"
 )
-NESTED = f"{{customer_id: 'VARCHAR', profile: '{_PROFILE}', transactions: '{_TRANSACTION}', history_complete: 'BOOLEAN'}}"
+NESTED = (
+    f"{{customer_id: 'VARCHAR', profile: '{_PROFILE}', transactions: '{_TRANSACTION}', history_complete: 'BOOLEAN'}}"
+)
+
+_NESTED = {"customer_id": "VARCHAR", "profile": _PROFILE, "transactions": _TRANSACTION, "history_complete": "BOOLEAN"}
 
 
 @pytest.fixture
 def to_parquet(tmp_path: Path) -> Callable[..., Path]:
     """Write documents as Parquet, with columns of given types."""
 
-    def write(path: Path, documents: list[dict[str, Any]], columns: str = NESTED) -> Path:
+    def write(path: Path, documents: list[dict[str, Any]], columns: dict[str, str] = _NESTED) -> Path:
         lines = tmp_path / "lines.ndjson"
         lines.write_text("\n".join(json.dumps(each) for each in documents))
         path.parent.mkdir(parents=True, exist_ok=True)
