@@ -1,12 +1,15 @@
-"""Starts bqemulator in its own environment, with what it lacks: nested columns, added ones, and room for dead callers.
+"""Starts bqemulator in its own environment, with what it lacks: nested columns, added ones, room for dead callers, a lock.
 
-A caller who is killed in the middle of an append leaves a thread of the emulator's waiting for ever; it has six.
+A caller who is killed in the middle of an append leaves a thread of the emulator's waiting for ever; it has six. And two
+threads at its one DuckDB connection can wait for each other for ever, one for the connection, one for the interpreter.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import duckdb_extensions
@@ -14,10 +17,23 @@ import grpc
 from bqemulator import cli
 from bqemulator.api.routes.tabledata import _build_arrow_schema
 from bqemulator.grpc_api import write_servicer
+from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
 
 _insert = write_servicer.BigQueryWriteHandler._flush_to_target
+_connection = threading.RLock()
+
+
+def _alone(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Let one thread at a time make any of these calls."""
+
+    @wraps(call)
+    def calling(*arguments: Any, **options: Any) -> Any:
+        with _connection:
+            return call(*arguments, **options)
+
+    return calling
 
 
 def _raw(field: Any) -> dict[str, Any]:
@@ -40,6 +56,8 @@ def _flush_to_target(self: Any, stream: Any, rows: Any) -> None:
 if __name__ == "__main__":
     duckdb_extensions.import_extension("spatial")  # else it is downloaded, from where not every machine gets to
     write_servicer._table_arrow_schema = _table_arrow_schema
-    write_servicer.BigQueryWriteHandler._flush_to_target = _flush_to_target
+    write_servicer.BigQueryWriteHandler._flush_to_target = _alone(_flush_to_target)
+    DuckDBEngine.execute = _alone(DuckDBEngine.execute)
+    DuckDBEngine.fetch_arrow = _alone(DuckDBEngine.fetch_arrow)
     grpc.aio.server = partial(grpc.aio.server, ThreadPoolExecutor(1000))
     cli.main()
