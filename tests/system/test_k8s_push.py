@@ -31,7 +31,13 @@ def engine(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n", encoding="utf-8")
     subprocess.run(["docker", "build", "--quiet", "--tag", NAME, tmp_path], check=True, capture_output=True)
     yield NAME
-    subprocess.run(["docker", "rmi", "--force", NAME], check=False, capture_output=True)
+    named = subprocess.run(
+        ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", f"--filter=reference=*/*/*/{NAME}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    subprocess.run(["docker", "rmi", "--force", NAME, *named.stdout.split()], check=False, capture_output=True)
 
 
 @pytest.fixture
