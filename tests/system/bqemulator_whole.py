@@ -1,7 +1,7 @@
-"""Starts bqemulator in its own environment, with what it lacks: nested columns, added ones, room for dead callers, a lock.
+"""Starts bqemulator in its own environment, with what it lacks: nested columns, added ones, a lock, room for the dead.
 
-A caller who is killed in the middle of an append leaves a thread of the emulator's waiting for ever; it has six. And two
-threads at its one DuckDB connection can wait for each other for ever, one for the connection, one for the interpreter.
+A caller who is killed in the middle of an append leaves a thread of the emulator's waiting for ever; it has six. And
+two threads at its one DuckDB connection can wait for each other for ever: for the connection, and for the interpreter.
 """
 
 from __future__ import annotations
