@@ -11,7 +11,9 @@ Run by loadtest.generator; Locust patches the process it is imported in, so noth
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
+import os
 import random
 import time
 from pathlib import Path
@@ -33,6 +35,9 @@ class _Run:
     """What the callers of this process share."""
 
     def __init__(self) -> None:
+        # On a machine that the service shares, a generator that queues for the CPU would measure itself.
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, -10)
         self.plan, self.part = Plan.await_mine()
         self.payloads: list[Payload] = load_payloads(Path(self.plan.payloads))
         self.bodies = [bytes(payload.body) for payload in self.payloads]
@@ -73,7 +78,9 @@ class Caller(FastHttpUser):
     """An instance of a microservice with a pool of connections."""
 
     host = _run.plan.url
-    concurrency = 20
+    concurrency = (
+        8  # a hundred callers then stay below the 1,024 requests at a time that Envoy passes on unless told otherwise
+    )
     network_timeout = _run.plan.patience
     connection_timeout = 5.0
 
@@ -106,7 +113,7 @@ class Caller(FastHttpUser):
         elif payload.kind == "faulty" and response.status_code == 200:
             wrong = "answered what must be refused"
         else:
-            failed = f"{response.status_code or ''} {response.error or response.text}".strip()[:300]
+            failed = f"{response.status_code or ''} {response.text or response.error}".strip()[:300]
         self._tell(response, took, failed or wrong)
         status = response.status_code
         _run.write(Outcome(due, 1000 * took, 1000 * late, payload.kind, status, again, len(decisions), failed, wrong))
