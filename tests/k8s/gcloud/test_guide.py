@@ -11,6 +11,9 @@ from click.testing import CliRunner
 
 from k8s.gcloud import costs
 from k8s.gcloud.commands import main
+from k8s.gcloud.site import Site
+from k8s.gcloud.values import values
+from serving.settings import load_settings
 from tests.chart.extract import KSERVE
 from tests.chart.helm import VERSION
 
@@ -49,6 +52,27 @@ def test_every_price_says_where_it_is_looked_up_and_whether_it_was() -> None:
     for name, price in document["prices"].items():
         assert set(price) == {"usd", "per", "read", "page"}, name
         assert price["page"].startswith("cloud.google.com/"), name
+
+
+def test_the_guides_settings_of_the_record_are_the_ones_that_pods_get(tmp_path: Path) -> None:
+    """What `audit init` makes and tries are the sinks that the pipeline's values name."""
+    text = re.search(r"<<END\n(.*?)END\n", GUIDE, re.DOTALL)[1].replace("$PROJECT", "some-project")
+    (tmp_path / "init.yaml").write_text(text, encoding="utf-8")
+    told = load_settings(tmp_path / "init.yaml", server={}).record.ship.sinks
+    digest = "a" * 64
+    site = Site(project="some-project")
+    image = f"{site.images}/customer-risk@sha256:{digest}"
+    deployed = values(site, "staging", image=image, bundle=digest, host="h", issuer="i", audience="a")["record"][
+        "sinks"
+    ]
+    wanted = load_settings(_written(tmp_path, {"record": {"ship": {"sinks": deployed}}}), server={}).record.ship.sinks
+    assert told == wanted
+
+
+def _written(folder: Path, settings: dict[str, object]) -> Path:
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path
 
 
 def test_versions_are_the_ones_that_are_tested() -> None:
