@@ -31,6 +31,16 @@ def passes(error: Any) -> bool:
     return any(each.get("reason") in PASSING for each in error.errors)
 
 
+class ResultsAltered(CustomerRiskError):
+    """Results that aren't what was stored: somebody has removed some, or added to them."""
+
+    def __init__(self, where: str, name: str, found: int, stored: int, of: str) -> None:
+        super().__init__(
+            f"{where} holds {found} {of} of {name}, and {stored} were stored.",
+            remedy="Remove what there is of the run, and do it again under another name.",
+        )
+
+
 @contextmanager
 def speaking_of(setting: str) -> Iterator[None]:
     """Have what the record's stores say of their settings say it of this one."""

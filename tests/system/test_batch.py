@@ -17,7 +17,8 @@ from google.cloud.bigquery import LoadJobConfig, SchemaField, Table
 
 from model.errors import ConfigError
 from serving.batch import main
-from serving.batch.faults import UnusableInput
+from serving.batch.faults import ResultsAltered, UnusableInput
+from serving.batch.outputs.bigquery import BigQueryOutput
 from serving.batch.settings import BatchSettings
 from serving.record.sinks.bigquery.reaching import Connections
 from serving.record.sinks.bigquery.settings import BigQuerySettings
@@ -289,6 +290,21 @@ def test_a_table_that_does_not_fit_is_not_written_to(score, dataset, sound_reque
     with pytest.raises(ConfigError, match=r"output: bigquery: risk\.nobodys\.scores can't be written to"):
         score(input=dataset.input(), output=dataset.output(dataset="nobodys"))
     assert dataset.ask("SELECT COUNT(*) FROM {t}") == [(0,)]
+
+
+def test_results_that_were_meddled_with_are_not_called_whole(score, dataset, sound_request) -> None:
+    """Rows of a part that were deleted by hand are missed before the run is called over."""
+    dataset.fill(requests(sound_request, 1200))
+    ends = {"input": dataset.input(), "output": dataset.output()}
+    summary = score(**ends)
+    dataset.ask("DELETE FROM {t} WHERE part = '00000-00001'")
+    dataset.ask("DELETE FROM {t} WHERE TRUE", table="scores_runs")
+    output = msgspec.convert(ends["output"], BigQueryOutput).output(f"batch-{DAY}", DAY)
+    with pytest.raises(ResultsAltered, match=r"holds 700 rows of .*, and 1200 were stored"):
+        output.finish(summary)
+    output.close()
+    assert score(**ends)["rows"] == 1200
+    assert dataset.customers() == each_once(1200)
 
 
 def test_a_column_of_the_wrong_type_refuses_its_rows_by_name(score, dataset, sound_request) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 import msgspec
 
 from model.errors import ConfigError
-from serving.batch.faults import PASSING, UnusableInput, passes, speaking_of
+from serving.batch.faults import PASSING, ResultsAltered, UnusableInput, passes, speaking_of
 from serving.batch.outputs.output import Output
 from serving.batch.outputs.rows import COLUMNS, Place
 from serving.record.sinks.bigquery.reaching import ONCE, Connections, unavailable
@@ -119,6 +119,10 @@ class BigQueryResults:
         """Load the run's row, unless it is there."""
         if self.summary() is not None:
             return
+        # A part that was deleted by hand isn't loaded again: the name of its job is taken.
+        found = sum(sum(counts.values()) for counts in self.begin(summary["plan"]).values())
+        if found != summary["rows"]:
+            raise ResultsAltered(self._path, self._name, found, summary["rows"], "rows")
         row = {
             "day": self._day,
             "run": self._name,

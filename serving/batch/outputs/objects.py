@@ -15,7 +15,7 @@ import msgspec
 
 from model.errors import ConfigError
 from serving.batch.database import database
-from serving.batch.faults import UnusableInput, speaking_of
+from serving.batch.faults import ResultsAltered, UnusableInput, speaking_of
 from serving.batch.outputs.output import Output
 from serving.batch.outputs.rows import Place, duckdb_columns
 from serving.record.sinks.fetching import fetch
@@ -65,6 +65,7 @@ class ObjectsOutput:
 
     def __init__(self, objects: Objects, name: str, where: str) -> None:
         self._objects = objects
+        self._name = name
         self._run = f"run={name}/"
         self._where = where
 
@@ -99,6 +100,9 @@ class ObjectsOutput:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write the summary, unless it is there."""
+        found = sum(key.endswith(_SUFFIX) for key in self._objects.list(self._run))
+        if found != summary["parts"]:
+            raise ResultsAltered(self._where, self._name, found, summary["parts"], "parts")
         self._objects.create(f"{self._run}summary.json", msgspec.json.encode(summary))
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ class Output(Protocol):
         """Store a part: a file of lines of JSON, each a ResultRow. Raises ConfigError where it never will be."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Store the summary: the run is over."""
+        """Store the summary: the run is over. Raises ResultsAltered where there are other results than it says."""
 
     def close(self) -> None:
         """Let go of connections."""

@@ -8,7 +8,7 @@ import duckdb
 import msgspec
 import pytest
 
-from serving.batch.faults import UnusableInput
+from serving.batch.faults import ResultsAltered, UnusableInput
 from serving.batch.inputs.folder import FolderInput
 from serving.batch.outputs.objects import FolderOutput
 from serving.batch.patience import Patience
@@ -142,6 +142,18 @@ def test_a_run_that_is_over_does_nothing(score, to_parquet, customers, tmp_path,
     path.unlink()
     assert score() == summary
     assert f"run {NAME} is over" in caplog.text
+
+
+def test_parts_that_nobody_stored_are_not_called_the_run_s(score, to_parquet, customers, tmp_path) -> None:
+    """A file of somebody else's among them ends the run before it is called over."""
+    to_parquet(tmp_path / "in" / "a.parquet", customers(30))
+    score()
+    out = tmp_path / "out" / f"run={NAME}"
+    (out / "summary.json").unlink()
+    (out / "part-00000-00000.parquet").rename(out / "part-00007-00000.parquet")
+    with pytest.raises(ResultsAltered, match=r"holds 4 parts of .*, and 3 were stored"):
+        score()
+    assert not (out / "summary.json").exists()
 
 
 @pytest.mark.parametrize("change", ["input", "part_rows"])
