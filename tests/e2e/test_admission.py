@@ -23,7 +23,7 @@ from tests.k8s.kustomize import build
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.cluster
 
 ROOT: Final = Path(__file__).parent.parent.parent
 NAMESPACE: Final = "customer-risk-admission"
@@ -33,9 +33,9 @@ GOOGLES: Final = ("networking.gke.io", "monitoring.googleapis.com", "monitoring.
 
 
 def _kubectl(*words: str, given: object = None) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("kubectl")
+    program = os.environ.get("KUBECTL") or shutil.which("kubectl")
     if not program or "KUBECONFIG" not in os.environ:
-        pytest.skip("no cluster is named; set KUBECONFIG")
+        pytest.fail("no cluster is named; set KUBECONFIG")
     said = None if given is None else yaml.safe_dump_all(given)
     return subprocess.run([program, *words], input=said, capture_output=True, text=True, check=False)
 
@@ -44,7 +44,7 @@ def _kubectl(*words: str, given: object = None) -> subprocess.CompletedProcess[s
 def namespace() -> Iterator[str]:
     """An environment's namespace as k8s/ makes it, under a name of its own, with the deployer bound in it."""
     if _kubectl("get", "--raw=/readyz").returncode:
-        pytest.skip("the cluster doesn't answer")
+        pytest.fail("the cluster doesn't answer")
     made = build("k8s/namespace")
     for each in made:
         if each["kind"] == "Namespace":
