@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Bundles:
-    """Finds bundles by version in a registry's folder, and among `folders`, each of which must hold one."""
+    """Finds bundles by version in a registry, a folder or gs://BUCKET/PREFIX, and among `folders`, each of which is one."""
 
-    def __init__(self, registry: Path | None = None, folders: Iterable[Path] = ()) -> None:
+    def __init__(self, registry: Path | str | None = None, folders: Iterable[Path] = ()) -> None:
         self._registry = None if registry is None else Registry.at(registry)
         named = (load_bundle(folder) for folder in folders)
         self._named = {bundle.version: bundle for bundle in named}

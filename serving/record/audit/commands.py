@@ -81,10 +81,9 @@ def list_(where: Where, since: dt.datetime | None, customer: str | None, key_fil
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing.")
 @click.option(
     "--registry",
-    type=click.Path(file_okay=False, path_type=Path),
     envvar="CUSTOMER_RISK_REGISTRY",
     show_envvar=True,
-    help="The registry's folder, which has the bundles by hash.",
+    help="The registry that has the bundles by hash: a folder, or gs://BUCKET/PREFIX.",
 )
 @click.option("--bundle", "bundles", type=click.Path(path_type=Path), multiple=True, help="A bundle's own folder.")
 @click.option(
@@ -100,7 +99,7 @@ def replay(
     since: dt.datetime | None,
     sample: int | None,
     seed: int,
-    registry: Path | None,
+    registry: str | None,
     bundles: tuple[Path, ...],
     rule_files: tuple[Path, ...],
 ) -> None:
