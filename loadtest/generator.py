@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import polars as pl
@@ -61,7 +61,9 @@ def generate(
             options = ["--headless", "--only-summary", "--stop-timeout", "1", "--exit-code-on-error", "0"]
             command = [sys.executable, "-m", "locust", "-f", str(_USERS), *options]
             with (folder / f"locust-{part}.log").open("wb") as log:
-                started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))  # noqa: S603  our own command
+                streams: dict[str, Any] = {"stdout": log, "stderr": log}
+                process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)  # noqa: S603  our own command
+            started.append(process)
         _wait_until_ready(folder, started)
         plan = Plan(
             url=url.rstrip("/"),
