@@ -15,6 +15,8 @@ from k8s.release.errors import ReleaseError
 MARKS: Final = "customer-risk.deblock.com/"  # annotations that make new pods: bundle, config, restarted-at
 PREDICTOR: Final = "serving.kserve.io/inferenceservice"
 SERVER: Final = "kserve-container"
+CRASHING: Final = "crashes again and again"
+_CRASHES: Final = 3
 _WORDS: Final = 200  # of a message: a registry's go on and on
 _SECONDS: Final = 20  # for one question to the API server
 
@@ -163,6 +165,9 @@ def _pod(pod: Any) -> Pod:
 def _trouble(pod: Any, conditions: Mapping[str, str]) -> str:
     """Say what keeps a pod from starting, in the cluster's own words; empty where nothing does."""
     for status in [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]:
+        ended = status.state.terminated or status.last_state.terminated
+        if status.restart_count >= _CRASHES and ended and not status.ready:
+            return f"{status.name} {CRASHING}: it ended with {ended.exit_code} ({ended.reason})"
         waiting = status.state.waiting
         if waiting and waiting.reason not in ("PodInitializing", "ContainerCreating"):
             ended = status.last_state.terminated

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from k8s.release.cluster import Made, State
+from k8s.release.cluster import CRASHING, Made, State
 from k8s.release.errors import GateClosed, ReleaseError
 
 _LOOK_SECONDS: Final = 1.0
@@ -16,6 +16,7 @@ _HOPELESS: Final = (
     "ImagePullBackOff",
     "InvalidImageName",
     "CreateContainerConfigError",
+    CRASHING,
 )
 _HOPELESS_SECONDS: Final = 20  # a registry, or a Secret that is just being made, may need a moment
 
@@ -51,7 +52,7 @@ def lacking(state: State) -> str:
 def wait(cluster: Looks, name: str, *, seconds: float, say: Callable[[str], None]) -> None:
     """Wait until the release lacks nothing; each change of what it lacks is said.
 
-    Raises GateClosed after `seconds`, or sooner where waiting is no use (an image that isn't there).
+    Raises GateClosed after `seconds`, or sooner where waiting is no use (an image that isn't there, a process that always crashes).
     """
     began = time.monotonic()
     last, hopeless_since = "", 0.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Bundles:
-    """Finds bundles by version in a registry, a folder or gs://BUCKET/PREFIX, and among `folders`, each of which is one."""
+    """Finds bundles by version in a registry (a folder, or gs://...), and among `folders`, each of which is one."""
 
     def __init__(self, registry: Path | str | None = None, folders: Iterable[Path] = ()) -> None:
         self._registry = None if registry is None else Registry.at(registry)

@@ -47,14 +47,14 @@ def test_a_pod_that_is_being_deleted_is_leaving() -> None:
     assert _pod(_of(document, "V1Pod")).leaving
 
 
-def _status(name: str, state: dict, last: dict | None = None) -> dict:
+def _status(name: str, state: dict, last: dict | None = None, restarts: int = 0) -> dict:
     """Word a container's status."""
     return {
         "name": name,
         "image": "risk:1",
         "imageID": "",
         "ready": False,
-        "restartCount": 0,
+        "restartCount": restarts,
         "state": state,
         "lastState": last or {},
     }
@@ -86,6 +86,14 @@ def _status(name: str, state: dict, last: dict | None = None) -> dict:
         (
             {"initContainerStatuses": [_status("bundle", {"terminated": {"exitCode": 137, "reason": "OOMKilled"}})]},
             "bundle ended with 137 (OOMKilled)",
+        ),
+        (
+            {
+                "initContainerStatuses": [
+                    _status("bundle", {"running": {}}, {"terminated": {"exitCode": 2, "reason": "Error"}}, restarts=3)
+                ]
+            },
+            "bundle crashes again and again: it ended with 2 (Error)",
         ),
         ({"initContainerStatuses": [_status("bundle", {"terminated": {"exitCode": 0, "reason": "Completed"}})]}, ""),
         ({"containerStatuses": [_status("server", {"waiting": {"reason": "PodInitializing"}})]}, ""),
