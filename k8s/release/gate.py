@@ -52,7 +52,8 @@ def lacking(state: State) -> str:
 def wait(cluster: Looks, name: str, *, seconds: float, say: Callable[[str], None]) -> None:
     """Wait until the release lacks nothing; each change of what it lacks is said.
 
-    Raises GateClosed after `seconds`, or sooner where waiting is no use (an image that isn't there, a process that always crashes).
+    Raises GateClosed after `seconds`, or sooner where waiting is no use: an image that isn't there, a process that
+    always crashes.
     """
     began = time.monotonic()
     last, hopeless_since = "", 0.0

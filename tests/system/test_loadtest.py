@@ -125,7 +125,8 @@ def faulty():
 def test_each_fault_of_a_server_misses_its_gate(faulty, payloads, tmp_path) -> None:
     """Refusals under load and an answer that never comes miss the gate of their own.
 
-    Refusals that say when to come back are obeyed and counted, and miss none.
+    Refusals that say when to come back are obeyed and counted, and miss none. Answers about another customer end the
+    command with 1, and it tells what is wrong.
     """
 
     def run(fault: str) -> tuple[set[str], DataFrame]:
@@ -143,6 +144,7 @@ def test_each_fault_of_a_server_misses_its_gate(faulty, payloads, tmp_path) -> N
         missed = {one.gate for one in judge(outcomes, plan, LIMITS, None) if one.held is False}
         return missed, outcomes.filter((pl.col("failed") != "") | (pl.col("wrong") != "") | (pl.col("again") > 0))
 
+    command = step(faulty("customer"), tmp_path / "customer")
     faults = ("overloaded", "silent", "later")
     with ThreadPoolExecutor(len(faults)) as pool:
         overloaded, silent, later = pool.map(run, faults)
@@ -152,17 +154,13 @@ def test_each_fault_of_a_server_misses_its_gate(faulty, payloads, tmp_path) -> N
     assert overloaded[1]["status"].unique().to_list() == [503]
     assert "failed requests" in silent[0]
     assert silent[1]["failed"].len() == 1
-    assert later[0] == set()
-    assert later[1]["again"].len() > 20
-    assert later[1]["ms"].min() > 1000, "the time from when a request was due counts, waiting included"
-
-
-def test_a_wrong_server_ends_the_command_with_one(faulty, tmp_path) -> None:
-    """The exit code is the gates', and the reason is told."""
-    code, said = over(step(faulty("customer"), tmp_path / "out"))
+    code, said = over(command)
     assert code == 1, said
     assert said.count("MISSED") == 1
     assert "times: the answer is about 'another'" in said
+    assert later[0] == set()
+    assert later[1]["again"].len() > 20
+    assert later[1]["ms"].min() > 1000, "the time from when a request was due counts, waiting included"
 
 
 def test_a_generator_that_dies_ends_the_run(faulty, tmp_path) -> None:
