@@ -21,6 +21,7 @@ class Callers:
     pause: float = 0.05
     threads: int = 2
     failed: list[str] = field(default_factory=list)
+    asked_again: int = 0
     decisions: list[str] = field(default_factory=list)
     versions: Counter[str] = field(default_factory=Counter)
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -50,6 +51,10 @@ class Callers:
     def _one(self, client: httpx.Client, request: dict[str, Any]) -> None:
         try:
             response = client.post(self.url, json=request, headers=self.headers)
+            if response.status_code == 503 and (seconds := response.headers.get("retry-after")):
+                self.asked_again += 1  # as every client of the service does
+                time.sleep(float(seconds))
+                response = client.post(self.url, json=request, headers=self.headers)
             answer = response.json() if response.status_code == 200 else {}
         except (httpx.HTTPError, ValueError) as error:
             self.failed.append(repr(error))

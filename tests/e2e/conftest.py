@@ -105,10 +105,10 @@ class Place:
         token = {"authorization": f"Bearer {self.issuer.token(*scopes)}"} if scopes else {}
         return {"host": HOST} | token
 
-    def config(self, folder: Path) -> Path:
+    def config(self, folder: Path, prefix: str = "e2e") -> Path:
         """Write settings by which this machine finds the record."""
         sinks = [
-            {"type": "gcs", "bucket": BUCKET, "prefix": "e2e", "endpoint": self.storage},
+            {"type": "gcs", "bucket": BUCKET, "prefix": prefix, "endpoint": self.storage},
             {
                 "type": "bigquery",
                 "project": "risk",
@@ -176,10 +176,11 @@ def place(bundle, tmp_path_factory) -> Iterator[Place]:
 def deploy(place):
     """Bring a release into the namespace by the project's own command; gives what that said."""
 
-    def deployed(release: str = "risk", *, fails: bool = False, **sets: object) -> str:
+    def deployed(release: str = "risk", *, fails: bool = False, values: Path | None = None, **sets: object) -> str:
         chosen = {"model.bundle": place.versions[0]} | _image(os.environ["E2E_IMAGE"]) | sets
         command = [sys.executable, "-m", "k8s.release", "deploy", "--release", release, "--namespace", NAMESPACE]
         command += ["--values", "helm/customer-risk/values-local.yaml", "--values", str(place.values)]
+        command += ["--values", str(values)] if values else []
         command += [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
         done = subprocess.run([*command, "--seconds", "240"], cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
