@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.callers import Callers
 from tests.e2e.cluster import NAMESPACE, ROOT, apply, get, kubectl, until
-from tests.e2e.conftest import run
+from tests.e2e.conftest import HOST, OUT, run
 
 pytestmark = pytest.mark.cluster
 
@@ -244,7 +244,7 @@ def test_a_second_model_is_a_second_release(place, deploy) -> None:
 
 
 def test_a_step_from_1x_to_10x(place, deploy, tmp_path, measured) -> None:
-    """Ten times the load is answered by more pods: no request fails, p99 is below 50 ms again, every record is there."""
+    """Ten times the load is answered by more pods: none fails, p99 is below 50 ms again, every record is there."""
     _helm("uninstall", "second", "--wait", "--timeout", "3m")
     deploy(values=Path(__file__).with_name("step.yaml"))
     token = tmp_path / "token"
