@@ -21,8 +21,8 @@ from tests.e2e.conftest import HOST, OUT, run
 pytestmark = pytest.mark.cluster
 
 RISK = "/ai/v1/risk"
-ONE_X = "60"  # requests a second: 60 % of what a pod of step.yaml holds (docs/guide/loadtest.md)
-GATES: tuple[str, ...] = ()
+ONE_X = "39"  # requests a second: 60 % of what a pod of step.yaml holds (docs/guide/loadtest.md)
+GATES = ("--gates", str(Path(__file__).with_name("gates.yaml")))
 ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 INSIDE = Path(__file__).with_name("inside.py")
 
@@ -241,18 +241,30 @@ def test_a_second_model_is_a_second_release(place, deploy) -> None:
     assert (first["model"]["name"], first["model"]["version"]) == ("customer-risk", place.versions[0])
     assert (second["model"]["name"], second["model"]["version"]) == ("second", place.versions[1])
     place.answered += [first["decision_id"], second["decision_id"]]
+    _helm("uninstall", "second", "--wait", "--timeout", "3m")
 
 
 def test_a_step_from_1x_to_10x(place, deploy, tmp_path, measured) -> None:
-    """Ten times the load is answered by more pods: none fails, p99 is below 50 ms again, every record is there."""
-    _helm("uninstall", "second", "--wait", "--timeout", "3m")
+    """Ten times the load is answered by more pods: no request fails, callers are at ease again, no record is missing."""
     deploy(values=Path(__file__).with_name("step.yaml"))
     token = tmp_path / "token"
     token.write_text(place.issuer.token("score", "batch", "explain"))
     where = ("--url", place.url, "--host", HOST, "--token-file", str(token))
     pods = ("--namespace", NAMESPACE, "--deployment", "risk-predictor")
     out = OUT / "step"
-    command = [sys.executable, "-m", "loadtest.step", *where, *pods, "--out", str(out), "--one-x", ONE_X]
+    command = [
+        sys.executable,
+        "-m",
+        "loadtest.step",
+        *where,
+        *pods,
+        "--out",
+        str(out),
+        "--one-x",
+        ONE_X,
+        "--patience",
+        "60",
+    ]
     step = subprocess.run([*command, *GATES], cwd=ROOT, capture_output=True, text=True, check=False)
     received = set((out / "decisions.txt").read_text().split()) if (out / "decisions.txt").exists() else set()
 
