@@ -245,7 +245,7 @@ def test_a_second_model_is_a_second_release(place, deploy) -> None:
 
 
 def test_a_step_from_1x_to_10x(place, deploy, tmp_path, measured) -> None:
-    """Ten times the load is answered by more pods: no request fails, callers are at ease again, no record is missing."""
+    """Ten times the load is answered by more pods: none fails, callers are at ease again, no record is missing."""
     deploy(values=Path(__file__).with_name("step.yaml"))
     token = tmp_path / "token"
     token.write_text(place.issuer.token("score", "batch", "explain"))
