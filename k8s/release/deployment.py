@@ -12,6 +12,7 @@ from k8s.release.errors import GateClosed, HelmFailed, ReleaseError
 from k8s.release.helm import ROUTE_OFF, Helm, Revision
 
 Say = Callable[[str], None]
+_IN_FORCE: Final = ("deployed", "superseded")
 _ROLLBACK: Final = re.compile(r"Rollback to (\d+)")  # Helm's own words
 
 
@@ -36,8 +37,9 @@ class Deployment:
         with; where it fails it stays, without a route, to be looked at. An upgrade that fails is rolled back.
         Raises HelmFailed or GateClosed, after that.
         """
-        before = [each for each in self._helm.history() if each.status == "deployed"]
-        if not before:
+        history = self._helm.history()
+        served = [each for each in history if each.description != ROUTE_OFF and each.status in _IN_FORCE]
+        if not served:
             self._say(f"{self._name}: first install, without its route")
             self._helm.upgrade(chart, (*arguments, "--set", "route.enabled=false"), description=ROUTE_OFF)
             self.gate()
@@ -48,7 +50,7 @@ class Deployment:
             self._helm.upgrade(chart, arguments)
             self.gate()
         except ReleaseError as error:
-            self._return_to(before[-1].revision, error)
+            self._return_to(served[-1].revision, error)
             raise
 
     def gate(self) -> None:
@@ -83,8 +85,11 @@ class Deployment:
     def _return_to(self, revision: int, error: ReleaseError) -> None:
         self._say(f"{self._name}: {error}")
         self._say(f"{self._name}: rolling back to revision {revision}")
-        self._helm.rollback(revision)
-        self.await_rollout()
+        try:
+            self._helm.rollback(revision)
+            self.await_rollout()
+        except ReleaseError as second:
+            self._say(f"{self._name}: going back failed too: {second}")
 
 
 def earlier(history: list[Revision]) -> int | None:

@@ -1,9 +1,124 @@
-"""Which revision a rollback goes to."""
+"""In which order a release is installed, upgraded and taken back, and which revision a rollback goes to."""
 
 from __future__ import annotations
 
-from k8s.release.deployment import earlier
+from pathlib import Path
+
+import pytest
+
+from k8s.release.deployment import Deployment, earlier
+from k8s.release.errors import GateClosed, HelmFailed, ReleaseError
 from k8s.release.helm import ROUTE_OFF, Revision
+from tests.k8s.release.test_gate import GOOD, Shown
+
+
+class Written:
+    """A Helm that writes down what it is told; its test fails as often as `failures` says."""
+
+    def __init__(self, *history: Revision, failures: int = 0) -> None:
+        self._history = list(history)
+        self._failures = failures
+        self.told: list[str] = []
+
+    def history(self) -> list[Revision]:
+        """Give the history."""
+        return self._history
+
+    def values(self) -> dict:
+        """Give the values that the gate asks for."""
+        return {"test": {"enabled": True}}
+
+    def upgrade(self, _: Path, arguments: tuple[str, ...], *, description: str = "") -> None:
+        """Write down an upgrade."""
+        self.told.append(" ".join(("upgrade", *arguments, *((f"({description})",) if description else ()))))
+
+    def rollback(self, revision: int) -> None:
+        """Write down a rollback."""
+        self.told.append(f"rollback {revision}")
+
+    def test(self) -> str:
+        """Write down a test, and fail it."""
+        self.told.append("test")
+        if self._failures:
+            self._failures -= 1
+            raise HelmFailed("the test pod failed")
+        return ""
+
+
+def _deployment(helm: Written, said: list[str] | None = None) -> Deployment:
+    say = (lambda _: None) if said is None else said.append
+    return Deployment(helm, Shown(GOOD), fullname="risk", seconds=5, say=say)
+
+
+FIRST = f"upgrade --set route.enabled=false ({ROUTE_OFF})"
+
+
+def test_a_first_install_gets_its_route_after_the_gate() -> None:
+    """Installed without it, tested, and only then reachable."""
+    helm = Written()
+    _deployment(helm).deploy(Path(), ())
+    assert helm.told == [FIRST, "test", "upgrade"]
+
+
+def test_a_first_install_that_failed_begins_anew() -> None:
+    """What never had its route isn't an upgrade: it still must not meet traffic before the gate."""
+    helm = Written(Revision(1, "deployed", ROUTE_OFF), failures=1)
+    with pytest.raises(GateClosed):
+        _deployment(helm).deploy(Path(), ())
+    assert helm.told == [FIRST, "test"]
+
+
+def test_an_upgrade_is_tested() -> None:
+    """A release that takes traffic keeps its route."""
+    helm = Written(Revision(1, "superseded", ROUTE_OFF), Revision(2, "deployed"))
+    _deployment(helm).deploy(Path(), ("--set", "a=b"))
+    assert helm.told == ["upgrade --set a=b", "test"]
+
+
+def test_an_upgrade_that_fails_goes_back() -> None:
+    """To what was in force, and the error is the upgrade's."""
+    helm = Written(Revision(2, "superseded"), Revision(3, "deployed"), failures=1)
+    with pytest.raises(GateClosed, match="golden requests"):
+        _deployment(helm).deploy(Path(), ())
+    assert helm.told == ["upgrade", "test", "rollback 3"]
+
+
+def test_going_back_that_fails_does_not_hide_why() -> None:
+    """Both are told; the error stays the first."""
+
+    class Stuck(Written):
+        def rollback(self, revision: int) -> None:
+            raise HelmFailed(f"no way back to {revision}")
+
+    said: list[str] = []
+    with pytest.raises(GateClosed, match="golden requests"):
+        _deployment(Stuck(Revision(3, "deployed"), failures=1), said).deploy(Path(), ())
+    assert said[-1] == "risk: going back failed too: no way back to 3"
+
+
+def test_a_rollback_is_tested() -> None:
+    """It goes to the revision before, or the one named, and ends with the gate."""
+    helm = Written(Revision(2, "superseded"), Revision(3, "deployed"))
+    _deployment(helm).rollback()
+    _deployment(helm).rollback(7)
+    assert helm.told == ["rollback 2", "test", "rollback 7", "test"]
+
+
+def test_a_rollback_to_nowhere_is_refused() -> None:
+    """A release that took traffic once only has no earlier revision."""
+    with pytest.raises(ReleaseError, match="no earlier revision"):
+        _deployment(Written(Revision(1, "superseded", ROUTE_OFF), Revision(2, "deployed"))).rollback()
+
+
+def test_without_a_test_the_gate_stays_closed() -> None:
+    """A release whose test is switched off can't be said to answer."""
+
+    class Untested(Written):
+        def values(self) -> dict:
+            return {"test": {"enabled": False}}
+
+    with pytest.raises(GateClosed, match=r"set test\.enabled"):
+        _deployment(Untested()).gate()
 
 
 def test_back_to_the_one_before() -> None:
