@@ -138,6 +138,49 @@ def test_what_rolls_the_pods_and_what_does_not(helm: Helm) -> None:
     assert not {"helm.sh/chart", "app.kubernetes.io/version"} & before[0].keys()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "resources.requests.cpu=150m",
+        "shipper.resources.limits.memory=600Mi",
+        "model.resources.limits.memory=400Mi",
+        "model.registry=gs://others/registry",
+        "image.tag=76543ab",
+        "probes.livenessFailures=7",
+        "server.preStopSeconds=3",
+        "terminationGracePeriodSeconds=300",
+        "serviceAccount.name=other",
+        "priorityClassName=high",
+        "spread.nodes=ScheduleAnyway",
+        "nodeSelector.pool=risk",
+        "auth.jwksConfigMap=others",
+        "server.mostWaitMs=60",
+        "rules.text=version: 7",
+    ],
+)
+def test_what_makes_new_pods_changes_the_mark_that_the_gate_knows_them_by(helm: Helm, change: str) -> None:
+    """Else the gate would take pods from before the change for new ones, and open while they are still there."""
+    assert _mark(helm, change) != _mark(helm)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "autoscaling.minReplicas=3",
+        "autoscaling.maxReplicas=9",
+        "autoscaling.targetCpu=50",
+        "rollout.maxSurge=2",
+        "route.enabled=false",
+        "batch.enabled=true,batch.settings.input.type=x,batch.settings.output.type=x",
+        "networkPolicy.enabled=true",
+        "restartedAt=now",
+    ],
+)
+def test_what_makes_no_new_pods_leaves_the_mark_as_it_is(helm: Helm, change: str) -> None:
+    """Else adding a replica or switching a route would restart every pod; `restartedAt` is a mark of its own."""
+    assert _mark(helm, change) == _mark(helm)
+
+
 def test_the_grace_period_follows_what_ending_takes(helm: Helm) -> None:
     """Of the server: preStop, drain, grace and ten more; then the shipper's drain and five, where there is one."""
     values = [option for path in helm.values("local") for option in ("--values", path)]
@@ -184,6 +227,15 @@ def test_the_chart_has_no_faults_that_helm_knows_of(helm: Helm) -> None:
     """`helm lint --strict`, with the production example."""
     done = helm.lint("production-gke")
     assert "0 chart(s) failed" in done, done
+
+
+def _mark(helm: Helm, *changes: str) -> str:
+    options: list[Any] = [option for path in helm.values("local") for option in ("--values", path)]
+    for change in changes:
+        options += ("--set", change)
+    (service,) = objects(helm.render(*options, only="inferenceservice.yaml"))
+    mark: str = service["metadata"]["annotations"]["customer-risk.deblock.com/config"]
+    return mark
 
 
 def _name(document: dict[str, Any]) -> str:

@@ -60,6 +60,17 @@ CONTRADICTIONS = [
     ("batch", "batch.settings.input=null", "lacks `input` or `output`"),
     ("batch", "batch.settings.output=null", "lacks `input` or `output`"),
     ("batch", "batch.settings.record.folder=/data", "has a disk for it"),
+    ("batch", "record.customerId=hashed,record.keySecret.name=key", "the ids of the same customers as they are"),
+    ("batch", "batch.settings.record.customer_id=hashed,record.keySecret.name=key", "batch's pod has that key"),
+    (
+        "batch",
+        "batch.settings.record.customer_id=hashed,batch.settings.record.key_file=/etc/customer-risk/secrets/record-key",
+        "batch's pod has that key",
+    ),
+    ("batch", "batch.settings.record.ship.spool=/var/lib/customer-risk/spool", "to their own sinks"),
+    ("second-model", "networkPolicy.scraperNamespaces={gmp-system}", "lets only Google's collectors in"),
+    ("second-model", "networkPolicy.scraperNamespaces={gke-gmp-system,gmp-system}", "lets only Google's collectors in"),
+    ("second-model", "networkPolicy.scraperNamespaces=null", "lets only Google's collectors in"),
     ("local", "fullnameOverride=", "at most 46 small letters"),
 ]
 
@@ -75,6 +86,19 @@ def test_a_contradiction_ends_the_command_with_a_sentence(helm: Helm, case: str,
     with pytest.raises(Refused) as caught:
         helm.render(*_with(case), "--set", change, name=name)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("case", "change"),
+    [
+        ("second-model", "networkPolicy.scraperNamespaces={gmp-system,monitoring}"),
+        ("second-model", "networkPolicy.scraperNamespaces=null,networkPolicy.enabled=false"),
+        ("batch", "record.customerId=hashed,record.keySecret.name=key,batch.settings.record.enabled=false"),
+    ],
+)
+def test_what_only_looks_like_a_contradiction_is_taken(helm: Helm, case: str, change: str) -> None:
+    """One scraper that comes in is enough, without a policy all do; a batch without a record has no ids to hash."""
+    assert "kind: InferenceService" in helm.render(*_with(case), "--set", change)
 
 
 def test_every_sentence_of_the_chart_is_provoked() -> None:

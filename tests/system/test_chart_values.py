@@ -114,6 +114,38 @@ def test_the_batch_takes_its_settings_as_they_are_written(helm: Helm, tmp_path: 
     assert (pod["restartPolicy"], "podFailurePolicy" in spec) == ("OnFailure", False)
 
 
+def test_a_batch_hashes_customers_ids_with_the_services_key_and_has_its_rules(helm: Helm, tmp_path: Path) -> None:
+    """Its settings name files that its pod mounts: the same Secret as the server's, the same rule set."""
+    record = "customer_id=hashed,batch.settings.record.key_file=/etc/customer-risk/secrets/record-key"
+    changes = (
+        "record.customerId=hashed,record.keySecret.name=id-key,record.keySecret.key=id,rules.text=version: 7",
+        f"batch.settings.record.{record},batch.settings.rules.file=/etc/customer-risk/rules.yaml",
+    )
+    options = [option for path in helm.values("batch") for option in ("--values", str(path))]
+    documents = objects(helm.render(*options, *(each for change in changes for each in ("--set", change))))
+    (config,) = (each["data"] for each in documents if each["kind"] == "ConfigMap")
+    (service,) = (each["spec"]["predictor"] for each in documents if each["kind"] == "InferenceService")
+    (job,) = (each["spec"]["jobTemplate"]["spec"]["template"] for each in documents if each["kind"] == "CronJob")
+    mounted, servers = _config_files(job["spec"]), _config_files(service)
+    file = tmp_path / "batch.yaml"
+    file.write_text(config["batch.yaml"].replace("/etc/customer-risk/secrets/record-key", str(_key(tmp_path))))
+    assert load_batch(file).record.key() is not None
+    settings = yaml.safe_load(config["batch.yaml"])
+    for path in (settings["record"]["key_file"], settings["rules"]["file"]):
+        assert mounted[path] == servers[path]
+    assert mounted["/etc/customer-risk/secrets/record-key"] == ("id-key", "id")
+
+
+def test_a_batch_that_records_nothing_has_no_key(helm: Helm) -> None:
+    """A Secret is mounted where it is used."""
+    options = [option for path in helm.values("batch") for option in ("--values", str(path))]
+    change = "record.customerId=hashed,record.keySecret.name=id-key,batch.settings.record.enabled=false"
+    (job,) = objects(helm.render(*options, "--set", change, only="batch.yaml"))
+    assert list(_config_files(job["spec"]["jobTemplate"]["spec"]["template"]["spec"])) == [
+        "/etc/customer-risk/batch.yaml"
+    ]
+
+
 def test_a_batch_that_records_nothing_is_not_tried_again_in_vain(helm: Helm) -> None:
     """Exit codes 2 and 3 end the job at once, which takes pods that aren't restarted."""
     options = [option for path in helm.values("batch") for option in ("--values", str(path))]
@@ -172,6 +204,23 @@ def _settings(helm: Helm, case: str, folder: Path) -> Settings:
     file = folder / "serving.yaml"
     file.write_text(config["data"]["serving.yaml"], encoding="utf-8")
     return load_settings(file, server={})
+
+
+def _config_files(pod: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Name the files of a pod's volume `config`, and the object and key that each comes from."""
+    (volume,) = (each["projected"]["sources"] for each in pod["volumes"] if each["name"] == "config")
+    sources = [source for each in volume for source in each.values()]
+    return {
+        f"/etc/customer-risk/{item['path']}": (source["name"], item["key"])
+        for source in sources
+        for item in source["items"]
+    }
+
+
+def _key(folder: Path) -> Path:
+    path = folder / "key"
+    path.write_bytes(b"k" * 32)
+    return path
 
 
 def _keys(value: dict[str, Any], before: str = "") -> Iterator[str]:

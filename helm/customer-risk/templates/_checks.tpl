@@ -161,11 +161,27 @@
 {{- fail "route.enabled is true, but networkPolicy lets no gateway in: give networkPolicy.gatewayCidrs or gatewayNamespace." -}}
 {{- end -}}
 
+{{- if and $v.networkPolicy.enabled (eq $v.monitoring.kind "serviceMonitor") (not (without (default list $v.networkPolicy.scraperNamespaces) "gmp-system" "gke-gmp-system")) -}}
+{{- fail "monitoring.kind is serviceMonitor, but networkPolicy.scraperNamespaces lets only Google's collectors in: name the namespace of the operator's Prometheus." -}}
+{{- end -}}
+
 {{- if and $v.batch.enabled (not (and $v.batch.settings.input $v.batch.settings.output)) -}}
 {{- fail "batch.enabled is true, but batch.settings lacks `input` or `output`: say what to read and where results go." -}}
 {{- end -}}
 {{- $record := default dict $v.batch.settings.record -}}
 {{- if and $v.batch.enabled $record.enabled (ne (default "" $record.folder) "/var/lib/customer-risk/outbox") -}}
 {{- fail "batch.settings.record.folder isn't /var/lib/customer-risk/outbox, where the batch's pod has a disk for it." -}}
+{{- end -}}
+{{- if and $v.batch.enabled $record.enabled -}}
+{{- $hashed := eq (default "" $record.customer_id) "hashed" -}}
+{{- if and (eq $v.record.customerId "hashed") (not $hashed) -}}
+{{- fail "record.customerId is hashed, but batch.settings.record.customer_id isn't: the batch would record the ids of the same customers as they are." -}}
+{{- end -}}
+{{- if and $hashed (not (and $v.record.keySecret.name (eq (default "" $record.key_file) "/etc/customer-risk/secrets/record-key"))) -}}
+{{- fail "batch.settings.record.customer_id is hashed, which takes record.keySecret.name and key_file: /etc/customer-risk/secrets/record-key, where the batch's pod has that key." -}}
+{{- end -}}
+{{- if dig "ship" "spool" "" $record -}}
+{{- fail "batch.settings.record.ship.spool is given, but a batch's pod has none: the service's pods would ship the batch's records to their own sinks." -}}
+{{- end -}}
 {{- end -}}
 {{- end }}

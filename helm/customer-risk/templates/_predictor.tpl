@@ -1,0 +1,149 @@
+{{/* What the server's pods are made of: whatever changes here makes new ones, so the InferenceService's mark is made of it too. */}}
+{{- define "customer-risk.predictor" -}}
+{{- $name := include "customer-risk.fullname" . -}}
+{{- $v := .Values -}}
+{{- $spool := or $v.record.spool.hostPath $v.record.spool.claim -}}
+{{ include "customer-risk.pod" . }}
+terminationGracePeriodSeconds: {{ include "customer-risk.grace" . }}
+{{- with $v.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- if or $v.spread.zones $v.spread.nodes }}
+topologySpreadConstraints:
+  {{- range $key, $when := dict "topology.kubernetes.io/zone" $v.spread.zones "kubernetes.io/hostname" $v.spread.nodes }}
+  {{- if $when }}
+  - topologyKey: {{ $key }}
+    maxSkew: 1
+    whenUnsatisfiable: {{ $when }}
+    nodeTaintsPolicy: Honor # a node that is gone isn't waited for
+    # A rollout's new pods are spread among themselves; those that leave don't count.
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels:
+        {{- include "customer-risk.selector" $ | nindent 8 }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- if or (not $v.model.baked) $v.record.enabled }}
+initContainers:
+  {{- if not $v.model.baked }}
+  - {{ include "customer-risk.bundleContainer" . | nindent 4 | trim }}
+  {{- end }}
+  {{- if $v.record.enabled }}
+  # A native sidecar: it starts before the server, and ends after it.
+  - name: shipper
+    image: {{ include "customer-risk.image" . | quote }}
+    imagePullPolicy: {{ $v.image.pullPolicy }}
+    restartPolicy: Always
+    args: [ship, --config, /etc/customer-risk/serving.yaml]
+    ports:
+      - {name: shipper-metrics, containerPort: 9090, protocol: TCP}
+    # It listens once it has tried its sinks. No readiness: a sink that is down must not take a pod out of service.
+    livenessProbe:
+      httpGet: {path: /metrics, port: 9090}
+      initialDelaySeconds: 120
+      periodSeconds: 30
+      timeoutSeconds: 10
+      failureThreshold: 4
+    resources:
+      {{- toYaml $v.shipper.resources | nindent 6 }}
+    securityContext:
+      {{- include "customer-risk.containerSecurity" . | nindent 6 }}
+    volumeMounts:
+      - {name: config, mountPath: /etc/customer-risk, readOnly: true}
+      - {name: outbox, mountPath: /var/lib/customer-risk/outbox}
+      {{- if $spool }}
+      - {name: spool, mountPath: /var/lib/customer-risk/spool}
+      {{- end }}
+      - {name: tmp, mountPath: /tmp}
+  {{- end }}
+{{- end }}
+containers:
+  - name: kserve-container
+    image: {{ include "customer-risk.image" . | quote }}
+    imagePullPolicy: {{ $v.image.pullPolicy }}
+    args: [serve, {{ include "customer-risk.bundlePath" . }}, --config, /etc/customer-risk/serving.yaml]
+    ports:
+      # KServe's Service leads to the first of them.
+      - {name: http, containerPort: 8080, protocol: TCP}
+      {{- if $v.grpc.enabled }}
+      - {name: grpc, containerPort: 8081, protocol: TCP}
+      {{- end }}
+    {{- if $v.server.preStopSeconds }}
+    lifecycle:
+      preStop:
+        sleep: {seconds: {{ $v.server.preStopSeconds }}}
+    {{- end }}
+    # Alive is enough to have started: with a bad bundle the pod stays up, not ready, and says why.
+    startupProbe:
+      httpGet: {path: /healthz, port: 8080}
+      periodSeconds: 1
+      timeoutSeconds: 5
+      failureThreshold: {{ $v.probes.startupSeconds }}
+    readinessProbe:
+      httpGet: {path: /v2/health/ready, port: 8080}
+      periodSeconds: {{ $v.probes.readinessPeriodSeconds }}
+      timeoutSeconds: 5
+      failureThreshold: 2
+    livenessProbe:
+      httpGet: {path: /healthz, port: 8080}
+      periodSeconds: {{ $v.probes.livenessPeriodSeconds }}
+      timeoutSeconds: 5
+      failureThreshold: {{ $v.probes.livenessFailures }}
+    resources:
+      {{- toYaml $v.resources | nindent 6 }}
+    securityContext:
+      {{- include "customer-risk.containerSecurity" . | nindent 6 }}
+    volumeMounts:
+      - {name: config, mountPath: /etc/customer-risk, readOnly: true}
+      {{- if not $v.model.baked }}
+      - {name: models, mountPath: /mnt/models, readOnly: true}
+      {{- end }}
+      {{- if $v.record.enabled }}
+      - {name: outbox, mountPath: /var/lib/customer-risk/outbox}
+      {{- end }}
+      - {name: tmp, mountPath: /tmp}
+volumes:
+  {{- include "customer-risk.bundleVolumes" . | nindent 2 }}
+  # One volume of all that is read only: a mount beneath a read-only mount can't be made.
+  - name: config
+    projected:
+      sources:
+        - configMap:
+            name: {{ $name }}
+            items:
+              - {key: serving.yaml, path: serving.yaml}
+              {{- if $v.rules.text }}
+              - {key: rules.yaml, path: rules.yaml}
+              {{- end }}
+        {{- with $v.auth.jwksConfigMap }}
+        - configMap:
+            name: {{ . }}
+            items:
+              - {key: jwks.json, path: jwks/jwks.json}
+        {{- end }}
+        {{- if $v.store.urlSecret.name }}
+        - secret:
+            name: {{ $v.store.urlSecret.name }}
+            items:
+              - {key: {{ $v.store.urlSecret.key }}, path: secrets/store-url}
+        {{- end }}
+        {{- if $v.record.keySecret.name }}
+        - secret:
+            name: {{ $v.record.keySecret.name }}
+            items:
+              - {key: {{ $v.record.keySecret.key }}, path: secrets/record-key}
+        {{- end }}
+  {{- if $v.record.enabled }}
+  - name: outbox
+    emptyDir: {sizeLimit: {{ $v.record.outboxSize }}}
+  {{- with $v.record.spool.hostPath }}
+  - name: spool
+    hostPath: {path: {{ . | quote }}, type: Directory}
+  {{- end }}
+  {{- with $v.record.spool.claim }}
+  - name: spool
+    persistentVolumeClaim: {claimName: {{ . }}}
+  {{- end }}
+  {{- end }}
+{{- end }}
