@@ -13,6 +13,7 @@ import yaml
 
 from k8s.gcloud.resources import steps
 from k8s.gcloud.site import Site
+from tests.chart.extract import GO
 
 ROOT = Path(__file__).parent.parent
 FILES = ("cloudbuild.yaml", "k8s/cloudbuild/production.yaml", "k8s/cloudbuild/bundle.yaml")
@@ -96,9 +97,17 @@ def test_every_step_waits_for_steps_before_it(build) -> None:
 
 
 def test_every_steps_image_has_a_version(build) -> None:
-    """A build of an old commit runs in what it ran in then."""
+    """No step runs in whatever is newest that day; a tag may still be moved, and only a digest couldn't be."""
     for step in build["steps"]:
         assert re.search(r":\d+\.\d+\.\d+(-[a-z]+)?$|@sha256:[0-9a-f]{64}$", step["name"]), step["id"]
+
+
+def test_the_system_tests_find_go_in_an_image_that_has_none() -> None:
+    """`tools` leaves Go where they look for it, and ends before they begin."""
+    assert GO == "build/go/bin"
+    assert f'[ -x {GO}/go ] || cp -a "$(go env GOROOT)" build/go' in _code(ROOT / "scripts/cloudbuild/tools")
+    (tested,) = (step for step in _read("cloudbuild.yaml")["steps"] if step["id"] == "test-system")
+    assert "tools" in tested["waitFor"]
 
 
 def test_every_step_and_the_whole_have_a_limit(build) -> None:

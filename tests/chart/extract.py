@@ -8,6 +8,8 @@ holds those kinds.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any, Final
 import yaml
 
 SCHEMAS: Final = Path(__file__).parent / "schemas"
+# Where scripts/cloudbuild/tools leaves Go for the steps whose image has none.
+GO: Final = "build/go/bin"
 KUBERNETES: Final = "k8s.io/kubernetes@v1.34.4"
 KSERVE: Final = "github.com/kserve/kserve@v0.20.0"
 GATEWAY: Final = "sigs.k8s.io/gateway-api@v1.3.0"
@@ -70,10 +74,19 @@ def main() -> None:
 
 def module(name: str) -> Path:
     """Give the folder of a Go module, downloaded if need be."""
+    program = go()
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(["go", "mod", "init", "scratch"], cwd=scratch, check=True, capture_output=True)
-        told = subprocess.run(["go", "mod", "download", "-json", name], cwd=scratch, check=True, capture_output=True)
+        subprocess.run([program, "mod", "init", "scratch"], cwd=scratch, check=True, capture_output=True)
+        told = subprocess.run([program, "mod", "download", "-json", name], cwd=scratch, check=True, capture_output=True)
     return Path(json.loads(told.stdout)["Dir"])
+
+
+def go() -> str:
+    """Find the go command: in PATH, or where the pipeline leaves it; raises FileNotFoundError without one."""
+    left = Path(__file__).parents[2] / GO
+    if found := shutil.which("go", path=f"{os.environ['PATH']}{os.pathsep}{left}"):
+        return found
+    raise FileNotFoundError(f"Go is neither in PATH nor in {left}")
 
 
 def kubernetes(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import yaml
 
+from tests.chart.extract import go
+
 ROOT: Final = Path(__file__).parent.parent.parent
 VERSION: Final = "v5.5.0"
 
@@ -20,13 +22,18 @@ def build(folder: str) -> list[dict[str, Any]]:
     return [each for each in yaml.safe_load_all(told.stdout) if each]
 
 
+def kubectl() -> str | None:
+    """Find the kubectl command: $KUBECTL, or the one in PATH."""
+    return os.environ.get("KUBECTL") or shutil.which("kubectl")
+
+
 def _command() -> list[str]:
-    if kubectl := shutil.which("kubectl"):
-        return [kubectl, "kustomize"]
+    if program := kubectl():
+        return [program, "kustomize"]
     target = ROOT / "build/bin"
     if found := shutil.which("kustomize", path=f"{os.environ['PATH']}{os.pathsep}{target}"):
         return [found, "build"]
     target.mkdir(parents=True, exist_ok=True)
-    command = ["go", "install", "-trimpath", f"sigs.k8s.io/kustomize/kustomize/v5@{VERSION}"]
+    command = [go(), "install", "-trimpath", f"sigs.k8s.io/kustomize/kustomize/v5@{VERSION}"]
     subprocess.run(command, env=os.environ | {"GOBIN": str(target)}, check=True)
     return [str(target / "kustomize"), "build"]

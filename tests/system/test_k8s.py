@@ -22,7 +22,7 @@ from k8s.gcloud.site import Site
 from tests.chart.extract import KSERVE, module
 from tests.chart.helm import CHART, EXAMPLES, KUBERNETES, find, objects
 from tests.chart.schema import fault
-from tests.k8s.kustomize import build
+from tests.k8s.kustomize import build, kubectl
 
 pytestmark = pytest.mark.system
 
@@ -244,10 +244,10 @@ def test_gcloud_takes_every_command_that_is_written_anywhere(tmp_path: Path) -> 
 
 def test_kubectl_takes_the_bindings(tmp_path: Path) -> None:
     """Each makes one RoleBinding of the deployer's role for one account."""
-    if not shutil.which("kubectl"):
-        pytest.skip("kubectl isn't here")
+    program = kubectl()
+    assert program, "kubectl is neither in PATH nor named by KUBECTL"
     for step in bindings(SITE):
-        command = [*step.make, "--dry-run=client", "--output=json"]
+        command = [program, *step.make[1:], "--dry-run=client", "--output=json"]
         environment = os.environ | {"KUBECONFIG": str(tmp_path / "none")}
         done = subprocess.run(command, capture_output=True, check=False, text=True, env=environment)
         assert done.returncode == 0, done.stderr
