@@ -15,6 +15,8 @@ ROLES: Final = {
     "customerRiskClusterUser": ("container.clusters.connect", "container.clusters.get", "container.clusters.list"),
     # Ask for a build of a trigger. Cloud Build's Editor could also take the approval off the trigger.
     "customerRiskProposer": ("cloudbuild.builds.create", "cloudbuild.builds.get", "cloudbuild.builds.list"),
+    # Append to the record's table and ask what is there. Data Editor could also drop or replace the table.
+    "customerRiskRecorder": ("bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.updateData"),
 }
 
 
@@ -80,7 +82,7 @@ def _pod(site: Site, environment: str) -> Iterator[Grant]:
     yield Grant(pod, "roles/storage.objectViewer", f"bucket:{site.registry}", f"{of} fetch their bundle")
     yield Grant(pod, "roles/storage.objectCreator", record, f"{of} write segments, and can't change or delete any")
     yield Grant(pod, "roles/storage.objectViewer", record, f"{of} look up what they wrote")
-    yield Grant(pod, "roles/bigquery.dataEditor", dataset, f"{of} write the record's rows")
+    yield Grant(pod, site.role("customerRiskRecorder"), dataset, f"{of} write the record's rows")
     yield Grant(pod, "roles/bigquery.jobUser", "project", f"{of} ask which rows arrived")
 
 

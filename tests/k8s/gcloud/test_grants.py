@@ -9,13 +9,21 @@ from k8s.gcloud.grants import ROLES, Grant, grants
 from k8s.gcloud.site import Site
 
 GUIDE = Path(__file__).parents[3] / "docs/guide/gke.md"
-# Of each role that writes or reads objects: can it delete or overwrite?
+# Google's roles that can delete or overwrite an object, or drop a table.
 DESTROYS = {
     "roles/storage.objectUser",
     "roles/storage.objectAdmin",
     "roles/storage.admin",
     "roles/storage.legacyBucketOwner",
+    "roles/bigquery.dataEditor",
+    "roles/bigquery.dataOwner",
+    "roles/bigquery.admin",
 }
+
+
+def _permissions(grant: Grant) -> tuple[str, ...]:
+    """What a role of our own has; nothing for Google's."""
+    return ROLES.get(grant.role.rpartition("/")[2], ())
 
 
 def _of(site: Site, account: str) -> list[Grant]:
@@ -36,14 +44,24 @@ def test_pods_have_what_the_records_sinks_and_the_bundle_need_and_no_more(site) 
             ("roles/storage.objectViewer", f"bucket:{site.registry}"),
             ("roles/storage.objectCreator", record),
             ("roles/storage.objectViewer", record),
-            ("roles/bigquery.dataEditor", dataset),
+            (site.role("customerRiskRecorder"), dataset),
             ("roles/bigquery.jobUser", "project"),
         }
+    assert set(ROLES["customerRiskRecorder"]) == {
+        "bigquery.tables.get",  # the columns, before the first row
+        "bigquery.tables.getData",  # which rows arrived
+        "bigquery.tables.updateData",
+    }
 
 
-def test_no_pod_and_no_build_can_change_or_delete_an_object(site) -> None:
+def test_no_pod_and_no_build_can_change_or_delete_an_object_or_drop_a_table(site) -> None:
     """Of the record or of the registry: only people can, and each only one of them."""
-    able = {grant.member for grant in grants(site) if grant.role in DESTROYS}
+    able = {
+        grant.member
+        for grant in grants(site)
+        if grant.role in DESTROYS
+        or any(re.search(r"\.(delete|update|setIamPolicy)$", each) for each in _permissions(grant))
+    }
     assert able == {"group:erasers@example.com", "group:promoters@example.com"}
 
 
