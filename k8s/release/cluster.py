@@ -23,7 +23,7 @@ _SECONDS: Final = 20  # for one question to the API server
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a pod is made from: its containers' images, and the marks of its bundle and settings."""
+    """What a pod is made from: images by container, and the marks of its bundle, settings and whole specification."""
 
     images: tuple[tuple[str, str], ...]
     marks: tuple[tuple[str, str], ...]

@@ -19,6 +19,7 @@ from tests.chart.helm import VERSION
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs/guide/gke.md").read_text(encoding="utf-8")
+LOCAL = (ROOT / "docs/guide/local-cluster.md").read_text(encoding="utf-8")
 
 
 def test_the_guides_command_is_taken() -> None:
@@ -73,6 +74,19 @@ def _written(folder: Path, settings: dict[str, object]) -> Path:
     path = folder / "settings.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return path
+
+
+def test_a_local_cluster_gets_kserve_as_gke_does_and_before_its_settings() -> None:
+    """The same three installs; what `apply -k` changes and makes is there by then, its Gateway's class too."""
+    installs = re.findall(r"^helm install .*$", GUIDE, re.MULTILINE)
+    assert len(installs) == 3
+    assert re.findall(r"^helm install .*$", LOCAL, re.MULTILINE) == installs
+    gateway = yaml.safe_load((ROOT / "k8s/overlays/local/gateway.yaml").read_text(encoding="utf-8"))
+    (made,) = re.findall(r"^kind: GatewayClass\nmetadata: \{name: (\w+)\}$", LOCAL, re.MULTILINE)
+    assert made == gateway["spec"]["gatewayClassName"]
+    applied = LOCAL.index("kubectl apply -k k8s/overlays/local")
+    assert all(LOCAL.index(each) < applied for each in [*installs, "kind: GatewayClass", "components.yaml"])
+    assert f"service/envoy-{gateway['metadata']['name']} " in LOCAL
 
 
 def test_versions_are_the_ones_that_are_tested() -> None:
