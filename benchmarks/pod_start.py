@@ -2,7 +2,7 @@
 """How long a pod takes from being made to being ready, and where: `benchmarks/pod_start.py RELEASE NAMESPACE [TIMES]`.
 
 Deletes the release's pods one at a time, TIMES times in all, and reads the times that the cluster keeps, in whole
-seconds. For one core a pod: helm upgrade --reset-then-reuse-values --set resources.limits.cpu=1 --set resources.requests.cpu=1.
+seconds. One core a pod: helm upgrade --reset-then-reuse-values --set resources.limits.cpu=1,resources.requests.cpu=1.
 """
 
 from __future__ import annotations
