@@ -14,7 +14,7 @@ from model.scoring import bundle as bundles
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 READY = "/v2/health/ready"
 

@@ -93,7 +93,7 @@ class GcsObjects:
             raise ConfigError(
                 f"record.ship.sinks: gcs: this identity lacks {', '.join(missing)} in the bucket "
                 f"{self._settings.bucket!r}.",
-                remedy="Grant it roles/storage.objectUser there.",
+                remedy="Grant it roles/storage.objectCreator and roles/storage.objectViewer there.",
             )
 
     def get(self, key: str) -> bytes | None:

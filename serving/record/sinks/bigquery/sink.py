@@ -74,7 +74,7 @@ class BigQuerySink:
         except wrong as error:
             raise ConfigError(
                 f"record.ship.sinks: bigquery: {self._settings.path} can't be written to: {error}.",
-                remedy="Grant this identity roles/bigquery.dataEditor on the dataset.",
+                remedy="Grant this identity bigquery.tables.get, getData and updateData on the dataset.",
             ) from error
 
     def place(self) -> bytes:
