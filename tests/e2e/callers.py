@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import httpx
 
+_ATTEMPTS = 5
+
 
 @dataclass
 class Callers:
@@ -51,9 +53,11 @@ class Callers:
     def _one(self, client: httpx.Client, request: dict[str, Any]) -> None:
         try:
             response = client.post(self.url, json=request, headers=self.headers)
-            if response.status_code == 503 and (seconds := response.headers.get("retry-after")):
+            for _ in range(_ATTEMPTS):
+                if response.status_code != 503 or "retry-after" not in response.headers:
+                    break
                 self.asked_again += 1  # as every client of the service does
-                time.sleep(float(seconds))
+                time.sleep(float(response.headers["retry-after"]))
                 response = client.post(self.url, json=request, headers=self.headers)
             answer = response.json() if response.status_code == 200 else {}
         except (httpx.HTTPError, ValueError) as error:
