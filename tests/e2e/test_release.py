@@ -21,7 +21,9 @@ from tests.e2e.conftest import HOST, OUT, run
 pytestmark = pytest.mark.cluster
 
 RISK = "/ai/v1/risk"
-ONE_X = "39"  # requests a second: 60 % of what a pod of step.yaml holds (docs/guide/loadtest.md)
+ONE_X = os.environ.get(
+    "E2E_ONE_X", "39"
+)  # requests a second: 60 % of what a pod of step.yaml holds (docs/guide/loadtest.md)
 GATES = ("--gates", str(Path(__file__).with_name("gates.yaml")))
 ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 INSIDE = Path(__file__).with_name("inside.py")
