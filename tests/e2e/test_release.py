@@ -21,9 +21,8 @@ from tests.e2e.conftest import HOST, OUT, run
 pytestmark = pytest.mark.cluster
 
 RISK = "/ai/v1/risk"
-ONE_X = os.environ.get(
-    "E2E_ONE_X", "39"
-)  # requests a second: 60 % of what a pod of step.yaml holds (docs/guide/loadtest.md)
+# Requests a second: 60 % of what a pod of step.yaml holds (docs/guide/loadtest.md).
+ONE_X = os.environ.get("E2E_ONE_X", "39")
 GATES = ("--gates", str(Path(__file__).with_name("gates.yaml")))
 ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 INSIDE = Path(__file__).with_name("inside.py")
@@ -254,20 +253,9 @@ def test_a_step_from_1x_to_10x(place, deploy, tmp_path, measured) -> None:
     where = ("--url", place.url, "--host", HOST, "--token-file", str(token))
     pods = ("--namespace", NAMESPACE, "--deployment", "risk-predictor")
     out = OUT / "step"
-    command = [
-        sys.executable,
-        "-m",
-        "loadtest.step",
-        *where,
-        *pods,
-        "--out",
-        str(out),
-        "--one-x",
-        ONE_X,
-        "--patience",
-        "60",
-    ]
-    step = subprocess.run([*command, *GATES], cwd=ROOT, capture_output=True, text=True, check=False)
+    how = ("--out", str(out), "--one-x", ONE_X, "--after", "105", "--patience", "60", *GATES)
+    command = [sys.executable, "-m", "loadtest.step", *where, *pods, *how]
+    step = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     received = set((out / "decisions.txt").read_text().split()) if (out / "decisions.txt").exists() else set()
 
     def recorded() -> list[str]:
