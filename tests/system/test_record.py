@@ -23,7 +23,7 @@ from serving.record.sinks.finding import find
 from serving.record.sinks.gcs import GcsSettings
 from serving.record.sinks.objects import LocalObjects
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 ROUNDS = 5
 AWAY = 15  # seconds
