@@ -15,12 +15,15 @@ from model.scoring.trees import LEAF, Trees
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+WEIGHTS = "weight_drop"  # XGBoost's name for the trees' weights
+LOWEST = float(np.finfo(np.float32).min)
+
 
 def trees_from_booster(booster: xgboost.Booster) -> Trees:
-    """Take the trees out of a `gbtree` booster with objective `binary:logistic`.
+    """Return the trees of a tree booster (`gbtree`, `dart`) with objective `binary:logistic`.
 
     Every tree counts; slice the booster (`booster[:n]`) to leave out those behind the best round. Raises BundleError
-    for another kind of booster, categorical splits, or more than one output.
+    for another kind of booster, categorical splits, more than one output, or a threshold that is not a number.
     """
     model = _model(booster)
     parts: dict[str, list[Any]] = {
@@ -62,17 +65,15 @@ def merge_boosters(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
     trees = [tree for model in models for tree in _gbtree(model)["trees"]]
     for number, tree in enumerate(trees):
         tree["id"] = number
-        for i, (left, weight) in enumerate(zip(tree["left_children"], tree["split_conditions"], strict=True)):
-            if left == LEAF:
-                scaled = float(np.float32(weight / len(models)))
-                tree["split_conditions"][i] = scaled
-                tree["base_weights"][i] = scaled
+        _scale(tree, 1 / len(models))
     base = sum(_base_margin(model) for model in models) / len(models)
     inside = _gbtree(merged)
     inside["trees"] = trees
     inside["tree_info"] = [0] * len(trees)
     inside["iteration_indptr"] = list(range(len(trees) + 1))
     inside["gbtree_model_param"] |= {"num_trees": str(len(trees)), "num_parallel_tree": "1"}
+    if WEIGHTS in inside:
+        inside[WEIGHTS] = [1.0] * len(trees)
     merged["learner"]["learner_model_param"]["base_score"] = f"[{1 / (1 + math.exp(-base)):.9E}]"
     merged["learner"]["attributes"] = {}  # the best round of one booster says nothing of the whole
     booster = xgboost.Booster()
@@ -81,17 +82,34 @@ def merge_boosters(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
 
 
 def _model(booster: xgboost.Booster) -> dict[str, Any]:
+    """Return the booster as a document with its trees' weights multiplied into their leaves."""
     model: dict[str, Any] = json.loads(bytes(booster.save_raw("json")))
     learner = model["learner"]
-    if learner["gradient_booster"]["name"] != "gbtree":
-        raise _unfit(f"a booster of kind {learner['gradient_booster']['name']}")
+    kind = learner["gradient_booster"]["name"]
+    if kind == "dart":  # before XGBoost 3.3: a booster of its own around the trees
+        learner["gradient_booster"] |= {"name": "gbtree", "model": learner["gradient_booster"].pop("gbtree")["model"]}
+        _gbtree(model)[WEIGHTS] = learner["gradient_booster"].pop(WEIGHTS)
+    elif kind != "gbtree":
+        raise _unfit(f"a booster of kind {kind}")
     if learner["objective"]["name"] != "binary:logistic":
         raise _unfit(f"a booster with the objective {learner['objective']['name']}")
-    if not _gbtree(model)["trees"]:
+    trees = _gbtree(model)["trees"]
+    if not trees:
         raise _unfit("a booster without a tree")
-    if any(tree["categories_nodes"] for tree in _gbtree(model)["trees"]):
+    if any(tree["categories_nodes"] for tree in trees):
         raise _unfit("a booster with categorical splits")
+    # Dropout leaves each tree with a weight. XGBoost before 3.3 writes none for `gbtree`.
+    for tree, weight in zip(trees, _gbtree(model).get(WEIGHTS, [1.0] * len(trees)), strict=True):
+        _scale(tree, weight)
     return model
+
+
+def _scale(tree: dict[str, Any], weight: float) -> None:
+    """Multiply the tree's leaves by a weight, in single precision as XGBoost keeps them."""
+    for node, left in enumerate(tree["left_children"]):
+        if left == LEAF:
+            leaf = float(np.float32(tree["split_conditions"][node] * weight))
+            tree["split_conditions"][node] = tree["base_weights"][node] = leaf
 
 
 def _gbtree(model: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +130,7 @@ def _base_margin(model: dict[str, Any]) -> float:
 
 def _append(tree: dict[str, Any], parts: dict[str, list[Any]]) -> None:
     """Add one tree's nodes from the root down, left before right; nodes that pruning left behind fall away."""
+    _bound(tree)
     order: list[int] = []
     waiting = [0]
     while waiting:
@@ -132,8 +151,25 @@ def _append(tree: dict[str, Any], parts: dict[str, list[Any]]) -> None:
         parts["cover"].append(float(np.float32(tree["sum_hessian"][node])))
 
 
+def _bound(tree: dict[str, Any]) -> None:
+    """Replace the tree's infinite thresholds by finite ones that send each row the same way.
+
+    A split of missing values from all others has the threshold -inf since XGBoost 3.3: no number is below it, as none
+    is below the lowest number of single precision. Below +inf is every number, so that exchanging the children makes
+    it -inf. JSON has no infinity, and the tables compare a missing value as an infinite one.
+    """
+    children = tree["left_children"], tree["right_children"]
+    for node, threshold in enumerate(tree["split_conditions"]):
+        if children[0][node] == LEAF or not math.isinf(threshold):
+            continue
+        tree["split_conditions"][node] = LOWEST
+        if threshold > 0:
+            children[0][node], children[1][node] = children[1][node], children[0][node]
+            tree["default_left"][node] = 1 - tree["default_left"][node]
+
+
 def _unfit(what: str) -> BundleError:
     return BundleError(
         f"The model is {what}, which has no exact reasons here.",
-        remedy="Train a gbtree booster with the objective binary:logistic on numbers.",
+        remedy="Train a tree booster with the objective binary:logistic on numbers.",
     )
