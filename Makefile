@@ -1,7 +1,5 @@
 # The commands of this project; each sets up what it needs. `make help` lists them.
 SHELL := /bin/bash
-PYTHON ?= python3.11
-export PYTHON
 bin := .venv/bin
 
 .PHONY: help environment demo test test-system e2e check format bench soak-record image lock clean

@@ -1,0 +1,143 @@
+"""Which Python the project's environments are made with: scripts/python."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# A real Python that says that it is another one.
+STAND_IN = """#!/bin/sh
+[ "$1" = -c ] || exit 2
+exec "{real}" -c "
+import sys, sysconfig
+sys.version_info, sys._base_executable = ({version}), '$0'
+sys.modules.update({{name: None for name in {lacking!r}}})
+if {free_threaded}:
+    sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1
+exec(sys.argv[1])" "$2"
+"""
+SHIM = "#!/bin/sh\necho 'pyenv: command not found' >&2\nexit 127\n"
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine without a Python: add some, then choose."""
+
+    class Machine:
+        path = tmp_path / "bin"
+        pyenv = tmp_path / "pyenv"
+
+        def add(self, place: Path, version: str, *, lacking=(), free_threaded=False) -> str:
+            text = STAND_IN.format(
+                real=sys.executable,
+                version=version.replace(".", ","),
+                lacking=list(lacking),
+                free_threaded=free_threaded,
+            )
+            return self.write(place, text)
+
+        @staticmethod
+        def write(place: Path, text: str) -> str:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+            place.chmod(0o755)
+            return str(place)
+
+        def of_pyenv(self, folder: str, version: str, **how) -> str:
+            return self.add(self.pyenv / "versions" / folder / "bin" / "python", version, **how)
+
+        def on_path(self, name: str, version: str, **how) -> str:
+            return self.add(self.path / name, version, **how)
+
+        def choose(self, python: str | None = None) -> subprocess.CompletedProcess[str]:
+            tools = tmp_path / "tools"
+            tools.mkdir()
+            for tool in ("sh", "find", "sort", "sed"):
+                (tools / tool).symlink_to(next(p for p in (Path("/usr/bin", tool), Path("/bin", tool)) if p.exists()))
+            environment = {"PATH": f"{self.path}:{tools}", "HOME": str(tmp_path), "PYENV_ROOT": str(self.pyenv)}
+            if python:
+                environment["PYTHON"] = python
+            return subprocess.run(
+                [ROOT / "scripts" / "python"], env=environment, capture_output=True, text=True, check=False
+            )
+
+    return Machine()
+
+
+def test_the_newest_supported_python_is_chosen(machine):
+    """3.13 before 3.12 and 3.11; a version that isn't supported yet is passed over."""
+    machine.on_path("python3", "3.14.0")
+    machine.on_path("python3.11", "3.11.2")
+    newest = machine.on_path("python3.13", "3.13.1")
+    machine.on_path("python3.12", "3.12.8")
+    assert machine.choose().stdout.strip() == newest
+
+
+def test_a_python_of_pyenv_is_found_behind_a_shim_that_refuses(machine):
+    """Among its patch versions the newest is taken."""
+    machine.write(machine.path / "python3.13", SHIM)
+    machine.of_pyenv("3.13.9", "3.13.9")
+    newest = machine.of_pyenv("3.13.10", "3.13.10")
+    machine.on_path("python3.12", "3.12.8")
+    assert machine.choose().stdout.strip() == newest
+
+
+@pytest.mark.parametrize("how", [{"free_threaded": True}, {"lacking": ("ensurepip",)}, {"lacking": ("venv",)}])
+def test_a_python_that_cannot_be_used_is_passed_over(machine, how):
+    """Free-threaded builds, which compiled libraries have no wheels for, and those without `venv` or `ensurepip`."""
+    machine.on_path("python3.13", "3.13.1", **how)
+    older = machine.on_path("python3.11", "3.11.2")
+    assert machine.choose().stdout.strip() == older
+
+
+def test_a_plain_python3_of_a_supported_version_is_found(machine):
+    """Where no command carries the version in its name."""
+    plain = machine.on_path("python3", "3.12.3")
+    assert machine.choose().stdout.strip() == plain
+
+
+def test_the_variable_overrides(machine):
+    """PYTHON names a command, or a path."""
+    machine.on_path("python3.13", "3.13.1")
+    older = machine.on_path("python3.11", "3.11.2")
+    assert machine.choose(older).stdout.strip() == older
+
+
+def test_the_variable_may_name_a_version_of_pyenv(machine):
+    """Also where the shim of that name refuses."""
+    machine.write(machine.path / "python3.12", SHIM)
+    chosen = machine.of_pyenv("3.12.1", "3.12.1")
+    assert machine.choose("python3.12").stdout.strip() == chosen
+
+
+@pytest.mark.parametrize(
+    ("python", "version", "how", "said"),
+    [
+        (None, "3.14.0", {}, "found no Python 3.13, 3.12 or 3.11. Install one"),
+        (None, "3.13.0", {"lacking": ("venv",)}, "without the modules venv and ensurepip"),
+        ("python3", "3.10.1", {}, "PYTHON=python3 is not a Python 3.11, 3.12 or 3.13"),
+        ("absent", "3.13.0", {}, "PYTHON=absent is not a Python 3.11, 3.12 or 3.13"),
+    ],
+)
+def test_without_a_usable_python_the_remedy_is_named(machine, python, version, how, said):
+    """The command ends with 1 and prints no path."""
+    machine.on_path("python3", version, **how)
+    outcome = machine.choose(python)
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert said in outcome.stderr
+
+
+def test_the_python_of_an_active_environment_is_not_the_environments_own():
+    """An environment is made with the Python below the active one: making it anew must not pull its own floor away."""
+    environment = os.environ | {"PYTHON": sys.executable}
+    chosen = subprocess.run(
+        [ROOT / "scripts" / "python"], env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    asked = [chosen, "-c", "import sys; print(sys.prefix == sys.base_prefix)"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "True\n"
