@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+
+
+# scikit-learn's forests set the process's warning filters for each tree. Two threads at it restore each other's, until
+# the filters are empty and scikit-learn prints a warning for every tree.
+_ONE_FOREST = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,8 @@ class _SklearnModel:
     estimator: LogisticRegression | RandomForestClassifier
 
     def margins(self, table: FeatureTable) -> Floats:
-        p = self.estimator.predict_proba(self.filled(table.select(self.names).values))[:, 1]
+        with _ONE_FOREST:
+            p = self.estimator.predict_proba(self.filled(table.select(self.names).values))[:, 1]
         p = np.clip(p, 1e-3, 1 - 1e-3)
         return np.asarray(np.log(p) - np.log1p(-p), dtype=np.float64)
 
@@ -90,7 +97,8 @@ class Forest:
         estimator = RandomForestClassifier(
             n_estimators=self.trees, min_samples_leaf=3, class_weight="balanced", n_jobs=1, random_state=seed
         )
-        return _SklearnModel(kept.names, filled, estimator.fit(filled(kept.values), suspended))
+        with _ONE_FOREST:
+            return _SklearnModel(kept.names, filled, estimator.fit(filled(kept.values), suspended))
 
 
 @dataclass(frozen=True, slots=True)
