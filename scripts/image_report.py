@@ -23,7 +23,7 @@ from typing import Any
 MB = 1e6
 CHUNK = 1 << 20
 _PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/]+)(?:/.*)?")
-_BINARY = re.compile(r"^_?([a-z0-9_]+?)(?:\.cpython.*|\.libs|-[0-9].*)$")
+_BINARY = re.compile(r"^_?([a-z0-9_]+?)(?:\.(?:cpython|abi3).*|\.libs|-[0-9].*)$")
 
 
 def part_of(path: str) -> str:

@@ -88,10 +88,11 @@ def test_every_package_of_the_image_stands_on_the_page_of_licences() -> None:
 @pytest.mark.parametrize(
     ("path", "part"),
     [
-        ("opt/customer-risk/lib/python3.11/site-packages/numpy/_core/x.so", "numpy"),
-        ("opt/customer-risk/lib/python3.11/site-packages/numpy.libs/libgfortran.so.5", "numpy"),
-        ("opt/customer-risk/lib/python3.11/site-packages/_duckdb.cpython-311-x86_64-linux-gnu.so", "duckdb"),
-        ("opt/customer-risk/lib/python3.11/site-packages/kserve-0.21.0.dist-info/RECORD", "kserve"),
+        ("opt/customer-risk/lib/python3.13/site-packages/numpy/_core/x.so", "numpy"),
+        ("opt/customer-risk/lib/python3.13/site-packages/numpy.libs/libgfortran.so.5", "numpy"),
+        ("opt/customer-risk/lib/python3.13/site-packages/_duckdb.cpython-313-x86_64-linux-gnu.so", "duckdb"),
+        ("opt/customer-risk/lib/python3.13/site-packages/_duckdb.abi3.so", "duckdb"),
+        ("opt/customer-risk/lib/python3.13/site-packages/kserve-0.21.0.dist-info/RECORD", "kserve"),
         ("usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib"),
     ],
 )
