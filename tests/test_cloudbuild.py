@@ -13,9 +13,10 @@ import yaml
 
 from k8s.gcloud.resources import steps
 from k8s.gcloud.site import Site
-from tests.chart.extract import GO
 
 ROOT = Path(__file__).parent.parent
+BUILDER = "customer-risk-builder:this-build"
+RECIPE = ROOT / "k8s/cloudbuild/builder.Dockerfile"
 FILES = ("cloudbuild.yaml", "k8s/cloudbuild/production.yaml", "k8s/cloudbuild/bundle.yaml")
 SCRIPTS = sorted((ROOT / "scripts/cloudbuild").iterdir())
 BUILT_IN = {"PROJECT_ID", "COMMIT_SHA"}
@@ -33,6 +34,20 @@ def _seconds(text: str) -> int:
     return int(text.removesuffix("s"))
 
 
+def _bases() -> list[str]:
+    """Give the images that the steps' image is made of; the last is its base."""
+    return re.findall(r"^FROM (\S+)", RECIPE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def _before(build: dict[str, Any]) -> dict[str, set[str]]:
+    """Give, for each step, all steps that end before it begins."""
+    found: dict[str, set[str]] = {}
+    for last, step in pairwise([{"id": "-"}, *build["steps"]]):
+        after = set(step.get("waitFor", [last["id"]])) - {"-"}
+        found[step["id"]] = after.union(*(found[each] for each in after))
+    return found
+
+
 def _code(path: Path) -> str:
     return "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
 
@@ -44,9 +59,9 @@ def build(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_every_script_that_a_step_runs_exists(build) -> None:
-    """A step runs a script of scripts/cloudbuild by bash, or a target of the Makefile; the file holds no shell."""
+    """Every step after the first runs a script of scripts/cloudbuild or a target of the Makefile, never shell lines."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for step in build["steps"]:
+    for step in build["steps"][1:]:
         if step["entrypoint"] == "make":
             assert set(step["args"]) <= targets, step["id"]
         else:
@@ -96,16 +111,50 @@ def test_every_step_waits_for_steps_before_it(build) -> None:
         assert set(step.get("waitFor", [])) - {"-"} <= set(names[:index]), step["id"]
 
 
-def test_every_steps_image_has_a_version(build) -> None:
+def test_every_step_runs_in_the_image_that_the_first_one_makes(build) -> None:
+    """An environment works only with the image whose Python made it, so no step has an image of its own."""
+    builder, *others = build["steps"]
+    assert {step["name"] for step in others} == {BUILDER}
+    assert builder["entrypoint"] == "docker"
+    made_of = ["--file", str(RECIPE.relative_to(ROOT)), str(RECIPE.parent.relative_to(ROOT))]
+    assert builder["args"] == ["build", "--tag", BUILDER, *made_of]
+    before = _before(build)
+    assert all("builder" in before[step["id"]] for step in others)
+
+
+def test_every_image_of_the_pipeline_has_a_version(build) -> None:
     """No step runs in whatever is newest that day; a tag may still be moved, and only a digest couldn't be."""
-    for step in build["steps"]:
-        assert re.search(r":\d+\.\d+\.\d+(-[a-z]+)?$|@sha256:[0-9a-f]{64}$", step["name"]), step["id"]
+    for image in (build["steps"][0]["name"], *_bases()):
+        assert re.search(r":v?\d+\.\d+\.\d+(-[a-z]+)?$|@sha256:[0-9a-f]{64}$", image), image
 
 
-def test_the_system_tests_find_go_in_an_image_that_has_none() -> None:
-    """`tools` leaves Go where they look for it, and ends before they begin."""
-    assert GO == "build/go/bin"
-    assert f'[ -x {GO}/go ] || cp -a "$(go env GOROOT)" build/go' in _code(ROOT / "scripts/cloudbuild/tools")
+def test_the_steps_image_has_the_python_and_the_debian_of_the_service() -> None:
+    """What is tested is what is deployed: the same minor version of Python on the same release of Debian."""
+    service = re.search(
+        r"^ARG BASE=python:([\d.]+)-slim-(\w+)$", (ROOT / "serving/Dockerfile").read_text(), re.MULTILINE
+    )
+    steps_ = re.fullmatch(r"python:(\d+\.\d+)\.\d+-(\w+)", _bases()[-1])
+    assert service is not None
+    assert steps_ is not None
+    assert steps_.groups() == service.groups()
+
+
+def test_googles_programs_are_of_one_version() -> None:
+    """Two variants of Google's image bring them: gcloud comes from one, its plugin from the other."""
+    tags = [each.partition(":")[2].removesuffix("-stable") for each in _bases() if "google-cloud-cli" in each]
+    assert len(tags) == 2
+    assert len(set(tags)) == 1
+
+
+def test_the_steps_image_runs_each_program_once_while_it_is_made() -> None:
+    """A program that is missing or at another path fails the first step, not the one that deploys."""
+    last = RECIPE.read_text(encoding="utf-8").rpartition("\nRUN ")[2]
+    for program in ("python3.13", "make", "git", "go", "docker", "gcloud", "bq", "gke-gcloud-auth-plugin", "kubectl"):
+        assert re.search(rf"(?:^|&& ){re.escape(program)} (--version|version)", last), program
+
+
+def test_the_system_tests_find_the_helm_that_deploys() -> None:
+    """`tools` builds it where they look for it, and ends before they begin."""
     (tested,) = (step for step in _read("cloudbuild.yaml")["steps"] if step["id"] == "test-system")
     assert "tools" in tested["waitFor"]
 
@@ -143,10 +192,7 @@ def test_no_project_is_named(path: Path) -> None:
 def test_staging_is_deployed_only_when_all_else_holds() -> None:
     """The image is built after every test, pushed after the scan, proposed for production after staging answered."""
     build = _read("cloudbuild.yaml")
-    before: dict[str, set[str]] = {}
-    for last, step in pairwise([{"id": "-"}, *build["steps"]]):
-        after = set(step.get("waitFor", [last["id"]])) - {"-"}
-        before[step["id"]] = after.union(*(before[each] for each in after))
+    before = _before(build)
     assert before["image"] >= {"check", "test", "test-system"}
     assert before["push"] >= {"image", "scan"}
     assert before["staging"] >= {"push", "bundle", "tools"}
@@ -156,7 +202,7 @@ def test_staging_is_deployed_only_when_all_else_holds() -> None:
 def test_production_builds_nothing() -> None:
     """It takes the image and the bundle that it is given, and has no step that could make another."""
     ran = [step["args"][0] for step in _read("k8s/cloudbuild/production.yaml")["steps"]]
-    assert [Path(each).name for each in ran] == ["tools", "environment", "deploy"]
+    assert [Path(each).name for each in ran] == ["build", "tools", "environment", "deploy"]
 
 
 def test_every_file_has_its_trigger_and_production_waits_for_an_approver() -> None:

@@ -8,7 +8,6 @@ holds those kinds.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -18,8 +17,6 @@ from typing import Any, Final
 import yaml
 
 SCHEMAS: Final = Path(__file__).parent / "schemas"
-# Where scripts/cloudbuild/tools leaves Go for the steps whose image has none.
-GO: Final = "build/go/bin"
 KUBERNETES: Final = "k8s.io/kubernetes@v1.34.4"
 KSERVE: Final = "github.com/kserve/kserve@v0.20.0"
 GATEWAY: Final = "sigs.k8s.io/gateway-api@v1.3.0"
@@ -82,11 +79,10 @@ def module(name: str) -> Path:
 
 
 def go() -> str:
-    """Find the go command: in PATH, or where the pipeline leaves it; raises FileNotFoundError without one."""
-    left = Path(__file__).parents[2] / GO
-    if found := shutil.which("go", path=f"{os.environ['PATH']}{os.pathsep}{left}"):
+    """Find the go command in PATH; raises FileNotFoundError without one."""
+    if found := shutil.which("go"):
         return found
-    raise FileNotFoundError(f"Go is neither in PATH nor in {left}")
+    raise FileNotFoundError("Go is not in PATH. Install Go 1.26 or later.")
 
 
 def kubernetes(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:

@@ -1,0 +1,20 @@
+# The image that every step of the pipeline runs in; each build makes it first, and nothing pushes it (docs/guide/pipeline.md).
+# One image, because an environment that one image's Python made does not work with another's, and Google's image has neither
+# make nor docker, and no Python for others in later versions. Google deletes its images after a year: name newer ones by then.
+FROM gcr.io/google.com/cloudsdktool/google-cloud-cli:587.0.0-stable AS gcloud
+# This variant alone has the plugin by which kubectl and the release tool sign in to GKE.
+FROM gcr.io/google.com/cloudsdktool/google-cloud-cli:587.0.0 AS gke
+FROM registry.k8s.io/kubectl:v1.34.4 AS kubectl
+FROM golang:1.27.1-trixie AS go
+FROM docker:29.9.0-cli AS docker
+
+FROM python:3.13.16-trixie
+COPY --from=gcloud /usr/lib/google-cloud-sdk /usr/lib/google-cloud-sdk
+COPY --from=gke /usr/lib/google-cloud-sdk/bin/gke-gcloud-auth-plugin /usr/lib/google-cloud-sdk/bin/
+COPY --from=kubectl /bin/kubectl /usr/local/bin/
+COPY --from=go /usr/local/go /usr/local/go
+COPY --from=docker /usr/local/bin/docker /usr/local/bin/
+ENV PATH=/usr/lib/google-cloud-sdk/bin:/usr/local/go/bin:$PATH
+# A program that is missing or cannot start ends the build here.
+RUN python3.13 --version && make --version && git --version && go version && docker --version && gcloud --version \
+    && bq version && gke-gcloud-auth-plugin --version && kubectl version --client
