@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,15 +26,37 @@ class Revision(msgspec.Struct, frozen=True):
 
 
 class Helm:
-    """One release in one namespace. `program` is the helm command; without it, $HELM, or helm on the PATH."""
+    """One release in one namespace, by Helm 4 or Helm 3.
+
+    `program` is the helm command; without it, $HELM, or helm on the PATH.
+    """
 
     def __init__(self, release: str, namespace: str, *, program: str | None = None) -> None:
         self.release = release
         self.namespace = namespace
         found = program or os.environ.get("HELM") or shutil.which("helm")
         if not found:
-            raise HelmFailed("There is no helm command. Install Helm 3, or name it in HELM.")
+            raise HelmFailed("There is no helm command. Install Helm 4, or name it in HELM.")
         self._program = found
+
+    @cached_property
+    def major(self) -> int:
+        """The first number of the command's version: 4 or 3."""
+        said = self._run("version", "--short").stdout
+        found = re.match(r"v(\d+)\.", said)
+        if not found:
+            raise HelmFailed(f"helm version: {said.strip()!r} is not a version. Name Helm 4 in HELM.")
+        return int(found[1])
+
+    @property
+    def _applying(self) -> tuple[str, ...]:
+        """Options by which the chart's values replace what was set by hand, in every release and rollback.
+
+        Helm 3 does so without an option. Helm 4 applies on the server, which refuses to change a field that somebody
+        else set: an edit made during an incident would stop the next release, and the rollback too. It also takes over
+        a release that Helm 3 installed.
+        """
+        return ("--server-side=true", "--force-conflicts") if self.major >= 4 else ()
 
     def history(self) -> list[Revision]:
         """Give the release's revisions, oldest first; none where it isn't installed."""
@@ -46,7 +70,9 @@ class Helm:
     def upgrade(self, chart: Path, arguments: tuple[str, ...], *, description: str = "") -> None:
         """Install or upgrade the release from `chart`; `arguments` are helm's own (--values, --set)."""
         said = ("--description", description) if description else ()
-        self._run("upgrade", self.release, str(chart), "--install", "--history-max", "20", *said, *arguments)
+        self._run(
+            "upgrade", self.release, str(chart), "--install", "--history-max", "20", *self._applying, *said, *arguments
+        )
 
     def values(self) -> dict[str, Any]:
         """Give all values of the release as it stands."""
@@ -56,7 +82,7 @@ class Helm:
 
     def rollback(self, revision: int) -> None:
         """Make what the release was at `revision` its next one."""
-        self._run("rollback", self.release, str(revision), "--history-max", "20")
+        self._run("rollback", self.release, str(revision), "--history-max", "20", *self._applying)
 
     def uninstall(self) -> None:
         """Remove the release and everything of it, and wait until it is gone."""

@@ -10,10 +10,13 @@ from typing import Any, Final
 
 import yaml
 
+from tests.chart.extract import go
+
 ROOT: Final = Path(__file__).parent.parent.parent
 CHART: Final = ROOT / "helm/customer-risk"
 EXAMPLES: Final = CHART / "examples"
-VERSION: Final = "v3.22.0"
+# By major version. The pipeline and the guides use Helm 4; the chart works with the last Helm 3 too.
+VERSIONS: Final = {4: "v4.3.2", 3: "v3.22.0"}
 KUBERNETES: Final = "1.34.4"  # a Helm that was built by `go install` takes itself for 1.20's
 
 
@@ -22,10 +25,10 @@ class Refused(Exception):
 
 
 class Helm:
-    """The helm command."""
+    """The helm command of a major version."""
 
-    def __init__(self) -> None:
-        self.path = find()
+    def __init__(self, major: int = 4) -> None:
+        self.path = find(major)
 
     def render(self, *options: str | Path, name: str = "risk", only: str | None = None) -> str:
         """Render the chart as a release of this name, or one of its templates; raises Refused."""
@@ -55,20 +58,25 @@ class Helm:
         for each in text.split("---\n# Source: ")[1:]:
             source, _, content = each.partition("\n")
             file = Path(source).name
-            made[file] = made.get(file, "") + "---\n" + content
+            made[file] = made.get(file, "") + "---\n" + content.rstrip() + "\n"  # Helm 4 adds an empty line
         return made
 
 
-def find() -> str:
-    """Find helm, or build it (about a minute, once); raises CalledProcessError."""
-    folders = (os.environ["PATH"], str(Path("~/.cache/cluster/bin").expanduser()), str(ROOT / "build/bin"))
-    if path := shutil.which("helm", path=os.pathsep.join(folders)):
-        return path
-    target = ROOT / "build/bin"
+def find(major: int = 4) -> str:
+    """Find helm of this major version, or build it (minutes, once); raises CalledProcessError."""
+    target = ROOT / "build/bin" if major == 4 else ROOT / f"build/bin/helm{major}"
+    for folder in (*os.environ["PATH"].split(os.pathsep), str(target)):
+        path = shutil.which("helm", path=folder)
+        if path and _version(path).startswith(f"v{major}."):
+            return path
     target.mkdir(parents=True, exist_ok=True)
-    command = ["go", "install", "-trimpath", f"helm.sh/helm/v3/cmd/helm@{VERSION}"]
+    command = [go(), "install", "-trimpath", f"helm.sh/helm/v{major}/cmd/helm@{VERSIONS[major]}"]
     subprocess.run(command, env=os.environ | {"GOBIN": str(target)}, check=True)
     return str(target / "helm")
+
+
+def _version(path: str) -> str:
+    return subprocess.run([path, "version", "--short"], capture_output=True, text=True, check=True).stdout
 
 
 def objects(text: str) -> list[dict[str, Any]]:

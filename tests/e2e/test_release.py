@@ -176,6 +176,14 @@ def _conditions(release: str) -> dict[str, str]:
     return {each["type"]: each["status"] for each in get("hpa", release)["status"].get("conditions", [])}
 
 
+def test_an_edit_by_hand_does_not_stop_the_next_release(deploy) -> None:
+    """A limit that somebody patched in the cluster is what the values say again after the next upgrade."""
+    most = get("hpa", "risk")["spec"]["maxReplicas"]
+    kubectl("patch", "hpa", "risk", "--type", "merge", "--patch", json.dumps({"spec": {"maxReplicas": most + 1}}))
+    deploy()
+    assert get("hpa", "risk")["spec"]["maxReplicas"] == most
+
+
 def test_a_new_image_fails_no_request(place, deploy, measured) -> None:
     """An upgrade to another image under light load: no request fails, and the old pods' records arrive."""
     with _callers(place) as callers:

@@ -36,6 +36,12 @@ VARIANTS = [
 
 
 @pytest.fixture(scope="module")
+def helm3() -> Helm:
+    """The last Helm 3, built by Go where the machine has none."""
+    return Helm(3)
+
+
+@pytest.fixture(scope="module")
 def rendered(helm: Helm) -> dict[str, list[dict[str, Any]]]:
     """Every example's objects."""
     return {case: objects("".join(helm.example(case).values())) for case in cases()}
@@ -46,6 +52,28 @@ def test_an_examples_render_is_what_stands_beside_it(helm: Helm, case: str) -> N
     """A change of the chart shows in the examples; `scripts/chart-render` writes them anew."""
     stored = {path.name: path.read_text(encoding="utf-8") for path in (EXAMPLES / case / "rendered").iterdir()}
     assert helm.example(case) == stored
+
+
+@pytest.mark.parametrize("case", cases())
+def test_helm_3_renders_the_same(helm: Helm, helm3: Helm, case: str) -> None:
+    """A release changes no pod when another version of Helm deploys it: the text is the same, the pods' mark too."""
+    assert helm3.example(case) == helm.example(case)
+
+
+@pytest.mark.parametrize("change", VARIANTS)
+def test_helm_3_renders_the_same_where_values_differ_from_every_example(helm: Helm, helm3: Helm, change: str) -> None:
+    """Parts that are off, values that are null: both versions make the same objects."""
+    values = [option for path in helm.values("local") for option in ("--values", path)]
+    assert objects(helm3.render(*values, "--set", change)) == objects(helm.render(*values, "--set", change))
+
+
+def test_helm_3_refuses_the_same_values(helm: Helm, helm3: Helm) -> None:
+    """A contradiction and an unknown key end both versions' command with the same sentence."""
+    for change, said in (("image.tag=latest", "another image next week"), ("surprise=1", "surprise")):
+        values = [option for path in helm.values("local") for option in ("--values", path)]
+        for each in (helm, helm3):
+            with pytest.raises(Refused, match=said):
+                each.render(*values, "--set", change)
 
 
 @pytest.mark.parametrize("case", cases())
@@ -223,10 +251,11 @@ def test_without_a_values_file_nothing_is_rendered(helm: Helm) -> None:
         helm.render()
 
 
-def test_the_chart_has_no_faults_that_helm_knows_of(helm: Helm) -> None:
-    """`helm lint --strict`, with the production example."""
-    done = helm.lint("production-gke")
-    assert "0 chart(s) failed" in done, done
+def test_the_chart_has_no_faults_that_helm_knows_of(helm: Helm, helm3: Helm) -> None:
+    """`helm lint --strict`, with the production example, by both versions."""
+    for each in (helm, helm3):
+        done = each.lint("production-gke")
+        assert "0 chart(s) failed" in done, done
 
 
 def _mark(helm: Helm, *changes: str) -> str:

@@ -44,11 +44,12 @@ component: predictor
 {{- end -}}
 {{- end }}
 
-{{/* A section of values as one of settings: its keys in snake_case, without those named in `omit`. */}}
+{{/* A section of values as one of settings: its keys in snake_case, without those named in `omit`, and without those that are null:
+the service has the same default, and Helm 4 leaves out a null of values.yaml where Helm 3 keeps it. */}}
 {{- define "customer-risk.snake" -}}
 {{- $settings := dict -}}
 {{- range $key, $value := .section -}}
-{{- if not (has $key $.omit) -}}
+{{- if not (or (has $key $.omit) (kindIs "invalid" $value)) -}}
 {{- $_ := set $settings (snakecase $key) $value -}}
 {{- end -}}
 {{- end -}}

@@ -15,7 +15,7 @@ from k8s.gcloud.site import Site
 from k8s.gcloud.values import values
 from serving.settings import load_settings
 from tests.chart.extract import KSERVE
-from tests.chart.helm import VERSION
+from tests.chart.helm import VERSIONS
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs/guide/gke.md").read_text(encoding="utf-8")
@@ -90,9 +90,10 @@ def test_a_local_cluster_gets_kserve_as_gke_does_and_before_its_settings() -> No
 
 
 def test_versions_are_the_ones_that_are_tested() -> None:
-    """Of KServe in the guide and its values, of Helm in the pipeline."""
+    """KServe's in the guide and in its values, Helm's in the pipeline and in the end-to-end run."""
     kserve = KSERVE.partition("@")[2]
     assert set(re.findall(r"kserve/charts/\S+ --version (\S+)", GUIDE)) == {kserve}
     values = yaml.safe_load((ROOT / "k8s/kserve/values.yaml").read_text(encoding="utf-8"))
     assert values["kserve"]["version"] == kserve
-    assert f"\nversion={VERSION}\n" in (ROOT / "scripts/cloudbuild/tools").read_text(encoding="utf-8")
+    assert f"\nversion={VERSIONS[4]}\n" in (ROOT / "scripts/cloudbuild/tools").read_text(encoding="utf-8")
+    assert f"helm.sh/helm/v3/cmd/helm@{VERSIONS[3]}\n" in (ROOT / ".ci/e2e").read_text(encoding="utf-8")

@@ -1,0 +1,37 @@
+"""What the helm command is told, by its version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from k8s.release.errors import HelmFailed
+from k8s.release.helm import Helm
+
+FORCED = "--server-side=true --force-conflicts"
+
+
+def _helm(folder: Path, version: str) -> tuple[Helm, Path]:
+    """A program that says it is this version of Helm, and writes down the last thing that it was told."""
+    program, told = folder / "helm", folder / "told"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *version*) echo "{version}" ;; *) echo "$*" > {told} ;; esac\n')
+    program.chmod(0o755)
+    return Helm("risk", "here", program=str(program)), told
+
+
+@pytest.mark.parametrize(("version", "forced"), [("v4.3.2+gabcdef0", True), ("v4.3", True), ("v3.22.0+g1", False)])
+def test_the_charts_values_replace_an_edit_by_hand(tmp_path: Path, version: str, forced: bool) -> None:
+    """Helm 4 is told so in each upgrade and rollback; Helm 3 does so by itself and doesn't know the options."""
+    helm, told = _helm(tmp_path, version)
+    for act in (lambda: helm.upgrade(Path("chart"), ("--set", "a=b")), lambda: helm.rollback(3)):
+        act()
+        assert (FORCED in told.read_text()) == forced, told.read_text()
+
+
+def test_a_program_that_is_no_helm_is_refused(tmp_path: Path) -> None:
+    """Before anything is changed by it, and with what it said."""
+    helm, told = _helm(tmp_path, "some other helm")
+    with pytest.raises(HelmFailed, match="'some other helm' is not a version"):
+        helm.rollback(3)
+    assert not told.exists()
