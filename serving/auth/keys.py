@@ -108,18 +108,18 @@ def _read(path: Path) -> bytes:
 
 
 async def _download(url: str) -> bytes:
-    import httpx  # noqa: PLC0415  only servers with authentication need it
+    import httpx2  # noqa: PLC0415  only servers with authentication need it
 
     try:
-        async with httpx.AsyncClient(follow_redirects=False) as client, client.stream("GET", url) as response:
-            if response.status_code != httpx.codes.OK:
+        async with httpx2.AsyncClient(follow_redirects=False) as client, client.stream("GET", url) as response:
+            if response.status_code != httpx2.codes.OK:
                 raise KeysUnreadable(f"status {response.status_code}")
             got = bytearray()
             async for part in response.aiter_bytes():
                 got += part
                 _require_bounded(got)
             return bytes(got)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise KeysUnreadable(f"{type(error).__name__}: {error}") from error
 
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import msgspec
 
 from serving.client.answers import Answer, Item, Items, Job
@@ -54,7 +54,7 @@ class RiskClient:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         if host:
             headers["host"] = host
-        self._http = httpx.Client(base_url=url, headers=headers)
+        self._http = httpx2.Client(base_url=url, headers=headers)
         self._patience = patience or Patience()
         self._for_files = for_files or Patience(seconds=300, one=60)
 
@@ -155,7 +155,7 @@ class RiskClient:
                 for part in response.iter_bytes():
                     parts.append(part)
                     if time.monotonic() > ends:  # the timeout is that of one silence, not of their sum
-                        raise httpx.ReadTimeout("The answer comes too slowly.", request=response.request)
+                        raise httpx2.ReadTimeout("The answer comes too slowly.", request=response.request)
                 return Reply(response.status_code, response.headers, b"".join(parts))
 
         reply = persist(once, patience)

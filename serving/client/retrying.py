@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-import httpx
+import httpx2
 import msgspec
 
 from serving.client.errors import BadAnswerError, UnreachableError
@@ -62,14 +62,14 @@ def persist(send: Callable[[float], Reply], patience: Patience) -> Reply:
         time.sleep(wait)
 
 
-def _attempt(send: Callable[[float], Reply], ends: float) -> tuple[Reply | None, httpx.TransportError | None]:
+def _attempt(send: Callable[[float], Reply], ends: float) -> tuple[Reply | None, httpx2.TransportError | None]:
     try:
         return send(ends), None
-    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+    except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
         raise UnreachableError(f"Can't be sent: {error}.") from error  # not by any further attempt either
-    except httpx.TransportError as error:
+    except httpx2.TransportError as error:
         return None, error
-    except httpx.DecodingError as error:
+    except httpx2.DecodingError as error:
         raise BadAnswerError(f"The response can't be unpacked: {error}.") from error
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 _ATTEMPTS = 5
 
@@ -44,13 +44,13 @@ class Callers:
 
     def _call(self, number: int) -> None:
         at = number
-        with httpx.Client(timeout=20) as client:
+        with httpx2.Client(timeout=20) as client:
             while not self._ending.is_set():
                 self._one(client, self.requests[at % len(self.requests)])
                 at += self.threads
                 time.sleep(self.pause)
 
-    def _one(self, client: httpx.Client, request: dict[str, Any]) -> None:
+    def _one(self, client: httpx2.Client, request: dict[str, Any]) -> None:
         try:
             response = client.post(self.url, json=request, headers=self.headers)
             for _ in range(_ATTEMPTS):
@@ -60,7 +60,7 @@ class Callers:
                 time.sleep(float(response.headers["retry-after"]))
                 response = client.post(self.url, json=request, headers=self.headers)
             answer = response.json() if response.status_code == 200 else {}
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError) as error:
             self.failed.append(repr(error))
             return
         if answer.get("customer_id") != request["customer_id"] or answer.get("source") != "model":

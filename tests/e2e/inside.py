@@ -7,7 +7,7 @@ import json
 import sys
 
 import grpc
-import httpx
+import httpx2
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
@@ -58,7 +58,7 @@ def _probability(values) -> float:
 
 
 def _post(url: str, document: dict, token: str) -> dict:
-    response = httpx.post(url, json=document, headers={"authorization": f"Bearer {token}"}, timeout=30)
+    response = httpx2.post(url, json=document, headers={"authorization": f"Bearer {token}"}, timeout=30)
     response.raise_for_status()
     return response.json()
 

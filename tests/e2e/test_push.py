@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def registry(tmp_path: Path) -> Iterator[str]:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"http://{address}/v2/")
+            httpx2.get(f"http://{address}/v2/")
             break
-        except httpx.TransportError:
+        except httpx2.TransportError:
             time.sleep(0.1)
     yield address
     process.kill()
@@ -88,7 +88,7 @@ def test_the_digest_that_is_written_down_is_the_one_that_the_registry_serves(
     assert written, image
     kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
     for reference in (tag, written[1]):
-        served = httpx.head(f"http://{registry}/v2/some/where/{name}/manifests/{reference}", headers={"Accept": kinds})
+        served = httpx2.head(f"http://{registry}/v2/some/where/{name}/manifests/{reference}", headers={"Accept": kinds})
         assert served.headers["docker-content-digest"] == written[1]
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.callers import Callers
@@ -54,7 +54,7 @@ def _ids(place, tmp_path) -> tuple[set[str], set[str]]:
     listed = run("audit", "list", "--since", "2026-01-01", "--config", place.config(tmp_path))
     in_storage = set(ID.findall(listed))
     query = "SELECT decision_id FROM `risk.decisions.decisions`"
-    asked = httpx.post(
+    asked = httpx2.post(
         f"{place.tables}/bigquery/v2/projects/risk/queries",
         json={"query": query, "useLegacySql": False, "maxResults": 1_000_000},
         timeout=60,
@@ -79,10 +79,10 @@ def test_a_first_install_meets_no_traffic_before_its_pods_are_there(deploy, meas
 
 def test_the_gateway_answers_with_a_token_and_not_without(place) -> None:
     """Through the gateway a golden request is answered as the bundle answers it; without a token it is a 401."""
-    refused = httpx.post(place.url + RISK, json=place.requests[0], headers=place.headers(), timeout=20)
+    refused = httpx2.post(place.url + RISK, json=place.requests[0], headers=place.headers(), timeout=20)
     assert refused.status_code == 401
     for request, golden in zip(place.requests, place.golden, strict=True):
-        response = httpx.post(place.url + RISK, json=request, headers=place.headers("score"), timeout=20)
+        response = httpx2.post(place.url + RISK, json=request, headers=place.headers("score"), timeout=20)
         answer = response.json()
         assert math.isclose(answer["probability"], golden["probability"], abs_tol=1e-9)
         assert (answer["segment"], answer["action"]) == (golden["segment"], golden["action"])
@@ -94,7 +94,7 @@ def test_the_gateway_answers_with_a_token_and_not_without(place) -> None:
 
 def test_the_routes_are_those_and_no_others(place) -> None:
     """Batches, the document and its page pass the gateway; metrics, health and KServe's protocols don't."""
-    batch = httpx.post(
+    batch = httpx2.post(
         f"{place.url}{RISK}:batch",
         json={"requests": place.requests},
         headers=place.headers("score", "batch"),
@@ -103,11 +103,11 @@ def test_the_routes_are_those_and_no_others(place) -> None:
     assert [item["status"] for item in batch.json()["items"]] == [200] * len(place.requests)
     place.answered += [item["answer"]["decision_id"] for item in batch.json()["items"]]
     for path in ("/ai/v1/openapi.json", "/ai/v1/docs"):
-        assert httpx.get(place.url + path, headers=place.headers("score"), timeout=20).status_code == 200
+        assert httpx2.get(place.url + path, headers=place.headers("score"), timeout=20).status_code == 200
     for path in ("/metrics", "/healthz", "/v2/health/ready", "/v1/models/customer-risk", "/ai/v1/riskier", "/admin"):
-        response = httpx.get(place.url + path, headers=place.headers("score"), timeout=20)
+        response = httpx2.get(place.url + path, headers=place.headers("score"), timeout=20)
         assert (response.status_code, response.text) == (404, ""), path
-    other = httpx.post(place.url + RISK, json=place.requests[0], headers=place.headers("score") | {"host": "x.test"})
+    other = httpx2.post(place.url + RISK, json=place.requests[0], headers=place.headers("score") | {"host": "x.test"})
     assert other.status_code == 404
 
 
@@ -202,7 +202,7 @@ def test_a_new_bundle_fails_no_request(place, deploy, measured) -> None:
         time.sleep(2)
     assert callers.failed == []
     assert set(callers.versions) == set(place.versions)
-    answer = httpx.post(place.url + RISK, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
+    answer = httpx2.post(place.url + RISK, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
     assert answer["model"]["version"] == place.versions[1]
     place.answered += [*callers.decisions, answer["decision_id"]]
     measured(f"{len(callers.decisions)} requests, 0 failed, {callers.asked_again} told to come back")
@@ -227,7 +227,7 @@ def test_a_rollback_goes_through_the_chart(place) -> None:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     assert callers.failed == []
-    answer = httpx.post(place.url + RISK, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
+    answer = httpx2.post(place.url + RISK, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
     assert answer["model"]["version"] == place.versions[0]
     place.answered += [*callers.decisions, answer["decision_id"]]
 
@@ -244,7 +244,7 @@ def test_a_second_model_is_a_second_release(place, deploy) -> None:
         },
     )
     first, second = (
-        httpx.post(place.url + path, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
+        httpx2.post(place.url + path, json=place.requests[0], headers=place.headers("score"), timeout=20).json()
         for path in (RISK, "/ai/second/risk")
     )
     assert (first["model"]["name"], first["model"]["version"]) == ("customer-risk", place.versions[0])

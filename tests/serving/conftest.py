@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,13 +100,13 @@ def service(bundle: Path) -> Service:
 
 
 @pytest.fixture
-def call() -> Callable[..., httpx.Response]:
+def call() -> Callable[..., httpx2.Response]:
     """Send one request to an ASGI application, in this process."""
 
-    def send(app: Any, method: str, path: str, **options: Any) -> httpx.Response:
-        async def sent() -> httpx.Response:
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    def send(app: Any, method: str, path: str, **options: Any) -> httpx2.Response:
+        async def sent() -> httpx2.Response:
+            transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
                 return await client.request(method, path, **options)
 
         return asyncio.run(sent())
@@ -126,3 +134,35 @@ def app(model: RiskModel) -> Lane:
     models = ModelRepository()
     models.update(model)
     return application(model.service, TruthfulDataPlane(models), FixedModels(models))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1 that no system trusts, in one file."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Company")])
+    usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
+    usage |= dict.fromkeys(("digital_signature", "key_cert_sign", "crl_sign"), True)
+    today = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(today - timedelta(days=1)).not_valid_after(today + timedelta(days=1))
+    for extension in (
+        x509.BasicConstraints(ca=True, path_length=None),
+        x509.KeyUsage(encipher_only=False, decipher_only=False, **usage),
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()),
+        x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]),
+    ):
+        critical = isinstance(extension, (x509.BasicConstraints, x509.KeyUsage))
+        made = made.add_extension(extension, critical=critical)
+    file = tmp_path_factory.mktemp("certificate") / "company.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(secret + made.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    return file
+
+
+@pytest.fixture
+def encryption(certificate: Path) -> ssl.SSLContext:
+    """What makes a server speak TLS with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
 from model.errors import BundleError
@@ -50,7 +50,7 @@ def test_a_server_answers_until_it_is_stopped(model, bundle, request_) -> None:
     statuses = []
 
     def use() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
             while not model.ready:
                 time.sleep(0.01)
             statuses.extend([client.get("/v2/health/ready"), client.post("/ai/v1/risk", json=request_)])
@@ -133,7 +133,7 @@ def test_draining_answers_but_is_not_ready(model, bundle, request_) -> None:
     statuses = []
 
     def use() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
             while not model.ready:
                 time.sleep(0.01)
             server.stop()

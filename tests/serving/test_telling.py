@@ -16,7 +16,7 @@ import asyncio, json, sys
 from pathlib import Path
 from serving.metrics import Metrics, prepare
 prepare(Path(sys.argv[1]) / "metrics")
-import httpx
+import httpx2
 from model.scoring.bundle import load_bundle
 from serving.gate import Gate
 from serving.lane import Lane, Mounted
@@ -28,7 +28,7 @@ async def main():
     service = Service("customer-risk")
     telling = Telling(service, Metrics, RequestLog(LogSettings(success_share=0)))
     lane = Lane(None, service, gate=Gate(), observer=telling, rooms={"/metrics": Mounted(telling.show, None)})
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=lane), base_url="http://test")
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=lane), base_url="http://test")
     early = (await client.get("/metrics")).status_code
     await telling.start()
     body = json.loads(sys.stdin.read())

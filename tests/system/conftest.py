@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx
+import httpx2
 import pytest
 
 from tests.chart.helm import Helm
@@ -23,7 +23,7 @@ from tests.system.fake_gcs import FakeGcs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from httpx import Response
+    from httpx2 import Response
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 600  # seconds; compiling from nothing on a busy machine included
@@ -39,11 +39,11 @@ class Served:
 
     def get(self, path: str) -> Response:
         """GET a path."""
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE)
+        return httpx2.get(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE)
 
     def post(self, path: str, document: object) -> Response:
         """POST a JSON document."""
-        return httpx.post(f"http://127.0.0.1:{self.port}{path}", json=document, timeout=PATIENCE)
+        return httpx2.post(f"http://127.0.0.1:{self.port}{path}", json=document, timeout=PATIENCE)
 
     def wait_for(self, path: str) -> None:
         """Wait until a path answers 200."""
@@ -52,7 +52,7 @@ class Served:
             try:
                 if self.get(path).status_code == 200:
                     return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 pass
             time.sleep(0.05)
         pytest.fail(f"{path} never answered 200:\n{self.log.read_text()}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.system.standin import StandIn, free_port
 
@@ -33,5 +33,5 @@ class BigQuery(StandIn):
         ]
 
     def _ask(self) -> None:
-        httpx.get(f"{self.endpoint}/bigquery/v2/projects/{PROJECT}/datasets", timeout=2).raise_for_status()
+        httpx2.get(f"{self.endpoint}/bigquery/v2/projects/{PROJECT}/datasets", timeout=2).raise_for_status()
         socket.create_connection(("127.0.0.1", self._grpc), timeout=2).close()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
@@ -50,7 +50,7 @@ class StandIn(ABC):
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 self._ask()
-            except (httpx.HTTPError, OSError):
+            except (httpx2.HTTPError, OSError):
                 time.sleep(0.02)
             else:
                 return

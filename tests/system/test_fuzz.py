@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 import requests
@@ -97,11 +97,11 @@ def cases() -> Counter[str]:
 @pytest.fixture(scope="module")
 def client(served):
     """A client of `served` that keeps its connection."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{served.port}", timeout=SECONDS) as made:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{served.port}", timeout=SECONDS) as made:
         yield made
 
 
-def problem_in(response: httpx.Response) -> Problem:
+def problem_in(response: httpx2.Response) -> Problem:
     """Take a refusal's document, which must agree with its status."""
     assert response.headers["content-type"] == MEDIA_TYPE, response.text
     problem = msgspec.json.decode(response.content, type=Problem)
@@ -182,7 +182,7 @@ def test_nearly_sound_requests_over_http(service, client, cases) -> None:
                 response = client.post(INFER, json={"inputs": [tensor]})
                 check(response, dict[str, Any], None)
 
-    def check(response: httpx.Response, wanted: Any, whole: bytes | None) -> None:
+    def check(response: httpx2.Response, wanted: Any, whole: bytes | None) -> None:
         assert response.status_code in {200, 400, 413, 422}, response.text
         if response.status_code == 200:
             msgspec.json.decode(response.content, type=wanted)
@@ -338,7 +338,7 @@ def _all(connection: socket.socket) -> bytes:
 
 def _is_well(server: Any, request: object) -> None:
     """Ask for health and for a decision, on connections of their own."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=SECONDS) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=SECONDS) as client:
         assert client.get("/healthz").status_code == 200
         assert client.post(RISK, json=request).status_code == 200
 

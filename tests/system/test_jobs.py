@@ -13,7 +13,7 @@ import time
 from itertools import cycle
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.system.packages import ensure
@@ -73,9 +73,9 @@ class Turns:
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
-    def ask(self, method: str, path: str, **options) -> httpx.Response:
+    def ask(self, method: str, path: str, **options) -> httpx2.Response:
         """One request on a connection of its own."""
-        return httpx.request(method, self.url + path, timeout=60, **options)
+        return httpx2.request(method, self.url + path, timeout=60, **options)
 
     def close(self) -> None:
         """Take no more."""
@@ -229,8 +229,8 @@ def test_a_job_survives_the_death_of_its_server(start, command, bundle, tmp_path
     server = serve(start, command, bundle, tmp_path / "a", **settings)
     server.wait_for("/v2/health/ready")
 
-    def ask(method: str, path: str, **options) -> httpx.Response:
-        return httpx.request(method, f"http://127.0.0.1:{server.port}{path}", timeout=60, **options)
+    def ask(method: str, path: str, **options) -> httpx2.Response:
+        return httpx2.request(method, f"http://127.0.0.1:{server.port}{path}", timeout=60, **options)
 
     job_id = ask("POST", JOBS, content=lines(sound_request, 20_000), headers=NDJSON).json()["job_id"]
     until(ask, job_id, {"running"})
@@ -252,11 +252,11 @@ def test_a_job_expires_with_all_that_is_its_own(start, command, bundle, tmp_path
     server = serve(start, command, bundle, tmp_path / "a", jobs={"keep_seconds": KEPT})
     server.wait_for("/v2/health/ready")
     url = f"http://127.0.0.1:{server.port}{JOBS}"
-    job_id = httpx.post(url, content=lines(sound_request, 5), headers=NDJSON).json()["job_id"]
+    job_id = httpx2.post(url, content=lines(sound_request, 5), headers=NDJSON).json()["job_id"]
     deadline = time.monotonic() + 60
-    while httpx.get(f"{url}/{job_id}").status_code == 200 and time.monotonic() < deadline:
+    while httpx2.get(f"{url}/{job_id}").status_code == 200 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert [httpx.get(f"{url}/{job_id}{rest}").status_code for rest in ("", "/results")] == [404, 404]
+    assert [httpx2.get(f"{url}/{job_id}{rest}").status_code for rest in ("", "/results")] == [404, 404]
     (worker,) = workers_of(server)
     server.process.terminate()
     assert server.process.wait(30) == 0

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import grpc
-import httpx
+import httpx2
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
@@ -68,7 +68,7 @@ def test_every_way_in_is_recorded(start, command, bundle, tmp_path, sound_reques
     expected: dict[str, str] = {}
 
     def post(path: str, body: object, **more: str) -> dict:
-        response = httpx.post(url + path, json=body, headers=headers | more, timeout=30)
+        response = httpx2.post(url + path, json=body, headers=headers | more, timeout=30)
         assert response.status_code == 200, response.text
         return response.json()
 
@@ -84,14 +84,14 @@ def test_every_way_in_is_recorded(start, command, bundle, tmp_path, sound_reques
     (answers,) = (each["data"] for each in v2["outputs"] if each["name"] == "answer")
     expected[json.loads(answers[0])["decision_id"]] = "/v2"
     expected[infer(port, sound_request)] = "grpc"
-    job = httpx.post(
+    job = httpx2.post(
         f"{url}/ai/v1/risk/jobs", content=json.dumps(sound_request), headers={"content-type": "application/x-ndjson"}
     ).json()
     while server.get(f"/ai/v1/risk/jobs/{job['job_id']}").json()["state"] != "done":
         time.sleep(0.05)
     results = server.get(f"/ai/v1/risk/jobs/{job['job_id']}/results").json()
     expected[results["answer"]["decision_id"]] = "/ai/v1/risk/jobs"
-    assert httpx.post(f"{url}/ai/v1/risk", json={"customer_id": "c", "marker": "marker"}).status_code == 422
+    assert httpx2.post(f"{url}/ai/v1/risk", json={"customer_id": "c", "marker": "marker"}).status_code == 422
 
     found = recorded(tmp_path)
     decisions = [record for record in found if record.kind == "decision"]

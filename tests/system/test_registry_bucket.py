@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -223,7 +223,7 @@ def test_server_that_nobody_hears_from_ends_it_in_bounded_time(gcs, run, bundles
 def _write(gcs, where: str, name: str, content: bytes) -> None:
     """Write an object behind the registry's back."""
     bucket, _, prefix = where.removeprefix("gs://").partition("/")
-    httpx.post(
+    httpx2.post(
         f"{gcs.endpoint}/upload/storage/v1/b/{bucket}/o",
         params={"uploadType": "media", "name": f"{prefix}/{name}"},
         content=content,

@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import httpx
+import httpx2
 import numpy as np
 import polars as pl
 import pytest
@@ -65,14 +65,14 @@ class Ways:
     """The server, asked in every way that it has; each way gives the answers in the customers' order."""
 
     def __init__(self, url: str, grpc_port: int) -> None:
-        self._http = httpx.Client(base_url=url, timeout=PATIENCE)
+        self._http = httpx2.Client(base_url=url, timeout=PATIENCE)
         self._grpc_port = grpc_port
 
     def close(self) -> None:
         """Ask no more."""
         self._http.close()
 
-    def post(self, path: str, **options: Any) -> httpx.Response:
+    def post(self, path: str, **options: Any) -> httpx2.Response:
         """POST something that is accepted."""
         response = self._http.post(path, **options)
         assert response.is_success, response.text[:500]

@@ -7,7 +7,7 @@ import socket
 import time
 
 import grpc
-import httpx
+import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -33,9 +33,9 @@ class Deployed:
         signed = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "k-1"})
         return {"authorization": f"Bearer {signed}"}
 
-    def send(self, method: str, path: str, headers: dict[str, str] | None = None, **options) -> httpx.Response:
+    def send(self, method: str, path: str, headers: dict[str, str] | None = None, **options) -> httpx2.Response:
         """One request, on a connection of its own: the kernel chooses the worker."""
-        return httpx.request(method, self.url + path, headers=headers or {}, timeout=30, **options)
+        return httpx2.request(method, self.url + path, headers=headers or {}, timeout=30, **options)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import socket
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 pytestmark = [pytest.mark.system, pytest.mark.alone]
@@ -180,7 +180,7 @@ def test_workers_do_not_outlive_their_parent(start, command, bundle) -> None:
     while time.monotonic() < deadline:
         try:
             server.get("/healthz")
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return
         time.sleep(0.1)
     pytest.fail("workers still answer")

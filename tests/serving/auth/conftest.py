@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,6 +95,11 @@ class Issuer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def encrypt(self, encryption: ssl.SSLContext) -> None:
+        """Speak TLS from now on."""
+        self._server.socket = encryption.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
 
     def come_back(self) -> None:
         """Listen again where it was."""

@@ -97,6 +97,20 @@ def test_no_encryption(by_url) -> None:
     _unreadable(msgspec.structs.replace(by_url, jwks=by_url.jwks.replace("http:", "https:")), "ConnectError")
 
 
+def test_an_unknown_certificate(by_url, issuer, encryption, monkeypatch) -> None:
+    """A certificate that the operating system doesn't trust is refused."""
+    issuer.encrypt(encryption)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    _unreadable(msgspec.structs.replace(by_url, jwks=issuer.url), "CERTIFICATE_VERIFY_FAILED")
+
+
+def test_a_company_certificate(by_url, issuer, encryption, certificate, key_set, monkeypatch) -> None:
+    """A certificate in the file that SSL_CERT_FILE names is trusted."""
+    issuer.encrypt(encryption)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert _fetch(msgspec.structs.replace(by_url, jwks=issuer.url)) == key_set
+
+
 @pytest.mark.parametrize("where", ["file", "url", "compressed"])
 def test_too_large(settings, by_url, issuer, tmp_path, where) -> None:
     """More than a mebibyte isn't a key set; a small body that unpacks to it isn't either."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -28,13 +29,16 @@ class Misbehaving:
     """Answers each connection's request by the next of `script`, the last one again and again; keeps what it `saw`.
 
     A step is bytes to send, None to hang up, or seconds to say nothing for before hanging up. All answers close.
+    `encryption` makes it speak TLS.
     """
 
-    def __init__(self, *script: bytes | float | None) -> None:
+    def __init__(self, *script: bytes | float | None, encryption: ssl.SSLContext | None = None) -> None:
         self._script = script
         self.saw: list[Seen] = []
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.url = f"http{'s' if encryption else ''}://127.0.0.1:{self._listening.getsockname()[1]}"
+        if encryption:
+            self._listening = encryption.wrap_socket(self._listening, server_side=True)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve)
 
@@ -52,6 +56,8 @@ class Misbehaving:
         while not self._over.is_set():
             try:
                 connection, _ = self._listening.accept()
+            except ssl.SSLError:  # the client doesn't trust the certificate
+                continue
             except OSError:
                 return
             with connection:

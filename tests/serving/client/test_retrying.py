@@ -178,3 +178,19 @@ def test_a_dribbling_server_is_given_up(ask) -> None:
             ask(f"http://127.0.0.1:{listening.getsockname()[1]}", seconds=0.4).score({})
         assert time.monotonic() - began < 1
         thread.join()
+
+
+def test_an_unknown_certificate_is_not_trusted(misbehaving, good, encryption, ask, monkeypatch) -> None:
+    """A server whose certificate the operating system doesn't trust gets no request."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with misbehaving(good, encryption=encryption) as server:
+        with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+            ask(server.url, attempts=1).score({})
+        assert not server.saw
+
+
+def test_a_company_certificate_is_trusted(misbehaving, good, encryption, certificate, ask, monkeypatch) -> None:
+    """A server whose certificate is in the file that SSL_CERT_FILE names is asked."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with misbehaving(good, encryption=encryption) as server:
+        assert ask(server.url).score({}).segment == "high"

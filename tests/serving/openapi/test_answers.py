@@ -34,7 +34,7 @@ from serving.store.store import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import httpx
+    import httpx2
 
 DOCUMENT = json.loads(render_document("customer-risk"))
 LINES = b"".join(json.dumps(each).encode() + b"\n" for each in (examples.RAW, examples.BAD))
@@ -71,9 +71,9 @@ class Served:
 
     lane: Lane
     desk: Desk
-    call: Callable[..., httpx.Response]
+    call: Callable[..., httpx2.Response]
 
-    def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def __call__(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """Ask, and compare."""
         response = self.call(self.lane, method, path, **options)
         _compare(response, method, path.partition("?")[0])
@@ -84,7 +84,7 @@ class Served:
         return dict(self("POST", JOBS, content=LINES, headers=NDJSON).json())
 
 
-def _compare(response: httpx.Response, method: str, path: str) -> None:
+def _compare(response: httpx2.Response, method: str, path: str) -> None:
     (item,) = (
         item
         for template, item in DOCUMENT["paths"].items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 
-import httpx
+import httpx2
 import pytest
 
 from model.errors import ConfigError
@@ -67,7 +67,7 @@ def test_prometheus_is_told_the_same(free_port) -> None:
     """Each figure by its sink, under names that begin as all of ours do."""
     status = Status(at=0.0, quarantined=3, sinks={"a": SinkStatus(lag_records=1, lag_seconds=2.5, shipped=4)})
     with serve("127.0.0.1", free_port, lambda: status):
-        text = httpx.get(f"http://127.0.0.1:{free_port}/metrics").text
+        text = httpx2.get(f"http://127.0.0.1:{free_port}/metrics").text
     found = dict(re.findall(r"^(customer_risk_\S+) (\S+)$", text, re.MULTILINE))
     assert found['customer_risk_record_lag_records{sink="a"}'] == "1.0"
     assert found['customer_risk_record_lag_seconds{sink="a"}'] == "2.5"
