@@ -1,14 +1,16 @@
-"""Bytes at the decoders, led by their coverage: `decoders.py BUNDLE CORPUS -runs=N -seed=S`, options being libFuzzer's.
+"""Bytes at one decoder, led by its coverage: `decoders.py TARGET BUNDLE CORPUS [OPTIONS]`, options being libFuzzer's.
 
-It ends with 0 where each of the N inputs was answered or refused.
+It ends with 0 where each input was answered or refused. `tests/fuzz/seeds.py` names the targets and makes their
+corpora.
 """
 
 from __future__ import annotations
 
-import contextlib
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import atheris  # type: ignore[import-untyped]
 
@@ -21,47 +23,93 @@ _COMPILED = [
 ]
 
 with atheris.instrument_imports(include=["serving"], exclude=_COMPILED):
-    from model.errors import CustomerRiskError
+    from model.errors import CustomerRiskError, InputError
     from model.scoring.bundle import load_bundle
+    from serving.faults import MOST_FAULTS
     from serving.items import read_items
     from serving.service import Service
-    from serving.v2.body import read_call
-    from serving.v2.inputs import read_inputs
+    from serving.v2.body import read_call, write_response
+    from serving.v2.models import Models
     from serving.v2.outputs import OUTPUTS
-    from tests.fuzz.judge import judge
+    from serving.v2.tensors import Tensor
+    from tests.fuzz.judge import check_pointer, judge, read
+    from tests.fuzz.seeds import LENGTH_BYTES, TARGETS
 
 
 def main() -> None:
-    """Fuzz until the runs are over; libFuzzer ends the process."""
-    _, bundle, corpus, *options = sys.argv
+    """Fuzz a target until the runs or the time are over; libFuzzer ends the process."""
+    _, target, bundle, corpus, *options = sys.argv
     service = Service("customer-risk")
     service.use(load_bundle(Path(bundle), verify_golden=False))
+    models = Models(service)
 
-    def look(data: bytes) -> None:
-        body = data[1:]
-        match data[:1]:
-            case b"b":
-                _refusable(lambda: [judge(service, bytes(item)) for item in read_items(body)])
-            case b"2":
-                _refusable(lambda: _infer(service, body, None))
-            case b"3":
-                _refusable(lambda: _infer(service, body[2:], int.from_bytes(body[:2], "big")))
-            case _:
-                judge(service, body)
+    def binary(data: bytes) -> None:
+        _infer(models, data[LENGTH_BYTES:], int.from_bytes(data[:LENGTH_BYTES], "big"))
 
-    atheris.Setup([sys.argv[0], corpus, *options], look)
+    looks: dict[str, Callable[[bytes], object]] = {
+        "json": lambda data: judge(service, data),
+        "batch": lambda data: _batch(service, data),
+        "v2": lambda data: _infer(models, data, None),
+        "v2-binary": binary,
+    }
+    assert looks.keys() == TARGETS.keys()
+    for seed in sorted(Path(corpus).iterdir()):
+        looks[target](seed.read_bytes())  # compiles the kernels before libFuzzer takes the time of an input
+    atheris.Setup([sys.argv[0], corpus, *options], looks[target])
     atheris.Fuzz()
 
 
-def _infer(service: Service, body: bytes, length: int | None) -> None:
-    received = read_call(body, json_length=length, every=OUTPUTS)
-    for question in read_inputs(received.call.inputs, service).questions:
-        _refusable(question)
+def _batch(service: Service, body: bytes) -> None:
+    try:
+        items = read_items(body)
+    except CustomerRiskError:
+        return
+    for item in items:
+        judge(service, bytes(item))
 
 
-def _refusable(do: Callable[[], object]) -> None:
-    with contextlib.suppress(CustomerRiskError):
-        do()
+def _infer(models: Models, body: bytes, length: int | None) -> None:
+    """Have a V2 body answered; check that a refusal points into the body, or that the answer has the outputs asked for.
+
+    Raises AssertionError, KeyError or IndexError where that isn't so.
+    """
+    tensors: list[Tensor] = []
+    try:
+        received = read_call(body, json_length=length, every=OUTPUTS)
+        tensors = received.call.inputs
+        inferred = _done(models.infer(received.call))
+    except InputError as refusal:
+        document, _ = read(body[:length])
+        if document is not None:
+            for given, tensor in zip(document["inputs"], tensors, strict=True) if tensors else ():
+                given["data"] = _values(tensor)
+            for field in refusal.fields[:MOST_FAULTS]:
+                check_pointer(field.pointer, document)
+        return
+    except CustomerRiskError:
+        return
+    content, written = write_response(
+        inferred.model, inferred.outputs, request_id=received.call.id, binary=received.binary
+    )
+    answer = json.loads(content[:written])
+    assert [output["name"] for output in answer["outputs"]] == list(received.call.outputs or OUTPUTS)
+
+
+def _values(tensor: Tensor) -> list[Any]:
+    """List a tensor's values as pointers go on into them: nested where its JSON was, and texts as the JSON in them."""
+    values = [read(text)[0] for text in tensor.data] if isinstance(tensor.data, list) else tensor.data.tolist()
+    if tensor.width is None:
+        return values
+    return [values[place : place + tensor.width] for place in range(0, len(values), tensor.width or 1)]
+
+
+def _done(call: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that waits for nothing but its next turn."""
+    try:
+        while True:
+            call.send(None)
+    except StopIteration as over:
+        return over.value
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +92,30 @@ def spoiled(features: Sequence[str]) -> SearchStrategy[Any]:
 def tensors(features: Sequence[str]) -> SearchStrategy[Any]:
     """Nearly sound bodies of V2: features as one tensor or as one each, for none, one or two customers."""
     return _spoil(st.integers(0, 2).flatmap(lambda customers: _tensors(features, customers)))
+
+
+@st.composite
+def binary_tensors(draw: Any, features: Sequence[str]) -> tuple[bytes, bytes]:
+    """Nearly sound bodies of V2 in two parts: the JSON, and the values of some of its tensors in binary form."""
+    document = draw(st.integers(0, 2).flatmap(lambda customers: _tensors(features, customers)) | _requests(features))
+    behind = b""
+    for tensor in document["inputs"]:
+        if draw(st.booleans()):
+            values = b"".join(map(_as_binary, tensor.pop("data")))
+            tensor["parameters"] = {"binary_data_size": len(values)}
+            behind += values
+    return encode(draw(_spoil(st.just(document)))), behind
+
+
+def _requests(features: Sequence[str]) -> SearchStrategy[dict[str, Any]]:
+    texts = st.lists(spoiled(features).map(lambda each: encode(each).decode(errors="replace")), max_size=2)
+    return texts.map(lambda data: {"inputs": [_tensor("request", "BYTES", data, [len(data)])]})
+
+
+def _as_binary(value: str | float | None) -> bytes:
+    if isinstance(value, str):
+        return struct.pack("<I", len(value.encode())) + value.encode()
+    return struct.pack("<d", math.nan if value is None else value)
 
 
 @st.composite
