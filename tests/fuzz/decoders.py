@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,18 @@ def main() -> None:
         "v2-binary": binary,
     }
     assert looks.keys() == TARGETS.keys()
+
+    def look(data: bytes) -> None:
+        try:
+            looks[target](data)
+        except BaseException:
+            # libFuzzer's own file of it is not written where the process ends slowly.
+            print("The input in base64:", b64encode(data).decode(), file=sys.stderr, flush=True)  # noqa: T201
+            raise
+
     for seed in sorted(Path(corpus).iterdir()):
-        looks[target](seed.read_bytes())  # compiles the kernels before libFuzzer takes the time of an input
-    atheris.Setup([sys.argv[0], corpus, *options], looks[target])
+        look(seed.read_bytes())  # compiles the kernels before libFuzzer takes the time of an input
+    atheris.Setup([sys.argv[0], corpus, *options], look)
     atheris.Fuzz()
 
 

@@ -1,4 +1,4 @@
-"""More than ten thousand odd requests: none is answered with a 5xx, with silence or in another shape than promised."""
+"""More than four thousand odd requests: none is answered with a 5xx, with silence or in another shape than promised."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.system
 READY, RISK, JOBS = "/v2/health/ready", "/ai/v1/risk", "/ai/v1/risk/jobs"
 PREDICT, INFER = "/v1/models/customer-risk:predict", "/v2/models/customer-risk/infer"
 JSON = {"content-type": "application/json"}
-LEAST_CASES = 10_000
+LEAST_CASES = 4_000
 SECONDS = 10  # for any one answer, on a machine with much else to do
 CHECKED = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
 SLOW_TO_MAKE = re.compile(r":batch|:predict|/infer")  # operations whose bodies take schemathesis long to make up
@@ -434,7 +434,7 @@ def test_odd_bytes_on_a_socket_are_answered_or_refused(hasty, cases, sound_reque
     _is_well(hasty, sound_request)
 
 
-def test_ten_thousand_cases_were_judged(cases) -> None:
+def test_four_thousand_cases_were_judged(cases) -> None:
     """What the tests above counted as it ran."""
     print(dict(cases), "cases:", cases.total())  # noqa: T201  `pytest -rP` shows it
     assert cases.total() >= LEAST_CASES, cases
