@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 bin := .venv/bin
 
-.PHONY: help environment demo test test-system e2e check format bench soak-record image lock clean
+.PHONY: help environment demo test test-core test-system e2e check format bench soak-record image lock clean
 help:  ## Show these lines
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -14,6 +14,9 @@ demo: environment  ## Synthetic tables, train, report, serve, score over HTTP; s
 
 test: environment  ## Python tests with coverage, and the kernels once more without compilation
 	@scripts/test
+
+test-core: environment  ## Python tests of what differs between Pythons and the libraries' versions: features, trees, reports, serving
+	@scripts/test-core
 
 test-system: environment  ## Real processes and environments: serving-only install, servers over HTTP, the demo
 	@$(bin)/python -m pytest tests/system -m "system and not alone" -n 2 --dist loadfile --durations 20

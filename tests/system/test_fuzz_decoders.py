@@ -40,7 +40,7 @@ def runs(bundle, tmp_path_factory):
 def _fuzz(target: str, bundle: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a target; an input that it fails at is left in the folder."""
     harness = ROOT / "tests" / "fuzz" / "decoders.py"
-    options = [f"-max_total_time={SECONDS}", "-seed=7", "-max_len=4096", "-timeout=10", f"-artifact_prefix={folder}/"]
+    options = [f"-max_total_time={SECONDS}", "-seed=7", "-max_len=4096", "-timeout=60", f"-artifact_prefix={folder}/"]
     return subprocess.run(
         ["nice", sys.executable, harness, target, bundle, folder / "corpus", *options],  # beside tests of servers
         capture_output=True,
