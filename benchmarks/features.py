@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 from polars_features import features as polars_features
 
+from loadtest.bench.versions import versions
 from model.features.encoded import NEVER, Encoded
 from model.features.frame import encode_frame
 from model.features.kernel import compute
@@ -80,6 +81,7 @@ def main(customers: int, rounds: int) -> None:
     click.echo("\n| one customer, 50 transactions | us | times Polars |\n|---|---|---|")
     for name, seconds in spent.items():
         click.echo(f"| {name} | {seconds * 1e6:,.0f} | {spent['Polars expressions'] / seconds:,.1f} |")
+    click.echo(f"\n{versions('numba', 'numpy', 'polars')}")
     missed = [name for name, goal in GOALS.items() if speed[name] < goal]
     if missed:
         sys.exit(f"below the goal: {', '.join(f'{name} {speed[name] / 1e6:.1f} million a second' for name in missed)}")

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import click
 
+from loadtest.bench.versions import versions
 from model.scoring.scorer import Warned
 from serving.metrics import Metrics, prepare
 
@@ -49,6 +50,7 @@ def main() -> None:
     click.echo(f"| ours, kept in the process and written each half second | {took['ours'] * 1e6:.1f} | 1.0 x |")
     times = took["peer"] / took["ours"]
     click.echo(f"| prometheus_client's counters in shared files | {took['peer'] * 1e6:.1f} | {times:.1f} x |")
+    click.echo(f"\n{versions('prometheus-client')}")
 
 
 def _each(call: Callable[[], None]) -> float:

@@ -23,6 +23,7 @@ import click
 import numpy as np
 import xgboost
 
+from loadtest.bench.versions import versions
 from model.scoring.explainer import Explainer
 from model.training.export import trees_from_booster
 
@@ -50,6 +51,7 @@ def main(rows: int) -> None:
     heads = (*heads, "ours, caches cold", "tables, and making them", "greatest difference")
     click.echo(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     missed = [fault for depth, trees in MODELS for fault in _model(depth, trees, values, labels, rows)]
+    click.echo(f"\n{versions('numba', 'xgboost-cpu', 'shap')}")
     for fault in missed:
         click.echo(f"missed: {fault}", err=True)
     sys.exit(bool(missed))

@@ -25,6 +25,7 @@ from rich.console import Console
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold, cross_validate
 from xgboost import XGBClassifier
 
+from loadtest.bench.versions import versions
 from model.config import load_config
 from model.tables.synthetic import synthesize
 from model.training import pipeline
@@ -66,6 +67,7 @@ def main(tables: Path | None, full: bool) -> None:
             missed |= _row("with the full evaluation", ours, peer)
     click.echo(
         f"\n{len(study.suspended)} customers, {len(study.table.names)} candidates, {config.training.trials} trials"
+        f"\n{versions('xgboost-cpu', 'scikit-learn', 'optuna')}"
     )
     sys.exit(missed)
 

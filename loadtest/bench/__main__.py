@@ -17,6 +17,7 @@ from loadtest.bench.hot_path import profile
 from loadtest.bench.material import make_material
 from loadtest.bench.results import Measured, missed, table
 from loadtest.bench.rounds import measure
+from loadtest.bench.versions import versions
 
 
 @click.command()
@@ -44,10 +45,11 @@ def main(*, quick: bool, profiled: bool, folder: Path) -> None:
         packages.ensure("wrk")
     except packages.ProgramMissing as error:
         raise click.ClickException(str(error)) from error
-    python, why = None, ""
+    python, why, peers = None, "", {}
     try:
         say("MLServer's environment (a minute the first time)")
         python = mlserver.environment(folder / "mlserver-env")
+        peers = mlserver.versions(python)
     except RuntimeError as error:
         why = str(error)
         say(f"{MLSERVER} {why}")
@@ -67,11 +69,12 @@ def main(*, quick: bool, profiled: bool, folder: Path) -> None:
     document = {
         "machine": platform.processor() or platform.machine(),
         "quick": quick,
+        "versions": versions("kserve", "xgboost-cpu", "fastapi", "pydantic", "uvicorn", "uvloop", **peers),
         "results": results,
         "missed": faults,
     }
     (folder / "serving.json").write_bytes(msgspec.json.format(msgspec.json.encode(document)))
-    click.echo(table(results))
+    click.echo(f"{table(results)}\n\n{document['versions']}")
     for fault in faults:
         click.echo(f"missed: {fault}", err=True)
     if faults:

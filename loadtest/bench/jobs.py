@@ -17,6 +17,7 @@ import click
 from loadtest.bench.contenders import OURS_GIVEN, OURS_RAW, Contender, contenders, running
 from loadtest.bench.material import make_material
 from loadtest.bench.steady import Steady, steady
+from loadtest.bench.versions import versions
 
 ROWS: Final = 10_000
 GOALS: Final = {OURS_GIVEN: 1.0, OURS_RAW: 2.0}  # seconds
@@ -49,6 +50,7 @@ def main(runs: int, rate: float, seconds: float, folder: Path) -> None:
         click.echo(f"\n| {' | '.join(heads)} |\n{'|---' * 6}|")
         for jobs in (0, 1, 0, 1):
             _beside(host, server.port, ours, rate, seconds, jobs=bool(jobs))
+    click.echo(f"\n{versions('kserve', 'numba')}")
     raise SystemExit(missed)
 
 

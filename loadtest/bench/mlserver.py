@@ -10,6 +10,16 @@ from typing import Final
 _LOCK: Final = Path(__file__).with_name("mlserver.txt")
 
 
+_ASKED: Final = "import importlib.metadata as m; print(m.version('mlserver'), m.version('xgboost'))"
+
+
+def versions(python: Path) -> dict[str, str]:
+    """Return the versions of MLServer and of the XGBoost beside it."""
+    said = subprocess.run([python, "-c", _ASKED], capture_output=True, text=True, check=True)  # noqa: S603  our own words
+    server, booster = said.stdout.split()
+    return {"mlserver": server, "mlserver's xgboost": booster}
+
+
 def environment(folder: Path) -> Path:
     """Give the Python of an environment with MLServer, made from the lock file where it is absent.
 

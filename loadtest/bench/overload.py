@@ -21,6 +21,7 @@ import numpy as np
 from loadtest.bench import packages
 from loadtest.bench.contenders import OURS_RAW, contenders, running
 from loadtest.bench.material import make_material
+from loadtest.bench.versions import versions
 from loadtest.bench.wrk import full_speed, prepare
 
 GOAL = 0.9  # of the sustainable rate, at three times that
@@ -73,6 +74,7 @@ def main(seconds: float, callers: int, folder: Path) -> None:
             )
             click.echo(f"| {' | '.join(cells)} |")
             missed = missed or failed > 0 or (times == TIMES[-1] and goodput < GOAL * sustained)
+    click.echo(f"\n{versions('kserve', 'uvloop')}")
     raise SystemExit(missed)
 
 

@@ -10,6 +10,7 @@ import click
 from loadtest.bench.contenders import contenders, running
 from loadtest.bench.material import make_material
 from loadtest.bench.usage import peak_memory
+from loadtest.bench.versions import versions
 
 GOAL = 5.0  # seconds
 
@@ -29,6 +30,7 @@ def main(runs: int, folder: Path) -> None:
     click.echo("| started -> ready, one core | from-to | goal | peak MB |\n|---|---|---|---|")
     spread = f"{min(counted):.2f}-{max(counted):.2f} s"
     click.echo(f"| {median(counted):.2f} s | {spread} | {GOAL:.0f} s | {max(peaks):.0f} |")
+    click.echo(f"\n{versions('kserve', 'numba')}")
     raise SystemExit(median(counted) >= GOAL)
 
 

@@ -11,6 +11,7 @@ from loadtest.bench import packages
 from loadtest.bench.contenders import OURS_RAW, contenders, running
 from loadtest.bench.material import make_material
 from loadtest.bench.usage import memory
+from loadtest.bench.versions import versions
 from loadtest.bench.wrk import full_speed, prepare
 
 
@@ -40,6 +41,7 @@ def main(most: int, seconds: float, folder: Path) -> None:
             now = memory(server.pids())["Pss"]
         click.echo(f"| {number} | {ran.rate:,.0f} | {now:,.0f} | {f'{now - before:,.0f}' if before else ''} |")
         before = now
+    click.echo(f"\n{versions('kserve', 'uvloop')}")
 
 
 if __name__ == "__main__":
