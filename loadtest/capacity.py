@@ -71,7 +71,7 @@ def attempts(
         again = int((outcomes["again"] > 0).sum()) / len(outcomes)
         rung = Rung(rate, p99, again, p99 < gates.p99_ms and again == 0 and not (outcomes["wrong"] != "").any())
         late = float(np.percentile(outcomes["late_ms"].to_numpy(), 99))
-        if not rung.held and late > gates.generator_late_p99_ms:
+        if not rung.held and gates.generator_late_p99_ms is not None and late > gates.generator_late_p99_ms:
             raise GeneratorError(f"At {rate:,.0f} a second the generator was {late:.0f} ms late: it is the limit here.")
         words = "held" if rung.held else "not held"
         click.echo(f"{rate:8,.0f} a second: p99 {p99:7.1f} ms, {again:.1%} told to come back: {words}")

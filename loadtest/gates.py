@@ -21,16 +21,19 @@ class GatesError(Exception):
 
 
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The limits; gates.yaml says what each is."""
+    """The limits; gates.yaml says what each is. A limit of None is printed and not judged.
+
+    Without `settled_within_seconds` neither p99 is judged: `p99_ms` then only says what is looked for.
+    """
 
     failed_requests: _Count
     wrong_answers: _Count
-    asked_again_share: _Share
+    asked_again_share: _Share | None
     p99_ms: _Some
     window_seconds: Annotated[int, Meta(gt=0)]
-    settled_within_seconds: _Some
+    settled_within_seconds: _Some | None
     replicas_at_least: _Count
-    generator_late_p99_ms: _Some
+    generator_late_p99_ms: _Some | None
     arrivals_share: _Share
     lost_records: _Count
     doubled_records: _Count

@@ -14,7 +14,8 @@ import polars as pl
 
 from loadtest.plan import FOLDER, PART, Outcome, Plan, Stage
 
-_IMPORTING: Final = 120.0  # seconds at most until a process of Locust's is ready, on a busy machine
+_IMPORTING: Final = 600.0  # seconds at most until a process of Locust's is ready, on a busy machine
+_ENDING: Final = 300.0  # seconds at most from the end of the callers' patience until its process has ended
 _STARTING: Final = 3.0  # seconds from then to the first request: the first callers are made
 _USERS: Final = Path(__file__).with_name("users.py")
 SCHEMA: Final = {
@@ -78,7 +79,7 @@ def generate(
         )
         plan.save(folder / "plan.json")
         for part, process in enumerate(started):
-            if process.wait(max(0.0, plan.ends - time.time()) + patience + 30):
+            if process.wait(max(0.0, plan.ends - time.time()) + patience + _ENDING):
                 raise _died(folder, part)
     finally:
         for process in started:

@@ -32,7 +32,7 @@ def judge(outcomes: pl.DataFrame, plan: Plan, gates: Gates, replicas: Sequence[R
         _at_most("failed requests", failed, gates.failed_requests, f"{failed} of {count}"),
         _at_most("wrong answers", wrong, gates.wrong_answers, f"{wrong}"),
         _at_most("share told to come back", again, gates.asked_again_share, f"{again:.3f}"),
-        Verdict("p99 at 1x", f"< {gates.p99_ms:g} ms", f"{before:.1f} ms", before < gates.p99_ms),
+        _p99_at_1x(before, gates),
         _at_most(
             f"seconds from the step until p99 < {gates.p99_ms:g} ms for good",
             took,
@@ -47,7 +47,16 @@ def judge(outcomes: pl.DataFrame, plan: Plan, gates: Gates, replicas: Sequence[R
     ]
 
 
-def _at_most(gate: str, measured: float, limit: float, shown: str) -> Verdict:
+def _p99_at_1x(measured: float, gates: Gates) -> Verdict:
+    shown = f"{measured:.1f} ms"
+    if gates.settled_within_seconds is None:
+        return Verdict("p99 at 1x", "", shown, None)
+    return Verdict("p99 at 1x", f"< {gates.p99_ms:g} ms", shown, measured < gates.p99_ms)
+
+
+def _at_most(gate: str, measured: float, limit: float | None, shown: str) -> Verdict:
+    if limit is None:
+        return Verdict(gate, "", shown, None)
     return Verdict(gate, f"<= {limit:g}", shown, measured <= limit)
 
 

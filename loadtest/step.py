@@ -127,6 +127,8 @@ def _refuse_unjudgeable(gates: Gates, before: int, after: int) -> None:
             f"{before} s at 1x are too few for two windows of {gates.window_seconds} s (window_seconds), "
             "the first of which warms up."
         )
+    if gates.settled_within_seconds is None:
+        return
     if after < gates.settled_within_seconds + gates.window_seconds:
         raise GatesError(
             f"{after} s after the step can't show what holds within {gates.settled_within_seconds:g} s of it "

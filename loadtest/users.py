@@ -90,7 +90,7 @@ class Caller(FastHttpUser):
         8  # a hundred callers then stay below the 1,024 requests at a time that Envoy passes on unless told otherwise
     )
     network_timeout = _run.plan.patience
-    connection_timeout = 5.0
+    connection_timeout = _run.plan.patience
 
     def on_start(self) -> None:
         """Take the next caller's schedule."""

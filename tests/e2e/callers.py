@@ -5,12 +5,37 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx2
 
-_ATTEMPTS = 5
+from tests.e2e.cluster import PATIENCE
+
+_ATTEMPTS = 100  # of one request: a guard against a server that refuses for good, whatever a second is worth today
+
+
+def send(method: str, url: str, *, told: Callable[[], object] = lambda: None, **options: Any) -> httpx.Response:
+    """Send a request as every client of the service does: a 503 with Retry-After is obeyed, and `told` called.
+
+    A 503 without Retry-After is returned, and so is what the last attempt got.
+    """
+    with httpx.Client(timeout=PATIENCE) as client:
+        return persist(client, method, url, told=told, **options)
+
+
+def persist(
+    client: httpx.Client, method: str, url: str, *, told: Callable[[], object], **options: Any
+) -> httpx.Response:
+    """Send a request by `client` as `send` does."""
+    for _ in range(_ATTEMPTS):
+        response = client.request(method, url, **options)
+        if response.status_code != 503 or "retry-after" not in response.headers:
+            break
+        told()
+        time.sleep(float(response.headers["retry-after"]))
+    return response
 
 
 @dataclass
@@ -44,7 +69,7 @@ class Callers:
 
     def _call(self, number: int) -> None:
         at = number
-        with httpx2.Client(timeout=20) as client:
+        with httpx.Client(timeout=PATIENCE) as client:
             while not self._ending.is_set():
                 self._one(client, self.requests[at % len(self.requests)])
                 at += self.threads
@@ -52,13 +77,7 @@ class Callers:
 
     def _one(self, client: httpx2.Client, request: dict[str, Any]) -> None:
         try:
-            response = client.post(self.url, json=request, headers=self.headers)
-            for _ in range(_ATTEMPTS):
-                if response.status_code != 503 or "retry-after" not in response.headers:
-                    break
-                self.asked_again += 1  # as every client of the service does
-                time.sleep(float(response.headers["retry-after"]))
-                response = client.post(self.url, json=request, headers=self.headers)
+            response = persist(client, "POST", self.url, told=self._told, json=request, headers=self.headers)
             answer = response.json() if response.status_code == 200 else {}
         except (httpx2.HTTPError, ValueError) as error:
             self.failed.append(repr(error))
@@ -68,3 +87,6 @@ class Callers:
             return
         self.decisions.append(answer["decision_id"])
         self.versions[answer["model"]["version"]] += 1
+
+    def _told(self) -> None:
+        self.asked_again += 1

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 NAMESPACE = "customer-risk-e2e"
+PATIENCE = 600  # seconds: a guard against what never ends, on a machine of whatever speed
 
 
 def kubectl(*arguments: str, given: str | None = None, namespace: str | None = NAMESPACE) -> str:
@@ -39,12 +41,22 @@ def get(*arguments: str) -> Any:
     return json.loads(kubectl("get", *arguments, "--output", "json"))
 
 
-def until(holds: Callable[[], object], what: str, seconds: float = 120) -> None:
+def until(holds: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.5)
+
+
+def start_seconds(pods: list[dict[str, Any]]) -> float:
+    """Return the longest time that one of these pods, which are ready, took from being scheduled to being ready."""
+
+    def since(pod: dict[str, Any], condition: str) -> datetime:
+        (found,) = (each for each in pod["status"]["conditions"] if each["type"] == condition)
+        return datetime.fromisoformat(found["lastTransitionTime"])
+
+    return max((since(pod, "Ready") - since(pod, "PodScheduled")).total_seconds() for pod in pods)
 
 
 @contextmanager
@@ -56,7 +68,7 @@ def forwarded(target: str, *ports: int) -> Iterator[list[int]]:
     command = [program, "--namespace", NAMESPACE, "port-forward", target, *pairs]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        until(lambda: all(_open(port) for port in here), f"{target} is forwarded", 30)
+        until(lambda: all(_open(port) for port in here), f"{target} is forwarded")
         yield here
     finally:
         process.terminate()
@@ -71,7 +83,7 @@ def _free_port() -> int:
 
 def _open(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
     except OSError:
         return False
     return True

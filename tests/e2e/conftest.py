@@ -24,13 +24,16 @@ import yaml
 
 from model.scoring.bundle import load_bundle, write_bundle
 from serving.golden import request_of
-from tests.e2e.cluster import NAMESPACE, ROOT, apply, forwarded, get, kubectl, until
+from tests.e2e.cluster import NAMESPACE, PATIENCE, ROOT, apply, forwarded, get, kubectl, start_seconds, until
 from tests.e2e.tokens import AUDIENCE, ISSUER, Issuer
 
 COMMAND = Path(sys.executable).with_name("customer-risk")
 EMULATORS = Path(__file__).parent / "emulators" / "manifests.yaml"
 BUCKET, REGISTRY = "decisions", "models"
 HOST = "prod.deblock.com"
+# Seconds that a first install may take; that any rollout may take; and how many times what the first pods took to be
+# ready. A rollout of two pods is at most four starts, one after the other, with what ends between them.
+FIRST, FLOOR, STARTS = 1800.0, 240.0, 12
 OUT = Path(os.environ.get("E2E_OUT", ROOT / "build" / "e2e"))
 
 
@@ -87,7 +90,10 @@ def traces(folder: Path) -> None:
 
 @dataclass
 class Place:
-    """What the release under test needs, and where it is."""
+    """What the release under test needs, and where it is.
+
+    `start`: seconds that its first pods took to be ready; 0 before they are.
+    """
 
     url: str
     issuer: Issuer
@@ -99,6 +105,12 @@ class Place:
     streams: str
     values: Path
     answered: list[str] = field(default_factory=list)
+    start: float = 0.0
+
+    @property
+    def rollout(self) -> float:
+        """Seconds that a rollout may take: in proportion to the first pods' start, and long before it is known."""
+        return max(FLOOR, STARTS * self.start) if self.start else FIRST
 
     def headers(self, *scopes: str) -> dict[str, str]:
         """Give a request's headers; without scopes, no token."""
@@ -137,7 +149,7 @@ def place(bundle, tmp_path_factory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("e2e")
     document = EMULATORS.read_text().replace("image: IMAGE", f"image: {os.environ['E2E_EMULATORS']}")
     kubectl("apply", "-f", "-", given=document)
-    kubectl("rollout", "status", "deployment/emulators", "--timeout", "180s")
+    kubectl("rollout", "status", "deployment/emulators", "--timeout", f"{PATIENCE}s")
     issuer = Issuer()
     token = issuer.token("score", "explain")
     apply(
@@ -149,7 +161,7 @@ def place(bundle, tmp_path_factory) -> Iterator[Place]:
     with forwarded("service/emulators", 4443, 9050, 9060) as (storage, tables, streams):
         url = f"http://127.0.0.1:{storage}"
         for bucket in (BUCKET, REGISTRY):
-            httpx2.post(f"{url}/storage/v1/b", json={"name": bucket}, timeout=30).raise_for_status()
+            httpx.post(f"{url}/storage/v1/b", json={"name": bucket}, timeout=PATIENCE).raise_for_status()
         versions = tuple(
             run("registry", "add", each, "--registry", f"gs://{REGISTRY}/registry", "--endpoint", url).strip()
             for each in (bundle, second)
@@ -182,11 +194,19 @@ def deploy(place):
         command += ["--values", "helm/customer-risk/values-local.yaml", "--values", str(place.values)]
         command += ["--values", str(values)] if values else []
         command += [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
-        done = subprocess.run([*command, "--seconds", "240"], cwd=ROOT, capture_output=True, text=True, check=False)
+        command += ["--seconds", f"{place.rollout:.0f}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        if not (fails or place.start):
+            place.start = start_seconds(pods(release))
         return done.stdout + done.stderr
 
     return deployed
+
+
+def pods(release: str = "risk") -> list[dict[str, Any]]:
+    """Return the pods of a release."""
+    return get("pods", "--selector", f"serving.kserve.io/inferenceservice={release}")["items"]
 
 
 def run(*arguments: object) -> str:
@@ -208,6 +228,7 @@ def _values() -> dict[str, Any]:
         "model": {"registry": f"gs://{REGISTRY}/registry", "endpoint": f"{inside}:4443"},
         "auth": {"enabled": True, "issuer": ISSUER, "audience": AUDIENCE, "jwksConfigMap": "issuer"},
         "test": {"tokenSecret": "token"},
+        "probes": {"startupSeconds": 1200},  # the gate, not the kubelet, ends a start that is too long
         "record": {
             "sinks": [
                 {"type": "gcs", "bucket": BUCKET, "prefix": "e2e", "endpoint": f"{inside}:4443"},
@@ -232,11 +253,11 @@ def _gateway_url() -> str:
 
 def _empty_namespace() -> None:
     with contextlib.suppress(AssertionError):
-        kubectl("delete", "namespace", NAMESPACE, "--timeout", "120s", namespace=None)
+        kubectl("delete", "namespace", NAMESPACE, "--timeout", f"{PATIENCE}s", namespace=None)
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
     apply(document, namespace=None)
-    until(lambda: get("serviceaccount", "default"), "the namespace is ready", 30)
+    until(lambda: get("serviceaccount", "default"), "the namespace is ready")
 
 
 def _another(bundle: Path, folder: Path) -> Path:

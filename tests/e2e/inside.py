@@ -5,11 +5,15 @@ Arguments: HTTP address, gRPC address, token, the model's name, a request. It pr
 
 import json
 import sys
+import time
 
 import grpc
 import httpx2
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
+
+PATIENCE = 600  # seconds
+ATTEMPTS = 100
 
 
 def main(http: str, at: str, token: str, model: str, body: str) -> None:
@@ -31,10 +35,10 @@ def main(http: str, at: str, token: str, model: str, body: str) -> None:
                 )
             ],
         )
-        answered = stub.ModelInfer(asked, metadata=(("authorization", f"Bearer {token}"),), timeout=30)
+        answered = _infer(stub, asked, token)
         refused = ""
         try:
-            stub.ModelInfer(asked, timeout=30)
+            stub.ModelInfer(asked, timeout=PATIENCE)
         except grpc.RpcError as error:
             refused = error.code().name
     sys.stdout.write(
@@ -58,9 +62,26 @@ def _probability(values) -> float:
 
 
 def _post(url: str, document: dict, token: str) -> dict:
-    response = httpx2.post(url, json=document, headers={"authorization": f"Bearer {token}"}, timeout=30)
+    for _ in range(ATTEMPTS):
+        response = httpx.post(url, json=document, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE)
+        if response.status_code != 503 or "retry-after" not in response.headers:
+            break
+        time.sleep(float(response.headers["retry-after"]))
     response.raise_for_status()
     return response.json()
+
+
+def _infer(stub, asked, token: str):
+    for attempt in range(ATTEMPTS):
+        try:
+            return stub.ModelInfer(asked, metadata=(("authorization", f"Bearer {token}"),), timeout=PATIENCE)
+        except grpc.RpcError as error:
+            details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
+            declared = error.code() is grpc.StatusCode.UNAVAILABLE and b"google.rpc.RetryInfo" in details
+            if not declared or attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(1)
+    raise AssertionError
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -192,11 +193,11 @@ def test_the_deployers_rights_suffice_to_deploy_look_and_remove(namespace: str, 
     files = ["--values", str(CHART / "values-local.yaml")]
     command = [sys.executable, "-m", "k8s.release", "deploy", *where, "--chart", str(CHART), *files, *sets]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=as_deployer, cwd=ROOT)
-    removing = [as_deployer["HELM"], "uninstall", "probe", "--namespace", namespace, "--wait", "--timeout", "60s"]
+    removing = [as_deployer["HELM"], "uninstall", "probe", "--namespace", namespace, "--wait", "--timeout", "600s"]
     removed = subprocess.run(removing, capture_output=True, text=True, check=False, env=as_deployer)
     assert done.returncode == 1
     assert "forbidden" not in (done.stdout + done.stderr + removed.stderr).lower()
-    assert "probe isn't as it should be after 8 s" in done.stderr
+    assert re.search(r"probe isn't as it should be after \d+ s", done.stderr), done.stderr
     assert removed.returncode == 0, removed.stderr
 
 

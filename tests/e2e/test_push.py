@@ -55,7 +55,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     storage = f"storage: {{filesystem: {{rootdirectory: '{tmp_path / 'images'}'}}}}"
     config.write_text(f"version: 0.1\nhttp: {{addr: '{address}'}}\n{storage}\n", encoding="utf-8")
     process = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         try:
             httpx2.get(f"http://{address}/v2/")

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest.gates import DEFAULT, Gates, GatesError, Verdict, all_held, load_gates, table
-from loadtest.step import main
+from loadtest.step import _refuse_unjudgeable, main
 
 
 def test_the_gates_that_come_with_it_are_the_issues_own():
@@ -46,6 +46,16 @@ def test_a_run_too_short_to_be_judged_is_refused(tmp_path, option, said):
     ran = CliRunner().invoke(main, ["--url", "http://127.0.0.1:9", "--out", str(tmp_path), option, "5"])
     assert ran.exit_code == 2
     assert said in ran.stderr
+
+
+def test_a_run_whose_speed_is_not_judged_may_be_short(tmp_path):
+    """Without `settled_within_seconds` no run after the step is too short to be judged."""
+    file = tmp_path / "gates.yaml"
+    file.write_text(DEFAULT.read_text().replace("settled_within_seconds: 60", "settled_within_seconds: null"))
+    options = ["--url", "http://127.0.0.1:9", "--out", str(tmp_path), "--gates", str(file), "--after", "5"]
+    ran = CliRunner().invoke(main, [*options, "--before", "5"])
+    assert "too few" in ran.stderr
+    _refuse_unjudgeable(load_gates(file), 10, 5)
 
 
 def test_every_gate_has_its_sentence():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -80,6 +81,21 @@ def test_what_concerns_all_requests_misses_its_gate():
     assert missed(frame.with_columns(late_ms=pl.lit(100.0))) == ["ms the generator was late, p99"]
     assert missed(frame.gather_every(2)) == ["share sent of planned"]
     assert missed(frame.with_columns(again=pl.lit(1))) == ["share told to come back"]
+
+
+def test_speed_without_a_limit_is_printed_and_not_judged():
+    """A limit of null misses nothing, shows what was measured, and leaves every other gate as it is."""
+    speed = {"asked_again_share": None, "settled_within_seconds": None, "generator_late_p99_ms": None}
+    gates = msgspec.structs.replace(load_gates(), **speed)
+    slow = outcomes().with_columns(ms=pl.lit(9000.0), late_ms=pl.lit(9000.0), again=pl.lit(1))
+    verdicts = judge(slow, PLAN, gates, PODS)
+    told = {one.gate: one.measured for one in verdicts if one.held is None and not one.limit}
+    assert told["p99 at 1x"] == "9000.0 ms"
+    assert told["seconds from the step until p99 < 50 ms for good"] == "never"
+    assert (told["share told to come back"], told["ms the generator was late, p99"]) == ("1.000", "9000.0")
+    assert all(one.held for one in verdicts if one.limit)
+    failing = judge(slow.with_columns(failed=pl.lit("503")), PLAN, gates, PODS)
+    assert [one.gate for one in failing if one.held is False] == ["failed requests"]
 
 
 def test_a_first_rate_that_is_not_held_is_missed():
