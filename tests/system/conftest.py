@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from tests.chart.helm import Helm
+from tests.system.asking import ATTEMPTS, PATIENCE, ask, come_back
 from tests.system.emulators import BigQuery
 from tests.system.fake_gcs import FakeGcs
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from httpx2 import Response
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 600  # seconds; compiling from nothing on a busy machine included
 
 
 @dataclass
@@ -39,11 +39,11 @@ class Served:
 
     def get(self, path: str) -> Response:
         """GET a path."""
-        return httpx2.get(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE)
+        return ask("GET", f"http://127.0.0.1:{self.port}{path}")
 
     def post(self, path: str, document: object) -> Response:
-        """POST a JSON document."""
-        return httpx2.post(f"http://127.0.0.1:{self.port}{path}", json=document, timeout=PATIENCE)
+        """POST a JSON document; an overloaded server is asked again."""
+        return ask("POST", f"http://127.0.0.1:{self.port}{path}", json=document)
 
     def wait_for(self, path: str) -> None:
         """Wait until a path answers 200."""
@@ -63,6 +63,8 @@ class Load:
     """Load on a server while the context lasts: callers post `document` on keep-alive connections, one after the other.
 
     `heeding` callers stop once readiness is false. `check` looks at each answer, and returns what is wrong with it.
+    A caller whom an overloaded server tells to come back does so, and is counted in `again`: how often depends on the
+    machine. Every other refusal is a failure.
     """
 
     port: int
@@ -71,6 +73,7 @@ class Load:
     heeding: bool = False
     check: Callable[[dict[str, Any]], str | None] = lambda _: None
     answered: int = 0
+    again: int = 0
     failures: list[str] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
 
@@ -90,7 +93,7 @@ class Load:
 
     def wait_for(self, more: int) -> None:
         """Wait until so many more requests were answered, or one failed."""
-        wanted, deadline = self.answered + more, time.monotonic() + 60
+        wanted, deadline = self.answered + more, time.monotonic() + PATIENCE
         while self.answered < wanted and not self.failures:
             assert time.monotonic() < deadline, self.answered
             time.sleep(0.01)
@@ -98,11 +101,12 @@ class Load:
     def join(self) -> None:
         """Wait until the callers stop of themselves."""
         for thread in self._threads:
-            thread.join(60)
+            thread.join(PATIENCE)
 
     def _call(self) -> None:
         body = json.dumps(self.document)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        refusals = 0
         while not self._over.is_set():
             try:
                 connection.request("POST", "/ai/v1/risk", body, {"Content-Type": "application/json"})
@@ -111,6 +115,12 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append(repr(error))
                 connection.close()
+                continue
+            wait = come_back(response.status, response.headers, content)
+            refusals = refusals + 1 if wait else 0
+            if wait and refusals < ATTEMPTS:
+                self.again += 1
+                self._over.wait(wait)
                 continue
             if response.status != 200:
                 self.failures.append(f"{response.status} {content!r}")
@@ -125,7 +135,7 @@ class Load:
     def _heed(self) -> None:
         """Look at readiness as a load balancer does; at the first word that it is gone, everybody stops."""
         while not self._over.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
             connection.request("GET", "/v2/health/ready")
             if connection.getresponse().status != 200:
                 self._over.set()

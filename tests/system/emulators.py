@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.system.asking import PATIENCE
 from tests.system.standin import StandIn, free_port
 
 PROGRAM = Path(__file__).with_name("bqemulator_whole.py")
@@ -33,5 +34,5 @@ class BigQuery(StandIn):
         ]
 
     def _ask(self) -> None:
-        httpx2.get(f"{self.endpoint}/bigquery/v2/projects/{PROJECT}/datasets", timeout=2).raise_for_status()
-        socket.create_connection(("127.0.0.1", self._grpc), timeout=2).close()
+        httpx.get(f"{self.endpoint}/bigquery/v2/projects/{PROJECT}/datasets", timeout=PATIENCE).raise_for_status()
+        socket.create_connection(("127.0.0.1", self._grpc), timeout=PATIENCE).close()

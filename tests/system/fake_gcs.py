@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.system.asking import PATIENCE
 from tests.system.standin import StandIn, free_port
 
 
@@ -33,7 +34,7 @@ class FakeGcs(StandIn):
         ]
 
     def _ask(self) -> None:
-        httpx2.get(f"{self.endpoint}/storage/v1/b", timeout=1).raise_for_status()
+        httpx.get(f"{self.endpoint}/storage/v1/b", timeout=PATIENCE).raise_for_status()
 
     def _remove_unfinished(self) -> None:
         """Do for a killed server what the real one does: an object that wasn't whole isn't there."""
@@ -43,4 +44,4 @@ class FakeGcs(StandIn):
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket."""
-        httpx2.post(f"{self.endpoint}/storage/v1/b", json={"name": name}, timeout=5).raise_for_status()
+        httpx.post(f"{self.endpoint}/storage/v1/b", json={"name": name}, timeout=PATIENCE).raise_for_status()

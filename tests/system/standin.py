@@ -15,8 +15,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.system.asking import PATIENCE
+
 ROOT = Path(__file__).parent.parent.parent
-_PATIENCE = 60  # seconds for a start
 
 
 class StandIn(ABC):
@@ -46,7 +47,7 @@ class StandIn(ABC):
         command = self._command()
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 self._ask()

@@ -26,6 +26,7 @@ from serving.record.sinks.finding import find
 from serving.record.sinks.gcs import GcsSettings
 from serving.record.sinks.objects import LocalObjects
 from serving.record.sinks.sink import SinkUnavailable
+from tests.system.asking import PATIENCE
 from tests.system.gate import Gate
 
 pytestmark = pytest.mark.system
@@ -58,7 +59,7 @@ def settings():
     """Settings of a run, beside those of every test."""
 
     def make(**more) -> dict:
-        return {"run": DAY, "patience_seconds": 30, "part_rows": 500, **more}
+        return {"run": DAY, "patience_seconds": PATIENCE, "part_rows": 500, **more}
 
     return make
 
@@ -95,15 +96,19 @@ class Process(subprocess.Popen):
 
     def until(self, so) -> None:
         """Wait until something is so, while it runs."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not so():
             assert self.poll() is None, self._err.read_text()
             assert time.monotonic() < deadline, self._err.read_text()
             time.sleep(0.02)
 
+    def tries_again(self) -> bool:
+        """Whether it said that it tries something again."""
+        return "it is tried again" in self._err.read_text()
+
     def end(self) -> tuple[dict, str]:
         """Wait for its end, which is to be good; gives its summary and what it logged."""
-        assert self.wait(120) == 0, self._err.read_text()
+        assert self.wait(PATIENCE) == 0, self._err.read_text()
         return json.loads(self._out.read_text().splitlines()[-1])["batch"], self._err.read_text()
 
 
@@ -221,7 +226,7 @@ def test_a_server_that_goes_away_in_the_middle_is_waited_for(begin, dataset, sou
     process = begin(input=dataset.input(), output=dataset.output(), part_rows=100, record=record)
     process.until(dataset.stored)
     with dataset.server.killed():
-        time.sleep(1)
+        process.until(process.tries_again)
     summary, log = process.end()
     assert "it is tried again" in log
     assert summary["rows"] == ROWS
@@ -391,7 +396,7 @@ def test_a_bucket_that_goes_away_and_a_killed_run_lose_nothing(begin, bucket, so
     process = begin(**ends)
     process.until(lambda: bucket.stored() > stored)
     with bucket.server.killed():
-        time.sleep(1)
+        process.until(process.tries_again)
     summary, log = process.end()
     assert "it is tried again" in log
     assert (summary["rows"], summary["parts_stored_before"]) == (ROWS, stored)

@@ -20,7 +20,7 @@ def test_the_demo_goes_from_tables_to_an_answered_request(tmp_path) -> None:
     demo = Path(os.environ.get("DEMO") or tmp_path / "demo")
     surroundings = {name: value for name, value in os.environ.items() if name != "TABLES"} | {"DEMO": str(demo)}
     done = subprocess.run(
-        [ROOT / "scripts/demo"], capture_output=True, text=True, env=surroundings, timeout=1800, check=False
+        [ROOT / "scripts/demo"], capture_output=True, text=True, env=surroundings, timeout=3600, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "the very probability that the list of step 5 has" in done.stdout

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.system.asking import PATIENCE, ask
 from tests.system.packages import ensure
 
 pytestmark = pytest.mark.system
@@ -32,7 +33,7 @@ def redis(tmp_path_factory):
         port = free.getsockname()[1]
     arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path_factory.mktemp("redis")]
     process = subprocess.Popen([ensure("redis-server"), *arguments], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while True:
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -75,7 +76,7 @@ class Turns:
 
     def ask(self, method: str, path: str, **options) -> httpx2.Response:
         """One request on a connection of its own."""
-        return httpx2.request(method, self.url + path, timeout=60, **options)
+        return ask(method, self.url + path, **options)
 
     def close(self) -> None:
         """Take no more."""
@@ -94,7 +95,7 @@ def pods(start, command, bundle, redis, tmp_path_factory):
     """Two servers that share a Redis, behind one address that takes turns."""
     folder = tmp_path_factory.mktemp("pods")
     shared = {
-        "store": {"kind": "redis", "url": redis[1], "timeout_seconds": 1},
+        "store": {"kind": "redis", "url": redis[1], "timeout_seconds": 5},
         "jobs": {"lease_seconds": 2},
     }
     servers = [serve(start, command, bundle, folder / name, **shared) for name in "ab"]
@@ -110,11 +111,11 @@ def lines(request: dict, rows: int) -> bytes:
     return b"".join(json.dumps(request | {"customer_id": f"c-{i}"}).encode() + b"\n" for i in range(rows))
 
 
-def until(ask, job_id: str, states: set[str], seconds: float = 60) -> dict:
+def until(send, job_id: str, states: set[str]) -> dict:
     """Poll until a job is in one of the states."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while True:
-        shown = ask("GET", f"{JOBS}/{job_id}").json()
+        shown = send("GET", f"{JOBS}/{job_id}").json()
         if shown["state"] in states:
             return shown
         assert time.monotonic() < deadline, shown
@@ -133,9 +134,9 @@ def workers_of(server) -> list[int]:
     return found
 
 
-def whole(ask, job_id: str, rows: int) -> bool:
+def whole(send, job_id: str, rows: int) -> bool:
     """Whether every customer has one answer, in order."""
-    content = ask("GET", f"{JOBS}/{job_id}/results").text
+    content = send("GET", f"{JOBS}/{job_id}/results").text
     items = [json.loads(line) for line in content.splitlines()]
     decisions = {item["answer"]["decision_id"] for item in items}
     return [item["answer"]["customer_id"] for item in items] == [f"c-{i}" for i in range(rows)] and len(
@@ -229,22 +230,22 @@ def test_a_job_survives_the_death_of_its_server(start, command, bundle, tmp_path
     server = serve(start, command, bundle, tmp_path / "a", **settings)
     server.wait_for("/v2/health/ready")
 
-    def ask(method: str, path: str, **options) -> httpx2.Response:
-        return httpx2.request(method, f"http://127.0.0.1:{server.port}{path}", timeout=60, **options)
+    def send(method: str, path: str, **options) -> httpx.Response:
+        return ask(method, f"http://127.0.0.1:{server.port}{path}", **options)
 
-    job_id = ask("POST", JOBS, content=lines(sound_request, 20_000), headers=NDJSON).json()["job_id"]
-    until(ask, job_id, {"running"})
+    job_id = send("POST", JOBS, content=lines(sound_request, 20_000), headers=NDJSON).json()["job_id"]
+    until(send, job_id, {"running"})
     (worker,) = workers_of(server)
     server.process.kill()
     server.process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while Path(f"/proc/{worker}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     server = serve(start, command, bundle, tmp_path / "a", **settings)
     server.wait_for("/v2/health/ready")
-    assert until(ask, job_id, FINAL)["state"] == "done"
-    assert whole(ask, job_id, 20_000)
+    assert until(send, job_id, FINAL)["state"] == "done"
+    assert whole(send, job_id, 20_000)
 
 
 def test_a_job_expires_with_all_that_is_its_own(start, command, bundle, tmp_path, sound_request) -> None:
@@ -252,12 +253,12 @@ def test_a_job_expires_with_all_that_is_its_own(start, command, bundle, tmp_path
     server = serve(start, command, bundle, tmp_path / "a", jobs={"keep_seconds": KEPT})
     server.wait_for("/v2/health/ready")
     url = f"http://127.0.0.1:{server.port}{JOBS}"
-    job_id = httpx2.post(url, content=lines(sound_request, 5), headers=NDJSON).json()["job_id"]
-    deadline = time.monotonic() + 60
-    while httpx2.get(f"{url}/{job_id}").status_code == 200 and time.monotonic() < deadline:
+    job_id = ask("POST", url, content=lines(sound_request, 5), headers=NDJSON).json()["job_id"]
+    deadline = time.monotonic() + PATIENCE
+    while ask("GET", f"{url}/{job_id}").status_code == 200 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert [httpx2.get(f"{url}/{job_id}{rest}").status_code for rest in ("", "/results")] == [404, 404]
+    assert [ask("GET", f"{url}/{job_id}{rest}").status_code for rest in ("", "/results")] == [404, 404]
     (worker,) = workers_of(server)
     server.process.terminate()
-    assert server.process.wait(30) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert not Path(f"/proc/{worker}").exists()

@@ -12,7 +12,6 @@ from collections import Counter
 from pathlib import Path
 
 import grpc
-import httpx2
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
@@ -22,6 +21,7 @@ from serving.record.record import Record, decode
 from serving.record.sinks.finding import find
 from serving.record.sinks.gcs import GcsSettings
 from serving.record.sinks.objects import LocalObjects
+from tests.system.asking import PATIENCE, ask
 
 pytestmark = pytest.mark.system
 
@@ -43,6 +43,14 @@ def serve(start, command, bundle, folder: Path, record: dict, **settings):
 def recorded(folder: Path) -> list[Record]:
     """All records of an outbox."""
     return [decode(kept.body) for file in find_files(folder / "outbox") for kept in file.read(0, 1_000_000)]
+
+
+def until(holds) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def infer(port: int, request: dict) -> str:
@@ -68,7 +76,7 @@ def test_every_way_in_is_recorded(start, command, bundle, tmp_path, sound_reques
     expected: dict[str, str] = {}
 
     def post(path: str, body: object, **more: str) -> dict:
-        response = httpx2.post(url + path, json=body, headers=headers | more, timeout=30)
+        response = ask("POST", url + path, json=body, headers=headers | more)
         assert response.status_code == 200, response.text
         return response.json()
 
@@ -84,14 +92,13 @@ def test_every_way_in_is_recorded(start, command, bundle, tmp_path, sound_reques
     (answers,) = (each["data"] for each in v2["outputs"] if each["name"] == "answer")
     expected[json.loads(answers[0])["decision_id"]] = "/v2"
     expected[infer(port, sound_request)] = "grpc"
-    job = httpx2.post(
-        f"{url}/ai/v1/risk/jobs", content=json.dumps(sound_request), headers={"content-type": "application/x-ndjson"}
-    ).json()
+    ndjson = {"content-type": "application/x-ndjson"}
+    job = ask("POST", f"{url}/ai/v1/risk/jobs", content=json.dumps(sound_request), headers=ndjson).json()
     while server.get(f"/ai/v1/risk/jobs/{job['job_id']}").json()["state"] != "done":
         time.sleep(0.05)
     results = server.get(f"/ai/v1/risk/jobs/{job['job_id']}/results").json()
     expected[results["answer"]["decision_id"]] = "/ai/v1/risk/jobs"
-    assert httpx2.post(f"{url}/ai/v1/risk", json={"customer_id": "c", "marker": "marker"}).status_code == 422
+    assert ask("POST", f"{url}/ai/v1/risk", json={"customer_id": "c", "marker": "marker"}).status_code == 422
 
     found = recorded(tmp_path)
     decisions = [record for record in found if record.kind == "decision"]
@@ -131,7 +138,7 @@ def test_what_was_answered_survives_kills(start, command, bundle, tmp_path, soun
         else:
             server.wait_for("/v2/health/ready")
     server.process.terminate()
-    server.process.wait(30)
+    server.process.wait(PATIENCE)
     found = Counter(record.record_id for record in recorded(tmp_path))
     assert len(answered) > ROUNDS * 50
     assert [each for each in answered if found[each] != 1] == []
@@ -153,8 +160,7 @@ def test_without_room_a_decision_isnt_given(start, command, bundle, tmp_path, so
     for file in find_files(tmp_path / "outbox"):
         if not file.alive:
             file.remove()
-    time.sleep(1.1)
-    assert server.post("/ai/v1/risk", sound_request).status_code == 200
+    until(lambda: server.post("/ai/v1/risk", sound_request).status_code == 200)
 
 
 def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle, tmp_path, sound_request) -> None:
@@ -167,10 +173,16 @@ def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle,
         SMALL | {"when_full": "answer_unrecorded"},
     )
     assert {server.post("/ai/v1/risk", sound_request).status_code for _ in range(300)} == {200}
-    time.sleep(1)
-    metrics = server.get("/metrics").text
-    (line,) = (line for line in metrics.splitlines() if line.startswith("customer_risk_unrecorded_total"))
-    assert 300 - len(recorded(tmp_path)) == float(line.split()[-1]) > 0
+    missing = 300 - len(recorded(tmp_path))
+    assert missing > 0
+
+    def counted() -> bool:
+        lines = server.get("/metrics").text.splitlines()
+        return [float(line.split()[-1]) for line in lines if line.startswith("customer_risk_unrecorded_total")] == [
+            missing
+        ]
+
+    until(counted)
 
 
 def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
@@ -193,17 +205,15 @@ def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
         time.sleep(AWAY)
         running.wait_for(200)
     assert running.failures == []
+    until(lambda: sum(stored(LocalObjects(tmp_path / "record")).values()) >= len(answered))
     server.process.terminate()
-    assert server.process.wait(60) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert "are not in gcs yet" in server.log.read_text()
     assert stored(LocalObjects(tmp_path / "record")) == Counter(dict.fromkeys(answered, 1))
     gcs.start()
     server = serve(start, command, bundle, tmp_path, record)
     bucket = GcsSettings(bucket="record", endpoint=gcs.endpoint).objects()
-    deadline = time.monotonic() + 120
-    while sum(stored(bucket).values()) < len(answered):
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    until(lambda: sum(stored(bucket).values()) >= len(answered))
     assert stored(bucket) == Counter(dict.fromkeys(answered, 1))
 
 

@@ -20,6 +20,7 @@ from serving.record.shipper.settings import Orders, ShipSettings
 from serving.record.shipper.status import Status
 from serving.record.sinks.folder import FolderSettings
 from serving.record.sinks.parquet import Parquet
+from tests.system.asking import PATIENCE
 
 pytestmark = pytest.mark.system
 
@@ -57,6 +58,10 @@ class Writer:
         """Kill it; gives the ids that it said to have committed, one line of which may be torn."""
         self.process.kill()
         self.process.wait()
+        return self.committed()
+
+    def committed(self) -> list[str]:
+        """The ids that it said to have committed so far."""
         return [each for line in self._log.read_text().split("\n")[:-1] for each in line.split()]
 
 
@@ -71,9 +76,9 @@ class Ship:
         self.process.stdin.write(msgspec.json.encode(orders) + b"\n")
         self.process.stdin.flush()
 
-    def end(self, seconds: float = 40) -> int:
+    def end(self) -> int:
         """Wait for its end; gives its exit code."""
-        code = self.process.wait(seconds)
+        code = self.process.wait(PATIENCE)
         self.process.stdin.close()
         return code
 
@@ -134,8 +139,8 @@ def stored(tmp_path: Path) -> Counter[str]:
 
 
 def until(holds) -> None:
-    """Wait until something holds, half a minute at most."""
-    deadline = time.monotonic() + 30
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "it never came about"
         time.sleep(0.02)
@@ -156,6 +161,7 @@ def test_every_record_is_stored_once_through_kills_of_the_shipper(ship, write, t
             writers.append(write())
         running.process.kill()
         running.process.wait()
+    until(lambda: len(written) + sum(len(each.committed()) for each in writers) > 1000)
     for each in writers:
         written += each.kill()
     last = ship()
@@ -180,7 +186,7 @@ def test_the_end_of_input_ends_it_once_all_is_shipped(ship, write, tmp_path) -> 
     until(lambda: stored(tmp_path))
     written = writer.kill()
     running.process.stdin.close()
-    assert running.process.wait(30) == 0
+    assert running.process.wait(PATIENCE) == 0
     found = stored(tmp_path)
     assert all(found[each] == 1 for each in written)
     assert "nothing is left" in running.log.read_text()
@@ -260,7 +266,7 @@ def test_the_command_ships_what_the_servers_settings_say(command, write, outbox,
     assert status.sinks["folder"].shipped > 0
     assert status.sinks["folder"].failures == 0
     process.terminate()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert b"Traceback" not in errors
     assert b"leaked" not in errors

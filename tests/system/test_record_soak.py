@@ -20,7 +20,7 @@ def test_every_answered_decision_is_in_every_sink_once(bundle, tmp_path) -> None
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
+        timeout=3600,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert done.stdout.count("| 0 | 0 |") == 3

@@ -52,7 +52,7 @@ def test_promotions_by_several_processes_make_one_unbroken_history(shared_regist
     """Each change in the history replaced what the one before it put in place; none is lost."""
     registry, start = shared_registry
     running = [start(f"process-{number}") for number in range(3)]
-    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    assert [process.wait(timeout=600) for process in running] == [0, 0, 0]
     changes = registry.history()
     assert [change.replaced for change in changes] == [None, *(change.bundle for change in changes[:-1])]
     assert (registry.resolve("champion"), registry.resolve("previous")) == (changes[-1].bundle, changes[-2].bundle)

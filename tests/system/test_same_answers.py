@@ -32,6 +32,7 @@ from model.features.frame import feature_table
 from model.scoring.bundle import load_bundle
 from model.scoring.reasons import top_reasons
 from model.tables.cleaning import load_cohort
+from tests.system.asking import PATIENCE, Heeding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +43,6 @@ pytestmark = pytest.mark.system
 MOST = 300  # customers of a cohort, within what one call may be about
 JOBS = "/ai/v1/risk/jobs"
 INFER = "/v2/models/customer-risk/infer"
-PATIENCE = 60
 DECIDED = ("probability", "segment", "action")
 OF_THE_CALL = {"decision_id", "decided_at", "warnings"}  # these may differ from one call to the next
 
@@ -65,7 +65,7 @@ class Ways:
     """The server, asked in every way that it has; each way gives the answers in the customers' order."""
 
     def __init__(self, url: str, grpc_port: int) -> None:
-        self._http = httpx2.Client(base_url=url, timeout=PATIENCE)
+        self._http = httpx.Client(base_url=url, timeout=PATIENCE, transport=Heeding())
         self._grpc_port = grpc_port
 
     def close(self) -> None:

@@ -15,6 +15,8 @@ from jwt.algorithms import RSAAlgorithm
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
+from tests.system.asking import PATIENCE, ask
+
 pytestmark = pytest.mark.system
 
 ISSUER, AUDIENCE = "https://issuer.example", "customer-risk"
@@ -25,6 +27,7 @@ class Deployed:
 
     def __init__(self, server, grpc_port: int, key: rsa.RSAPrivateKey) -> None:
         self.server, self.grpc_port, self._key = server, grpc_port, key
+        self.answered = 0  # single requests
         self.url = f"http://127.0.0.1:{server.port}"
 
     def token(self, *scopes: str) -> dict[str, str]:
@@ -35,7 +38,9 @@ class Deployed:
 
     def send(self, method: str, path: str, headers: dict[str, str] | None = None, **options) -> httpx2.Response:
         """One request, on a connection of its own: the kernel chooses the worker."""
-        return httpx2.request(method, self.url + path, headers=headers or {}, timeout=30, **options)
+        response = ask(method, self.url + path, headers=headers or {}, **options)
+        self.answered += path == "/ai/v1/risk" and response.status_code == 200
+        return response
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +123,7 @@ def _infer(deployed, sound_request, metadata) -> pb.ModelInferResponse:
     tensor.contents.bytes_contents.append(json.dumps(sound_request).encode())
     with grpc.insecure_channel(f"127.0.0.1:{deployed.grpc_port}") as channel:
         stub = stubs.GRPCInferenceServiceStub(channel)
-        return stub.ModelInfer(request, metadata=tuple(metadata.items()), timeout=30)
+        return stub.ModelInfer(request, metadata=tuple(metadata.items()), timeout=PATIENCE)
 
 
 def test_grpc_asks_for_tokens_too(deployed, sound_request) -> None:
@@ -137,7 +142,7 @@ def test_grpc_asks_for_tokens_too(deployed, sound_request) -> None:
 def test_grpc_health_is_open(deployed) -> None:
     """A probe needs no token."""
     with grpc.insecure_channel(f"127.0.0.1:{deployed.grpc_port}") as channel:
-        assert stubs.GRPCInferenceServiceStub(channel).ServerReady(pb.ServerReadyRequest(), timeout=30).ready
+        assert stubs.GRPCInferenceServiceStub(channel).ServerReady(pb.ServerReadyRequest(), timeout=PATIENCE).ready
 
 
 def test_a_switch_reaches_every_worker(deployed, sound_request) -> None:
@@ -151,8 +156,15 @@ def test_a_switch_reaches_every_worker(deployed, sound_request) -> None:
     for force, source in ((True, "rules"), (False, "model")):
         switched = deployed.send("POST", "/ai/v1/admin/rules", admin, json={"force": force, "why": "a drill"})
         assert (switched.status_code, switched.json()["switched_by"]) == (200, "tester")
-        time.sleep(1)
-        assert sources() == {source}
+        _until(lambda wanted=source: sources() == {wanted})
+
+
+def _until(holds) -> None:
+    """Wait until something holds that workers tell each other."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _count(deployed) -> float:
@@ -163,12 +175,9 @@ def _count(deployed) -> float:
 
 def test_metrics_are_right_across_workers(deployed, sound_request) -> None:
     """Whichever worker is scraped, it tells of all requests."""
-    time.sleep(0.6)
-    before = _count(deployed)
     for _ in range(40):
         deployed.send("POST", "/ai/v1/risk", deployed.token("score"), json=sound_request)
-    time.sleep(0.6)
-    assert {_count(deployed) for _ in range(8)} == {before + 40}
+    _until(lambda: {_count(deployed) for _ in range(8)} == {deployed.answered})
 
 
 def test_a_large_batch_counts_and_answers(deployed, sound_request) -> None:

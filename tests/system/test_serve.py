@@ -15,6 +15,7 @@ import pytest
 
 from model.scoring.bundle import load_bundle
 from serving.service import Service
+from tests.system.asking import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 READY = "/v2/health/ready"
-PATIENCE = 600
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +187,6 @@ def test_sigterm_lets_requests_under_way_finish(start, command, bundle, sound_re
 def _wait_until_refused(port: int) -> None:
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
         except ConnectionError:  # refused, or reset where it stood in line as the listener closed
             return

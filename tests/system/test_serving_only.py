@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.asking import PATIENCE
+
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,7 +36,7 @@ def environment() -> Path:
 
 
 def _run(*command: Path | str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=PATIENCE, check=False)
 
 
 def test_no_training_library_is_installed(environment, tmp_path) -> None:

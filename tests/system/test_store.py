@@ -10,6 +10,7 @@ import pytest
 
 from serving.store.redis import RedisStore
 from serving.store.store import StoreUnavailable
+from tests.system.asking import PATIENCE
 from tests.system.packages import ensure
 
 pytestmark = pytest.mark.system
@@ -28,8 +29,8 @@ def redis(program, tmp_path):
         port = free.getsockname()[1]
     arguments = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
-    store = RedisStore(f"redis://127.0.0.1:{port}/0", prefix="t:", timeout=0.5)
-    deadline = time.monotonic() + 10
+    store = RedisStore(f"redis://127.0.0.1:{port}/0", prefix="t:", timeout=5)
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             store.get("a")
@@ -45,10 +46,10 @@ def redis(program, tmp_path):
 def test_redis_compares_before_it_sets(redis) -> None:
     """Adding, replacing and removing do so only where the value is as expected."""
     _, store = redis
-    assert store.add("a", b"\x00\xff", seconds=5)
-    assert not store.add("a", b"2", seconds=5)
-    assert not store.replace("a", b"0", b"2", seconds=5)
-    assert store.replace("a", b"\x00\xff", b"2", seconds=5)
+    assert store.add("a", b"\x00\xff", seconds=PATIENCE)
+    assert not store.add("a", b"2", seconds=PATIENCE)
+    assert not store.replace("a", b"0", b"2", seconds=PATIENCE)
+    assert store.replace("a", b"\x00\xff", b"2", seconds=PATIENCE)
     assert not store.remove("a", b"0")
     assert store.remove("a", b"2")
     assert not store.remove("a")
@@ -69,4 +70,4 @@ def test_a_redis_that_hangs_is_unavailable_in_time(redis) -> None:
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         store.get("a")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < PATIENCE
