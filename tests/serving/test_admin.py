@@ -177,7 +177,7 @@ def test_a_switch_reaches_the_other_workers(tmp_path, control, reloader) -> None
         watcher = Control(tmp_path, other, reloads.reload)
         await watcher.start()
         await control.change(lambda _: Switches(force_rules=True, reloads=1))
-        for _ in range(40):
+        for _ in range(12_000):
             await asyncio.sleep(0.05)
             if other.forced:
                 break

@@ -70,7 +70,7 @@ def connection(lane):
 
         thread = threading.Thread(target=run)
         thread.start()
-        with socket.create_connection(listening.getsockname(), timeout=10) as connected:
+        with socket.create_connection(listening.getsockname(), timeout=600) as connected:
             yield _Connection(connected, server)
         server.should_exit = True
         thread.join()

@@ -13,6 +13,13 @@ from serving.lag import Lag
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 
+async def _until(holds) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(600):
+        while not holds():  # noqa: ASYNC110  what is watched knows no events
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_tells_how_late_a_blocked_loop_is(loop) -> None:
     """Whoever holds the event loop for 150 ms is seen in the lag."""
@@ -21,16 +28,14 @@ def test_tells_how_late_a_blocked_loop_is(loop) -> None:
     async def run() -> None:
         lag = Lag(lags.append, every=0.02)
         await lag.start()
-        await asyncio.sleep(0.05)
+        await _until(lambda: lags)
         time.sleep(0.15)  # noqa: ASYNC251  the very fault that is to be seen
-        await asyncio.sleep(0.05)
+        await _until(lambda: max(lags) > 0.1 and len(lags) >= 3)
         await lag.stop()
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(run())
-    assert 0.1 < max(lags) < 5
     assert min(lags) >= 0
-    assert len(lags) >= 3
 
 
 def test_ends_when_stopped() -> None:
@@ -40,7 +45,7 @@ def test_ends_when_stopped() -> None:
     async def run() -> int:
         lag = Lag(lags.append, every=0.01)
         await lag.start()
-        await asyncio.sleep(0.05)
+        await _until(lambda: lags)
         await lag.stop()
         told = len(lags)
         await asyncio.sleep(0.05)

@@ -92,6 +92,7 @@ class Issuer:
 
     def go(self) -> None:
         """Go away: connections are refused."""
+        self.gone.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -107,11 +108,12 @@ class Issuer:
 
     def _listen(self, port: int) -> None:
         issuer = self
+        self.gone = threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.answers += 1
-                time.sleep(issuer.seconds)
+                issuer.gone.wait(issuer.seconds)
                 with contextlib.suppress(OSError):  # the reader may have had enough
                     self.send_response(issuer.status)
                     for name, value in issuer.headers.items():

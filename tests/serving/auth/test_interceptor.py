@@ -97,7 +97,7 @@ def ask(up):
     def asked(method: str, *metadata: tuple[str, str | bytes], request: Any = None, **other: Any):
         async def calls(channel):
             to = getattr(stubs.GRPCInferenceServiceStub(channel), method)
-            return await to(request or CALLS[method], metadata=Metadata(*metadata), timeout=10)
+            return await to(request or CALLS[method], metadata=Metadata(*metadata), timeout=600)
 
         return up(calls, **other)
 
@@ -174,7 +174,7 @@ def test_a_method_that_does_not_exist(up) -> None:
     async def calls(channel):
         for path in ("/inference.GRPCInferenceService/Nothing", "/other.Service/ServerLive"):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await channel.unary_unary(path)(b"", timeout=10)
+                await channel.unary_unary(path)(b"", timeout=600)
             assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
     up(calls)
@@ -185,7 +185,7 @@ def test_streams_have_no_way_in(up, sign) -> None:
 
     async def calls(channel):
         call = channel.unary_stream("/inference.Streams/Infer")(
-            b"", metadata=(("authorization", f"Bearer {sign()}"),), timeout=10
+            b"", metadata=(("authorization", f"Bearer {sign()}"),), timeout=600
         )
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
@@ -201,9 +201,9 @@ def test_each_call_has_its_own_caller(up, sign) -> None:
         infer = stubs.GRPCInferenceServiceStub(channel).ModelInfer
         names = [f"c-{i}" for i in range(20)] * 2
         headers = {name: (("authorization", f"Bearer {sign(azp=name)}"),) for name in names}
-        answers = await asyncio.gather(*(infer(INFER, metadata=headers[name], timeout=10) for name in names))
+        answers = await asyncio.gather(*(infer(INFER, metadata=headers[name], timeout=600) for name in names))
         assert [answer.id for answer in answers] == names
-        live = await stubs.GRPCInferenceServiceStub(channel).ServerLive(pb.ServerLiveRequest(), timeout=10)
+        live = await stubs.GRPCInferenceServiceStub(channel).ServerLive(pb.ServerLiveRequest(), timeout=600)
         assert live.live  # an open method has no caller but the local one
 
     up(calls)
@@ -216,12 +216,12 @@ def test_past_the_share(up, sign) -> None:
         infer = stubs.GRPCInferenceServiceStub(channel).ModelInfer
         greedy, other = ((("authorization", f"Bearer {sign(azp=name)}"),) for name in ("greedy", "other"))
         for _ in range(2):
-            await infer(INFER, metadata=greedy, timeout=10)
+            await infer(INFER, metadata=greedy, timeout=600)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await infer(INFER, metadata=greedy, timeout=10)
+            await infer(INFER, metadata=greedy, timeout=600)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert int(dict(caught.value.trailing_metadata())["retry-after"]) > 0
-        assert (await infer(INFER, metadata=other, timeout=10)).id == "other"
+        assert (await infer(INFER, metadata=other, timeout=600)).id == "other"
 
     up(calls, limits=LimitSettings(requests_per_second=0.01, burst=2))
 

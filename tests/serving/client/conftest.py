@@ -122,11 +122,11 @@ def url(service) -> Iterator[str]:
 
 @pytest.fixture
 def ask() -> Iterator[Callable[..., RiskClient]]:
-    """Make clients that lose patience soon, closed when the test ends."""
+    """Make clients that try again soon, closed when the test ends."""
     made: list[RiskClient] = []
 
     def make(url: str, *, token: str | None = None, **patience: float) -> RiskClient:
-        soon = Patience(**({"seconds": 2.0, "first": 0.01, "one": 0.5} | patience))
+        soon = Patience(**({"seconds": 120.0, "first": 0.01, "one": 60.0} | patience))
         made.append(RiskClient(url, token=token, patience=soon, for_files=soon))
         return made[-1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import msgspec
@@ -44,9 +43,9 @@ def fields(replayed):
 
 @pytest.mark.compiled
 def test_ten_thousand_decisions_come_out_the_same(record_decisions, tmp_path, registry) -> None:
-    """Of both bundles, by row, in columns, with features given and by rules: to the bit, and within seconds."""
+    """Of both bundles, by row, in columns, with features given and by rules: to the bit."""
     record_decisions(tmp_path, 10_000)
-    began, outcomes, kinds = time.monotonic(), Counter(), Counter()
+    outcomes, kinds = Counter(), Counter()
     replayer = Replayer(Bundles(registry).find, [load_rules()])
     for record, names in Records((), tmp_path).since():
         replayed = replayer.replay(record, names)
@@ -55,7 +54,6 @@ def test_ten_thousand_decisions_come_out_the_same(record_decisions, tmp_path, re
     assert outcomes == {("same", "bit for bit"): 10_000}
     assert len(kinds) == 6
     assert min(kinds.values()) > 400
-    assert time.monotonic() - began < 20
 
 
 def test_every_way_in_replays(records, replayer) -> None:

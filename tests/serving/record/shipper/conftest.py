@@ -179,15 +179,15 @@ def running() -> Iterator[Callable[[Shipper], threading.Thread]]:
     yield run
     for one, thread in started:
         one.ending.begin(0)
-        thread.join(10)
+        thread.join(600)
 
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], None]:
-    """Wait until something holds, ten seconds at most."""
+    """Wait until something holds."""
 
     def wait(holds: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 600
         while not holds():
             assert time.monotonic() < deadline, "it never came about"
             time.sleep(0.01)

@@ -14,7 +14,7 @@ class Slow:
     """Objects that are given only once `together` of them are asked for."""
 
     def __init__(self, together: int) -> None:
-        self.barrier = threading.Barrier(together, timeout=5)
+        self.barrier = threading.Barrier(together, timeout=600)
         self.asked: list[str] = []
 
     def get(self, key: str) -> bytes | None:
