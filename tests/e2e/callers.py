@@ -16,18 +16,18 @@ from tests.e2e.cluster import PATIENCE
 _ATTEMPTS = 100  # of one request: a guard against a server that refuses for good, whatever a second is worth today
 
 
-def send(method: str, url: str, *, told: Callable[[], object] = lambda: None, **options: Any) -> httpx.Response:
+def send(method: str, url: str, *, told: Callable[[], object] = lambda: None, **options: Any) -> httpx2.Response:
     """Send a request as every client of the service does: a 503 with Retry-After is obeyed, and `told` called.
 
     A 503 without Retry-After is returned, and so is what the last attempt got.
     """
-    with httpx.Client(timeout=PATIENCE) as client:
+    with httpx2.Client(timeout=PATIENCE) as client:
         return persist(client, method, url, told=told, **options)
 
 
 def persist(
-    client: httpx.Client, method: str, url: str, *, told: Callable[[], object], **options: Any
-) -> httpx.Response:
+    client: httpx2.Client, method: str, url: str, *, told: Callable[[], object], **options: Any
+) -> httpx2.Response:
     """Send a request by `client` as `send` does."""
     for _ in range(_ATTEMPTS):
         response = client.request(method, url, **options)
@@ -69,7 +69,7 @@ class Callers:
 
     def _call(self, number: int) -> None:
         at = number
-        with httpx.Client(timeout=PATIENCE) as client:
+        with httpx2.Client(timeout=PATIENCE) as client:
             while not self._ending.is_set():
                 self._one(client, self.requests[at % len(self.requests)])
                 at += self.threads

@@ -161,7 +161,7 @@ def place(bundle, tmp_path_factory) -> Iterator[Place]:
     with forwarded("service/emulators", 4443, 9050, 9060) as (storage, tables, streams):
         url = f"http://127.0.0.1:{storage}"
         for bucket in (BUCKET, REGISTRY):
-            httpx.post(f"{url}/storage/v1/b", json={"name": bucket}, timeout=PATIENCE).raise_for_status()
+            httpx2.post(f"{url}/storage/v1/b", json={"name": bucket}, timeout=PATIENCE).raise_for_status()
         versions = tuple(
             run("registry", "add", each, "--registry", f"gs://{REGISTRY}/registry", "--endpoint", url).strip()
             for each in (bundle, second)

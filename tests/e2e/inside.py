@@ -63,7 +63,7 @@ def _probability(values) -> float:
 
 def _post(url: str, document: dict, token: str) -> dict:
     for _ in range(ATTEMPTS):
-        response = httpx.post(url, json=document, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE)
+        response = httpx2.post(url, json=document, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE)
         if response.status_code != 503 or "retry-after" not in response.headers:
             break
         time.sleep(float(response.headers["retry-after"]))

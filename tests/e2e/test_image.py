@@ -160,7 +160,9 @@ def test_a_container_on_one_core_answers_and_ends_well(image, mounted, golden, r
             ready = _ready(container, port)
             started = docker("inspect", "--format", "{{.State.StartedAt}}", container).strip()
             seconds.append(ready - datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z", r"\1+00:00", started)).timestamp())
-            answer = httpx.post(f"http://127.0.0.1:{port}/ai/v1/risk", json=golden, timeout=PATIENCE).raise_for_status()
+            answer = httpx2.post(
+                f"http://127.0.0.1:{port}/ai/v1/risk", json=golden, timeout=PATIENCE
+            ).raise_for_status()
             assert answer.json()["source"] == "model"
             docker("stop", "--time", str(PATIENCE), container)
             assert docker("inspect", "--format", "{{.State.ExitCode}}", container) == "0\n"
@@ -174,7 +176,7 @@ def _ready(container: str, port: int) -> float:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=PATIENCE).status_code == 200:
+            if httpx2.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=PATIENCE).status_code == 200:
                 return time.time()
         except httpx2.TransportError:
             time.sleep(0.02)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import msgspec
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def come_back(status: int, headers: Mapping[str, str], content: bytes) -> float:
     return float(headers["retry-after"]) if declared else 0.0
 
 
-class Heeding(httpx.BaseTransport):
+class Heeding(httpx2.BaseTransport):
     """A transport that sends a request again as long as the server is overloaded and says when to come back."""
 
     def __init__(self) -> None:
-        self._under = httpx.HTTPTransport()
+        self._under = httpx2.HTTPTransport()
         self.again = 0
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request, again where it is refused for overload; return what the last attempt got."""
         request.read()
         for _ in range(ATTEMPTS):
@@ -58,7 +58,7 @@ class Heeding(httpx.BaseTransport):
         self._under.close()
 
 
-def ask(method: str, url: str, **options: Any) -> httpx.Response:
+def ask(method: str, url: str, **options: Any) -> httpx2.Response:
     """Send one request on a connection of its own; an overloaded server is asked again."""
-    with httpx.Client(transport=Heeding(), timeout=PATIENCE) as client:
+    with httpx2.Client(transport=Heeding(), timeout=PATIENCE) as client:
         return client.request(method, url, **options)

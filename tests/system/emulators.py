@@ -34,5 +34,5 @@ class BigQuery(StandIn):
         ]
 
     def _ask(self) -> None:
-        httpx.get(f"{self.endpoint}/bigquery/v2/projects/{PROJECT}/datasets", timeout=PATIENCE).raise_for_status()
+        httpx2.get(f"{self.endpoint}/bigquery/v2/projects/{PROJECT}/datasets", timeout=PATIENCE).raise_for_status()
         socket.create_connection(("127.0.0.1", self._grpc), timeout=PATIENCE).close()

@@ -34,7 +34,7 @@ class FakeGcs(StandIn):
         ]
 
     def _ask(self) -> None:
-        httpx.get(f"{self.endpoint}/storage/v1/b", timeout=PATIENCE).raise_for_status()
+        httpx2.get(f"{self.endpoint}/storage/v1/b", timeout=PATIENCE).raise_for_status()
 
     def _remove_unfinished(self) -> None:
         """Do for a killed server what the real one does: an object that wasn't whole isn't there."""
@@ -44,4 +44,4 @@ class FakeGcs(StandIn):
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket."""
-        httpx.post(f"{self.endpoint}/storage/v1/b", json={"name": name}, timeout=PATIENCE).raise_for_status()
+        httpx2.post(f"{self.endpoint}/storage/v1/b", json={"name": name}, timeout=PATIENCE).raise_for_status()

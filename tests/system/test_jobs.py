@@ -230,7 +230,7 @@ def test_a_job_survives_the_death_of_its_server(start, command, bundle, tmp_path
     server = serve(start, command, bundle, tmp_path / "a", **settings)
     server.wait_for("/v2/health/ready")
 
-    def send(method: str, path: str, **options) -> httpx.Response:
+    def send(method: str, path: str, **options) -> httpx2.Response:
         return ask(method, f"http://127.0.0.1:{server.port}{path}", **options)
 
     job_id = send("POST", JOBS, content=lines(sound_request, 20_000), headers=NDJSON).json()["job_id"]

@@ -65,7 +65,7 @@ class Ways:
     """The server, asked in every way that it has; each way gives the answers in the customers' order."""
 
     def __init__(self, url: str, grpc_port: int) -> None:
-        self._http = httpx.Client(base_url=url, timeout=PATIENCE, transport=Heeding())
+        self._http = httpx2.Client(base_url=url, timeout=PATIENCE, transport=Heeding())
         self._grpc_port = grpc_port
 
     def close(self) -> None:
