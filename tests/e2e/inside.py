@@ -35,7 +35,7 @@ def main(http: str, at: str, token: str, model: str, body: str) -> None:
                 )
             ],
         )
-        answered = _infer(stub, asked, token)
+        answered = stub.ModelInfer(asked, metadata=(("authorization", f"Bearer {token}"),), timeout=PATIENCE)
         refused = ""
         try:
             stub.ModelInfer(asked, timeout=PATIENCE)
@@ -69,19 +69,6 @@ def _post(url: str, document: dict, token: str) -> dict:
         time.sleep(float(response.headers["retry-after"]))
     response.raise_for_status()
     return response.json()
-
-
-def _infer(stub, asked, token: str):
-    for attempt in range(ATTEMPTS):
-        try:
-            return stub.ModelInfer(asked, metadata=(("authorization", f"Bearer {token}"),), timeout=PATIENCE)
-        except grpc.RpcError as error:
-            details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
-            declared = error.code() is grpc.StatusCode.UNAVAILABLE and b"google.rpc.RetryInfo" in details
-            if not declared or attempt == ATTEMPTS - 1:
-                raise
-            time.sleep(1)
-    raise AssertionError
 
 
 if __name__ == "__main__":
