@@ -241,7 +241,12 @@ def _values() -> dict[str, Any]:
                 },
             ]
         },
-        "route": {"enabled": True, "host": HOST, "gateway": {"namespace": gateway_namespace, "name": gateway}},
+        "route": {
+            "enabled": True,
+            "host": HOST,
+            "gateway": {"namespace": gateway_namespace, "name": gateway},
+            "timeout": f"{PATIENCE}s",  # the gateway's own, often 15 s, says how fast a machine must be
+        },
     }
 
 

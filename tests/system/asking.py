@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PATIENCE = 600  # seconds: a guard against what never ends; compiling from nothing on a busy machine included
 ATTEMPTS = 100  # of one request: a guard against a server that refuses for good
 OVERLOADED = "urn:problem-type:customer-risk:overloaded"
+WAITING = "More requests wait than can be answered in time."  # a store that is away is told as overload too
 
 
 def come_back(status: int, headers: Mapping[str, str], content: bytes) -> float:
@@ -29,7 +30,9 @@ def come_back(status: int, headers: Mapping[str, str], content: bytes) -> float:
         problem = msgspec.json.decode(content)
     except msgspec.DecodeError:
         return 0.0
-    declared = isinstance(problem, dict) and problem.get("type") == OVERLOADED
+    if not isinstance(problem, dict):
+        return 0.0
+    declared = problem.get("type") == OVERLOADED and str(problem.get("detail")).startswith(WAITING)
     return float(headers["retry-after"]) if declared else 0.0
 
 

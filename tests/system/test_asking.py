@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.system.asking import OVERLOADED, ask
+from tests.system.asking import OVERLOADED, WAITING, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.system
 
-BUSY = json.dumps({"type": OVERLOADED}).encode()
+BUSY = json.dumps({"type": OVERLOADED, "detail": f"{WAITING} Send it again later."}).encode()
+AWAY = json.dumps({"type": OVERLOADED, "detail": "The shared store doesn't answer. Try again shortly."}).encode()
 FULL = json.dumps({"type": "urn:problem-type:customer-risk:outbox-full"}).encode()
 ANSWER = json.dumps({"model": {"version": "v"}}).encode()
 
@@ -59,10 +60,11 @@ def serving() -> Iterator[Callable[..., int]]:
     [
         ({"retry-after": "1"}, BUSY, 0),
         ({}, BUSY, 1),
+        ({"retry-after": "1"}, AWAY, 1),
         ({"retry-after": "1"}, FULL, 1),
         ({"retry-after": "1"}, b"upstream overflow", 1),
     ],
-    ids=["declared", "without Retry-After", "another refusal", "not the server's"],
+    ids=["declared", "without Retry-After", "a store that is away", "another refusal", "not the server's"],
 )
 def test_only_a_declared_overload_is_asked_again(serving, load, headers, content, failures) -> None:
     """Load and single requests come back from it, count it and fail at nothing else that is a 503."""

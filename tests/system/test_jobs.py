@@ -112,8 +112,8 @@ def lines(request: dict, rows: int) -> bytes:
 
 
 def until(send, job_id: str, states: set[str]) -> dict:
-    """Poll until a job is in one of the states."""
-    deadline = time.monotonic() + PATIENCE
+    """Poll until a job is in one of the states; workers have the lowest priority, and get little beside others."""
+    deadline = time.monotonic() + 3 * PATIENCE
     while True:
         shown = send("GET", f"{JOBS}/{job_id}").json()
         if shown["state"] in states:
