@@ -21,9 +21,9 @@ class GatesError(Exception):
 
 
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The limits; gates.yaml says what each is. A limit of None is printed and not judged.
+    """The limits; gates.yaml says what each is. With a limit of None, the measured value is printed and not judged.
 
-    Without `settled_within_seconds` neither p99 is judged: `p99_ms` then only says what is looked for.
+    Without `settled_within_seconds` neither p99 is judged: `p99_ms` then only sets the limit that the table names.
     """
 
     failed_requests: _Count

@@ -15,7 +15,7 @@ import polars as pl
 from loadtest.plan import FOLDER, PART, Outcome, Plan, Stage
 
 _IMPORTING: Final = 600.0  # seconds at most until a process of Locust's is ready, on a busy machine
-_ENDING: Final = 300.0  # seconds at most from the end of the callers' patience until its process has ended
+_ENDING: Final = 300.0  # seconds at most from the end of the callers' patience to the end of their process
 _STARTING: Final = 3.0  # seconds from then to the first request: the first callers are made
 _USERS: Final = Path(__file__).with_name("users.py")
 SCHEMA: Final = {

@@ -35,12 +35,12 @@ def _seconds(text: str) -> int:
 
 
 def _bases() -> list[str]:
-    """Give the images that the steps' image is made of; the last is its base."""
+    """Return the images that the steps' image is made of; the last is its base."""
     return re.findall(r"^FROM (\S+)", RECIPE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def _before(build: dict[str, Any]) -> dict[str, set[str]]:
-    """Give, for each step, all steps that end before it begins."""
+    """Return, for each step, all steps that end before it begins."""
     found: dict[str, set[str]] = {}
     for last, step in pairwise([{"id": "-"}, *build["steps"]]):
         after = set(step.get("waitFor", [last["id"]])) - {"-"}
@@ -112,7 +112,7 @@ def test_every_step_waits_for_steps_before_it(build) -> None:
 
 
 def test_every_step_runs_in_the_image_that_the_first_one_makes(build) -> None:
-    """An environment works only with the image whose Python made it, so no step has an image of its own."""
+    """An environment works only in the image whose Python made it, so all steps after the first share one image."""
     builder, *others = build["steps"]
     assert {step["name"] for step in others} == {BUILDER}
     assert builder["entrypoint"] == "docker"
@@ -129,7 +129,7 @@ def test_every_image_of_the_pipeline_has_a_version(build) -> None:
 
 
 def test_the_steps_image_has_the_python_and_the_debian_of_the_service() -> None:
-    """What is tested is what is deployed: the same minor version of Python on the same release of Debian."""
+    """Tests run with the service's minor version of Python on the service's release of Debian."""
     service = re.search(
         r"^ARG BASE=python:([\d.]+)-slim-(\w+)$", (ROOT / "serving/Dockerfile").read_text(), re.MULTILINE
     )
@@ -140,7 +140,7 @@ def test_the_steps_image_has_the_python_and_the_debian_of_the_service() -> None:
 
 
 def test_googles_programs_are_of_one_version() -> None:
-    """Two variants of Google's image bring them: gcloud comes from one, its plugin from the other."""
+    """Two variants of Google's image, of the same version, provide gcloud and its plugin."""
     tags = [each.partition(":")[2].removesuffix("-stable") for each in _bases() if "google-cloud-cli" in each]
     assert len(tags) == 2
     assert len(set(tags)) == 1
@@ -154,7 +154,7 @@ def test_the_steps_image_runs_each_program_once_while_it_is_made() -> None:
 
 
 def test_the_system_tests_find_the_helm_that_deploys() -> None:
-    """`tools` builds it where they look for it, and ends before they begin."""
+    """`tools` builds Helm where the system tests look for it, and ends before they begin."""
     (tested,) = (step for step in _read("cloudbuild.yaml")["steps"] if step["id"] == "test-system")
     assert "tools" in tested["waitFor"]
 

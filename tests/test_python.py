@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# A real Python that says that it is another one.
+# A real Python that reports another version and path.
 STAND_IN = """#!/bin/sh
 [ "$1" = -c ] || exit 2
 exec "{real}" -c "
@@ -27,7 +27,7 @@ SHIM = "#!/bin/sh\necho 'pyenv: command not found' >&2\nexit 127\n"
 
 @pytest.fixture
 def machine(tmp_path):
-    """A machine without a Python: add some, then choose."""
+    """A machine without Python; a test adds some, then calls `choose`."""
 
     class Machine:
         path = tmp_path / "bin"
@@ -71,7 +71,7 @@ def machine(tmp_path):
 
 
 def test_the_newest_supported_python_is_chosen(machine):
-    """3.13 before 3.12 and 3.11; a version that isn't supported yet is passed over."""
+    """3.13 is chosen before 3.12 and 3.11; a version that isn't supported yet is skipped."""
     machine.on_path("python3", "3.14.0")
     machine.on_path("python3.11", "3.11.2")
     newest = machine.on_path("python3.13", "3.13.1")
@@ -80,7 +80,7 @@ def test_the_newest_supported_python_is_chosen(machine):
 
 
 def test_a_python_of_pyenv_is_found_behind_a_shim_that_refuses(machine):
-    """Among its patch versions the newest is taken."""
+    """The newest of pyenv's patch versions is chosen."""
     machine.write(machine.path / "python3.13", SHIM)
     machine.of_pyenv("3.13.9", "3.13.9")
     newest = machine.of_pyenv("3.13.10", "3.13.10")
@@ -90,27 +90,30 @@ def test_a_python_of_pyenv_is_found_behind_a_shim_that_refuses(machine):
 
 @pytest.mark.parametrize("how", [{"free_threaded": True}, {"lacking": ("ensurepip",)}, {"lacking": ("venv",)}])
 def test_a_python_that_cannot_be_used_is_passed_over(machine, how):
-    """Free-threaded builds, which compiled libraries have no wheels for, and those without `venv` or `ensurepip`."""
+    """A free-threaded build, or a Python without `venv` or `ensurepip`, is skipped.
+
+    Compiled libraries have no wheels for free-threaded builds.
+    """
     machine.on_path("python3.13", "3.13.1", **how)
     older = machine.on_path("python3.11", "3.11.2")
     assert machine.choose().stdout.strip() == older
 
 
 def test_a_plain_python3_of_a_supported_version_is_found(machine):
-    """Where no command carries the version in its name."""
+    """`python3` is chosen if no command has the version in its name."""
     plain = machine.on_path("python3", "3.12.3")
     assert machine.choose().stdout.strip() == plain
 
 
 def test_the_variable_overrides(machine):
-    """PYTHON names a command, or a path."""
+    """The Python that PYTHON names is chosen, even if there is a newer one."""
     machine.on_path("python3.13", "3.13.1")
     older = machine.on_path("python3.11", "3.11.2")
     assert machine.choose(older).stdout.strip() == older
 
 
 def test_the_variable_may_name_a_version_of_pyenv(machine):
-    """Also where the shim of that name refuses."""
+    """The Python of that version is chosen even if pyenv's shim of that name fails."""
     machine.write(machine.path / "python3.12", SHIM)
     chosen = machine.of_pyenv("3.12.1", "3.12.1")
     assert machine.choose("python3.12").stdout.strip() == chosen
@@ -126,7 +129,7 @@ def test_the_variable_may_name_a_version_of_pyenv(machine):
     ],
 )
 def test_without_a_usable_python_the_remedy_is_named(machine, python, version, how, said):
-    """The command ends with 1 and prints no path."""
+    """The command ends with 1, prints no path, and says what to do on standard error."""
     machine.on_path("python3", version, **how)
     outcome = machine.choose(python)
     assert (outcome.returncode, outcome.stdout) == (1, "")
@@ -134,7 +137,7 @@ def test_without_a_usable_python_the_remedy_is_named(machine, python, version, h
 
 
 def test_the_python_of_an_active_environment_is_not_the_environments_own():
-    """An environment is made with the Python below the active one: making it anew must not pull its own floor away."""
+    """The active environment's base Python is chosen, since making that environment anew deletes its own Python."""
     environment = os.environ | {"PYTHON": sys.executable}
     chosen = subprocess.run(
         [ROOT / "scripts" / "python"], env=environment, capture_output=True, text=True, check=True

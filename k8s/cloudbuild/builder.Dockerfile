@@ -1,8 +1,9 @@
-# The image that every step of the pipeline runs in; each build makes it first, and nothing pushes it (docs/guide/pipeline.md).
-# One image, because an environment that one image's Python made does not work with another's, and Google's image has neither
-# make nor docker, and no Python for others in later versions. Google deletes its images after a year: name newer ones by then.
+# The image that every step of the pipeline after the first runs in. Each build makes it first; no step pushes it (docs/guide/pipeline.md).
+# All steps share one image, because an environment that one image's Python made does not work with another image's Python.
+# Google's image alone is not enough: it has no make and no docker, and later versions have no Python for other programs.
+# Google deletes its images after a year: name newer ones by then.
 FROM gcr.io/google.com/cloudsdktool/google-cloud-cli:587.0.0-stable AS gcloud
-# This variant alone has the plugin by which kubectl and the release tool sign in to GKE.
+# Only this variant has the plugin with which kubectl and the release tool sign in to GKE.
 FROM gcr.io/google.com/cloudsdktool/google-cloud-cli:587.0.0 AS gke
 FROM registry.k8s.io/kubectl:v1.34.4 AS kubectl
 FROM golang:1.27.1-trixie AS go

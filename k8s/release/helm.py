@@ -26,9 +26,9 @@ class Revision(msgspec.Struct, frozen=True):
 
 
 class Helm:
-    """One release in one namespace, by Helm 4 or Helm 3.
+    """One release in one namespace, managed with Helm 4 or Helm 3.
 
-    `program` is the helm command; without it, $HELM, or helm on the PATH.
+    `program` is the helm command. The default is $HELM, or else helm on the PATH.
     """
 
     def __init__(self, release: str, namespace: str, *, program: str | None = None) -> None:
@@ -36,7 +36,7 @@ class Helm:
         self.namespace = namespace
         found = program or os.environ.get("HELM") or shutil.which("helm")
         if not found:
-            raise HelmFailed("There is no helm command. Install Helm 4, or name it in HELM.")
+            raise HelmFailed("There is no helm command on the PATH. Install Helm 4, or set HELM to its path.")
         self._program = found
 
     @cached_property
@@ -45,16 +45,19 @@ class Helm:
         said = self._run("version", "--short").stdout
         found = re.match(r"v(\d+)\.", said)
         if not found:
-            raise HelmFailed(f"helm version: {said.strip()!r} is not a version. Name Helm 4 in HELM.")
+            raise HelmFailed(
+                f"{self._program} version printed {said.strip()!r}, which is not a version of Helm. "
+                "Set HELM to the path of Helm 4."
+            )
         return int(found[1])
 
     @property
     def _applying(self) -> tuple[str, ...]:
-        """Options by which the chart's values replace what was set by hand, in every release and rollback.
+        """The options with which each upgrade and rollback replaces edits by hand with the chart's values.
 
-        Helm 3 does so without an option. Helm 4 applies on the server, which refuses to change a field that somebody
-        else set: an edit made during an incident would stop the next release, and the rollback too. It also takes over
-        a release that Helm 3 installed.
+        Helm 3 replaces them without an option. Helm 4 uses server-side apply, which refuses to change a field that
+        somebody else set: an edit made during an incident would stop the next upgrade, and the rollback too. The
+        options also let Helm 4 take over a release that Helm 3 installed.
         """
         return ("--server-side=true", "--force-conflicts") if self.major >= 4 else ()
 

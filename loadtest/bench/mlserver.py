@@ -14,8 +14,8 @@ _ASKED: Final = "import importlib.metadata as m; print(m.version('mlserver'), m.
 
 
 def versions(python: Path) -> dict[str, str]:
-    """Return the versions of MLServer and of the XGBoost beside it."""
-    said = subprocess.run([python, "-c", _ASKED], capture_output=True, text=True, check=True)  # noqa: S603  our own words
+    """Return the versions of MLServer and of the XGBoost in its environment."""
+    said = subprocess.run([python, "-c", _ASKED], capture_output=True, text=True, check=True)  # noqa: S603  a fixed command
     server, booster = said.stdout.split()
     return {"mlserver": server, "mlserver's xgboost": booster}
 

@@ -1,4 +1,4 @@
-"""Which versions a table's figures are of."""
+"""The versions of Python and of the packages that a table's figures were measured with."""
 
 from __future__ import annotations
 

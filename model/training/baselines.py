@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 
-# scikit-learn's forests set the process's warning filters for each tree. Two threads at it restore each other's, until
-# the filters are empty and scikit-learn prints a warning for every tree.
+# scikit-learn's forests set and restore the process's warning filters for each tree. Two threads that do so at once
+# restore each other's filters, until no filter is left and scikit-learn prints a warning for every tree.
 _ONE_FOREST = threading.Lock()
 
 

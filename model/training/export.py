@@ -82,11 +82,11 @@ def merge_boosters(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
 
 
 def _model(booster: xgboost.Booster) -> dict[str, Any]:
-    """Return the booster as a document with its trees' weights multiplied into their leaves."""
+    """Return the booster's JSON document with each tree's weight multiplied into its leaves."""
     model: dict[str, Any] = json.loads(bytes(booster.save_raw("json")))
     learner = model["learner"]
     kind = learner["gradient_booster"]["name"]
-    if kind == "dart":  # before XGBoost 3.3: a booster of its own around the trees
+    if kind == "dart":  # before XGBoost 3.3, a separate booster that contains the trees
         learner["gradient_booster"] |= {"name": "gbtree", "model": learner["gradient_booster"].pop("gbtree")["model"]}
         _gbtree(model)[WEIGHTS] = learner["gradient_booster"].pop(WEIGHTS)
     elif kind != "gbtree":
@@ -98,7 +98,7 @@ def _model(booster: xgboost.Booster) -> dict[str, Any]:
         raise _unfit("a booster without a tree")
     if any(tree["categories_nodes"] for tree in trees):
         raise _unfit("a booster with categorical splits")
-    # Dropout leaves each tree with a weight. XGBoost before 3.3 writes none for `gbtree`.
+    # Dropout gives each tree a weight. XGBoost before 3.3 writes no weights for `gbtree`.
     for tree, weight in zip(trees, _gbtree(model).get(WEIGHTS, [1.0] * len(trees)), strict=True):
         _scale(tree, weight)
     return model
@@ -154,9 +154,10 @@ def _append(tree: dict[str, Any], parts: dict[str, list[Any]]) -> None:
 def _bound(tree: dict[str, Any]) -> None:
     """Replace the tree's infinite thresholds by finite ones that send each row the same way.
 
-    A split of missing values from all others has the threshold -inf since XGBoost 3.3: no number is below it, as none
-    is below the lowest number of single precision. Below +inf is every number, so that exchanging the children makes
-    it -inf. JSON has no infinity, and the tables compare a missing value as an infinite one.
+    Since XGBoost 3.3, a split that separates missing values from all numbers has the threshold -inf. No number is
+    below -inf, and no number is below the lowest number of single precision. Every number is below +inf, so a
+    threshold of +inf is the same as -inf with the children exchanged. The replacement is needed because JSON has no
+    infinity, and because the tables compare a missing value as an infinite one.
     """
     children = tree["left_children"], tree["right_children"]
     for node, threshold in enumerate(tree["split_conditions"]):

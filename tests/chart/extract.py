@@ -79,7 +79,7 @@ def module(name: str) -> Path:
 
 
 def go() -> str:
-    """Find the go command in PATH; raises FileNotFoundError without one."""
+    """Return the path of the go command. Raises FileNotFoundError if PATH has none."""
     if found := shutil.which("go"):
         return found
     raise FileNotFoundError("Go is not in PATH. Install Go 1.26 or later.")

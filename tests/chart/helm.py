@@ -15,7 +15,7 @@ from tests.chart.extract import go
 ROOT: Final = Path(__file__).parent.parent.parent
 CHART: Final = ROOT / "helm/customer-risk"
 EXAMPLES: Final = CHART / "examples"
-# By major version. The pipeline and the guides use Helm 4; the chart works with the last Helm 3 too.
+# The tested release of each major version. The pipeline and the guides use Helm 4; the chart works with Helm 3 too.
 VERSIONS: Final = {4: "v4.3.2", 3: "v3.22.0"}
 KUBERNETES: Final = "1.34.4"  # a Helm that was built by `go install` takes itself for 1.20's
 
@@ -63,7 +63,10 @@ class Helm:
 
 
 def find(major: int = 4) -> str:
-    """Find helm of this major version, or build it (minutes, once); raises CalledProcessError."""
+    """Return the path of helm of this major version; build it (minutes, once) if there is none.
+
+    Raises CalledProcessError, and FileNotFoundError without Go.
+    """
     target = ROOT / "build/bin" if major == 4 else ROOT / f"build/bin/helm{major}"
     for folder in (*os.environ["PATH"].split(os.pathsep), str(target)):
         path = shutil.which("helm", path=folder)

@@ -13,13 +13,13 @@ import httpx2
 
 from tests.e2e.cluster import PATIENCE
 
-_ATTEMPTS = 100  # of one request: a guard against a server that refuses for good, whatever a second is worth today
+_ATTEMPTS = 100  # of one request, so that a test ends if the server never stops refusing
 
 
 def send(method: str, url: str, *, told: Callable[[], object] = lambda: None, **options: Any) -> httpx2.Response:
-    """Send a request as every client of the service does: a 503 with Retry-After is obeyed, and `told` called.
+    """Send a request as every client of the service does: after a 503 with Retry-After, wait and send it again.
 
-    A 503 without Retry-After is returned, and so is what the last attempt got.
+    Call `told` for each such 503. Return any other response, or the response to the last attempt.
     """
     with httpx2.Client(timeout=PATIENCE) as client:
         return persist(client, method, url, told=told, **options)
@@ -28,7 +28,7 @@ def send(method: str, url: str, *, told: Callable[[], object] = lambda: None, **
 def persist(
     client: httpx2.Client, method: str, url: str, *, told: Callable[[], object], **options: Any
 ) -> httpx2.Response:
-    """Send a request by `client` as `send` does."""
+    """Send a request with `client`, as `send` does."""
     for _ in range(_ATTEMPTS):
         response = client.request(method, url, **options)
         if response.status_code != 503 or "retry-after" not in response.headers:

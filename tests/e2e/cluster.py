@@ -18,7 +18,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 NAMESPACE = "customer-risk-e2e"
-PATIENCE = 600  # seconds: a guard against what never ends, on a machine of whatever speed
+PATIENCE = 600  # seconds after which a test gives up, on slow machines too
 
 
 def kubectl(*arguments: str, given: str | None = None, namespace: str | None = NAMESPACE) -> str:
@@ -50,7 +50,7 @@ def until(holds: Callable[[], object], what: str, seconds: float = PATIENCE) -> 
 
 
 def start_seconds(pods: list[dict[str, Any]]) -> float:
-    """Return the longest time that one of these pods, which are ready, took from being scheduled to being ready."""
+    """Return the longest time, in seconds, from scheduled to ready among these pods. All of them must be ready."""
 
     def since(pod: dict[str, Any], condition: str) -> datetime:
         (found,) = (each for each in pod["status"]["conditions"] if each["type"] == condition)

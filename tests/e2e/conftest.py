@@ -31,8 +31,9 @@ COMMAND = Path(sys.executable).with_name("customer-risk")
 EMULATORS = Path(__file__).parent / "emulators" / "manifests.yaml"
 BUCKET, REGISTRY = "decisions", "models"
 HOST = "prod.deblock.com"
-# Seconds that a first install may take; that any rollout may take; and how many times what the first pods took to be
-# ready. A rollout of two pods is at most four starts, one after the other, with what ends between them.
+# FIRST: seconds that the first install may take. FLOOR: seconds that any later rollout may take. STARTS: a rollout may
+# also take this many times what the first pods took to become ready. A rollout of two pods has at most four starts,
+# one after the other, and old pods end between them.
 FIRST, FLOOR, STARTS = 1800.0, 240.0, 12
 OUT = Path(os.environ.get("E2E_OUT", ROOT / "build" / "e2e"))
 
@@ -92,7 +93,7 @@ def traces(folder: Path) -> None:
 class Place:
     """What the release under test needs, and where it is.
 
-    `start`: seconds that its first pods took to be ready; 0 before they are.
+    `start` is the seconds that its first pods took to become ready; 0 until then.
     """
 
     url: str
@@ -109,7 +110,7 @@ class Place:
 
     @property
     def rollout(self) -> float:
-        """Seconds that a rollout may take: in proportion to the first pods' start, and long before it is known."""
+        """Return the seconds that a rollout may take: in proportion to `start`, or FIRST until `start` is known."""
         return max(FLOOR, STARTS * self.start) if self.start else FIRST
 
     def headers(self, *scopes: str) -> dict[str, str]:
@@ -228,7 +229,7 @@ def _values() -> dict[str, Any]:
         "model": {"registry": f"gs://{REGISTRY}/registry", "endpoint": f"{inside}:4443"},
         "auth": {"enabled": True, "issuer": ISSUER, "audience": AUDIENCE, "jwksConfigMap": "issuer"},
         "test": {"tokenSecret": "token"},
-        "probes": {"startupSeconds": 1200},  # the gate, not the kubelet, ends a start that is too long
+        "probes": {"startupSeconds": 1200},  # the gate, not the kubelet, ends a start that takes too long
         "record": {
             "sinks": [
                 {"type": "gcs", "bucket": BUCKET, "prefix": "e2e", "endpoint": f"{inside}:4443"},
@@ -245,7 +246,7 @@ def _values() -> dict[str, Any]:
             "enabled": True,
             "host": HOST,
             "gateway": {"namespace": gateway_namespace, "name": gateway},
-            "timeout": f"{PATIENCE}s",  # the gateway's own, often 15 s, says how fast a machine must be
+            "timeout": f"{PATIENCE}s",  # a gateway's default, often 15 s, is too short for a slow machine
         },
     }
 

@@ -28,7 +28,7 @@ DOCKER = os.environ.get("DOCKER", "docker")
 PYTHON = "/opt/customer-risk/bin/python"
 MOST_UNPACKED, MOST_COMPRESSED = 650, 200  # MB
 STARTS = 3
-PATIENCE = 600  # seconds: a guard against what never ends, on a machine of whatever speed
+PATIENCE = 600  # seconds after which a test gives up, on slow machines too
 # As a pod runs it: nothing to write to but /tmp, no privilege, one core.
 LOCKED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108  the container's
 FORBIDDEN = ("xgboost", "scipy", "pyarrow", "sklearn", "polars", "optuna", "matplotlib", "pip")

@@ -1,6 +1,6 @@
-"""Bytes at one decoder, led by its coverage: `decoders.py TARGET BUNDLE CORPUS [OPTIONS]`, options being libFuzzer's.
+"""Fuzz one decoder, guided by its coverage: `decoders.py TARGET BUNDLE CORPUS [OPTIONS]`; OPTIONS are libFuzzer's.
 
-It ends with 0 where each input was answered or refused. `tests/fuzz/seeds.py` names the targets and makes their
+The exit code is 0 if each input was answered or refused. `tests/fuzz/seeds.py` names the targets and makes their
 corpora.
 """
 
@@ -38,7 +38,7 @@ with atheris.instrument_imports(include=["serving"], exclude=_COMPILED):
 
 
 def main() -> None:
-    """Fuzz a target until the runs or the time are over; libFuzzer ends the process."""
+    """Fuzz a target until libFuzzer's limit of runs or of time is reached; libFuzzer then ends the process."""
     _, target, bundle, corpus, *options = sys.argv
     service = Service("customer-risk")
     service.use(load_bundle(Path(bundle), verify_golden=False))
@@ -59,12 +59,12 @@ def main() -> None:
         try:
             looks[target](data)
         except BaseException:
-            # libFuzzer's own file of it is not written where the process ends slowly.
+            # libFuzzer does not write its own file of the input if the process ends slowly.
             print("The input in base64:", b64encode(data).decode(), file=sys.stderr, flush=True)  # noqa: T201
             raise
 
     for seed in sorted(Path(corpus).iterdir()):
-        look(seed.read_bytes())  # compiles the kernels before libFuzzer takes the time of an input
+        look(seed.read_bytes())  # compiles the kernels before libFuzzer measures the time of each input
     atheris.Setup([sys.argv[0], corpus, *options], look)
     atheris.Fuzz()
 
@@ -79,9 +79,9 @@ def _batch(service: Service, body: bytes) -> None:
 
 
 def _infer(models: Models, body: bytes, length: int | None) -> None:
-    """Have a V2 body answered; check that a refusal points into the body, or that the answer has the outputs asked for.
+    """Answer a V2 body; check that the answer has the outputs asked for, or that the refusal points into the body.
 
-    Raises AssertionError, KeyError or IndexError where that isn't so.
+    Raises AssertionError, KeyError or IndexError if the check fails.
     """
     tensors: list[Tensor] = []
     try:
@@ -106,7 +106,7 @@ def _infer(models: Models, body: bytes, length: int | None) -> None:
 
 
 def _values(tensor: Tensor) -> list[Any]:
-    """List a tensor's values as pointers go on into them: nested where its JSON was, and texts as the JSON in them."""
+    """Return a tensor's values as JSON pointers address them: nested if it has a width, each text as the JSON in it."""
     values = [read(text)[0] for text in tensor.data] if isinstance(tensor.data, list) else tensor.data.tolist()
     if tensor.width is None:
         return values
@@ -114,7 +114,7 @@ def _values(tensor: Tensor) -> list[Any]:
 
 
 def _done(call: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that waits for nothing but its next turn."""
+    """Run a coroutine that only yields to the event loop, and return its result."""
     try:
         while True:
             call.send(None)

@@ -96,7 +96,7 @@ def tensors(features: Sequence[str]) -> SearchStrategy[Any]:
 
 @st.composite
 def binary_tensors(draw: Any, features: Sequence[str]) -> tuple[bytes, bytes]:
-    """Nearly sound bodies of V2 in two parts: the JSON, and the values of some of its tensors in binary form."""
+    """Draw a nearly sound V2 body in two parts: the JSON, and the values of some of its tensors in binary form."""
     document = draw(st.integers(0, 2).flatmap(lambda customers: _tensors(features, customers)) | _requests(features))
     behind = b""
     for tensor in document["inputs"]:

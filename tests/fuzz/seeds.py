@@ -1,4 +1,4 @@
-"""The targets of `tests/fuzz/decoders.py`, and where their fuzzing begins: sound and nearly sound bodies for each."""
+"""The targets of `tests/fuzz/decoders.py`, and the corpus of each: sound and nearly sound bodies."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-LENGTH_BYTES: Final = 2  # before a body of `v2-binary`: the length of its JSON, as the header tells it over HTTP
+LENGTH_BYTES: Final = 2  # of the prefix of a `v2-binary` input: its JSON's length, a header over HTTP
 
 
 def plant(target: str, features: Sequence[str], folder: Path) -> None:
-    """Write a target's corpus into an empty folder, the same each time; `features` are the model's."""
+    """Write a target's corpus into an empty folder; it is the same each time. `features` are the model's."""
     numbers = count()
 
     @settings(

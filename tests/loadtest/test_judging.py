@@ -84,7 +84,7 @@ def test_what_concerns_all_requests_misses_its_gate():
 
 
 def test_speed_without_a_limit_is_printed_and_not_judged():
-    """A limit of null misses nothing, shows what was measured, and leaves every other gate as it is."""
+    """With a limit of null the measured value is shown, the gate is not missed, and every other gate is judged."""
     speed = {"asked_again_share": None, "settled_within_seconds": None, "generator_late_p99_ms": None}
     gates = msgspec.structs.replace(load_gates(), **speed)
     slow = outcomes().with_columns(ms=pl.lit(9000.0), late_ms=pl.lit(9000.0), again=pl.lit(1))

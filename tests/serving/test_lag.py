@@ -16,7 +16,7 @@ LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 async def _until(holds) -> None:
     """Wait until something holds."""
     async with asyncio.timeout(600):
-        while not holds():  # noqa: ASYNC110  what is watched knows no events
+        while not holds():  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.01)
 
 

@@ -298,7 +298,7 @@ def test_loses_nothing_between_threads(metrics) -> None:
 
 
 def test_writes_by_itself_and_at_the_end(metrics) -> None:
-    """As a part it writes, and what is left when it stops."""
+    """It writes by itself while it runs, and writes what is left when it stops."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -312,7 +312,7 @@ def test_writes_by_itself_and_at_the_end(metrics) -> None:
         metrics.shed()
         seen = [written()]
         async with asyncio.timeout(600):
-            while not written():  # noqa: ASYNC110  files know no events
+            while not written():  # noqa: ASYNC110  there is no event to wait for
                 await asyncio.sleep(0.01)
         seen.append(written())
         metrics.shed()
@@ -334,7 +334,7 @@ def test_goes_on_writing_after_a_failure(folder, caplog) -> None:  # noqa: ARG00
     async def run() -> None:
         await metrics.start()
         async with asyncio.timeout(600):
-            while len(looks) < 4:  # noqa: ASYNC110  what is looked at knows no events
+            while len(looks) < 4:  # noqa: ASYNC110  there is no event to wait for
                 await asyncio.sleep(0.01)
         await metrics.stop()
 

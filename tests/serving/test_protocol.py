@@ -294,7 +294,7 @@ def test_too_many_connections_are_refused(run) -> None:
 
 
 def _until_answered(server) -> None:
-    """Connect anew until a request is answered."""
+    """Open new connections until a request is answered."""
     while True:
         with server.connect() as connection, contextlib.suppress(ConnectionError):
             connection.sendall(_post())
@@ -338,7 +338,7 @@ def test_a_request_half_sent_when_the_port_closes_is_answered(run) -> None:
     with server.connect() as head, server.connect() as body:
         head.sendall(whole[:30])
         body.sendall(whole[:-10])
-        _until_answered(server)  # later than both: they have been read
+        _until_answered(server)  # sent after both, so the server has read them
         server.http.end()
         time.sleep(0.3)
         head.sendall(whole[30:])

@@ -1,4 +1,4 @@
-"""Asking a server as its clients do, on a machine of whatever speed: refusals for overload are obeyed and counted."""
+"""Send requests as the service's clients do: one that is refused for overload is sent again, on slow machines too."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PATIENCE = 600  # seconds: a guard against what never ends; compiling from nothing on a busy machine included
-ATTEMPTS = 100  # of one request: a guard against a server that refuses for good
+PATIENCE = 600  # seconds after which a test gives up, compiling from nothing on a busy machine included
+ATTEMPTS = 100  # of one request, so that a test ends if the server never stops refusing
 OVERLOADED = "urn:problem-type:customer-risk:overloaded"
-WAITING = "More requests wait than can be answered in time."  # a store that is away is told as overload too
+WAITING = "More requests wait than can be answered in time."  # a store that doesn't answer has the same type
 
 
 def come_back(status: int, headers: Mapping[str, str], content: bytes) -> float:
-    """Return the seconds after which the server wants an overloaded request again; 0 where it says no such thing.
+    """Return the seconds that the server asks to wait after a refusal for overload; 0 for every other response.
 
-    A server refuses by the clock: a machine that halts it for a moment suffices. Every other refusal, and one without
-    Retry-After, is a fault or what a test is about.
+    A server refuses requests that have waited too long, so a machine that halts it for a moment causes refusals. Every
+    other refusal, and one without Retry-After, is either a fault or the subject of a test.
     """
     if status != 503 or not headers.get("retry-after", "").isdigit():
         return 0.0
@@ -37,15 +37,15 @@ def come_back(status: int, headers: Mapping[str, str], content: bytes) -> float:
 
 
 class Heeding(httpx2.BaseTransport):
-    """A transport that sends a request again as long as the server is overloaded and says when to come back."""
+    """A transport that sends a request again while the server is overloaded and sends Retry-After; `again` counts."""
 
     def __init__(self) -> None:
-        # No certificates: the servers here speak no TLS, and reading them takes longer than a request.
+        # Load no certificates: the servers here don't use TLS, and loading takes longer than a request.
         self._under = httpx2.HTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         self.again = 0
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request, again where it is refused for overload; return what the last attempt got."""
+        """Send a request, and again if it is refused for overload; return the response to the last attempt."""
         request.read()
         for _ in range(ATTEMPTS):
             response = self._under.handle_request(request)
@@ -64,6 +64,6 @@ class Heeding(httpx2.BaseTransport):
 
 
 def ask(method: str, url: str, **options: Any) -> httpx2.Response:
-    """Send one request on a connection of its own; an overloaded server is asked again."""
+    """Send one request on a connection of its own, and again while the server is overloaded."""
     with httpx2.Client(transport=Heeding(), timeout=PATIENCE) as client:
         return client.request(method, url, **options)

@@ -42,7 +42,7 @@ class Served:
         return ask("GET", f"http://127.0.0.1:{self.port}{path}")
 
     def post(self, path: str, document: object) -> Response:
-        """POST a JSON document; an overloaded server is asked again."""
+        """POST a JSON document, and again while the server is overloaded."""
         return ask("POST", f"http://127.0.0.1:{self.port}{path}", json=document)
 
     def wait_for(self, path: str) -> None:
@@ -63,8 +63,8 @@ class Load:
     """Load on a server while the context lasts: callers post `document` on keep-alive connections, one after the other.
 
     `heeding` callers stop once readiness is false. `check` looks at each answer, and returns what is wrong with it.
-    A caller whom an overloaded server tells to come back does so, and is counted in `again`: how often depends on the
-    machine. Every other refusal is a failure.
+    A caller whose request an overloaded server refuses with Retry-After sends it again, and `again` counts that: how
+    often depends on the machine. Every other refusal is a failure.
     """
 
     port: int

@@ -1,4 +1,4 @@
-"""What the tests' callers take for overload, and what they don't."""
+"""Which refusals the tests' callers treat as overload."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANSWER = json.dumps({"model": {"version": "v"}}).encode()
 
 @pytest.fixture
 def serving() -> Iterator[Callable[..., int]]:
-    """Start a server that gives these responses, one after the other, and then answers; returns its port."""
+    """Start a server that sends these responses in order and then only answers; return its port."""
     started = []
 
     def start(*responses: tuple[int, dict[str, str], bytes]) -> int:
@@ -67,7 +67,7 @@ def serving() -> Iterator[Callable[..., int]]:
     ids=["declared", "without Retry-After", "a store that is away", "another refusal", "not the server's"],
 )
 def test_only_a_declared_overload_is_asked_again(serving, load, headers, content, failures) -> None:
-    """Load and single requests come back from it, count it and fail at nothing else that is a 503."""
+    """Load and single requests are sent again after a declared overload; every other 503 is a failure."""
     port = serving(*[(503, headers, content)] * 2)
     status = ask("POST", f"http://127.0.0.1:{port}/", json={}).status_code
     assert status == (503 if failures else 200)

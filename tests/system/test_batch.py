@@ -103,7 +103,7 @@ class Process(subprocess.Popen):
             time.sleep(0.02)
 
     def tries_again(self) -> bool:
-        """Whether it said that it tries something again."""
+        """Whether its log says that it tries something again."""
         return "it is tried again" in self._err.read_text()
 
     def end(self) -> tuple[dict, str]:

@@ -37,7 +37,7 @@ VARIANTS = [
 
 @pytest.fixture(scope="module")
 def helm3() -> Helm:
-    """The last Helm 3, built by Go where the machine has none."""
+    """The last Helm 3; it is built with Go if the machine has none."""
     return Helm(3)
 
 
@@ -56,19 +56,19 @@ def test_an_examples_render_is_what_stands_beside_it(helm: Helm, case: str) -> N
 
 @pytest.mark.parametrize("case", cases())
 def test_helm_3_renders_the_same(helm: Helm, helm3: Helm, case: str) -> None:
-    """A release changes no pod when another version of Helm deploys it: the text is the same, the pods' mark too."""
+    """Both versions of Helm render the same text, so that changing the version of Helm changes no pod."""
     assert helm3.example(case) == helm.example(case)
 
 
 @pytest.mark.parametrize("change", VARIANTS)
 def test_helm_3_renders_the_same_where_values_differ_from_every_example(helm: Helm, helm3: Helm, change: str) -> None:
-    """Parts that are off, values that are null: both versions make the same objects."""
+    """With parts that are off and values that are null, both versions render the same objects."""
     values = [option for path in helm.values("local") for option in ("--values", path)]
     assert objects(helm3.render(*values, "--set", change)) == objects(helm.render(*values, "--set", change))
 
 
 def test_helm_3_refuses_the_same_values(helm: Helm, helm3: Helm) -> None:
-    """A contradiction and an unknown key end both versions' command with the same sentence."""
+    """Both versions refuse a contradiction and an unknown key, and say the same reason."""
     for change, said in (("image.tag=latest", "another image next week"), ("surprise=1", "surprise")):
         values = [option for path in helm.values("local") for option in ("--values", path)]
         for each in (helm, helm3):
@@ -252,7 +252,7 @@ def test_without_a_values_file_nothing_is_rendered(helm: Helm) -> None:
 
 
 def test_the_chart_has_no_faults_that_helm_knows_of(helm: Helm, helm3: Helm) -> None:
-    """`helm lint --strict`, with the production example, by both versions."""
+    """`helm lint --strict` of both versions finds no fault, with the production example."""
     for each in (helm, helm3):
         done = each.lint("production-gke")
         assert "0 chart(s) failed" in done, done

@@ -1,4 +1,4 @@
-"""More than four thousand odd requests: none is answered with a 5xx, with silence or in another shape than promised."""
+"""More than four thousand odd requests: each is answered in the documented shape, and never with a 5xx."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ READY, RISK, JOBS = "/v2/health/ready", "/ai/v1/risk", "/ai/v1/risk/jobs"
 PREDICT, INFER = "/v1/models/customer-risk:predict", "/v2/models/customer-risk/infer"
 JSON = {"content-type": "application/json"}
 LEAST_CASES = 4_000
-SECONDS = 120  # for any one answer, on a machine of whatever speed
+SECONDS = 120  # at most for one answer, on slow machines too
 CHECKED = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
 SLOW_TO_MAKE = re.compile(r":batch|:predict|/infer")  # operations whose bodies take schemathesis long to make up
 

@@ -1,4 +1,4 @@
-"""A minute of odd bytes at each decoder, led by its coverage: each is answered or refused, nothing else is raised."""
+"""Fuzz each decoder for a minute, guided by its coverage: each input is answered or refused, without other errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parent.parent.parent
 SECONDS = 60  # of fuzzing, for each target
-AT_A_TIME = 2  # targets; a machine of two cores has other tests to run
-LEAST_RUNS = 5_000  # a minute makes over 200,000 where the machine has nothing else to do
+AT_A_TIME = 2  # targets; other tests share the machine's two cores
+LEAST_RUNS = 5_000  # an idle machine makes over 200,000 in a minute
 
 
 @pytest.fixture(scope="module")
 def runs(bundle, tmp_path_factory):
-    """What becomes of each target's run, by its name; a few run beside each other."""
+    """The future of each target's run, by the target's name; AT_A_TIME of them run at once."""
     features = load_bundle(bundle, verify_golden=False).manifest.features
     pool = ThreadPoolExecutor(AT_A_TIME)
     started = {}
@@ -38,11 +38,11 @@ def runs(bundle, tmp_path_factory):
 
 
 def _fuzz(target: str, bundle: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a target; an input that it fails at is left in the folder."""
+    """Run a target; libFuzzer writes an input that fails into the folder."""
     harness = ROOT / "tests" / "fuzz" / "decoders.py"
     options = [f"-max_total_time={SECONDS}", "-seed=7", "-max_len=4096", "-timeout=60", f"-artifact_prefix={folder}/"]
     return subprocess.run(
-        ["nice", sys.executable, harness, target, bundle, folder / "corpus", *options],  # beside tests of servers
+        ["nice", sys.executable, harness, target, bundle, folder / "corpus", *options],  # beside other tests
         capture_output=True,
         text=True,
         errors="replace",
@@ -53,10 +53,10 @@ def _fuzz(target: str, bundle: Path, folder: Path) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("target", seeds.TARGETS)
-def test_the_decoder_stands_whatever_bytes_come(runs: dict[str, Future], target) -> None:
-    """Each input is answered or refused, and inputs were found that reach further than the corpus does."""
+def test_the_decoder_answers_or_refuses_each_input(runs: dict[str, Future], target) -> None:
+    """Each input is answered or refused, and fuzzing finds inputs that cover more code than the corpus does."""
     done = runs[target].result()
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-9000:]  # an input takes 5,500
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-9000:]  # an input takes 5,500 characters
     ran = int(re.findall(r"^Done (\d+) runs", done.stderr, re.MULTILINE)[-1])
     assert ran >= LEAST_RUNS
     at_first, at_last = (int(_coverage(done.stderr, event)) for event in ("INITED", "DONE"))

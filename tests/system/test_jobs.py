@@ -112,7 +112,7 @@ def lines(request: dict, rows: int) -> bytes:
 
 
 def until(send, job_id: str, states: set[str]) -> dict:
-    """Poll until a job is in one of the states; workers have the lowest priority, and get little beside others."""
+    """Poll until a job is in one of the states. It can take long: workers have the lowest CPU priority."""
     deadline = time.monotonic() + 3 * PATIENCE
     while True:
         shown = send("GET", f"{JOBS}/{job_id}").json()

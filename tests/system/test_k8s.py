@@ -182,7 +182,7 @@ def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> Non
         group = version.partition("/")[0] if "/" in version else ""
         resource = re.sub(r"ys$", "ies", kind.lower() + ("" if kind == "PodMonitoring" else "s")).replace("cys", "cies")
         resource = "podmonitorings" if kind == "PodMonitoring" else resource
-        verbs = {"get", "list", "watch", "create", "patch", "delete"}  # Helm 4 applies by patches and waits by watching
+        verbs = {"get", "list", "watch", "create", "patch", "delete"}  # Helm 4 applies with patch and waits with watch
         assert {(group, resource, verb) for verb in verbs} <= may, (kind, resource)
     assert not {resource for _, resource, _ in may} & {"roles", "rolebindings", "namespaces", "nodes", "pods/exec", "*"}
     assert "*" not in {verb for *_, verb in may}

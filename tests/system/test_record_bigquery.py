@@ -29,7 +29,7 @@ from tests.system.gate import Gate
 
 pytestmark = pytest.mark.system
 
-BOUND = 120  # seconds: an append, or the first answer on the way back, on a machine of whatever speed
+BOUND = 120  # seconds at most for an append or for the first answer after an outage, on slow machines too
 
 
 class Bench:

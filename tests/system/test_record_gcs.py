@@ -25,7 +25,7 @@ from tests.system.gate import Gate
 pytestmark = pytest.mark.system
 
 SHIPPER = "a" * 32
-BOUND = 120  # seconds: a write asks twice, five seconds' patience each, on a machine of whatever speed
+BOUND = 120  # seconds at most, on slow machines too: a write asks twice, with five seconds' patience each
 
 
 class Bench:
@@ -175,7 +175,7 @@ def test_a_server_killed_while_it_is_written_to_loses_nothing(bench) -> None:
     def kill() -> None:
         seen = -1
         while not over.wait(0.2):
-            if len(written) > seen:  # it wrote since it was last killed: as fast as the machine is today
+            if len(written) > seen:  # kill again only after another write, so that slow machines make progress
                 seen = len(written)
                 with bench.server.killed():
                     time.sleep(0.05)

@@ -61,7 +61,7 @@ class Writer:
         return self.committed()
 
     def committed(self) -> list[str]:
-        """The ids that it said to have committed so far."""
+        """Return the ids that it has reported as committed so far."""
         return [each for line in self._log.read_text().split("\n")[:-1] for each in line.split()]
 
 

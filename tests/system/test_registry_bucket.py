@@ -25,7 +25,7 @@ from model.scoring.bundle import FILES, load_bundle, write_bundle
 pytestmark = pytest.mark.system
 
 AUTHOR = Author(by="a.tester", at="2026-01-05T09:30:00Z", why="better on the spring cohort")
-BOUND = 120  # seconds until somebody who waits for a server is told, on a machine of whatever speed
+BOUND = 120  # seconds at most until a caller learns that the server doesn't answer, on slow machines too
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ class Deployed:
 
     def __init__(self, server, grpc_port: int, key: rsa.RSAPrivateKey) -> None:
         self.server, self.grpc_port, self._key = server, grpc_port, key
-        self.answered = 0  # single requests
+        self.answered = 0  # single requests that were answered
         self.url = f"http://127.0.0.1:{server.port}"
 
     def token(self, *scopes: str) -> dict[str, str]:
@@ -160,7 +160,7 @@ def test_a_switch_reaches_every_worker(deployed, sound_request) -> None:
 
 
 def _until(holds) -> None:
-    """Wait until something holds that workers tell each other."""
+    """Wait until something holds that workers have to exchange first."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline

@@ -132,7 +132,7 @@ def many_files():
 
 @pytest.mark.usefixtures("many_files")
 def test_dawdlers_do_not_keep_others_waiting(start, command, bundle, tmp_path, sound_request, record_property) -> None:
-    """Five hundred connections dribble heads and bodies, and may do so for an hour; a normal caller is answered."""
+    """Five hundred connections send heads and bodies slowly, with an hour's limit; a normal caller is answered."""
     (tmp_path / "serving.yaml").write_text("server: {header_seconds: 3600, body_seconds: 3600}")
     server = start(command, bundle, "--config", str(tmp_path / "serving.yaml"))
     server.wait_for(READY)

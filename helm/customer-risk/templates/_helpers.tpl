@@ -44,8 +44,8 @@ component: predictor
 {{- end -}}
 {{- end }}
 
-{{/* A section of values as one of settings: its keys in snake_case, without those named in `omit`, and without those that are null:
-the service has the same default, and Helm 4 leaves out a null of values.yaml where Helm 3 keeps it. */}}
+{{/* A section of values as a section of settings, with keys in snake_case. Keys named in `omit` and keys that are null are left out:
+for a null the service has the same default, and Helm 3 keeps a null of values.yaml that Helm 4 drops. */}}
 {{- define "customer-risk.snake" -}}
 {{- $settings := dict -}}
 {{- range $key, $value := .section -}}

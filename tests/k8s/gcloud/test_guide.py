@@ -90,7 +90,7 @@ def test_a_local_cluster_gets_kserve_as_gke_does_and_before_its_settings() -> No
 
 
 def test_versions_are_the_ones_that_are_tested() -> None:
-    """KServe's in the guide and in its values, Helm's in the pipeline and in the end-to-end run."""
+    """The guide and KServe's values name the tested KServe; the pipeline and the end-to-end run the tested Helm."""
     kserve = KSERVE.partition("@")[2]
     assert set(re.findall(r"kserve/charts/\S+ --version (\S+)", GUIDE)) == {kserve}
     values = yaml.safe_load((ROOT / "k8s/kserve/values.yaml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What the helm command is told, by its version."""
+"""Which options the helm command gets, by its version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORCED = "--server-side=true --force-conflicts"
 
 
 def _helm(folder: Path, version: str) -> tuple[Helm, Path]:
-    """A program that says it is this version of Helm, and writes down the last thing that it was told."""
+    """Return a stand-in for this version of Helm, and the file to which it writes the arguments of its last call."""
     program, told = folder / "helm", folder / "told"
     program.write_text(f'#!/bin/sh\ncase "$*" in *version*) echo "{version}" ;; *) echo "$*" > {told} ;; esac\n')
     program.chmod(0o755)
@@ -22,7 +22,7 @@ def _helm(folder: Path, version: str) -> tuple[Helm, Path]:
 
 @pytest.mark.parametrize(("version", "forced"), [("v4.3.2+gabcdef0", True), ("v4.3", True), ("v3.22.0+g1", False)])
 def test_the_charts_values_replace_an_edit_by_hand(tmp_path: Path, version: str, forced: bool) -> None:
-    """Helm 4 is told so in each upgrade and rollback; Helm 3 does so by itself and doesn't know the options."""
+    """Helm 4 gets the options for this in each upgrade and rollback; Helm 3 needs none and doesn't know them."""
     helm, told = _helm(tmp_path, version)
     for act in (lambda: helm.upgrade(Path("chart"), ("--set", "a=b")), lambda: helm.rollback(3)):
         act()
@@ -30,8 +30,8 @@ def test_the_charts_values_replace_an_edit_by_hand(tmp_path: Path, version: str,
 
 
 def test_a_program_that_is_no_helm_is_refused(tmp_path: Path) -> None:
-    """Before anything is changed by it, and with what it said."""
+    """The error is raised before the program changes anything, and quotes what the program printed."""
     helm, told = _helm(tmp_path, "some other helm")
-    with pytest.raises(HelmFailed, match="'some other helm' is not a version"):
+    with pytest.raises(HelmFailed, match="'some other helm', which is not a version of Helm"):
         helm.rollback(3)
     assert not told.exists()

@@ -1,4 +1,4 @@
-"""What XGBoost is compared with."""
+"""The models that XGBoost is compared with."""
 
 from __future__ import annotations
 

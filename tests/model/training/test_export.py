@@ -49,7 +49,7 @@ def _margins(booster: xgboost.Booster, values: np.ndarray) -> np.ndarray:
 
 
 def _assert_equal(booster: xgboost.Booster, margins: np.ndarray, contributions: np.ndarray) -> None:
-    """Hold the trees of a booster to XGBoost's answers for the rows asked, by tables and by paths."""
+    """Assert that a booster's trees give XGBoost's margins and contributions, by tables and by paths."""
     trees, values = trees_from_booster(booster), cases.asked()
     # XGBoost adds leaves in single precision: its own rounding grows with the margin.
     np.testing.assert_allclose(trees.margins(values), margins, atol=1e-6, rtol=1e-6)
@@ -64,7 +64,7 @@ def _assert_equal(booster: xgboost.Booster, margins: np.ndarray, contributions: 
 @pytest.mark.filterwarnings("ignore:.*booster=dart.*deprecated")
 @pytest.mark.parametrize("case", cases.CASES)
 def test_trees_give_the_boosters_margins_and_contributions(case):
-    """The installed XGBoost's margins within 1e-6 and contributions within 1e-5, whatever way the trees were grown."""
+    """The trees give the installed XGBoost's margins within 1e-6 and contributions within 1e-5, for every case."""
     booster = cases.grow(case)
     _assert_equal(booster, *cases.answers(booster, cases.asked()))
 
@@ -85,7 +85,7 @@ def test_trees_of_another_versions_booster_give_that_versions_answers(version, c
 
 
 def test_every_margin_is_the_exact_sum_of_the_leaves(train, values):
-    """With 300 trees, margins differ from XGBoost's by its rounding in single precision alone."""
+    """With 300 trees, margins differ from XGBoost's only by XGBoost's rounding in single precision."""
     booster = train(rounds=300)
     leaves = booster.predict(xgboost.DMatrix(values), pred_leaf=True).astype(int)
     trees = _trees(booster)
@@ -95,7 +95,7 @@ def test_every_margin_is_the_exact_sum_of_the_leaves(train, values):
 
 
 def test_split_conditions_that_are_infinite_or_no_number(train):
-    """Infinite thresholds become finite ones, so that trees.json stays JSON; one that is not a number is refused."""
+    """Infinite thresholds become finite, so that trees.json stays JSON; a threshold that is not a number is refused."""
     booster = cases.grow("infinite thresholds")
     assert np.isfinite(json.loads(trees_from_booster(booster).dumps())["threshold"]).all()
     model = json.loads(bytes(train().save_raw("json")))

@@ -98,7 +98,7 @@ class Issuer:
         self._thread.join()
 
     def encrypt(self, encryption: ssl.SSLContext) -> None:
-        """Speak TLS from now on."""
+        """Use TLS from now on."""
         self._server.socket = encryption.wrap_socket(self._server.socket, server_side=True)
         self.url = self.url.replace("http:", "https:")
 

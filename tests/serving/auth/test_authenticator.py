@@ -15,7 +15,7 @@ from serving.auth.authenticator import Authenticator
 from serving.errors import NotReady, Unauthenticated
 from serving.problem import kind_of
 
-SLOW = 600  # seconds that an issuer takes whom nobody may wait for
+SLOW = 600  # seconds that a slow issuer takes; no test may take as long
 
 
 class Clock:

@@ -20,7 +20,7 @@ from serving.auth import keys
 from serving.auth.settings import ASYMMETRIC
 
 EVERY = tuple(sorted(ASYMMETRIC))
-SLOW = 600  # seconds that an issuer takes whom nobody may wait for
+SLOW = 600  # seconds that a slow issuer takes; no test may take as long
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),

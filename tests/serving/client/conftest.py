@@ -29,7 +29,7 @@ class Misbehaving:
     """Answers each connection's request by the next of `script`, the last one again and again; keeps what it `saw`.
 
     A step is bytes to send, None to hang up, or seconds to say nothing for before hanging up. All answers close.
-    `encryption` makes it speak TLS.
+    With `encryption` it uses TLS.
     """
 
     def __init__(self, *script: bytes | float | None, encryption: ssl.SSLContext | None = None) -> None:
@@ -122,7 +122,7 @@ def url(service) -> Iterator[str]:
 
 @pytest.fixture
 def ask() -> Iterator[Callable[..., RiskClient]]:
-    """Make clients that try again soon, closed when the test ends."""
+    """Make clients that retry soon; they are closed when the test ends."""
     made: list[RiskClient] = []
 
     def make(url: str, *, token: str | None = None, **patience: float) -> RiskClient:

@@ -190,7 +190,7 @@ def test_an_unknown_certificate_is_not_trusted(misbehaving, good, encryption, as
 
 
 def test_a_company_certificate_is_trusted(misbehaving, good, encryption, certificate, ask, monkeypatch) -> None:
-    """A server whose certificate is in the file that SSL_CERT_FILE names is asked."""
+    """A server whose certificate is in the file that SSL_CERT_FILE names gets the request."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with misbehaving(good, encryption=encryption) as server:
         assert ask(server.url).score({}).segment == "high"

@@ -85,7 +85,7 @@ def test_without_files_connections_wait(listening, counted, caplog) -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             assert counted.made == 0
             async with asyncio.timeout(600):
-                while counted.made < 3:  # noqa: ASYNC110  the kernel knows no events
+                while counted.made < 3:  # noqa: ASYNC110  there is no event to wait for
                     await asyncio.sleep(0.01)
             await asyncio.sleep(0)
             assert [caller.recv(5) for caller in callers] == [b"hello"] * 3

@@ -105,7 +105,7 @@ def test_a_full_outbox_takes_no_more(folder, monkeypatch) -> None:
     with pytest.raises(RecordUnavailable, match="full"):
         fill(outbox)
     deadline = time.monotonic() + 600
-    while True:  # files that are full are closed by threads
+    while True:  # threads close the files that are full
         for file in find_files(folder):
             if not file.alive:
                 file.remove()

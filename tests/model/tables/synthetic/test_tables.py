@@ -204,11 +204,11 @@ def test_risk_can_be_learnt_but_not_read_off() -> None:
 
 
 def test_many_transactions_are_made(record_property) -> None:
-    """A quarter of a million rows are made; how long that took is kept with the test's result."""
+    """A quarter of a million rows are made; the seconds that this takes are recorded with the test's result."""
     started = time.perf_counter()
     made = generate(customers=9_000, unlabelled=9_000, seed=1)
     assert made.transactions_labelled.height + made.transactions_unlabelled.height > 200_000
-    record_property("seconds", round(time.perf_counter() - started, 2))  # about one on a core of its own
+    record_property("seconds", round(time.perf_counter() - started, 2))  # about 1 s on an idle core
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Boosters of every kind that XGBoost grows, with its own answers.
+"""Boosters of every kind that XGBoost trains, with XGBoost's own margins and contributions.
 
 `python -m tests.model.training.boosters.cases` saves those of the installed version to `xgboost-VERSION.json` beside
-this module, so that every other version is compared with it.
+this module. The tests compare every other version with that file.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def rows() -> np.ndarray:
 
 
 def asked() -> np.ndarray:
-    """Return 30 rows to score, some with the constant missing, some at the ends of single precision."""
+    """Return 30 rows to score: some without the constant, some with the extreme numbers of single precision."""
     values = rows()[:30]
     values[10:20, 5] = np.nan
     values[20:25, 0] = np.finfo(np.float32).max
@@ -51,7 +51,7 @@ def asked() -> np.ndarray:
 
 
 def grow(case: str) -> xgboost.Booster:
-    """Train a case's booster of six rounds."""
+    """Return a case's booster, trained for six rounds."""
     values = rows()
     noise = np.random.default_rng(3).normal(size=len(values)) / 2
     labels = np.nan_to_num(values[:, 0]) + np.isnan(values[:, 4]) - np.isnan(values[:, 1]) / 2 + noise > 0.5
@@ -61,7 +61,7 @@ def grow(case: str) -> xgboost.Booster:
 
 
 def _with_infinite_thresholds(booster: xgboost.Booster) -> xgboost.Booster:
-    """Replace every other threshold by an infinite one: of both signs, with missing values going either way."""
+    """Return the booster with every second threshold infinite, of both signs, and missing values sent left or right."""
     model = json.loads(bytes(booster.save_raw("json")))
     inner = [
         (tree, node)
@@ -84,7 +84,7 @@ def answers(booster: xgboost.Booster, values: np.ndarray) -> tuple[np.ndarray, n
 
 
 def read(path: Path) -> dict[str, tuple[xgboost.Booster, np.ndarray, np.ndarray]]:
-    """Return a saved file's cases: the booster, and the margins and contributions that its own version gave."""
+    """Return a saved file's cases: the booster, and the margins and contributions of the version that saved it."""
     found = {}
     for case, saved in json.loads(path.read_text(encoding="utf-8")).items():
         booster = xgboost.Booster()

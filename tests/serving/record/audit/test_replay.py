@@ -43,7 +43,7 @@ def fields(replayed):
 
 @pytest.mark.compiled
 def test_ten_thousand_decisions_come_out_the_same(record_decisions, tmp_path, registry) -> None:
-    """Of both bundles, by row, in columns, with features given and by rules: to the bit."""
+    """Decisions of both bundles, by row, in columns, with features given and by rules, replay to the bit."""
     record_decisions(tmp_path, 10_000)
     outcomes, kinds = Counter(), Counter()
     replayer = Replayer(Bundles(registry).find, [load_rules()])

@@ -78,7 +78,7 @@ def objects(server):
     yield made
     made.close()
     with warnings.catch_warnings():
-        # google-auth drops the answer to a download that gets a 401 unread; its socket goes when memory is cleared.
+        # google-auth never reads the response to a download that gets a 401; garbage collection closes its socket.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
