@@ -145,7 +145,9 @@ class Outbox:
 
     def _make_spare(self) -> None:
         if self._spare is None:
-            self._spare = self._make()
+            made = self._make()
+            with self._lock:  # not while `_current` makes a file of its own: it forgets the spare one afterwards
+                self._spare = made
 
     def _give_up(self) -> None:
         """Leave a file that failed to the shipper, as it would a dead process's; the next record begins another."""
@@ -171,11 +173,15 @@ class _File:
         self.written = 0
         self.followed = False  # whether the next one is being made
         self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-        for pragma in ("page_size=8192", "journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
-            self._base.execute(f"PRAGMA {pragma}")
-        self._base.executescript(_SCHEMA)
+        with contextlib.ExitStack() as undo:  # a disk that is full must not cost a descriptor for each attempt
+            undo.callback(os.close, self._lock)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+            undo.callback(self._base.close)
+            for pragma in ("page_size=8192", "journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
+                self._base.execute(f"PRAGMA {pragma}")
+            self._base.executescript(_SCHEMA)
+            undo.pop_all()
         self._insert = self._base.cursor().execute
 
     def add(self, body: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -31,9 +32,12 @@ class FileStore:
         self._timeout = timeout
         self._swept = clock()
         try:
-            self._file = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
-            for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", _TABLE, _INDEX):
-                self._file.execute(statement)
+            with contextlib.ExitStack() as undo:
+                self._file = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+                undo.callback(self._file.close)
+                for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", _TABLE, _INDEX):
+                    self._file.execute(statement)
+                undo.pop_all()
         except sqlite3.Error as error:
             raise ConfigError(f"store.path can't be used: {error}.", remedy="Name a file to write.") from error
 

@@ -6,13 +6,14 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from serving.record.outbox import Outbox, RecordUnavailable
+from serving.record.outbox import Outbox, RecordUnavailable, _File
 from serving.record.reading import QUARANTINE, OutboxFile, find_files
 
 
@@ -91,6 +92,38 @@ def test_a_full_file_is_followed_by_another(outbox, folder) -> None:
     assert len(find_files(folder)) > 2
 
 
+def test_a_file_made_ahead_is_kept_where_another_is_made_meanwhile(outbox, folder, monkeypatch) -> None:
+    """The thread that makes files ahead may finish while the writer makes one itself: closing lets go of both."""
+    ahead, make, writer = threading.Event(), outbox._make, threading.current_thread()
+
+    def made():
+        if threading.current_thread() is writer:
+            ahead.wait(60)
+            time.sleep(0.05)  # the other thread has its file and puts it aside, unless it waits for the writer
+            return make()
+        file = make()
+        ahead.set()
+        return file
+
+    monkeypatch.setattr(outbox, "_make", made)
+    outbox._have(outbox._make_spare)
+    outbox.add(b"a")
+    outbox.commit()
+    outbox.close()
+    assert [file.alive for file in find_files(folder)] == [False]
+
+
+def test_a_file_that_cannot_be_made_costs_no_descriptor(tmp_path) -> None:
+    """A server goes on trying while its disk is full: each attempt closes the file and its lock."""
+    place = tmp_path / "a.outbox"
+    place.write_bytes(b"not a database" * 1000)
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208  names are enough
+    for _ in range(3):
+        with pytest.raises(sqlite3.DatabaseError):
+            _File(place)
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
+
+
 def fill(outbox: Outbox) -> None:
     """Write a megabyte."""
     for _ in range(100):
@@ -123,7 +156,7 @@ def test_a_full_outbox_takes_no_more(folder, monkeypatch) -> None:
 _FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from serving.record.outbox import Outbox, RecordUnavailable
+from serving.record.outbox import Outbox, RecordUnavailable, _File
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 outbox = Outbox(Path(sys.argv[1]), most_bytes=10**9, file_bytes=10**8)
 outbox.add(b"first"); outbox.commit()
