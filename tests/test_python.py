@@ -18,6 +18,7 @@ exec "{real}" -c "
 import sys, sysconfig
 sys.version_info, sys._base_executable = ({version}), '$0'
 sys.modules.update({{name: None for name in {lacking!r}}})
+sys.implementation.name = {implementation!r}
 if {free_threaded}:
     sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1
 exec(sys.argv[1])" "$2"
@@ -33,12 +34,13 @@ def machine(tmp_path):
         path = tmp_path / "bin"
         pyenv = tmp_path / "pyenv"
 
-        def add(self, place: Path, version: str, *, lacking=(), free_threaded=False) -> str:
+        def add(self, place: Path, version: str, *, lacking=(), free_threaded=False, implementation="cpython") -> str:
             text = STAND_IN.format(
                 real=sys.executable,
                 version=version.replace(".", ","),
                 lacking=list(lacking),
                 free_threaded=free_threaded,
+                implementation=implementation,
             )
             return self.write(place, text)
 
@@ -58,7 +60,7 @@ def machine(tmp_path):
         def choose(self, python: str | None = None) -> subprocess.CompletedProcess[str]:
             tools = tmp_path / "tools"
             tools.mkdir()
-            for tool in ("sh", "find", "sort", "sed"):
+            for tool in ("sh", "find", "sort", "sed", "tail"):
                 (tools / tool).symlink_to(next(p for p in (Path("/usr/bin", tool), Path("/bin", tool)) if p.exists()))
             environment = {"PATH": f"{self.path}:{tools}", "HOME": str(tmp_path), "PYENV_ROOT": str(self.pyenv)}
             if python:
@@ -88,11 +90,14 @@ def test_a_python_of_pyenv_is_found_behind_a_shim_that_refuses(machine):
     assert machine.choose().stdout.strip() == newest
 
 
-@pytest.mark.parametrize("how", [{"free_threaded": True}, {"lacking": ("ensurepip",)}, {"lacking": ("venv",)}])
+@pytest.mark.parametrize(
+    "how",
+    [{"free_threaded": True}, {"implementation": "pypy"}, {"lacking": ("ensurepip",)}, {"lacking": ("venv",)}],
+)
 def test_a_python_that_cannot_be_used_is_passed_over(machine, how):
-    """A free-threaded build, or a Python without `venv` or `ensurepip`, is skipped.
+    """A free-threaded build, another implementation, or a Python without `venv` or `ensurepip`, is skipped.
 
-    Compiled libraries have no wheels for free-threaded builds.
+    Compiled libraries have no wheels for the first two.
     """
     machine.on_path("python3.13", "3.13.1", **how)
     older = machine.on_path("python3.11", "3.11.2")

@@ -99,7 +99,10 @@ def _model(booster: xgboost.Booster) -> dict[str, Any]:
     if any(tree["categories_nodes"] for tree in trees):
         raise _unfit("a booster with categorical splits")
     # Dropout gives each tree a weight. XGBoost before 3.3 writes no weights for `gbtree`.
-    for tree, weight in zip(trees, _gbtree(model).get(WEIGHTS, [1.0] * len(trees)), strict=True):
+    weights = _gbtree(model).get(WEIGHTS, [1.0] * len(trees))
+    if len(weights) != len(trees):  # XGBoost before 3.3 slices the trees and keeps all weights, or fewer
+        raise _unfit(f"a booster of {len(trees)} trees with {len(weights)} weights")
+    for tree, weight in zip(trees, weights, strict=True):
         _scale(tree, weight)
     return model
 
@@ -124,8 +127,9 @@ def _base_margin(model: dict[str, Any]) -> float:
         if len(base) != 1:
             raise _unfit(f"a booster with {len(base)} outputs")
         base = base[0]
-    probability = float(np.float32(base))
-    return -math.log(1.0 / probability - 1.0)
+    one, least = np.float32(1), np.float32(1e-6)  # XGBoost's own bounds, in its precision
+    probability = np.clip(np.float32(base), least, one - least)
+    return float(-np.log(one / probability - one))
 
 
 def _append(tree: dict[str, Any], parts: dict[str, list[Any]]) -> None:

@@ -121,6 +121,8 @@ async def _download(url: str) -> bytes:
             return bytes(got)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise KeysUnreadable(f"{type(error).__name__}: {error}") from error
+    except (OSError, ValueError, ImportError) as error:  # before anything is sent
+        raise KeysUnreadable(f"check SSL_CERT_FILE and the proxy variables: {error}") from error
 
 
 def _require_bounded(got: bytes | bytearray) -> None:

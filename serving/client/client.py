@@ -14,7 +14,7 @@ import httpx2
 import msgspec
 
 from serving.client.answers import Answer, Item, Items, Job
-from serving.client.errors import BadAnswerError, JobError, RefusedError
+from serving.client.errors import BadAnswerError, JobError, RefusedError, UnreachableError
 from serving.client.retrying import Patience, Reply, persist
 from serving.problem import MEDIA_TYPE, Problem
 
@@ -54,7 +54,13 @@ class RiskClient:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         if host:
             headers["host"] = host
-        self._http = httpx2.Client(base_url=url, headers=headers)
+        try:
+            self._http = httpx2.Client(base_url=url, headers=headers)
+        except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
+            raise UnreachableError(
+                f"No requests can be sent to {url!r}: {error}. "
+                "Check the URL, the token, SSL_CERT_FILE and the proxy variables (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)."
+            ) from error
         self._patience = patience or Patience()
         self._for_files = for_files or Patience(seconds=300, one=60)
 

@@ -65,7 +65,7 @@ def persist(send: Callable[[float], Reply], patience: Patience) -> Reply:
 def _attempt(send: Callable[[float], Reply], ends: float) -> tuple[Reply | None, httpx2.TransportError | None]:
     try:
         return send(ends), None
-    except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
         raise UnreachableError(f"Can't be sent: {error}.") from error  # not by any further attempt either
     except httpx2.TransportError as error:
         return None, error

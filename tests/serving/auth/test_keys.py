@@ -112,6 +112,13 @@ def test_a_company_certificate(by_url, issuer, encryption, certificate, key_set,
     assert _fetch(msgspec.structs.replace(by_url, jwks=issuer.url)) == key_set
 
 
+@pytest.mark.parametrize("file", ["/nonexistent", __file__])
+def test_no_certificates(by_url, file, monkeypatch) -> None:
+    """A file of certificates that cannot be read is named by its variable."""
+    monkeypatch.setenv("SSL_CERT_FILE", file)
+    _unreadable(by_url, "check SSL_CERT_FILE")
+
+
 @pytest.mark.parametrize("where", ["file", "url", "compressed"])
 def test_too_large(settings, by_url, issuer, tmp_path, where) -> None:
     """More than a mebibyte isn't a key set; a small body that unpacks to it isn't either."""

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from serving.client import BadAnswerError, RefusedError, UnreachableError
+from serving.client.client import RiskClient
 from serving.openapi.examples import ANSWER
 
 _JSON = "content-type: application/json"
@@ -194,3 +195,23 @@ def test_a_company_certificate_is_trusted(misbehaving, good, encryption, certifi
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with misbehaving(good, encryption=encryption) as server:
         assert ask(server.url).score({}).segment == "high"
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "surroundings"),
+    [
+        ("http://127.0.0.1:port", None, {}),
+        ("http://[::1", None, {}),
+        ("http://127.0.0.1:1", "\u00e4\u6f22", {}),
+        ("https://127.0.0.1:1", None, {"SSL_CERT_FILE": "/nonexistent"}),
+        ("https://127.0.0.1:1", None, {"SSL_CERT_FILE": __file__}),
+        ("http://127.0.0.1:1", None, {"ALL_PROXY": "unknown://127.0.0.1:1"}),
+    ],
+    ids=["port", "address", "token", "no certificates' file", "no certificates in it", "proxy"],
+)
+def test_settings_that_nothing_can_be_sent_with(url, token, surroundings, monkeypatch) -> None:
+    """The error is the client's own and names what to check."""
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UnreachableError, match="SSL_CERT_FILE and the proxy variables"):
+        RiskClient(url, token=token)

@@ -19,6 +19,8 @@ FOLDER = Path(__file__).parent
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "base score": {"base_score": 0.03},
+    "high base score": {"base_score": 0.999},
+    "base score that XGBoost bounds": {"base_score": 1e-7},
     "base score as a vector": {"base_score": [0.7]},
     "forest": {"num_parallel_tree": 3, "colsample_bynode": 0.6, "subsample": 0.7},
     "by leaf": {"grow_policy": "lossguide", "max_depth": 0, "max_leaves": 9},
