@@ -15,7 +15,7 @@ demo: environment  ## Synthetic tables, train, report, serve, score over HTTP; s
 test: environment  ## Python tests with coverage, and the kernels once more without compilation
 	@scripts/test
 
-test-core: environment  ## The Python tests that another version of Python or of a library could break: features, trees, reports, serving
+test-core: environment  ## The Python tests that another version of Python or of a library could break: features, trees, training, serving
 	@scripts/test-core
 
 test-system: environment  ## Real processes and environments: serving-only install, servers over HTTP, the demo

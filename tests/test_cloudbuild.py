@@ -199,7 +199,7 @@ def test_staging_is_deployed_only_when_all_else_holds() -> None:
     assert before["propose"] >= {"staging"}
 
 
-def test_production_builds_nothing() -> None:
+def test_production_builds_no_image_of_the_service_and_no_bundle() -> None:
     """It takes the image and the bundle that it is given, and has no step that could make another."""
     ran = [step["args"][0] for step in _read("k8s/cloudbuild/production.yaml")["steps"]]
     assert [Path(each).name for each in ran] == ["build", "tools", "environment", "deploy"]
