@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +151,52 @@ def test_the_python_of_an_active_environment_is_not_the_environments_own():
     ).stdout.strip()
     asked = [chosen, "-c", "import sys; print(sys.prefix == sys.base_prefix)"]
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what makes environments, with a development environment that is up to date."""
+    folder = tmp_path / "checkout"
+    for name in ("scripts", "requirements"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("model", "serving"):
+        (folder / name).mkdir()
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
+    locked = "cat requirements/dev.txt requirements/uv.txt pyproject.toml | sha256sum"
+    hashed = subprocess.run(["sh", "-c", locked], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    (folder / ".venv" / ".installed").write_text(f"Python {platform.python_version()} {hashed}")
+    return folder
+
+
+def environment(checkout: Path, folder: str, lock: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run scripts/environment, which can install nothing."""
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHON"} | {"PIP_NO_INDEX": "1"}
+    command = [checkout / "scripts" / "environment", folder, lock]
+    return subprocess.run(command, env=surroundings | variables, capture_output=True, text=True, check=False)
+
+
+def test_an_environment_that_is_up_to_date_costs_nothing(checkout):
+    """The script prints nothing and changes nothing."""
+    outcome = environment(checkout, ".venv", "requirements/dev.txt")
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
+
+
+def test_another_environment_never_replaces_the_one_for_development(checkout, machine):
+    """An environment left over from another Python is replaced itself: tests run in the one for development."""
+    kept = (checkout / ".venv" / ".installed").read_text()
+    machine.add(
+        checkout / ".venv-serving" / "bin" / "python", "3.12.1" if sys.version_info[:2] != (3, 12) else "3.13.1"
+    )
+    outcome = environment(checkout, ".venv-serving", "requirements/serving.txt")
+    assert outcome.returncode != 0  # nothing can be installed here
+    assert (checkout / ".venv" / ".installed").read_text() == kept
+    assert "setting up .venv with" not in outcome.stdout
+
+
+@pytest.mark.parametrize("installed", ["", "Python 3.11.0 of another day"])
+def test_an_environment_of_another_python_or_lock_is_set_up_again(checkout, installed):
+    """The script says with which Python."""
+    (checkout / ".venv" / ".installed").write_text(installed)
+    outcome = environment(checkout, ".venv", "requirements/dev.txt")
+    assert f"setting up .venv with Python {platform.python_version()} (" in outcome.stdout
