@@ -18,7 +18,7 @@ _TABLE: Final = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value BL
 _INDEX: Final = "CREATE INDEX IF NOT EXISTS kept_until ON kept (until)"
 _SWEEP: Final = "DELETE FROM kept WHERE key IN (SELECT key FROM kept WHERE until <= ? LIMIT 1000)"
 _PUT: Final = """
-INSERT INTO kept VALUES (?1, ?2, ?3)
+INSERT INTO kept VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, until = excluded.until
 """
 
@@ -55,7 +55,7 @@ class FileStore:
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
         """Set a value where there is none; tell whether there was none."""
         with self._using() as now:
-            return self._file.execute(f"{_PUT} WHERE until <= ?4", (key, value, now + seconds, now)).rowcount > 0
+            return self._file.execute(f"{_PUT} WHERE until <= ?", (key, value, now + seconds, now)).rowcount > 0
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
         """Set a value where it is `old`; tell whether it was."""
@@ -65,13 +65,13 @@ class FileStore:
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
         """Delete a value, or only where it is `old`; tell whether it was there."""
-        statement = "DELETE FROM kept WHERE key = ?1 AND until > ?3 AND (?2 IS NULL OR value = ?2)"
+        statement = "DELETE FROM kept WHERE key = ? AND (? IS NULL OR value = ?) AND until > ?"
         with self._using() as now:
-            return self._file.execute(statement, (key, old, now)).rowcount > 0
+            return self._file.execute(statement, (key, old, old, now)).rowcount > 0
 
     def keys(self, prefix: str) -> list[str]:
         """Name the keys that begin so and haven't expired, in order."""
-        statement = "SELECT key FROM kept WHERE key >= ?1 AND key < ?2 AND until > ?3 ORDER BY key"
+        statement = "SELECT key FROM kept WHERE key >= ? AND key < ? AND until > ? ORDER BY key"
         with self._using() as now:
             return [row[0] for row in self._file.execute(statement, (prefix, prefix + "\U0010ffff", now))]
 
