@@ -122,7 +122,11 @@ class Outbox:
                 self._retire(self._file)  # closed it is smaller, and can be shipped and removed
             raise RecordUnavailable("the outbox is full")
         if self._file is None:
-            self._file, self._spare = self._spare or self._make(), None
+            self._file = self._spare or self._make()
+            late, self._spare = self._spare, None
+            if late is not None and late is not self._file:  # made meanwhile, with an older name than the file in use
+                late.close()
+                late.remove()
         if not self._file.followed and self._file.written * 2 > self._file_bytes:
             self._file.followed = True
             self._have(self._make_spare)
@@ -145,9 +149,7 @@ class Outbox:
 
     def _make_spare(self) -> None:
         if self._spare is None:
-            made = self._make()
-            with self._lock:  # not while `_current` makes a file of its own: it forgets the spare one afterwards
-                self._spare = made
+            self._spare = self._make()
 
     def _give_up(self) -> None:
         """Leave a file that failed to the shipper, as it would a dead process's; the next record begins another."""

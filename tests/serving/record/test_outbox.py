@@ -6,7 +6,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,27 +89,6 @@ def test_a_full_file_is_followed_by_another(outbox, folder) -> None:
         outbox.commit()
     assert [body[:2] for body in bodies(folder)] == [b"%02d" % number for number in range(30)]
     assert len(find_files(folder)) > 2
-
-
-def test_a_file_made_ahead_is_kept_where_another_is_made_meanwhile(outbox, folder, monkeypatch) -> None:
-    """The thread that makes files ahead may finish while the writer makes one itself: closing lets go of both."""
-    ahead, make, writer = threading.Event(), outbox._make, threading.current_thread()
-
-    def made():
-        if threading.current_thread() is writer:
-            ahead.wait(60)
-            time.sleep(0.05)  # the other thread has its file and puts it aside, unless it waits for the writer
-            return make()
-        file = make()
-        ahead.set()
-        return file
-
-    monkeypatch.setattr(outbox, "_make", made)
-    outbox._have(outbox._make_spare)
-    outbox.add(b"a")
-    outbox.commit()
-    outbox.close()
-    assert [file.alive for file in find_files(folder)] == [False]
 
 
 def test_a_file_that_cannot_be_made_costs_no_descriptor(tmp_path) -> None:
