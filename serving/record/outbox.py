@@ -60,6 +60,7 @@ class Outbox:
         self._room = 0
         self._looked = -_LOOK_SECONDS
         self._spare: _File | None = None
+        self._newest = ""  # name of the file that was begun last
         self._chores: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._keeper: threading.Thread | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,11 +123,13 @@ class Outbox:
                 self._retire(self._file)  # closed it is smaller, and can be shipped and removed
             raise RecordUnavailable("the outbox is full")
         if self._file is None:
-            self._file = self._spare or self._make()
-            late, self._spare = self._spare, None
-            if late is not None and late is not self._file:  # made meanwhile, with an older name than the file in use
-                late.close()
-                late.remove()
+            spare, self._spare = self._spare, None
+            if spare is not None and spare.path.name < self._newest:  # made too late: records would lose their order
+                spare.close()
+                spare.remove()
+                spare = None
+            self._file = spare or self._make()
+            self._newest = self._file.path.name
         if not self._file.followed and self._file.written * 2 > self._file_bytes:
             self._file.followed = True
             self._have(self._make_spare)
