@@ -63,9 +63,10 @@ class Helm:
 
 
 def find(major: int = 4) -> str:
-    """Return the path of helm of this major version; build it (minutes, once) if there is none.
+    """Return the path of a helm command of this major version.
 
-    Raises CalledProcessError, and FileNotFoundError without Go.
+    Go builds it where it is missing, which takes minutes once. Raises CalledProcessError where the build fails and
+    FileNotFoundError without Go.
     """
     target = ROOT / "build/bin" if major == 4 else ROOT / f"build/bin/helm{major}"
     for folder in (*os.environ["PATH"].split(os.pathsep), str(target)):
