@@ -112,7 +112,7 @@ class DirectProtocol(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"content-length":
                 length = value
-            elif name in {b"transfer-encoding", b"upgrade", b"expect"}:
+            elif name in {b"transfer-encoding", b"expect"}:
                 return False
         return length.isdigit() and int(length) <= MOST_DIRECT_BYTES
 

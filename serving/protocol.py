@@ -6,13 +6,15 @@ Written against uvicorn 0.54's HttpToolsProtocol, whose parser callbacks it foll
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+import httptools
 import msgspec
 
 from serving.direct import Direct, DirectProtocol, Settle
-from serving.errors import MalformedBody, Overloaded
+from serving.errors import MalformedBody, NotServed, Overloaded
 from serving.problem import MEDIA_TYPE, Problem, headers_of, problem_of
 
 if TYPE_CHECKING:
@@ -26,11 +28,12 @@ _SCORING_PATHS: Final = ("/ai/v1/risk", "/v1/models/", "/v2/models/")
 _UNUSUAL: Final = (
     b"\r\ntransfer-encoding",
     b"\r\nexpect",
-    b"\r\nupgrade",
     b"\r\nconnection: close",
     b"\r\n ",
     b"\r\n\t",
 )
+
+_HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 3986, 3.2.2 and 3.2.3
 
 _IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection is waiting for; idle has had an answer before
 
@@ -67,6 +70,10 @@ _LATE: Final = _problem(
 _GIANT: Final = _problem(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large", "Send fewer header fields."
 )
+_HOSTS: Final = _told(
+    MalformedBody("The request doesn't have one valid Host header.", remedy="Send exactly one."), _CLOSE
+)
+_TUNNEL: Final = _told(NotServed("CONNECT isn't served.", remedy="Send the request without a tunnel."), _CLOSE)
 
 
 def protocol_with(direct: Direct, settle: Settle, line: Line, settings: ServerSettings) -> type[GuardedProtocol]:
@@ -76,8 +83,16 @@ def protocol_with(direct: Direct, settle: Settle, line: Line, settings: ServerSe
     return type("Protocol", (GuardedProtocol,), given)
 
 
+class _Stop(Exception):
+    """Raised in a callback of the parser to stop it; `send_400_response` then refuses the request."""
+
+
 class GuardedProtocol(DirectProtocol):
-    """The direct protocol, with bounds on what a connection may do and on how long requests for decisions wait."""
+    """The direct protocol, with bounds on what a connection may do and on how long requests for decisions wait.
+
+    An offer to upgrade the connection is ignored (RFC 9110, 7.8), and trailers are dropped (RFC 9110, 6.5.1). The bound
+    on a request's header fields includes its trailers.
+    """
 
     line: Line
     settings: ServerSettings
@@ -90,6 +105,12 @@ class GuardedProtocol(DirectProtocol):
         self._taken = 0  # bytes of this head, or of this body
         self._passing = 0  # bytes still to come of a body that nobody reads, its request having been refused
         self._in_line = False
+        self._fields = 0  # bytes of this request's header fields and trailers
+        self._framing = 0  # bytes received since the last piece of this request's body
+        self._hosts = 0
+        self._host = b""  # the last valid value of a Host header
+        self._refusal = _INVALID  # the response to the request that the parser stopped at
+        self._stopped = False  # whether the parser stopped: nothing that follows is read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take up a connection, unless there are too many."""
@@ -100,7 +121,7 @@ class GuardedProtocol(DirectProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; under overload, a request for a decision is refused before it is parsed."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._stopped:
             return
         if self._passing:
             data, self._passing = data[self._passing :], max(0, self._passing - len(data))
@@ -116,20 +137,46 @@ class GuardedProtocol(DirectProtocol):
             self._taken += len(data)
             bound = self.settings.most_header_bytes
             if self._taken > bound and data.find(b"\r\n\r\n", 0, bound) < 0:
-                self._refuse(_GIANT)
+                self._refusal = _GIANT
+                self.send_400_response("")
                 return
-        super().data_received(data)
+        self._parse(data)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         if self._stage != _HEAD:  # it came behind another one, in the same piece
             self._stage, self._taken = _HEAD, 1
         self._since = self.loop.time()
+        self._fields = self._hosts = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field; count a trailer and drop it."""
+        self._fields += len(name) + len(value) + 4
+        if self._fields > self.settings.most_header_bytes:
+            self._stop(_GIANT)
+        if self._stage == _BODY:
+            return
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+            if value != self._host:
+                if not _HOST.fullmatch(value):
+                    self._stop(_HOSTS)
+                self._host = value
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Go on to the body."""
-        self._stage, self._taken = _BODY, 0
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
+            self._stop(_HOSTS)
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._stop(_TUNNEL)
+            return
+        self._stage, self._taken, self._framing = _BODY, 0, 0
         super().on_headers_complete()
         if self._closing and self._parts is None:
             self.cycle.keep_alive = False
@@ -137,10 +184,13 @@ class GuardedProtocol(DirectProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._taken += len(body)
+        self._framing = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Answer."""
+        if self.parser.should_upgrade():  # only the head was parsed; `_parse` parses the request again
+            return
         self._stage = _ANSWER
         directly = self._parts is not None
         super().on_message_complete()
@@ -166,11 +216,20 @@ class GuardedProtocol(DirectProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
-        """Refuse what isn't HTTP; behind a request under way, whose answer is then the last."""
-        if self._stage != _BODY and self.cycle is not None and not self.cycle.response_complete:
+        """Refuse the request at which the parser stopped, after the answers to the requests before it."""
+        self._stopped = True
+        if self._stage == _BODY and self.pipeline:
+
+            async def refuse(*_: object) -> None:
+                cycle.disconnected = True
+                self._refuse(refusal)
+
+            cycle, refusal = self.cycle, self._refusal
+            self.pipeline[0] = (cycle, refuse)
+        elif self._stage != _BODY and self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
-            self._refuse(_INVALID)
+            self._refuse(b"" if self._answering() else self._refusal)
 
     def drain(self) -> None:
         """Let every answer from now on be the connection's last."""
@@ -198,8 +257,38 @@ class GuardedProtocol(DirectProtocol):
         elif self._stage == _BODY:
             allowed = self.settings.body_seconds + self._taken / self.settings.least_body_rate
             if lasted > allowed:
-                answered = self._parts is None and self.cycle is not None and self.cycle.response_started
-                self._refuse(b"" if answered else _LATE)
+                self._refuse(b"" if self._answering() else _LATE)
+
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self._framing += len(data)
+        try:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    break
+                except httptools.HttpParserUpgrade as offered:
+                    # The parser ends a request at an offered upgrade, before its body: parse it without the offer.
+                    data = self._head_without_upgrade() + data[offered.args[0] :]
+            if self._stage == _BODY and self._framing > self.settings.most_header_bytes:
+                self._stop(_GIANT)  # an incomplete trailer, which the parser keeps, or a chunk extension
+        except (httptools.HttpParserError, _Stop):
+            self.send_400_response("")
+
+    def _head_without_upgrade(self) -> bytes:
+        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        fields = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        return b"".join((line, *fields, b"\r\n"))
+
+    def _stop(self, refusal: bytes) -> NoReturn:
+        """Stop the parser at the present request, which gets `refusal`."""
+        self._refusal = refusal
+        raise _Stop
+
+    def _answering(self) -> bool:
+        """Return whether the answer to a request whose body isn't complete has begun."""
+        by_task = self._stage == _BODY and self._parts is None and self.cycle is not None
+        return by_task and bool(self.cycle.response_started)
 
     def _rest(self) -> None:
         self._stage, self._taken, self._passing, self._since = _IDLE, 0, 0, self.loop.time()

@@ -23,7 +23,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     body_seconds          for a body, and one more second for each `least_body_rate` bytes of it
     least_body_rate       bytes a second
     keep_alive_seconds    before an idle connection is closed
-    most_header_bytes     in one request head
+    most_header_bytes     in one request head, its trailers included
     most_connections      at a time, in each worker
     reload_seconds        between two looks at the bundle's folder for another one; 0 looks on SIGHUP alone
     """

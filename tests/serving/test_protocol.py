@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from serving.application import application
+from serving.predictor import RiskModel
 from serving.process.http import Http
 from serving.process.line import Line
 from serving.process.listener import listener
@@ -70,6 +73,9 @@ def run(service) -> Iterator[Callable[..., Running]]:
     from kserve import ModelRepository
 
     models = ModelRepository()
+    model = RiskModel(service, Path())
+    model.ready = True
+    models.update(model)
     app = application(service, TruthfulDataPlane(models), FixedModels(models))
     with contextlib.ExitStack() as stack:
 
@@ -267,6 +273,213 @@ def test_a_large_body_behind_a_small_head_is_none(run) -> None:
     with server.connect() as connection:
         connection.sendall(_post(BODY[:-1] + b" " * 5000 + b"}"))
         assert _read(connection)[0] == 200
+
+
+OFFERS = {
+    "h2c": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"),
+    "websocket": (
+        "Upgrade: websocket",
+        "Connection: keep-alive, Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ),
+    "two": ("Upgrade: h2c", "Upgrade: TLS/1.2", "connection: upgrade"),
+}
+ROUTES = {
+    "/ai/v1/risk": BODY,
+    "/ai/v1/risk:batch": b'{"requests":[%b]}' % BODY,
+    "/v1/models/customer-risk:predict": b'{"instances":[%b]}' % BODY,
+    "/v2/models/customer-risk/infer": json.dumps(
+        {"inputs": [{"name": "request", "datatype": "BYTES", "shape": [1], "data": [BODY.decode()]}]}
+    ).encode(),
+}
+
+
+def _framed(body: bytes, *fields: str, path: str, chunked: bool, trailers: tuple[str, ...] = ()) -> bytes:
+    if not chunked:
+        return _post(body, *fields, path=path)
+    end = "".join(f"{each}\r\n" for each in trailers).encode()
+    parts = b"".join(b"%x;a=b\r\n%b\r\n" % (len(each), each) for each in (body[:40], body[40:]))
+    return _post(b"%b0\r\n%b\r\n" % (parts, end), *fields, "Transfer-Encoding: chunked", path=path)
+
+
+@pytest.mark.parametrize("split", ["whole", "after the head", "bytes"])
+@pytest.mark.parametrize("offer", OFFERS)
+def test_an_offered_upgrade_is_ignored(run, offer, split) -> None:
+    """The request is answered with its own body, and so are the requests behind it on the same connection."""
+    server = run()
+    behind = b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + "\r\n".join(OFFERS[offer]).encode() + b"\r\n\r\n"
+    for path, chunked in itertools.product(ROUTES, [False, True]):
+        sent = _framed(ROUTES[path], *OFFERS[offer], path=path, chunked=chunked)
+        end = sent.index(b"\r\n\r\n") + 4
+        pieces = {
+            "whole": [sent + behind + sent],
+            "after the head": [sent[:end], sent[end:-1], sent[-1:] + behind, sent],
+            "bytes": [*(sent[place : place + 7] for place in range(0, len(sent), 7)), behind + sent],
+        }[split]
+        with server.connect() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.001 if split == "bytes" else 0.02)
+            responses = [_read(connection) for _ in range(3)]
+        assert [status for status, _, _ in responses] == [200] * 3, path
+        assert responses[1][2] == b'{"status":"alive"}'
+        assert all(b"probability" in body for _, _, body in (responses[0], responses[2]))
+
+
+def test_an_offered_upgrade_is_refused_under_overload_as_any_request(run) -> None:
+    """The client learns when to come back, and the connection goes on."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post(BODY, *OFFERS["h2c"]))
+        assert _read(connection)[0] == 503
+        server.line.full = False
+        connection.sendall(_post(BODY, *OFFERS["h2c"]))
+        assert _read(connection)[0] == 200
+
+
+def test_a_tunnel_is_refused(run) -> None:
+    """CONNECT gets 501, and what follows it isn't read as a request."""
+    with run().connect() as connection:
+        connection.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n" + _post())
+        status, _, body = _read(connection)
+        assert (status, _rest(connection)) == (501, b"")
+    assert json.loads(body)["type"] == "urn:problem-type:customer-risk:not-served"
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "expected"),
+    [
+        ([], "1.1", 400),
+        (["Host: x", "Host: x"], "1.1", 400),
+        (["Host: x", "hOST: y"], "1.1", 400),
+        (["Host: x", "Host: x"], "1.0", 400),
+        (["Host: a b"], "1.1", 400),
+        (["Host: x/y"], "1.1", 400),
+        (["Host: x:port"], "1.1", 400),
+        (["Host: x, y"], "1.1", 400),
+        (["Host: x,y"], "1.1", 200),  # a comma may be part of a name
+        (["Host: "], "1.1", 200),
+        (["Host: [::1]:8080"], "1.1", 200),
+        (["Host: my_service.default.svc:80"], "1.1", 200),
+        ([], "1.0", 200),
+    ],
+)
+def test_a_request_names_one_host(run, fields, version, expected) -> None:
+    """HTTP/1.1 without one valid Host header is a 400, and nothing behind it on the connection is read."""
+    server = run()
+    for path, body in ROUTES.items():
+        lines = [f"POST {path} HTTP/{version}", *fields, "Content-Type: application/json"]
+        lines.append(f"Content-Length: {len(body)}")
+        with server.connect() as connection:
+            connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+            status, _, answered = _read(connection)
+            assert status == expected, path
+            if status == 400:
+                assert json.loads(answered)["type"] == "urn:problem-type:customer-risk:malformed-body"
+                assert _rest(connection) == b""
+
+
+@pytest.mark.parametrize("shape", ["many", "one", "extension", "slowly"])
+def test_trailers_are_bounded_as_header_fields_are(run, shape) -> None:
+    """A chunked body with more trailers than a head may have gets 431, on every path."""
+    server = run(most_header_bytes=4096)
+    flood = {
+        "many": b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 200,
+        "one": b"X-Trailer: " + b"a" * 6000,
+        "extension": b"1;" + b"a" * 6000,
+        "slowly": b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 200,
+    }[shape]
+    step = 500 if shape == "slowly" else 3000
+    for path in (*ROUTES, "/ai/v1/admin/switches", "/nothing"):
+        begin = _framed(ROUTES.get(path, BODY), path=path, chunked=True)[:-2]
+        if shape == "extension":
+            begin = begin[: begin.rindex(b"0\r\n")]
+        with server.connect() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(begin)
+            time.sleep(0.05)
+            with contextlib.suppress(ConnectionError):
+                for place in range(0, len(flood), step):
+                    connection.sendall(flood[place : place + step])
+                    time.sleep(0.01)
+            received = b""
+            with contextlib.suppress(ConnectionError):
+                received = _rest(connection)
+        assert received.startswith(b"HTTP/1.1 431 ") or path not in ROUTES, path
+        assert received.count(b"HTTP/1.1 ") == 1, received  # a path that isn't served has its answer already
+
+
+def test_a_flood_of_trailers_takes_no_memory(run) -> None:
+    """Sixty megabytes of trailers on one connection without a token leave the memory as it was."""
+    server = run()
+    begin = _framed(BODY, path="/ai/v1/risk", chunked=True)[:-2]
+    piece = b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 1000
+    before = _resident()
+    for _ in range(3):
+        with server.connect() as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(begin)
+            for _ in range(60_000_000 // len(piece)):
+                connection.sendall(piece)
+    assert _resident() < before * 1.2
+    with server.connect() as connection:
+        connection.sendall(_post())
+        assert _read(connection)[0] == 200
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [
+        ("Content-Type: text/plain", "Authorization: Bearer nonsense", "Idempotency-Key: a b"),
+        ("Host: y", "Expect: 100-continue", "Upgrade: h2c", "Connection: upgrade"),
+    ],
+)
+def test_trailers_are_dropped(run, trailers) -> None:
+    """None of them counts as a header field, and the next request on the connection is answered."""
+    with run().connect() as connection:
+        for path, body in ROUTES.items():
+            connection.sendall(_framed(body, path=path, chunked=True, trailers=trailers))
+            assert _read(connection)[0] == 200
+
+
+def test_a_content_type_in_the_trailers_is_no_content_type(run) -> None:
+    """A chunked body without the header field is refused, whatever its trailers say."""
+    sent = _framed(BODY, path="/ai/v1/risk", chunked=True, trailers=("Content-Type: application/json",))
+    with run().connect() as connection:
+        connection.sendall(sent.replace(b"Content-Type: application/json\r\n", b"", 1))
+        assert _read(connection)[0] == 415
+
+
+@pytest.mark.parametrize("fault", [b"X: " + b"a" * 5000 + b"\r\n\r\n", b"Content-Length: 1\r\n", b"\x00\r\n"])
+def test_a_faulty_trailer_costs_the_request_before_it_no_answer(run, fault) -> None:
+    """The answer to the first of two pipelined requests comes first, then the refusal of the second."""
+    server = run(most_header_bytes=4096)
+    first = _post(ROUTES["/ai/v1/risk:batch"], path="/ai/v1/risk:batch")
+    second = _framed(ROUTES["/ai/v1/risk:batch"], path="/ai/v1/risk:batch", chunked=True)
+    with server.connect() as connection:
+        connection.sendall(first + second[:-2] + fault)
+        assert _read(connection)[0] == 200
+        status = _read(connection)[0]
+        assert (status, _rest(connection)) == (431 if fault.startswith(b"X") else 400, b"")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v2/health/live"])
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [(b"garbage\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX: " + b"a" * 5000, 431)],
+)
+def test_a_fault_behind_an_answered_request_is_refused(run, path, fault, expected) -> None:
+    """The connection's next request may be the faulty one: it gets its own refusal, and the connection closes."""
+    with run(most_header_bytes=4096).connect() as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert _read(connection)[0] == 200
+        connection.sendall(fault)
+        assert (_read(connection)[0], _rest(connection)) == (expected, b"")
 
 
 def test_what_is_not_http_is_refused(run) -> None:
