@@ -62,7 +62,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     limited = bool(settings.limits.requests_per_second)
     gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
     observer = Telling(service, Metrics, RequestLog(settings.logs), recording(settings.record))
-    model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer))
+    model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer, offload=service.offload))
 
     shared = _Shared(settings, folder)
 

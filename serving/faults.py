@@ -1,4 +1,7 @@
-"""Every bad field of a request at once, each by its JSON pointer: the slow look that only a refused request gets."""
+"""Every bad field of a request at once, each by its JSON pointer: the slow look that only a refused request gets.
+
+The search reads the text value by value and ends at the hundredth bad field, whatever the body's size.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,21 @@ import json
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from model.errors import BadField
+from model.errors import BadField, InputError
+from serving import spans
 from serving.pointers import pointer_to
+from serving.spans import NotJson, Span
 from serving.wire import Columns, Number, Profile, RiskRequest, Time, TimeOrNull, Transaction, decode_hook
 
 _TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # judged here, where a sound request's are read in bulk
 MOST_FAULTS = 100  # named in one refusal; a body may hold a hundred thousand
+MOST_UNKNOWN = 100
+_LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
+_KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"}
 
 
 @dataclass(slots=True)
@@ -25,139 +33,196 @@ class Faults:
 
     bad: list[BadField] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    more_unknown: int = 0  # beyond the first MOST_UNKNOWN
 
     def add(self, pointer: str, detail: str) -> None:
-        """Note one bad field; past MOST_FAULTS only the last line, which says so, is kept."""
-        if len(self.bad) < MOST_FAULTS:
-            self.bad.append(BadField(pointer, detail))
-        elif len(self.bad) == MOST_FAULTS:
-            self.bad.append(BadField("", f"more than {MOST_FAULTS} fields are bad; the rest are not listed"))
+        """Note one bad field; beyond MOST_FAULTS raises InputError with all of them and a last line that says so."""
+        if len(self.bad) == MOST_FAULTS:
+            more = BadField("", f"more than {MOST_FAULTS} fields are bad; the rest are not listed")
+            raise InputError((*self.bad, more))
+        self.bad.append(BadField(pointer, detail))
 
-
-def find_faults(
-    document: object, *, known: Collection[str], wanted: Collection[str], at: str = ""
-) -> tuple[Faults, dict[str, Any]]:
-    """Look at a decoded JSON document field by field; give the faults, and the document without its unknown fields.
-
-    `known` are the features that exist, `wanted` those that must be given; `at` points at the document.
-    """
-    faults = Faults()
-    if not isinstance(document, Mapping):
-        faults.add(at, f"expected an object; got {_kind(document)}")
-        return faults, {}
-    cleaned = _examine(document, RiskRequest, at, faults, by_hand={"profile", "transactions", "features"})
-    has_rows = "profile" in document or "transactions" in document
-    if "features" in document:
-        if has_rows:
-            faults.add(pointer_to(at, "features"), "can't stand beside profile or transactions")
-        _features(document["features"], known, wanted, pointer_to(at, "features"), faults)
-        cleaned["features"] = document["features"]
-    elif not has_rows:
-        faults.add(at, "must hold profile and transactions, or features")
-    if has_rows:
-        for name, examine in (("profile", _profile), ("transactions", _transactions)):
-            if name in document:
-                cleaned[name] = examine(document[name], pointer_to(at, name), faults)
-            elif "features" not in document:
-                faults.add(pointer_to(at, name), "is required")
-    return faults, cleaned
-
-
-def _profile(value: object, at: str, faults: Faults) -> object:
-    if isinstance(value, Mapping):
-        return _examine(value, Profile, at, faults)
-    faults.add(at, f"expected an object; got {_kind(value)}")
-    return value
-
-
-def _transactions(value: object, at: str, faults: Faults) -> object:
-    if isinstance(value, Mapping):
-        _columns(value, at, faults)
-    elif isinstance(value, list):
-        for i, row in enumerate(value):
-            if isinstance(row, Mapping):
-                _examine(row, Transaction, pointer_to(at, i), faults)
-            else:
-                faults.add(pointer_to(at, i), f"expected an object; got {_kind(row)}")
-    else:
-        faults.add(at, f"expected a list of objects, or an object of lists; got {_kind(value)}")
-    return value
-
-
-def _columns(value: Mapping[str, Any], at: str, faults: Faults) -> None:
-    by_row, required = _types(Transaction), _required(Columns)
-    lengths: dict[str, int] = {}
-    for name, kind in by_row.items():
-        column = value.get(name, msgspec.UNSET)
-        if column is msgspec.UNSET:
-            if name in required:
-                faults.add(pointer_to(at, name), "is required")
-        elif isinstance(column, list):
-            lengths[name] = len(column)
-            for i, item in enumerate(column):
-                _check(item, kind, pointer_to(at, name, i), faults)
+    def ignore(self, pointer: str) -> None:
+        """Note one field that isn't known."""
+        if len(self.unknown) < MOST_UNKNOWN:
+            self.unknown.append(pointer)
         else:
-            faults.add(pointer_to(at, name), f"expected a list; got {_kind(column)}")
-    first = next(iter(lengths), "")
-    for name, length in lengths.items():
-        if length != lengths[first]:
-            faults.add(pointer_to(at, name), f"holds {length} values where {first} holds {lengths[first]}")
+            self.more_unknown += 1
 
 
-def _features(value: object, known: Collection[str], wanted: Collection[str], at: str, faults: Faults) -> None:
-    if not isinstance(value, Mapping):
-        faults.add(at, f"expected an object; got {_kind(value)}")
-        return
-    for name, number in value.items():
-        if name not in known:
-            faults.add(pointer_to(at, name), "there is no feature of this name")
-        elif number is not None:
-            _check(number, Number, pointer_to(at, name), faults)
-    for name in wanted:
-        if name not in value:
-            faults.add(pointer_to(at, name), "is required by the model; give null where it is missing")
+def find_faults(body: bytes, *, known: Collection[str], wanted: Collection[str], at: str = "") -> Faults:
+    """Look at a request's JSON field by field; NaN and Infinity, which aren't JSON, are bad values of their fields.
 
-
-def _examine(
-    value: Mapping[str, Any], kind: type[msgspec.Struct], at: str, faults: Faults, *, by_hand: Collection[str] = ()
-) -> dict[str, Any]:
-    """Check an object's fields, except those looked at `by_hand`; give it without its unknown fields."""
-    kinds, required = _types(kind), _required(kind)
-    for name, wanted in kinds.items():
-        if name in by_hand:
-            continue
-        if name in value:
-            _check(value[name], wanted, pointer_to(at, name), faults)
-        elif name in required:
-            faults.add(pointer_to(at, name), "is required")
-    strict = kind.__struct_config__.forbid_unknown_fields
-    faults.unknown += [pointer_to(at, name) for name in value if strict and name not in kinds]
-    return {name: item for name, item in value.items() if name in kinds and name not in by_hand}
-
-
-def _check(value: object, kind: Any, at: str, faults: Faults) -> None:
-    """Have msgspec judge one value, so that this look can't differ from the fast one."""
+    `known` are the features that exist, `wanted` those that must be given; `at` points at the document. Raises NotJson,
+    and InputError at more than MOST_FAULTS faults, where the rest of the body isn't looked at.
+    """
+    search = _Search(body)
     try:
-        msgspec.convert(value, kind, dec_hook=decode_hook)
-    except msgspec.ValidationError as error:
-        expected = _description(kind)
-        faults.add(at, f"expected {expected}; got {_kind(value)}" if expected else str(error))
+        body.decode()
+        search.request(spans.whole(search.text), known, wanted, at)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise NotJson from error
+    return search.faults
 
 
-def _kind(value: object) -> str:
-    """Say what a JSON value is without repeating a text, which may be personal."""
-    match value:
-        case None | bool():
-            kind = json.dumps(value)
-        case int() | float():
-            kind = str(value) if abs(value) < 2**63 else "a number too large or not finite"
-        case str():
-            kind = "a string" if value else "an empty string"
-        case list():
-            kind = "a list"
-        case _:
-            kind = "an object"
-    return kind
+class _Search:
+    """The search for the faults of one text."""
+
+    def __init__(self, body: bytes) -> None:
+        self.faults = Faults()
+        self.text = spans.finite(body)
+        self._sent = body  # of the same length: what a value was before `finite`
+
+    def request(self, span: Span, known: Collection[str], wanted: Collection[str], at: str) -> None:
+        if not self._is_object(span, at):
+            return
+        found = self._examine(span, RiskRequest, at, by_hand={"profile", "transactions", "features"})
+        has_rows = "profile" in found or "transactions" in found
+        if "features" in found:
+            if has_rows:
+                self.faults.add(pointer_to(at, "features"), "can't stand beside profile or transactions")
+            self._features(found["features"], known, wanted, pointer_to(at, "features"))
+        elif not has_rows:
+            self.faults.add(at, "must hold profile and transactions, or features")
+        if has_rows:
+            for name, examine in (("profile", self._profile), ("transactions", self._transactions)):
+                if name in found:
+                    examine(found[name], pointer_to(at, name))
+                elif "features" not in found:
+                    self.faults.add(pointer_to(at, name), "is required")
+
+    def _profile(self, span: Span, at: str) -> None:
+        if self._is_object(span, at):
+            self._examine(span, Profile, at)
+
+    def _transactions(self, span: Span, at: str) -> None:
+        match self.text[span.begin : span.begin + 1]:
+            case b"{":
+                self._columns(span, at)
+            case b"[":
+                self._list(span, _row_decoder(), at, self._row)
+            case _:
+                self.faults.add(at, f"expected a list of objects, or an object of lists; got {self._kind(span)}")
+
+    def _row(self, span: Span, at: str) -> None:
+        if self._is_object(span, at):
+            self._examine(span, Transaction, at)
+
+    def _columns(self, span: Span, at: str) -> None:
+        kinds, required, decoders = _types(Transaction), _required(Columns), _list_decoders()
+        found = self._known_members(span, kinds)
+        lengths: dict[str, int] = {}
+        for name, kind in kinds.items():
+            column = found.get(name)
+            if column is None:
+                if name in required:
+                    self.faults.add(pointer_to(at, name), "is required")
+            elif self.text[column.begin : column.begin + 1] == b"[":
+
+                def check(value: Span, place: str, kind: Any = kind) -> None:
+                    self._check(value, kind, place)
+
+                lengths[name] = self._list(column, decoders[name], pointer_to(at, name), check)
+            else:
+                self.faults.add(pointer_to(at, name), f"expected a list; got {self._kind(column)}")
+        first = next(iter(lengths), "")
+        for name, length in lengths.items():
+            if length != lengths[first]:
+                self.faults.add(pointer_to(at, name), f"holds {length} values where {first} holds {lengths[first]}")
+
+    def _features(self, span: Span, known: Collection[str], wanted: Collection[str], at: str) -> None:
+        if not self._is_object(span, at):
+            return
+        found: dict[str, Span] = {}
+        for name, value in spans.members(self.text, span):
+            if name in known:
+                found[name] = value
+            else:
+                self._require_json(value)
+                self.faults.add(pointer_to(at, name), "there is no feature of this name")
+        for name, value in found.items():
+            if self.text[value.begin : value.end] != b"null":
+                self._check(value, Number, pointer_to(at, name))
+        for name in wanted:
+            if name not in found:
+                self.faults.add(pointer_to(at, name), "is required by the model; give null where it is missing")
+
+    def _list(self, span: Span, decoder: msgspec.json.Decoder[Any], at: str, examine: Any) -> int:
+        """Look at the values of a list and return how many there are: at many of them at once, while they are sound."""
+        seen = 0
+        for found in spans.elements(self.text, span):
+            try:
+                decoder.decode(b"[%b]" % self.text[found[0, 0] : found[-1, 1]])
+            except msgspec.ValidationError:
+                for place, (begin, end) in enumerate(found.tolist(), seen):
+                    examine(Span(begin, end), pointer_to(at, place))
+            except msgspec.DecodeError as error:
+                raise NotJson from error
+            seen += len(found)
+        return seen
+
+    def _examine(
+        self, span: Span, kind: type[msgspec.Struct], at: str, *, by_hand: Collection[str] = ()
+    ) -> dict[str, Span]:
+        """Check an object's fields, except those that are looked at `by_hand`; return the known ones' spans."""
+        kinds, required = _types(kind), _required(kind)
+        strict = kind.__struct_config__.forbid_unknown_fields
+        found = self._known_members(span, kinds, at if strict else None)
+        for name, wanted in kinds.items():
+            if name in by_hand:
+                continue
+            if name in found:
+                self._check(found[name], wanted, pointer_to(at, name))
+            elif name in required:
+                self.faults.add(pointer_to(at, name), "is required")
+        return found
+
+    def _known_members(self, span: Span, known: Collection[str], at: str | None = None) -> dict[str, Span]:
+        """Return the members whose names are known, the last one of a name; the others are ignored, at `at` noted."""
+        found: dict[str, Span] = {}
+        for name, value in spans.members(self.text, span):
+            if name in known:
+                found[name] = value
+                continue
+            self._require_json(value)
+            if at is not None:
+                self.faults.ignore(pointer_to(at, name))
+        return found
+
+    def _check(self, span: Span, kind: Any, at: str) -> None:
+        """Have msgspec judge one value, so that this look can't differ from the fast one."""
+        try:
+            _decoder(kind).decode(self.text[span.begin : span.end])
+        except msgspec.ValidationError as error:
+            expected = _description(kind)
+            self.faults.add(at, f"expected {expected}; got {self._kind(span)}" if expected else str(error))
+        except msgspec.DecodeError as error:
+            raise NotJson from error
+
+    def _require_json(self, span: Span) -> None:
+        try:
+            _ANY.decode(self.text[span.begin : span.end])
+        except msgspec.DecodeError as error:
+            raise NotJson from error
+
+    def _is_object(self, span: Span, at: str) -> bool:
+        if self.text[span.begin : span.begin + 1] == b"{":
+            return True
+        self.faults.add(at, f"expected an object; got {self._kind(span)}")
+        return False
+
+    def _kind(self, span: Span) -> str:
+        """Say what a value is without repeating a text, which may be personal."""
+        self._require_json(span)
+        kind = _KINDS.get(self._sent[span.begin], "")
+        if kind:
+            return "an empty string" if span.end - span.begin == 2 and kind == "a string" else kind
+        if span.end - span.begin > _LONGEST_NUMBER:
+            return "a number too large or not finite"
+        value = json.loads(self._sent[span.begin : span.end])
+        if value is None or isinstance(value, bool):
+            return json.dumps(value)
+        return str(value) if abs(value) < 2**63 else "a number too large or not finite"
 
 
 @functools.cache
@@ -178,6 +243,34 @@ def _given(hint: Any) -> Any:
         return hint
     kept = [part for part in get_args(hint) if part is not msgspec.UnsetType]
     return functools.reduce(lambda a, b: a | b, kept)
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, dec_hook=decode_hook)
+
+
+@functools.cache
+def _row_decoder() -> msgspec.json.Decoder[Any]:
+    required = _required(Transaction)
+    fields = [
+        (name, kind) if name in required else (name, kind | msgspec.UnsetType, msgspec.UNSET)
+        for name, kind in _types(Transaction).items()
+    ]
+    row: Any = msgspec.defstruct("Row", fields, kw_only=True)
+    return _list_decoder(row)
+
+
+@functools.cache
+def _list_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
+    return {name: _list_decoder(kind) for name, kind in _types(Transaction).items()}
+
+
+def _list_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return _decoder(list[kind])
+
+
+_ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 def _description(kind: Any) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from serving.caller import LOCAL, Caller, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_WORK_BYTES: Final = 64 * 1024  # of a body: what a request with some 250 transactions has
+
+
+def work_of(size: int) -> int:
+    """Return how many requests a body of `size` bytes counts beyond the first."""
+    return max(0, size - 1) // _WORK_BYTES
 
 
 class Authenticates(Protocol):
@@ -23,8 +31,11 @@ class Authenticates(Protocol):
 class Limits(Protocol):
     """What serving.limits offers."""
 
-    def take(self, caller_name: str, cost: float = 1) -> None:
-        """Count `cost` requests of a caller; raises TooManyRequests past their share."""
+    def take(self, caller_name: str) -> None:
+        """Count a request of a caller; raises TooManyRequests past their share."""
+
+    def owe(self, caller_name: str, cost: float) -> None:
+        """Count `cost` more requests of a caller whose request was taken."""
 
 
 class Gate:
@@ -51,9 +62,9 @@ class Gate:
         return self._admitted(await self._authenticator.authenticate(authorization), scope)
 
     def count(self, caller: Caller, more: int) -> None:
-        """Count further requests of a caller who is in: a batch's items; raises TooManyRequests."""
+        """Count further work of a caller who is in, in requests: a batch's items, a large body."""
         if self._limiter is not None:
-            self._limiter.take(caller.name, more)
+            self._limiter.owe(caller.name, more)
 
     def _admitted(self, caller: Caller, scope: Scope) -> Caller:
         caller.require(scope)

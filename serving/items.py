@@ -7,11 +7,14 @@ from typing import Final
 import msgspec
 
 from model.errors import BadField, InputError
+from serving import spans
 from serving.answer import WireAnswer
 from serving.errors import BodyTooLarge, MalformedBody
 from serving.problem import Problem
+from serving.spans import NotJson, Span
 
 MOST_ITEMS: Final = 1000
+_any: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -34,19 +37,63 @@ class BatchAnswer(msgspec.Struct, frozen=True):
     items: list[BatchItem]
 
 
-_decode: Final = msgspec.json.Decoder(Batch).decode
+def too_many_items() -> BodyTooLarge:
+    """Return the error of a call about more than MOST_ITEMS customers."""
+    return BodyTooLarge(
+        f"The call is about more than {MOST_ITEMS:,} customers.", remedy=f"Send at most {MOST_ITEMS:,} at a time."
+    )
 
 
-def read_items(body: bytes) -> list[msgspec.Raw]:
+def read_items(body: bytes) -> list[bytes]:
     """Take a batch apart; raises MalformedBody, BodyTooLarge past MOST_ITEMS, InputError where it is no batch."""
-    try:
-        items = _decode(body).requests
-    except msgspec.ValidationError as error:
-        raise InputError((BadField("/requests", f"expected a list of 1 to {MOST_ITEMS:,} requests"),)) from error
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise MalformedBody(f"The body isn't JSON: {error}.", remedy="Send one JSON object in UTF-8.") from error
-    if len(items) > MOST_ITEMS:
-        raise BodyTooLarge(f"The batch has {len(items):,} requests.", remedy=f"Send at most {MOST_ITEMS:,} at a time.")
+    items = read_list(body, "requests", expected=f"expected a list of 1 to {MOST_ITEMS:,} requests")
     if not items:
         raise InputError((BadField("/requests", f"expected a list of 1 to {MOST_ITEMS:,} requests; got none"),))
     return items
+
+
+def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
+    """Return the texts in the list that an object has under `name`.
+
+    Raises MalformedBody, BodyTooLarge past MOST_ITEMS, and InputError with what was `expected` where there is no list.
+    """
+    text = spans.finite(body)  # NaN is the fault of the request that holds it
+    try:
+        body.decode()
+        whole, found = spans.whole(text), None
+        if text[whole.begin : whole.begin + 1] == b"{":
+            for member, value in spans.members(text, whole):
+                if member == name:
+                    found = value
+                else:
+                    _any.decode(text[value.begin : value.end])
+        if found is None or text[found.begin : found.begin + 1] != b"[":
+            _any.decode(text)
+            raise InputError((BadField(f"/{name}", expected),))
+        return _texts(body, text, found)
+    except (NotJson, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedBody(
+            f"The body isn't JSON: {_cause(body, error)}.", remedy="Send one JSON object in UTF-8."
+        ) from error
+
+
+def _texts(body: bytes, text: bytes, within: Span) -> list[bytes]:
+    texts: list[bytes] = []
+    for found in spans.elements(text, within):
+        if len(texts) + len(found) > MOST_ITEMS:
+            raise too_many_items()
+        for begin, end in found.tolist():
+            _any.decode(text[begin:end])
+            texts.append(body[begin:end])
+    return texts
+
+
+def _cause(body: bytes, error: Exception) -> Exception:
+    """Return what the decoder says of the whole body, which has the place in it."""
+    if isinstance(error, UnicodeDecodeError):
+        return error
+    try:
+        _any.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as found:
+        return found
+    return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -15,10 +15,11 @@ from serving.body import Gone, Message, Receive, Scope, Send, bounded, header, r
 from serving.caller import LOCAL, Caller, Whence, current, whence
 from serving.caller import Scope as Right
 from serving.errors import Later, WrongMethod
-from serving.gate import Gate, authorization_of
+from serving.gate import Gate, authorization_of, work_of
 from serving.idempotency import Idempotency
 from serving.items import BatchAnswer, BatchItem, read_items
 from serving.observer import Observer
+from serving.offload import MOST_ON_LOOP, Turns
 from serving.problem import document_of
 from serving.respond import Response, refusal, respond
 from serving.service import Service
@@ -28,8 +29,7 @@ RISK_PATH: Final = "/ai/v1/risk"
 BATCH_PATH: Final = "/ai/v1/risk:batch"
 LIVE_PATH: Final = "/healthz"
 MOST_BATCH_BYTES: Final = 32 * 1024 * 1024
-_AT_A_TIME: Final = 16  # items of a batch between two breaths of the event loop
-MOST_DIRECT_BYTES: Final = 256 * 1024  # a larger body is answered on a thread, so as not to hold up the others
+MOST_DIRECT_BYTES: Final = MOST_ON_LOOP
 
 _ROUTES: Final = (
     ("/ai/v1/risk/jobs", "/ai/v1/risk/jobs"),
@@ -102,6 +102,8 @@ class Lane:
             caller = self._gate.pass_now(authorization, "score")
             if caller is None:
                 return None
+            if more := work_of(len(body)):
+                self._gate.count(caller, more)
             if media_type != b"application/json":
                 require_json(None if media_type is None else media_type.decode("latin-1"))
             answer = self._service.answer(body)
@@ -178,7 +180,7 @@ class Lane:
     async def _kserve(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         who, where = current.set(caller), whence.set(Whence(_route(scope["path"]), _trace(scope)))
         try:
-            await self._beyond(scope, bounded(scope, receive), send)
+            await self._beyond(scope, self._counted(bounded(scope, receive), caller), send)
         finally:
             current.reset(who)
             whence.reset(where)
@@ -209,59 +211,92 @@ class Lane:
         self._observer.responded(scope["path"], response.status, took, trace=_trace(scope), caller=caller)
 
     async def _risk(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
-        body, trace = await read_body(bounded(scope, receive)), _trace(scope)
+        body, trace = await read_body(self._counted(bounded(scope, receive), caller)), _trace(scope)
         if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
 
             def produce() -> bytes:
                 return self._answered(body, caller, trace).body
 
             return Response(200, await self._keys().once(caller, RISK_PATH, key, body, produce))
-        if len(body) <= MOST_DIRECT_BYTES:
-            return self._answered(body, caller, trace)
-        return await asyncio.to_thread(self._answered, body, caller, trace)
+        began = time.perf_counter()
+        answer = await self._service.offload.call(len(body), self._service.answer, body)
+        return self._kept(answer, caller, trace, began)
 
     async def _batch(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
-        body = await read_body(bounded(scope, receive, MOST_BATCH_BYTES))
-        items, trace = read_items(body), _trace(scope)
+        body = await read_body(self._counted(bounded(scope, receive, MOST_BATCH_BYTES), caller))
+        items, trace = await self._service.offload.call(len(body), read_items, body), _trace(scope)
         self._gate.count(caller, len(items) - 1)
         if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
 
             def produce() -> bytes:
-                made = _encode(BatchAnswer(list(self._items(items, caller, trace))))
+                answers = [self._item(item, f"/requests/{i}", caller, trace) for i, item in enumerate(items)]
+                made = _encode(BatchAnswer(answers))
                 self._observer.settle()
                 return made
 
             return Response(200, await self._keys().once(caller, BATCH_PATH, key, body, produce))
-        answers = []
-        for place, answer in enumerate(self._items(items, caller, trace)):
-            answers.append(answer)
-            if place % _AT_A_TIME == _AT_A_TIME - 1:
-                self._observer.settle()  # not over a wait: what fails meanwhile would take it along
-                await asyncio.sleep(0)  # one of a thousand must not hold up everybody else
+        answers, turns = [], Turns()
+        for place, item in enumerate(items):
+            if turns.due(len(item)):
+                self._observer.settle()  # before a wait: a failure meanwhile would take what isn't committed along
+                await asyncio.sleep(0)
+            at = f"/requests/{place}"
+            if len(item) > MOST_ON_LOOP:
+                answers.append(await self._large_item(item, at, caller, trace))
+            else:
+                answers.append(self._item(item, at, caller, trace))
         self._observer.settle()
         return Response(200, _encode(BatchAnswer(answers)))
 
-    def _items(self, items: Sequence[msgspec.Raw], caller: Caller, trace: Trace | None) -> Iterator[BatchItem]:
-        return (self._item(item, f"/requests/{place}", caller, trace) for place, item in enumerate(items))
-
-    def _item(self, item: msgspec.Raw, at: str, caller: Caller, trace: Trace | None) -> BatchItem:
+    def _item(self, item: bytes, at: str, caller: Caller, trace: Trace | None) -> BatchItem:
         began = time.perf_counter()
         try:
             answer = self._service.answer(item, at=at)
         except Exception as error:  # noqa: BLE001  a bad item is told as one; the others are answered
-            kind, problem = document_of(error)
-            self._observer.refused(error, route=BATCH_PATH, trace=trace, caller=caller)
-            return BatchItem(status=kind.status.value, problem=problem)
+            return self._refused_item(error, caller, trace)
+        return self._decided_item(answer, caller, trace, began)
+
+    async def _large_item(self, item: bytes, at: str, caller: Caller, trace: Trace | None) -> BatchItem:
+        began = time.perf_counter()
+        try:
+            answer = await self._service.offload.call(len(item), self._service.answer, item, at=at)
+        except Exception as error:  # noqa: BLE001  a bad item is told as one; the others are answered
+            return self._refused_item(error, caller, trace)
+        return self._decided_item(answer, caller, trace, began)
+
+    def _decided_item(self, answer: Answer, caller: Caller, trace: Trace | None, began: float) -> BatchItem:
         self._observer.decided(answer, caller, route=BATCH_PATH, trace=trace, took=time.perf_counter() - began)
         return BatchItem(status=200, answer=render(answer, explain="explain" in caller.scopes))
+
+    def _refused_item(self, error: Exception, caller: Caller, trace: Trace | None) -> BatchItem:
+        kind, problem = document_of(error)
+        self._observer.refused(error, route=BATCH_PATH, trace=trace, caller=caller)
+        return BatchItem(status=kind.status.value, problem=problem)
 
     def _settle_refusals(self) -> None:
         with contextlib.suppress(Later):  # a refusal that can't be recorded is one all the same
             self._observer.settle()
 
+    def _counted(self, receive: Receive, caller: Caller) -> Receive:
+        """Wrap `receive` so that a large body counts as several requests of the caller."""
+        received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._gate.count(caller, work_of(received))
+            return message
+
+        return receive_counted
+
     def _answered(self, body: bytes, caller: Caller, trace: Trace | None) -> Response:
         began = time.perf_counter()
-        response = self._shown(self._service.answer(body), caller, trace, began)
+        return self._kept(self._service.answer(body), caller, trace, began)
+
+    def _kept(self, answer: Answer, caller: Caller, trace: Trace | None, began: float) -> Response:
+        response = self._shown(answer, caller, trace, began)
         self._observer.settle()
         return response
 

@@ -12,12 +12,12 @@ import msgspec
 
 from serving.errors import TooManyRequests
 
-_LEAST_BURST: Final = 2.0  # a batch is counted in two steps, so that less would refuse it for ever
+_LEAST_BURST: Final = 1.0
 _ROUNDING: Final = 1e-9
 
 
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A client's share of one pod; a batch counts as many requests as it has items.
+    """A client's share of one pod: a batch counts one request for each item, a body one more for each further 64 KiB.
 
     requests_per_second   in the long run; 0 or null: as many as they like
     burst                 at once, after a rest
@@ -45,13 +45,10 @@ class Limiter:
         self._clock = clock
         self._full_at: dict[str, float] = {}
 
-    def take(self, caller_name: str, cost: float = 1) -> None:
-        """Count `cost` requests of a caller; raises TooManyRequests, counting nothing, where no token is left.
-
-        A batch gets in by one token and owes the rest, so that it may be larger than the burst.
-        """
+    def take(self, caller_name: str) -> None:
+        """Count one request of a caller; raises TooManyRequests, counting nothing, where no token is left."""
         interval = self._interval
-        if not interval or cost <= 0:
+        if not interval:
             return
         now = self._clock()
         full_at = self._full_at.get(caller_name, now)
@@ -64,9 +61,18 @@ class Limiter:
                 remedy="Come back after Retry-After seconds.",
                 retry_after=max(1, math.ceil(wait)),
             )
-        self._full_at[caller_name] = full_at + cost * interval
+        self._full_at[caller_name] = full_at + interval
         if len(self._full_at) > self._most:
             self._forget()
+
+    def owe(self, caller_name: str, cost: float) -> None:
+        """Count `cost` more requests of a caller whose request was taken, whether or not tokens are left.
+
+        A large request gets in by one token and owes the rest, so that it may be larger than the burst.
+        """
+        if self._interval and cost > 0:
+            now = self._clock()
+            self._full_at[caller_name] = max(self._full_at.get(caller_name, now), now) + cost * self._interval
 
     def _forget(self) -> None:
         """Keep the half whose buckets are emptiest: forgetting the others gives them least."""

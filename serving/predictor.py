@@ -8,12 +8,12 @@ from typing import Any
 import kserve
 import msgspec
 
-from model.errors import BadField, InputError
 from model.scoring.bundle import Bundle, load_bundle
 from serving.answer import Answer, render
 from serving.body import require_json
 from serving.caller import current
-from serving.errors import MalformedBody, NotServed
+from serving.errors import NotServed
+from serving.items import read_list
 from serving.service import Service
 from serving.several import Question, Several
 
@@ -49,25 +49,16 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     def start(self) -> None:
         """Keep KServe from calling the model ready before it is."""
 
-    async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> list[Any]:
-        """Take the instances out of what came; raises InputError where there are none."""
-        if isinstance(payload, bytes):  # KServe decodes bodies of its own few media types alone
-            require_json((headers or {}).get("content-type"))
-            try:
-                payload = msgspec.json.decode(payload)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise MalformedBody(
-                    f"The body isn't JSON: {error}.", remedy="Send one JSON object in UTF-8."
-                ) from error
+    async def preprocess(self, payload: bytes, headers: dict[str, str] | None = None) -> list[bytes]:
+        """Return the texts of a body's instances; raises MalformedBody, BodyTooLarge, or InputError for no list."""
+        require_json((headers or {}).get("content-type"))
         self.service.model()  # nothing is looked at before there is one
-        instances = payload.get("instances") if isinstance(payload, dict) else None
-        if not isinstance(instances, list):
-            raise InputError((BadField("/instances", "expected a list of requests as /ai/v1/risk takes them"),))
-        return instances
+        expected = "expected a list of requests as /ai/v1/risk takes them"
+        return await self.service.offload.call(len(payload), read_list, payload, "instances", expected=expected)
 
     async def predict(
         self,
-        payload: list[Any],
+        payload: list[bytes],
         headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
         response_headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
     ) -> list[Answer]:
@@ -91,5 +82,5 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         """Refuse: every prediction carries its reasons."""
         raise NotServed("There is no separate explanation.", remedy="Use :predict, whose answers carry their reasons.")
 
-    def _question(self, instance: Any, at: str) -> Question:
-        return lambda: self.service.answer_document(instance, at=at)
+    def _question(self, instance: bytes, at: str) -> Question:
+        return Question(lambda: self.service.answer(instance, at=at), len(instance))

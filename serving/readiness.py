@@ -23,6 +23,14 @@ class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no typ
         model = self.get_model_from_registry(model_name)
         return bool(model.service.answering if disable_predictor_health_check else await model.healthy())
 
+    def decode(self, body: bytes, headers: dict[str, str], *_: Any, **__: Any) -> tuple[bytes, dict[str, str]]:  # noqa: ARG002  KServe passes them
+        """Leave the body to the model: KServe would decode all of it on the event loop."""
+        return body, {}
+
+    def encode(self, *, response: bytes, **_: Any) -> tuple[bytes, dict[str, str]]:
+        """Leave the model's response as it is."""
+        return response, {}
+
     async def get_model(self, name: str) -> Any:
         """Find a model; KServe's own would load one that isn't ready, holding up the event loop meanwhile."""
         return self.get_model_from_registry(name)

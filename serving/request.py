@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,12 +16,15 @@ from numpy.typing import NDArray
 from model.errors import InputError
 from model.features.columns import History, Person
 from model.scoring.scorer import Warned
+from serving import spans
 from serving.caveats import by_column, find_caveats, history_cut, left_out, unknown_fields
 from serving.errors import MalformedBody
 from serving.faults import find_faults
 from serving.moments import read_moments
-from serving.wire import Columns, RiskRequest, Transaction, decode_hook
+from serving.spans import NotJson
+from serving.wire import Columns, LenientRequest, RequestOfRows, RiskRequest, Transaction, decode_hook
 
+_MOST_GIVEN_BYTES: Final = 256 * 1024  # all features together have a tenth of it
 _NO_VALUES: Final = np.empty(0)
 _PERSON: Final = attrgetter(*Person._fields)
 
@@ -60,25 +62,22 @@ class Reader:
         # Two names at least, or itemgetter gives no tuple.
         self._values = itemgetter(*self._required) if len(self._required) > 1 else self._one_by_one
         self._decoder = msgspec.json.Decoder(RiskRequest, dec_hook=decode_hook)
+        self._large_decoder = msgspec.json.Decoder(RequestOfRows, dec_hook=decode_hook)
+        self._lenient_decoder = msgspec.json.Decoder(LenientRequest, dec_hook=decode_hook)
 
-    def read(self, body: bytes | msgspec.Raw, *, now: float, at: str = "") -> Read:
+    def read(self, body: bytes, *, now: float, at: str = "") -> Read:
         """Read a body, or one of several that `at` points at; `now` is in seconds since 1970.
 
         Raises MalformedBody, or InputError naming every bad field.
         """
+        decoder = self._decoder if len(body) <= _MOST_GIVEN_BYTES else self._large_decoder
         try:
-            read = self._read(self._decoder.decode(body), now)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return self._slowly(_loads(bytes(body), error), now=now, at=at)
-        return read or self._slowly(_loads(bytes(body)), now=now, at=at)
-
-    def read_document(self, document: object, *, now: float, at: str) -> Read:
-        """Read a request that is decoded already, one of several; `at` points at it. Raises InputError."""
-        try:
-            read = self._read(msgspec.convert(document, RiskRequest, dec_hook=decode_hook), now)
-        except (msgspec.ValidationError, RecursionError):
+            read = self._read(decoder.decode(body), now)
+        except msgspec.ValidationError:
             read = None
-        return read or self._slowly(document, now=now, at=at)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return self._slowly(body, now=now, at=at, cause=error)
+        return read or self._slowly(body, now=now, at=at)
 
     def _read(self, request: RiskRequest, now: float) -> Read | None:
         """Check what types can't say; None where that fails."""
@@ -119,18 +118,20 @@ class Reader:
             return tuple(given.get(name) for name in self.names)
         return tuple(given[name] for name in self._required)
 
-    def _slowly(self, document: object, *, now: float, at: str = "") -> Read:
-        faults, cleaned = find_faults(document, known=self._known, wanted=self._required, at=at)
-        if faults.bad:
-            raise InputError(tuple(faults.bad))
-        # Only unknown fields stood in the way; without them the fast pass, which defines what is sound, must agree.
+    def _slowly(self, body: bytes, *, now: float, at: str = "", cause: Exception | None = None) -> Read:
         try:
-            read = self._read(self._decoder.decode(json.dumps(cleaned).encode()), now)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            faults = find_faults(body, known=self._known, wanted=self._required, at=at)
+            if faults.bad:
+                raise InputError(tuple(faults.bad))
+            # Only unknown fields stood in the way; without them the fast pass, which defines what is sound, must agree.
+            read = self._read(self._lenient_decoder.decode(spans.finite(body)), now)
+        except NotJson as error:
+            raise _malformed(cause or _cause(body)) from error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(error) from error
         if read is None:
             raise AssertionError("the two passes disagree about what is sound")
-        unknown = unknown_fields(pointer.removeprefix(at) for pointer in faults.unknown)
+        unknown = unknown_fields((pointer.removeprefix(at) for pointer in faults.unknown), more=faults.more_unknown)
         return _with(read, unknown) if unknown else read
 
 
@@ -188,14 +189,13 @@ def _history(
     return History(ids, state, type_, direction, amount, moments[:rows], moments[rows:], len(set(ids)) == rows)
 
 
-def _loads(body: bytes, cause: Exception | None = None) -> object:
-    """Decode a body that the typed decoder refused, NaN and Infinity included, so that they can be pointed at."""
+def _cause(body: bytes) -> Exception:
+    """Return what a decoder says of a text that isn't JSON."""
     try:
-        document = json.loads(body.decode())  # as text: bytes would pass in UTF-16 as well
-        json.dumps(document, ensure_ascii=False).encode()  # halves of characters, which no text may hold, end here
-    except (ValueError, RecursionError) as error:
-        raise _malformed(cause or error) from error
-    return document
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return error
+    return ValueError("a value can't be read")
 
 
 def _malformed(error: Exception) -> MalformedBody:

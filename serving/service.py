@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-import msgspec
 import numpy as np
 
 from model.errors import BadField, InputError
@@ -15,6 +14,7 @@ from model.features.catalogue import NAMES
 from serving.answer import Answer, ModelName
 from serving.decider import Decider
 from serving.errors import NotReady
+from serving.offload import Offload
 from serving.request import Read, Reader
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Fallback(Protocol):
 
 
 class Service:
-    """Answers under the model's `name`; `clock` gives the time in seconds since 1970.
+    """Answers under the model's `name`; `clock` gives the time in seconds since 1970. `offload` reads large bodies.
 
     `fallback` answers where the model can't: while it is `forced`, when scoring faults, and before there is a bundle if
     `without_bundle`. The service is ready once it can answer, and no longer when `draining`.
@@ -59,6 +59,7 @@ class Service:
         self._fallback = fallback
         self._without_bundle = without_bundle
         self._clock = clock
+        self.offload = Offload()
         self.also: Callable[[], bool] = lambda: True  # what else must be so before requests are sent here
         self._decider: Decider | None = None
         self._logged = 0.0
@@ -92,17 +93,11 @@ class Service:
         """Name the model's features in order; raises NotReady where there is no model."""
         return self._deciding().names
 
-    def answer(self, body: bytes | msgspec.Raw, *, at: str = "") -> Answer:
+    def answer(self, body: bytes, *, at: str = "") -> Answer:
         """Answer one request's bytes; raises MalformedBody, NotReady, or InputError with pointers from `at`."""
         decider, now = self._decider_or_none(), self._clock()
         reader = _READER if decider is None else decider.reader
         return self._answer(decider, reader.read(body, now=now, at=at), now)
-
-    def answer_document(self, document: object, *, at: str = "") -> Answer:
-        """Answer a decoded request, one of several that `at` points at; raises as `answer` does."""
-        decider, now = self._decider_or_none(), self._clock()
-        reader = _READER if decider is None else decider.reader
-        return self._answer(decider, reader.read_document(document, now=now, at=at), now)
 
     def answer_values(self, customer_id: str, values: NDArray[np.float64]) -> Answer:
         """Answer for features float64[f] in the order of `names`, NaN where missing.

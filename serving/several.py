@@ -4,55 +4,63 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import NamedTuple
 
 from model.errors import InputError
 from serving.answer import Answer
 from serving.caller import current, whence
-from serving.errors import BodyTooLarge, MalformedBody
+from serving.errors import MalformedBody
 from serving.faults import Faults
 from serving.gate import Gate
-from serving.items import MOST_ITEMS
+from serving.items import MOST_ITEMS, too_many_items
 from serving.observer import Observer
+from serving.offload import Offload, Turns
 
-_AT_A_TIME: Final = 16  # customers between two breaths of the event loop
 
-Question = Callable[[], Answer]
+class Question(NamedTuple):
+    """A question about one customer, and the bytes that are read to answer it."""
+
+    ask: Callable[[], Answer]
+    size: int
 
 
 class Several:
     """Asks one question after the other for the `current` caller; `gate` counts each, `observer` hears of each."""
 
-    def __init__(self, *, gate: Gate | None = None, observer: Observer | None = None) -> None:
+    def __init__(
+        self, *, gate: Gate | None = None, observer: Observer | None = None, offload: Offload | None = None
+    ) -> None:
         self._gate = gate or Gate()
+        self._offload = offload or Offload()
         self._observer = observer or Observer()
 
     async def answer(self, questions: Sequence[Question], *, at: Callable[[int], str]) -> list[Answer]:
         """Answer in order; `at` points at a question by its place.
 
-        Raises BodyTooLarge past MOST_ITEMS, TooManyRequests past the caller's share, and InputError naming the bad
-        fields of all questions: nothing is decided then.
+        Raises BodyTooLarge past MOST_ITEMS, and InputError naming the bad fields of all questions, or the first
+        MOST_FAULTS: nothing is decided then.
         """
         if len(questions) > MOST_ITEMS:
-            raise BodyTooLarge(
-                f"The call is about {len(questions):,} customers.", remedy=f"Send at most {MOST_ITEMS:,} at a time."
-            )
+            raise too_many_items()
         caller = current.get()
         self._gate.count(caller, max(0, len(questions) - 1))
-        faults, answers = Faults(), []
+        faults, answers, turns = Faults(), [], Turns()
         for place, question in enumerate(questions):
+            if turns.due(question.size):
+                await asyncio.sleep(0)
             try:
-                answers.append(question())
+                answers.append(await self._offload.call(question.size, question.ask))
             except InputError as error:
                 for each in error.fields:
                     faults.add(each.pointer, each.detail)
             except MalformedBody:
                 faults.add(at(place), "expected a JSON object in UTF-8")
-            if place % _AT_A_TIME == _AT_A_TIME - 1:
-                await asyncio.sleep(0)  # one of a thousand must not hold up everybody else
         raise_faults(faults)
         route, trace = whence.get()
         for answer in answers:
+            if turns.due(0):
+                self._observer.settle()  # before a wait: a failure meanwhile would take what isn't committed along
+                await asyncio.sleep(0)
             self._observer.decided(answer, caller, route=route, trace=trace)
         self._observer.settle()
         return answers

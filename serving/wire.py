@@ -132,3 +132,29 @@ class RiskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     transactions: list[Transaction] | Columns | UnsetType = UNSET
     history_complete: YesNo | UnsetType = UNSET
     features: dict[str, Number | None] | UnsetType = UNSET
+
+
+def _lenient(strict: type[msgspec.Struct], **kinds: Any) -> Any:
+    """Return the struct without its refusal of unknown fields; `kinds` replace the types of fields."""
+    fields = [
+        (each.name, kinds.get(each.name, each.type), *(() if each.required else (each.default,)))
+        for each in msgspec.structs.fields(strict)
+    ]
+    return msgspec.defstruct(strict.__name__, fields, frozen=True, kw_only=True)
+
+
+# What a large request is decoded as: features can't make one large, and a million of them would take half a second.
+RequestOfRows: Any = msgspec.defstruct(
+    "RequestOfRows",
+    [
+        (each.name, each.type, *(() if each.required else (each.default,)))
+        for each in msgspec.structs.fields(RiskRequest)
+        if each.name != "features"
+    ],
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    namespace={"features": UNSET},
+)
+# What a request is decoded as once its unknown fields were found to be its only faults.
+LenientRequest: Any = _lenient(RiskRequest, profile=_lenient(Profile) | UnsetType)

@@ -9,7 +9,7 @@ import grpc
 
 from serving.caller import Scope, current
 from serving.errors import Forbidden, Later, RequestError, TooManyRequests, Unauthenticated
-from serving.gate import Gate, authorization_of
+from serving.gate import Gate, authorization_of, work_of
 from serving.problem import headers_of
 
 OPEN: Final = frozenset(("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata"))
@@ -49,20 +49,23 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # gRPC
         authorization = authorization_of(metadata)
         gate = self._gate
 
-        async def behind_the_gate(request: Any, context: Any) -> Any:
+        async def behind_the_gate(message: bytes, context: Any) -> Any:
             try:
                 caller = gate.pass_now(authorization, scope) or await gate.pass_in(authorization, scope)
+                gate.count(caller, work_of(len(message)))
             except RequestError as error:
                 code = next(code for kind, code in _CODES if isinstance(error, kind))
-                await context.abort(code, str(error), trailing_metadata=headers_of(error))
+                context.set_code(code)
+                context.set_details(str(error))
+                context.set_trailing_metadata(headers_of(error))
+                return None
             token = current.set(caller)
             try:
-                return await handler.unary_unary(request, context)
+                return await handler.unary_unary(message, context)
             finally:
                 current.reset(token)
 
         return grpc.unary_unary_rpc_method_handler(
             behind_the_gate,
-            request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )

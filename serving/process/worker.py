@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from model.errors import CustomerRiskError
 from serving.process.listener import url_of
+from serving.process.memory import give_back_memory
 
 if TYPE_CHECKING:
     import socket
@@ -57,6 +58,7 @@ class Worker:
 
     def run(self, listening: socket.socket) -> None:
         """Serve until told to end; raises what made the first bundle unfit unless `stay_up`, or a part fail."""
+        give_back_memory()
         with asyncio.Runner(loop_factory=self._http.config.get_loop_factory()) as runner:
             runner.run(self._run(listening))
         if self._failure is not None:

@@ -11,12 +11,22 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 from numpy.typing import NDArray
 
+from serving import spans
 from serving.answer import ModelName
 from serving.errors import MalformedBody
 from serving.faults import Faults
 from serving.several import raise_faults
 from serving.v2.outputs import Output
-from serving.v2.tensors import Call, Tensor, find_datatype_fault, from_binary, to_binary
+from serving.v2.tensors import (
+    MOST_VALUES,
+    Call,
+    Tensor,
+    find_datatype_fault,
+    from_binary,
+    require_few_tensors,
+    to_binary,
+    too_large,
+)
 
 _PATH: Final = re.compile(r" - at `\$(.*)`$")
 _REMEDY: Final = "Send what KServe's V2 protocol asks for."
@@ -75,11 +85,13 @@ class Received(msgspec.Struct, frozen=True):
 def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -> Received:
     """Read a body whose first `json_length` bytes are JSON (None: all); `every` are the outputs that there are.
 
-    Raises MalformedBody, or InputError with a pointer to every tensor that can't be read.
+    Raises MalformedBody, BodyTooLarge past MOST_VALUES, or InputError with a pointer to every bad tensor.
     """
     length = len(body) if json_length is None else json_length
     if length > len(body):
         raise MalformedBody("The body ends before its JSON does.", remedy="Count the bytes of the JSON part.")
+    if spans.holds_more(body[:length], MOST_VALUES):
+        raise too_large()
     faults = Faults()
     try:
         sent = msgspec.json.decode(body[:length], type=_Body)
@@ -89,6 +101,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise _malformed(error) from error
+    require_few_tensors(len(sent.inputs), faults)
     inputs, rest = [], memoryview(body)[length:]
     for place, raw in enumerate(sent.inputs):
         at = f"/inputs/{place}"

@@ -10,22 +10,32 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 import msgspec
 import numpy as np
+from google.protobuf.message import DecodeError
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
-from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
 from model.errors import ConfigError
 from serving.body import MOST_BYTES
 from serving.caller import Whence, current, whence
-from serving.errors import NotServed
+from serving.errors import MalformedBody, NotServed
 from serving.faults import Faults
 from serving.observer import Observer
 from serving.problem import kind_of
 from serving.several import raise_faults
 from serving.tracing import HEADER, trace_of
+from serving.v2 import fields
 from serving.v2.models import Models
 from serving.v2.settings import GrpcSettings
-from serving.v2.status import abort
-from serving.v2.tensors import Call, Tensor, find_datatype_fault, from_binary, to_binary
+from serving.v2.status import refuse
+from serving.v2.tensors import (
+    MOST_VALUES,
+    Call,
+    Tensor,
+    find_datatype_fault,
+    from_binary,
+    require_few_tensors,
+    to_binary,
+    too_large,
+)
 
 if TYPE_CHECKING:
     from serving.service import Service
@@ -63,7 +73,7 @@ class GrpcServer:
         self._server = grpc.aio.server(
             interceptors=self._interceptors, options=(("grpc.max_receive_message_length", MOST_BYTES),)
         )
-        stubs.add_GRPCInferenceServiceServicer_to_server(_Servicer(self._models, self._observer), self._server)
+        self._server.add_generic_rpc_handlers((_handlers(_Servicer(self._models, self._observer)),))
         host, port = self._settings.host, self._settings.port
         try:
             self.port = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
@@ -79,36 +89,56 @@ class GrpcServer:
             await self._server.stop(self._settings.grace_seconds)
 
 
-class _Servicer(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]  # KServe ships no types
+def _handlers(servicer: _Servicer) -> Any:
+    """Return the service's methods, which get a message's bytes: it is parsed behind authentication, within bounds.
+
+    Methods that stream aren't served.
+    """
+    service = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+    methods = {
+        method.name: grpc.unary_unary_rpc_method_handler(
+            getattr(servicer, method.name), response_serializer=lambda response: response.SerializeToString()
+        )
+        for method in service.methods
+        if hasattr(servicer, method.name)
+    }
+    return grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+class _Servicer:
     def __init__(self, models: Models, observer: Observer) -> None:
         self._models = models
         self._observer = observer
 
-    async def ServerLive(self, _: pb.ServerLiveRequest, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
+    async def ServerLive(self, _: bytes, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
         return pb.ServerLiveResponse(live=True)
 
-    async def ServerReady(self, _: pb.ServerReadyRequest, __: Context) -> pb.ServerReadyResponse:  # noqa: N802  gRPC's name
+    async def ServerReady(self, _: bytes, __: Context) -> pb.ServerReadyResponse:  # noqa: N802  gRPC's name
         return pb.ServerReadyResponse(ready=self._models.ready)
 
-    async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
+    async def ModelReady(self, message: bytes, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
         async def answer() -> Any:
+            request = await self._parsed(pb.ModelReadyRequest, message)
             return pb.ModelReadyResponse(ready=self._models.is_ready(request.name, request.version))
 
         return await self._answered("ModelReady", answer, context)
 
-    async def ServerMetadata(self, _: pb.ServerMetadataRequest, __: Context) -> pb.ServerMetadataResponse:  # noqa: N802  gRPC's name
+    async def ServerMetadata(self, _: bytes, __: Context) -> pb.ServerMetadataResponse:  # noqa: N802  gRPC's name
         return pb.ServerMetadataResponse(**msgspec.to_builtins(self._models.server()))
 
-    async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
+    async def ModelMetadata(self, message: bytes, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
         async def answer() -> Any:
+            request = await self._parsed(pb.ModelMetadataRequest, message)
             return pb.ModelMetadataResponse(**msgspec.to_builtins(self._models.metadata(request.name, request.version)))
 
         return await self._answered("ModelMetadata", answer, context)
 
-    async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
+    async def ModelInfer(self, message: bytes, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
         async def answer() -> Any:
+            request = await self._parsed(pb.ModelInferRequest, message)
             self._models.require(request.model_name, request.model_version)
-            inferred = await self._models.infer(read_call(request))
+            call = await self._models.offload.call(len(message), read_call, request)
+            inferred = await self._models.infer(call)
             response = pb.ModelInferResponse(
                 model_name=inferred.model.name, model_version=inferred.model.version, id=request.id
             )
@@ -117,38 +147,54 @@ class _Servicer(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]  # KS
 
         return await self._answered("ModelInfer", answer, context)
 
-    async def RepositoryModelLoad(self, _: pb.RepositoryModelLoadRequest, context: Context) -> Any:  # noqa: N802  gRPC's name
+    async def RepositoryModelLoad(self, _: bytes, context: Context) -> Any:  # noqa: N802  gRPC's name
         return await self._answered("RepositoryModelLoad", _refuse_change, context)
 
-    async def RepositoryModelUnload(self, _: pb.RepositoryModelUnloadRequest, context: Context) -> Any:  # noqa: N802  gRPC's name
+    async def RepositoryModelUnload(self, _: bytes, context: Context) -> Any:  # noqa: N802  gRPC's name
         return await self._answered("RepositoryModelUnload", _refuse_change, context)
+
+    async def _parsed(self, kind: Any, message: bytes) -> Any:
+        return await self._models.offload.call(len(message), parse, kind, message)
 
     async def _answered(self, method: str, answer: Callable[[], Awaitable[Any]], context: Context) -> Any:
         """Answer, or tell the error as gRPC does."""
-        began, status, failure, response = time.perf_counter(), HTTPStatus.OK, None, None
+        began, status = time.perf_counter(), HTTPStatus.OK
         route, named = f"grpc:{method}", dict(context.invocation_metadata() or ()).get(HEADER.decode())
         trace = None if named is None else trace_of(named.encode("latin-1", "replace"))
         token = whence.set(Whence(route, trace))
         try:
-            response = await answer()
+            return await answer()
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets a code and a problem document
-            status, failure = kind_of(error).status, error
+            # Kept beyond this block, the error and its traceback would hold each other, and the message.
+            status = kind_of(error).status
             self._observer.refused(error, route=route, trace=trace, caller=current.get())
+            refuse(context, error)
+            return None
         finally:
             whence.reset(token)
-        self._observer.responded(route, status.value, time.perf_counter() - began)
-        if failure is not None:
-            await abort(context, failure)  # raises
-        return response
+            self._observer.responded(route, status.value, time.perf_counter() - began)
 
 
 async def _refuse_change() -> Any:
     raise NotServed("The model can't be changed while it serves.", remedy="Deploy another bundle instead.")
 
 
+def parse(kind: Any, message: bytes) -> Any:
+    """Parse a message; raises MalformedBody, and BodyTooLarge where it holds more than any sound one."""
+    if fields.holds_more(message, MOST_VALUES):
+        raise too_large()
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise MalformedBody(
+            f"The message isn't a {kind.DESCRIPTOR.name}.", remedy="Send what KServe's V2 protocol asks for."
+        ) from error
+
+
 def read_call(request: pb.ModelInferRequest) -> Call:
     """Read a request, typed contents or raw ones; raises InputError naming every tensor that can't be read."""
     faults, inputs = Faults(), []
+    require_few_tensors(len(request.inputs), faults)
     raws = request.raw_input_contents
     if raws and len(raws) != len(request.inputs):
         faults.add("/raw_input_contents", f"{len(raws)} contents for {len(request.inputs)} inputs")

@@ -72,7 +72,7 @@ class _Routes:
             body = await read_body(request.receive)
         except Gone:
             return Response(status_code=_HUNG_UP)
-        received = read_call(body, json_length=length, every=OUTPUTS)
+        received = await self._models.offload.call(len(body), read_call, body, json_length=length, every=OUTPUTS)
         inferred = await self._models.infer(received.call)
         content, written = write_response(
             inferred.model, inferred.outputs, request_id=received.call.id, binary=received.binary

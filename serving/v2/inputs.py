@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.features.catalogue import NAMES
+from serving.answer import Answer
 from serving.errors import NotReady
 from serving.faults import Faults
+from serving.items import MOST_ITEMS, too_many_items
 from serving.service import Service
 from serving.several import Question, raise_faults
 from serving.v2.tensors import Datatype, Tensor, find_shape_fault
@@ -33,6 +35,8 @@ class Asked(msgspec.Struct, frozen=True):
 def read_inputs(tensors: Sequence[Tensor], service: Service) -> Asked:
     """Turn inputs into questions to `service`; raises InputError naming every tensor that can't be used."""
     faults = Faults()
+    if any(tensor.shape[0] > MOST_ITEMS for tensor in tensors):
+        raise too_many_items()
     by_name = _named(tensors, faults)
     if REQUEST in by_name:
         for name in by_name.keys() - {REQUEST}:
@@ -60,7 +64,7 @@ def read_inputs(tensors: Sequence[Tensor], service: Service) -> Asked:
 
 def _requests(tensor: Tensor, service: Service) -> Asked:
     def ask(body: bytes, at: str) -> Question:
-        return lambda: service.answer(body, at=at)
+        return Question(lambda: service.answer(body, at=at), len(body))
 
     return Asked([ask(body, tensor.pointer(place)) for place, body in enumerate(_texts(tensor))], tensor)
 
@@ -70,12 +74,12 @@ def _values_question(
 ) -> Question:
     row = np.ascontiguousarray(values)
 
-    def ask() -> object:
+    def ask() -> Answer:
         if service.names() != names:  # a bundle with other features came while earlier customers were answered
             raise NotReady("The model changed during this call.", remedy="Send it again.")
         return service.answer_values(customer_id, row)
 
-    return ask  # type: ignore[return-value]
+    return Question(ask, row.nbytes)
 
 
 def _named(tensors: Sequence[Tensor], faults: Faults) -> dict[str, Tensor]:

@@ -55,11 +55,12 @@ class Inferred(msgspec.Struct, frozen=True):
 
 
 class Models:
-    """The one model that `service` answers for."""
+    """The one model that `service` answers for; `offload` reads large calls."""
 
     def __init__(self, service: Service, *, gate: Gate | None = None, observer: Observer | None = None) -> None:
         self._service = service
-        self._several = Several(gate=gate, observer=observer)
+        self.offload = service.offload
+        self._several = Several(gate=gate, observer=observer, offload=service.offload)
 
     @property
     def ready(self) -> bool:

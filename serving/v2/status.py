@@ -37,8 +37,11 @@ CODES: Final = {
 _log = logging.getLogger("serving")
 
 
-async def abort(context: Any, error: Exception) -> None:
-    """End a call with an error; what nobody expected goes to the log, and the caller learns nothing of it."""
+def refuse(context: Any, error: Exception) -> None:
+    """Make an error the outcome of a call; what nobody expected goes to the log, and the caller learns nothing of it.
+
+    The handler then returns nothing. Of `context.abort`, gRPC would keep the exception, and with it the message.
+    """
     kind, document = document_of(error)
     if kind is UNEXPECTED:
         _log.error("a call failed", exc_info=error)
@@ -53,7 +56,9 @@ async def abort(context: Any, error: Exception) -> None:
         retry.retry_delay.FromSeconds(error.retry_after)
         details.append(retry)
     trailing = ((DETAILS_KEY, _status(code, document, details).SerializeToString()),) if details else ()
-    await context.abort(code, msgspec.json.encode(document).decode(), trailing)
+    context.set_code(code)
+    context.set_details(msgspec.json.encode(document).decode())
+    context.set_trailing_metadata(trailing)
 
 
 def _status(code: grpc.StatusCode, document: Problem, details: list[Any]) -> Any:

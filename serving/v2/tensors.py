@@ -8,13 +8,20 @@ from typing import Final, Literal
 
 import msgspec
 import numpy as np
-from kserve.protocol.infer_type import deserialize_bytes_tensor, serialize_byte_tensor
+from kserve.protocol.infer_type import serialize_byte_tensor
 from numpy.typing import NDArray
 
+from model.errors import InputError
+from model.features.catalogue import NAMES
+from serving.errors import BodyTooLarge
 from serving.faults import Faults
+from serving.items import MOST_ITEMS, too_many_items
 
 Datatype = Literal["FP64", "BYTES"]
 DATATYPES: Final = ("FP64", "BYTES")
+_MOST_TENSORS: Final = len(NAMES) + 1  # every feature by itself, and the customers
+MOST_VALUES: Final = 2 * (_MOST_TENSORS + 1) * MOST_ITEMS  # with what surrounds each value in JSON
+_LENGTH: Final = struct.Struct("<I")
 
 
 class Tensor(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +55,20 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
 
 
+def require_few_tensors(count: int, faults: Faults) -> None:
+    """Raise InputError where there are more inputs than any model takes."""
+    if count > _MOST_TENSORS:
+        faults.add("/inputs", f"expected at most {_MOST_TENSORS} tensors; got {count:,}")
+        raise InputError(tuple(faults.bad))
+
+
+def too_large() -> BodyTooLarge:
+    """Return the error of a call that holds more values than any sound one."""
+    return BodyTooLarge(
+        f"The call has more than {MOST_VALUES:,} values.", remedy=f"Send at most {MOST_ITEMS:,} customers at a time."
+    )
+
+
 def find_datatype_fault(datatype: str, at: str, faults: Faults) -> bool:
     """Note a datatype that no input has; tell whether it is one."""
     if datatype in DATATYPES:
@@ -68,14 +89,22 @@ def find_shape_fault(tensor: Tensor, faults: Faults) -> bool:
 def from_binary(raw: bytes, datatype: str) -> NDArray[np.float64] | list[bytes]:
     """Read values: FP64 as 8 bytes each, little-endian; BYTES as a length of 4 bytes and the text.
 
-    Raises ValueError where they aren't whole.
+    Raises ValueError where they aren't whole, and BodyTooLarge where there are more than MOST_ITEMS texts.
     """
     if datatype == "FP64":
         return np.frombuffer(raw, "<f8").astype(np.float64, copy=False)
-    try:
-        texts: list[bytes] = deserialize_bytes_tensor(raw).tolist()
-    except struct.error as error:
-        raise ValueError("a text ends beyond the tensor") from error
+    texts: list[bytes] = []
+    at = 0
+    while at < len(raw):
+        if len(texts) == MOST_ITEMS:
+            raise too_many_items()
+        begin = at + _LENGTH.size
+        if begin > len(raw):
+            raise ValueError("a length ends beyond the tensor")
+        at = begin + _LENGTH.unpack_from(raw, begin - _LENGTH.size)[0]
+        if at > len(raw):
+            raise ValueError("a text ends beyond the tensor")
+        texts.append(raw[begin:at])
     return texts
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -39,10 +41,10 @@ def test_the_service_takes_those_that_are_sound_and_refuses_the_others(payloads,
         for item, customer, status in zip(items(payload), payload.customers, payload.statuses, strict=True):
             assert item["customer_id"] == customer
             if status == 200:
-                assert "DEFAULT_TAKEN" not in {w.code for w in reader.read_document(item, now=NOW, at="").warnings}
+                assert "DEFAULT_TAKEN" not in {w.code for w in reader.read(json.dumps(item).encode(), now=NOW).warnings}
             else:
                 with pytest.raises(InputError):
-                    reader.read_document(item, now=NOW, at="")
+                    reader.read(json.dumps(item).encode(), now=NOW)
 
 
 def test_every_kind_is_there_in_its_share(payloads):

@@ -14,7 +14,7 @@ from serving.auth.authenticator import Authenticator
 from serving.auth.settings import AuthSettings
 from serving.caller import LOCAL, Scope
 from serving.errors import Forbidden, TooManyRequests, Unauthenticated
-from serving.gate import Gate, authorization_of
+from serving.gate import Gate, authorization_of, work_of
 from serving.limits import Limiter, LimitSettings
 
 
@@ -118,12 +118,18 @@ def test_what_is_refused_costs_nothing(authenticator, header, limiter) -> None:
 
 
 def test_a_batch_counts_its_items(authenticator, header, limiter) -> None:
-    """Further requests of a caller who is in are counted on their share."""
+    """The further requests of a batch are owed: the batch gets in, and the caller's next request is refused."""
     gate = Gate(authenticator, limiter)
-    caller = _in(gate, header())
-    gate.count(caller, 1)
-    with pytest.raises(TooManyRequests):
-        gate.count(caller, 1)
+    gate.count(_in(gate, header()), 9)
+    with pytest.raises(TooManyRequests) as refused:
+        _in(gate, header())
+    assert refused.value.retry_after == 9
+
+
+@pytest.mark.parametrize(("size", "more"), [(0, 0), (1, 0), (65_536, 0), (65_537, 1), (8 * 1024 * 1024, 127)])
+def test_a_large_body_counts_as_several_requests(size, more) -> None:
+    """Each further 64 KiB that a body begins counts as one more request."""
+    assert work_of(size) == more
 
 
 def test_nothing_is_counted_without_shares() -> None:

@@ -24,7 +24,8 @@ def test_a_burst_then_the_rate():
 def test_a_batch_owes_the_rest():
     """A batch larger than the burst gets in, and is paid for afterwards."""
     limiter = Limiter(LimitSettings(requests_per_second=10, burst=2), clock=lambda: 0.0)
-    limiter.take("a", 100)
+    limiter.take("a")
+    limiter.owe("a", 99)
     with pytest.raises(TooManyRequests) as refused:
         limiter.take("a")
     assert refused.value.retry_after == 10
@@ -33,14 +34,16 @@ def test_a_batch_owes_the_rest():
 def test_off():
     """Without a rate nobody is counted."""
     limiter = Limiter(LimitSettings(), clock=lambda: 0.0)
-    limiter.take("a", 1e9)
+    limiter.take("a")
+    limiter.owe("a", 1e9)
     limiter.take("a")
 
 
 def test_bounded():
     """More clients than are remembered push out those that asked least."""
     limiter = Limiter(LimitSettings(requests_per_second=1, burst=2, most_clients=2), clock=lambda: 0.0)
-    limiter.take("greedy", 100)
+    limiter.take("greedy")
+    limiter.owe("greedy", 99)
     for i in range(50):
         limiter.take(f"c-{i}")
     with pytest.raises(TooManyRequests):

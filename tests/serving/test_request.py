@@ -189,7 +189,7 @@ def test_nothing_to_decide_on_is_refused_as_a_whole(reader, now) -> None:
     assert _faults(reader, b'{"customer_id": "c-1"}', now) == {"": "must hold profile and transactions, or features"}
 
 
-@pytest.mark.parametrize("body", [b"[]", b'"c-1"', b"null", b"3"])
+@pytest.mark.parametrize("body", [b"[]", b'"c-1"', b"null", b"3", b"1" * 10_000])
 def test_a_document_that_is_no_object_is_refused(reader, now, body) -> None:
     """JSON of another kind is named by the whole document's pointer."""
     assert list(_faults(reader, body, now)) == [""]
@@ -238,7 +238,6 @@ def test_a_refusal_names_no_more_than_a_hundred_fields(reader, request_, now) ->
         b'{"customer_id": "c-1", "history_complete": "\\ud800"}',
         b"[" * 100_000,
         b'{"customer_id": ' + b"[" * 100_000,
-        b"1" * 10_000,
         '{"customer_id": "c-1", "features": {"a": 1, "b": 2}}'.encode("utf-16"),
     ],
     ids=[
@@ -252,7 +251,6 @@ def test_a_refusal_names_no_more_than_a_hundred_fields(reader, request_, now) ->
         "surrogate flag",
         "deep",
         "deep field",
-        "digits",
         "UTF-16",
     ],
 )
@@ -291,18 +289,12 @@ def test_what_nobody_reads_may_hold_anything(reader, request_, now) -> None:
 def test_one_of_several_requests_is_pointed_at_from_the_outside(reader, request_, now) -> None:
     """A fault within an instance is named from the whole body; its warnings, which go into its answer, from itself."""
     request_["nickname"] = "x"
-    read = reader.read_document(request_, now=now, at="/instances/3")
+    read = reader.read(_body(request_), now=now, at="/instances/3")
     assert [each.pointer for each in read.warnings] == ["/nickname"]
     request_["customer_id"] = 7
     with pytest.raises(InputError) as caught:
-        reader.read_document(request_, now=now, at="/instances/3")
+        reader.read(_body(request_), now=now, at="/instances/3")
     assert [each.pointer for each in caught.value.fields] == ["/instances/3/customer_id"]
-
-
-def test_a_decoded_request_reads_as_its_bytes_do(reader, request_, now) -> None:
-    """The two ways in agree."""
-    decoded = reader.read_document(request_, now=now, at="/instances/0")
-    assert plain(decoded) == plain(reader.read(_body(request_), now=now))
 
 
 _PATHS = st.sampled_from(
@@ -349,7 +341,7 @@ def test_the_slow_look_finds_fault_exactly_where_the_fast_one_fails(reader, requ
             _put(document, path, copy.deepcopy(value))  # a later path may lead into it
         except (KeyError, IndexError, TypeError):  # a spoiled parent has no such place
             continue
-    faults, _ = find_faults(document, known=("a", "b", "c"), wanted=("a", "b"))
+    faults = find_faults(_body(document), known=("a", "b", "c"), wanted=("a", "b"))
     try:
         fast = reader._read(msgspec.json.decode(_body(document), type=RiskRequest), now) is not None
     except (msgspec.DecodeError, ValueError):

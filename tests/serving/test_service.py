@@ -30,7 +30,7 @@ def _features(answer):
 def test_an_answer_is_the_offline_scorers_to_the_bit(bundle, service, request_, now) -> None:
     """The probability equals what the scorer gives for the same customer among many rows of features."""
     loaded = load_bundle(bundle, verify_golden=False)
-    read = Reader(known=catalogue.NAMES, wanted=()).read_document(request_, now=now, at="")
+    read = Reader(known=catalogue.NAMES, wanted=()).read(json.dumps(request_).encode(), now=now)
     values = kernel.compute(encode_columns(read.person, read.history)[0])
     columns = [catalogue.NAMES.index(name) for name in loaded.manifest.features]
     rows = np.vstack([values[:, columns], np.zeros((6, len(columns)))])
@@ -113,7 +113,7 @@ def test_a_time_before_the_first_year_is_pointed_at(service, request_) -> None:
     """A time that its offset leads out of the calendar is refused as any other that is none."""
     request_["transactions"][1]["created_at"] = "0001-01-01T00:00:00+11:00"
     with pytest.raises(InputError) as caught:
-        service.answer_document(request_, at="/requests/7")
+        service.answer(json.dumps(request_).encode(), at="/requests/7")
     assert [each.pointer for each in caught.value.fields] == ["/requests/7/transactions/1/created_at"]
 
 

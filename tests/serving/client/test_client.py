@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
@@ -15,7 +17,7 @@ from serving.wire import RiskRequest
 def test_a_mapping_is_scored(ask, url, request_, service) -> None:
     """The answer is typed, and it is the service's own."""
     answer = ask(url).score(request_)
-    expected = service.answer_document(request_)
+    expected = service.answer(json.dumps(request_).encode())
     assert isinstance(answer, Answer)
     assert answer.customer_id == "c-1"
     assert answer.probability == expected.decision.probability

@@ -63,7 +63,7 @@ def test_texts_get_the_answers_of_the_wire(ask, service, request_, app, model, c
 
 def test_raw_features_get_raw_answers(ask, service, request_) -> None:
     """Raw contents in, raw contents out, the same probability."""
-    expected = service.answer_document(request_)
+    expected = service.answer(json.dumps(request_).encode())
     row = expected.basis.values
     request = pb.ModelInferRequest(model_name="customer-risk")
     request.inputs.add(name="customer_id", datatype="BYTES", shape=[1])

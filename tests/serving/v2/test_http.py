@@ -57,7 +57,7 @@ def test_request_tensors_get_the_answers_of_the_service(loaded, call, request_) 
 def test_feature_tensors_get_the_same_answer(loaded, model, call, request_, nested) -> None:
     """Features as one tensor, or one each, give the decision of the same features as JSON."""
     names = model.service.names()
-    values = model.service.answer_document(request_).basis.values
+    values = model.service.answer(json.dumps(request_).encode()).basis.values
     row = [None if math.isnan(value) else value for value in values.tolist()]
     alone = call(
         loaded,

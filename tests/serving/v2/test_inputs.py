@@ -40,7 +40,7 @@ def test_a_model_of_other_features_ends_the_call(service, monkeypatch) -> None:
     asked = read_inputs(_inputs(service, [[1.0] * len(service.names())]), service)
     monkeypatch.setattr(service, "names", lambda: ("other",))
     with pytest.raises(NotReady):
-        asked.questions[0]()
+        asked.questions[0].ask()
 
 
 @pytest.mark.parametrize(("raw", "datatype"), [(b"1234567", "FP64"), (b"\x05\x00\x00\x00abc", "BYTES")])

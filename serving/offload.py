@@ -1,0 +1,58 @@
+"""Where work is done that would hold up the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Final, ParamSpec, TypeVar
+
+MOST_ON_LOOP: Final = 256 * 1024  # bytes that are read on the event loop before other requests get a turn
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class Offload:
+    """One thread, which a process starts when it first needs it: large bodies are read one after the other.
+
+    More threads would read no faster, since Python runs one at a time, and would hold more bodies decoded at once.
+    """
+
+    def __init__(self) -> None:
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def call(
+        self,
+        size: int,
+        function: Callable[_Arguments, _Result],
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        """Return what `function` returns; it runs on the thread where it reads more than MOST_ON_LOOP bytes."""
+        if size <= MOST_ON_LOOP:
+            return function(*arguments, **named)
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="large")
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: context.run(function, *arguments, **named)
+        )
+
+
+class Turns:
+    """Says after how much reading the event loop is due to do something else."""
+
+    def __init__(self, *, items: int = 16) -> None:
+        self._most_items = items
+        self._items = self._bytes = 0
+
+    def due(self, size: int) -> bool:
+        """Count an item of `size` bytes that is about to be read; return whether others should have a turn before."""
+        self._items += 1
+        self._bytes += size
+        if self._items <= self._most_items and self._bytes <= MOST_ON_LOOP:
+            return False
+        self._items, self._bytes = 1, size
+        return True
