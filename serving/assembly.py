@@ -58,10 +58,11 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     service = make_service(settings.model_name, settings.rules)
     authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
     if authenticator is not None:
-        service.also = lambda: authenticator.introduced
+        service.require("the issuer's keys", lambda: authenticator.introduced)
     limited = bool(settings.limits.requests_per_second)
     gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
     observer = Telling(service, Metrics, RequestLog(settings.logs), recording(settings.record))
+    service.require("the decision record", lambda: observer.recordable)
     model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer, offload=service.offload))
 
     shared = _Shared(settings, folder)

@@ -101,9 +101,10 @@ class Metrics:
         self._info = gauge(_INFO, "The bundle that answers.", "livemax", ("name", "version"))
         self._ready = gauge("ready", "Whether every worker is ready.", "livemin")
         self._forced = gauge("rules_forced", "Whether rules are put in the model's place.", "livemax")
+        self._failing = gauge("record_failing", "Whether a worker can't record decisions.", "livemax")
         self._resident = gauge("resident_memory_bytes", "Memory of each worker, shared pages included.", "liveall")
         self._bundle: tuple[str, str] | None = None
-        self._state: tuple[bool, bool] = (False, False)
+        self._state: tuple[bool, bool, bool] = (False, False, False)
         self.in_flight = Level(self._lock)
         # What is there at zero from the start shows its first increase; what appears with it doesn't.
         for kind in (*KINDS.values(), UNEXPECTED):
@@ -174,9 +175,9 @@ class Metrics:
             self._bundle = (name, version)
             self._info.labels(name, version).set(1)
 
-    def state(self, *, ready: bool, rules_forced: bool) -> None:
-        """Note whether this worker is ready, and whether rules are forced."""
-        self._state = (ready, rules_forced)
+    def state(self, *, ready: bool, rules_forced: bool, record_failing: bool = False) -> None:
+        """Note whether this worker is ready, whether rules are forced, and whether it can't record decisions."""
+        self._state = (ready, rules_forced, record_failing)
 
     async def start(self) -> None:
         """Begin to write the counts."""
@@ -208,6 +209,7 @@ class Metrics:
             self._flying.set(self.in_flight.now)
             self._ready.set(self._state[0])
             self._forced.set(self._state[1])
+            self._failing.set(self._state[2])
             self._resident.set(_resident_bytes())
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:

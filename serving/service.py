@@ -42,7 +42,8 @@ class Service:
     """Answers under the model's `name`; `clock` gives the time in seconds since 1970. `offload` reads large bodies.
 
     `fallback` answers where the model can't: while it is `forced`, when scoring faults, and before there is a bundle if
-    `without_bundle`. The service is ready once it can answer, and no longer when `draining`.
+    `without_bundle`. The service is ready while it can answer and every condition that was required holds, and no
+    longer when `draining`.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Service:
         self._without_bundle = without_bundle
         self._clock = clock
         self.offload = Offload()
-        self.also: Callable[[], bool] = lambda: True  # what else must be so before requests are sent here
+        self._conditions: dict[str, Callable[[], bool]] = {}
         self._decider: Decider | None = None
         self._logged = 0.0
 
@@ -68,10 +69,19 @@ class Service:
         """Answer with a verified bundle from now on."""
         self._decider = Decider(bundle, name=self.name)
 
+    def require(self, name: str, holds: Callable[[], bool]) -> None:
+        """Be ready only while `holds()`, which is asked often and must return at once; `name` is for the log."""
+        self._conditions[name] = holds
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Names of the conditions of readiness that don't hold now."""
+        return tuple(name for name, holds in self._conditions.items() if not holds())
+
     @property
     def ready(self) -> bool:
         """Whether requests should be sent here."""
-        return self.answering and not self.draining and self.also()
+        return self.answering and not self.draining and not self.unmet
 
     @property
     def has_rules(self) -> bool:

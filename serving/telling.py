@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 from serving.body import Receive, Scope, Send, header
 from serving.errors import NotFound, NotReady, WrongMethod
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from serving.service import Service
     from serving.tracing import Trace
 
-METRICS_PATH = "/metrics"
+METRICS_PATH: Final = "/metrics"
+_log = logging.getLogger("serving")
 
 
 class Telling(Observer):
@@ -43,6 +45,12 @@ class Telling(Observer):
         self._record = record
         self._metrics: Metrics | None = None
         self._recorder: Recorder | None = None
+        self._unmet: tuple[str, ...] = ()
+
+    @property
+    def recordable(self) -> bool:
+        """Whether decisions can be recorded, or needn't be."""
+        return self._recorder is None or self._recorder.ready
 
     async def start(self) -> None:
         """Make this worker's metrics and its record."""
@@ -156,7 +164,14 @@ class Telling(Observer):
 
     def _look(self, metrics: Metrics) -> None:
         service = self._service
-        metrics.state(ready=service.ready, rules_forced=service.forced)
+        failing = self._recorder is not None and self._recorder.failing
+        metrics.state(ready=service.ready, rules_forced=service.forced, record_failing=failing)
+        if (unmet := service.unmet) != self._unmet:
+            self._unmet = unmet
+            if unmet:
+                _log.warning("readiness waits for %s", " and ".join(unmet))
+            else:
+                _log.warning("readiness waits for nothing any more")
         if service.answering:
             model = service.model()
             metrics.bundle(model.name, model.version)

@@ -7,8 +7,10 @@ process's death; only the machine's may cost the last moments.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
+import logging
 import os
 import queue
 import sqlite3
@@ -28,7 +30,12 @@ _SCHEMA: Final = """
 CREATE TABLE record (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE names (hash TEXT PRIMARY KEY, names TEXT NOT NULL);
 """
-_LOOK_SECONDS: Final = 1.0  # between two measurements of the folder
+_TICK_SECONDS: Final = 1.0  # between two measurements of the folder, and between two tries after a failure
+_ROOM_BYTES: Final = 256 * 1024  # that a disk must have before a file is begun: its first records need them
+_FULL: Final = "the outbox is full"
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
+_NO_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE}
+_log = logging.getLogger("serving.record")
 
 
 class RecordUnavailable(Later):
@@ -44,6 +51,9 @@ class Outbox:
 
     `most_bytes` bound the folder; a file that has grown past `file_bytes` is closed and another begun. Making a file
     and closing one may take tens of milliseconds, so a thread has the next one ready, and closes the last.
+
+    After a failure, `add` raises at once, without trying the disk, and `failing` says why. The thread tries the disk
+    once a second, and ends the failure when another file can be begun.
     """
 
     def __init__(
@@ -57,13 +67,19 @@ class Outbox:
         self._file: _File | None = None
         self._waiting: Counter[int] = Counter()  # records to be committed, by thread
         self._robbed: Counter[int] = Counter()  # those that were lost before they were
+        self._failing = ""  # while it says why, there is no file
         self._room = 0
-        self._looked = -_LOOK_SECONDS
         self._spare: _File | None = None
         self._newest = ""  # name of the file that was begun last
         self._chores: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._keeper: threading.Thread | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        self._try()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
+
+    @property
+    def failing(self) -> str:
+        """Why no record can be written now; empty while records can be."""
+        return self._failing
 
     def add(self, body: bytes, names: tuple[str, ...] = (), names_hash: str = "") -> None:
         """Write a record, to be committed with all others before the next `commit`; raises RecordUnavailable.
@@ -71,6 +87,8 @@ class Outbox:
         The thread that adds must commit before it lets what it recorded out, and before it waits for anything.
         """
         with self._lock:
+            if self._failing:
+                raise RecordUnavailable(self._failing)
             try:
                 file = self._current(len(body))
                 if names_hash not in file.known:
@@ -78,7 +96,7 @@ class Outbox:
                 file.add(body)
                 self._waiting[threading.get_ident()] += 1
             except (OSError, sqlite3.Error) as error:
-                self._give_up()
+                self._give_up(_why(error))
                 raise RecordUnavailable(_why(error)) from error
 
     def commit(self) -> None:
@@ -86,90 +104,155 @@ class Outbox:
         with self._lock:
             file, this = self._file, threading.get_ident()
             if lost := self._robbed.pop(this, 0):  # another's failure took with it what this thread had added
-                raise RecordUnavailable("the outbox failed", records=lost)
+                raise RecordUnavailable(self._failing or "the outbox failed", records=lost)
             if file is None or not file.open:
                 return
             try:
                 file.commit()
             except sqlite3.Error as error:
-                self._give_up()
+                self._give_up(_why(error))
                 raise RecordUnavailable(_why(error), records=self._robbed.pop(this, 0)) from error
             self._waiting.clear()
 
     def close(self) -> None:
-        """Commit what is left and let go of the file."""
-        if self._keeper is not None:
-            self._chores.put(None)
-            self._keeper.join()
+        """Commit what is left and close the files; a failure is logged, since no answer waits for those records."""
+        self._chores.put(None)
+        self._keeper.join()
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-            if self._spare is not None:
-                self._spare.close()
-                self._spare.remove()
-                self._spare = None
+            file, self._file = self._file, None
+            try:
+                if file is not None:
+                    file.close()
+            except sqlite3.Error as error:
+                _log.error("%d records are not kept: %s", self._waiting.total(), _why(error))
+            self._waiting.clear()
+            self._drop_spare()
 
     def _current(self, more: int) -> _File:
-        """Give the file to write to; raises RecordUnavailable where there is no room."""
+        """Return the file to write to; raises RecordUnavailable where there is no room."""
         if self._file is not None and not self._file.open and self._file.written > self._file_bytes:
             self._retire(self._file)
-        now = time.monotonic()
-        if now - self._looked >= _LOOK_SECONDS:
-            self._looked, self._room = now, self._most - _size(self._folder)
         self._room -= more
         if self._room < 0:
-            if self._file is not None and not self._file.open:
-                self._retire(self._file)  # closed it is smaller, and can be shipped and removed
-            raise RecordUnavailable("the outbox is full")
-        if self._file is None:
+            self._fill()
+            raise RecordUnavailable(self._failing)
+        file = self._file
+        if file is None:
             spare, self._spare = self._spare, None
             if spare is not None and spare.path.name < self._newest:  # made too late: records would lose their order
-                spare.close()
-                spare.remove()
+                spare.abandon()
                 spare = None
-            self._file = spare or self._make()
-            self._newest = self._file.path.name
-        if not self._file.followed and self._file.written * 2 > self._file_bytes:
-            self._file.followed = True
-            self._have(self._make_spare)
-        return self._file
+            file = self._begin(spare or self._make())
+        if not file.followed and file.written * 2 > self._file_bytes:
+            file.followed = True
+            self._chores.put(self._make_spare)
+        return file
+
+    def _begin(self, file: _File) -> _File:
+        self._file = file
+        self._newest = file.path.name
+        return file
 
     def _retire(self, file: _File) -> None:
         """Close a file, whose log moves into it, which takes a while; the next record begins another."""
         self._file = None
-        self._have(file.close)
-
-    def _have(self, chore: Callable[[], None]) -> None:
-        """Have the thread do something."""
-        if self._keeper is None:
-            self._keeper = threading.Thread(target=self._keep, daemon=True)
-            self._keeper.start()
-        self._chores.put(chore)
+        self._chores.put(file.close)
 
     def _make(self) -> _File:
         return _File(self._folder / f"{uuid7(int(self._clock() * 1000)).replace('-', '')}{SUFFIX}")
 
     def _make_spare(self) -> None:
-        if self._spare is None:
+        if self._spare is None and not self._failing:
             self._spare = self._make()
 
-    def _give_up(self) -> None:
-        """Leave a file that failed to the shipper, as it would a dead process's; the next record begins another."""
+    def _drop_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.abandon()
+
+    def _give_up(self, why: str) -> None:
+        """Leave a file that failed to the shipper, as it would a dead process's."""
         self._robbed += self._waiting
         self._waiting.clear()
         if self._file is not None:
             self._file.abandon()
             self._file = None
+        self._fail(why)
+
+    def _fill(self) -> None:
+        """Refuse what comes since there is no room; closed the file is smaller, and can be shipped and removed."""
+        if self._file is not None:
+            try:
+                if self._file.open:
+                    self._file.commit()
+            except sqlite3.Error as error:
+                self._give_up(_why(error))
+                return
+            self._waiting.clear()
+            self._retire(self._file)
+        self._fail(_FULL)
+
+    def _fail(self, why: str) -> None:
+        if not self._failing:
+            _log.error("decisions can't be recorded in %s: %s; it is tried every second", self._folder, why)
+        self._failing = why
 
     def _keep(self) -> None:
-        while (chore := self._chores.get()) is not None:
+        """Do chores as they come, and look at the disk once a second."""
+        due = time.monotonic() + _TICK_SECONDS
+        while True:
+            try:
+                chore = self._chores.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                chore = self._try if self._failing else self._measure
+                due = time.monotonic() + _TICK_SECONDS
+            if chore is None:
+                return
             with contextlib.suppress(OSError, sqlite3.Error):  # who needs a file next makes it, and hears why not
                 chore()
 
+    def _try(self) -> None:
+        """Begin a file where there is none, which ends a failure."""
+        try:
+            self._drop_spare()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            room = self._most - sum(_sizes(self._folder).values())
+            file = self._make() if room >= min(_ROOM_BYTES, self._most // 4) else None
+        except (OSError, sqlite3.Error) as error:
+            with self._lock:
+                self._fail(_why(error))
+            return
+        with self._lock:
+            if file is None:
+                self._fail(_FULL)
+                return
+            self._begin(file)
+            self._room = room
+            if self._failing:
+                _log.warning("decisions can be recorded in %s again", self._folder)
+                self._failing = ""
+
+    def _measure(self) -> None:
+        """Measure the folder, and notice a failure that no record has met yet."""
+        file = self._file
+        try:
+            sizes = _sizes(self._folder)
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTORS:  # which the file that is open doesn't need
+                with self._lock:
+                    self._give_up(_why(error))
+            return
+        with self._lock:
+            if file is not None and file is self._file and file.path.name not in sizes:
+                self._give_up("its file was removed")
+                return
+            self._room = self._most - sum(sizes.values())
+            if self._room <= 0:
+                self._fill()
+
 
 class _File:
-    """One file and its lock, which whoever holds is its writer."""
+    """One file and its lock, which whoever holds is its writer; closed without a record, it is removed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -177,17 +260,22 @@ class _File:
         self.open = False  # whether something waits for its commit
         self.written = 0
         self.followed = False  # whether the next one is being made
-        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with contextlib.ExitStack() as undo:  # a disk that is full must not cost a descriptor for each attempt
+        self._kept = False  # whether anything was committed
+        with contextlib.ExitStack() as undo:  # a disk that is full must not cost descriptors and files for each attempt
+            self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            undo.callback(self._remove)
             undo.callback(os.close, self._lock)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.posix_fallocate(self._lock, 0, _ROOM_BYTES)
+            os.ftruncate(self._lock, 0)
             self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
             undo.callback(self._base.close)
             for pragma in ("page_size=8192", "journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
                 self._base.execute(f"PRAGMA {pragma}")
             self._base.executescript(_SCHEMA)
+            self._cursor = self._base.cursor()
             undo.pop_all()
-        self._insert = self._base.cursor().execute
+        self._insert = self._cursor.execute
 
     def add(self, body: bytes) -> None:
         if not self.open:
@@ -206,36 +294,44 @@ class _File:
     def commit(self) -> None:
         self._insert("COMMIT")
         self.open = False
+        self._kept = True
 
     def close(self) -> None:
+        """Commit what waits, and close; raises sqlite3.Error where it can't be committed, closed all the same."""
         try:
             if self.open:
                 self.commit()
-            self._base.close()
         finally:
-            os.close(self._lock)
-
-    def remove(self) -> None:
-        """Delete one that nothing was written to."""
-        for path in (self.path, self.path.with_suffix(".lock")):
-            path.unlink(missing_ok=True)
+            self.abandon()
 
     def abandon(self) -> None:
+        """Close without a commit."""
         with contextlib.suppress(sqlite3.Error):
+            self._cursor.close()  # or the connection keeps its descriptors until the cursor is gone
             self._base.close()
         os.close(self._lock)
+        if not self._kept:
+            with contextlib.suppress(OSError):  # the shipper removes it later
+                self._remove()
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            self.path.with_name(f"{self.path.name}{suffix}").unlink(missing_ok=True)
+        self.path.with_suffix(".lock").unlink(missing_ok=True)
 
 
-def _size(folder: Path) -> int:
-    total = 0
+def _sizes(folder: Path) -> dict[str, int]:
+    """Measure each of a folder's files."""
+    sizes = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            try:
-                total += entry.stat().st_size
-            except FileNotFoundError:  # the shipper was here meanwhile
-                continue
-    return total
+            with contextlib.suppress(FileNotFoundError):  # the shipper was here meanwhile
+                sizes[entry.name] = entry.stat().st_size
+    return sizes
 
 
-def _why(error: Exception) -> str:
-    return "the disk is full" if "full" in str(error) else f"the outbox fails ({error})"
+def _why(error: OSError | sqlite3.Error) -> str:
+    if "full" in str(error) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
+        return "the disk is full"
+    # An OSError's text has a path, which differs from one try to the next.
+    return f"the outbox fails ({(isinstance(error, OSError) and error.strerror) or error})"

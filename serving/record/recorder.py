@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import time
@@ -27,6 +28,7 @@ _MOST_POINTERS: Final = 20
 _LONGEST_POINTER: Final = 200
 _FREE_BYTES: Final = 10_000_000  # the share counts from here on: at first there are no decisions to be a share of
 _CUT: Final = "HISTORY_CUT"
+_PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no fault of the settings
 
 
 def recording(settings: RecordSettings) -> Callable[[Callable[[], object]], Recorder] | None:
@@ -43,7 +45,8 @@ def recording(settings: RecordSettings) -> Callable[[Callable[[], object]], Reco
         (folder / ".writable").touch()
         (folder / ".writable").unlink()
     except OSError as error:
-        raise ConfigError(f"record.folder can't be written: {error}.", remedy="Mount a disk there.") from error
+        if error.errno not in _PASSING:  # else the shipper, which makes room, has to start
+            raise ConfigError(f"record.folder can't be written: {error}.", remedy="Mount a disk there.") from error
 
     def make(unrecorded: Callable[[], object]) -> Recorder:
         return Recorder(
@@ -84,6 +87,16 @@ class Recorder:
         self._unrecorded = unrecorded
         self._clock = clock
         self._decisions = self._refusals = 0.0  # bytes
+
+    @property
+    def failing(self) -> bool:
+        """Whether nothing can be recorded now."""
+        return bool(self._outbox.failing)
+
+    @property
+    def ready(self) -> bool:
+        """Whether decisions may be given: while they can be recorded, or always where that isn't asked for."""
+        return not (self._refuse and self._outbox.failing)
 
     def decided(self, answer: Answer, *, caller: str, route: str, trace: Trace | None, took: int) -> None:
         """Write a decision; raises RecordUnavailable where it can't be, unless unrecorded ones may be given."""

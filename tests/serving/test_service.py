@@ -157,6 +157,12 @@ def test_an_implausible_feature_is_flagged_and_scored(service) -> None:
 
 
 def test_readiness_waits_for_what_else_it_needs(service) -> None:
-    """As for the issuer's keys, without which nobody gets in; answers don't depend on it."""
-    service.also = lambda: False
-    assert (service.answering, service.ready) == (True, False)
+    """A condition that doesn't hold makes the service not ready, is named, and doesn't keep it from answering."""
+    held = {"keys": True, "record": True}
+    service.require("keys", lambda: held["keys"])
+    service.require("record", lambda: held["record"])
+    assert (service.ready, service.unmet) == (True, ())
+    held["record"] = False
+    assert (service.answering, service.ready, service.unmet) == (True, False, ("record",))
+    held["record"] = True
+    assert service.ready

@@ -75,6 +75,7 @@ def told(bundle, tmp_path_factory) -> dict:
         'customer_risk_reloads_total{result="taken"} 1.0',
         "customer_risk_ready 1.0",
         "customer_risk_rules_forced 0.0",
+        "customer_risk_record_failing 0.0",
     ],
 )
 def test_what_happened_is_shown(told, line) -> None:

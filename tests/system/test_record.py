@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import signal
 import socket
+import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -156,11 +159,144 @@ def test_without_room_a_decision_isnt_given(start, command, bundle, tmp_path, so
             break
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert "outbox is full" in refused.json()["detail"]
-    assert server.get("/v2/health/ready").status_code == 200
     for file in find_files(tmp_path / "outbox"):
         if not file.alive:
             file.remove()
     until(lambda: server.post("/ai/v1/risk", sound_request).status_code == 200)
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Path]:
+    """A disk of 8 MB, which takes root to mount."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting takes root: {done.stderr.decode()}")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def fill(place: Path) -> Path:
+    """Leave no byte on a disk; returns the file to remove."""
+    filler = place / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def resident(pid: int) -> int:
+    """Return a process's resident memory, in pages."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+
+
+def readiness(server, port: int) -> set[int | bool]:
+    """Ask every protocol whether requests should be sent; all must say the same."""
+    paths = ("/v2/health/ready", "/v2/models/customer-risk/ready", "/v1/models/customer-risk")
+    statuses = {server.get(path).status_code for path in paths}
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = stubs.GRPCInferenceServiceStub(channel)
+        ready = {
+            stub.ServerReady(pb.ServerReadyRequest()).ready,
+            stub.ModelReady(pb.ModelReadyRequest(name="customer-risk")).ready,
+        }
+    return {status == 200 for status in statuses} | ready
+
+
+def test_a_full_disk_costs_nothing_and_ends_by_itself(start, command, bundle, disk, sound_request) -> None:
+    """Requests are refused, nothing grows, readiness says so; with room again it recovers, and no record is lost."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    record = {"folder": str(disk / "outbox"), "ship": {"embedded": False}}
+    more = {"grpc": {"enabled": True, "port": port}, "jobs": {"enabled": False}}  # a job worker has an outbox too
+    server = serve(start, command, bundle, disk, record, **more)
+    pid, answered = server.process.pid, []
+
+    def post() -> int:
+        response = server.post("/ai/v1/risk", sound_request)
+        if response.status_code == 200:
+            answered.append(response.json()["decision_id"])
+        else:
+            assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+            assert response.json()["type"] == "urn:problem-type:customer-risk:unavailable"
+            assert "can't be recorded" in response.json()["detail"]
+        return response.status_code
+
+    def descriptors() -> int:
+        return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  names are enough
+
+    def files() -> int:
+        return len(list((disk / "outbox").iterdir()))
+
+    for _ in range(300):
+        assert post() == 200
+    assert readiness(server, port) == {True}
+    descriptors_before, memory_before, files_before = descriptors(), resident(pid), files()
+
+    filler = fill(disk)
+    until(lambda: post() == 503)
+    files_full = files()
+    assert [post() for _ in range(500)] == [503] * 500
+    assert readiness(server, port) == {False}
+    assert server.get("/healthz").status_code == 200
+    time.sleep(3)  # it tries the disk by itself meanwhile
+    assert [post() for _ in range(10)] == [503] * 10
+    assert descriptors() <= descriptors_before + 2  # of connections that end
+    assert files() <= max(files_full, files_before) + 2  # of a try that is under way
+
+    filler.unlink()
+    began = time.monotonic()
+    until(lambda: readiness(server, port) == {True})
+    assert post() == 200
+    assert time.monotonic() - began < 10  # about two seconds are promised; a busy machine takes longer
+    for _ in range(300):
+        assert post() == 200
+    assert descriptors() <= descriptors_before * 1.2
+    assert resident(pid) <= memory_before * 1.2
+    server.process.terminate()
+    assert server.process.wait(PATIENCE) == 0
+    assert Counter(each.record_id for each in recorded(disk)) == Counter(answered)
+    log = server.log.read_text()
+    assert (log.count("decisions can't be recorded"), log.count("can be recorded in")) == (1, 1)
+    assert (log.count("readiness waits for the decision record"), log.count("readiness waits for nothing")) == (1, 1)
+
+
+def test_a_full_disk_doesnt_take_a_server_out_of_service_that_may_answer_unrecorded(
+    start, command, bundle, disk, sound_request
+) -> None:
+    """It stays ready, and the metrics say that recording fails until it works again."""
+    record = {"folder": str(disk / "outbox"), "ship": {"embedded": False}, "when_full": "answer_unrecorded"}
+    server = serve(start, command, bundle, disk, record)
+
+    def failing() -> float:
+        lines = server.get("/metrics").text.splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith("customer_risk_record_failing"))
+
+    assert failing() == 0
+    filler = fill(disk)
+    assert {server.post("/ai/v1/risk", sound_request).status_code for _ in range(50)} == {200}
+    until(lambda: failing() == 1)
+    assert server.get("/v2/health/ready").status_code == 200
+    filler.unlink()
+    until(lambda: failing() == 0)
+    kept = len(recorded(disk))
+    assert server.post("/ai/v1/risk", sound_request).status_code == 200
+    assert len(recorded(disk)) == kept + 1
+
+
+def test_a_server_starts_on_a_full_disk_and_is_ready_once_there_is_room(start, command, bundle, disk) -> None:
+    """Its shipper has to run, to make room."""
+    (disk / "outbox").mkdir()
+    config = disk / "serving.yaml"
+    config.write_text(json.dumps({"record": {"enabled": True, "folder": str(disk / "outbox")}}))
+    filler = fill(disk)
+    server = start(command, bundle, "--config", str(config))
+    server.wait_for("/healthz")
+    until(lambda: server.log.read_text().count("readiness waits for the decision record") == 1)
+    assert server.get("/v2/health/ready").status_code == 503
+    filler.unlink()
+    server.wait_for("/v2/health/ready")
 
 
 def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle, tmp_path, sound_request) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import resource
 
 import msgspec
 import pytest
@@ -143,13 +144,18 @@ def test_a_commit_that_fails_is_told_or_counted(outbox, answer, refuse) -> None:
     recorder = Recorder(outbox, cpu="x", refuse=refuse, unrecorded=lambda: unrecorded.append(1))
     for _ in range(3):
         recorder.decided(answer, caller="", route="", trace=None, took=-1)
-    outbox._file._base.close()  # what a disk that is gone looks like
-    if refuse:
-        with pytest.raises(RecordUnavailable):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # the system refuses every write beyond
+    try:
+        if refuse:
+            with pytest.raises(RecordUnavailable):
+                recorder.settle()
+        else:
             recorder.settle()
-    else:
-        recorder.settle()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(unrecorded) == (0 if refuse else 3)
+    assert (recorder.failing, recorder.ready) == (True, not refuse)
 
 
 def test_nothing_is_recorded_unless_asked_for() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
-from serving.record.outbox import Outbox
 from serving.record.reading import QUARANTINE
 from serving.record.shipper.files import Files
 from serving.record.shipper.sweep import Sweep
@@ -98,12 +99,19 @@ def test_a_full_outbox_lets_go_of_the_oldest_first(left, sweep, shipped) -> None
     assert [file.path.exists() for file in files] == [False, True, True]
 
 
+_DYING = """
+import os, sys
+from pathlib import Path
+from serving.record.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]), most_bytes=10**9, file_bytes=10**6)
+outbox.add(b"never committed")
+os.kill(os.getpid(), 9)
+"""
+
+
 def test_a_file_without_records_is_removed_at_once(folder, sweep) -> None:
     """A process that died before its first record leaves nothing to keep."""
-    outbox = Outbox(folder, most_bytes=10**9, file_bytes=10**6)
-    outbox.add(b"never committed")
-    outbox._file.abandon()
-    outbox._file = None
+    subprocess.run([sys.executable, "-c", _DYING, folder], check=False)
     assert list(folder.glob("*.outbox"))
     sweep().run()
     assert not list(folder.glob("*.outbox*"))
