@@ -52,23 +52,33 @@ class Keeper:
                 await process.wait()
 
     async def _keep(self) -> None:
-        lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        while (lock := self._take()) is None:  # noqa: ASYNC110  another process holds it
+            await asyncio.sleep(_LOCK_SECONDS)
         try:
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    await asyncio.sleep(_LOCK_SECONDS)
             deaths = 0
             while True:
-                code = await self._run()
+                try:
+                    ended = f"ended with {await self._run()}"
+                except OSError as error:  # no descriptors, say: later there may be some
+                    ended = f"can't be started: {error}"
                 deaths += 1
                 wait = min(_MOST_BACKOFF, 0.5 * 2.0**deaths)
-                _log.error("%s ended with %d; another one starts in %.0f s", self._module, code, wait)
+                _log.error("%s %s; another one starts in %.0f s", self._module, ended, wait)
                 await asyncio.sleep(wait)
         finally:
             os.close(lock)
+
+    def _take(self) -> int | None:
+        """Take the lock; None where another worker has it, or it can't be opened now."""
+        with contextlib.suppress(OSError):
+            lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lock)
+            else:
+                return lock
+        return None
 
     async def _run(self) -> int:
         self._process = await asyncio.create_subprocess_exec(

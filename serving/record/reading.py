@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
+from model.atomic import write_file
 from serving.record.outbox import SUFFIX
 
 QUARANTINE: Final = "quarantine"
@@ -133,7 +134,7 @@ class OutboxFile:
         self.damaged += 1
         aside = self.path.parent / QUARANTINE
         aside.mkdir(exist_ok=True)
-        (aside / f"{self.source}-{seq}.record").write_bytes(bytes(body) if isinstance(body, bytes) else b"")
+        write_file(aside / f"{self.source}-{seq}.record", body if isinstance(body, bytes) else b"", mode=0o600)
         return False
 
     def _row(self, seq: int) -> tuple[int, int, bytes] | None:

@@ -30,7 +30,9 @@ class Lock:
                 return True
         except (BlockingIOError, FileNotFoundError):
             pass
-        os.close(file)
+        finally:
+            if self._file is None:
+                os.close(file)
         return False
 
     def release(self) -> None:

@@ -51,6 +51,13 @@ class Progress:
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
         self._base = sqlite3.connect(folder / NAME, isolation_level=None, check_same_thread=False, timeout=30)
+        try:
+            self._prepare()
+        except BaseException:
+            self._base.close()
+            raise
+
+    def _prepare(self) -> None:
         # A journal that stays where it is needs no more of the disk, as a log would; see _ROOM.
         self._base.execute("PRAGMA journal_mode=PERSIST")
         self._base.execute("PRAGMA synchronous=FULL")

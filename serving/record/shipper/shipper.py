@@ -47,6 +47,7 @@ class Shipper:
         self._adopted = adopted
         self._lock = Lock(self._folder)
         self._damaged = 0
+        self._orderly = True
         self._children: dict[Path, tuple[Shipper, threading.Thread]] = {}
         self._past = Status(at=0.0)  # of children that have ended
         self._adopting = -_ADOPT_SECONDS
@@ -150,7 +151,11 @@ class Shipper:
             self.status = status
             status.write(self._folder)
         except (OSError, sqlite3.Error):  # a full disk, say: the couriers, who empty it, go on
-            _log.exception("the outbox can't be kept in order")
+            if self._orderly:  # told once: every second it would bury the rest
+                _log.exception("the outbox can't be kept in order; it is tried every second")
+            self._orderly = False
+        else:
+            self._orderly = True
 
     def _take_over(self) -> None:
         """Ship what other pods left in the spool."""

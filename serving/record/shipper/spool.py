@@ -34,15 +34,15 @@ def spool(folder: Path, spool_folder: Path, shipper: str) -> None:
     partial = place.with_name(place.name + _PARTIAL)
     spool_folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    for path in _moved(folder):
-        shutil.copyfile(path, partial / path.name)
-    for name in _LETTERS:
-        if (folder / name).is_dir():
-            shutil.copytree(folder / name, partial / name)
-    sync_tree(partial)
-    write_file(folder / _MARK, partial.name.encode())
-    partial.rename(place)
+    try:
+        _copy(folder, partial)
+        write_file(folder / _MARK, partial.name.encode())
+        partial.rename(place)
+    except OSError:
+        if partial.exists():  # the mark first: without its copy it says that the copy has taken the outbox's place
+            (folder / _MARK).unlink(missing_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
     sync_folder(spool_folder)
     _remove(folder)
 
@@ -88,6 +88,16 @@ def discard(folder: Path) -> None:
             if (folder / name).is_dir():
                 (folder / name).rename(kept / name)
     shutil.rmtree(folder)
+
+
+def _copy(folder: Path, partial: Path) -> None:
+    partial.mkdir()
+    for path in _moved(folder):
+        shutil.copyfile(path, partial / path.name)
+    for name in _LETTERS:
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, partial / name)
+    sync_tree(partial)
 
 
 def _moved(folder: Path) -> Iterator[Path]:

@@ -84,8 +84,11 @@ class Status(msgspec.Struct, kw_only=True):
     def write(self, folder: Path) -> None:
         """Write it to the outbox folder, whole or not at all; it needn't survive the machine."""
         temporary = folder / f".{NAME}.partial"
-        temporary.write_bytes(msgspec.json.encode(self))
-        temporary.replace(folder / NAME)
+        try:
+            temporary.write_bytes(msgspec.json.encode(self))
+            temporary.replace(folder / NAME)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def read(folder: Path) -> Status:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -114,3 +115,38 @@ def test_one_that_doesnt_end_is_killed(module, tmp_path) -> None:
         assert time.monotonic() - began < 600
 
     asyncio.run(run())
+
+
+def test_it_starts_once_its_lock_can_be_opened(module, told, tmp_path) -> None:
+    """A folder that isn't there yet, or a disk without room for a name, only delays it."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "later" / "lock")
+        await keeper.start()
+        await asyncio.sleep(0.2)
+        (tmp_path / "later").mkdir()
+        await pids(told, 1)
+        await keeper.stop()
+
+    asyncio.run(run())
+
+
+def test_it_starts_once_there_are_descriptors(module, told, tmp_path, caplog) -> None:
+    """A process that can't be started now is tried again, and the log says why."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))  # enough for the lock alone
+        try:
+            await keeper.start()
+            await asyncio.sleep(0.2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await pids(told, 1)
+        await keeper.stop()
+
+    asyncio.run(run())
+    assert "can't be started" in caplog.text

@@ -1,0 +1,144 @@
+"""What a shipper leaves on a disk that is full: nothing that was begun."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sqlite3
+import time
+
+import msgspec
+import pytest
+
+from serving.record.outbox import Outbox, RecordUnavailable
+from serving.record.reading import QUARANTINE, OutboxFile
+from serving.record.shipper.progress import Progress
+from serving.record.shipper.shipper import Shipper
+from serving.record.shipper.spool import recover, spool
+from serving.record.shipper.status import Status
+from serving.record.sinks.objects import LocalObjects
+from serving.record.sinks.sink import SinkUnavailable
+from tests.serving.record.failing import full_disk
+
+
+@pytest.fixture
+def descriptors():
+    """Count what this process has open, without what waits for the garbage collector."""
+    gc.disable()
+    yield lambda: len(os.listdir("/proc/self/fd"))  # noqa: PTH208  names are enough
+    gc.enable()
+
+
+def test_progress_that_cant_be_written_is_closed(disk, descriptors) -> None:
+    """However often it is tried; with room it can be."""
+    folder = disk / "outbox"
+    folder.mkdir()
+    before, kept = descriptors(), []
+    with full_disk(folder):
+        for _ in range(20):
+            with pytest.raises(sqlite3.OperationalError) as error:
+                Progress(folder)
+            kept.append(error)  # as a log that is still to be written does
+        assert descriptors() == before
+    Progress(folder).close()
+
+
+def test_a_spool_without_room_is_left_as_it_was(left, folder, disk, progress) -> None:
+    """The outbox keeps its files, and its shipper goes on with them; nothing of it takes the spool's room."""
+    file, _ = left(range(1, 20))
+    shelf = disk / "spool"
+    shelf.mkdir()
+    shipper = progress.shipper
+    progress.close()
+    kept = sorted(folder.iterdir())
+    with full_disk(shelf):
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space"):
+                spool(folder, shelf, shipper)
+        assert not list(shelf.iterdir())
+    recover(folder, shelf)
+    assert (sorted(folder.iterdir()), file.last()) == (kept, 19)
+    spool(folder, shelf, shipper)
+    assert [path.name for path in shelf.iterdir()] == [shipper]
+    assert OutboxFile(shelf / shipper / file.path.name).last() == 19
+
+
+def test_a_status_that_cant_be_written_leaves_nothing(disk) -> None:
+    """Its temporary file is removed."""
+    folder = disk / "outbox"
+    folder.mkdir()
+    with full_disk(folder):
+        with pytest.raises(OSError, match="No space"):
+            Status(at=0.0).write(folder)
+        assert not list(folder.iterdir())
+
+
+def test_a_segment_that_cant_be_written_leaves_nothing(disk, descriptors) -> None:
+    """Neither its temporary file nor a descriptor."""
+    objects = LocalObjects(disk / "record")
+    assert objects.create("first", b"x")
+    names, before = sorted((disk / "record").rglob("*")), descriptors()
+    with full_disk(disk / "record"):
+        for _ in range(20):
+            with pytest.raises(SinkUnavailable):
+                objects.create("segment", bytes(100_000))
+        assert (sorted((disk / "record").rglob("*")), descriptors()) == (names, before)
+    assert objects.create("segment", bytes(100_000))
+
+
+def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> None:
+    """It is put aside whole once there is room."""
+    file, _ = left(range(1, 4), caller="damage-me" * 1000)
+    data = file.path.read_bytes()
+    moved = disk / "outbox" / file.path.name
+    moved.parent.mkdir()
+    moved.write_bytes(data.replace(b"damage-me", b"damaged!!", 1))
+    read, aside = OutboxFile(moved), moved.parent / QUARANTINE
+    reader = sqlite3.connect(moved)
+    reader.execute("SELECT count(*) FROM record").fetchone()  # makes what reading needs besides, and keeps it
+    read.read(0, 10)
+    for path in aside.iterdir():
+        path.unlink()
+    with full_disk(moved.parent):
+        with pytest.raises(OSError, match="No space"):
+            read.read(0, 10)
+        assert not list(aside.iterdir())
+    read.read(0, 10)
+    assert [path.stat().st_size > 9000 for path in aside.iterdir()] == [True]
+    reader.close()
+
+
+def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(disk, orders, told, put, running, until) -> None:
+    """The shipper needs little room to make more; then records are taken again, and each is shipped once."""
+    folder, sink = disk / "outbox", told()
+    folder.mkdir()
+    Progress(folder).close()  # a shipper was at work before
+    outbox, ids = Outbox(folder, most_bytes=10**9, file_bytes=200_000), []
+    with contextlib.suppress(RecordUnavailable):
+        while True:
+            ids += put(outbox, [len(ids)])
+    assert outbox.failing
+    running(
+        Shipper(
+            msgspec.structs.replace(orders(keep_seconds=0, batch_seconds=0.1), folder=str(folder)), lambda _: [sink]
+        )
+    )
+    until(lambda: not outbox.failing)
+    ids += put(outbox, [len(ids)])
+    outbox.close()
+    until(lambda: len(sink.ids) >= len(ids))
+    assert sorted(sink.ids) == sorted(ids)
+
+
+def test_a_full_disk_is_logged_once(orders, disk, told, caplog, running, until) -> None:
+    """Not every second, while the couriers go on."""
+    folder = disk / "outbox"
+    shipper = Shipper(msgspec.structs.replace(orders(), folder=str(folder)), lambda _: [told()])
+    running(shipper)
+    until((folder / "status.json").exists)
+    with full_disk(folder):
+        time.sleep(2.5)
+    before = shipper.status.at
+    until(lambda: shipper.status.at > before)
+    assert caplog.text.count("the outbox can't be kept in order") == 1
