@@ -24,9 +24,9 @@ def samples() -> ModuleType:
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A file system of its own, 4 MB and 40 files large."""
+    """A file system of its own, 4 MB and 400 files large."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted(place, "-t", "tmpfs", "-o", "size=4m,nr_inodes=40", "none")
+    mounted(place, "-t", "tmpfs", "-o", "size=4m,nr_inodes=400", "none")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
