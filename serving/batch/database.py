@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def database() -> DuckDBPyConnection:
-    """Open a database in memory that downloads nothing and keeps rows in their order."""
+def database(*, memory: str = "1GB", only: Path | None = None) -> DuckDBPyConnection:
+    """Open a database in memory that downloads nothing and keeps rows in their order; times are in UTC.
+
+    `memory` is the most it takes. With `only` a folder, it reads and writes no file outside that folder, spills nothing
+    to the disk, and no statement can change that: for files that callers send.
+    """
     import duckdb  # noqa: PLC0415  a tenth of a second that only Parquet needs
 
-    return duckdb.connect(
-        config={
-            "threads": 1,
-            "memory_limit": "1GB",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
+    config: dict[str, Any] = {
+        "threads": 1,
+        "memory_limit": memory,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    base = duckdb.connect(config=config | ({} if only is None else {"max_temp_directory_size": "0B"}))
+    if only is not None:
+        quoted = str(only).replace("'", "''")
+        for setting in (
+            "TimeZone = 'UTC'",
+            "temp_directory = ''",
+            f"allowed_directories = ['{quoted}']",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            base.execute(f"SET {setting}")
+    return base

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from serving.jobs.packing import packed, unpack
 from serving.jobs.types import FINAL, Job
 
 if TYPE_CHECKING:
     from serving.store.store import Store
 
+_END_SECONDS: Final = 0.1  # that ending a job may delete for
+_TIDY_SECONDS: Final = 0.1
+_PAUSE_SECONDS: Final = 0.005
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Job).decode
 
@@ -55,23 +61,33 @@ class Board:
                 return changed
 
     def end(self, job_id: str, **fields: Any) -> Job | None:
-        """Bring a job to its end; its input goes, and its results too unless it is done."""
+        """Bring a job to its end; its input goes, and its results too unless it is done.
+
+        Much of either takes longer than a caller is to wait: the rest is left to `tidy`.
+        """
         job = self.change(job_id, ended=self.clock(), **fields)
-        self._store.remove(f"open/{job_id}")
         if job is not None:
-            for shelf in ("in",) if job.state == "done" else ("in", "out"):
-                for key in self._store.keys(f"{shelf}/{job_id}/"):
-                    self._store.remove(key)
+            prefixes = [f"in/{job_id}/"] if job.state == "done" else [f"in/{job_id}/", f"out/{job_id}/"]
+            if not self._drop(prefixes, seconds=_END_SECONDS):
+                self._store.put(f"gone/{job_id}", " ".join(prefixes).encode(), seconds=self._left(job))
+        self._store.remove(f"open/{job_id}")
         return job
+
+    def tidy(self) -> bool:
+        """Delete some of what ended jobs have left; return whether there was any."""
+        for key in self._store.keys("gone/"):
+            if self._drop((self._store.get(key) or b"").decode().split(), seconds=_TIDY_SECONDS):
+                self._store.remove(key)
+            return True
+        return False
 
     def put_input(self, job_id: str, place: int, piece: bytes, *, seconds: float) -> None:
         """Keep a piece of input."""
         self._store.put(f"in/{job_id}/{place:08d}", piece, seconds=seconds)
 
     def drop_input(self, job_id: str) -> None:
-        """Let go of input that no job came of."""
-        for key in self._store.keys(f"in/{job_id}/"):
-            self._store.remove(key)
+        """Delete input that no job came of."""
+        self._drop([f"in/{job_id}/"], seconds=math.inf)
 
     def input(self, job: Job, place: int) -> bytes | None:
         """Give a piece of input."""
@@ -82,13 +98,26 @@ class Board:
         self._store.put(f"out/{job.job_id}/{place:08d}", lines, seconds=self._left(job))
 
     def results(self, job: Job) -> Iterator[bytes]:
-        """Give the results, piece by piece."""
-        for place in range(job.pieces):
-            yield self._store.get(f"out/{job.job_id}/{place:08d}") or b""
+        """Return the results, in chunks of at most a megabyte."""
+        return chain.from_iterable(map(unpack, self._results(job)))
+
+    def packed_results(self, job: Job) -> Iterator[bytes]:
+        """Return the results, piece by piece, each compressed by gzip."""
+        return map(packed, self._results(job))
+
+    def _results(self, job: Job) -> Iterator[bytes]:
+        for place in range(job.next_piece):
+            piece = self._store.get(f"out/{job.job_id}/{place:08d}")
+            if piece is not None:
+                yield piece
 
     def open(self) -> list[str]:
         """Name the jobs that wait for a worker or have one, the oldest first."""
         return [key.removeprefix("open/") for key in self._store.keys("open/")]
+
+    def taken(self, job_id: str) -> bool:
+        """Return whether a worker has the lease of a job."""
+        return self._store.get(f"lease/{job_id}") is not None
 
     def take(self, job_id: str) -> bytes | None:
         """Take the lease of a job: gives its nonce, None where somebody has it."""
@@ -97,11 +126,25 @@ class Board:
 
     def renew(self, job_id: str, nonce: bytes) -> bool:
         """Keep the lease; tell whether it was still ours."""
-        return self._store.replace(f"lease/{job_id}", nonce, nonce, seconds=self._lease)
+        key = f"lease/{job_id}"
+        # One that ran out while this process had no processor, and that nobody took, is still ours to have.
+        return self._store.replace(key, nonce, nonce, seconds=self._lease) or self._store.add(
+            key, nonce, seconds=self._lease
+        )
 
     def release(self, job_id: str, nonce: bytes) -> None:
         """Give the lease back."""
         self._store.remove(f"lease/{job_id}", nonce)
+
+    def _drop(self, prefixes: Iterable[str], *, seconds: float) -> bool:
+        """Delete all keys that begin so, in short steps; return whether that was done in the time."""
+        deadline = time.monotonic() + seconds
+        for prefix in prefixes:
+            while self._store.drop(prefix):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(_PAUSE_SECONDS)  # others use the store too
+        return True
 
     def _left(self, job: Job) -> float:
         return max(1.0, job.expires - self.clock())

@@ -1,21 +1,42 @@
-"""Input of jobs as lines of JSON, each a request: cut from an upload, or made of CSV and Parquet."""
+"""Input of jobs as lines of JSON, each a request: cut from an upload, or made of CSV and Parquet.
+
+Every reader holds a piece of the file at a time, and refuses a file that would become more than the settings allow.
+"""
 
 from __future__ import annotations
 
 import csv
-import io
+import json
+import math
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import msgspec
 
-from model.errors import BadField, InputError
+from model.errors import BadField, CustomerRiskError, InputError
+from serving.batch.database import database
+from serving.body import MOST_BYTES
+from serving.errors import BodyTooLarge
+from serving.jobs.types import Job, JobSettings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 PIECE_BYTES: Final = 1024 * 1024
 PIECE_ROWS: Final = 500
+_MOST_COLUMNS: Final = 1000
+_MOST_RECORD: Final = 2 * MOST_BYTES + 64 * 1024  # of CSV, where each quote within a cell is doubled
+MOST_RESULT: Final = 2 * MOST_BYTES  # of one row
+_SLICE: Final = 64 * 1024
+_FETCHED: Final = 16  # rows taken from Parquet at once
+_CHECKED: Final = 20_000  # rows of CSV checked before others get a turn
+_ROW_GROUP: Final = 8192  # rows of results that are held in memory to write Parquet
+_CONSTANTS: Final = {"NaN": None, "Infinity": "Infinity", "-Infinity": "-Infinity"}
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00)?")
 _NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
@@ -39,34 +60,73 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Cutter:
-    """Cuts an upload into pieces, for NDJSON at the ends of lines; counts its rows."""
+    """Cuts an upload into pieces, for NDJSON at the ends of lines; counts its rows.
 
-    def __init__(self, *, lines: bool) -> None:
+    Raises BodyTooLarge where NDJSON has a line of more bytes than one request may have, or more lines than `most_rows`.
+    """
+
+    def __init__(self, *, lines: bool, most_rows: int = JobSettings().most_rows) -> None:
         self._lines = lines
-        self._left = b""
+        self._most_rows = most_rows
+        self._piece: list[bytes] = []  # of whole lines, or of parts of the upload
+        self._size = 0
+        self._line: list[bytes] = []  # the parts of one that isn't whole yet
+        self._line_size = 0
+        self._number = 0  # of lines that are whole
         self.rows = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take more of the upload; gives the pieces that are whole."""
-        self._left += data
-        while len(self._left) >= PIECE_BYTES:
-            end = self._left.rfind(b"\n", 0, PIECE_BYTES) + 1 if self._lines else PIECE_BYTES
-            if not end:
-                end = self._left.find(b"\n") + 1
-                if not end:  # a line longer than a piece isn't whole yet
-                    return
-            piece, self._left = self._left[:end], self._left[end:]
-            yield self._counted(piece)
+        """Take more of the upload; return the pieces that are whole."""
+        if not self._lines:
+            yield from self._cut(data)
+            return
+        start = 0
+        while end := data.find(b"\n", start) + 1:
+            yield from self._add(data[start:end])
+            start = end
+        if start < len(data):
+            self._keep_open(data[start:])
 
     def end(self) -> Iterator[bytes]:
-        """Give what is left."""
-        if self._left:
-            yield self._counted(self._left)
-            self._left = b""
+        """Return what is left."""
+        if self._line:
+            yield from self._add(b"")
+        if self._piece:
+            yield self._taken()
 
-    def _counted(self, piece: bytes) -> bytes:
-        if self._lines:
-            self.rows += sum(1 for line in piece.split(b"\n") if line.strip())
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        start = 0
+        while len(data) - start >= (wanted := PIECE_BYTES - self._size):
+            self._piece.append(data[start : start + wanted])
+            start += wanted
+            yield self._taken()
+        if start < len(data):
+            self._piece.append(data[start:])
+            self._size += len(data) - start
+
+    def _add(self, last: bytes) -> Iterator[bytes]:
+        """Add a line, of which this is the last part."""
+        self._keep_open(last)
+        line = b"".join(self._line)
+        self._line, self._line_size = [], 0
+        self._number += 1
+        if self._number > self._most_rows:
+            raise BodyTooLarge(f"The file has more than {self._most_rows:,} lines.", remedy="Split it.")
+        if self._piece and (self._size + len(line) > PIECE_BYTES or len(self._piece) >= PIECE_ROWS):
+            yield self._taken()
+        self._piece.append(line)
+        self._size += len(line)
+        self.rows += not line.isspace()
+
+    def _keep_open(self, part: bytes) -> None:
+        self._line.append(part)
+        self._line_size += len(part)
+        if self._line_size > MOST_BYTES:
+            raise _too_large(f"Line {self._number + 1:,}")
+
+    def _taken(self) -> bytes:
+        piece = b"".join(self._piece)
+        self._piece, self._size = [], 0
         return piece
 
 
@@ -75,104 +135,340 @@ def lines_of(piece: bytes) -> list[bytes]:
     return [line for line in piece.split(b"\n") if line.strip()]
 
 
-def from_csv(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Turn CSV with a header into pieces of NDJSON: customer_id with a column a feature, or a column `request`.
+class Interrupted(CustomerRiskError):
+    """Reading was interrupted from another thread."""
 
-    An empty cell is a missing value. Raises InputError where there is no such header, a row has more or fewer cells
-    than it, or the text isn't UTF-8.
+    def __init__(self) -> None:
+        super().__init__("Reading was interrupted.", remedy="Read on later.")
+
+
+class Lines(NamedTuple):
+    """Requests read from a file, as lines of JSON, and the position after them.
+
+    `rows` is how many the file has, None where that isn't known. Without lines, the file is still being checked.
     """
-    with tempfile.TemporaryFile() as file:
-        for piece in pieces:
-            file.write(piece)
-        file.seek(0)
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+
+    lines: list[bytes]
+    at: int
+    rows: int | None
+
+
+class FileReader:
+    """Reads a file piece by piece, from the position `at` on; `interrupt` ends that from another thread.
+
+    `read` raises InputError where the file isn't what it says, BodyTooLarge where it becomes more than the settings
+    allow, and Interrupted.
+    """
+
+    def __init__(self, parts: Iterable[bytes], settings: JobSettings, *, at: int = 0, rows: int | None = None) -> None:
+        self.at = at
+        self._settings = settings
+        self._rows = rows
+        self._interrupted = threading.Event()
+        self._lines = self._read(parts)
+
+    def read(self) -> Lines | None:
+        """Return the next piece, None at the end."""
+        read = next(self._lines, None)
+        if read is not None:
+            self.at = read.at
+        return read
+
+    def interrupt(self) -> None:
+        """End what `read` does at this moment; it can't be called again then."""
+        self._interrupted.set()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._lines.close()
+
+    def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        if self._interrupted.is_set():
+            raise Interrupted
+
+    def _few_enough(self, rows: int) -> None:
+        if rows > self._settings.most_rows:
+            raise BodyTooLarge(
+                f"The file has {rows:,} rows or more; jobs.most_rows is {self._settings.most_rows:,}.",
+                remedy="Split it.",
+            )
+
+
+class CsvReader(FileReader):
+    """Reads CSV with a header: customer_id with a column a feature, or a column `request`; positions are in bytes.
+
+    An empty cell is a missing value. The whole file is checked before its first row is returned: it isn't such CSV
+    where there is no such header, a row has more or fewer cells than it, quotes don't match or the text isn't UTF-8.
+    """
+
+    def __init__(
+        self, parts: Callable[[], Iterable[bytes]], settings: JobSettings, *, at: int = 0, rows: int | None = None
+    ) -> None:
+        self._parts = parts
+        super().__init__((), settings, at=at, rows=rows)
+
+    def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:  # noqa: ARG002  it reads them twice
+        csv.field_size_limit(MOST_BYTES)
+        text = _Text(self._parts())
         try:
-            rows = csv.DictReader(text)
-            names = rows.fieldnames or []
-            if "request" not in names and "customer_id" not in names:
-                raise InputError((BadField("", "expected a header with customer_id, or with request"),))
-            yield from _pieces(_csv_line(row, rows.line_num) for row in rows)
+            if self._rows is None:
+                checked = 0
+                for checked, _ in enumerate(self._cells(text, 0), 1):
+                    self._few_enough(checked)
+                    if checked % _CHECKED == 0:
+                        yield Lines([], 0, None)
+                self._rows = checked
+                text = _Text(self._parts())
+            for lines in _by_pieces(_csv_line(row) for row in self._cells(text, self.at)):
+                yield Lines(lines, text.at, self._rows)
         except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError((BadField("", f"isn't CSV in UTF-8: {error}"),)) from error
+            raise _unusable(f"line {text.number} isn't CSV in UTF-8: {error}") from error
+
+    def _cells(self, text: _Text, at: int) -> Iterator[dict[str, str]]:
+        rows = csv.reader(text, strict=True)
+        names = next(rows, [])
+        if "request" not in names and "customer_id" not in names:
+            raise _unusable("expected a header with customer_id, or with request")
+        if len(names) > _MOST_COLUMNS:
+            raise _unusable(f"has {len(names):,} columns; expected at most {_MOST_COLUMNS:,}")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise _unusable(f"has two columns {twice[0]!r}")
+        text.skip(at)
+        for row in rows:
+            self._check()
+            text.record = 0
+            if not row:  # a blank line
+                continue
+            if len(row) != len(names):  # whose cell is whose can't be known
+                raise _unusable(f"line {text.number} hasn't as many cells as the header")
+            yield dict(zip(names, row, strict=True))
 
 
-def from_parquet(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Turn Parquet into pieces of NDJSON: the columns of a request, or customer_id with a column a feature.
+class _Text:
+    """The lines of an upload as text, for `csv`; `number` counts them, and `at` the bytes read.
 
-    Times without a zone are UTC. Raises InputError where it isn't Parquet, or has no customer_id.
+    Raises BodyTooLarge where a record, counted from where `record` was set to 0, is larger than one may be.
+    """
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._lines = self._split(parts)
+        self.at = self.number = self.record = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        text = line.decode("utf-8" if self.at else "utf-8-sig")
+        self._count(line)
+        return text
+
+    def skip(self, at: int) -> None:
+        """Read on to a position that is the end of a record, unless it was passed."""
+        while self.at < at:
+            self._count(next(self._lines))
+            self.record = 0
+        self.record = 0
+
+    def _count(self, line: bytes) -> None:
+        self.number += 1
+        self.at += len(line)
+        self.record += len(line)
+        if self.record > _MOST_RECORD:
+            raise _too_large(f"The row at line {self.number:,}")
+
+    def _split(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        left: list[bytes] = []
+        size = 0
+        for part in parts:
+            for start in range(0, len(part), _SLICE):
+                for line in part[start : start + _SLICE].splitlines(keepends=True):
+                    left.append(line)
+                    size += len(line)
+                    if size > _MOST_RECORD:
+                        raise _too_large(f"Line {self.number + 1:,}")
+                    if line.endswith((b"\n", b"\r")):
+                        yield b"".join(left)
+                        left, size = [], 0
+        if left:
+            yield b"".join(left)
+
+
+class ParquetReader(FileReader):
+    """Reads Parquet: the columns of a request, or customer_id with a column a feature; positions are in rows.
+
+    NaN is a missing value, and an infinite one a text, for the request's reader to refuse by its name. Times without a
+    zone are UTC. It isn't such Parquet where it has no customer_id.
+    """
+
+    _base: DuckDBPyConnection | None = None
+
+    def interrupt(self) -> None:
+        """End what `read` does at this moment."""
+        super().interrupt()
+        if self._base is not None:
+            self._base.interrupt()
+
+    def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:
+        import duckdb  # noqa: PLC0415  only for files of this form
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "input.parquet"
+            with path.open("wb") as file:
+                for part in parts:
+                    self._check()
+                    file.write(part)
+            memory = f"{self._settings.most_memory_bytes // 2}B"
+            with closing(database(memory=memory, only=Path(folder))) as base:
+                self._base = base
+                try:
+                    yield from self._rows_of(base, str(path))
+                except duckdb.InterruptException as error:
+                    raise Interrupted from error
+                except (duckdb.OutOfMemoryException, MemoryError) as error:
+                    raise BodyTooLarge(
+                        "Reading this file needs more memory than a job may take (jobs.most_memory_bytes).",
+                        remedy="Write it with smaller row groups, or with fewer bytes a row.",
+                    ) from error
+                except duckdb.Error as error:
+                    said = str(error).partition("\n")[0].replace(str(path), "the file")[:300]
+                    raise _unusable(f"isn't Parquet that can be read: {said}") from error
+                finally:
+                    self._base = None
+
+    def _rows_of(self, base: DuckDBPyConnection, path: str) -> Iterator[Lines]:
+        counted = base.execute("SELECT num_rows FROM parquet_file_metadata(?)", [path]).fetchone()
+        self._rows = int(counted[0]) if counted else 0
+        self._few_enough(self._rows)
+        kinds = self._columns(base, path)
+        sized = base.execute("SELECT sum(total_uncompressed_size) FROM parquet_metadata(?)", [path]).fetchone()
+        if sized and (sized[0] or 0) > self._settings.most_read_bytes:
+            raise read_too_much(self._settings)
+        # By place, not by name: a column may be named as anything is that SQL would look up first.
+        row = ", ".join(f"""'{place}': "{name.replace('"', '""')}\"""" for place, name in enumerate(kinds))
+        read = f"SELECT to_json({{{row}}}) FROM read_parquet(?) OFFSET {self.at}"  # noqa: S608  names are quoted
+        rows = (self._named(tuple(kinds), text) for text in _fetched(base.execute(read, [path])))
+        stamped = "TIMESTAMP" in kinds.get("transactions", "")
+        nested = bool(kinds.keys() & _NESTED)
+        lines = (_request_line(row, stamped=stamped) if nested else _features_line(row) for row in rows)
+        for piece in _by_pieces(lines):
+            yield Lines(piece, self.at + len(piece), self._rows)
+
+    def _columns(self, base: DuckDBPyConnection, path: str) -> dict[str, str]:
+        """Return the columns' names and types."""
+        described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
+        kinds = {name: str(kind) for name, kind, *_ in described}
+        if "customer_id" not in kinds:
+            raise _unusable("expected a column customer_id")
+        if len(kinds) > _MOST_COLUMNS:
+            raise _unusable(f"has {len(kinds):,} columns; expected at most {_MOST_COLUMNS:,}")
+        return kinds
+
+    def _named(self, names: tuple[str, ...], text: str) -> dict[str, Any]:
+        self._check()
+        if len(text) > MOST_BYTES:
+            raise _too_large(f"A row after row {self.at:,}")
+        try:
+            row = _decode(text)
+        except msgspec.DecodeError:  # DuckDB writes NaN and Infinity, which JSON hasn't
+            row = json.loads(text, parse_constant=_CONSTANTS.__getitem__)
+        return dict(zip(names, row.values(), strict=True))
+
+
+def open_file(job: Job, parts: Callable[[], Iterable[bytes]], settings: JobSettings) -> FileReader:
+    """Open a job's file where the job's results end; raises as `FileReader` does."""
+    if job.format == "csv":
+        return CsvReader(parts, settings, at=job.at, rows=job.rows)
+    return ParquetReader(parts(), settings, at=job.at)
+
+
+def read_too_much(settings: JobSettings) -> BodyTooLarge:
+    """Return the error for a file that becomes more than it may."""
+    return BodyTooLarge(
+        f"The file becomes more than {settings.most_read_bytes:,} bytes of requests (jobs.most_read_bytes).",
+        remedy="Split it.",
+    )
+
+
+def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> None:
+    """Write results, lines of JSON compressed by gzip, as Parquet: status, answer, problem.
+
+    Raises BodyTooLarge where that takes more memory or time than the settings allow.
     """
     import duckdb  # noqa: PLC0415  only for files of this form
 
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect(config={"threads": 1}) as base:
-        path = Path(folder) / "input.parquet"
-        with path.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-        try:
-            base.execute("SET TimeZone = 'UTC'")
-            described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
-            kinds = {name: str(kind) for name, kind, *_ in described}
-            if "customer_id" not in kinds:
-                raise InputError((BadField("", "expected a column customer_id"),))
-            table = base.execute("SELECT to_json(t) FROM read_parquet(?) t", [str(path)])
-            rows = (_decode(text) for text in _fetched(table))
-            if kinds.keys() & _NESTED:
-                stamped = "TIMESTAMP" in kinds.get("transactions", "")
-                yield from _pieces(_request_line(row, stamped=stamped) for row in rows)
-            else:
-                yield from _pieces(_features_line(row) for row in rows)
-        except duckdb.Error as error:
-            raise InputError((BadField("", "isn't Parquet that can be read"),)) from error
-
-
-def to_parquet(lines: Iterable[bytes], path: Path) -> None:
-    """Write results, lines of JSON, as Parquet: status, answer, problem."""
-    import duckdb  # noqa: PLC0415  only for files of this form
-
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect(config={"threads": 1}) as base:
-        source = Path(folder) / "results.ndjson"
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        source = Path(folder) / "results.ndjson.gz"
         with source.open("wb") as file:
-            file.writelines(lines)
-        form = f"format='newline_delimited', columns={_RESULT}, maximum_object_size=67108864"
+            file.writelines(packed)
+        form = f"format='newline_delimited', compression='gzip', maximum_object_size={MOST_RESULT}, columns={_RESULT}"
         read = f"read_json('{source}', {form})"
-        base.execute(f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet)")  # noqa: S608  paths of our own
+        copy = f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})"  # noqa: S608  paths of our own
+        with closing(database(memory=f"{settings.most_memory_bytes}B", only=path.parent)) as base:
+            late = threading.Timer(settings.most_read_seconds, base.interrupt)
+            late.start()
+            try:
+                base.execute(copy)
+            except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
+                raise BodyTooLarge("These results are too large for Parquet.", remedy="Fetch NDJSON.") from error
+            finally:
+                late.cancel()
 
 
-def _fetched(table: Any) -> Iterator[str]:
-    while rows := table.fetchmany(PIECE_ROWS):
+def _fetched(table: DuckDBPyConnection) -> Iterator[str]:
+    while rows := table.fetchmany(_FETCHED):
         for (text,) in rows:
             yield text
 
 
-def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+def _by_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
     piece: list[bytes] = []
+    size = 0
     for line in lines:
+        if len(line) > MOST_BYTES:
+            raise _too_large("A row")
         piece.append(line)
-        if len(piece) == PIECE_ROWS:
-            yield b"\n".join(piece)
-            piece = []
+        size += len(line)
+        if len(piece) == PIECE_ROWS or size >= PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
     if piece:
-        yield b"\n".join(piece)
+        yield piece
 
 
-def _csv_line(row: Mapping[str | None, Any], line: int) -> bytes:
-    if None in row or None in row.values():  # whose cell is whose can't be known
-        raise InputError((BadField("", f"line {line} hasn't as many cells as the header"),))
+def _too_large(what: str) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"{what} has more than {MOST_BYTES:,} bytes, the most that one request may have.",
+        remedy="Send fewer transactions of this customer.",
+    )
+
+
+def _unusable(detail: str) -> InputError:
+    return InputError((BadField("", detail),))
+
+
+def _csv_line(row: Mapping[str, str]) -> bytes:
     request = row.get("request")
     if request:
-        return str(request).replace("\r", " ").replace("\n", " ").encode()
+        return request.replace("\r", " ").replace("\n", " ").encode()
     features = {name: _number(cell) for name, cell in row.items() if name not in {"customer_id", "request"}}
     return _encode({"customer_id": row.get("customer_id"), "features": features})
 
 
 def _number(cell: str) -> float | str | None:
-    """Read a cell; one that is no number stays a text, for the request's reader to refuse by its name."""
+    """Read a cell; one that isn't a finite number stays a text, for the request's reader to refuse by its name."""
     if not cell.strip():
         return None
     try:
-        return float(cell)
+        number = float(cell)
     except ValueError:
         return cell
+    if math.isnan(number):
+        return None
+    return number if math.isfinite(number) else cell
 
 
 def _features_line(row: dict[str, Any]) -> bytes:

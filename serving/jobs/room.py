@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
@@ -35,6 +37,7 @@ _SUFFIXES: Final[dict[str, Format]] = {
 }  # fmt: skip
 _Way = Callable[..., Awaitable[Response]]
 _READ_BYTES: Final = 1024 * 1024
+_MOST_DROPPED: Final = 64 * 1024 * 1024  # of an upload that is refused
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -55,6 +58,7 @@ class Jobs:
         self._board = board
         self._keys = keys
         self._clock = clock
+        self._making = asyncio.Semaphore()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         """Answer one request."""
@@ -108,24 +112,15 @@ class Jobs:
         return Response(202, body, headers=(("location", f"{PATH}/{kept}"),))
 
     async def _keep(self, job: Job, parts: AsyncIterator[bytes]) -> tuple[Job, bytes]:
-        """Keep an upload in pieces; gives the job that knows of them and a digest; raises InputError if empty."""
-        put, cutter, pieces = self._board().put_input, Cutter(lines=job.format == "ndjson"), 0
-        digest = hashlib.sha256(job.format.encode())
-
-        async def keep(cut: Iterator[bytes]) -> None:
-            nonlocal pieces
-            for piece in cut:
-                await asyncio.to_thread(put, job.job_id, pieces, piece, seconds=self._settings.keep_seconds)
-                pieces += 1
-
-        async for part in parts:
-            digest.update(part)
-            await keep(cutter.feed(part))
-        await keep(cutter.end())
-        lines = job.format == "ndjson"
-        if not pieces or (lines and not cutter.rows):
-            raise InputError((BadField("", "expected at least one row"),))
-        return msgspec.structs.replace(job, pieces=pieces, rows=cutter.rows if lines else None), digest.digest()
+        """Keep an upload in pieces; return the job that knows of them and a digest; raises InputError if empty."""
+        upload = _Upload(self._board(), job, self._settings)
+        try:
+            async for part in parts:
+                await asyncio.to_thread(upload.add, part)  # cutting and hashing take time too
+            return await asyncio.to_thread(upload.end)
+        except BodyTooLarge:
+            await _drop(parts)
+            raise
 
     async def _put_up(self, job: Job, digest: bytes, key: str | None, caller: Caller) -> str:
         """Put a job up, once a key; gives the id of the one that stands."""
@@ -159,16 +154,16 @@ class Jobs:
         wanted = parse_qs(scope["query_string"].decode("latin-1")).get("format", [""])[0]
         board = self._board()
         if wanted == "parquet" or (not wanted and PARQUET in (header(scope, b"accept") or "")):
-            body = await asyncio.to_thread(_as_parquet, board, job)
-            await respond(send, Response(200, body, PARQUET))
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "results.parquet"
+                async with self._making:  # one at a time: each may take as much memory as the worker
+                    await asyncio.to_thread(to_parquet, board.packed_results(job), path, self._settings)
+                with path.open("rb") as file:
+                    await _stream(send, PARQUET, iter(partial(file.read, _READ_BYTES), b""))
             return
         if wanted not in {"", "ndjson"}:
             raise InputError((BadField("/format", "expected ndjson or parquet"),))
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", NDJSON.encode())]})
-        pieces = board.results(job)
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        await _stream(send, NDJSON, board.results(job))
 
     async def _find(self, job_id: str, caller: Caller) -> Job:
         """Find a caller's job; somebody else's is as if there were none."""
@@ -226,8 +221,49 @@ async def _of_file(path: Path, most: int) -> AsyncIterator[bytes]:
             yield part
 
 
-def _as_parquet(board: Board, job: Job) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "results.parquet"
-        to_parquet(board.results(job), path)
-        return path.read_bytes()
+async def _drop(parts: AsyncIterator[bytes]) -> None:
+    """Read what a caller sends on, so that the refusal reaches it: a connection closed on unread bytes is reset."""
+    left = _MOST_DROPPED
+    with contextlib.suppress(BodyTooLarge, Gone):
+        async for part in parts:
+            left -= len(part)
+            if left < 0:
+                return
+
+
+async def _stream(send: Send, kind: str, chunks: Iterator[bytes]) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind.encode())]})
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class _Upload:
+    """Keeps an upload in the store, piece by piece; its methods wait for the store, and belong on a thread."""
+
+    def __init__(self, board: Board, job: Job, settings: JobSettings) -> None:
+        self._board = board
+        self._job = job
+        self._seconds = settings.keep_seconds
+        self._lines = job.format == "ndjson"
+        self._cutter = Cutter(lines=self._lines, most_rows=settings.most_rows)
+        self._digest = hashlib.sha256(job.format.encode())
+        self._pieces = 0
+
+    def add(self, part: bytes) -> None:
+        """Take more; raises BodyTooLarge as the cutter does."""
+        self._digest.update(part)
+        self._put(self._cutter.feed(part))
+
+    def end(self) -> tuple[Job, bytes]:
+        """Return the job that knows of its pieces and a digest of the upload; raises InputError if it is empty."""
+        self._put(self._cutter.end())
+        if not self._pieces or (self._lines and not self._cutter.rows):
+            raise InputError((BadField("", "expected at least one row"),))
+        rows = self._cutter.rows if self._lines else None
+        return msgspec.structs.replace(self._job, pieces=self._pieces, rows=rows), self._digest.digest()
+
+    def _put(self, cut: Iterator[bytes]) -> None:
+        for piece in cut:
+            self._board.put_input(self._job.job_id, self._pieces, piece, seconds=self._seconds)
+            self._pieces += 1

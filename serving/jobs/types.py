@@ -18,16 +18,26 @@ FINAL: Final = frozenset(("done", "failed", "cancelled"))
 class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The jobs' settings.
 
-    enabled         take jobs at all
-    keep_seconds    a job, its input and its results are there for so long after it was asked for
-    most_bytes      in one upload or file
-    folders         a caller may name files beneath these, for the service to read itself
-    lease_seconds   a worker that says nothing for so long counts as dead, and another goes on
+    enabled            take jobs at all
+    keep_seconds       a job, its input and its results are there for so long after it was asked for
+    most_bytes         in one upload or file
+    most_rows          in one upload or file, blank lines included
+    most_read_bytes    of the requests that a CSV or Parquet file becomes, in JSON; they are never stored
+    most_read_seconds  to read the next piece of a CSV or Parquet file, or to make Parquet of results
+    most_result_bytes  of a job's results, compressed as the store keeps them
+    most_memory_bytes  that the worker may take beyond what it has when it begins; a job that needs more fails
+    folders            a caller may name files beneath these, for the service to read itself
+    lease_seconds      a worker that says nothing for so long counts as dead, and another goes on
     """
 
     enabled: bool = True
     keep_seconds: Annotated[float, Meta(gt=0)] = 86_400
     most_bytes: Annotated[int, Meta(gt=0)] = 256 * 1024 * 1024
+    most_rows: Annotated[int, Meta(gt=0)] = 1_000_000
+    most_read_bytes: Annotated[int, Meta(gt=0)] = 1024 * 1024 * 1024
+    most_read_seconds: Annotated[float, Meta(gt=0)] = 60
+    most_result_bytes: Annotated[int, Meta(gt=0)] = 256 * 1024 * 1024
+    most_memory_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
     folders: tuple[str, ...] = ()
     lease_seconds: Annotated[float, Meta(gt=0)] = 15
 
@@ -35,7 +45,10 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job as the store keeps it; times are in seconds since 1970.
 
-    The input lies in `pieces` pieces, of which the first `next_piece` are answered; `rows` is None until it is known.
+    The input lies in `pieces` pieces as it was sent, and its results in `next_piece` pieces. NDJSON has a piece of
+    results for each of its own; of another form the first `at` bytes (CSV) or rows (Parquet) are answered. `rows` is
+    None until it is known. `read_bytes` and `result_bytes` count what has been read of the file and kept of results.
+    `attempts` is how often a worker has begun to work on what comes next.
     """
 
     job_id: str
@@ -53,6 +66,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ended: float | None = None
     expires: float
     problem: Problem | None = None
+    at: int = 0
+    read_bytes: int = 0
+    result_bytes: int = 0
+    attempts: int = 0
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):

@@ -155,7 +155,7 @@ def _jobs() -> dict[str, Any]:
             refused=(*refused, WrongMethod, NotFound, Later),
         )
 
-    results = of_one("jobResults", "The outcomes in the input's order", {}, InputError, Conflict)
+    results = of_one("jobResults", "The outcomes in the input's order", {}, InputError, BodyTooLarge, Conflict)
     results["parameters"] = [
         *one,
         {

@@ -13,10 +13,18 @@ from typing import Final
 from model.errors import ConfigError
 from serving.store.store import StoreUnavailable
 
-_SWEEP_SECONDS: Final = 10.0  # between two looks for expired rows
+_SWEEP_SECONDS: Final = 10.0  # between two looks for expired rows and for space to give back
+_STEP_SECONDS: Final = 0.05  # between two steps while there is more
+# One step holds the file for 10 to 40 ms: whoever waits for an answer waits for the file too.
+_STEP_KEYS: Final = 4
+_STEP_BYTES: Final = 4 * 1024 * 1024
+_STEP_PAGES: Final = 1024
+_WAL_BYTES: Final = 4 * 1024 * 1024  # of the log, once what it holds is in the file
+_INCREMENTAL: Final = 2
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL)"
 _INDEX: Final = "CREATE INDEX IF NOT EXISTS kept_until ON kept (until)"
-_SWEEP: Final = "DELETE FROM kept WHERE key IN (SELECT key FROM kept WHERE until <= ? LIMIT 1000)"
+_EXPIRED: Final = f"SELECT key, length(value) FROM kept WHERE until <= ? LIMIT {_STEP_KEYS}"  # noqa: S608  a number of ours
+_PREFIXED: Final = f"SELECT key, length(value) FROM kept WHERE key >= ? AND key < ? LIMIT {_STEP_KEYS}"  # noqa: S608
 _PUT: Final = """
 INSERT INTO kept VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, until = excluded.until
@@ -35,8 +43,16 @@ class FileStore:
             with contextlib.ExitStack() as undo:
                 self._file = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
                 undo.callback(self._file.close)
-                for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", _TABLE, _INDEX):
+                for statement in (
+                    "PRAGMA auto_vacuum=INCREMENTAL",  # takes effect in a new file; an older one keeps its size
+                    "PRAGMA journal_mode=WAL",
+                    "PRAGMA synchronous=NORMAL",
+                    f"PRAGMA journal_size_limit={_WAL_BYTES}",
+                    _TABLE,
+                    _INDEX,
+                ):
                     self._file.execute(statement)
+                self._shrinks = self._number("auto_vacuum") == _INCREMENTAL
                 undo.pop_all()
         except sqlite3.Error as error:
             raise ConfigError(f"store.path can't be used: {error}.", remedy="Name a file to write.") from error
@@ -75,9 +91,56 @@ class FileStore:
         with self._using() as now:
             return [row[0] for row in self._file.execute(statement, (prefix, prefix + "\U0010ffff", now))]
 
+    def drop(self, prefix: str) -> bool:
+        """Delete some of the keys that begin so, in one short step; return whether there may be more."""
+        with self._using():
+            more = self._delete(_PREFIXED, (prefix, prefix + "\U0010ffff"))
+            self._swept = min(self._swept, self._clock() - _SWEEP_SECONDS)  # there is space to give back
+            return more
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _delete(self, found: str, arguments: tuple[object, ...]) -> bool:
+        """Delete the first keys that a query finds; return whether there may be more."""
+        keys: list[str] = []
+        size = 0
+        for key, length in self._file.execute(found, arguments).fetchall():
+            if keys and size + length > _STEP_BYTES:
+                return self._delete_keys(keys)
+            keys.append(key)
+            size += length
+        return self._delete_keys(keys) and len(keys) == _STEP_KEYS
+
+    def _delete_keys(self, keys: list[str]) -> bool:
+        marks = ", ".join("?" * len(keys))
+        self._file.execute(f"DELETE FROM kept WHERE key IN ({marks})", keys)  # noqa: S608  question marks alone
+        return bool(keys)
+
+    def _sweep(self, now: float) -> bool:
+        """Delete what has expired and give free pages back to the disk, in one short step; return whether more is left.
+
+        Whoever else writes at this moment isn't waited for: the step is taken another time.
+        """
+        self._file.execute("PRAGMA busy_timeout=0")
+        try:
+            if self._delete(_EXPIRED, (now,)):
+                return True
+            if not self._shrinks or not self._number("freelist_count"):
+                return False
+            self._file.execute(f"PRAGMA incremental_vacuum({_STEP_PAGES})").fetchall()
+            if self._number("freelist_count"):
+                return True
+            self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.OperationalError:
+            return True
+        finally:
+            self._file.execute(f"PRAGMA busy_timeout={round(self._timeout * 1000)}")
+        return False
+
+    def _number(self, pragma: str) -> int:
+        return int(self._file.execute(f"PRAGMA {pragma}").fetchone()[0])
 
     @contextmanager
     def _using(self) -> Iterator[float]:
@@ -87,8 +150,8 @@ class FileStore:
                 raise StoreUnavailable
             try:
                 if now - self._swept >= _SWEEP_SECONDS:
-                    self._swept = now
-                    self._file.execute(_SWEEP, (now,))
+                    more = self._sweep(now)
+                    self._swept = now - _SWEEP_SECONDS + _STEP_SECONDS if more else now
                 yield now
             finally:
                 self._lock.release()

@@ -13,6 +13,7 @@ if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """
+_DROPPED: Final = 100  # keys deleted by one command
 _REMOVE: Final = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end return redis.call('del', KEYS[1])"
 
 
@@ -59,6 +60,13 @@ class RedisStore:
         pattern = self._prefix + re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
         found = self._ask(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
         return sorted(key.decode().removeprefix(self._prefix) for key in found)
+
+    def drop(self, prefix: str) -> bool:
+        """Delete the keys that begin so; Redis frees their memory beside its other work. Return that none is left."""
+        keys = self.keys(prefix)
+        for first in range(0, len(keys), _DROPPED):
+            self._ask(self._redis.unlink, *(self._prefix + key for key in keys[first : first + _DROPPED]))
+        return False
 
     def close(self) -> None:
         """Close the connections."""

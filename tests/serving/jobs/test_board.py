@@ -111,7 +111,7 @@ def test_an_ended_job_leaves_only_results_that_are_whole(board, store, state, le
 
 def test_results_come_in_the_order_of_the_input(board) -> None:
     """Even beyond nine pieces."""
-    many = job(pieces=12)
+    many = job(pieces=12, next_piece=12)
     for place in reversed(range(12)):
         board.put_results(many, place, b"%d\n" % place)
     assert b"".join(board.results(many)).split() == [b"%d" % place for place in range(12)]

@@ -202,7 +202,7 @@ def test_results_come_only_when_all_are_there(desk) -> None:
 def done(desk, jobs_board) -> str:
     """A job with results in two pieces."""
     job_id = desk.submit(ONE * 2).json()["job_id"]
-    job = jobs_board.change(job_id, pieces=2)
+    job = jobs_board.change(job_id, next_piece=2)
     for place in range(2):
         jobs_board.put_results(job, place, b'{"status":200,"answer":{"probability":0.%d}}\n' % place)
     jobs_board.end(job_id, state="done")

@@ -136,7 +136,7 @@ def make(model, call, tmp_path) -> Callable[..., Served]:
             rooms={ADMIN: Mounted(admin, "admin"), JOBS: Mounted(jobs, "batch")},
             keys=lambda: keys,
         )
-        return Served(lane, Desk(board, service, lambda: False, lease_seconds=1), call)
+        return Served(lane, Desk(board, service, lambda: False, settings=JobSettings(lease_seconds=1)), call)
 
     return made
 
