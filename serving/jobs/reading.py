@@ -225,6 +225,8 @@ class CsvReader(FileReader):
             for lines in _by_pieces(_csv_line(row) for row in self._cells(text, self.at)):
                 yield Lines(lines, text.at, self._rows)
         except (UnicodeDecodeError, csv.Error) as error:
+            if "field limit" in str(error):  # the module has one error for all
+                raise _too_large(f"A cell at line {text.number:,}") from error
             raise _unusable(f"line {text.number} isn't CSV in UTF-8: {error}") from error
 
     def _cells(self, text: _Text, at: int) -> Iterator[dict[str, str]]:

@@ -23,7 +23,7 @@ from serving.items import BatchItem
 from serving.jobs import reading
 from serving.jobs.board import Board
 from serving.jobs.packing import pack
-from serving.jobs.reading import FileReader, Interrupted, Lines, open_file
+from serving.jobs.reading import FileReader, Interrupted, Lines, ParquetReader, open_file
 from serving.jobs.types import FINAL, Job, JobSettings
 from serving.making import make_service
 from serving.problem import UNEXPECTED, Problem, document_of
@@ -41,7 +41,7 @@ _LOOK_SECONDS: Final = 0.2
 _WATCH_SECONDS: Final = 0.2
 _TIDY_SECONDS: Final = 0.02
 _MOST_ATTEMPTS: Final = 2
-_MOST_OPEN: Final = 2  # files: a Parquet one lies on the disk, and holds memory of its own
+_MOST_OPEN: Final = 2  # Parquet files: each lies on the disk, and holds memory of its own
 _ROUTE: Final = "/ai/v1/risk/jobs"
 _PAUSE_SECONDS: Final = 2.0  # where the store or the bundle can't be had
 _UNEXPECTED: Final = "The job failed on our side. Send the file again; if it fails again, tell the service's owners."
@@ -263,11 +263,6 @@ class Desk:
         while changed is not None and changed.state == "running":
             if self._stopping():
                 raise Left
-            if time.monotonic() > end:
-                if self._others_wait(changed):
-                    self._board.change(job_id, attempts=0)
-                    return
-                end = time.monotonic() + self._turn_seconds
             read = self._read(changed, watch)
             if read is None:
                 self._close(job_id)
@@ -275,6 +270,11 @@ class Desk:
                 return
             if read.lines:
                 changed = self._answer(changed, read, watch)
+            if time.monotonic() >= end:
+                if changed is not None and changed.state == "running" and self._others_wait(changed):
+                    self._board.change(job_id, attempts=0)
+                    return
+                end = time.monotonic() + self._turn_seconds
         self._close(job_id)
         self._board.end(job_id)  # it has ended meanwhile: results that were on their way go too
 
@@ -328,8 +328,9 @@ class Desk:
         if reader is None or reader.at != job.at:  # another worker has gone on meanwhile
             if reader is not None:
                 reader.close()
-            for each in tuple(self._readers)[: max(0, len(self._readers) + 1 - _MOST_OPEN)]:
-                self._close(each)
+            costly = [job_id for job_id, each in self._readers.items() if isinstance(each, ParquetReader)]
+            for job_id in costly[: len(costly) + 1 - _MOST_OPEN]:
+                self._close(job_id)
             reader = open_file(job, lambda: (self._piece(job, place) for place in range(job.pieces)), self._settings)
         self._readers[job.job_id] = reader
         with watch.reading(reader, self._settings.most_read_seconds):

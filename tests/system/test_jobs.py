@@ -10,18 +10,27 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
+import duckdb
 import httpx2
 import pytest
 
+from serving.jobs.board import Board
+from serving.jobs.types import Job
+from serving.store.file import FileStore
+from serving.uuid7 import uuid7
 from tests.system.asking import PATIENCE, ask
+from tests.system.conftest import Served
 from tests.system.packages import ensure
 
 pytestmark = pytest.mark.system
 
 JOBS, NDJSON = "/ai/v1/risk/jobs", {"content-type": "application/x-ndjson"}
+PARQUET, CSV = "application/vnd.apache.parquet", "text/csv"
 KEPT = 8  # seconds
 FINAL = {"done", "failed", "cancelled"}
 
@@ -132,6 +141,104 @@ def workers_of(server) -> list[int]:
             if b"serving.jobs" in (each / "cmdline").read_bytes() and parent == server.process.pid:
                 found.append(pid)
     return found
+
+
+def used(pid: int) -> tuple[int, int]:
+    """A process's memory in kilobytes, and how many files it has open."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]), len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@dataclass
+class Heavy:
+    """A server with jobs of its own store, asked to do what is heavy."""
+
+    server: Served
+    store: Path
+    board: Board
+
+    @property
+    def size(self) -> int:
+        """Bytes of the store's files."""
+        return sum(path.stat().st_size for path in self.store.parent.glob(f"{self.store.name}*"))
+
+    def send(self, method: str, path: str, **options) -> httpx2.Response:
+        """One request."""
+        return ask(method, f"http://127.0.0.1:{self.server.port}{path}", **options)
+
+    def submit(self, content: bytes, kind: str) -> str:
+        """Hand a file in."""
+        answer = self.send("POST", JOBS, content=content, headers={"content-type": kind})
+        assert answer.status_code == 202, answer.text
+        return answer.json()["job_id"]
+
+    def put_up(self, caller: str, content: bytes) -> Callable[[], Job]:
+        """Put up another client's job, as another pod with the same store does; look at it."""
+        now = self.board.clock()
+        job = Job(
+            job_id=uuid7(int(now * 1000)),
+            caller=caller,
+            explain=False,
+            format="ndjson",
+            pieces=1,
+            rows=None,
+            created=now,
+            expires=now + 3600,
+        )
+        self.board.put_input(job.job_id, 0, content, seconds=3600)
+        self.board.add(job)
+        return lambda: self.board.get(job.job_id)
+
+    def pids(self) -> list[int]:
+        """The server and its worker."""
+        return [self.server.process.pid, *workers_of(self.server)]
+
+    @contextlib.contextmanager
+    def back(self):
+        """Check that memory and open files are back within a fifth afterwards, and that no process has ended."""
+        pids = self.pids()
+        before = [used(pid) for pid in pids]
+        yield
+        deadline = time.monotonic() + 30
+        while any(
+            now > 1.2 * then
+            for pid, both in zip(pids, before, strict=True)
+            for now, then in zip(used(pid), both, strict=True)
+        ):
+            assert time.monotonic() < deadline, (before, [used(pid) for pid in pids])
+            time.sleep(0.2)
+        assert self.pids() == pids
+
+
+@pytest.fixture(scope="module")
+def heavy(start, command, bundle, tmp_path_factory) -> Iterator[Heavy]:
+    """A server that has read and written Parquet once, so that what that needs is loaded."""
+    folder = tmp_path_factory.mktemp("heavy")
+    store = folder / "store"
+    settings = {"store": {"path": str(store)}, "jobs": {"lease_seconds": 2, "most_rows": 10_000_000}}
+    shared = FileStore(str(store), timeout=PATIENCE)
+    made = Heavy(serve(start, command, bundle, folder / "a", **settings), store, Board(shared))
+    made.server.wait_for("/v2/health/ready")
+    for kind, content in (
+        (PARQUET, parquet("SELECT 'c' AS customer_id FROM range(2000)", folder)),
+        (CSV, b"customer_id\nc\n"),
+    ):
+        job_id = made.submit(content, kind)
+        assert until(made.send, job_id, FINAL)["state"] == "done"
+        assert made.send("GET", f"{JOBS}/{job_id}/results?format=parquet").status_code == 200
+    yield made
+    shared.close()
+
+
+def parquet(query: str, folder: Path) -> bytes:
+    """What a query gives, as one row group of Parquet."""
+    path = folder / "made.parquet"
+    with duckdb.connect() as base:
+        base.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10000000)")
+    return path.read_bytes()
+
+
+BOMB = "SELECT 'c-1' AS customer_id, 1.0 AS age, 2.0 AS cash_share FROM range(4000000)"
 
 
 def whole(send, job_id: str, rows: int) -> bool:
@@ -262,3 +369,111 @@ def test_a_job_expires_with_all_that_is_its_own(start, command, bundle, tmp_path
     server.process.terminate()
     assert server.process.wait(PATIENCE) == 0
     assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_parquet_file_of_millions_of_rows_holds_nobody_up(heavy, tmp_path, sound_request) -> None:
+    """A kilobyte of it fills no store, another client's job is done beside it, and it is cancelled in a moment."""
+    size = heavy.size
+    with heavy.back():
+        job_id = heavy.submit(parquet(BOMB, tmp_path), PARQUET)
+        until(heavy.send, job_id, {"running"})
+        other = heavy.put_up("other", lines(sound_request, 10))
+        began = time.monotonic()
+        while other().state != "done":
+            assert time.monotonic() - began < PATIENCE
+            time.sleep(0.02)
+        shown = heavy.send("GET", f"{JOBS}/{job_id}").json()
+        assert (shown["state"], shown["rows"]) == ("running", 4_000_000)
+        while heavy.send("GET", f"{JOBS}/{job_id}").json()["done"] < 20_000:
+            assert time.monotonic() - began < PATIENCE
+            time.sleep(0.1)
+        assert heavy.size < size + 30 * 2**20
+        began = time.monotonic()
+        assert heavy.send("DELETE", f"{JOBS}/{job_id}").json()["state"] == "cancelled"
+        assert time.monotonic() - began < 2
+        idle_again(heavy)
+        assert time.monotonic() - began < PATIENCE
+    shrunk(heavy, size)
+
+
+def idle_again(heavy: Heavy) -> None:
+    """Wait until another job is done, which is when the worker has left off the one before."""
+    job = heavy.put_up("another", b"{}")
+    deadline = time.monotonic() + PATIENCE
+    while job().state != "done":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def shrunk(heavy: Heavy, size: int) -> None:
+    """Wait until the store is as small as it was, within a few megabytes."""
+    deadline = time.monotonic() + PATIENCE
+    while heavy.size > size + 8 * 2**20:
+        assert time.monotonic() < deadline, heavy.size
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_a_large_file_that_is_cancelled_leaves_no_space_taken(heavy, sound_request, kind) -> None:
+    """Its DELETE is answered in a moment, and the store's file shrinks again."""
+    size = heavy.size
+    rows = b"customer_id,a\n" + b"c,1\n" * 5_000_000
+    content = rows if kind == "csv" else lines(sound_request, 40_000)
+    with heavy.back():
+        job_id = heavy.submit(content, "text/csv" if kind == "csv" else NDJSON["content-type"])
+        until(heavy.send, job_id, {"running"})
+        began = time.monotonic()
+        assert heavy.send("DELETE", f"{JOBS}/{job_id}").json()["state"] == "cancelled"
+        assert time.monotonic() - began < 2
+        idle_again(heavy)
+        shrunk(heavy, size)
+
+
+def test_results_as_parquet_are_made_in_bounded_memory(heavy, tmp_path, sound_request) -> None:
+    """Every row is in them, in order."""
+    with heavy.back():
+        job_id = heavy.submit(lines(sound_request, 20_000), NDJSON["content-type"])
+        assert until(heavy.send, job_id, FINAL)["state"] == "done"
+        for _ in range(3):
+            content = heavy.send("GET", f"{JOBS}/{job_id}/results?format=parquet").content
+    (tmp_path / "r.parquet").write_bytes(content)
+    with duckdb.connect() as base:
+        found = base.read_parquet(str(tmp_path / "r.parquet")).project("answer.customer_id").fetchall()
+    assert found == [(f"c-{place}",) for place in range(20_000)]
+
+
+def test_a_line_that_is_too_long_is_refused_at_once(heavy) -> None:
+    """64 MB without a line's end cost no time in proportion to their square."""
+    with heavy.back():
+        began = time.monotonic()
+        answer = heavy.send("POST", JOBS, content=b"x" * 64 * 2**20, headers=NDJSON)
+        assert time.monotonic() - began < 5
+    assert (answer.status_code, "Line 1 has more than 8,388,608 bytes" in answer.json()["detail"]) == (413, True)
+
+
+def test_a_file_that_needs_too_much_memory_fails_its_job(heavy, tmp_path) -> None:
+    """Not the worker, which goes on."""
+    query = "SELECT 'c' AS customer_id, repeat('x', 7000000) AS a, repeat('y', 7000000) AS b FROM range(300)"
+    with heavy.back():
+        job_id = heavy.submit(parquet(query, tmp_path), PARQUET)
+        assert until(heavy.send, job_id, FINAL)["problem"]["status"] == 413
+        idle_again(heavy)
+
+
+def test_a_job_during_which_the_worker_is_killed_twice_is_failed(heavy, sound_request) -> None:
+    """Its problem says so, and the next job is done."""
+    row = sound_request | {"transactions": sound_request["transactions"] * 3000}
+    job = heavy.put_up("a", b"\n".join([json.dumps(row).encode()] * 40))
+    for attempt in (1, 2):
+        deadline = time.monotonic() + PATIENCE
+        while job().attempts != attempt:
+            assert time.monotonic() < deadline, job()
+            time.sleep(0.005)
+        for pid in workers_of(heavy.server):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    while job().state != "failed":
+        assert time.monotonic() < deadline, job()
+        time.sleep(0.05)
+    assert "The worker ended twice while working on this job" in job().problem.detail
+    idle_again(heavy)

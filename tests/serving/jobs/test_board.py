@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 
@@ -107,6 +108,19 @@ def test_an_ended_job_leaves_only_results_that_are_whole(board, store, state, le
     board.put_results(job(), 0, b"{}\n")
     board.end("j", state=state)
     assert (store.keys("in/"), store.keys("out/"), board.open()) == ([], left, [])
+
+
+def test_ending_a_large_job_takes_a_moment(board, store) -> None:
+    """What is left is deleted afterwards, by whoever tidies."""
+    board.add(job(pieces=300))
+    for place in range(300):
+        board.put_input("j", place, bytes(2**20), seconds=100)
+    began = time.monotonic()
+    board.end("j", state="cancelled")
+    assert time.monotonic() - began < 1
+    while board.tidy():
+        pass
+    assert (store.keys("in/"), store.keys("gone/"), board.open()) == ([], [], [])
 
 
 def test_results_come_in_the_order_of_the_input(board) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import duckdb
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import InputError
+from serving.batch.database import database
+from serving.errors import BodyTooLarge
 from serving.jobs import reading
 from serving.jobs.packing import pack
 from serving.jobs.types import JobSettings
@@ -23,12 +27,16 @@ ROW = {
 }
 
 
+def opened(kind: str, parts: list[bytes], settings: JobSettings, **options) -> reading.FileReader:
+    """A file, open."""
+    if kind == "csv":
+        return reading.CsvReader(lambda: parts, settings, **options)
+    return reading.ParquetReader(parts, settings, **options)
+
+
 def of(kind: str, parts: list[bytes], settings: JobSettings = SETTINGS, **options) -> list[dict]:
     """Every row of a file, decoded."""
-    if kind == "csv":
-        reader = reading.CsvReader(lambda: parts, settings, **options)
-    else:
-        reader = reading.ParquetReader(parts, settings, **options)
+    reader = opened(kind, parts, settings, **options)
     try:
         return [json.loads(line) for read in iter(reader.read, None) for line in read.lines]
     finally:
@@ -54,6 +62,116 @@ def test_a_line_longer_than_a_piece_stays_whole(monkeypatch) -> None:
     monkeypatch.setattr(reading, "PIECE_BYTES", 4)
     cutter = reading.Cutter(lines=True)
     assert [*cutter.feed(b"123456"), *cutter.feed(b"78\n9\n"), *cutter.end()] == [b"12345678\n", b"9\n"]
+
+
+def test_a_long_line_costs_time_in_proportion(monkeypatch) -> None:
+    """Twice the line takes twice the time, not four times, so that 64 MB take less than a second."""
+    monkeypatch.setattr(reading, "MOST_BYTES", 2**30)
+    part, cutter, began = b"x" * 65_536, reading.Cutter(lines=True), time.process_time()
+    for _ in range(1024):
+        assert list(cutter.feed(part)) == []
+    assert [len(piece) for piece in cutter.end()] == [64 * 2**20]
+    assert time.process_time() - began < 1
+
+
+def test_a_line_longer_than_a_request_is_refused_by_its_number() -> None:
+    """As soon as it is too long, not once it is whole."""
+    cutter = reading.Cutter(lines=True)
+    list(cutter.feed(b"{}\n"))
+    for _ in range(128):
+        assert list(cutter.feed(b"x" * 65_536)) == []
+    with pytest.raises(BodyTooLarge, match="Line 2 has more than 8,388,608 bytes"):
+        list(cutter.feed(b"x"))
+
+
+def test_an_upload_of_too_many_lines_is_refused() -> None:
+    """Blank ones count: they cost time too."""
+    cutter = reading.Cutter(lines=True, most_rows=3)
+    list(cutter.feed(b"\n\n\n"))
+    with pytest.raises(BodyTooLarge, match="more than 3 lines"):
+        list(cutter.feed(b"\n"))
+
+
+def test_a_piece_has_at_most_500_rows() -> None:
+    """However short they are: each has a result of its own."""
+    cutter = reading.Cutter(lines=True)
+    cut = [*cutter.feed(b"{}\n" * 1200), *cutter.end()]
+    assert [len(reading.lines_of(piece)) for piece in cut] == [500, 500, 200]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_is_read_on_where_its_results_end(tmp_path, kind) -> None:
+    """From each position that was told, the same rows come as without a stop."""
+    if kind == "csv":
+        parts = [b'customer_id,a\n"c\n', b'0",1\r\n\n', *(b"c-%d,2\n" % i for i in range(1200))]
+    else:
+        parts = parquet(tmp_path, "SELECT 'c-' || range AS customer_id, 1 AS a FROM range(1200)")
+    whole, seen = of(kind, parts), []
+    reader = opened(kind, parts, SETTINGS)
+    for read in iter(reader.read, None):
+        seen += read.lines
+        assert of(kind, parts, at=read.at, rows=len(whole)) == whole[len(seen) :]
+    assert [json.loads(line) for line in seen] == whole
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_of_too_many_rows_is_refused_before_any_is_read(tmp_path, kind) -> None:
+    """The setting is named."""
+    parts = [b"customer_id\n" + b"c\n" * 11]
+    if kind == "parquet":
+        parts = parquet(tmp_path, "SELECT 'c' AS customer_id FROM range(11)")
+    reader = opened(kind, parts, JobSettings(most_rows=10))
+    with pytest.raises(BodyTooLarge, match=r"jobs\.most_rows is 10"):
+        reader.read()
+
+
+def test_parquet_that_becomes_too_large_is_refused_before_any_is_read(tmp_path) -> None:
+    """By the sizes that it tells."""
+    parts = parquet(tmp_path, "SELECT 'c' AS customer_id, uuid() AS a FROM range(1000)")
+    reader = opened("parquet", parts, JobSettings(most_read_bytes=1000))
+    with pytest.raises(BodyTooLarge, match=r"jobs\.most_read_bytes"):
+        reader.read()
+
+
+def test_parquet_that_needs_too_much_memory_is_refused(tmp_path) -> None:
+    """A small file whose cells unpack to gigabytes."""
+    query = "SELECT 'c' AS customer_id, repeat('x', 8000000) AS a, repeat('y', 8000000) AS b FROM range(200)"
+    reader = opened(
+        "parquet", parquet(tmp_path, query), JobSettings(most_memory_bytes=64 * 2**20, most_read_bytes=2**40)
+    )
+    with pytest.raises(BodyTooLarge, match=r"jobs\.most_memory_bytes|more than 8,388,608 bytes"):
+        list(iter(reader.read, None))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_reading_can_be_interrupted(tmp_path, kind) -> None:
+    """From another thread, within a second, also before a row was read."""
+    if kind == "csv":
+        parts = [b"customer_id,a\n", *([b"c,1\n" * 200_000] * 20)]
+        settings = JobSettings(most_rows=2**40)
+    else:
+        # A row that unpacks a list of 15 million numbers.
+        parts = parquet(tmp_path, "SELECT 'c' AS customer_id, range(15000000) AS a")
+        settings = JobSettings(most_read_bytes=2**40, most_memory_bytes=2**32)
+    reader = opened(kind, parts, settings)
+    timer = threading.Timer(0.1, reader.interrupt)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(reading.Interrupted):
+        list(iter(reader.read, None))
+    timer.join()
+    assert time.monotonic() - began < 2
+
+
+def test_a_callers_parquet_reads_no_other_file(tmp_path) -> None:
+    """What is read lies in a folder of its own."""
+    (tmp_path / "only").mkdir()
+    other = tmp_path / "other.csv"
+    other.write_text("a\n1\n")
+    with database(only=tmp_path / "only") as base:
+        for statement in (f"FROM '{other}'", "SET enable_external_access = true", "INSTALL httpfs"):
+            with pytest.raises(duckdb.Error):
+                base.execute(statement)
 
 
 def test_csv_gives_a_feature_a_column() -> None:

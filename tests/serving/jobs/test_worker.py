@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 
+import duckdb
 import msgspec
 import pytest
 
 from serving.answer import render
+from serving.errors import NotReady
+from serving.jobs.board import Board
 from serving.jobs.types import Job, JobSettings
 from serving.jobs.worker import Desk, Orders
 from serving.record.settings import RecordSettings
 from serving.rules.settings import RuleSettings
 from serving.service import Service
 from serving.store.settings import StoreSettings
+from serving.store.store import StoreUnavailable
 
 
 @pytest.fixture
@@ -150,6 +155,172 @@ def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_board, jobs_store, 
     put_up(line(request_, "a"), line(request_, "b"))
     Desk(jobs_board, Slow(), lambda: False, settings=JobSettings(lease_seconds=1)).work()
     assert (jobs_board.get("j").state, jobs_store.keys("in/"), jobs_store.keys("out/")) == ("cancelled", [], [])
+
+
+@pytest.mark.parametrize("format_", ["ndjson", "csv"])
+def test_an_unexpected_fault_fails_its_job_alone(jobs_board, service, put_up, request_, format_, caplog) -> None:
+    """The cause goes to the log, and not to the caller; the job of another is done."""
+
+    class Poisoned(Board):
+        """Jobs in the store, of which one can't be read."""
+
+        def input(self, job: Job, place: int) -> bytes | None:
+            if job.job_id == "1":
+                raise ZeroDivisionError("a secret")
+            return super().input(job, place)
+
+    board = Poisoned(jobs_board._store, lease_seconds=1)
+    put_up(line(request_, "a"), job_id="1", format=format_)
+    put_up(line(request_, "a"), job_id="2", caller="b")
+    desk = Desk(board, service, lambda: False, settings=JobSettings(lease_seconds=1))
+    while desk.work():
+        pass
+    bad, good = board.get("1"), board.get("2")
+    assert (bad.state, bad.problem.status, good.state) == ("failed", 500, "done")
+    assert "secret" not in bad.problem.detail
+    assert "a secret" in caplog.text
+
+
+@pytest.mark.parametrize("error", [NotReady("No model.", remedy="Wait."), StoreUnavailable()])
+def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, request_, error) -> None:
+    """It stays queued, and isn't counted as having ended the worker."""
+
+    class Waiting:
+        """Answers all but one customer."""
+
+        def answer(self, body: bytes):
+            if b'"wait"' in body:
+                raise error
+            return service.answer(body)
+
+    put_up(line(request_, "wait"), job_id="1")
+    put_up(line(request_, "a"), job_id="2")
+    desk = Desk(jobs_board, Waiting(), lambda: False, settings=JobSettings(lease_seconds=1))
+    assert desk.work()
+    assert desk.work()
+    assert not desk.work()
+    waits, good = jobs_board.get("1"), jobs_board.get("2")
+    assert (waits.state, waits.attempts, waits.done, good.state) == ("running", 0, 0, "done")
+
+
+def test_clients_take_turns(jobs_board, service, put_up, request_) -> None:
+    """After each piece where turns are short; within a client, jobs are done in order of creation."""
+    pieces = [line(request_, str(place)) for place in range(3)]
+    for job_id, caller in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c")):
+        put_up(*pieces, job_id=job_id, caller=caller)
+    desk = Desk(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=5), turn_seconds=0)
+    seen = []
+    while desk.work():
+        seen.append({job_id: jobs_board.get(job_id).next_piece for job_id in "1234"})
+    assert seen[:6] == [
+        {"1": 1, "2": 0, "3": 0, "4": 0},
+        {"1": 1, "2": 0, "3": 1, "4": 0},
+        {"1": 1, "2": 0, "3": 1, "4": 1},
+        {"1": 2, "2": 0, "3": 1, "4": 1},
+        {"1": 2, "2": 0, "3": 2, "4": 1},
+        {"1": 2, "2": 0, "3": 2, "4": 2},
+    ]
+    for job_id in "1234":
+        assert [each["answer"]["customer_id"] for each in outcomes(jobs_board, job_id)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_path, format_) -> None:
+    """Rows stay in order, one result each, whichever worker goes on."""
+    content = b"customer_id,a\n" + b"".join(b"c-%d,1\n" % place for place in range(1200))
+    if format_ == "parquet":
+        with duckdb.connect() as base:
+            made = base.sql("SELECT 'c-' || range AS customer_id, 1 AS a FROM range(1200)")
+            made.write_parquet(str(tmp_path / "x.parquet"))
+        content = (tmp_path / "x.parquet").read_bytes()
+    for job_id in "123":
+        put_up(content, job_id=job_id, caller=job_id, format=format_)
+    options = {"settings": JobSettings(lease_seconds=5), "turn_seconds": 0}
+    desks = [Desk(jobs_board, service, lambda: False, **options) for _ in range(2)]
+    while sum(desk.work() for desk in desks):
+        pass
+    for job_id in "123":
+        job = jobs_board.get(job_id)
+        assert (job.state, job.rows, job.done, job.failed) == ("done", 1200, 1200, 1200)
+        assert len(outcomes(jobs_board, job_id)) == 1200
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (JobSettings(lease_seconds=1, most_rows=1), "most_rows"),
+        (JobSettings(lease_seconds=1, most_read_bytes=40), "most_read_bytes"),
+        (JobSettings(lease_seconds=1, most_result_bytes=100), "most_result_bytes"),
+    ],
+)
+def test_what_a_file_becomes_is_bounded(jobs_board, jobs_store, service, put_up, settings, said) -> None:
+    """The job fails, its problem names the bound, and nothing of it is left."""
+    put_up(b"customer_id,a\nc,1\nd,2\n", format="csv")
+    Desk(jobs_board, service, lambda: False, settings=settings).work()
+    job = jobs_board.get("j")
+    assert (job.state, job.problem.status, said in job.problem.detail) == ("failed", 413, True)
+    assert (jobs_store.keys("in/"), jobs_store.keys("out/")) == ([], [])
+
+
+def test_reading_that_takes_too_long_fails_the_job(jobs_board, service, put_up) -> None:
+    """The problem names the bound."""
+    put_up(b"customer_id,a\n" + b"c,1\n" * 900_000, format="csv")
+    settings = JobSettings(lease_seconds=1, most_read_seconds=0.001)
+    Desk(jobs_board, service, lambda: False, settings=settings).work()
+    job = jobs_board.get("j")
+    assert (job.state, "most_read_seconds" in job.problem.detail) == ("failed", True)
+
+
+@pytest.mark.parametrize("what", ["cancelled", "stopped"])
+def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up, request_, what) -> None:
+    """Between two rows, within a second, and the attempt doesn't count."""
+    stopping = threading.Event()
+
+    class Slow:
+        """Takes its time for each row."""
+
+        def answer(self, body: bytes):
+            time.sleep(0.02)
+            return service.answer(body)
+
+    def leave() -> None:
+        jobs_board.end("j", state="cancelled") if what == "cancelled" else stopping.set()
+
+    put_up(b"".join(line(request_, str(place)) for place in range(500)))
+    timer = threading.Timer(0.3, leave)
+    timer.start()
+    began = time.monotonic()
+    Desk(jobs_board, Slow(), stopping.is_set, settings=JobSettings(lease_seconds=5)).work()
+    assert time.monotonic() - began < 1.3
+    timer.join()
+    job = jobs_board.get("j")
+    if what == "cancelled":
+        assert (job.state, jobs_store.keys("in/"), jobs_store.keys("out/")) == ("cancelled", [], [])
+    else:
+        assert (job.state, job.attempts, job.done, jobs_board.open()) == ("running", 0, 0, ["j"])
+
+
+def test_a_job_that_ended_the_worker_twice_is_failed(desk, jobs_board, put_up, request_) -> None:
+    """Its problem says so; one that ended it once is done."""
+    put_up(line(request_, "a"), job_id="1", attempts=2)
+    put_up(line(request_, "a"), job_id="2", attempts=1)
+    while desk.work():
+        pass
+    bad, good = jobs_board.get("1"), jobs_board.get("2")
+    assert (bad.state, good.state) == ("failed", "done")
+    assert "The worker ended twice while working on this job" in bad.problem.detail
+
+
+def test_a_job_stored_before_attempts_were_counted_is_done(desk, jobs_board, jobs_store, put_up, request_) -> None:
+    """What its record lacks has a default; results kept as they were before are read as they are."""
+    put_up(line(request_, "a"), line(request_, "b"))
+    kept = json.loads(jobs_store.get("job/j"))
+    for name in ("at", "attempts", "read_bytes", "result_bytes"):
+        del kept[name]
+    jobs_store.put("job/j", json.dumps(kept | {"next_piece": 1, "done": 1}).encode(), seconds=60)
+    jobs_store.put("out/j/00000000", b'{"status":200}\n', seconds=60)
+    desk.work()
+    assert (jobs_board.get("j").state, len(outcomes(jobs_board, "j"))) == ("done", 2)
 
 
 def test_input_that_is_gone_fails_the_job(desk, jobs_board, put_up) -> None:

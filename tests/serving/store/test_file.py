@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 import pytest
 
@@ -42,6 +43,59 @@ def test_an_expired_value_leaves_the_file(store, clock, tmp_path) -> None:
     other = sqlite3.connect(tmp_path / "store")
     assert other.execute("SELECT count(*) FROM kept").fetchone() == (0,)
     other.close()
+
+
+def test_keys_are_dropped_by_prefix_a_few_at_a_time(store) -> None:
+    """Each step is short, and others' keys stay."""
+    for place in range(10):
+        store.put(f"a/{place}", b"x", seconds=5)
+    store.put("b/0", b"x", seconds=5)
+    steps = 1
+    while store.drop("a/"):
+        steps += 1
+    assert (steps > 2, store.keys("")) == (True, ["b/0"])
+
+
+def test_the_file_gives_space_back(store, clock, tmp_path) -> None:
+    """After values were dropped, and after they have expired, in short steps beside other work."""
+    sizes = []
+    for _ in range(2):
+        for place in range(20):
+            store.put(f"a/{place}", bytes(2**20), seconds=5)
+        sizes.append(size_of(tmp_path))
+        if len(sizes) == 1:
+            while store.drop("a/"):
+                pass
+        else:
+            clock[0] += 11
+        for _ in range(60):
+            clock[0] += 0.1
+            began = time.monotonic()
+            store.get("b")
+            assert time.monotonic() - began < 0.5  # 0.03 on a machine that does nothing else
+        assert size_of(tmp_path) < 2**20
+    assert min(sizes) > 20 * 2**20
+
+
+def test_a_file_of_an_earlier_version_still_opens(tmp_path, clock) -> None:
+    """It keeps its size, and its values."""
+    old = sqlite3.connect(tmp_path / "store", isolation_level=None)
+    old.execute("PRAGMA journal_mode=WAL")
+    old.execute("CREATE TABLE kept (key TEXT PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL)")
+    old.execute("INSERT INTO kept VALUES ('a', x'31', 2000)")
+    old.close()
+    store = FileStore(str(tmp_path / "store"), clock=lambda: clock[0])
+    store.put("b/0", bytes(2**20), seconds=50)
+    while store.drop("b/"):
+        pass
+    clock[0] += 11
+    assert (store.get("a"), store.keys("")) == (b"1", ["a"])
+    store.close()
+
+
+def size_of(folder) -> int:
+    """The bytes of a store's files."""
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def test_only_one_adds_a_key(store) -> None:
