@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,8 +45,13 @@ class Board:
 
     def of(self, caller: str) -> list[Job]:
         """List a caller's jobs, the oldest first."""
-        found = (self.get(key.removeprefix("job/")) for key in self._store.keys("job/"))
-        return [job for job in found if job is not None and job.caller == caller]
+        jobs = []
+        for key in self._store.keys("job/"):
+            with suppress(msgspec.MsgspecError):  # of a version that knows more
+                job = self.get(key.removeprefix("job/"))
+                if job is not None and job.caller == caller:
+                    jobs.append(job)
+        return jobs
 
     def change(self, job_id: str, **fields: Any) -> Job | None:
         """Change a job unless it has come to an end; gives it as it is afterwards, None where there is none."""

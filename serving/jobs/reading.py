@@ -6,13 +6,13 @@ Every reader holds a piece of the file at a time, and refuses a file that would 
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -36,7 +36,11 @@ _SLICE: Final = 64 * 1024
 _FETCHED: Final = 16  # rows taken from Parquet at once
 _CHECKED: Final = 20_000  # rows of CSV checked before others get a turn
 _ROW_GROUP: Final = 8192  # rows of results that are held in memory to write Parquet
-_CONSTANTS: Final = {"NaN": None, "Infinity": "Infinity", "-Infinity": "-Infinity"}
+_EXACT: Final = frozenset(
+    ("boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint")
+)
+_NESTING: Final = frozenset(("struct", "list", "map"))
+_REAL: Final = frozenset(("float", "double", "decimal", "hugeint", "uhugeint"))
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00)?")
 _NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
@@ -56,7 +60,6 @@ _RESULT: Final = {
     ),
 }
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Cutter:
@@ -310,9 +313,13 @@ class ParquetReader(FileReader):
 
     def interrupt(self) -> None:
         """End what `read` does at this moment."""
+        import duckdb  # noqa: PLC0415  as below
+
         super().interrupt()
-        if self._base is not None:
-            self._base.interrupt()
+        base = self._base
+        if base is not None:
+            with suppress(duckdb.Error):  # it is being closed at this moment
+                base.interrupt()
 
     def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:
         import duckdb  # noqa: PLC0415  only for files of this form
@@ -323,7 +330,7 @@ class ParquetReader(FileReader):
                 for part in parts:
                     self._check()
                     file.write(part)
-            memory = f"{self._settings.most_memory_bytes // 2}B"
+            memory = f"{self._settings.most_memory_bytes}B"
             with closing(database(memory=memory, only=Path(folder))) as base:
                 self._base = base
                 try:
@@ -349,35 +356,92 @@ class ParquetReader(FileReader):
         sized = base.execute("SELECT sum(total_uncompressed_size) FROM parquet_metadata(?)", [path]).fetchone()
         if sized and (sized[0] or 0) > self._settings.most_read_bytes:
             raise read_too_much(self._settings)
-        # By place, not by name: a column may be named as anything is that SQL would look up first.
-        row = ", ".join(f"""'{place}': "{name.replace('"', '""')}\"""" for place, name in enumerate(kinds))
-        read = f"SELECT to_json({{{row}}}) FROM read_parquet(?) OFFSET {self.at}"  # noqa: S608  names are quoted
-        rows = (self._named(tuple(kinds), text) for text in _fetched(base.execute(read, [path])))
-        stamped = "TIMESTAMP" in kinds.get("transactions", "")
+        names = tuple(kinds)
+        read = {name: _as_json(kind) for name, kind in kinds.items()}
+        columns = ", ".join(f"CAST({_quoted(name)} AS {kind})" for name, (kind, _) in read.items())
+        fixes = [(place, fix) for place, (_, fix) in enumerate(read.values()) if fix is not None]
+        query = f"SELECT {columns} FROM read_parquet(?) OFFSET {self.at}"  # noqa: S608  names are quoted
+        stamped = "TIMESTAMP" in str(kinds.get("transactions", ""))
         nested = bool(kinds.keys() & _NESTED)
-        lines = (_request_line(row, stamped=stamped) if nested else _features_line(row) for row in rows)
-        for piece in _by_pieces(lines):
+
+        def lines() -> Iterator[bytes]:
+            for number, values in enumerate(_fetched(base.execute(query, [path])), self.at + 1):
+                self._check()
+                for place, fix in fixes:
+                    values[place] = fix(values[place])
+                row = dict(zip(names, values, strict=True))
+                line = _request_line(row, stamped=stamped) if nested else _features_line(row)
+                if len(line) > MOST_BYTES:
+                    raise _too_large(f"Row {number:,}")
+                yield line
+
+        for piece in _by_pieces(lines()):
             yield Lines(piece, self.at + len(piece), self._rows)
 
-    def _columns(self, base: DuckDBPyConnection, path: str) -> dict[str, str]:
+    def _columns(self, base: DuckDBPyConnection, path: str) -> dict[str, Any]:
         """Return the columns' names and types."""
-        described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
-        kinds = {name: str(kind) for name, kind, *_ in described}
+        described = base.execute("SELECT * FROM read_parquet(?) LIMIT 0", [path]).description or ()
+        kinds = {str(name): kind for name, kind, *_ in described}
         if "customer_id" not in kinds:
             raise _unusable("expected a column customer_id")
         if len(kinds) > _MOST_COLUMNS:
             raise _unusable(f"has {len(kinds):,} columns; expected at most {_MOST_COLUMNS:,}")
         return kinds
 
-    def _named(self, names: tuple[str, ...], text: str) -> dict[str, Any]:
-        self._check()
-        if len(text) > MOST_BYTES:
-            raise _too_large(f"A row after row {self.at:,}")
-        try:
-            row = _decode(text)
-        except msgspec.DecodeError:  # DuckDB writes NaN and Infinity, which JSON hasn't
-            row = json.loads(text, parse_constant=_CONSTANTS.__getitem__)
-        return dict(zip(names, row.values(), strict=True))
+
+def _as_json(kind: Any) -> tuple[str, Callable[[Any], Any] | None]:
+    """Return the type to read a column's type as, and what makes its values JSON's; None where they are.
+
+    Values are read as they are, and not as JSON, which DuckDB would make of 2,048 rows at once.
+    """
+    if str(kind) == "JSON":
+        return "VARCHAR", _parsed
+    if kind.id in _EXACT or kind.id in _REAL:
+        return (str(kind), None) if kind.id in _EXACT else ("DOUBLE", _finite)
+    read = {name: _as_json(child) for name, child in kind.children} if kind.id in _NESTING else {}
+    fixes = {name: fix for name, (_, fix) in read.items() if fix is not None}
+    if kind.id == "struct":
+        fields = ", ".join(f"{_quoted(name)} {made}" for name, (made, _) in read.items())
+        return f"STRUCT({fields})", partial(_each_field, fixes) if fixes else None
+    if kind.id == "list":
+        return f"{read['child'][0]}[]", partial(_each_item, fixes["child"]) if fixes else None
+    if kind.id == "map":
+        fix = fixes.get("value")
+        return f"MAP(VARCHAR, {read['value'][0]})", None if fix is None else partial(_each_value, fix)
+    return "VARCHAR", None
+
+
+def _finite(value: float | None) -> float | str | None:
+    """Return a number; NaN is missing, and an infinite one becomes a text, which is refused by its field's name."""
+    if value is None or math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
+
+
+def _parsed(text: str | None) -> Any:
+    try:
+        return None if text is None else msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
+def _each_field(fixes: Mapping[str, Callable[[Any], Any]], value: dict[str, Any] | None) -> dict[str, Any] | None:
+    if value is not None:
+        for name, fix in fixes.items():
+            value[name] = fix(value[name])
+    return value
+
+
+def _each_item(fix: Callable[[Any], Any], value: list[Any] | None) -> list[Any] | None:
+    return None if value is None else [fix(each) for each in value]
+
+
+def _each_value(fix: Callable[[Any], Any], value: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else {name: fix(each) for name, each in value.items()}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def open_file(job: Job, parts: Callable[[], Iterable[bytes]], settings: JobSettings) -> FileReader:
@@ -420,10 +484,9 @@ def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> No
                 late.cancel()
 
 
-def _fetched(table: DuckDBPyConnection) -> Iterator[str]:
+def _fetched(table: DuckDBPyConnection) -> Iterator[list[Any]]:
     while rows := table.fetchmany(_FETCHED):
-        for (text,) in rows:
-            yield text
+        yield from map(list, rows)
 
 
 def _by_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -468,9 +531,7 @@ def _number(cell: str) -> float | str | None:
         number = float(cell)
     except ValueError:
         return cell
-    if math.isnan(number):
-        return None
-    return number if math.isfinite(number) else cell
+    return _finite(number)
 
 
 def _features_line(row: dict[str, Any]) -> bytes:

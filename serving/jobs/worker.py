@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS: Final = 0.2
 _WATCH_SECONDS: Final = 0.2
-_TIDY_SECONDS: Final = 0.02
+_TIDY_SECONDS: Final = 1.0  # between two looks for what ended jobs have left
 _MOST_ATTEMPTS: Final = 2
 _MOST_OPEN: Final = 2  # Parquet files: each lies on the disk, and holds memory of its own
 _ROUTE: Final = "/ai/v1/risk/jobs"
@@ -130,7 +130,7 @@ class Watch:
     def _look(self) -> None:
         renewed = time.monotonic()
         while not self._over.wait(min(_WATCH_SECONDS, self._lease / 3)):
-            with contextlib.suppress(StoreUnavailable):
+            with contextlib.suppress(StoreUnavailable, msgspec.MsgspecError):
                 if time.monotonic() - renewed >= self._lease / 3:
                     renewed = time.monotonic()
                     self.left |= not self._board.renew(self._job_id, self._nonce)
@@ -167,6 +167,7 @@ class Desk:
         self._recorder = recorder
         self._turn_seconds = turn_seconds
         self._turns = 0
+        self._tidy_at = -math.inf
         self._callers: dict[str, str] = {}  # of the open jobs
         self._served: dict[str, int] = {}  # the turn that each caller had last
         self._later: dict[str, float] = {}  # jobs that can't be worked on before a time
@@ -174,7 +175,10 @@ class Desk:
 
     def work(self) -> bool:
         """Take a turn at a job that nobody works on; return whether there was one, or anything to tidy."""
-        tidied = self._board.tidy()
+        tidied = False
+        if time.monotonic() >= self._tidy_at:
+            tidied = self._board.tidy()
+            self._tidy_at = time.monotonic() + (0 if tidied else _TIDY_SECONDS)
         for job_id in self._waiting():
             nonce = self._board.take(job_id)
             if nonce is None:
@@ -201,7 +205,9 @@ class Desk:
             self._close(job_id)
         for job_id in found:
             if job_id not in self._callers:
-                job = self._board.get(job_id)
+                job = None
+                with contextlib.suppress(msgspec.MsgspecError):  # of a version that knows more; its turn will tell
+                    job = self._board.get(job_id)
                 self._callers[job_id] = "" if job is None else job.caller
         names = set(self._callers.values())
         self._served = {name: turn for name, turn in self._served.items() if name in names}

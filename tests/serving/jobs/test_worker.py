@@ -181,6 +181,17 @@ def test_an_unexpected_fault_fails_its_job_alone(jobs_board, service, put_up, re
     assert "a secret" in caplog.text
 
 
+def test_a_job_that_cant_be_decoded_holds_up_no_other(desk, jobs_board, jobs_store, put_up, request_) -> None:
+    """It may be of a version that knows more."""
+    put_up(line(request_, "a"), job_id="1")
+    put_up(line(request_, "a"), job_id="2")
+    jobs_store.put("job/1", b'{"state":"another"}', seconds=60)
+    while desk.work():
+        pass
+    assert jobs_board.get("2").state == "done"
+    assert [job.job_id for job in jobs_board.of("a")] == ["2"]
+
+
 @pytest.mark.parametrize("error", [NotReady("No model.", remedy="Wait."), StoreUnavailable()])
 def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, request_, error) -> None:
     """It stays queued, and isn't counted as having ended the worker."""
@@ -269,6 +280,19 @@ def test_reading_that_takes_too_long_fails_the_job(jobs_board, service, put_up) 
     Desk(jobs_board, service, lambda: False, settings=settings).work()
     job = jobs_board.get("j")
     assert (job.state, "most_read_seconds" in job.problem.detail) == ("failed", True)
+
+
+def test_a_worker_without_work_deletes_what_a_cancelled_job_has_left(desk, jobs_board, jobs_store, put_up) -> None:
+    """Also where it has looked in vain just before."""
+    assert not desk.work()
+    put_up(*[bytes(2**20)] * 100)
+    jobs_board.end("j", state="cancelled")
+    assert jobs_store.keys("in/")
+    deadline = time.monotonic() + 60
+    while jobs_store.keys("in/"):
+        assert time.monotonic() < deadline
+        if not desk.work():
+            time.sleep(0.2)
 
 
 @pytest.mark.parametrize("what", ["cancelled", "stopped"])
