@@ -36,7 +36,7 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     most_rows: Annotated[int, Meta(gt=0)] = 1_000_000
     most_read_bytes: Annotated[int, Meta(gt=0)] = 1024 * 1024 * 1024
     most_read_seconds: Annotated[float, Meta(gt=0)] = 60
-    most_result_bytes: Annotated[int, Meta(gt=0)] = 256 * 1024 * 1024
+    most_result_bytes: Annotated[int, Meta(gt=0)] = 384 * 1024 * 1024
     most_memory_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 384 * 1024 * 1024
     folders: tuple[str, ...] = ()
     lease_seconds: Annotated[float, Meta(gt=0)] = 15

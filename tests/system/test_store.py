@@ -63,6 +63,16 @@ def test_redis_lets_values_expire(redis) -> None:
     assert store.get("a") is None
 
 
+def test_redis_drops_keys_by_prefix(redis) -> None:
+    """All of them, also those with a pattern's characters, and no other."""
+    _, store = redis
+    for place in range(250):
+        store.put(f"a[*]/{place}", b"1", seconds=PATIENCE)
+    store.put("ab/0", b"1", seconds=PATIENCE)
+    assert not store.drop("a[*]/")
+    assert store.keys("") == ["ab/0"]
+
+
 def test_a_redis_that_hangs_is_unavailable_in_time(redis) -> None:
     """A stopped process takes connections and answers nothing."""
     process, store = redis
