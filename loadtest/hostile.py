@@ -58,7 +58,7 @@ def wrapped(request: bytes, entrance: str) -> bytes:
             return _tensor("request", b"[%b]" % json.dumps(request.decode()).encode())
         case "grpc:ModelInfer":
             contents = _field(5, _field(8, request))
-            return _field(1, b"customer-risk") + _field(5, _field(1, b"request") + _BYTES + _ONE + contents)
+            return _MODEL + _field(5, _REQUEST + _ONE + contents)
         case _:
             return request
 
@@ -102,7 +102,9 @@ _REQUESTS: Final[dict[str, Callable[[int], bytes]]] = {
     "a list": lambda size: _list(b"{}", size),
     "bad columns": lambda size: _with(_columns(size - 200)),
     "unknown names": _names,
-    "unknown names in the profile": lambda size: b'{"customer_id":"c","transactions":[],"profile":%b}' % _names(size - 60),
+    "unknown names in the profile": lambda size: (
+        b'{"customer_id":"c","transactions":[],"profile":%b}' % _names(size - 60)
+    ),
     "unknown names in a row": lambda size: _with(b"[%b]" % _names(size - 100)),
     "unknown features": lambda size: b'{"customer_id":"c","features":%b}' % _names(size - 40),
     "a long number": lambda size: b'{"customer_id":%b}' % (b"1" * (size - 20)),
@@ -124,17 +126,17 @@ def _field(number: int, content: bytes) -> bytes:
     return bytes([number << 3 | 2]) + _varint(len(content)) + content
 
 
-_BYTES: Final = _field(2, b"BYTES")
-_ONE: Final = _field(3, b"\x01")
+_REQUEST: Final = _field(1, b"request") + _field(2, b"BYTES")
+_ONE: Final = _field(3, b"\x01")  # the shape [1]
 _MODEL: Final = _field(1, b"customer-risk")
 _MESSAGES: Final[dict[str, Callable[[int], bytes]]] = {
     "empty inputs": lambda size: _MODEL + _field(5, b"") * (size // 2),
     "empty outputs": lambda size: _MODEL + _field(6, b"") * (size // 2),
     "empty raw contents": lambda size: _MODEL + _field(7, b"") * (size // 2),
-    "empty texts": lambda size: _MODEL + _field(5, _field(1, b"request") + _BYTES + _field(5, _field(8, b"") * (size // 2))),
-    "empty raw texts": lambda size: _MODEL + _field(5, _field(1, b"request") + _BYTES + _ONE) + _field(7, bytes(size)),
+    "empty texts": lambda size: _MODEL + _field(5, _REQUEST + _field(5, _field(8, b"") * (size // 2))),
+    "empty raw texts": lambda size: _MODEL + _field(5, _REQUEST + _ONE) + _field(7, bytes(size)),
     "parameters": lambda size: _MODEL + b"".join(_field(4, _field(1, b"%d" % i)) for i in range(size // 12)),
-    "a long shape": lambda size: _MODEL + _field(5, _field(1, b"request") + _BYTES + _field(3, b"\x01" * size)),
-    "integers": lambda size: _MODEL + _field(5, _field(1, b"request") + _BYTES + _ONE + _field(5, _field(2, b"\x01" * size))),
+    "a long shape": lambda size: _MODEL + _field(5, _REQUEST + _field(3, b"\x01" * size)),
+    "integers": lambda size: _MODEL + _field(5, _REQUEST + _ONE + _field(5, _field(2, b"\x01" * size))),
     "unknown fields": lambda size: _MODEL + b"\x78\x01" * (size // 2),
 }

@@ -8,14 +8,17 @@ from __future__ import annotations
 import functools
 import json
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from model.errors import BadField, InputError
 from serving import spans
+from serving.offload import MOST_ON_LOOP
 from serving.pointers import pointer_to
 from serving.spans import NotJson, Span
 from serving.wire import Columns, Number, Profile, RiskRequest, Time, TimeOrNull, Transaction, decode_hook
@@ -24,7 +27,11 @@ _TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # judged here, where 
 MOST_FAULTS = 100  # named in one refusal; a body may hold a hundred thousand
 MOST_UNKNOWN = 100
 _LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
+_FEW: Final = 8  # values that are looked at one by one
 _KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"}
+
+
+Examine = Callable[[Span, str], None]
 
 
 @dataclass(slots=True)
@@ -147,19 +154,30 @@ class _Search:
             if name not in found:
                 self.faults.add(pointer_to(at, name), "is required by the model; give null where it is missing")
 
-    def _list(self, span: Span, decoder: msgspec.json.Decoder[Any], at: str, examine: Any) -> int:
-        """Look at the values of a list and return how many there are: at many of them at once, while they are sound."""
+    def _list(self, span: Span, decoder: msgspec.json.Decoder[Any], at: str, examine: Examine) -> int:
+        """Look at the values of a list and return how many there are."""
         seen = 0
         for found in spans.elements(self.text, span):
-            try:
-                decoder.decode(b"[%b]" % self.text[found[0, 0] : found[-1, 1]])
-            except msgspec.ValidationError:
-                for place, (begin, end) in enumerate(found.tolist(), seen):
-                    examine(Span(begin, end), pointer_to(at, place))
-            except msgspec.DecodeError as error:
-                raise NotJson from error
+            self._run(found, seen, decoder, at, examine)
             seen += len(found)
         return seen
+
+    def _run(
+        self, found: NDArray[np.int64], first: int, decoder: msgspec.json.Decoder[Any], at: str, examine: Examine
+    ) -> None:
+        """Look at values in a row, of which the first is at place `first`: by halves, while one half isn't sound."""
+        try:
+            decoder.decode(b"[%b]" % self.text[found[0, 0] : found[-1, 1]])
+        except msgspec.ValidationError:
+            if len(found) > _FEW:
+                half = len(found) // 2
+                self._run(found[:half], first, decoder, at, examine)
+                self._run(found[half:], first + half, decoder, at, examine)
+            else:
+                for place, (begin, end) in enumerate(found.tolist(), first):
+                    examine(Span(begin, end), pointer_to(at, place))
+        except msgspec.DecodeError as error:
+            raise NotJson from error
 
     def _examine(
         self, span: Span, kind: type[msgspec.Struct], at: str, *, by_hand: Collection[str] = ()
@@ -200,6 +218,9 @@ class _Search:
             raise NotJson from error
 
     def _require_json(self, span: Span) -> None:
+        """Raise NotJson for a value that isn't read; a large one is left to the fast pass, if nothing else is bad."""
+        if span.end - span.begin > MOST_ON_LOOP:
+            return
         try:
             _ANY.decode(self.text[span.begin : span.end])
         except msgspec.DecodeError as error:

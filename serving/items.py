@@ -10,6 +10,7 @@ from model.errors import BadField, InputError
 from serving import spans
 from serving.answer import WireAnswer
 from serving.errors import BodyTooLarge, MalformedBody
+from serving.offload import MOST_ON_LOOP
 from serving.problem import Problem
 from serving.spans import NotJson, Span
 
@@ -65,10 +66,9 @@ def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
             for member, value in spans.members(text, whole):
                 if member == name:
                     found = value
-                else:
+                elif value.end - value.begin <= MOST_ON_LOOP:
                     _any.decode(text[value.begin : value.end])
         if found is None or text[found.begin : found.begin + 1] != b"[":
-            _any.decode(text)
             raise InputError((BadField(f"/{name}", expected),))
         return _texts(body, text, found)
     except (NotJson, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -83,7 +83,8 @@ def _texts(body: bytes, text: bytes, within: Span) -> list[bytes]:
         if len(texts) + len(found) > MOST_ITEMS:
             raise too_many_items()
         for begin, end in found.tolist():
-            _any.decode(text[begin:end])
+            if end - begin <= MOST_ON_LOOP:  # a larger one takes long: it is decoded once, when it is answered
+                _any.decode(text[begin:end])
             texts.append(body[begin:end])
     return texts
 

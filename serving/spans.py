@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from model.scoring.compiled import compiled
 
-_CHUNK: Final = 256
+# Every call gives Python's lock up and takes it again. Calls in quick succession starve a thread that waits for it.
+_CHUNK: Final = 4096
 _MALFORMED: Final = 0
 _QUOTE, _BACKSLASH, _COMMA, _COLON = 34, 92, 44, 58
 _OPEN_LIST, _CLOSE_LIST, _OPEN_OBJECT, _CLOSE_OBJECT = 91, 93, 123, 125

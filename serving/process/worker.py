@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from serving.process.reload import Reloader
     from serving.process.settings import ServerSettings
 
+_SWITCH_SECONDS = 0.001  # that the event loop waits for a thread which reads a large body; Python's default is five
 _log = logging.getLogger("serving")
 
 
@@ -59,6 +61,7 @@ class Worker:
     def run(self, listening: socket.socket) -> None:
         """Serve until told to end; raises what made the first bundle unfit unless `stay_up`, or a part fail."""
         give_back_memory()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         with asyncio.Runner(loop_factory=self._http.config.get_loop_factory()) as runner:
             runner.run(self._run(listening))
         if self._failure is not None:
