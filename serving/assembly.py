@@ -29,10 +29,12 @@ from serving.limits import Limiter
 from serving.logs import RequestLog, configure
 from serving.making import make_service
 from serving.metrics import Metrics, forget
+from serving.offload import Offload
 from serving.openapi import render_document, render_page
 from serving.pages import Page
 from serving.predictor import RiskModel
 from serving.process.keeper import Keeper
+from serving.process.memory import trim_memory
 from serving.record.recorder import recording
 from serving.several import Several
 from serving.store.settings import open_store
@@ -56,6 +58,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     `folder` is for what the workers share while they run.
     """
     service = make_service(settings.model_name, settings.rules)
+    service.offload = Offload(trim_memory)
     authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
     if authenticator is not None:
         service.require("the issuer's keys", lambda: authenticator.introduced)

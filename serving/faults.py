@@ -10,6 +10,7 @@ import json
 import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from model.errors import BadField, InputError
 from serving import spans
+from serving.moments import read_moments
 from serving.offload import MOST_ON_LOOP
 from serving.pointers import pointer_to
 from serving.spans import NotJson, Span
@@ -29,6 +31,10 @@ MOST_UNKNOWN = 100
 _LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
 _FEW: Final = 8  # values that are looked at one by one
 _KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"}
+
+
+class NotATime(ValueError):
+    """One of several texts isn't a time with a zone."""
 
 
 Examine = Callable[[Span, str], None]
@@ -49,10 +55,10 @@ class Faults:
             raise InputError((*self.bad, more))
         self.bad.append(BadField(pointer, detail))
 
-    def ignore(self, pointer: str) -> None:
-        """Note one field that isn't known."""
+    def ignore(self, at: str, name: str) -> None:
+        """Note one field of the object at `at` that isn't known."""
         if len(self.unknown) < MOST_UNKNOWN:
-            self.unknown.append(pointer)
+            self.unknown.append(pointer_to(at, name))
         else:
             self.more_unknown += 1
 
@@ -66,8 +72,10 @@ def find_faults(body: bytes, *, known: Collection[str], wanted: Collection[str],
     search = _Search(body)
     try:
         body.decode()
+        if len(body) <= MOST_ON_LOOP:  # a larger one is decoded as a whole only where no field is bad
+            _ANY.decode(search.text)
         search.request(spans.whole(search.text), known, wanted, at)
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotJson from error
     return search.faults
 
@@ -107,7 +115,7 @@ class _Search:
             case b"{":
                 self._columns(span, at)
             case b"[":
-                self._list(span, _row_decoder(), at, self._row)
+                self._list(span, _check_rows, at, self._row)
             case _:
                 self.faults.add(at, f"expected a list of objects, or an object of lists; got {self._kind(span)}")
 
@@ -116,7 +124,7 @@ class _Search:
             self._examine(span, Transaction, at)
 
     def _columns(self, span: Span, at: str) -> None:
-        kinds, required, decoders = _types(Transaction), _required(Columns), _list_decoders()
+        kinds, required = _types(Transaction), _required(Columns)
         found = self._known_members(span, kinds)
         lengths: dict[str, int] = {}
         for name, kind in kinds.items():
@@ -129,7 +137,7 @@ class _Search:
                 def check(value: Span, place: str, kind: Any = kind) -> None:
                     self._check(value, kind, place)
 
-                lengths[name] = self._list(column, decoders[name], pointer_to(at, name), check)
+                lengths[name] = self._list(column, partial(_check_column, name), pointer_to(at, name), check)
             else:
                 self.faults.add(pointer_to(at, name), f"expected a list; got {self._kind(column)}")
         first = next(iter(lengths), "")
@@ -145,7 +153,6 @@ class _Search:
             if name in known:
                 found[name] = value
             else:
-                self._require_json(value)
                 self.faults.add(pointer_to(at, name), "there is no feature of this name")
         for name, value in found.items():
             if self.text[value.begin : value.end] != b"null":
@@ -154,25 +161,25 @@ class _Search:
             if name not in found:
                 self.faults.add(pointer_to(at, name), "is required by the model; give null where it is missing")
 
-    def _list(self, span: Span, decoder: msgspec.json.Decoder[Any], at: str, examine: Examine) -> int:
-        """Look at the values of a list and return how many there are."""
+    def _list(self, span: Span, sound: Callable[[bytes], object], at: str, examine: Examine) -> int:
+        """Look at the values of a list and return how many there are; `sound` raises for a list of some of them."""
         seen = 0
         for found in spans.elements(self.text, span):
-            self._run(found, seen, decoder, at, examine)
+            self._run(found, seen, sound, at, examine)
             seen += len(found)
         return seen
 
     def _run(
-        self, found: NDArray[np.int64], first: int, decoder: msgspec.json.Decoder[Any], at: str, examine: Examine
+        self, found: NDArray[np.int64], first: int, sound: Callable[[bytes], object], at: str, examine: Examine
     ) -> None:
         """Look at values in a row, of which the first is at place `first`: by halves, while one half isn't sound."""
         try:
-            decoder.decode(b"[%b]" % self.text[found[0, 0] : found[-1, 1]])
-        except msgspec.ValidationError:
+            sound(b"[%b]" % self.text[found[0, 0] : found[-1, 1]])
+        except (msgspec.ValidationError, NotATime):
             if len(found) > _FEW:
                 half = len(found) // 2
-                self._run(found[:half], first, decoder, at, examine)
-                self._run(found[half:], first + half, decoder, at, examine)
+                self._run(found[:half], first, sound, at, examine)
+                self._run(found[half:], first + half, sound, at, examine)
             else:
                 for place, (begin, end) in enumerate(found.tolist(), first):
                     examine(Span(begin, end), pointer_to(at, place))
@@ -202,9 +209,8 @@ class _Search:
             if name in known:
                 found[name] = value
                 continue
-            self._require_json(value)
             if at is not None:
-                self.faults.ignore(pointer_to(at, name))
+                self.faults.ignore(at, name)
         return found
 
     def _check(self, span: Span, kind: Any, at: str) -> None:
@@ -217,15 +223,6 @@ class _Search:
         except msgspec.DecodeError as error:
             raise NotJson from error
 
-    def _require_json(self, span: Span) -> None:
-        """Raise NotJson for a value that isn't read; a large one is left to the fast pass, if nothing else is bad."""
-        if span.end - span.begin > MOST_ON_LOOP:
-            return
-        try:
-            _ANY.decode(self.text[span.begin : span.end])
-        except msgspec.DecodeError as error:
-            raise NotJson from error
-
     def _is_object(self, span: Span, at: str) -> bool:
         if self.text[span.begin : span.begin + 1] == b"{":
             return True
@@ -234,13 +231,15 @@ class _Search:
 
     def _kind(self, span: Span) -> str:
         """Say what a value is without repeating a text, which may be personal."""
-        self._require_json(span)
         kind = _KINDS.get(self._sent[span.begin], "")
         if kind:
             return "an empty string" if span.end - span.begin == 2 and kind == "a string" else kind
         if span.end - span.begin > _LONGEST_NUMBER:
             return "a number too large or not finite"
-        value = json.loads(self._sent[span.begin : span.end])
+        try:
+            value = json.loads(self._sent[span.begin : span.end])
+        except ValueError as error:
+            raise NotJson from error
         if value is None or isinstance(value, bool):
             return json.dumps(value)
         return str(value) if abs(value) < 2**63 else "a number too large or not finite"
@@ -271,24 +270,33 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, dec_hook=decode_hook)
 
 
-@functools.cache
-def _row_decoder() -> msgspec.json.Decoder[Any]:
-    required = _required(Transaction)
-    fields = [
-        (name, kind) if name in required else (name, kind | msgspec.UnsetType, msgspec.UNSET)
-        for name, kind in _types(Transaction).items()
-    ]
-    row: Any = msgspec.defstruct("Row", fields, kw_only=True)
-    return _list_decoder(row)
+def _check_rows(text: bytes) -> None:
+    """Judge a list of rows as the fast pass does."""
+    rows: list[Transaction] = _decoder(list[Transaction]).decode(text)
+    completed = [None if row.completed_at is msgspec.UNSET else row.completed_at for row in rows]
+    _read_times([row.created_at for row in rows], completed)
+
+
+def _check_column(name: str, text: bytes) -> None:
+    """Judge a list of one column's values as the fast pass does."""
+    values = _column_decoders()[name].decode(text)
+    if name in _TIMES:
+        _read_times([], values)
+
+
+def _read_times(created: list[str], completed: list[str | None]) -> None:
+    try:
+        read_moments(created, completed)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise NotATime from error
 
 
 @functools.cache
-def _list_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
-    return {name: _list_decoder(kind) for name, kind in _types(Transaction).items()}
-
-
-def _list_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return _decoder(list[kind])
+def _column_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
+    hints = get_type_hints(Columns, include_extras=True)
+    return {name: _decoder(_given(hints[name])) for name in Columns.__struct_fields__}
 
 
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)

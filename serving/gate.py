@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from serving.caller import LOCAL, Caller, Scope
+from serving.offload import MOST_ON_LOOP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_WORK_BYTES: Final = 64 * 1024  # of a body: what a request with some 250 transactions has
-
-
 def work_of(size: int) -> int:
     """Return how many requests a body of `size` bytes counts beyond the first."""
-    return max(0, size - 1) // _WORK_BYTES
+    return max(0, size - 1) // MOST_ON_LOOP
 
 
 class Authenticates(Protocol):

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Final, ParamSpec, TypeVar
 
-MOST_ON_LOOP: Final = 256 * 1024  # bytes that are read on the event loop before other requests get a turn
+# Bytes that are read on the event loop before other requests get a turn: a request with some 250 transactions.
+MOST_ON_LOOP: Final = 64 * 1024
 
+_TIDY_SECONDS: Final = 1.0
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
@@ -18,10 +20,13 @@ class Offload:
     """One thread, which a process starts when it first needs it: large bodies are read one after the other.
 
     More threads would read no faster, since Python runs one at a time, and would hold more bodies decoded at once.
+    `tidy` is called there a second after a body was read, to give its memory back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tidy: Callable[[], object] = lambda: None) -> None:
         self._thread: ThreadPoolExecutor | None = None
+        self._tidy = tidy
+        self._tidying = False
 
     async def call(
         self,
@@ -35,10 +40,17 @@ class Offload:
             return function(*arguments, **named)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="large")
-        context = copy_context()
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: context.run(function, *arguments, **named)
-        )
+        context, loop = copy_context(), asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, lambda: context.run(function, *arguments, **named))
+        finally:
+            if not self._tidying:
+                self._tidying = True
+                loop.call_later(_TIDY_SECONDS, self._submit_tidy, self._thread)
+
+    def _submit_tidy(self, thread: ThreadPoolExecutor) -> None:
+        self._tidying = False
+        thread.submit(self._tidy)
 
 
 class Turns:

@@ -21,10 +21,10 @@ from serving.caveats import by_column, find_caveats, history_cut, left_out, unkn
 from serving.errors import MalformedBody
 from serving.faults import find_faults
 from serving.moments import read_moments
+from serving.offload import MOST_ON_LOOP
 from serving.spans import NotJson
 from serving.wire import Columns, LenientRequest, RequestOfRows, RiskRequest, Transaction, decode_hook
 
-_MOST_GIVEN_BYTES: Final = 256 * 1024  # all features together have a tenth of it
 _NO_VALUES: Final = np.empty(0)
 _PERSON: Final = attrgetter(*Person._fields)
 
@@ -70,7 +70,7 @@ class Reader:
 
         Raises MalformedBody, or InputError naming every bad field.
         """
-        decoder = self._decoder if len(body) <= _MOST_GIVEN_BYTES else self._large_decoder
+        decoder = self._decoder if len(body) <= MOST_ON_LOOP else self._large_decoder
         try:
             read = self._read(decoder.decode(body), now)
         except msgspec.ValidationError:

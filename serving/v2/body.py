@@ -15,6 +15,7 @@ from serving import spans
 from serving.answer import ModelName
 from serving.errors import MalformedBody
 from serving.faults import Faults
+from serving.items import MOST_ITEMS, too_many_items
 from serving.several import raise_faults
 from serving.v2.outputs import Output
 from serving.v2.tensors import (
@@ -175,6 +176,8 @@ def _in_json(given: _Input, at: str, faults: Faults) -> Tensor | None:
         faults.add(f"{at}/data", "is required")
         return None
     values, width = given.data, None
+    if len(values) > MOST_ITEMS and isinstance(values[0], list):
+        raise too_many_items()
     if values and all(isinstance(row, list) for row in values):
         if [len(values), *{len(row) for row in values}] != given.shape:
             faults.add(f"{at}/shape", "isn't that of the lists in data")

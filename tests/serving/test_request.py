@@ -260,6 +260,51 @@ def test_what_is_no_json_is_malformed(reader, now, body) -> None:
         reader.read(body, now=now)
 
 
+@pytest.mark.parametrize("size", [0, 100_000])
+@pytest.mark.parametrize(
+    "value", [b"nonsense", b"1x", b"-", b"tru", b'"\\ud800"', b'"\\x"', b"[1,]", b'{"a"}', b"01", b"+1", b"1.", b"\xff"]
+)
+@pytest.mark.parametrize("field", ["customer_id", "profile", "transactions", "history_complete"])
+def test_a_value_that_is_no_json_is_malformed_wherever_it_stands(reader, now, field, value, size) -> None:
+    """A body of any size with such a value in a field that is read is a 400 or names that field, and never a fault."""
+    fields = {"customer_id": b'"c"', "profile": b"{}", "transactions": b"[]", "history_complete": b"true"} | {
+        field: value
+    }
+    body = b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), each) for name, each in fields.items()) + b" " * size
+    with pytest.raises((MalformedBody, InputError)) as caught:
+        reader.read(body, now=now)
+    if isinstance(caught.value, InputError):
+        assert size
+        assert {each.pointer.split("/")[1] for each in caught.value.fields} == {field}
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_one_bad_row_among_many_is_found(reader, request_, now, size) -> None:
+    """Sound rows are passed over together, by halves, down to the one that isn't."""
+    row = request_["transactions"][0]
+    request_["transactions"] = [row | {"id": f"t-{place}"} for place in range(100 + size // 300)]
+    places = [0, 7, 50, len(request_["transactions"]) - 1]
+    for place in places:
+        request_["transactions"][place] |= {"amount": -1}
+    assert list(_faults(reader, _body(request_), now)) == [f"/transactions/{place}/amount" for place in places]
+
+
+def test_many_unknown_fields_are_counted(reader, request_, now) -> None:
+    """A hundred are named; one warning says how many more there are."""
+    request_ |= {f"unknown-{place}": place for place in range(1500)}
+    warnings = reader.read(_body(request_), now=now).warnings
+    assert len(warnings) == 101
+    assert warnings[100].detail.startswith("1,400 more")
+
+
+def test_a_large_request_is_read_as_a_small_one(reader, request_, now) -> None:
+    """Space around a request changes nothing, nor whether it holds features."""
+    sound = _body(request_)
+    assert plain(reader.read(sound + b" " * 100_000, now=now)) == plain(reader.read(sound, now=now))
+    given = _body({"customer_id": "c-1", "features": {"a": 1, "b": None}})
+    np.testing.assert_array_equal(reader.read(given + b" " * 100_000, now=now).values, [1.0, np.nan])
+
+
 def test_an_unknown_field_is_ignored_with_a_warning(reader, request_, now) -> None:
     """A misspelt column of a profile or an unknown field beside it doesn't go unnoticed, nor stop the answer."""
     sound = reader.read(_body(request_), now=now)

@@ -1,0 +1,90 @@
+"""What is read on the event loop, and what on a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextvars import ContextVar
+
+import pytest
+
+from serving.offload import MOST_ON_LOOP, Offload, Turns
+
+_who: ContextVar[str] = ContextVar("_who", default="nobody")
+
+
+@pytest.mark.parametrize(("size", "apart"), [(0, False), (MOST_ON_LOOP, False), (MOST_ON_LOOP + 1, True)])
+def test_a_large_body_is_read_on_a_thread(size, apart) -> None:
+    """A function runs on the event loop's own thread up to the bound, and on another above it."""
+    found = asyncio.run(Offload().call(size, threading.get_ident))
+    assert (found != threading.get_ident()) is apart
+
+
+def test_the_event_loop_goes_on_meanwhile() -> None:
+    """Others have their turns while a large body is read."""
+
+    async def run() -> int:
+        turns, reading = 0, asyncio.ensure_future(Offload().call(MOST_ON_LOOP + 1, time.sleep, 0.2))
+        while not reading.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        return turns
+
+    assert asyncio.run(run()) > 5
+
+
+def test_large_bodies_are_read_one_after_the_other() -> None:
+    """Two large bodies are never decoded in memory at once."""
+    running: list[int] = []
+    most: list[int] = []
+
+    def read() -> None:
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.pop()
+
+    async def run() -> None:
+        offload = Offload()
+        await asyncio.gather(*(offload.call(MOST_ON_LOOP + 1, read) for _ in range(5)))
+
+    asyncio.run(run())
+    assert most == [1] * 5
+
+
+@pytest.mark.parametrize("size", [1, MOST_ON_LOOP + 1])
+def test_errors_and_context_pass_through(size) -> None:
+    """The function sees its caller's context, and the caller its error."""
+
+    def fail() -> None:
+        raise ValueError(_who.get())
+
+    async def run() -> None:
+        _who.set("caller")
+        await Offload().call(size, fail)
+
+    with pytest.raises(ValueError, match="caller"):
+        asyncio.run(run())
+
+
+def test_a_turn_is_due_after_so_many_items_or_bytes() -> None:
+    """Small items share a turn by their number, larger ones by their bytes."""
+    small, large = Turns(items=3), Turns(items=100)
+    assert [small.due(1) for _ in range(7)] == [False, False, False, True, False, False, True]
+    assert [large.due(MOST_ON_LOOP // 2) for _ in range(5)] == [False, False, True, False, True]
+    assert Turns().due(MOST_ON_LOOP + 1)
+
+
+def test_memory_is_tidied_once_after_several_large_bodies() -> None:
+    """A second after the first of them, on the thread that read them."""
+    tidied: list[int] = []
+
+    async def run() -> None:
+        offload = Offload(lambda: tidied.append(threading.get_ident()))
+        for _ in range(3):
+            reader = await offload.call(MOST_ON_LOOP + 1, threading.get_ident)
+        await asyncio.sleep(1.2)
+        assert tidied == [reader]
+
+    asyncio.run(run())
