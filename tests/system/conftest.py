@@ -19,6 +19,7 @@ import pytest
 from tests.chart.helm import Helm
 from tests.system.asking import ATTEMPTS, PATIENCE, ask, come_back
 from tests.system.emulators import BigQuery
+from tests.system.failing import mounted
 from tests.system.fake_gcs import FakeGcs
 
 if TYPE_CHECKING:
@@ -234,3 +235,13 @@ def sound_request() -> dict[str, object]:
 def load() -> type[Load]:
     """Load on a server."""
     return Load
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, 4 MB and 400 files large."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted(place, "-t", "tmpfs", "-o", "size=4m,nr_inodes=400", "none")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)

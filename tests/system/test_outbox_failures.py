@@ -19,7 +19,9 @@ import pytest
 
 from serving.record.outbox import Outbox, RecordUnavailable
 from serving.record.reading import find_files
-from tests.serving.record.failing import full_disk, mounted
+from tests.system.failing import full_disk, mounted
+
+pytestmark = pytest.mark.system
 
 MOST_BYTES = 8_000_000
 RECORD = 20_000  # bytes

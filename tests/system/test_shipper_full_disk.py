@@ -19,7 +19,9 @@ from serving.record.shipper.spool import recover, spool
 from serving.record.shipper.status import Status
 from serving.record.sinks.objects import LocalObjects
 from serving.record.sinks.sink import SinkUnavailable
-from tests.serving.record.failing import full_disk
+from tests.system.failing import full_disk
+
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture
