@@ -17,9 +17,13 @@ from model.scoring.explainer import Explainer
 from model.scoring.measure import FeatureSettings
 from model.scoring.segments import Thresholds
 from model.scoring.trees import Packed, Trees
+from serving import spans
+from serving.items import read_items
 from serving.service import Service
+from serving.v2 import fields
 
 _FEATURES: Final = 3
+_MESSAGE: Final = b"\x2a\x08\x1a\x01\x01\x2a\x03\x42\x01c"  # an inference request: one tensor, its shape [1] and a text
 _TIMES: Final = ("2024-08-21T10:33:50.629801Z", "2024-08-22 10:33:50.1 UTC", "2024-08-23T10:33:50+02:00")
 
 
@@ -51,6 +55,9 @@ def warm() -> None:
         with contextlib.suppress(InputError):
             service.answer(msgspec.json.encode(request | {"customer_id": None}).replace(b"null", b"NaN"))
     service.answer_values("c", np.zeros(_FEATURES))
+    read_items(b'{"requests":[{"customer_id":"c"}]}')
+    spans.holds_more(b"[1]", 1)
+    fields.holds_more(_MESSAGE, 9)
 
 
 def _trees() -> Trees:
