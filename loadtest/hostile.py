@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
 from serving.body import MOST_BYTES
@@ -30,21 +30,20 @@ class Hostile(NamedTuple):
     body: bytes
 
 
-def corpus(size: int = MOST_BYTES) -> Iterator[Hostile]:
-    """Yield bodies of at most `size` bytes each: requests by every entrance, then what only one entrance takes."""
+def corpus(size: int = MOST_BYTES, only: Collection[str] | None = None) -> Iterator[Hostile]:
+    """Yield bodies of at most `size` bytes: requests by every entrance, then what one entrance takes.
+
+    `only` names those that are wanted.
+    """
     for name, make in _REQUESTS.items():
+        if only is not None and name not in only:
+            continue
         for entrance in ENTRANCES:
             most = (size - 300) // 2 if entrance == INFER else size - 300  # quotes double in a text within JSON
             yield Hostile(name, entrance, wrapped(make(most), entrance))
-    zeros = _list(b"0", size - 300)
-    yield Hostile("items of nothing", BATCH, b'{"requests":%b}' % zeros)
-    yield Hostile("instances of nothing", PREDICT, b'{"instances":%b}' % zeros)
-    yield Hostile("inputs of nothing", INFER, b'{"inputs":%b}' % zeros)
-    yield Hostile("values of nothing", INFER, _tensor("customer_id", _list(b"{}", size - 300)))
-    yield Hostile("rows of nothing", INFER, _tensor("features", _list(b"[]", size - 300)))
-    yield Hostile("other members", BATCH, b'{"requests":[{}],"more":%b}' % zeros)
-    for name, content in _MESSAGES.items():
-        yield Hostile(name, GRPC, content(size - 300))
+    for name, (entrance, make) in _BODIES.items():
+        if only is None or name in only:
+            yield Hostile(name, entrance, make(size - 300))
 
 
 def wrapped(request: bytes, entrance: str) -> bytes:
@@ -129,14 +128,20 @@ def _field(number: int, content: bytes) -> bytes:
 _REQUEST: Final = _field(1, b"request") + _field(2, b"BYTES")
 _ONE: Final = _field(3, b"\x01")  # the shape [1]
 _MODEL: Final = _field(1, b"customer-risk")
-_MESSAGES: Final[dict[str, Callable[[int], bytes]]] = {
-    "empty inputs": lambda size: _MODEL + _field(5, b"") * (size // 2),
-    "empty outputs": lambda size: _MODEL + _field(6, b"") * (size // 2),
-    "empty raw contents": lambda size: _MODEL + _field(7, b"") * (size // 2),
-    "empty texts": lambda size: _MODEL + _field(5, _REQUEST + _field(5, _field(8, b"") * (size // 2))),
-    "empty raw texts": lambda size: _MODEL + _field(5, _REQUEST + _ONE) + _field(7, bytes(size)),
-    "parameters": lambda size: _MODEL + b"".join(_field(4, _field(1, b"%d" % i)) for i in range(size // 12)),
-    "a long shape": lambda size: _MODEL + _field(5, _REQUEST + _field(3, b"\x01" * size)),
-    "integers": lambda size: _MODEL + _field(5, _REQUEST + _ONE + _field(5, _field(2, b"\x01" * size))),
-    "unknown fields": lambda size: _MODEL + b"\x78\x01" * (size // 2),
+_BODIES: Final[dict[str, tuple[str, Callable[[int], bytes]]]] = {
+    "items of nothing": (BATCH, lambda size: b'{"requests":%b}' % _list(b"0", size)),
+    "instances of nothing": (PREDICT, lambda size: b'{"instances":%b}' % _list(b"0", size)),
+    "inputs of nothing": (INFER, lambda size: b'{"inputs":%b}' % _list(b"0", size)),
+    "values of nothing": (INFER, lambda size: _tensor("customer_id", _list(b"{}", size))),
+    "rows of nothing": (INFER, lambda size: _tensor("features", _list(b"[]", size))),
+    "other members": (BATCH, lambda size: b'{"requests":[{}],"more":%b}' % _list(b"0", size)),
+    "empty inputs": (GRPC, lambda size: _MODEL + _field(5, b"") * (size // 2)),
+    "empty outputs": (GRPC, lambda size: _MODEL + _field(6, b"") * (size // 2)),
+    "empty raw contents": (GRPC, lambda size: _MODEL + _field(7, b"") * (size // 2)),
+    "empty texts": (GRPC, lambda size: _MODEL + _field(5, _REQUEST + _field(5, _field(8, b"") * (size // 2)))),
+    "empty raw texts": (GRPC, lambda size: _MODEL + _field(5, _REQUEST + _ONE) + _field(7, bytes(size))),
+    "parameters": (GRPC, lambda size: _MODEL + b"".join(_field(4, _field(1, b"%d" % i)) for i in range(size // 12))),
+    "a long shape": (GRPC, lambda size: _MODEL + _field(5, _REQUEST + _field(3, b"\x01" * size))),
+    "integers": (GRPC, lambda size: _MODEL + _field(5, _REQUEST + _ONE + _field(5, _field(2, b"\x01" * size)))),
+    "unknown fields": (GRPC, lambda size: _MODEL + b"\x78\x01" * (size // 2)),
 }

@@ -22,9 +22,11 @@ from serving.errors import MalformedBody
 from serving.faults import find_faults
 from serving.moments import read_moments
 from serving.offload import MOST_ON_LOOP
-from serving.spans import NotJson
-from serving.wire import Columns, LenientRequest, RequestOfRows, RiskRequest, Transaction, decode_hook
+from serving.spans import NotJson, Span
+from serving.wire import Columns, LargeRequest, LenientRequest, RiskRequest, Transaction, decode_hook
 
+_rows: Final = msgspec.json.Decoder(list[Transaction])
+_columns: Final = msgspec.json.Decoder(Columns)
 _NO_VALUES: Final = np.empty(0)
 _PERSON: Final = attrgetter(*Person._fields)
 
@@ -62,7 +64,7 @@ class Reader:
         # Two names at least, or itemgetter gives no tuple.
         self._values = itemgetter(*self._required) if len(self._required) > 1 else self._one_by_one
         self._decoder = msgspec.json.Decoder(RiskRequest, dec_hook=decode_hook)
-        self._large_decoder = msgspec.json.Decoder(RequestOfRows, dec_hook=decode_hook)
+        self._large_decoder = msgspec.json.Decoder(LargeRequest, dec_hook=decode_hook)
         self._lenient_decoder = msgspec.json.Decoder(LenientRequest, dec_hook=decode_hook)
 
     def read(self, body: bytes, *, now: float, at: str = "") -> Read:
@@ -70,9 +72,10 @@ class Reader:
 
         Raises MalformedBody, or InputError naming every bad field.
         """
-        decoder = self._decoder if len(body) <= MOST_ON_LOOP else self._large_decoder
         try:
-            read = self._read(decoder.decode(body), now)
+            small = len(body) <= MOST_ON_LOOP
+            request = self._decoder.decode(body) if small else _with_rows(self._large_decoder.decode(body))
+            read = self._read(request, now)
         except msgspec.ValidationError:
             read = None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -124,7 +127,7 @@ class Reader:
             if faults.bad:
                 raise InputError(tuple(faults.bad))
             # Only unknown fields stood in the way; without them the fast pass, which defines what is sound, must agree.
-            read = self._read(self._lenient_decoder.decode(spans.finite(body)), now)
+            read = self._read(_with_rows(self._lenient_decoder.decode(spans.finite(body))), now)
         except NotJson as error:
             raise _malformed(cause or _cause(body)) from error
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -133,6 +136,20 @@ class Reader:
             raise AssertionError("the two passes disagree about what is sound")
         unknown = unknown_fields((pointer.removeprefix(at) for pointer in faults.unknown), more=faults.more_unknown)
         return _with(read, unknown) if unknown else read
+
+
+def _with_rows(request: Any) -> Any:
+    """Decode a request's transactions, some at a time, so that other threads have their turns in between."""
+    text = request.transactions
+    if text is UNSET:
+        return request
+    sent: Any = []
+    if (text := bytes(text))[:1] == b"[":
+        for found in spans.elements(text, Span(0, len(text))):
+            sent += _rows.decode(b"[%b]" % text[found[0, 0] : found[-1, 1]])
+    else:
+        sent = _columns.decode(text)
+    return msgspec.structs.replace(request, transactions=sent)
 
 
 def _with(read: Read, unknown: Sequence[Warned]) -> Read:

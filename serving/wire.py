@@ -134,27 +134,24 @@ class RiskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     features: dict[str, Number | None] | UnsetType = UNSET
 
 
-def _lenient(strict: type[msgspec.Struct], **kinds: Any) -> Any:
-    """Return the struct without its refusal of unknown fields; `kinds` replace the types of fields."""
+def _variant(strict: type[msgspec.Struct], *, forbid: bool, without: str = "", **kinds: Any) -> Any:
+    """Return a struct of the same fields, with other types for those in `kinds`; `forbid` refuses unknown fields."""
     fields = [
         (each.name, kinds.get(each.name, each.type), *(() if each.required else (each.default,)))
         for each in msgspec.structs.fields(strict)
+        if each.name != without
     ]
-    return msgspec.defstruct(strict.__name__, fields, frozen=True, kw_only=True)
+    namespace = {without: UNSET} if without else {}
+    return msgspec.defstruct(
+        strict.__name__, fields, frozen=True, kw_only=True, forbid_unknown_fields=forbid, namespace=namespace
+    )
 
 
-# What a large request is decoded as: features can't make one large, and a million of them would take half a second.
-RequestOfRows: Any = msgspec.defstruct(
-    "RequestOfRows",
-    [
-        (each.name, each.type, *(() if each.required else (each.default,)))
-        for each in msgspec.structs.fields(RiskRequest)
-        if each.name != "features"
-    ],
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    namespace={"features": UNSET},
-)
+_Rows = msgspec.Raw | UnsetType
+# What a large request is decoded as: its transactions follow, some thousands at a time. It has no features: they can't
+# make a request large, and decoding a million of them would take half a second.
+LargeRequest: Any = _variant(RiskRequest, forbid=True, without="features", transactions=_Rows)
 # What a request is decoded as once its unknown fields were found to be its only faults.
-LenientRequest: Any = _lenient(RiskRequest, profile=_lenient(Profile) | UnsetType)
+LenientRequest: Any = _variant(
+    RiskRequest, forbid=False, profile=_variant(Profile, forbid=False) | UnsetType, transactions=_Rows
+)
