@@ -235,6 +235,8 @@ class _Search:
         if kind:
             return "an empty string" if span.end - span.begin == 2 and kind == "a string" else kind
         if span.end - span.begin > _LONGEST_NUMBER:
+            if self._sent[span.begin] not in b"-0123456789":
+                raise NotJson
             return "a number too large or not finite"
         try:
             value = json.loads(self._sent[span.begin : span.end])

@@ -262,7 +262,22 @@ def test_what_is_no_json_is_malformed(reader, now, body) -> None:
 
 @pytest.mark.parametrize("size", [0, 100_000])
 @pytest.mark.parametrize(
-    "value", [b"nonsense", b"1x", b"-", b"tru", b'"\\ud800"', b'"\\x"', b"[1,]", b'{"a"}', b"01", b"+1", b"1.", b"\xff"]
+    "value",
+    [
+        b"nonsense",
+        b"1x",
+        b"-",
+        b"tru",
+        b'"\\ud800"',
+        b'"\\x"',
+        b"[1,]",
+        b'{"a"}',
+        b"01",
+        b"+1",
+        b"1.",
+        b"\xff",
+        b"x" * 9000,
+    ],
 )
 @pytest.mark.parametrize("field", ["customer_id", "profile", "transactions", "history_complete"])
 def test_a_value_that_is_no_json_is_malformed_wherever_it_stands(reader, now, field, value, size) -> None:
