@@ -1,4 +1,4 @@
-"""Bodies that are cheap to send and dear to read, for every way to a decision."""
+"""Bodies that are cheap to send and expensive to read, for every endpoint that returns decisions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS: Final = ("id", "state", "type", "direction", "created_at", "amount")
 
 
 class Hostile(NamedTuple):
-    """A body for one entrance; a gRPC message where the entrance is GRPC."""
+    """A body for one endpoint; a gRPC message where `entrance` is GRPC."""
 
     name: str
     entrance: str
@@ -47,7 +47,7 @@ def corpus(size: int = MOST_BYTES, only: Collection[str] | None = None) -> Itera
 
 
 def wrapped(request: bytes, entrance: str) -> bytes:
-    """Return the body that carries one request to an entrance."""
+    """Return the body that carries one request to an endpoint."""
     match entrance:
         case "/ai/v1/risk:batch":
             return b'{"requests":[%b]}' % request

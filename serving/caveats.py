@@ -47,7 +47,7 @@ def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[Warned]:
     """Warn of fields that aren't read: one warning for each pointer, and one for `more` fields."""
     found = [Warned("UNKNOWN_FIELD", pointer, "No field of this name is read; it was ignored.") for pointer in pointers]
     if more:
-        found.append(Warned("UNKNOWN_FIELD", "", f"{more:,} more fields aren't read either; they were ignored."))
+        found.append(Warned("UNKNOWN_FIELD", "", f"{more:,} more fields are unknown; they were ignored."))
     return found
 
 

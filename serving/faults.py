@@ -1,6 +1,6 @@
 """Every bad field of a request at once, each by its JSON pointer: the slow look that only a refused request gets.
 
-The search reads the text value by value and ends at the hundredth bad field, whatever the body's size.
+The search reads the text value by value. It names at most MOST_FAULTS bad fields, and ends at the next one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # judged here, where 
 MOST_FAULTS = 100  # named in one refusal; a body may hold a hundred thousand
 MOST_UNKNOWN = 100
 _LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
-_FEW: Final = 8  # values that are looked at one by one
+_FEW: Final = 8  # values that are checked one by one
 _KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"}
 
 
@@ -46,17 +46,17 @@ class Faults:
 
     bad: list[BadField] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    more_unknown: int = 0  # beyond the first MOST_UNKNOWN
+    more_unknown: int = 0  # number of fields beyond the first MOST_UNKNOWN
 
     def add(self, pointer: str, detail: str) -> None:
-        """Note one bad field; beyond MOST_FAULTS raises InputError with all of them and a last line that says so."""
+        """Note one bad field; beyond MOST_FAULTS, raise InputError with all of them and a line that says so."""
         if len(self.bad) == MOST_FAULTS:
             more = BadField("", f"more than {MOST_FAULTS} fields are bad; the rest are not listed")
             raise InputError((*self.bad, more))
         self.bad.append(BadField(pointer, detail))
 
     def ignore(self, at: str, name: str) -> None:
-        """Note one field of the object at `at` that isn't known."""
+        """Note one unknown field of the object at `at`."""
         if len(self.unknown) < MOST_UNKNOWN:
             self.unknown.append(pointer_to(at, name))
         else:
@@ -64,15 +64,15 @@ class Faults:
 
 
 def find_faults(body: bytes, *, known: Collection[str], wanted: Collection[str], at: str = "") -> Faults:
-    """Look at a request's JSON field by field; NaN and Infinity, which aren't JSON, are bad values of their fields.
+    """Return the faults of a request's JSON; NaN and Infinity, which aren't JSON, are bad values of their fields.
 
     `known` are the features that exist, `wanted` those that must be given; `at` points at the document. Raises NotJson,
-    and InputError at more than MOST_FAULTS faults, where the rest of the body isn't looked at.
+    and InputError at more than MOST_FAULTS faults; the rest of the body isn't read then.
     """
     search = _Search(body)
     try:
         body.decode()
-        if len(body) <= MOST_ON_LOOP:  # a larger one is decoded as a whole only where no field is bad
+        if len(body) <= MOST_ON_LOOP:  # a larger body is decoded as a whole only if no field is bad
             _ANY.decode(search.text)
         search.request(spans.whole(search.text), known, wanted, at)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -86,7 +86,7 @@ class _Search:
     def __init__(self, body: bytes) -> None:
         self.faults = Faults()
         self.text = spans.finite(body)
-        self._sent = body  # of the same length: what a value was before `finite`
+        self._sent = body  # as sent; `text` has the same length, but strings for NaN and Infinity
 
     def request(self, span: Span, known: Collection[str], wanted: Collection[str], at: str) -> None:
         if not self._is_object(span, at):
@@ -162,7 +162,7 @@ class _Search:
                 self.faults.add(pointer_to(at, name), "is required by the model; give null where it is missing")
 
     def _list(self, span: Span, sound: Callable[[bytes], object], at: str, examine: Examine) -> int:
-        """Look at the values of a list and return how many there are; `sound` raises for a list of some of them."""
+        """Check the values of a list and return their number; `sound` raises if one of several values is bad."""
         seen = 0
         for found in spans.elements(self.text, span):
             self._run(found, seen, sound, at, examine)
@@ -172,7 +172,7 @@ class _Search:
     def _run(
         self, found: NDArray[np.int64], first: int, sound: Callable[[bytes], object], at: str, examine: Examine
     ) -> None:
-        """Look at values in a row, of which the first is at place `first`: by halves, while one half isn't sound."""
+        """Check consecutive values, the first at index `first`; halve them until the bad ones are found."""
         try:
             sound(b"[%b]" % self.text[found[0, 0] : found[-1, 1]])
         except (msgspec.ValidationError, NotATime):
@@ -189,7 +189,7 @@ class _Search:
     def _examine(
         self, span: Span, kind: type[msgspec.Struct], at: str, *, by_hand: Collection[str] = ()
     ) -> dict[str, Span]:
-        """Check an object's fields, except those that are looked at `by_hand`; return the known ones' spans."""
+        """Check an object's fields, except those in `by_hand`; return the spans of the known fields."""
         kinds, required = _types(kind), _required(kind)
         strict = kind.__struct_config__.forbid_unknown_fields
         found = self._known_members(span, kinds, at if strict else None)
@@ -203,7 +203,7 @@ class _Search:
         return found
 
     def _known_members(self, span: Span, known: Collection[str], at: str | None = None) -> dict[str, Span]:
-        """Return the members whose names are known, the last one of a name; the others are ignored, at `at` noted."""
+        """Return the members with known names, the last one of each name; note the others if `at` is given."""
         found: dict[str, Span] = {}
         for name, value in spans.members(self.text, span):
             if name in known:
@@ -214,7 +214,7 @@ class _Search:
         return found
 
     def _check(self, span: Span, kind: Any, at: str) -> None:
-        """Have msgspec judge one value, so that this look can't differ from the fast one."""
+        """Check one value with msgspec, so that this search can't differ from the fast pass."""
         try:
             _decoder(kind).decode(self.text[span.begin : span.end])
         except msgspec.ValidationError as error:
@@ -230,7 +230,7 @@ class _Search:
         return False
 
     def _kind(self, span: Span) -> str:
-        """Say what a value is without repeating a text, which may be personal."""
+        """Return a description of a value that doesn't repeat a string, which may be personal data."""
         kind = _KINDS.get(self._sent[span.begin], "")
         if kind:
             return "an empty string" if span.end - span.begin == 2 and kind == "a string" else kind
@@ -273,14 +273,14 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 def _check_rows(text: bytes) -> None:
-    """Judge a list of rows as the fast pass does."""
+    """Check a list of rows as the fast pass does."""
     rows: list[Transaction] = _decoder(list[Transaction]).decode(text)
     completed = [None if row.completed_at is msgspec.UNSET else row.completed_at for row in rows]
     _read_times([row.created_at for row in rows], completed)
 
 
 def _check_column(name: str, text: bytes) -> None:
-    """Judge a list of one column's values as the fast pass does."""
+    """Check a list of one column's values as the fast pass does."""
     values = _column_decoders()[name].decode(text)
     if name in _TIMES:
         _read_times([], values)

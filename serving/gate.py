@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def work_of(size: int) -> int:
-    """Return how many requests a body of `size` bytes counts beyond the first."""
+    """Return how many requests a body of `size` bytes counts as, beyond the first."""
     return max(0, size - 1) // MOST_ON_LOOP
 
 
@@ -60,7 +60,7 @@ class Gate:
         return self._admitted(await self._authenticator.authenticate(authorization), scope)
 
     def count(self, caller: Caller, more: int) -> None:
-        """Count further work of a caller who is in, in requests: a batch's items, a large body."""
+        """Count further work of an admitted caller, in requests: a batch's items, or a large body."""
         if self._limiter is not None:
             self._limiter.owe(caller.name, more)
 

@@ -39,7 +39,7 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 
 
 def too_many_items() -> BodyTooLarge:
-    """Return the error of a call about more than MOST_ITEMS customers."""
+    """Return the error for a call about more than MOST_ITEMS customers."""
     return BodyTooLarge(
         f"The call is about more than {MOST_ITEMS:,} customers.", remedy=f"Send at most {MOST_ITEMS:,} at a time."
     )
@@ -56,9 +56,9 @@ def read_items(body: bytes) -> list[bytes]:
 def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
     """Return the texts in the list that an object has under `name`.
 
-    Raises MalformedBody, BodyTooLarge past MOST_ITEMS, and InputError with what was `expected` where there is no list.
+    Raises MalformedBody, BodyTooLarge past MOST_ITEMS, and InputError with the text `expected` if there is no list.
     """
-    text = spans.finite(body)  # NaN is the fault of the request that holds it
+    text = spans.finite(body)  # NaN is a bad value of one request, not of the list
     try:
         body.decode()
         whole, found = spans.whole(text), None
@@ -83,14 +83,14 @@ def _texts(body: bytes, text: bytes, within: Span) -> list[bytes]:
         if len(texts) + len(found) > MOST_ITEMS:
             raise too_many_items()
         for begin, end in found.tolist():
-            if end - begin <= MOST_ON_LOOP:  # a larger one takes long: it is decoded once, when it is answered
+            if end - begin <= MOST_ON_LOOP:  # a larger item is decoded only once, when it is answered
                 _any.decode(text[begin:end])
             texts.append(body[begin:end])
     return texts
 
 
 def _cause(body: bytes, error: Exception) -> Exception:
-    """Return what the decoder says of the whole body, which has the place in it."""
+    """Return the decoder's error for the whole body, which names the position."""
     if isinstance(error, UnicodeDecodeError):
         return error
     try:

@@ -238,7 +238,7 @@ class Lane:
         answers, turns = [], Turns()
         for place, item in enumerate(items):
             if turns.due(len(item)):
-                self._observer.settle()  # before a wait: a failure meanwhile would take what isn't committed along
+                self._observer.settle()  # commit first: a failure during the wait would lose uncommitted records
                 await asyncio.sleep(0)
             at = f"/requests/{place}"
             if len(item) > MOST_ON_LOOP:

@@ -17,7 +17,7 @@ _ROUNDING: Final = 1e-9
 
 
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A client's share of one pod: a batch counts one request for each item, a body one more for each further 64 KiB.
+    """A client's share of one pod: each item of a batch counts one request, each further 64 KiB of a body one more.
 
     requests_per_second   in the long run; 0 or null: as many as they like
     burst                 at once, after a rest
@@ -68,7 +68,7 @@ class Limiter:
     def owe(self, caller_name: str, cost: float) -> None:
         """Count `cost` more requests of a caller whose request was taken, whether or not tokens are left.
 
-        A large request gets in by one token and owes the rest, so that it may be larger than the burst.
+        A large request is admitted if one token is left, and owes the rest, so that it may be larger than the burst.
         """
         if self._interval and cost > 0:
             now = self._clock()

@@ -1,4 +1,4 @@
-"""Where work is done that would hold up the event loop."""
+"""Large bodies are read on a thread, so that the event loop isn't blocked."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _Result = TypeVar("_Result")
 
 
 class Offload:
-    """One thread, which a process starts when it first needs it: large bodies are read one after the other.
+    """One thread that reads large bodies one after the other; it starts with the first of them.
 
-    More threads would read no faster, since Python runs one at a time, and would hold more bodies decoded at once.
-    `tidy` is called there a second after a body was read, to give its memory back.
+    More threads would read no faster, since Python runs one at a time, and would hold more decoded bodies at once.
+    `tidy` is called on the thread a second after a body was read, to free its memory.
     """
 
     def __init__(self, tidy: Callable[[], object] = lambda: None) -> None:
@@ -35,7 +35,7 @@ class Offload:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        """Return what `function` returns; it runs on the thread where it reads more than MOST_ON_LOOP bytes."""
+        """Return the result of `function`, which runs on the thread if `size` is more than MOST_ON_LOOP bytes."""
         if size <= MOST_ON_LOOP:
             return function(*arguments, **named)
         if self._thread is None:
@@ -54,14 +54,14 @@ class Offload:
 
 
 class Turns:
-    """Says after how much reading the event loop is due to do something else."""
+    """Counts what is read on the event loop, and says when other tasks should run."""
 
     def __init__(self, *, items: int = 16) -> None:
         self._most_items = items
         self._items = self._bytes = 0
 
     def due(self, size: int) -> bool:
-        """Count an item of `size` bytes that is about to be read; return whether others should have a turn before."""
+        """Count an item of `size` bytes; return whether other tasks should run before it is read."""
         self._items += 1
         self._bytes += size
         if self._items <= self._most_items and self._bytes <= MOST_ON_LOOP:

@@ -108,9 +108,9 @@ class GuardedProtocol(DirectProtocol):
         self._fields = 0  # bytes of this request's header fields and trailers
         self._framing = 0  # bytes received since the last piece of this request's body
         self._hosts = 0
-        self._host = b""  # the last valid value of a Host header
-        self._refusal = _INVALID  # the response to the request that the parser stopped at
-        self._stopped = False  # whether the parser stopped: nothing that follows is read
+        self._host = b""  # the last valid value of a Host header, which needs no second check
+        self._refusal = _INVALID  # the response to the request at which the parser stops
+        self._stopped = False  # whether the parser has stopped: later data isn't read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take up a connection, unless there are too many."""
@@ -216,7 +216,7 @@ class GuardedProtocol(DirectProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
-        """Refuse the request at which the parser stopped, after the answers to the requests before it."""
+        """Refuse the request at which the parser stopped, after the responses to earlier requests."""
         self._stopped = True
         if self._stage == _BODY and self.pipeline:
 
@@ -268,10 +268,10 @@ class GuardedProtocol(DirectProtocol):
                     self.parser.feed_data(data)
                     break
                 except httptools.HttpParserUpgrade as offered:
-                    # The parser ends a request at an offered upgrade, before its body: parse it without the offer.
+                    # The parser ends a request that offers an upgrade before its body. Parse it without the offer.
                     data = self._head_without_upgrade() + data[offered.args[0] :]
             if self._stage == _BODY and self._framing > self.settings.most_header_bytes:
-                self._stop(_GIANT)  # an incomplete trailer, which the parser keeps, or a chunk extension
+                self._stop(_GIANT)  # a long chunk extension, or an incomplete trailer that the parser buffers
         except (httptools.HttpParserError, _Stop):
             self.send_400_response("")
 
@@ -281,12 +281,12 @@ class GuardedProtocol(DirectProtocol):
         return b"".join((line, *fields, b"\r\n"))
 
     def _stop(self, refusal: bytes) -> NoReturn:
-        """Stop the parser at the present request, which gets `refusal`."""
+        """Stop the parser at the current request, whose response is `refusal`."""
         self._refusal = refusal
         raise _Stop
 
     def _answering(self) -> bool:
-        """Return whether the answer to a request whose body isn't complete has begun."""
+        """Return whether the response to a request with an incomplete body has begun."""
         by_task = self._stage == _BODY and self._parts is None and self.cycle is not None
         return by_task and bool(self.cycle.response_started)
 

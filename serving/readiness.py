@@ -24,11 +24,11 @@ class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no typ
         return bool(model.service.answering if disable_predictor_health_check else await model.healthy())
 
     def decode(self, body: bytes, headers: dict[str, str], *_: Any, **__: Any) -> tuple[bytes, dict[str, str]]:  # noqa: ARG002  KServe passes them
-        """Leave the body to the model: KServe would decode all of it on the event loop."""
+        """Return the body as it is: the model reads it, and KServe would decode all of it on the event loop."""
         return body, {}
 
     def encode(self, *, response: bytes, **_: Any) -> tuple[bytes, dict[str, str]]:
-        """Leave the model's response as it is."""
+        """Return the model's response as it is."""
         return response, {}
 
     async def get_model(self, name: str) -> Any:

@@ -126,7 +126,7 @@ class Reader:
             faults = find_faults(body, known=self._known, wanted=self._required, at=at)
             if faults.bad:
                 raise InputError(tuple(faults.bad))
-            # Only unknown fields stood in the way; without them the fast pass, which defines what is sound, must agree.
+            # Unknown fields are the only faults. Without them the fast pass, which defines what is valid, must succeed.
             read = self._read(_with_rows(self._lenient_decoder.decode(spans.finite(body))), now)
         except NotJson as error:
             raise _malformed(cause or _cause(body)) from error
@@ -207,7 +207,7 @@ def _history(
 
 
 def _cause(body: bytes) -> Exception:
-    """Return what a decoder says of a text that isn't JSON."""
+    """Return a decoder's error for a text that isn't JSON."""
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

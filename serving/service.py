@@ -39,11 +39,11 @@ class Fallback(Protocol):
 
 
 class Service:
-    """Answers under the model's `name`; `clock` gives the time in seconds since 1970. `offload` reads large bodies.
+    """Answers under the model's `name`; `clock` returns the time in seconds since 1970. `offload` reads large bodies.
 
     `fallback` answers where the model can't: while it is `forced`, when scoring faults, and before there is a bundle if
-    `without_bundle`. The service is ready while it can answer and every condition that was required holds, and no
-    longer when `draining`.
+    `without_bundle`. The service is ready while it can answer, every required condition holds and it isn't
+    `draining`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Service:
         self._decider = Decider(bundle, name=self.name)
 
     def require(self, name: str, holds: Callable[[], bool]) -> None:
-        """Be ready only while `holds()`, which is asked often and must return at once; `name` is for the log."""
+        """Make readiness depend on `holds()`, which is called often and must return at once; the log shows `name`."""
         self._conditions[name] = holds
 
     @property

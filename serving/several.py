@@ -18,7 +18,7 @@ from serving.offload import Offload, Turns
 
 
 class Question(NamedTuple):
-    """A question about one customer, and the bytes that are read to answer it."""
+    """A question about one customer, and the number of bytes that are read to answer it."""
 
     ask: Callable[[], Answer]
     size: int
@@ -37,8 +37,8 @@ class Several:
     async def answer(self, questions: Sequence[Question], *, at: Callable[[int], str]) -> list[Answer]:
         """Answer in order; `at` points at a question by its place.
 
-        Raises BodyTooLarge past MOST_ITEMS, and InputError naming the bad fields of all questions, or the first
-        MOST_FAULTS: nothing is decided then.
+        Raises BodyTooLarge past MOST_ITEMS. Raises InputError, before anything is decided, naming the bad fields of all
+        questions, or the first MOST_FAULTS.
         """
         if len(questions) > MOST_ITEMS:
             raise too_many_items()
@@ -59,7 +59,7 @@ class Several:
         route, trace = whence.get()
         for answer in answers:
             if turns.due(0):
-                self._observer.settle()  # before a wait: a failure meanwhile would take what isn't committed along
+                self._observer.settle()  # commit first: a failure during the wait would lose uncommitted records
                 await asyncio.sleep(0)
             self._observer.decided(answer, caller, route=route, trace=trace)
         self._observer.settle()

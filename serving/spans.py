@@ -1,8 +1,8 @@
 """Where the values of a JSON text begin and end, found without decoding them.
 
 Decoding a hostile text can take a hundred times its size in memory and hold Python's lock for seconds. The functions
-here run without the lock and keep `_CHUNK` places at a time, so that a reader can stop at any bound. They check only
-what they must to find the next value: each value is still to be decoded.
+here run without the lock and return at most `_CHUNK` spans at a time, so that a reader can stop at any bound. They
+check only what is needed to find the next value; decode each value to validate it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from model.scoring.compiled import compiled
 
-# Every call gives Python's lock up and takes it again. Calls in quick succession starve a thread that waits for it.
+# Every call releases Python's lock and takes it again. Calls in quick succession starve a thread that waits.
 _CHUNK: Final = 4096
 _MALFORMED: Final = 0
 _QUOTE, _BACKSLASH, _COMMA, _COLON = 34, 92, 44, 58
@@ -27,7 +27,7 @@ _decode_name: Final = msgspec.json.Decoder(str).decode
 
 
 class Span(NamedTuple):
-    """A value's first byte, and the one behind its last."""
+    """The index of a value's first byte, and the index after its last."""
 
     begin: int
     end: int
@@ -65,7 +65,7 @@ def members(text: bytes, within: Span) -> Iterator[tuple[str, Span]]:
 
 
 def finite(text: bytes) -> bytes:
-    """Return the text with strings of the same length in the place of NaN and Infinity, which aren't JSON."""
+    """Return the text with NaN and Infinity, which aren't JSON, replaced by strings of the same length."""
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     array = np.frombuffer(text, np.uint8).copy()
@@ -74,7 +74,7 @@ def finite(text: bytes) -> bytes:
 
 
 def holds_more(text: bytes, most: int) -> bool:
-    """Return whether a text has more than `most` places for values, at all its levels."""
+    """Return whether a text has more than `most` places for values, at all levels of nesting."""
     return bool(_count(np.frombuffer(text, np.uint8), most) > most)
 
 
@@ -103,7 +103,7 @@ def _step(  # noqa: PLR0911  each way in which a text can be malformed ends it
 ) -> tuple[int, int]:
     """Find the next members of a list or an object: the spans of their names and values in found int64[n, 4].
 
-    Returns how many were found, and where to go on: 0 where the text is malformed, below 0 at the end.
+    Returns how many were found, and where to continue: 0 if the text is malformed, below 0 at the end.
     """
     close = _CLOSE_OBJECT if pairs else _CLOSE_LIST
     places, size = 0, text.size
@@ -143,7 +143,7 @@ def _skip_space(text: NDArray[np.uint8], at: int) -> int:
 
 @compiled
 def _skip_string(text: NDArray[np.uint8], at: int) -> int:
-    """Return the place behind the string whose first quote is at `at`; 0 where it doesn't end."""
+    """Return the index after the string whose first quote is at `at`; 0 if it doesn't end."""
     at += 1
     while at < text.size:
         if text[at] == _QUOTE:
@@ -154,7 +154,7 @@ def _skip_string(text: NDArray[np.uint8], at: int) -> int:
 
 @compiled
 def _skip_value(text: NDArray[np.uint8], at: int) -> int:
-    """Return the place behind the value at `at`; 0 where there is none, or it doesn't end."""
+    """Return the index after the value at `at`; 0 if there is no value, or it doesn't end."""
     if at >= text.size:
         return _MALFORMED
     if text[at] == _QUOTE:
@@ -169,7 +169,7 @@ def _skip_value(text: NDArray[np.uint8], at: int) -> int:
 
 @compiled
 def _skip_nested(text: NDArray[np.uint8], at: int) -> int:
-    """Return the place behind the list or the object at `at`; 0 where it doesn't end."""
+    """Return the index after the list or the object at `at`; 0 if it doesn't end."""
     depth = 0
     while at < text.size:
         if text[at] == _QUOTE:
@@ -194,7 +194,7 @@ def _ends_scalar(char: int) -> bool:
 
 @compiled
 def _count(text: NDArray[np.uint8], most: int) -> int:
-    """Count values by what stands before each: the beginning of the text, of a list or an object, or a comma."""
+    """Count values by what precedes each: the beginning of the text, of a list or of an object, or a comma."""
     at, found = 0, 1
     while at < text.size and found <= most:
         char = text[at]

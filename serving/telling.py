@@ -49,7 +49,7 @@ class Telling(Observer):
 
     @property
     def recordable(self) -> bool:
-        """Whether decisions can be recorded, or needn't be."""
+        """Whether decisions can be recorded, or needn't be recorded."""
         return self._recorder is None or self._recorder.ready
 
     async def start(self) -> None:
@@ -171,7 +171,7 @@ class Telling(Observer):
             if unmet:
                 _log.warning("readiness waits for %s", " and ".join(unmet))
             else:
-                _log.warning("readiness waits for nothing any more")
+                _log.warning("readiness waits for nothing now")
         if service.answering:
             model = service.model()
             metrics.bundle(model.name, model.version)

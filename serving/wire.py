@@ -148,10 +148,10 @@ def _variant(strict: type[msgspec.Struct], *, forbid: bool, without: str = "", *
 
 
 _Rows = msgspec.Raw | UnsetType
-# What a large request is decoded as: its transactions follow, some thousands at a time. It has no features: they can't
-# make a request large, and decoding a million of them would take half a second.
+# A large request is decoded as this; its transactions follow, some thousands at a time. It has no features: valid ones
+# are never that large, and decoding a million of them takes half a second.
 LargeRequest: Any = _variant(RiskRequest, forbid=True, without="features", transactions=_Rows)
-# What a request is decoded as once its unknown fields were found to be its only faults.
+# A request is decoded as this if unknown fields are its only faults.
 LenientRequest: Any = _variant(
     RiskRequest, forbid=False, profile=_variant(Profile, forbid=False) | UnsetType, transactions=_Rows
 )

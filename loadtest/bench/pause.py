@@ -1,7 +1,7 @@
-"""How long hostile bodies keep everybody else waiting: `.venv/bin/python -m loadtest.bench.pause`.
+"""How long hostile bodies delay other requests: `.venv/bin/python -m loadtest.bench.pause`.
 
-One client sends each body of `loadtest.hostile` to the server. Meanwhile another asks `/healthz` on one connection
-again and again: its longest wait is the pause.
+One client sends each body of `loadtest.hostile` to the server. Meanwhile another polls `/healthz` on one connection:
+its longest wait is the pause.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 @click.option("--all", "every", is_flag=True, help="Show every body, not only the ten that pause longest.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"))
 def main(folder: Path, *, every: bool) -> None:
-    """End with 1 where a pause is longer than the goal."""
+    """Exit with status 1 if a pause is longer than the goal."""
     found = contenders(make_material(folder / "material"), None)
     ours = next(one for one in found if one.name == OURS_RAW)
     port, settings = free_port(), folder / "pause.yaml"
@@ -43,7 +43,7 @@ def main(folder: Path, *, every: bool) -> None:
     ):
         infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         quiet = _longest_wait(server.port, lambda: time.sleep(1))[0]
-        time.sleep(5)  # until the process beside the server, which works on jobs, has started
+        time.sleep(5)  # until the job worker process has started
         before = _resident(server.process.pid)
         for one in corpus():
             rows.append((*_longest_wait(server.port, partial(_send, server.port, infer, one)), one))  # noqa: PERF401  one after the other
@@ -63,7 +63,7 @@ def main(folder: Path, *, every: bool) -> None:
 
 
 def _longest_wait(port: int, work: Callable[[], object]) -> tuple[float, float, str]:
-    """Do `work` while asking for health; return the longest wait and the work's time in ms, and what it returned."""
+    """Do `work` while polling health; return the longest wait and the work's time in ms, and its result."""
     over, waits = threading.Event(), [0.0]
 
     def ask() -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def database(*, memory: str = "1GB", only: Path | None = None) -> DuckDBPyConnection:
     """Open a database in memory that downloads nothing and keeps rows in their order; times are in UTC.
 
-    `memory` is the most it takes. With `only` a folder, it reads and writes no file outside that folder, spills nothing
-    to the disk, and no statement can change that: for files that callers send.
+    `memory` is the most memory it takes. With `only`, it reads and writes files only in that folder, spills nothing to
+    the disk, and no statement can change these settings: use it for files from callers.
     """
     import duckdb  # noqa: PLC0415  a tenth of a second that only Parquet needs
 

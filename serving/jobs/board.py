@@ -18,7 +18,7 @@ from serving.jobs.types import FINAL, Job
 if TYPE_CHECKING:
     from serving.store.store import Store
 
-_END_SECONDS: Final = 0.1  # that ending a job may delete for
+_END_SECONDS: Final = 0.1  # how long `end` may delete
 _TIDY_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 0.005
 _encode: Final = msgspec.json.Encoder().encode
@@ -47,7 +47,7 @@ class Board:
         """List a caller's jobs, the oldest first."""
         jobs = []
         for key in self._store.keys("job/"):
-            with suppress(msgspec.MsgspecError):  # of a version that knows more
+            with suppress(msgspec.MsgspecError):  # written by a newer version
                 job = self.get(key.removeprefix("job/"))
                 if job is not None and job.caller == caller:
                     jobs.append(job)
@@ -67,9 +67,9 @@ class Board:
                 return changed
 
     def end(self, job_id: str, **fields: Any) -> Job | None:
-        """Bring a job to its end; its input goes, and its results too unless it is done.
+        """End a job; delete its input, and its results unless it is done.
 
-        Much of either takes longer than a caller is to wait: the rest is left to `tidy`.
+        A caller waits for this, so deleting stops after a tenth of a second; `tidy` deletes the rest.
         """
         job = self.change(job_id, ended=self.clock(), **fields)
         if job is not None:
@@ -80,7 +80,7 @@ class Board:
         return job
 
     def tidy(self) -> bool:
-        """Delete some of what ended jobs have left; return whether there was any."""
+        """Delete a part of the data that ended jobs left behind; return whether there was any."""
         for key in self._store.keys("gone/"):
             if self._drop((self._store.get(key) or b"").decode().split(), seconds=_TIDY_SECONDS):
                 self._store.remove(key)
@@ -92,7 +92,7 @@ class Board:
         self._store.put(f"in/{job_id}/{place:08d}", piece, seconds=seconds)
 
     def drop_input(self, job_id: str) -> None:
-        """Delete input that no job came of."""
+        """Delete the input of an upload that didn't become a job."""
         self._drop([f"in/{job_id}/"], seconds=math.inf)
 
     def input(self, job: Job, place: int) -> bytes | None:
@@ -104,7 +104,7 @@ class Board:
         self._store.put(f"out/{job.job_id}/{place:08d}", lines, seconds=self._left(job))
 
     def results(self, job: Job) -> Iterator[bytes]:
-        """Return the results, in chunks of at most a megabyte."""
+        """Return the results in chunks; those of compressed pieces have at most a megabyte."""
         return chain.from_iterable(map(unpack, self._results(job)))
 
     def packed_results(self, job: Job) -> Iterator[bytes]:
@@ -122,7 +122,7 @@ class Board:
         return [key.removeprefix("open/") for key in self._store.keys("open/")]
 
     def taken(self, job_id: str) -> bool:
-        """Return whether a worker has the lease of a job."""
+        """Return whether a worker holds the lease of a job."""
         return self._store.get(f"lease/{job_id}") is not None
 
     def take(self, job_id: str) -> bytes | None:
@@ -133,7 +133,7 @@ class Board:
     def renew(self, job_id: str, nonce: bytes) -> bool:
         """Keep the lease; tell whether it was still ours."""
         key = f"lease/{job_id}"
-        # One that ran out while this process had no processor, and that nobody took, is still ours to have.
+        # Take a lease again that expired while this process was suspended, unless another worker has taken it.
         return self._store.replace(key, nonce, nonce, seconds=self._lease) or self._store.add(
             key, nonce, seconds=self._lease
         )
@@ -143,13 +143,13 @@ class Board:
         self._store.remove(f"lease/{job_id}", nonce)
 
     def _drop(self, prefixes: Iterable[str], *, seconds: float) -> bool:
-        """Delete all keys that begin so, in short steps; return whether that was done in the time."""
+        """Delete all keys with these prefixes in short steps; return whether none was left before the time was up."""
         deadline = time.monotonic() + seconds
         for prefix in prefixes:
             while self._store.drop(prefix):
                 if time.monotonic() > deadline:
                     return False
-                time.sleep(_PAUSE_SECONDS)  # others use the store too
+                time.sleep(_PAUSE_SECONDS)  # let other users of the store proceed
         return True
 
     def _left(self, job: Job) -> float:

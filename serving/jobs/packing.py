@@ -1,4 +1,4 @@
-"""Results as the store keeps them: a piece is one member of a gzip file, so that pieces joined are such a file too."""
+"""Results as the store keeps them: each piece is one gzip member, so that joined pieces are a gzip file too."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def pack(lines: Iterable[bytes]) -> bytes:
 
 
 def packed(piece: bytes) -> bytes:
-    """Return a piece compressed; it is left as it is where it is already."""
+    """Return a piece compressed; a compressed piece is returned unchanged."""
     return piece if piece.startswith(_MAGIC) else pack((piece,))
 
 
 def unpack(piece: bytes) -> Iterator[bytes]:
-    """Return a piece's lines in chunks of at most a megabyte; one that isn't compressed, as of old, as it is."""
+    """Yield a piece's lines in chunks of at most a megabyte; an uncompressed piece of an older version is one chunk."""
     if not piece.startswith(_MAGIC):
         yield piece
         return

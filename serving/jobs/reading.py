@@ -1,6 +1,6 @@
 """Input of jobs as lines of JSON, each a request: cut from an upload, or made of CSV and Parquet.
 
-Every reader holds a piece of the file at a time, and refuses a file that would become more than the settings allow.
+Every reader holds one piece of the file in memory at a time, and refuses a file that exceeds the settings' bounds.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 PIECE_BYTES: Final = 1024 * 1024
 PIECE_ROWS: Final = 500
 _MOST_COLUMNS: Final = 1000
-_MOST_RECORD: Final = 2 * MOST_BYTES + 64 * 1024  # of CSV, where each quote within a cell is doubled
-MOST_RESULT: Final = 2 * MOST_BYTES  # of one row
+_MOST_RECORD: Final = 2 * MOST_BYTES + 64 * 1024  # bytes of a CSV record, in which each quote within a cell is doubled
+MOST_RESULT: Final = 2 * MOST_BYTES  # bytes of one row's result
 _SLICE: Final = 64 * 1024
-_FETCHED: Final = 16  # rows taken from Parquet at once
-_CHECKED: Final = 20_000  # rows of CSV checked before others get a turn
+_FETCHED: Final = 16  # rows fetched from Parquet at once
+_CHECKED: Final = 20_000  # rows of CSV that are checked before another client's turn
 _ROW_GROUP: Final = 8192  # rows of results that are held in memory to write Parquet
 _EXACT: Final = frozenset(
     ("boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint")
@@ -73,13 +73,13 @@ class Cutter:
         self._most_rows = most_rows
         self._piece: list[bytes] = []  # of whole lines, or of parts of the upload
         self._size = 0
-        self._line: list[bytes] = []  # the parts of one that isn't whole yet
+        self._line: list[bytes] = []  # the parts of an incomplete line
         self._line_size = 0
-        self._number = 0  # of lines that are whole
+        self._number = 0  # of complete lines
         self.rows = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take more of the upload; return the pieces that are whole."""
+        """Take more of the upload; yield the pieces that are complete."""
         if not self._lines:
             yield from self._cut(data)
             return
@@ -91,7 +91,7 @@ class Cutter:
             self._keep_open(data[start:])
 
     def end(self) -> Iterator[bytes]:
-        """Return what is left."""
+        """Yield the last piece, if there is one."""
         if self._line:
             yield from self._add(b"")
         if self._piece:
@@ -108,13 +108,15 @@ class Cutter:
             self._size += len(data) - start
 
     def _add(self, last: bytes) -> Iterator[bytes]:
-        """Add a line, of which this is the last part."""
+        """Add a line whose last part is `last`; yield a piece if it is complete."""
         self._keep_open(last)
         line = b"".join(self._line)
         self._line, self._line_size = [], 0
         self._number += 1
         if self._number > self._most_rows:
-            raise BodyTooLarge(f"The file has more than {self._most_rows:,} lines.", remedy="Split it.")
+            raise BodyTooLarge(
+                f"The file has more than {self._most_rows:,} lines (jobs.most_rows).", remedy="Split it."
+            )
         if self._piece and (self._size + len(line) > PIECE_BYTES or len(self._piece) >= PIECE_ROWS):
             yield self._taken()
         self._piece.append(line)
@@ -142,13 +144,13 @@ class Interrupted(CustomerRiskError):
     """Reading was interrupted from another thread."""
 
     def __init__(self) -> None:
-        super().__init__("Reading was interrupted.", remedy="Read on later.")
+        super().__init__("Reading was interrupted.", remedy="Continue later.")
 
 
 class Lines(NamedTuple):
     """Requests read from a file, as lines of JSON, and the position after them.
 
-    `rows` is how many the file has, None where that isn't known. Without lines, the file is still being checked.
+    `rows` is the number of rows in the file, None if unknown. If `lines` is empty, the file is still being checked.
     """
 
     lines: list[bytes]
@@ -157,10 +159,10 @@ class Lines(NamedTuple):
 
 
 class FileReader:
-    """Reads a file piece by piece, from the position `at` on; `interrupt` ends that from another thread.
+    """Reads a file piece by piece, from the position `at` on.
 
-    `read` raises InputError where the file isn't what it says, BodyTooLarge where it becomes more than the settings
-    allow, and Interrupted.
+    `read` raises InputError where the file isn't in its declared format, BodyTooLarge where it exceeds the settings'
+    bounds, and Interrupted after a call of `interrupt` from another thread.
     """
 
     def __init__(self, parts: Iterable[bytes], settings: JobSettings, *, at: int = 0, rows: int | None = None) -> None:
@@ -178,11 +180,11 @@ class FileReader:
         return read
 
     def interrupt(self) -> None:
-        """End what `read` does at this moment; it can't be called again then."""
+        """Interrupt `read`, which can't be called again afterwards."""
         self._interrupted.set()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._lines.close()
 
     def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:
@@ -203,8 +205,8 @@ class FileReader:
 class CsvReader(FileReader):
     """Reads CSV with a header: customer_id with a column a feature, or a column `request`; positions are in bytes.
 
-    An empty cell is a missing value. The whole file is checked before its first row is returned: it isn't such CSV
-    where there is no such header, a row has more or fewer cells than it, quotes don't match or the text isn't UTF-8.
+    An empty cell is a missing value. The whole file is checked before its first row is returned. It is refused where it
+    has no such header, a row has more or fewer cells than the header, quotes don't match or the text isn't UTF-8.
     """
 
     def __init__(
@@ -228,7 +230,7 @@ class CsvReader(FileReader):
             for lines in _by_pieces(_csv_line(row) for row in self._cells(text, self.at)):
                 yield Lines(lines, text.at, self._rows)
         except (UnicodeDecodeError, csv.Error) as error:
-            if "field limit" in str(error):  # the module has one error for all
+            if "field limit" in str(error):  # `csv` has only one error class
                 raise _too_large(f"A cell at line {text.number:,}") from error
             raise _unusable(f"line {text.number} isn't CSV in UTF-8: {error}") from error
 
@@ -247,15 +249,16 @@ class CsvReader(FileReader):
             text.record = 0
             if not row:  # a blank line
                 continue
-            if len(row) != len(names):  # whose cell is whose can't be known
-                raise _unusable(f"line {text.number} hasn't as many cells as the header")
+            if len(row) != len(names):  # the columns of its cells can't be known
+                raise _unusable(f"line {text.number} has {len(row):,} cells; the header has {len(names):,}")
             yield dict(zip(names, row, strict=True))
 
 
 class _Text:
     """The lines of an upload as text, for `csv`; `number` counts them, and `at` the bytes read.
 
-    Raises BodyTooLarge where a record, counted from where `record` was set to 0, is larger than one may be.
+    `record` counts the bytes of the current record; its reader sets it to 0 at each record's end. Raises BodyTooLarge
+    where a record is too large.
     """
 
     def __init__(self, parts: Iterable[bytes]) -> None:
@@ -272,7 +275,7 @@ class _Text:
         return text
 
     def skip(self, at: int) -> None:
-        """Read on to a position that is the end of a record, unless it was passed."""
+        """Skip to a position, which is the end of a record; do nothing if it was passed already."""
         while self.at < at:
             self._count(next(self._lines))
             self.record = 0
@@ -305,20 +308,20 @@ class _Text:
 class ParquetReader(FileReader):
     """Reads Parquet: the columns of a request, or customer_id with a column a feature; positions are in rows.
 
-    NaN is a missing value, and an infinite one a text, for the request's reader to refuse by its name. Times without a
-    zone are UTC. It isn't such Parquet where it has no customer_id.
+    NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name. Times
+    without a zone are UTC. A file without customer_id is refused.
     """
 
     _base: DuckDBPyConnection | None = None
 
     def interrupt(self) -> None:
-        """End what `read` does at this moment."""
-        import duckdb  # noqa: PLC0415  as below
+        """Interrupt `read`."""
+        import duckdb  # noqa: PLC0415  only for files of this form
 
         super().interrupt()
         base = self._base
         if base is not None:
-            with suppress(duckdb.Error):  # it is being closed at this moment
+            with suppress(duckdb.Error):  # another thread is closing it
                 base.interrupt()
 
     def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:
@@ -339,7 +342,7 @@ class ParquetReader(FileReader):
                     raise Interrupted from error
                 except (duckdb.OutOfMemoryException, MemoryError) as error:
                     raise BodyTooLarge(
-                        "Reading this file needs more memory than a job may take (jobs.most_memory_bytes).",
+                        "Reading the file needs more memory than a job may take (jobs.most_memory_bytes).",
                         remedy="Write it with smaller row groups, or with fewer bytes a row.",
                     ) from error
                 except duckdb.Error as error:
@@ -390,9 +393,9 @@ class ParquetReader(FileReader):
 
 
 def _as_json(kind: Any) -> tuple[str, Callable[[Any], Any] | None]:
-    """Return the type to read a column's type as, and what makes its values JSON's; None where they are.
+    """Return the type to read a column as, and the function that makes its values JSON's; None if no change is needed.
 
-    Values are read as they are, and not as JSON, which DuckDB would make of 2,048 rows at once.
+    Values aren't converted to JSON by DuckDB, which would convert 2,048 rows at once.
     """
     if str(kind) == "JSON":
         return "VARCHAR", _parsed
@@ -412,7 +415,7 @@ def _as_json(kind: Any) -> tuple[str, Callable[[Any], Any] | None]:
 
 
 def _finite(value: float | None) -> float | str | None:
-    """Return a number; NaN is missing, and an infinite one becomes a text, which is refused by its field's name."""
+    """Return a finite number as it is, None for NaN, and an infinite number as a text, which is refused later."""
     if value is None or math.isnan(value):
         return None
     return value if math.isfinite(value) else str(value)
@@ -445,14 +448,14 @@ def _quoted(name: str) -> str:
 
 
 def open_file(job: Job, parts: Callable[[], Iterable[bytes]], settings: JobSettings) -> FileReader:
-    """Open a job's file where the job's results end; raises as `FileReader` does."""
+    """Return a reader of a job's file that begins after the rows with results; raises as `FileReader` does."""
     if job.format == "csv":
         return CsvReader(parts, settings, at=job.at, rows=job.rows)
     return ParquetReader(parts(), settings, at=job.at)
 
 
 def read_too_much(settings: JobSettings) -> BodyTooLarge:
-    """Return the error for a file that becomes more than it may."""
+    """Return the error for a file whose requests have more than `most_read_bytes`."""
     return BodyTooLarge(
         f"The file becomes more than {settings.most_read_bytes:,} bytes of requests (jobs.most_read_bytes).",
         remedy="Split it.",
@@ -462,7 +465,7 @@ def read_too_much(settings: JobSettings) -> BodyTooLarge:
 def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> None:
     """Write results, lines of JSON compressed by gzip, as Parquet: status, answer, problem.
 
-    Raises BodyTooLarge where that takes more memory or time than the settings allow.
+    Raises BodyTooLarge where it takes more memory or time than the settings allow.
     """
     import duckdb  # noqa: PLC0415  only for files of this form
 

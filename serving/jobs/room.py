@@ -37,7 +37,7 @@ _SUFFIXES: Final[dict[str, Format]] = {
 }  # fmt: skip
 _Way = Callable[..., Awaitable[Response]]
 _READ_BYTES: Final = 1024 * 1024
-_MOST_DROPPED: Final = 64 * 1024 * 1024  # of an upload that is refused
+_MOST_DROPPED: Final = 64 * 1024 * 1024  # bytes of a refused upload that are read and dropped
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -112,11 +112,11 @@ class Jobs:
         return Response(202, body, headers=(("location", f"{PATH}/{kept}"),))
 
     async def _keep(self, job: Job, parts: AsyncIterator[bytes]) -> tuple[Job, bytes]:
-        """Keep an upload in pieces; return the job that knows of them and a digest; raises InputError if empty."""
+        """Store an upload in pieces; return the job with their number, and a digest; raises InputError if empty."""
         upload = _Upload(self._board(), job, self._settings)
         try:
             async for part in parts:
-                await asyncio.to_thread(upload.add, part)  # cutting and hashing take time too
+                await asyncio.to_thread(upload.add, part)  # cutting and hashing would hold up the event loop
             return await asyncio.to_thread(upload.end)
         except BodyTooLarge:
             await _drop(parts)
@@ -156,7 +156,7 @@ class Jobs:
         if wanted == "parquet" or (not wanted and PARQUET in (header(scope, b"accept") or "")):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "results.parquet"
-                async with self._making:  # one at a time: each may take as much memory as the worker
+                async with self._making:  # one at a time: each may take jobs.most_memory_bytes
                     await asyncio.to_thread(to_parquet, board.packed_results(job), path, self._settings)
                 with path.open("rb") as file:
                     await _stream(send, PARQUET, iter(partial(file.read, _READ_BYTES), b""))
@@ -222,7 +222,7 @@ async def _of_file(path: Path, most: int) -> AsyncIterator[bytes]:
 
 
 async def _drop(parts: AsyncIterator[bytes]) -> None:
-    """Read what a caller sends on, so that the refusal reaches it: a connection closed on unread bytes is reset."""
+    """Read and drop the rest of an upload: closing a connection with unread bytes resets it and loses the refusal."""
     left = _MOST_DROPPED
     with contextlib.suppress(BodyTooLarge, Gone):
         async for part in parts:
@@ -239,7 +239,7 @@ async def _stream(send: Send, kind: str, chunks: Iterator[bytes]) -> None:
 
 
 class _Upload:
-    """Keeps an upload in the store, piece by piece; its methods wait for the store, and belong on a thread."""
+    """Writes an upload to the store, piece by piece. Call its methods on a thread: they wait for the store."""
 
     def __init__(self, board: Board, job: Job, settings: JobSettings) -> None:
         self._board = board
@@ -251,12 +251,12 @@ class _Upload:
         self._pieces = 0
 
     def add(self, part: bytes) -> None:
-        """Take more; raises BodyTooLarge as the cutter does."""
+        """Take the next part; raises BodyTooLarge as `Cutter` does."""
         self._digest.update(part)
         self._put(self._cutter.feed(part))
 
     def end(self) -> tuple[Job, bytes]:
-        """Return the job that knows of its pieces and a digest of the upload; raises InputError if it is empty."""
+        """Return the job with its number of pieces, and a digest of the upload; raises InputError if it is empty."""
         self._put(self._cutter.end())
         if not self._pieces or (self._lines and not self._cutter.rows):
             raise InputError((BadField("", "expected at least one row"),))

@@ -21,11 +21,11 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     enabled            take jobs at all
     keep_seconds       a job, its input and its results are there for so long after it was asked for
     most_bytes         in one upload or file
-    most_rows          in one upload or file, blank lines included
+    most_rows          in one upload or file; NDJSON's blank lines count too
     most_read_bytes    of the requests that a CSV or Parquet file becomes, in JSON; they are never stored
     most_read_seconds  to read the next piece of a CSV or Parquet file, or to make Parquet of results
     most_result_bytes  of a job's results, compressed as the store keeps them
-    most_memory_bytes  that the worker may take beyond what it has when it begins; a job that needs more fails
+    most_memory_bytes  of memory that the worker may take beyond what it has at its start; a job that needs more fails
     folders            a caller may name files beneath these, for the service to read itself
     lease_seconds      a worker that says nothing for so long counts as dead, and another goes on
     """
@@ -45,10 +45,10 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job as the store keeps it; times are in seconds since 1970.
 
-    The input lies in `pieces` pieces as it was sent, and its results in `next_piece` pieces. NDJSON has a piece of
-    results for each of its own; of another form the first `at` bytes (CSV) or rows (Parquet) are answered. `rows` is
-    None until it is known. `read_bytes` and `result_bytes` count what has been read of the file and kept of results.
-    `attempts` is how often a worker has begun to work on what comes next.
+    The store has the input as it was sent in `pieces` pieces, and the results in `next_piece` pieces. For NDJSON each
+    piece of input has one piece of results. For the other formats the first `at` bytes (CSV) or rows (Parquet) are
+    answered. `rows` is None until it is known. `read_bytes` counts the bytes of the requests that were read,
+    `result_bytes` those of the stored results. `attempts` is how often a worker has begun the next piece.
     """
 
     job_id: str

@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS: Final = 0.2
 _WATCH_SECONDS: Final = 0.2
-_TIDY_SECONDS: Final = 1.0  # between two looks for what ended jobs have left
+_TIDY_SECONDS: Final = 1.0  # between two checks for data that ended jobs left behind
 _MOST_ATTEMPTS: Final = 2
-_MOST_OPEN: Final = 2  # Parquet files: each lies on the disk, and holds memory of its own
+_MOST_OPEN: Final = 2  # Parquet files: each takes disk space and memory
 _ROUTE: Final = "/ai/v1/risk/jobs"
 _PAUSE_SECONDS: Final = 2.0  # where the store or the bundle can't be had
 _UNEXPECTED: Final = "The job failed on our side. Send the file again; if it fails again, tell the service's owners."
 _ENDED_TWICE: Final = (
     "The worker ended twice while working on this job, after its first {:,} rows. It may need more memory"
-    " than there is: send the file in smaller parts, or as NDJSON; if that fails too, tell the service's owners."
+    " than there is. Send the file in smaller parts, or as NDJSON; if that fails too, tell the service's owners."
 )
 _TOO_LARGE: Final = BodyTooLarge(
     f"The answer has more than {reading.MOST_RESULT:,} bytes.", remedy="Leave out fields that no one reads."
@@ -73,17 +73,17 @@ class InputLost(Later):
 
 
 class Left(CustomerRiskError):
-    """Work on a job was left off: it has ended, another worker has it, or this one is to stop."""
+    """Work on a job was stopped: the job has ended, another worker has it, or this worker is to stop."""
 
     def __init__(self) -> None:
-        super().__init__("Work on this job was left off.", remedy="Nothing is to be done.")
+        super().__init__("Work on this job was stopped.", remedy="Nothing needs to be done.")
 
 
 class Watch:
-    """Renews a job's lease from a thread while the context lasts, and gives it back.
+    """Renews a job's lease from a thread while the context lasts, and then releases the lease.
 
-    `left` becomes true once the job has ended, another worker has its lease, or `stopping()` says so; `late` where
-    reading takes too long. Whatever reads the job's file at that moment is interrupted.
+    `left` becomes true once the job has ended, another worker has its lease, or `stopping()` is true; `late` once
+    reading takes too long. In both cases the reader of the job's file is interrupted.
     """
 
     def __init__(
@@ -112,13 +112,13 @@ class Watch:
             self._board.release(self._job_id, self._nonce)
 
     def check(self) -> None:
-        """Raise Left where the work is to be left off."""
+        """Raise Left if work on the job is to stop."""
         if self.left:
             raise Left
 
     @contextlib.contextmanager
     def reading(self, reader: FileReader, seconds: float) -> Iterator[None]:
-        """Interrupt a reader after `seconds`, or once the work is to be left off, while the context lasts."""
+        """Interrupt a reader after `seconds`, or once work on the job is to stop, while the context lasts."""
         self._deadline = time.monotonic() + seconds
         self._reader = reader
         try:
@@ -144,9 +144,9 @@ class Watch:
 
 
 class Desk:
-    """Answers the rows of jobs, whose clients take turns; `stopping()` says when to leave off.
+    """Answers the rows of jobs, whose clients take turns; `stopping()` says when to stop.
 
-    A turn is about half a second of work, longer where nobody else waits. A piece's decisions are recorded by
+    A turn is about half a second of work, longer if no other client's job waits. A piece's decisions are recorded by
     `recorder` before its results are kept.
     """
 
@@ -171,10 +171,10 @@ class Desk:
         self._callers: dict[str, str] = {}  # of the open jobs
         self._served: dict[str, int] = {}  # the turn that each caller had last
         self._later: dict[str, float] = {}  # jobs that can't be worked on before a time
-        self._readers: dict[str, FileReader] = {}  # files that are open, the one used last at the end
+        self._readers: dict[str, FileReader] = {}  # open files, the last used at the end
 
     def work(self) -> bool:
-        """Take a turn at a job that nobody works on; return whether there was one, or anything to tidy."""
+        """Take a turn at a job that no worker has; return whether there was one, or anything to tidy."""
         tidied = False
         if time.monotonic() >= self._tidy_at:
             tidied = self._board.tidy()
@@ -192,12 +192,12 @@ class Desk:
         return tidied
 
     def close(self) -> None:
-        """Let go of the files that are open."""
+        """Close the open files."""
         for job_id in tuple(self._readers):
             self._close(job_id)
 
     def _waiting(self) -> list[str]:
-        """Return the open jobs that can be worked on: those of the caller whose last turn is longest ago come first."""
+        """Return the open jobs that can be worked on; those of the caller whose last turn is longest ago come first."""
         found = self._board.open()
         for job_id in self._callers.keys() - set(found):
             del self._callers[job_id]
@@ -206,7 +206,7 @@ class Desk:
         for job_id in found:
             if job_id not in self._callers:
                 job = None
-                with contextlib.suppress(msgspec.MsgspecError):  # of a version that knows more; its turn will tell
+                with contextlib.suppress(msgspec.MsgspecError):  # written by a newer version; its turn fails it
                     job = self._board.get(job_id)
                 self._callers[job_id] = "" if job is None else job.caller
         names = set(self._callers.values())
@@ -216,7 +216,7 @@ class Desk:
         return sorted(ready, key=lambda job_id: (self._served.get(self._callers[job_id], 0), job_id))
 
     def _others_wait(self, job: Job) -> bool:
-        """Return whether another caller has a job that nobody works on."""
+        """Return whether another caller has a job that no worker has."""
         waiting = self._waiting()
         return any(self._callers[each] != job.caller and not self._board.taken(each) for each in waiting)
 
@@ -230,18 +230,18 @@ class Desk:
                     self._board.end(job_id)
                 else:
                     self._board.change(job_id, attempts=0)
-            except InputLost as error:  # or that of a cancelled job, which stays so
+            except InputLost as error:  # a cancelled job's input is gone too; it stays cancelled
                 self._fail(job_id, document_of(error)[1])
             except Later:
                 self._board.change(job_id, attempts=0)  # the job isn't to blame
                 raise
-            except Exception as error:  # noqa: BLE001  it fails this job alone
+            except Exception as error:  # noqa: BLE001  whatever it is, only this job fails
                 kind, problem = document_of(error)
                 if kind is UNEXPECTED:
                     _log.error("the job %s failed", job_id, exc_info=error)
                     problem = msgspec.structs.replace(problem, detail=_UNEXPECTED)
                 self._fail(job_id, problem)
-        except Exception as error:  # noqa: BLE001  others are worked on meanwhile
+        except Exception as error:  # noqa: BLE001  other jobs are worked on meanwhile
             self._later[job_id] = time.monotonic() + _PAUSE_SECONDS
             self._close(job_id)
             _log.warning("the job %s waits: %s", job_id, error)
@@ -285,11 +285,13 @@ class Desk:
         self._board.end(job_id)  # it has ended meanwhile: results that were on their way go too
 
     def _answer(self, job: Job, read: Lines, watch: Watch) -> Job | None:
-        """Answer a piece and keep its results; return the job as it is then."""
+        """Answer a piece and store its results; return the changed job."""
         settings, done = self._settings, job.done + len(read.lines)
         read_bytes = job.read_bytes + sum(map(len, read.lines))
         if done > settings.most_rows:
-            raise BodyTooLarge(f"The file has more than {settings.most_rows:,} rows.", remedy="Split it.")
+            raise BodyTooLarge(
+                f"The file has more than {settings.most_rows:,} rows (jobs.most_rows).", remedy="Split it."
+            )
         if read_bytes > settings.most_read_bytes:
             raise reading.read_too_much(settings)
         failed = job.failed
@@ -325,13 +327,13 @@ class Desk:
         )
 
     def _read(self, job: Job, watch: Watch) -> Lines | None:
-        """Return the requests that come next, None at the end."""
+        """Return the next requests, None at the end."""
         if job.format == "ndjson":
             if job.next_piece == job.pieces:
                 return None
             return Lines(reading.lines_of(self._piece(job, job.next_piece)), 0, None)
         reader = self._readers.pop(job.job_id, None)
-        if reader is None or reader.at != job.at:  # another worker has gone on meanwhile
+        if reader is None or reader.at != job.at:  # another worker has answered pieces meanwhile
             if reader is not None:
                 reader.close()
             costly = [job_id for job_id, each in self._readers.items() if isinstance(each, ParquetReader)]
@@ -408,7 +410,7 @@ def work() -> None:
                 _bound_memory(orders.jobs.most_memory_bytes)
             if not (service.answering and desk.work()):
                 over.wait(_LOOK_SECONDS)
-        except Exception as error:  # noqa: BLE001  a worker that ends would only be started again
+        except Exception as error:  # noqa: BLE001  a worker that ended would only be restarted
             _log.warning("jobs wait: %s", error, exc_info=not isinstance(error, CustomerRiskError))
             over.wait(_PAUSE_SECONDS)
     desk.close()
@@ -417,8 +419,8 @@ def work() -> None:
 
 
 def _bound_memory(more: int) -> None:
-    """Let this process take so many bytes more than it has; beyond that an allocation fails, and with it one job."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):  # not every system tells
+    """Let this process take `more` bytes than it has now; beyond that an allocation fails, and with it one job."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):  # not every system has these
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         has = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
         resource.setrlimit(resource.RLIMIT_DATA, (has + more, resource.getrlimit(resource.RLIMIT_DATA)[1]))

@@ -52,14 +52,14 @@ class Keeper:
                 await process.wait()
 
     async def _keep(self) -> None:
-        while (lock := self._take()) is None:  # noqa: ASYNC110  another process holds it
+        while (lock := self._take()) is None:  # noqa: ASYNC110  a lock of another process sets no event
             await asyncio.sleep(_LOCK_SECONDS)
         try:
             deaths = 0
             while True:
                 try:
                     ended = f"ended with {await self._run()}"
-                except OSError as error:  # no descriptors, say: later there may be some
+                except OSError as error:  # such as too many open files, which may pass
                     ended = f"can't be started: {error}"
                 deaths += 1
                 wait = min(_MOST_BACKOFF, 0.5 * 2.0**deaths)
@@ -69,7 +69,7 @@ class Keeper:
             os.close(lock)
 
     def _take(self) -> int | None:
-        """Take the lock; None where another worker has it, or it can't be opened now."""
+        """Return the lock's descriptor; None if another process holds the lock, or it can't be opened now."""
         with contextlib.suppress(OSError):
             lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

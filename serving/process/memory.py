@@ -12,16 +12,16 @@ _SPARE: Final = 4 * 1024 * 1024
 
 
 def trim_memory() -> None:
-    """Give back what is free between the blocks that are in use, where the C library is glibc: about a millisecond."""
+    """Return free memory between used blocks to the operating system, if the C library is glibc; takes about 1 ms."""
     with contextlib.suppress(OSError, AttributeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def give_back_memory() -> None:
-    """Have freed memory of large bodies given back at once, where the C library is glibc.
+    """Make glibc return the memory of a large body to the operating system as soon as it is freed.
 
-    By default glibc raises the size from which a block is mapped by itself to that of the largest block freed so far.
-    Bodies of megabytes then come from the heap, which shrinks only at its end.
+    By default glibc raises its mmap threshold to the size of the largest mapped block freed so far. Bodies of megabytes
+    are then allocated on the heap, which shrinks only at its end.
     """
     with contextlib.suppress(OSError, AttributeError):  # not glibc
         mallopt = ctypes.CDLL(None).mallopt

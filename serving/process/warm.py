@@ -23,7 +23,7 @@ from serving.service import Service
 from serving.v2 import fields
 
 _FEATURES: Final = 3
-_MESSAGE: Final = b"\x2a\x08\x1a\x01\x01\x2a\x03\x42\x01c"  # an inference request: one tensor, its shape [1] and a text
+_MESSAGE: Final = b"\x2a\x08\x1a\x01\x01\x2a\x03\x42\x01c"  # a request: one tensor of shape [1] with one text
 _TIMES: Final = ("2024-08-21T10:33:50.629801Z", "2024-08-22 10:33:50.1 UTC", "2024-08-23T10:33:50+02:00")
 
 

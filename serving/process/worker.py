@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from serving.process.reload import Reloader
     from serving.process.settings import ServerSettings
 
-_SWITCH_SECONDS = 0.001  # that the event loop waits for a thread which reads a large body; Python's default is five
+_SWITCH_SECONDS = 0.001  # how long the event loop waits for a thread that reads a large body; Python's default is 5 ms
 _log = logging.getLogger("serving")
 
 

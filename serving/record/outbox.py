@@ -31,7 +31,7 @@ CREATE TABLE record (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, body BLOB NO
 CREATE TABLE names (hash TEXT PRIMARY KEY, names TEXT NOT NULL);
 """
 _TICK_SECONDS: Final = 1.0  # between two measurements of the folder, and between two tries after a failure
-_ROOM_BYTES: Final = 256 * 1024  # that a disk must have before a file is begun: its first records need them
+_ROOM_BYTES: Final = 256 * 1024  # free bytes that a new file needs: its first records fill them
 _FULL: Final = "the outbox is full"
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 _NO_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE}
@@ -53,7 +53,7 @@ class Outbox:
     and closing one may take tens of milliseconds, so a thread has the next one ready, and closes the last.
 
     After a failure, `add` raises at once, without trying the disk, and `failing` says why. The thread tries the disk
-    once a second, and ends the failure when another file can be begun.
+    once a second, and the failure ends once a new file can be begun.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Outbox:
         self._file: _File | None = None
         self._waiting: Counter[int] = Counter()  # records to be committed, by thread
         self._robbed: Counter[int] = Counter()  # those that were lost before they were
-        self._failing = ""  # while it says why, there is no file
+        self._failing = ""  # why it fails; while it isn't empty, there is no file
         self._room = 0
         self._spare: _File | None = None
         self._newest = ""  # name of the file that was begun last
@@ -115,7 +115,7 @@ class Outbox:
             self._waiting.clear()
 
     def close(self) -> None:
-        """Commit what is left and close the files; a failure is logged, since no answer waits for those records."""
+        """Commit the last records and close the files; a failure is only logged, since no response waits for them."""
         self._chores.put(None)
         self._keeper.join()
         with self._lock:
@@ -129,7 +129,7 @@ class Outbox:
             self._drop_spare()
 
     def _current(self, more: int) -> _File:
-        """Return the file to write to; raises RecordUnavailable where there is no room."""
+        """Return the file to write to; raises RecordUnavailable if there is no room."""
         if self._file is not None and not self._file.open and self._file.written > self._file_bytes:
             self._retire(self._file)
         self._room -= more
@@ -139,7 +139,7 @@ class Outbox:
         file = self._file
         if file is None:
             spare, self._spare = self._spare, None
-            if spare is not None and spare.path.name < self._newest:  # made too late: records would lose their order
+            if spare is not None and spare.path.name < self._newest:  # an older name: records would lose their order
                 spare.abandon()
                 spare = None
             file = self._begin(spare or self._make())
@@ -171,7 +171,7 @@ class Outbox:
             spare.abandon()
 
     def _give_up(self, why: str) -> None:
-        """Leave a file that failed to the shipper, as it would a dead process's."""
+        """Leave a file that failed to the shipper, which treats it as the file of a dead process."""
         self._robbed += self._waiting
         self._waiting.clear()
         if self._file is not None:
@@ -180,7 +180,7 @@ class Outbox:
         self._fail(why)
 
     def _fill(self) -> None:
-        """Refuse what comes since there is no room; closed the file is smaller, and can be shipped and removed."""
+        """Refuse records since there is no room, and close the file: it becomes smaller, and can be shipped."""
         if self._file is not None:
             try:
                 if self._file.open:
@@ -194,11 +194,11 @@ class Outbox:
 
     def _fail(self, why: str) -> None:
         if not self._failing:
-            _log.error("decisions can't be recorded in %s: %s; it is tried every second", self._folder, why)
+            _log.error("decisions can't be recorded in %s: %s; the outbox tries again every second", self._folder, why)
         self._failing = why
 
     def _keep(self) -> None:
-        """Do chores as they come, and look at the disk once a second."""
+        """Run chores as they arrive, and check the disk once a second."""
         due = time.monotonic() + _TICK_SECONDS
         while True:
             try:
@@ -212,7 +212,7 @@ class Outbox:
                 chore()
 
     def _try(self) -> None:
-        """Begin a file where there is none, which ends a failure."""
+        """Begin a file if the disk allows it, which ends a failure."""
         try:
             self._drop_spare()
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -233,12 +233,12 @@ class Outbox:
                 self._failing = ""
 
     def _measure(self) -> None:
-        """Measure the folder, and notice a failure that no record has met yet."""
+        """Measure the folder, and detect a failure before a record is written."""
         file = self._file
         try:
             sizes = _sizes(self._folder)
         except OSError as error:
-            if error.errno not in _NO_DESCRIPTORS:  # which the file that is open doesn't need
+            if error.errno not in _NO_DESCRIPTORS:  # the open file needs no more descriptors
                 with self._lock:
                     self._give_up(_why(error))
             return
@@ -252,7 +252,7 @@ class Outbox:
 
 
 class _File:
-    """One file and its lock, which whoever holds is its writer; closed without a record, it is removed."""
+    """One file and its lock; whoever holds the lock writes the file. A file without a committed record is removed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -261,7 +261,7 @@ class _File:
         self.written = 0
         self.followed = False  # whether the next one is being made
         self._kept = False  # whether anything was committed
-        with contextlib.ExitStack() as undo:  # a disk that is full must not cost descriptors and files for each attempt
+        with contextlib.ExitStack() as undo:  # a failed attempt must leave no descriptor and no file
             self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             undo.callback(self._remove)
             undo.callback(os.close, self._lock)
@@ -297,7 +297,7 @@ class _File:
         self._kept = True
 
     def close(self) -> None:
-        """Commit what waits, and close; raises sqlite3.Error where it can't be committed, closed all the same."""
+        """Commit open records and close the file; raises sqlite3.Error if the commit fails, after closing the file."""
         try:
             if self.open:
                 self.commit()
@@ -305,9 +305,9 @@ class _File:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close without a commit."""
+        """Close the file without a commit."""
         with contextlib.suppress(sqlite3.Error):
-            self._cursor.close()  # or the connection keeps its descriptors until the cursor is gone
+            self._cursor.close()  # an open cursor would keep the connection's descriptors open
             self._base.close()
         os.close(self._lock)
         if not self._kept:
@@ -321,7 +321,7 @@ class _File:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Measure each of a folder's files."""
+    """Return the size of each of a folder's files in bytes, by name."""
     sizes = {}
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -333,5 +333,5 @@ def _sizes(folder: Path) -> dict[str, int]:
 def _why(error: OSError | sqlite3.Error) -> str:
     if "full" in str(error) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
         return "the disk is full"
-    # An OSError's text has a path, which differs from one try to the next.
+    # An OSError's text contains a path, which differs between tries.
     return f"the outbox fails ({(isinstance(error, OSError) and error.strerror) or error})"

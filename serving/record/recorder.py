@@ -28,7 +28,7 @@ _MOST_POINTERS: Final = 20
 _LONGEST_POINTER: Final = 200
 _FREE_BYTES: Final = 10_000_000  # the share counts from here on: at first there are no decisions to be a share of
 _CUT: Final = "HISTORY_CUT"
-_PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no fault of the settings
+_PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # these may pass, and no setting is wrong
 
 
 def recording(settings: RecordSettings) -> Callable[[Callable[[], object]], Recorder] | None:
@@ -45,7 +45,7 @@ def recording(settings: RecordSettings) -> Callable[[Callable[[], object]], Reco
         (folder / ".writable").touch()
         (folder / ".writable").unlink()
     except OSError as error:
-        if error.errno not in _PASSING:  # else the shipper, which makes room, has to start
+        if error.errno not in _PASSING:  # for the others the shipper must start: it makes room
             raise ConfigError(f"record.folder can't be written: {error}.", remedy="Mount a disk there.") from error
 
     def make(unrecorded: Callable[[], object]) -> Recorder:
@@ -90,12 +90,12 @@ class Recorder:
 
     @property
     def failing(self) -> bool:
-        """Whether nothing can be recorded now."""
+        """Whether decisions can't be recorded now."""
         return bool(self._outbox.failing)
 
     @property
     def ready(self) -> bool:
-        """Whether decisions may be given: while they can be recorded, or always where that isn't asked for."""
+        """Whether decisions may be given: while they can be recorded, or always if unrecorded ones are allowed."""
         return not (self._refuse and self._outbox.failing)
 
     def decided(self, answer: Answer, *, caller: str, route: str, trace: Trace | None, took: int) -> None:

@@ -13,17 +13,17 @@ from typing import Final
 from model.errors import ConfigError
 from serving.store.store import StoreUnavailable
 
-_SWEEP_SECONDS: Final = 10.0  # between two looks for expired rows and for space to give back
-_STEP_SECONDS: Final = 0.05  # between two steps while there is more
-# One step holds the file for 10 to 40 ms: whoever waits for an answer waits for the file too.
+_SWEEP_SECONDS: Final = 10.0  # between two checks for expired rows and free pages
+_STEP_SECONDS: Final = 0.05  # between two steps while more is left
+# One step locks the file for 10 to 40 ms, and requests wait for the lock.
 _STEP_KEYS: Final = 4
 _STEP_BYTES: Final = 4 * 1024 * 1024
 _STEP_PAGES: Final = 1024
-_WAL_BYTES: Final = 4 * 1024 * 1024  # of the log, once what it holds is in the file
+_WAL_BYTES: Final = 4 * 1024 * 1024  # of the write-ahead log after a checkpoint
 _INCREMENTAL: Final = 2
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL)"
 _INDEX: Final = "CREATE INDEX IF NOT EXISTS kept_until ON kept (until)"
-_EXPIRED: Final = f"SELECT key, length(value) FROM kept WHERE until <= ? LIMIT {_STEP_KEYS}"  # noqa: S608  a number of ours
+_EXPIRED: Final = f"SELECT key, length(value) FROM kept WHERE until <= ? LIMIT {_STEP_KEYS}"  # noqa: S608  a constant
 _PREFIXED: Final = f"SELECT key, length(value) FROM kept WHERE key >= ? AND key < ? LIMIT {_STEP_KEYS}"  # noqa: S608
 _PUT: Final = """
 INSERT INTO kept VALUES (?, ?, ?)
@@ -44,7 +44,7 @@ class FileStore:
                 self._file = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
                 undo.callback(self._file.close)
                 for statement in (
-                    "PRAGMA auto_vacuum=INCREMENTAL",  # takes effect in a new file; an older one keeps its size
+                    "PRAGMA auto_vacuum=INCREMENTAL",  # only for a new file; an older one doesn't shrink
                     "PRAGMA journal_mode=WAL",
                     "PRAGMA synchronous=NORMAL",
                     f"PRAGMA journal_size_limit={_WAL_BYTES}",
@@ -92,10 +92,10 @@ class FileStore:
             return [row[0] for row in self._file.execute(statement, (prefix, prefix + "\U0010ffff", now))]
 
     def drop(self, prefix: str) -> bool:
-        """Delete some of the keys that begin so, in one short step; return whether there may be more."""
+        """Delete some of the keys with a prefix, in one short step; return whether there may be more."""
         with self._using():
             more = self._delete(_PREFIXED, (prefix, prefix + "\U0010ffff"))
-            self._swept = min(self._swept, self._clock() - _SWEEP_SECONDS)  # there is space to give back
+            self._swept = min(self._swept, self._clock() - _SWEEP_SECONDS)  # sweep next time: there are free pages
             return more
 
     def close(self) -> None:
@@ -115,13 +115,13 @@ class FileStore:
 
     def _delete_keys(self, keys: list[str]) -> bool:
         marks = ", ".join("?" * len(keys))
-        self._file.execute(f"DELETE FROM kept WHERE key IN ({marks})", keys)  # noqa: S608  question marks alone
+        self._file.execute(f"DELETE FROM kept WHERE key IN ({marks})", keys)  # noqa: S608  only question marks
         return bool(keys)
 
     def _sweep(self, now: float) -> bool:
-        """Delete what has expired and give free pages back to the disk, in one short step; return whether more is left.
+        """Delete expired rows and return free pages to the disk, in one short step; return whether more may be left.
 
-        Whoever else writes at this moment isn't waited for: the step is taken another time.
+        The step is skipped while another process writes.
         """
         self._file.execute("PRAGMA busy_timeout=0")
         try:

@@ -62,7 +62,7 @@ class RedisStore:
         return sorted(key.decode().removeprefix(self._prefix) for key in found)
 
     def drop(self, prefix: str) -> bool:
-        """Delete the keys that begin so; Redis frees their memory beside its other work. Return that none is left."""
+        """Delete all keys with a prefix; return False: none is left. Redis frees their memory in the background."""
         keys = self.keys(prefix)
         for first in range(0, len(keys), _DROPPED):
             self._ask(self._redis.unlink, *(self._prefix + key for key in keys[first : first + _DROPPED]))

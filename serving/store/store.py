@@ -36,7 +36,7 @@ class Store(Protocol):
         """Name the keys that begin so and haven't expired, in order; for shelves that hold few."""
 
     def drop(self, prefix: str) -> bool:
-        """Delete some of the keys that begin so, in one short step; return whether there may be more."""
+        """Delete some of the keys with a prefix, in one short step; return whether there may be more."""
 
     def close(self) -> None:
         """Let go of it."""

@@ -1,6 +1,6 @@
-"""How much a gRPC message holds, counted before it is parsed.
+"""How much a gRPC message contains, counted before it is parsed.
 
-An empty tensor takes two bytes of a message, and seventy once it is parsed. The parser holds Python's lock meanwhile.
+An empty tensor takes two bytes of a message, and seventy once it is parsed. The parser holds Python's lock.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def holds_more(message: bytes, most: int) -> bool:
 
 @compiled
 def _read_varint(text: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-    """Return a number and the place behind it; _END where it doesn't end, or has more than 64 bits."""
+    """Return a number and the index after it; _END if it doesn't end, or has more than 64 bits."""
     value, shift = 0, 0
     while at < end and shift < 64:
         value |= (int(text[at]) & 127) << shift
@@ -38,9 +38,9 @@ def _read_varint(text: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
 
 @compiled
 def _next_field(text: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, int]:
-    """Return a field's number, and where its content begins and ends; _END where it can't be read.
+    """Return a field's number, and where its content begins and ends; _END if it can't be read.
 
-    A content that is neither a message nor a text has no length: it begins where it ends.
+    A field without a length, such as an integer, has an empty content: it begins where it ends.
     """
     tag, at = _read_varint(text, at, end)
     if at == _END:

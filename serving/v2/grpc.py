@@ -90,9 +90,9 @@ class GrpcServer:
 
 
 def _handlers(servicer: _Servicer) -> Any:
-    """Return the service's methods, which get a message's bytes: it is parsed behind authentication, within bounds.
+    """Return the service's methods, which take a message's bytes and parse them after authentication, within bounds.
 
-    Methods that stream aren't served.
+    Streaming methods aren't served.
     """
     service = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
     methods = {
@@ -165,7 +165,7 @@ class _Servicer:
         try:
             return await answer()
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets a code and a problem document
-            # Kept beyond this block, the error and its traceback would hold each other, and the message.
+            # Don't keep `error` after this block: it and its traceback form a cycle that keeps the message.
             status = kind_of(error).status
             self._observer.refused(error, route=route, trace=trace, caller=current.get())
             refuse(context, error)
@@ -180,7 +180,7 @@ async def _refuse_change() -> Any:
 
 
 def parse(kind: Any, message: bytes) -> Any:
-    """Parse a message; raises MalformedBody, and BodyTooLarge where it holds more than any sound one."""
+    """Parse a message; raises MalformedBody, and BodyTooLarge if it has more values than a valid call can have."""
     if fields.holds_more(message, MOST_VALUES):
         raise too_large()
     try:

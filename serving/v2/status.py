@@ -38,9 +38,9 @@ _log = logging.getLogger("serving")
 
 
 def refuse(context: Any, error: Exception) -> None:
-    """Make an error the outcome of a call; what nobody expected goes to the log, and the caller learns nothing of it.
+    """Set an error as the status of a call; an unexpected error is logged, and its text is hidden from the caller.
 
-    The handler then returns nothing. Of `context.abort`, gRPC would keep the exception, and with it the message.
+    Return None from the handler afterwards. Don't call `context.abort`: gRPC keeps its exception, and so the message.
     """
     kind, document = document_of(error)
     if kind is UNEXPECTED:

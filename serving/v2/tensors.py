@@ -19,8 +19,8 @@ from serving.items import MOST_ITEMS, too_many_items
 
 Datatype = Literal["FP64", "BYTES"]
 DATATYPES: Final = ("FP64", "BYTES")
-_MOST_TENSORS: Final = len(NAMES) + 1  # every feature by itself, and the customers
-MOST_VALUES: Final = 2 * (_MOST_TENSORS + 1) * MOST_ITEMS  # with what surrounds each value in JSON
+_MOST_TENSORS: Final = len(NAMES) + 1  # one for each feature, and one for the customers
+MOST_VALUES: Final = 2 * (_MOST_TENSORS + 1) * MOST_ITEMS  # twice the values: JSON adds lists and members
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -56,14 +56,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def require_few_tensors(count: int, faults: Faults) -> None:
-    """Raise InputError where there are more inputs than any model takes."""
+    """Raise InputError if there are more inputs than any model takes."""
     if count > _MOST_TENSORS:
         faults.add("/inputs", f"expected at most {_MOST_TENSORS} tensors; got {count:,}")
         raise InputError(tuple(faults.bad))
 
 
 def too_large() -> BodyTooLarge:
-    """Return the error of a call that holds more values than any sound one."""
+    """Return the error for a call with more values than a valid call can have."""
     return BodyTooLarge(
         f"The call has more than {MOST_VALUES:,} values.", remedy=f"Send at most {MOST_ITEMS:,} customers at a time."
     )

@@ -118,7 +118,7 @@ def test_what_is_refused_costs_nothing(authenticator, header, limiter) -> None:
 
 
 def test_a_batch_counts_its_items(authenticator, header, limiter) -> None:
-    """The further requests of a batch are owed: the batch gets in, and the caller's next request is refused."""
+    """A batch is admitted and owes for its further items; the caller's next request is refused."""
     gate = Gate(authenticator, limiter)
     gate.count(_in(gate, header()), 9)
     with pytest.raises(TooManyRequests) as refused:
@@ -128,7 +128,7 @@ def test_a_batch_counts_its_items(authenticator, header, limiter) -> None:
 
 @pytest.mark.parametrize(("size", "more"), [(0, 0), (1, 0), (65_536, 0), (65_537, 1), (8 * 1024 * 1024, 127)])
 def test_a_large_body_counts_as_several_requests(size, more) -> None:
-    """Each further 64 KiB that a body begins counts as one more request."""
+    """Each further 64 KiB of a body, or part of 64 KiB, counts as one more request."""
     assert work_of(size) == more
 
 

@@ -1,4 +1,4 @@
-"""Bodies that are cheap to send and dear to read: what each costs the event loop, by every way to a decision."""
+"""Bodies that are cheap to send and expensive to read: how much each one uses the event loop, at every endpoint."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATUSES = {200, 400, 413, 422}
 
 
 class Noting(Service):
-    """A service that notes how many bytes it is asked to read on the event loop's thread."""
+    """A service that records how many bytes it reads on the event loop's thread."""
 
     def __init__(self, thread: int, **options: Any) -> None:
         super().__init__("customer-risk", **options)
@@ -45,7 +45,7 @@ class Noting(Service):
 
 
 class Running:
-    """The application and a gRPC server on one event loop, with the Python calls that its thread makes counted."""
+    """The application and a gRPC server on one event loop; the Python calls of its thread are counted."""
 
     def __init__(self, app: Any, service: Noting) -> None:
         self._app = app
@@ -124,10 +124,10 @@ def run(bundle):
 
 @pytest.mark.parametrize("size", _SIZES)
 def test_no_body_keeps_the_event_loop_long(run, size) -> None:
-    """Whatever a body holds, the event loop's thread reads no more than its bound and makes few calls."""
+    """For every hostile body, the event loop's thread reads no more than its bound and makes few calls."""
 
     async def work(running: Running) -> list[str]:
-        for one in corpus(1000):  # what is compiled or cached at its first use is now
+        for one in corpus(1000):  # compile and cache what the first use compiles and caches
             await running.send(one)
         found = []
         for one in corpus(size):
@@ -146,7 +146,7 @@ def test_no_body_keeps_the_event_loop_long(run, size) -> None:
 
 
 def test_a_refused_body_is_freed_at_once(run) -> None:
-    """No error is kept in a cycle with the frames that hold a body, which only the collector would free."""
+    """A refused body is freed without the garbage collector: its error is in no reference cycle."""
 
     async def work(running: Running) -> list[str]:
         kept = []
@@ -172,7 +172,7 @@ def test_a_refused_body_is_freed_at_once(run) -> None:
 
 
 def test_the_items_of_a_batch_leave_turns_to_others(run, request_) -> None:
-    """Between two turns of the event loop a batch reads no more than the bound."""
+    """A batch reads no more than the bound between two turns of the event loop."""
     request_["transactions"] *= 50
     for place, row in enumerate(request_["transactions"]):
         request_["transactions"][place] = row | {"id": f"t-{place}"}
@@ -204,7 +204,7 @@ def test_the_items_of_a_batch_leave_turns_to_others(run, request_) -> None:
     [(RISK, 1, 0, 1), (RISK, 1, 60_000, 1), (RISK, 1, 200_000, 4), (BATCH, 3, 0, 3), (BATCH, 3, 200_000, 6)],
 )
 def test_a_large_body_counts_as_several_requests(service, request_, path, items, padding, counted) -> None:
-    """A client's share is of work: each item counts, and each further 64 KiB of a body."""
+    """A client's share counts each item, and each further 64 KiB of a body."""
     now = [0.0]
     limiter = Limiter(LimitSettings(requests_per_second=1, burst=1), clock=lambda: now[0])
     lane = Lane(_nowhere, service, gate=Gate(limiter=limiter), observer=Observer())

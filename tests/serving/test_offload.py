@@ -1,4 +1,4 @@
-"""What is read on the event loop, and what on a thread."""
+"""Which bodies are read on the event loop, and which on a thread."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _who: ContextVar[str] = ContextVar("_who", default="nobody")
 
 @pytest.mark.parametrize(("size", "apart"), [(0, False), (MOST_ON_LOOP, False), (MOST_ON_LOOP + 1, True)])
 def test_a_large_body_is_read_on_a_thread(size, apart) -> None:
-    """A function runs on the event loop's own thread up to the bound, and on another above it."""
+    """A body up to the bound is read on the event loop's thread, and a larger one on another thread."""
     found = asyncio.run(Offload().call(size, threading.get_ident))
     assert (found != threading.get_ident()) is apart
 
 
 def test_the_event_loop_goes_on_meanwhile() -> None:
-    """Others have their turns while a large body is read."""
+    """The event loop runs other tasks while a large body is read."""
 
     async def run() -> int:
         turns, reading = 0, asyncio.ensure_future(Offload().call(MOST_ON_LOOP + 1, time.sleep, 0.2))
@@ -55,7 +55,7 @@ def test_large_bodies_are_read_one_after_the_other() -> None:
 
 @pytest.mark.parametrize("size", [1, MOST_ON_LOOP + 1])
 def test_errors_and_context_pass_through(size) -> None:
-    """The function sees its caller's context, and the caller its error."""
+    """The function sees its caller's context variables, and the caller gets the function's error."""
 
     def fail() -> None:
         raise ValueError(_who.get())
@@ -69,7 +69,7 @@ def test_errors_and_context_pass_through(size) -> None:
 
 
 def test_a_turn_is_due_after_so_many_items_or_bytes() -> None:
-    """Small items share a turn by their number, larger ones by their bytes."""
+    """A turn is due after a number of small items, or after a number of bytes of larger ones."""
     small, large = Turns(items=3), Turns(items=100)
     assert [small.due(1) for _ in range(7)] == [False, False, False, True, False, False, True]
     assert [large.due(MOST_ON_LOOP // 2) for _ in range(5)] == [False, False, True, False, True]
@@ -77,7 +77,7 @@ def test_a_turn_is_due_after_so_many_items_or_bytes() -> None:
 
 
 def test_memory_is_tidied_once_after_several_large_bodies() -> None:
-    """A second after the first of them, on the thread that read them."""
+    """`tidy` is called once, a second after the first of several large bodies, on the thread that read them."""
     tidied: list[int] = []
 
     async def run() -> None:

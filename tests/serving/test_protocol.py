@@ -305,7 +305,7 @@ def _framed(body: bytes, *fields: str, path: str, chunked: bool, trailers: tuple
 @pytest.mark.parametrize("split", ["whole", "after the head", "bytes"])
 @pytest.mark.parametrize("offer", OFFERS)
 def test_an_offered_upgrade_is_ignored(run, offer, split) -> None:
-    """The request is answered with its own body, and so are the requests behind it on the same connection."""
+    """A request that offers an upgrade is answered, and so are the requests behind it on the same connection."""
     server = run()
     behind = b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + "\r\n".join(OFFERS[offer]).encode() + b"\r\n\r\n"
     for path, chunked in itertools.product(ROUTES, [False, True]):
@@ -328,7 +328,7 @@ def test_an_offered_upgrade_is_ignored(run, offer, split) -> None:
 
 
 def test_an_offered_upgrade_is_refused_under_overload_as_any_request(run) -> None:
-    """The client learns when to come back, and the connection goes on."""
+    """Under overload, a request that offers an upgrade gets Retry-After, and its connection stays open."""
     server = run()
     server.line.full = True
     with server.connect() as connection:
@@ -340,7 +340,7 @@ def test_an_offered_upgrade_is_refused_under_overload_as_any_request(run) -> Non
 
 
 def test_a_tunnel_is_refused(run) -> None:
-    """CONNECT gets 501, and what follows it isn't read as a request."""
+    """CONNECT gets 501, and the bytes that follow it aren't read as a request."""
     with run().connect() as connection:
         connection.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n" + _post())
         status, _, body = _read(connection)
@@ -367,7 +367,7 @@ def test_a_tunnel_is_refused(run) -> None:
     ],
 )
 def test_a_request_names_one_host(run, fields, version, expected) -> None:
-    """HTTP/1.1 without one valid Host header is a 400, and nothing behind it on the connection is read."""
+    """HTTP/1.1 without exactly one valid Host header gets 400, and no later request on the connection is read."""
     server = run()
     for path, body in ROUTES.items():
         lines = [f"POST {path} HTTP/{version}", *fields, "Content-Type: application/json"]
@@ -383,7 +383,7 @@ def test_a_request_names_one_host(run, fields, version, expected) -> None:
 
 @pytest.mark.parametrize("shape", ["many", "one", "extension", "slowly"])
 def test_trailers_are_bounded_as_header_fields_are(run, shape) -> None:
-    """A chunked body with more trailers than a head may have gets 431, on every path."""
+    """A chunked body whose trailers exceed the bound on header fields gets 431, on every path."""
     server = run(most_header_bytes=4096)
     flood = {
         "many": b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 200,
@@ -412,7 +412,7 @@ def test_trailers_are_bounded_as_header_fields_are(run, shape) -> None:
 
 
 def test_a_flood_of_trailers_takes_no_memory(run) -> None:
-    """Sixty megabytes of trailers on one connection without a token leave the memory as it was."""
+    """Sixty megabytes of trailers on one connection without a token don't increase the memory of the process."""
     server = run()
     begin = _framed(BODY, path="/ai/v1/risk", chunked=True)[:-2]
     piece = b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 1000
@@ -440,7 +440,7 @@ def _resident() -> int:
     ],
 )
 def test_trailers_are_dropped(run, trailers) -> None:
-    """None of them counts as a header field, and the next request on the connection is answered."""
+    """No trailer is read as a header field, and the next request on the connection is answered."""
     with run().connect() as connection:
         for path, body in ROUTES.items():
             connection.sendall(_framed(body, path=path, chunked=True, trailers=trailers))
@@ -448,7 +448,7 @@ def test_trailers_are_dropped(run, trailers) -> None:
 
 
 def test_a_content_type_in_the_trailers_is_no_content_type(run) -> None:
-    """A chunked body without the header field is refused, whatever its trailers say."""
+    """A chunked body without a Content-Type header is refused, even if a trailer has that name."""
     sent = _framed(BODY, path="/ai/v1/risk", chunked=True, trailers=("Content-Type: application/json",))
     with run().connect() as connection:
         connection.sendall(sent.replace(b"Content-Type: application/json\r\n", b"", 1))
@@ -474,7 +474,7 @@ def test_a_faulty_trailer_costs_the_request_before_it_no_answer(run, fault) -> N
     [(b"garbage\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX: " + b"a" * 5000, 431)],
 )
 def test_a_fault_behind_an_answered_request_is_refused(run, path, fault, expected) -> None:
-    """The connection's next request may be the faulty one: it gets its own refusal, and the connection closes."""
+    """A malformed second request on a connection gets its own refusal, and the connection is closed."""
     with run(most_header_bytes=4096).connect() as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert _read(connection)[0] == 200

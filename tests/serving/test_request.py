@@ -281,7 +281,7 @@ def test_what_is_no_json_is_malformed(reader, now, body) -> None:
 )
 @pytest.mark.parametrize("field", ["customer_id", "profile", "transactions", "history_complete"])
 def test_a_value_that_is_no_json_is_malformed_wherever_it_stands(reader, now, field, value, size) -> None:
-    """A body of any size with such a value in a field that is read is a 400 or names that field, and never a fault."""
+    """A value that isn't JSON gets 400, or an error that names its field, in a body of any size."""
     fields = {"customer_id": b'"c"', "profile": b"{}", "transactions": b"[]", "history_complete": b"true"} | {
         field: value
     }
@@ -295,7 +295,7 @@ def test_a_value_that_is_no_json_is_malformed_wherever_it_stands(reader, now, fi
 
 @pytest.mark.parametrize("size", [0, 100_000])
 def test_one_bad_row_among_many_is_found(reader, request_, now, size) -> None:
-    """Sound rows are passed over together, by halves, down to the one that isn't."""
+    """The search halves a list of rows until it finds the bad row."""
     row = request_["transactions"][0]
     request_["transactions"] = [row | {"id": f"t-{place}"} for place in range(100 + size // 300)]
     places = [0, 7, 50, len(request_["transactions"]) - 1]
@@ -305,7 +305,7 @@ def test_one_bad_row_among_many_is_found(reader, request_, now, size) -> None:
 
 
 def test_many_unknown_fields_are_counted(reader, request_, now) -> None:
-    """A hundred are named; one warning says how many more there are."""
+    """The first hundred unknown fields are named; one warning counts the others."""
     request_ |= {f"unknown-{place}": place for place in range(1500)}
     warnings = reader.read(_body(request_), now=now).warnings
     assert len(warnings) == 101
@@ -313,7 +313,7 @@ def test_many_unknown_fields_are_counted(reader, request_, now) -> None:
 
 
 def test_a_large_request_is_read_as_a_small_one(reader, request_, now) -> None:
-    """Space around a request changes nothing, nor whether it holds features."""
+    """A request gets the same result when space around it makes it large, with features or without."""
     sound = _body(request_)
     assert plain(reader.read(sound + b" " * 100_000, now=now)) == plain(reader.read(sound, now=now))
     given = _body({"customer_id": "c-1", "features": {"a": 1, "b": None}})

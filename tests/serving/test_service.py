@@ -157,7 +157,7 @@ def test_an_implausible_feature_is_flagged_and_scored(service) -> None:
 
 
 def test_readiness_waits_for_what_else_it_needs(service) -> None:
-    """A condition that doesn't hold makes the service not ready, is named, and doesn't keep it from answering."""
+    """A condition that doesn't hold is named and makes the service not ready, but the service still answers."""
     held = {"keys": True, "record": True}
     service.require("keys", lambda: held["keys"])
     service.require("record", lambda: held["record"])

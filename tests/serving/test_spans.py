@@ -1,4 +1,4 @@
-"""Where the values of a JSON text lie, against Python's own reader."""
+"""Where the values of a JSON text are, compared with Python's own parser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _at(text: bytes, span: tuple[int, int]) -> object:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(_VALUES, max_size=5), _INDENTS, st.booleans())
 def test_the_values_of_a_list_are_found_in_order(values, indent, ascii_) -> None:
-    """Each span holds the text of one value, whatever stands between them."""
+    """Each span contains the text of exactly one value, whatever separates the values."""
     text = b" " + json.dumps(values, indent=indent, ensure_ascii=ascii_).encode("utf-8", "surrogatepass") + b"\n"
     found = [_at(text, span) for some in spans.elements(text, spans.whole(text)) for span in some.tolist()]
     assert found == values
@@ -39,13 +39,13 @@ def test_the_values_of_a_list_are_found_in_order(values, indent, ascii_) -> None
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.text(max_size=4), _VALUES, max_size=5), _INDENTS)
 def test_the_members_of_an_object_are_found_by_name(values, indent) -> None:
-    """Names are decoded, their escapes included."""
+    """The names of members are decoded, including their escapes."""
     text = json.dumps(values, indent=indent).encode()
     assert {name: _at(text, span) for name, span in spans.members(text, spans.whole(text))} == values
 
 
 def test_a_long_list_is_found_in_parts() -> None:
-    """A list of any length is found without a gap."""
+    """All values of a list of any length are found."""
     text = json.dumps(list(range(10_000))).encode()
     parts = list(spans.elements(text, spans.whole(text)))
     assert len(parts) > 1
@@ -72,7 +72,7 @@ def test_a_long_list_is_found_in_parts() -> None:
     ],
 )
 def test_a_list_that_is_not_json_is_refused(text) -> None:
-    """A list that doesn't end, or has a separator too many or too few, raises NotJson."""
+    """A list that doesn't end, or has a missing or an extra separator, raises NotJson."""
     with pytest.raises(NotJson):
         [part for part in spans.elements(text, spans.whole(text)) for _ in part.tolist()]
 
@@ -94,7 +94,7 @@ def test_a_list_that_is_not_json_is_refused(text) -> None:
     ],
 )
 def test_an_object_that_is_not_json_is_refused(text) -> None:
-    """An object that doesn't end, or whose names aren't texts, raises NotJson."""
+    """An object that doesn't end, or whose names aren't strings, raises NotJson."""
     with pytest.raises(NotJson):
         list(spans.members(text, spans.whole(text)))
 
@@ -106,7 +106,7 @@ def test_an_object_that_is_not_json_is_refused(text) -> None:
     )
 )
 def test_constants_that_are_not_json_become_texts_of_the_same_length(values) -> None:
-    """Only what stands outside texts is replaced, so that every other value stays where it was."""
+    """Only constants outside strings are replaced, and every other value keeps its position."""
     text = json.dumps(values, ensure_ascii=False).encode()
     replaced = spans.finite(text)
     assert len(replaced) == len(text)
@@ -118,7 +118,7 @@ def test_constants_that_are_not_json_become_texts_of_the_same_length(values) -> 
 
 @pytest.mark.parametrize("word", [b"NaNa", b"Infinite", b"-Nan", b"Nan", b"I"])
 def test_other_words_stay(word) -> None:
-    """A word that only begins like a constant is left for the decoder to refuse."""
+    """A word that only begins like a constant isn't replaced, so that the decoder refuses it."""
     text = b"[NaN,%b]" % word
     assert spans.finite(text) == b'["a",%b]' % word
 
@@ -134,5 +134,5 @@ def test_other_words_stay(word) -> None:
     ],
 )
 def test_values_are_counted_outside_of_texts(text, most, more) -> None:
-    """The count is that of places for values: an empty list counts one within."""
+    """The count includes one place for a value in an empty list."""
     assert spans.holds_more(text, most) is more

@@ -239,7 +239,7 @@ def load() -> type[Load]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, 4 MB and 400 files large."""
+    """Mount a file system of 4 MB with 400 inodes."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted(place, "-t", "tmpfs", "-o", "size=4m,nr_inodes=400", "none")

@@ -11,7 +11,7 @@ import pytest
 
 
 def mounted(folder: Path, *options: str) -> None:
-    """Mount over a folder; skip the test where this process may not."""
+    """Mount a file system over a folder; skip the test if this process isn't allowed to."""
     done = subprocess.run(["mount", *options, folder], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"mounting takes root: {done.stderr}")
@@ -19,7 +19,7 @@ def mounted(folder: Path, *options: str) -> None:
 
 @contextlib.contextmanager
 def full_disk(folder: Path) -> Iterator[None]:
-    """Leave no byte on the disk."""
+    """Fill the disk to its last byte."""
     filler = folder.parent / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:

@@ -1,4 +1,4 @@
-"""Hostile bodies and connections against a real server: it answers, and gives back what they took."""
+"""Hostile bodies and connections against a real server: it answers, and frees the memory and descriptors they used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REFUSED = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 class Server:
-    """A server with gRPC, and what its process holds."""
+    """A server with gRPC, and the memory and descriptors of its process."""
 
     def __init__(self, served, port: int) -> None:
         self.port = served.port
@@ -45,7 +45,7 @@ class Server:
             return connection.getresponse().status
 
     def healthy(self) -> bool:
-        """Whether the server is alive by its own account."""
+        """Whether the server reports that it is alive."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.request("GET", "/healthz")
@@ -62,7 +62,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(start, command, bundle, tmp_path_factory):
-    """A server that has answered each of the bodies, small, and one sound request of several megabytes."""
+    """Start a server that has answered a small version of each body and one valid request of several megabytes."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = tmp_path_factory.mktemp("hostile") / "settings.yaml"
@@ -81,7 +81,7 @@ def server(start, command, bundle, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def given_back(server):
-    """Whatever a test sends, memory and descriptors are back within 20% some seconds later."""
+    """Check that memory and descriptors are back within 20% some seconds after a test."""
     memory, files = server.resident(), server.descriptors()
     yield
     deadline = time.monotonic() + 20
@@ -91,7 +91,7 @@ def given_back(server):
 
 
 def test_every_body_gets_an_answer(server) -> None:
-    """Bodies of the greatest size are answered or refused as the API says, by every way to a decision."""
+    """Every endpoint answers or refuses bodies of the greatest size as the API documents."""
     for one in corpus():
         outcome = server.send(one)
         expected = {grpc.StatusCode.OK, *REFUSED} if one.entrance == GRPC else {200, 400, 413, 422}
@@ -99,14 +99,14 @@ def test_every_body_gets_an_answer(server) -> None:
 
 
 def test_the_same_body_again_and_again_takes_no_memory(server) -> None:
-    """What a refused body took is free before the next one comes."""
+    """The memory of a refused body is free before the next body arrives."""
     for one in corpus(only={"sound rows, the last one bad"}):
         for _ in range(10):
             server.send(one)
 
 
 def test_health_is_answered_meanwhile(server) -> None:
-    """While hostile bodies come by several connections, health is answered within the patience of a probe."""
+    """While several connections send hostile bodies, health is answered within a probe's timeout."""
     bodies = list(corpus(only={"empty rows", "unknown features", "bad columns"}))
     threads = [threading.Thread(target=server.send, args=(one,)) for one in bodies]
     for thread in threads:

@@ -144,14 +144,14 @@ def workers_of(server) -> list[int]:
 
 
 def used(pid: int) -> tuple[int, int]:
-    """A process's memory in kilobytes, and how many files it has open."""
+    """Return a process's memory in kilobytes, and its number of open files."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]), len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 @dataclass
 class Heavy:
-    """A server with jobs of its own store, asked to do what is heavy."""
+    """A server with its own job store, for tests that need much memory or time."""
 
     server: Served
     store: Path
@@ -159,21 +159,21 @@ class Heavy:
 
     @property
     def size(self) -> int:
-        """Bytes of the store's files."""
+        """Return the size of the store's files in bytes."""
         return sum(path.stat().st_size for path in self.store.parent.glob(f"{self.store.name}*"))
 
     def send(self, method: str, path: str, **options) -> httpx2.Response:
-        """One request."""
+        """Send one request."""
         return ask(method, f"http://127.0.0.1:{self.server.port}{path}", **options)
 
     def submit(self, content: bytes, kind: str) -> str:
-        """Hand a file in."""
+        """Submit a file."""
         answer = self.send("POST", JOBS, content=content, headers={"content-type": kind})
         assert answer.status_code == 202, answer.text
         return answer.json()["job_id"]
 
     def put_up(self, caller: str, content: bytes) -> Callable[[], Job]:
-        """Put up another client's job, as another pod with the same store does; look at it."""
+        """Submit another client's job, as another pod with the same store does, and return how to look it up."""
         now = self.board.clock()
         job = Job(
             job_id=uuid7(int(now * 1000)),
@@ -190,7 +190,7 @@ class Heavy:
         return lambda: self.board.get(job.job_id)
 
     def pids(self) -> list[int]:
-        """The server and its worker."""
+        """Return the process ids of the server and its worker."""
         return [self.server.process.pid, *workers_of(self.server)]
 
     @contextlib.contextmanager
@@ -212,7 +212,7 @@ class Heavy:
 
 @pytest.fixture(scope="module")
 def heavy(start, command, bundle, tmp_path_factory) -> Iterator[Heavy]:
-    """A server that has read and written Parquet once, so that what that needs is loaded."""
+    """Start a server that has read and written Parquet once, so that the libraries for it are loaded."""
     folder = tmp_path_factory.mktemp("heavy")
     store = folder / "store"
     settings = {"store": {"path": str(store)}, "jobs": {"lease_seconds": 2, "most_rows": 10_000_000}}
@@ -231,7 +231,7 @@ def heavy(start, command, bundle, tmp_path_factory) -> Iterator[Heavy]:
 
 
 def parquet(query: str, folder: Path) -> bytes:
-    """What a query gives, as one row group of Parquet."""
+    """Return the result of a query as one row group of Parquet."""
     path = folder / "made.parquet"
     with duckdb.connect() as base:
         base.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10000000)")
@@ -372,7 +372,7 @@ def test_a_job_expires_with_all_that_is_its_own(start, command, bundle, tmp_path
 
 
 def test_a_parquet_file_of_millions_of_rows_holds_nobody_up(heavy, tmp_path, sound_request) -> None:
-    """A kilobyte of it fills no store, another client's job is done beside it, and it is cancelled in a moment."""
+    """A tiny Parquet file of millions of rows neither fills the store nor blocks another client's job."""
     size = heavy.size
     with heavy.back():
         job_id = heavy.submit(parquet(BOMB, tmp_path), PARQUET)
@@ -397,7 +397,7 @@ def test_a_parquet_file_of_millions_of_rows_holds_nobody_up(heavy, tmp_path, sou
 
 
 def idle_again(heavy: Heavy) -> None:
-    """Wait until another job is done, which is when the worker has left off the one before."""
+    """Wait until another job is done: by then the worker has stopped work on the previous job."""
     job = heavy.put_up("another", b"{}")
     deadline = time.monotonic() + PATIENCE
     while job().state != "done":
@@ -406,7 +406,7 @@ def idle_again(heavy: Heavy) -> None:
 
 
 def shrunk(heavy: Heavy, size: int) -> None:
-    """Wait until the store is as small as it was, within a few megabytes."""
+    """Wait until the store is back to its earlier size, within a few megabytes."""
     deadline = time.monotonic() + PATIENCE
     while heavy.size > size + 8 * 2**20:
         assert time.monotonic() < deadline, heavy.size
@@ -415,7 +415,7 @@ def shrunk(heavy: Heavy, size: int) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "ndjson"])
 def test_a_large_file_that_is_cancelled_leaves_no_space_taken(heavy, sound_request, kind) -> None:
-    """Its DELETE is answered in a moment, and the store's file shrinks again."""
+    """Cancelling a large file is answered at once, and the store's file shrinks again."""
     size = heavy.size
     rows = b"customer_id,a\n" + b"c,1\n" * 5_000_000
     content = rows if kind == "csv" else lines(sound_request, 40_000)
@@ -430,7 +430,7 @@ def test_a_large_file_that_is_cancelled_leaves_no_space_taken(heavy, sound_reque
 
 
 def test_results_as_parquet_are_made_in_bounded_memory(heavy, tmp_path, sound_request) -> None:
-    """Every row is in them, in order."""
+    """Results as Parquet hold every row in order, and memory stays within the bound."""
     with heavy.back():
         job_id = heavy.submit(lines(sound_request, 20_000), NDJSON["content-type"])
         assert until(heavy.send, job_id, FINAL)["state"] == "done"
@@ -443,7 +443,7 @@ def test_results_as_parquet_are_made_in_bounded_memory(heavy, tmp_path, sound_re
 
 
 def test_a_line_that_is_too_long_is_refused_at_once(heavy) -> None:
-    """64 MB without a line's end cost no time in proportion to their square."""
+    """64 MB without a line end are refused without time that grows with the square of their size."""
     with heavy.back():
         began = time.monotonic()
         answer = heavy.send("POST", JOBS, content=b"x" * 64 * 2**20, headers=NDJSON)
@@ -452,7 +452,7 @@ def test_a_line_that_is_too_long_is_refused_at_once(heavy) -> None:
 
 
 def test_a_file_that_needs_too_much_memory_fails_its_job(heavy, tmp_path) -> None:
-    """Not the worker, which goes on."""
+    """A file that needs too much memory fails its job, and the worker goes on."""
     query = "SELECT 'c' AS customer_id, repeat('x', 7000000) AS a, repeat('y', 7000000) AS b FROM range(300)"
     with heavy.back():
         job_id = heavy.submit(parquet(query, tmp_path), PARQUET)
@@ -461,7 +461,7 @@ def test_a_file_that_needs_too_much_memory_fails_its_job(heavy, tmp_path) -> Non
 
 
 def test_a_job_during_which_the_worker_is_killed_twice_is_failed(heavy, sound_request) -> None:
-    """Its problem says so, and the next job is done."""
+    """A job during which the worker is killed twice fails with that reason, and the next job is done."""
     row = sound_request | {"transactions": sound_request["transactions"] * 3000}
     job = heavy.put_up("a", b"\n".join([json.dumps(row).encode()] * 40))
     for attempt in (1, 2):

@@ -32,7 +32,7 @@ Cause = Callable[[Path], contextlib.AbstractContextManager[None]]
 
 @contextlib.contextmanager
 def no_inodes(folder: Path) -> Iterator[None]:
-    """Leave bytes on the disk, and no room for another name."""
+    """Use up the inodes of the disk, and leave free bytes."""
     made: list[Path] = []
     with contextlib.suppress(OSError):
         while True:
@@ -46,7 +46,7 @@ def no_inodes(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def limited(what: int, value: int) -> Iterator[None]:
-    """Set a limit of this process."""
+    """Set a resource limit of this process."""
     soft, hard = resource.getrlimit(what)
     resource.setrlimit(what, (value, hard))
     try:
@@ -56,18 +56,18 @@ def limited(what: int, value: int) -> Iterator[None]:
 
 
 def no_descriptors(_: Path) -> contextlib.AbstractContextManager[None]:
-    """Let this process open nothing more."""
+    """Set the limit of descriptors so that this process can open no more files."""
     return limited(resource.RLIMIT_NOFILE, 3)
 
 
 def io_error(_: Path) -> contextlib.AbstractContextManager[None]:
-    """Let the system refuse a commit's write."""
+    """Make the operating system refuse the write of a commit."""
     return limited(resource.RLIMIT_FSIZE, 60_000)
 
 
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Let nothing be opened in the folder to be written."""
+    """Make the folder read-only."""
     mounted(folder, "--bind", str(folder))
     mounted(folder, "-o", "remount,bind,ro")
     yield
@@ -76,7 +76,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def moved_away(folder: Path) -> Iterator[None]:
-    """Put a file in the folder's place."""
+    """Replace the folder by a file."""
     aside = folder.with_name("aside")
     folder.rename(aside)
     folder.write_bytes(b"")
@@ -87,7 +87,7 @@ def moved_away(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def most_bytes(folder: Path) -> Iterator[None]:
-    """Fill the outbox as far as it may grow."""
+    """Fill the outbox up to its bound."""
     filler = folder / "filler"
     with filler.open("wb") as file:
         file.truncate(MOST_BYTES)
@@ -100,7 +100,7 @@ CAUSES = [full_disk, no_inodes, no_descriptors, io_error, read_only, moved_away,
 
 @pytest.fixture
 def make(disk) -> Iterator[Callable[[], Outbox]]:
-    """Make an outbox on the small disk, in files of a hundred thousand bytes."""
+    """Return a function that makes an outbox on the small disk, with files of 100,000 bytes."""
     with contextlib.ExitStack() as stack:
 
         def made() -> Outbox:
@@ -113,12 +113,12 @@ def make(disk) -> Iterator[Callable[[], Outbox]]:
 
 @pytest.fixture(params=CAUSES, ids=lambda cause: cause.__name__)
 def cause(request) -> Cause:
-    """What makes an outbox fail while its context lasts."""
+    """Return a context manager that makes an outbox fail."""
     return request.param
 
 
 def write(outbox: Outbox, body: bytes) -> bool:
-    """Write and commit a record; False where it is refused."""
+    """Write and commit a record; return False if it is refused."""
     try:
         outbox.add(body)
         outbox.commit()
@@ -128,7 +128,7 @@ def write(outbox: Outbox, body: bytes) -> bool:
 
 
 def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -136,7 +136,7 @@ def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 def write_until_refused(outbox: Outbox) -> list[bytes]:
-    """Write records until one is refused; returns those that were kept."""
+    """Write records until one is refused; return those that were kept."""
     kept: list[bytes] = []
     deadline = time.monotonic() + 60
     while write(outbox, body := b"%06d" % len(kept) + bytes(RECORD)):
@@ -147,22 +147,22 @@ def write_until_refused(outbox: Outbox) -> list[bytes]:
 
 
 def descriptors() -> int:
-    """Count what this process has open."""
+    """Return the number of open descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  names are enough
 
 
 def names(folder: Path) -> int:
-    """Count the files of an outbox, empty ones too."""
+    """Return the number of an outbox's files, including empty ones."""
     return len([path for path in folder.rglob("*") if path.is_file()])
 
 
 def bodies(folder: Path) -> list[bytes]:
-    """All records, in order."""
+    """Return all records, in order."""
     return [kept.body for file in find_files(folder) for kept in file.read(0, 100_000)]
 
 
 def test_refused_records_leave_nothing_open(make, disk, cause) -> None:
-    """However many records are refused, no more descriptors are open than while records were kept."""
+    """Refused records don't increase the number of open descriptors."""
     outbox = make()
     assert write(outbox, b"first")
     before = descriptors()
@@ -170,8 +170,8 @@ def test_refused_records_leave_nothing_open(make, disk, cause) -> None:
         write_until_refused(outbox)
         for _ in range(REFUSED):
             write(outbox, bytes(RECORD))
-        time.sleep(2.5)  # it tries the disk by itself meanwhile
-    until(lambda: descriptors() <= before + 4, RECOVERY_SECONDS)  # a file that is ready ahead of its use has four
+        time.sleep(2.5)  # the outbox tries the disk by itself meanwhile
+    until(lambda: descriptors() <= before + 4, RECOVERY_SECONDS)  # a spare file has four
     until(lambda: write(outbox, b"last"), RECOVERY_SECONDS)
     assert descriptors() <= before + 4
 
@@ -183,7 +183,7 @@ def test_refused_records_leave_no_files(make, disk, cause) -> None:
     folder = disk / "outbox"
     with cause(folder):
         write_until_refused(outbox)
-        time.sleep(1.5)  # what is full is closed beside the calls
+        time.sleep(1.5)  # a thread closes the full file
         place = folder if folder.is_dir() else folder.with_name("aside")
         before = [] if cause is no_descriptors else [names(place)]
         for _ in range(REFUSED):
@@ -198,7 +198,7 @@ def test_refused_records_leave_no_files(make, disk, cause) -> None:
 
 
 def test_records_are_kept_again_once_the_cause_is_gone(make, disk, cause) -> None:
-    """Within seconds, by the same outbox; whatever was committed is there once, and nothing that was refused."""
+    """The same outbox recovers within seconds; each committed record is there once, and no refused one."""
     outbox = make()
     assert write(outbox, b"first")
     with cause(disk / "outbox"):
@@ -209,7 +209,7 @@ def test_records_are_kept_again_once_the_cause_is_gone(make, disk, cause) -> Non
 
 
 def test_a_failure_is_known_and_ends_without_a_call(make, disk, cause) -> None:
-    """What asks before it sends records learns that they would be refused, and when they wouldn't be any more."""
+    """`failing` says that records would be refused, and when that ends, without a call of `add`."""
     outbox = make()
     assert not outbox.failing
     with cause(disk / "outbox"):
@@ -223,7 +223,7 @@ def test_a_failure_is_known_and_ends_without_a_call(make, disk, cause) -> None:
 
 @pytest.mark.parametrize("cause", [moved_away, most_bytes])
 def test_a_failure_is_noticed_before_a_record_meets_it(make, disk, cause) -> None:
-    """A folder that is gone, or that others have filled, is known although nobody writes."""
+    """A removed or full folder is noticed although no record is written."""
     outbox = make()
     with cause(disk / "outbox"):
         until(lambda: bool(outbox.failing), RECOVERY_SECONDS)
@@ -231,7 +231,7 @@ def test_a_failure_is_noticed_before_a_record_meets_it(make, disk, cause) -> Non
 
 
 def test_a_removed_folder_is_made_again(make, disk) -> None:
-    """What was in it is lost; what comes a moment later is kept."""
+    """Records in a removed folder are lost; records that are written after the failure are kept."""
     outbox = make()
     assert write(outbox, b"lost")
     for path in (disk / "outbox").iterdir():
@@ -243,7 +243,7 @@ def test_a_removed_folder_is_made_again(make, disk) -> None:
 
 
 def test_an_outbox_without_room_begins_once_there_is_some(make, disk, cause) -> None:
-    """A process that starts on a full disk doesn't end of it."""
+    """An outbox can be made while its disk fails, and takes records once the failure ends."""
     (disk / "outbox").mkdir()
     with cause(disk / "outbox"):
         outbox = make()
@@ -254,7 +254,7 @@ def test_an_outbox_without_room_begins_once_there_is_some(make, disk, cause) -> 
 
 
 def test_refusals_dont_try_the_disk(make, disk) -> None:
-    """The folder is touched about once a second, however often records are refused."""
+    """The folder changes about once a second, however many records are refused."""
     outbox = make()
     with full_disk(disk / "outbox"):
         write_until_refused(outbox)
@@ -266,11 +266,11 @@ def test_refusals_dont_try_the_disk(make, disk) -> None:
             changes += now != seen
             seen = now
     assert refused > 1000
-    assert changes < 30  # a few names are made and removed for each try
+    assert changes < 30  # each try creates and removes a few files
 
 
 def test_a_failure_and_its_end_are_logged_once(make, disk, caplog) -> None:
-    """Not once for each refused record."""
+    """A failure and its end are each logged once, not for each refused record."""
     outbox = make()
     with full_disk(disk / "outbox"):
         write_until_refused(outbox)
@@ -285,7 +285,7 @@ def test_a_failure_and_its_end_are_logged_once(make, disk, caplog) -> None:
 
 
 def test_a_failure_is_told_to_every_thread_whose_records_it_took(make, disk) -> None:
-    """Nobody lets a decision out that is lost, whoever's commit it was that failed."""
+    """Every thread whose record is lost gets an error at its commit, even if another thread's commit failed."""
     outbox = make()
     assert write(outbox, b"first")
     with ThreadPoolExecutor(1) as other, io_error(disk):
@@ -303,7 +303,7 @@ def test_a_failure_is_told_to_every_thread_whose_records_it_took(make, disk) -> 
 
 
 def test_an_outbox_can_be_closed_while_it_fails(make, disk, cause) -> None:
-    """Nothing stays open, and what was committed stays."""
+    """Closing a failing outbox leaves no descriptor open, and keeps the committed records."""
     before = descriptors()
     outbox = make()
     assert write(outbox, b"first")

@@ -167,7 +167,7 @@ def test_without_room_a_decision_isnt_given(start, command, bundle, tmp_path, so
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A disk of 8 MB, which takes root to mount."""
+    """Mount a disk of 8 MB, which needs root."""
     place = tmp_path / "disk"
     place.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], capture_output=True, check=False)
@@ -178,7 +178,7 @@ def disk(tmp_path) -> Iterator[Path]:
 
 
 def fill(place: Path) -> Path:
-    """Leave no byte on a disk; returns the file to remove."""
+    """Fill a disk to its last byte; return the file to remove."""
     filler = place / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
@@ -192,7 +192,7 @@ def resident(pid: int) -> int:
 
 
 def readiness(server, port: int) -> set[int | bool]:
-    """Ask every protocol whether requests should be sent; all must say the same."""
+    """Ask every protocol whether the server is ready; all must say the same."""
     paths = ("/v2/health/ready", "/v2/models/customer-risk/ready", "/v1/models/customer-risk")
     statuses = {server.get(path).status_code for path in paths}
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -205,7 +205,7 @@ def readiness(server, port: int) -> set[int | bool]:
 
 
 def test_a_full_disk_costs_nothing_and_ends_by_itself(start, command, bundle, disk, sound_request) -> None:
-    """Requests are refused, nothing grows, readiness says so; with room again it recovers, and no record is lost."""
+    """On a full disk requests are refused and the server isn't ready; with room it recovers, and no record is lost."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     record = {"folder": str(disk / "outbox"), "ship": {"embedded": False}}
@@ -240,10 +240,10 @@ def test_a_full_disk_costs_nothing_and_ends_by_itself(start, command, bundle, di
     assert [post() for _ in range(500)] == [503] * 500
     assert readiness(server, port) == {False}
     assert server.get("/healthz").status_code == 200
-    time.sleep(3)  # it tries the disk by itself meanwhile
+    time.sleep(3)  # the outbox tries the disk by itself meanwhile
     assert [post() for _ in range(10)] == [503] * 10
-    assert descriptors() <= descriptors_before + 2  # of connections that end
-    assert files() <= max(files_full, files_before) + 2  # of a try that is under way
+    assert descriptors() <= descriptors_before + 2  # for connections that are being closed
+    assert files() <= max(files_full, files_before) + 2  # for a try that is under way
 
     filler.unlink()
     began = time.monotonic()
@@ -265,7 +265,7 @@ def test_a_full_disk_costs_nothing_and_ends_by_itself(start, command, bundle, di
 def test_a_full_disk_doesnt_take_a_server_out_of_service_that_may_answer_unrecorded(
     start, command, bundle, disk, sound_request
 ) -> None:
-    """It stays ready, and the metrics say that recording fails until it works again."""
+    """A server that may answer unrecorded stays ready; its metrics show the failure until recording works again."""
     record = {"folder": str(disk / "outbox"), "ship": {"embedded": False}, "when_full": "answer_unrecorded"}
     server = serve(start, command, bundle, disk, record)
 
@@ -286,7 +286,7 @@ def test_a_full_disk_doesnt_take_a_server_out_of_service_that_may_answer_unrecor
 
 
 def test_a_server_starts_on_a_full_disk_and_is_ready_once_there_is_room(start, command, bundle, disk) -> None:
-    """Its shipper has to run, to make room."""
+    """A server starts on a full disk, so that its shipper can make room, and is ready once there is room."""
     (disk / "outbox").mkdir()
     config = disk / "serving.yaml"
     config.write_text(json.dumps({"record": {"enabled": True, "folder": str(disk / "outbox")}}))

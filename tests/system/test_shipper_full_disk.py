@@ -1,4 +1,4 @@
-"""What a shipper leaves on a disk that is full: nothing that was begun."""
+"""What a shipper leaves on a full disk: no partial file and no open descriptor."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture
 def descriptors():
-    """Count what this process has open, without what waits for the garbage collector."""
+    """Return a function that counts this process's open descriptors, without those of uncollected garbage."""
     gc.disable()
     yield lambda: len(os.listdir("/proc/self/fd"))  # noqa: PTH208  names are enough
     gc.enable()
 
 
 def test_progress_that_cant_be_written_is_closed(disk, descriptors) -> None:
-    """However often it is tried; with room it can be."""
+    """Failed attempts to open the progress leave no descriptor open; with room it opens."""
     folder = disk / "outbox"
     folder.mkdir()
     before, kept = descriptors(), []
@@ -41,13 +41,13 @@ def test_progress_that_cant_be_written_is_closed(disk, descriptors) -> None:
         for _ in range(20):
             with pytest.raises(sqlite3.OperationalError) as error:
                 Progress(folder)
-            kept.append(error)  # as a log that is still to be written does
+            kept.append(error)  # as a pending log record does
         assert descriptors() == before
     Progress(folder).close()
 
 
 def test_a_spool_without_room_is_left_as_it_was(left, folder, disk, progress) -> None:
-    """The outbox keeps its files, and its shipper goes on with them; nothing of it takes the spool's room."""
+    """If the spool has no room, the outbox keeps its files, its shipper goes on, and no partial copy is left."""
     file, _ = left(range(1, 20))
     shelf = disk / "spool"
     shelf.mkdir()
@@ -67,7 +67,7 @@ def test_a_spool_without_room_is_left_as_it_was(left, folder, disk, progress) ->
 
 
 def test_a_status_that_cant_be_written_leaves_nothing(disk) -> None:
-    """Its temporary file is removed."""
+    """A status that can't be written leaves no temporary file."""
     folder = disk / "outbox"
     folder.mkdir()
     with full_disk(folder):
@@ -77,7 +77,7 @@ def test_a_status_that_cant_be_written_leaves_nothing(disk) -> None:
 
 
 def test_a_segment_that_cant_be_written_leaves_nothing(disk, descriptors) -> None:
-    """Neither its temporary file nor a descriptor."""
+    """A segment that can't be written leaves no temporary file and no open descriptor."""
     objects = LocalObjects(disk / "record")
     assert objects.create("first", b"x")
     names, before = sorted((disk / "record").rglob("*")), descriptors()
@@ -90,7 +90,7 @@ def test_a_segment_that_cant_be_written_leaves_nothing(disk, descriptors) -> Non
 
 
 def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> None:
-    """It is put aside whole once there is room."""
+    """A damaged record is quarantined whole once there is room, and leaves nothing before that."""
     file, _ = left(range(1, 4), caller="damage-me" * 1000)
     data = file.path.read_bytes()
     moved = disk / "outbox" / file.path.name
@@ -98,7 +98,7 @@ def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> N
     moved.write_bytes(data.replace(b"damage-me", b"damaged!!", 1))
     read, aside = OutboxFile(moved), moved.parent / QUARANTINE
     reader = sqlite3.connect(moved)
-    reader.execute("SELECT count(*) FROM record").fetchone()  # makes what reading needs besides, and keeps it
+    reader.execute("SELECT count(*) FROM record").fetchone()  # opens the files that reading needs
     read.read(0, 10)
     for path in aside.iterdir():
         path.unlink()
@@ -112,10 +112,10 @@ def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> N
 
 
 def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(disk, orders, told, put, running, until) -> None:
-    """The shipper needs little room to make more; then records are taken again, and each is shipped once."""
+    """Shipping frees a disk that is full of records; records are then taken again, and each is shipped once."""
     folder, sink = disk / "outbox", told()
     folder.mkdir()
-    Progress(folder).close()  # a shipper was at work before
+    Progress(folder).close()  # a shipper has run before
     outbox, ids = Outbox(folder, most_bytes=10**9, file_bytes=200_000), []
     with contextlib.suppress(RecordUnavailable):
         while True:
@@ -134,7 +134,7 @@ def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(disk, order
 
 
 def test_a_full_disk_is_logged_once(orders, disk, told, caplog, running, until) -> None:
-    """Not every second, while the couriers go on."""
+    """A full disk is logged once, not every second, while shipping goes on."""
     folder = disk / "outbox"
     shipper = Shipper(msgspec.structs.replace(orders(), folder=str(folder)), lambda _: [told()])
     running(shipper)

@@ -64,7 +64,7 @@ def test_redis_lets_values_expire(redis) -> None:
 
 
 def test_redis_drops_keys_by_prefix(redis) -> None:
-    """All of them, also those with a pattern's characters, and no other."""
+    """All keys with the prefix are deleted, even those with a pattern's characters, and no other key."""
     _, store = redis
     for place in range(250):
         store.put(f"a[*]/{place}", b"1", seconds=PATIENCE)

@@ -151,8 +151,8 @@ class Shipper:
             self.status = status
             status.write(self._folder)
         except (OSError, sqlite3.Error):  # a full disk, say: the couriers, who empty it, go on
-            if self._orderly:  # told once: every second it would bury the rest
-                _log.exception("the outbox can't be kept in order; it is tried every second")
+            if self._orderly:  # logged once: every second would hide other lines
+                _log.exception("the outbox can't be kept in order; the shipper tries again every second")
             self._orderly = False
         else:
             self._orderly = True

@@ -39,7 +39,7 @@ def spool(folder: Path, spool_folder: Path, shipper: str) -> None:
         write_file(folder / _MARK, partial.name.encode())
         partial.rename(place)
     except OSError:
-        if partial.exists():  # the mark first: without its copy it says that the copy has taken the outbox's place
+        if partial.exists():  # the mark first: without the partial copy it would mean that the spool has the files
             (folder / _MARK).unlink(missing_ok=True)
             shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -111,7 +111,7 @@ def test_an_ended_job_leaves_only_results_that_are_whole(board, store, state, le
 
 
 def test_ending_a_large_job_takes_a_moment(board, store) -> None:
-    """What is left is deleted afterwards, by whoever tidies."""
+    """A large job ends at once; `tidy` deletes the rest of its input afterwards."""
     board.add(job(pieces=300))
     for place in range(300):
         board.put_input("j", place, bytes(2**20), seconds=100)

@@ -1,4 +1,4 @@
-"""Files that are odd, broken or hostile: each ends its own job alone."""
+"""Malformed, broken and hostile files: each ends only its own job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG = 9 * 1024 * 1024  # bytes, more than a request may have
 
 @dataclass(frozen=True)
 class Odd:
-    """A file: a query that makes Parquet, or bytes; what its job's problem says, or else the statuses of its rows."""
+    """A file, as a query for Parquet or as bytes, and the expected problem of its job or statuses of its rows."""
 
     kind: str
     made: str | bytes
@@ -27,7 +27,7 @@ class Odd:
 
 
 def row(**columns: str) -> str:
-    """A query of one customer with a column each."""
+    """Return a query for one customer, with a column for each argument."""
     listed = "".join(f', {made} AS "{name}"' for name, made in columns.items())
     return f"SELECT 'c' AS customer_id{listed}"
 
@@ -116,13 +116,13 @@ ODD = {
 
 @pytest.fixture
 def desk(jobs_board, service) -> Desk:
-    """A worker that nobody stops."""
+    """Return a worker that is never told to stop."""
     return Desk(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=5))
 
 
 @pytest.fixture
 def submit(jobs_board):
-    """Put a file up as a job of a caller."""
+    """Submit a file as a job of a caller."""
 
     def put_up(name: str, kind: str, content: bytes) -> None:
         now = jobs_board.clock()
@@ -145,7 +145,7 @@ def submit(jobs_board):
 
 
 def content_of(odd: Odd, folder) -> bytes:
-    """The file's bytes."""
+    """Return the file's bytes."""
     if isinstance(odd.made, bytes):
         return odd.made
     path = folder / "made.parquet"
@@ -155,7 +155,7 @@ def content_of(odd: Odd, folder) -> bytes:
 
 
 def finish(desk: Desk, board, *names: str) -> list[Job]:
-    """Work until jobs have ended."""
+    """Work until the jobs have ended."""
     for _ in range(100):
         jobs = [board.get(name) for name in names]
         if all(job.state in {"done", "failed"} for job in jobs):
@@ -165,13 +165,13 @@ def finish(desk: Desk, board, *names: str) -> list[Job]:
 
 
 def items_of(board, job: Job) -> list[dict]:
-    """A job's results, decoded."""
+    """Return a job's results, decoded."""
     return [json.loads(line) for line in b"".join(board.results(job)).splitlines()]
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_file_ends_its_own_job_alone(desk, jobs_board, jobs_store, submit, request_, tmp_path, name) -> None:
-    """Its rows are refused, or its job fails and says why; the same worker then does the good job behind it."""
+    """An odd file's rows are refused or its job fails with a reason; the same worker then completes the next job."""
     odd = ODD[name]
     submit("1", odd.kind, content_of(odd, tmp_path))
     submit("2", "ndjson", json.dumps(request_).encode())
@@ -187,14 +187,14 @@ def test_an_odd_file_ends_its_own_job_alone(desk, jobs_board, jobs_store, submit
         assert (statuses, bad.rows) == (odd.statuses, len(odd.statuses)), items
         for pointer in odd.pointers:
             assert pointer in {error["pointer"] for error in items[0]["problem"]["errors"]}
-    while jobs_board.tidy():  # what a large file has left
+    while jobs_board.tidy():  # delete the rest of a large file
         pass
     assert (jobs_store.keys("in/"), jobs_store.keys("open/")) == ([], [])
 
 
 @pytest.mark.parametrize("cut", [8, 100, 300, -1, -8, -40])
 def test_a_truncated_parquet_file_fails_its_job(desk, jobs_board, submit, tmp_path, cut) -> None:
-    """Wherever it was cut."""
+    """A Parquet file that is cut at any place fails its job."""
     whole = content_of(Odd("parquet", row(age="1") + " FROM range(10)"), tmp_path)
     submit("1", "parquet", whole[:cut])
     (job,) = finish(desk, jobs_board, "1")
@@ -203,7 +203,7 @@ def test_a_truncated_parquet_file_fails_its_job(desk, jobs_board, submit, tmp_pa
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_parquet_file_ends_its_job(desk, jobs_board, submit, tmp_path, seed) -> None:
-    """Any byte may be another than was written."""
+    """A Parquet file in which any one byte has changed ends its job."""
     damaged = bytearray(content_of(Odd("parquet", row(age="range") + " FROM range(1000)"), tmp_path))
     for turn in range(4):
         damaged[zlib.crc32(b"%d %d" % (seed, turn)) % len(damaged)] ^= 1 << (seed + turn) % 8
@@ -212,7 +212,7 @@ def test_a_damaged_parquet_file_ends_its_job(desk, jobs_board, submit, tmp_path,
 
 
 def test_an_encrypted_parquet_file_fails_its_job(desk, jobs_board, submit, tmp_path) -> None:
-    """The problem says that it can't be read."""
+    """The problem of an encrypted file says that the file can't be read."""
     path = tmp_path / "made.parquet"
     with duckdb.connect() as base:
         base.execute("SET force_mbedtls_unsafe = 'true'")
@@ -225,7 +225,7 @@ def test_an_encrypted_parquet_file_fails_its_job(desk, jobs_board, submit, tmp_p
 
 
 def test_a_missing_value_may_be_written_as_nan(desk, jobs_board, submit, service, tmp_path) -> None:
-    """A row of features gets the same answer with NaN, as pandas writes, and with null."""
+    """A row of features gets the same answer with NaN, as pandas writes it, and with null."""
     names = service.names()
     for name, made in (("1", "NULL::DOUBLE"), ("2", "'nan'::DOUBLE")):
         features = row(**(dict.fromkeys(names, "1.0") | {names[0]: made}))

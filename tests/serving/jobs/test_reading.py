@@ -28,14 +28,14 @@ ROW = {
 
 
 def opened(kind: str, parts: list[bytes], settings: JobSettings, **options) -> reading.FileReader:
-    """A file, open."""
+    """Return a reader of a file."""
     if kind == "csv":
         return reading.CsvReader(lambda: parts, settings, **options)
     return reading.ParquetReader(parts, settings, **options)
 
 
 def of(kind: str, parts: list[bytes], settings: JobSettings = SETTINGS, **options) -> list[dict]:
-    """Every row of a file, decoded."""
+    """Return every row of a file, decoded."""
     reader = opened(kind, parts, settings, **options)
     try:
         return [json.loads(line) for read in iter(reader.read, None) for line in read.lines]
@@ -65,7 +65,7 @@ def test_a_line_longer_than_a_piece_stays_whole(monkeypatch) -> None:
 
 
 def test_a_long_line_costs_time_in_proportion(monkeypatch) -> None:
-    """Twice the line takes twice the time, not four times, so that 64 MB take less than a second."""
+    """The time to cut a line grows in proportion to its length: 64 MB take less than a second."""
     monkeypatch.setattr(reading, "MOST_BYTES", 2**30)
     part, cutter, began = b"x" * 65_536, reading.Cutter(lines=True), time.process_time()
     for _ in range(1024):
@@ -75,7 +75,7 @@ def test_a_long_line_costs_time_in_proportion(monkeypatch) -> None:
 
 
 def test_a_line_longer_than_a_request_is_refused_by_its_number() -> None:
-    """As soon as it is too long, not once it is whole."""
+    """A line is refused by its number as soon as it is too long, before it is complete."""
     cutter = reading.Cutter(lines=True)
     list(cutter.feed(b"{}\n"))
     for _ in range(128):
@@ -85,7 +85,7 @@ def test_a_line_longer_than_a_request_is_refused_by_its_number() -> None:
 
 
 def test_an_upload_of_too_many_lines_is_refused() -> None:
-    """Blank ones count: they cost time too."""
+    """Blank lines count towards the bound on lines."""
     cutter = reading.Cutter(lines=True, most_rows=3)
     list(cutter.feed(b"\n\n\n"))
     with pytest.raises(BodyTooLarge, match="more than 3 lines"):
@@ -93,7 +93,7 @@ def test_an_upload_of_too_many_lines_is_refused() -> None:
 
 
 def test_a_piece_has_at_most_500_rows() -> None:
-    """However short they are: each has a result of its own."""
+    """A piece has at most 500 rows, however short its lines are."""
     cutter = reading.Cutter(lines=True)
     cut = [*cutter.feed(b"{}\n" * 1200), *cutter.end()]
     assert [len(reading.lines_of(piece)) for piece in cut] == [500, 500, 200]
@@ -101,7 +101,7 @@ def test_a_piece_has_at_most_500_rows() -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_is_read_on_where_its_results_end(tmp_path, kind) -> None:
-    """From each position that was told, the same rows come as without a stop."""
+    """A file that is reopened at any returned position yields the rest of its rows."""
     if kind == "csv":
         parts = [b'customer_id,a\n"c\n', b'0",1\r\n\n', *(b"c-%d,2\n" % i for i in range(1200))]
     else:
@@ -116,7 +116,7 @@ def test_a_file_is_read_on_where_its_results_end(tmp_path, kind) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_of_too_many_rows_is_refused_before_any_is_read(tmp_path, kind) -> None:
-    """The setting is named."""
+    """The error for too many rows names the setting, and no row is returned before it."""
     parts = [b"customer_id\n" + b"c\n" * 11]
     if kind == "parquet":
         parts = parquet(tmp_path, "SELECT 'c' AS customer_id FROM range(11)")
@@ -126,7 +126,7 @@ def test_a_file_of_too_many_rows_is_refused_before_any_is_read(tmp_path, kind) -
 
 
 def test_parquet_that_becomes_too_large_is_refused_before_any_is_read(tmp_path) -> None:
-    """By the sizes that it tells."""
+    """Parquet is refused by the uncompressed sizes in its own metadata, before a row is read."""
     parts = parquet(tmp_path, "SELECT 'c' AS customer_id, uuid() AS a FROM range(1000)")
     reader = opened("parquet", parts, JobSettings(most_read_bytes=1000))
     with pytest.raises(BodyTooLarge, match=r"jobs\.most_read_bytes"):
@@ -134,7 +134,7 @@ def test_parquet_that_becomes_too_large_is_refused_before_any_is_read(tmp_path) 
 
 
 def test_parquet_that_needs_too_much_memory_is_refused(tmp_path) -> None:
-    """A small file whose cells unpack to gigabytes."""
+    """A small Parquet file whose cells decompress to gigabytes is refused."""
     query = "SELECT 'c' AS customer_id, repeat('x', 8000000) AS a, repeat('y', 8000000) AS b FROM range(200)"
     reader = opened(
         "parquet", parquet(tmp_path, query), JobSettings(most_memory_bytes=64 * 2**20, most_read_bytes=2**40)
@@ -145,7 +145,7 @@ def test_parquet_that_needs_too_much_memory_is_refused(tmp_path) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_reading_can_be_interrupted(tmp_path, kind) -> None:
-    """From another thread, within a second, also before a row was read."""
+    """Another thread can interrupt reading within two seconds, even before the first row was read."""
     if kind == "csv":
         parts = [b"customer_id,a\n", *([b"c,1\n" * 200_000] * 20)]
         settings = JobSettings(most_rows=2**40)
@@ -164,7 +164,7 @@ def test_reading_can_be_interrupted(tmp_path, kind) -> None:
 
 
 def test_a_callers_parquet_reads_no_other_file(tmp_path) -> None:
-    """What is read lies in a folder of its own."""
+    """The database that reads a caller's Parquet can read files only in that Parquet's own folder."""
     (tmp_path / "only").mkdir()
     other = tmp_path / "other.csv"
     other.write_text("a\n1\n")

@@ -159,10 +159,10 @@ def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_board, jobs_store, 
 
 @pytest.mark.parametrize("format_", ["ndjson", "csv"])
 def test_an_unexpected_fault_fails_its_job_alone(jobs_board, service, put_up, request_, format_, caplog) -> None:
-    """The cause goes to the log, and not to the caller; the job of another is done."""
+    """The cause of an unexpected fault is logged and hidden from the caller; another caller's job is done."""
 
     class Poisoned(Board):
-        """Jobs in the store, of which one can't be read."""
+        """A board with one job that can't be read."""
 
         def input(self, job: Job, place: int) -> bytes | None:
             if job.job_id == "1":
@@ -182,7 +182,7 @@ def test_an_unexpected_fault_fails_its_job_alone(jobs_board, service, put_up, re
 
 
 def test_a_job_that_cant_be_decoded_holds_up_no_other(desk, jobs_board, jobs_store, put_up, request_) -> None:
-    """It may be of a version that knows more."""
+    """A job that can't be decoded, such as one of a newer version, doesn't block other jobs."""
     put_up(line(request_, "a"), job_id="1")
     put_up(line(request_, "a"), job_id="2")
     jobs_store.put("job/1", b'{"state":"another"}', seconds=60)
@@ -194,10 +194,10 @@ def test_a_job_that_cant_be_decoded_holds_up_no_other(desk, jobs_board, jobs_sto
 
 @pytest.mark.parametrize("error", [NotReady("No model.", remedy="Wait."), StoreUnavailable()])
 def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, request_, error) -> None:
-    """It stays queued, and isn't counted as having ended the worker."""
+    """A job that must wait stays queued, doesn't block other jobs, and isn't counted as having ended the worker."""
 
     class Waiting:
-        """Answers all but one customer."""
+        """A service that answers all customers except one."""
 
         def answer(self, body: bytes):
             if b'"wait"' in body:
@@ -215,7 +215,7 @@ def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, req
 
 
 def test_clients_take_turns(jobs_board, service, put_up, request_) -> None:
-    """After each piece where turns are short; within a client, jobs are done in order of creation."""
+    """With short turns, clients alternate after each piece; a client's own jobs are done in creation order."""
     pieces = [line(request_, str(place)) for place in range(3)]
     for job_id, caller in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c")):
         put_up(*pieces, job_id=job_id, caller=caller)
@@ -237,7 +237,7 @@ def test_clients_take_turns(jobs_board, service, put_up, request_) -> None:
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
 def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_path, format_) -> None:
-    """Rows stay in order, one result each, whichever worker goes on."""
+    """Each row of a file gets one result, in order, whichever worker reads the next piece."""
     content = b"customer_id,a\n" + b"".join(b"c-%d,1\n" % place for place in range(1200))
     if format_ == "parquet":
         with duckdb.connect() as base:
@@ -265,7 +265,7 @@ def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_pa
     ],
 )
 def test_what_a_file_becomes_is_bounded(jobs_board, jobs_store, service, put_up, settings, said) -> None:
-    """The job fails, its problem names the bound, and nothing of it is left."""
+    """A job beyond a bound fails, its problem names the setting, and its input and results are deleted."""
     put_up(b"customer_id,a\nc,1\nd,2\n", format="csv")
     Desk(jobs_board, service, lambda: False, settings=settings).work()
     job = jobs_board.get("j")
@@ -274,7 +274,7 @@ def test_what_a_file_becomes_is_bounded(jobs_board, jobs_store, service, put_up,
 
 
 def test_reading_that_takes_too_long_fails_the_job(jobs_board, service, put_up) -> None:
-    """The problem names the bound."""
+    """The problem names the setting when reading takes too long."""
     put_up(b"customer_id,a\n" + b"c,1\n" * 900_000, format="csv")
     settings = JobSettings(lease_seconds=1, most_read_seconds=0.001)
     Desk(jobs_board, service, lambda: False, settings=settings).work()
@@ -283,7 +283,7 @@ def test_reading_that_takes_too_long_fails_the_job(jobs_board, service, put_up) 
 
 
 def test_a_worker_without_work_deletes_what_a_cancelled_job_has_left(desk, jobs_board, jobs_store, put_up) -> None:
-    """Also where it has looked in vain just before."""
+    """A worker deletes the rest of a cancelled job, even if it found nothing to delete just before."""
     assert not desk.work()
     put_up(*[bytes(2**20)] * 100)
     jobs_board.end("j", state="cancelled")
@@ -297,11 +297,11 @@ def test_a_worker_without_work_deletes_what_a_cancelled_job_has_left(desk, jobs_
 
 @pytest.mark.parametrize("what", ["cancelled", "stopped"])
 def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up, request_, what) -> None:
-    """Between two rows, within a second, and the attempt doesn't count."""
+    """Work stops between two rows of a piece, within a second, and the attempt isn't counted."""
     stopping = threading.Event()
 
     class Slow:
-        """Takes its time for each row."""
+        """A service that takes time for each row."""
 
         def answer(self, body: bytes):
             time.sleep(0.02)
@@ -325,7 +325,7 @@ def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up
 
 
 def test_a_job_that_ended_the_worker_twice_is_failed(desk, jobs_board, put_up, request_) -> None:
-    """Its problem says so; one that ended it once is done."""
+    """A job that ended the worker twice fails with that reason; one that ended it once is done."""
     put_up(line(request_, "a"), job_id="1", attempts=2)
     put_up(line(request_, "a"), job_id="2", attempts=1)
     while desk.work():
@@ -336,7 +336,7 @@ def test_a_job_that_ended_the_worker_twice_is_failed(desk, jobs_board, put_up, r
 
 
 def test_a_job_stored_before_attempts_were_counted_is_done(desk, jobs_board, jobs_store, put_up, request_) -> None:
-    """What its record lacks has a default; results kept as they were before are read as they are."""
+    """Fields that an old job record lacks get their defaults, and its uncompressed results can still be read."""
     put_up(line(request_, "a"), line(request_, "b"))
     kept = json.loads(jobs_store.get("job/j"))
     for name in ("at", "attempts", "read_bytes", "result_bytes"):

@@ -118,7 +118,7 @@ def test_one_that_doesnt_end_is_killed(module, tmp_path) -> None:
 
 
 def test_it_starts_once_its_lock_can_be_opened(module, told, tmp_path) -> None:
-    """A folder that isn't there yet, or a disk without room for a name, only delays it."""
+    """A missing folder, or a disk without free inodes, only delays the start."""
 
     async def run() -> None:
         keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "later" / "lock")
@@ -132,14 +132,14 @@ def test_it_starts_once_its_lock_can_be_opened(module, told, tmp_path) -> None:
 
 
 def test_it_starts_once_there_are_descriptors(module, told, tmp_path, caplog) -> None:
-    """A process that can't be started now is tried again, and the log says why."""
+    """A process that can't be started is retried, and the log says why it failed."""
 
     async def run() -> None:
         keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = os.dup(0)
         os.close(lowest)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))  # enough for the lock alone
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))  # enough for the lock file only
         try:
             await keeper.start()
             await asyncio.sleep(0.2)

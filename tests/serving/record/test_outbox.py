@@ -98,7 +98,7 @@ def fill(outbox: Outbox) -> None:
 
 
 def test_a_full_outbox_takes_no_more(folder) -> None:
-    """Until files are removed from it."""
+    """A full outbox refuses records until files are removed from it."""
     outbox = Outbox(folder, most_bytes=200_000, file_bytes=20_000)
     with pytest.raises(RecordUnavailable, match="full"):
         fill(outbox)

@@ -145,7 +145,7 @@ def test_a_commit_that_fails_is_told_or_counted(outbox, answer, refuse) -> None:
     for _ in range(3):
         recorder.decided(answer, caller="", route="", trace=None, took=-1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # the system refuses every write beyond
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # the operating system refuses writes beyond 1,000 bytes
     try:
         if refuse:
             with pytest.raises(RecordUnavailable):

@@ -46,7 +46,7 @@ def test_an_expired_value_leaves_the_file(store, clock, tmp_path) -> None:
 
 
 def test_keys_are_dropped_by_prefix_a_few_at_a_time(store) -> None:
-    """Each step is short, and others' keys stay."""
+    """Each call of `drop` deletes a few keys, and keys with another prefix stay."""
     for place in range(10):
         store.put(f"a/{place}", b"x", seconds=5)
     store.put("b/0", b"x", seconds=5)
@@ -57,7 +57,7 @@ def test_keys_are_dropped_by_prefix_a_few_at_a_time(store) -> None:
 
 
 def test_the_file_gives_space_back(store, clock, tmp_path) -> None:
-    """After values were dropped, and after they have expired, in short steps beside other work."""
+    """The file shrinks after values are dropped or expire, in short steps between other operations."""
     sizes = []
     for _ in range(2):
         for place in range(20):
@@ -72,13 +72,13 @@ def test_the_file_gives_space_back(store, clock, tmp_path) -> None:
             clock[0] += 0.1
             began = time.monotonic()
             store.get("b")
-            assert time.monotonic() - began < 0.5  # 0.03 on a machine that does nothing else
+            assert time.monotonic() - began < 0.5  # 0.03 s on an idle machine
         assert size_of(tmp_path) < 2**20
     assert min(sizes) > 20 * 2**20
 
 
 def test_a_file_of_an_earlier_version_still_opens(tmp_path, clock) -> None:
-    """It keeps its size, and its values."""
+    """A file of an earlier version keeps its size and its values."""
     old = sqlite3.connect(tmp_path / "store", isolation_level=None)
     old.execute("PRAGMA journal_mode=WAL")
     old.execute("CREATE TABLE kept (key TEXT PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL)")
@@ -94,7 +94,7 @@ def test_a_file_of_an_earlier_version_still_opens(tmp_path, clock) -> None:
 
 
 def size_of(folder) -> int:
-    """The bytes of a store's files."""
+    """Return the size of a store's files in bytes."""
     return sum(path.stat().st_size for path in folder.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""How much a gRPC message holds, before it is parsed."""
+"""How much a gRPC message contains, counted before it is parsed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _counted(message: bytes) -> int:
 
 
 def test_fields_are_counted_at_every_level() -> None:
-    """A request's fields, its tensors', and their contents' count; so does each integer of a packed field."""
+    """The fields of a request, of its tensors and of their contents are counted, and each integer of a packed field."""
     request = pb.ModelInferRequest(model_name="m")
     assert _counted(request.SerializeToString()) == 1
     tensor = request.inputs.add(name="n", datatype="BYTES", shape=[1, 2])
@@ -37,7 +37,7 @@ def test_fields_are_counted_at_every_level() -> None:
 
 
 def test_the_largest_sound_calls_are_parsed() -> None:
-    """A thousand customers fit in every form: texts, one tensor of features, or one tensor a feature."""
+    """A call for a thousand customers is parsed as texts, as one tensor of features, and as one tensor a feature."""
     texts, whole, single = (pb.ModelInferRequest(model_name="m") for _ in range(3))
     texts.inputs.add(name="request").contents.bytes_contents.extend([b"{}"] * MOST_ITEMS)
     whole.inputs.add(name="features").contents.fp64_contents.extend([1.0] * MOST_ITEMS * len(NAMES))
@@ -49,7 +49,7 @@ def test_the_largest_sound_calls_are_parsed() -> None:
 
 @pytest.mark.parametrize("name", sorted(LARGE))
 def test_a_message_of_a_million_parts_is_refused_unparsed(name) -> None:
-    """What would take hundreds of megabytes once parsed is refused for what it holds."""
+    """A message that would need hundreds of megabytes once parsed is refused before it is parsed."""
     message = next(one.body for one in corpus(only={name}) if one.entrance == GRPC)
     with pytest.raises(BodyTooLarge, match=f"{MOST_VALUES:,}"):
         parse(pb.ModelInferRequest, message)
@@ -69,7 +69,7 @@ def test_a_message_of_a_million_parts_is_refused_unparsed(name) -> None:
     ],
 )
 def test_a_message_that_is_none_is_malformed(message) -> None:
-    """Whatever the counting makes of it, a message that can't be parsed is refused as malformed."""
+    """A message that can't be parsed is refused as malformed, whatever its count is."""
     assert not holds_more(message, 100)
     with pytest.raises(MalformedBody, match="isn't a ModelInferRequest"):
         parse(pb.ModelInferRequest, message)
