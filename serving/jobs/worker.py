@@ -282,7 +282,7 @@ class Desk:
                     return
                 end = time.monotonic() + self._turn_seconds
         self._close(job_id)
-        self._board.end(job_id)  # it has ended meanwhile: results that were on their way go too
+        self._board.end(job_id)  # the job has ended meanwhile: delete the results that were stored since
 
     def _answer(self, job: Job, read: Lines, watch: Watch) -> Job | None:
         """Answer a piece and store its results; return the changed job."""

@@ -1,4 +1,4 @@
-"""How the process gives memory back to the operating system."""
+"""Returning freed memory to the operating system."""
 
 from __future__ import annotations
 

@@ -325,7 +325,7 @@ def _sizes(folder: Path) -> dict[str, int]:
     sizes = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            with contextlib.suppress(FileNotFoundError):  # the shipper was here meanwhile
+            with contextlib.suppress(FileNotFoundError):  # the shipper removed it meanwhile
                 sizes[entry.name] = entry.stat().st_size
     return sizes
 
