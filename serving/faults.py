@@ -29,8 +29,17 @@ _TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # judged here, where 
 MOST_FAULTS = 100  # named in one refusal; a body may hold a hundred thousand
 MOST_UNKNOWN = 100
 _LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
+_MOST_OTHERS: Final = 10_000  # fields in one object that aren't read
 _FEW: Final = 8  # values that are checked one by one
 _KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"}
+
+
+class FieldRepeated(ValueError):
+    """A field occurs more than once in one object, with a bad value first: only a small body is read all the same."""
+
+
+class _NotFinite(ValueError):
+    """NaN or Infinity is among several values."""
 
 
 class NotATime(ValueError):
@@ -67,7 +76,7 @@ def find_faults(body: bytes, *, known: Collection[str], wanted: Collection[str],
     """Return the faults of a request's JSON; NaN and Infinity, which aren't JSON, are bad values of their fields.
 
     `known` are the features that exist, `wanted` those that must be given; `at` points at the document. Raises NotJson,
-    and InputError at more than MOST_FAULTS faults; the rest of the body isn't read then.
+    FieldRepeated, and InputError at more than MOST_FAULTS faults; the rest of the body isn't read then.
     """
     search = _Search(body)
     try:
@@ -125,7 +134,7 @@ class _Search:
 
     def _columns(self, span: Span, at: str) -> None:
         kinds, required = _types(Transaction), _required(Columns)
-        found = self._known_members(span, kinds)
+        found = self._known_members(span, kinds, at, strict=False)
         lengths: dict[str, int] = {}
         for name, kind in kinds.items():
             column = found.get(name)
@@ -149,10 +158,12 @@ class _Search:
         if not self._is_object(span, at):
             return
         found: dict[str, Span] = {}
+        unknown: set[str] = set()
         for name, value in spans.members(self.text, span):
             if name in known:
                 found[name] = value
-            else:
+            elif name not in unknown:
+                unknown.add(name)
                 self.faults.add(pointer_to(at, name), "there is no feature of this name")
         for name, value in found.items():
             if self.text[value.begin : value.end] != b"null":
@@ -173,16 +184,23 @@ class _Search:
         self, found: NDArray[np.int64], first: int, sound: Callable[[bytes], object], at: str, examine: Examine
     ) -> None:
         """Check consecutive values, the first at index `first`; halve them until the bad ones are found."""
+        text = self.text[found[0, 0] : found[-1, 1]]
+        replaced = self.text is not self._sent and text != self._sent[found[0, 0] : found[-1, 1]]
         try:
-            sound(b"[%b]" % self.text[found[0, 0] : found[-1, 1]])
-        except (msgspec.ValidationError, NotATime):
+            if replaced:
+                raise _NotFinite  # noqa: TRY301  handled as any bad value
+            sound(b"[%b]" % text)
+        except (msgspec.ValidationError, NotATime, _NotFinite):
             if len(found) > _FEW:
                 half = len(found) // 2
                 self._run(found[:half], first, sound, at, examine)
                 self._run(found[half:], first + half, sound, at, examine)
             else:
+                before = len(self.faults.bad)
                 for place, (begin, end) in enumerate(found.tolist(), first):
                     examine(Span(begin, end), pointer_to(at, place))
+                if len(self.faults.bad) == before and not replaced and len(self.text) > MOST_ON_LOOP:
+                    raise FieldRepeated from None
         except msgspec.DecodeError as error:
             raise NotJson from error
 
@@ -192,9 +210,9 @@ class _Search:
         """Check an object's fields, except those in `by_hand`; return the spans of the known fields."""
         kinds, required = _types(kind), _required(kind)
         strict = kind.__struct_config__.forbid_unknown_fields
-        found = self._known_members(span, kinds, at if strict else None)
+        found = self._known_members(span, kinds, at, strict=strict)
         for name, wanted in kinds.items():
-            if name in by_hand:
+            if name in by_hand or wanted is msgspec.Raw:  # of any kind, since nobody reads it
                 continue
             if name in found:
                 self._check(found[name], wanted, pointer_to(at, name))
@@ -202,19 +220,29 @@ class _Search:
                 self.faults.add(pointer_to(at, name), "is required")
         return found
 
-    def _known_members(self, span: Span, known: Collection[str], at: str | None = None) -> dict[str, Span]:
-        """Return the members with known names, the last one of each name; note the others if `at` is given."""
+    def _known_members(self, span: Span, known: Collection[str], at: str, *, strict: bool) -> dict[str, Span]:
+        """Return the members with known names, the last one of each name; note the others if `strict`."""
         found: dict[str, Span] = {}
+        noted: set[str] = set()
+        others = 0
         for name, value in spans.members(self.text, span):
             if name in known:
                 found[name] = value
                 continue
-            if at is not None:
+            others += 1
+            if others > _MOST_OTHERS:
+                self.faults.add(at, f"holds more than {_MOST_OTHERS:,} fields that aren't read")
+                break
+            if strict and name not in noted:
                 self.faults.ignore(at, name)
+                noted.add(name)
         return found
 
     def _check(self, span: Span, kind: Any, at: str) -> None:
         """Check one value with msgspec, so that this search can't differ from the fast pass."""
+        if self.text[span.begin] != self._sent[span.begin]:
+            self.faults.add(at, f"expected {_description(kind)}; got {self._kind(span)}")
+            return
         try:
             _decoder(kind).decode(self.text[span.begin : span.end])
         except msgspec.ValidationError as error:
@@ -281,7 +309,7 @@ def _check_rows(text: bytes) -> None:
 
 def _check_column(name: str, text: bytes) -> None:
     """Check a list of one column's values as the fast pass does."""
-    values = _column_decoders()[name].decode(text)
+    values = column_decoders()[name].decode(text)
     if name in _TIMES:
         _read_times([], values)
 
@@ -296,7 +324,8 @@ def _read_times(created: list[str], completed: list[str | None]) -> None:
 
 
 @functools.cache
-def _column_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
+def column_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
+    """Return a decoder for each column of transactions, of a list of its values."""
     hints = get_type_hints(Columns, include_extras=True)
     return {name: _decoder(_given(hints[name])) for name in Columns.__struct_fields__}
 

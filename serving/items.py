@@ -63,7 +63,9 @@ def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
         body.decode()
         whole, found = spans.whole(text), None
         if text[whole.begin : whole.begin + 1] == b"{":
-            for member, value in spans.members(text, whole):
+            for place, (member, value) in enumerate(spans.members(text, whole)):
+                if place > MOST_ITEMS:
+                    raise InputError((BadField("", f"holds more than {MOST_ITEMS:,} fields beside {name}"),))
                 if member == name:
                     found = value
                 elif value.end - value.begin <= MOST_ON_LOOP:

@@ -33,7 +33,7 @@ _UNUSUAL: Final = (
     b"\r\n\t",
 )
 
-_HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 3986, 3.2.2 and 3.2.3
+_HOST: Final = re.compile(rb"(\[[\w.~:%-]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 3986, 3.2.2 and 3.2.3
 
 _IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection is waiting for; idle has had an answer before
 
@@ -135,11 +135,6 @@ class GuardedProtocol(DirectProtocol):
             self._stage = _HEAD
         if self._stage == _HEAD:
             self._taken += len(data)
-            bound = self.settings.most_header_bytes
-            if self._taken > bound and data.find(b"\r\n\r\n", 0, bound) < 0:
-                self._refusal = _GIANT
-                self.send_400_response("")
-                return
         self._parse(data)
 
     def on_message_begin(self) -> None:
@@ -161,7 +156,7 @@ class GuardedProtocol(DirectProtocol):
         if name == b"host":
             self._hosts += 1
             if value != self._host:
-                if not _HOST.fullmatch(value):
+                if not _HOST.fullmatch(value.strip(b" \t")):
                     self._stop(_HOSTS)
                 self._host = value
         elif name == b"expect" and value.lower() == b"100-continue":
@@ -270,7 +265,11 @@ class GuardedProtocol(DirectProtocol):
                 except httptools.HttpParserUpgrade as offered:
                     # The parser ends a request that offers an upgrade before its body. Parse it without the offer.
                     data = self._head_without_upgrade() + data[offered.args[0] :]
-            if self._stage == _BODY and self._framing > self.settings.most_header_bytes:
+                    # After the last request of a connection, the parser ignores data.
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            pending = self._taken if self._stage == _HEAD else self._framing if self._stage == _BODY else 0
+            if pending > self.settings.most_header_bytes:
                 self._stop(_GIANT)  # a long chunk extension, or an incomplete trailer that the parser buffers
         except (httptools.HttpParserError, _Stop):
             self.send_400_response("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,14 +20,13 @@ from model.scoring.scorer import Warned
 from serving import spans
 from serving.caveats import by_column, find_caveats, history_cut, left_out, unknown_fields
 from serving.errors import MalformedBody
-from serving.faults import find_faults
+from serving.faults import FieldRepeated, column_decoders, find_faults
 from serving.moments import read_moments
 from serving.offload import MOST_ON_LOOP
 from serving.spans import NotJson, Span
 from serving.wire import Columns, LargeRequest, LenientRequest, RiskRequest, Transaction, decode_hook
 
 _rows: Final = msgspec.json.Decoder(list[Transaction])
-_columns: Final = msgspec.json.Decoder(Columns)
 _NO_VALUES: Final = np.empty(0)
 _PERSON: Final = attrgetter(*Person._fields)
 
@@ -82,6 +82,19 @@ class Reader:
             return self._slowly(body, now=now, at=at, cause=error)
         return read or self._slowly(body, now=now, at=at)
 
+    def _leniently(self, body: bytes) -> Any:
+        """Decode a body whose only faults are unknown fields, or fields that occur again with a valid value."""
+        try:
+            return _with_rows(self._lenient_decoder.decode(body))
+        except msgspec.ValidationError as error:
+            if len(body) > MOST_ON_LOOP:
+                raise FieldRepeated from error
+        try:
+            once = json.dumps(json.loads(body))  # the last value of each field
+        except ValueError as error:
+            raise NotJson from error
+        return _with_rows(self._lenient_decoder.decode(once))
+
     def _read(self, request: RiskRequest, now: float) -> Read | None:
         """Check what types can't say; None where that fails."""
         profile, sent, given = request.profile, request.transactions, request.features
@@ -127,7 +140,12 @@ class Reader:
             if faults.bad:
                 raise InputError(tuple(faults.bad))
             # Unknown fields are the only faults. Without them the fast pass, which defines what is valid, must succeed.
-            read = self._read(_with_rows(self._lenient_decoder.decode(spans.finite(body))), now)
+            read = self._read(self._leniently(body), now)
+        except FieldRepeated as error:
+            raise MalformedBody(
+                "A field occurs more than once in one object, and not each time with a valid value.",
+                remedy="Send each field once.",
+            ) from error
         except NotJson as error:
             raise _malformed(cause or _cause(body)) from error
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -144,12 +162,32 @@ def _with_rows(request: Any) -> Any:
     if text is UNSET:
         return request
     sent: Any = []
-    if (text := bytes(text))[:1] == b"[":
-        for found in spans.elements(text, Span(0, len(text))):
+    within = Span(0, len(text := bytes(text)))
+    if text[:1] == b"[":
+        for found in spans.elements(text, within):
             sent += _rows.decode(b"[%b]" % text[found[0, 0] : found[-1, 1]])
+    elif text[:1] == b"{":
+        sent = _columns(text, within)
     else:
-        sent = _columns.decode(text)
+        raise msgspec.ValidationError("Expected rows or columns")
     return msgspec.structs.replace(request, transactions=sent)
+
+
+def _columns(text: bytes, within: Span) -> Columns:
+    columns: dict[str, list[Any]] = {}
+    for name, span in spans.members(text, within):
+        if name not in Columns.__struct_fields__:
+            continue
+        if text[span.begin : span.begin + 1] != b"[":
+            raise msgspec.ValidationError("Expected a list")
+        columns[name] = []
+        for found in spans.elements(text, span):
+            part = b"[%b]" % text[found[0, 0] : found[-1, 1]]
+            columns[name] += column_decoders()[name].decode(part)
+    try:
+        return Columns(**columns)
+    except TypeError as error:
+        raise msgspec.ValidationError("A column is missing") from error
 
 
 def _with(read: Read, unknown: Sequence[Warned]) -> Read:

@@ -69,7 +69,7 @@ _TimeText = Annotated[str, Meta(min_length=20, max_length=64)]
 TimeText = Annotated[_TimeText, Meta(description=_TIME)]
 TimeTextOrNull = Annotated[_TimeText | None, Meta(description=f"{_TIME}, or null")]
 YesNo = Annotated[bool, Meta(description="true or false")]
-_Unused = Any | UnsetType
+_Unused = msgspec.Raw | UnsetType
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.scoring.compiled import compiled
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _BYTES, _GROUP, _END_OF_GROUP, _FIXED32 = range(6)
 _END: Final = -1
 # Field numbers of inference.ModelInferRequest, InferInputTensor and InferTensorContents.
 _INPUTS, _OUTPUTS, _CONTENTS, _SHAPE, _LAST_OF_INTEGERS = 5, 6, 5, 3, 4
@@ -57,7 +57,7 @@ def _next_field(text: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, i
         at += 8
     elif wire == _FIXED32:
         at += 4
-    else:
+    elif wire not in (_GROUP, _END_OF_GROUP):  # the fields of a group are counted like those around it
         at = _END
     return number, at, at
 

@@ -327,6 +327,36 @@ def test_an_offered_upgrade_is_ignored(run, offer, split) -> None:
         assert all(b"probability" in body for _, _, body in (responses[0], responses[2]))
 
 
+@pytest.mark.parametrize(
+    ("version", "option", "chunked"),
+    [("1.1", "close, Upgrade", False), ("1.1", "close, Upgrade", True), ("1.0", "Upgrade", False)],
+)
+def test_an_offered_upgrade_is_ignored_on_the_last_request_too(run, version, option, chunked) -> None:
+    """A connection that closes after the answer changes nothing about the answer."""
+    server = run()
+    for path, body in ROUTES.items():
+        sent = _framed(body, f"Connection: {option}", "Upgrade: h2c", path=path, chunked=chunked)
+        with server.connect() as connection:
+            connection.sendall(sent.replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
+            status, fields, _ = _read(connection)
+            assert (status, fields["connection"], _rest(connection)) == (200, "close", b"")
+
+
+@pytest.mark.parametrize("split", [b"\r", b"\r\n", b"\r\n\r"])
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_small_head_may_end_in_a_piece_with_a_large_body(run, split, before) -> None:
+    """Only bytes of the head count as such, wherever a piece ends."""
+    body = BODY[:-1] + b" " * 50_000 + b"}"
+    sent = before + _post(body)
+    at = len(before) + sent[len(before) :].index(b"\r\n\r\n") + len(split)
+    with run(most_header_bytes=1024).connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(sent[:at])
+        time.sleep(0.1)
+        connection.sendall(sent[at:])
+        assert [_read(connection)[0] for _ in range(2 if before else 1)][-1] == 200
+
+
 def test_an_offered_upgrade_is_refused_under_overload_as_any_request(run) -> None:
     """Under overload, a request that offers an upgrade gets Retry-After, and its connection stays open."""
     server = run()
@@ -362,6 +392,8 @@ def test_a_tunnel_is_refused(run) -> None:
         (["Host: x,y"], "1.1", 200),  # a comma may be part of a name
         (["Host: "], "1.1", 200),
         (["Host: [::1]:8080"], "1.1", 200),
+        (["Host: [fe80::1%25eth0]:80"], "1.1", 200),
+        (["Host:  x:80 \t"], "1.1", 200),
         (["Host: my_service.default.svc:80"], "1.1", 200),
         ([], "1.0", 200),
     ],

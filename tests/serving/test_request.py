@@ -294,6 +294,91 @@ def test_a_value_that_is_no_json_is_malformed_wherever_it_stands(reader, now, fi
 
 
 @pytest.mark.parametrize("size", [0, 100_000])
+@pytest.mark.parametrize("word", [b"NaN", b"Infinity", b"-Infinity"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "customer_id",
+        "history_complete",
+        "profile",
+        "profile/locale",
+        "profile/is_pep",
+        "profile/date_of_birth",
+        "transactions",
+        "transactions/2",
+        "transactions/2/id",
+        "transactions/2/state",
+        "transactions/2/amount",
+        "transactions/2/created_at",
+        "transactions/2/completed_at",
+    ],
+)
+def test_what_is_not_finite_is_the_fault_of_its_field(reader, request_, now, path, word, size) -> None:
+    """NaN and the infinities are refused by the name of any field that is read, whatever its kind."""
+    _put(request_, path, "the word")
+    body = _body(request_).replace(b'"the word"', word) + b" " * size
+    faults = _faults(reader, body, now)
+    assert list(faults) == [f"/{path}"]
+    assert "got a number too large or not finite" in faults[f"/{path}"]
+
+
+@pytest.mark.parametrize("word", [b"NaN", b"Infinity", b"-Infinity"])
+@pytest.mark.parametrize("path", ["state/2", "amount/2", "amount", "created_at/2"])
+def test_what_is_not_finite_in_a_column_is_its_fault_too(reader, request_, as_columns, now, path, word) -> None:
+    """The pointer leads to the value's index, or to the column that should be a list."""
+    request_["transactions"] = as_columns(request_["transactions"])
+    _put(request_["transactions"], path, "the word")
+    assert list(_faults(reader, _body(request_).replace(b'"the word"', word), now)) == [f"/transactions/{path}"]
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+@pytest.mark.parametrize("field", [b'"x":NaN', b'"profile":{"gender":NaN}', b"NaN:1", b'"x":[1,-Infinity]'])
+def test_what_is_not_finite_where_nobody_reads_is_malformed(reader, request_, now, field, size) -> None:
+    """A body whose only fault is a word that isn't JSON is a 400."""
+    with pytest.raises(MalformedBody):
+        reader.read(_body(request_)[:-1] + b"," + field + b" " * size + b"}", now=now)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (b'"customer_id":5', b'"customer_id":"d"'),
+        (b'"transactions":[5]', b'"transactions":[]'),
+        (b'"profile":{"locale":1}', b'"profile":{}'),
+        (b'"history_complete":"yes"', b'"history_complete":true'),
+        (b'"x":1', b'"x":2'),
+    ],
+)
+def test_of_a_field_that_occurs_twice_the_last_one_counts(reader, now, first, last) -> None:
+    """The first may even be bad in a small body; in a large one that is a 400 that says so."""
+    rest = b'"customer_id":"d","profile":{},"transactions":[],"history_complete":true'
+    body = b"{%b,%b,%b}" % (first, rest, last)
+    read = reader.read(body, now=now)
+    assert (read.customer_id, len(read.history.ids)) == ("d", 0)
+    assert [each.pointer for each in read.warnings if each.code == "UNKNOWN_FIELD"] == (["/x"] if b"x" in first else [])
+    if b"x" not in first and b"transactions" not in first:  # which are decoded by themselves
+        with pytest.raises(MalformedBody, match="more than once"):
+            reader.read(body + b" " * 100_000, now=now)
+
+
+def test_a_transaction_whose_field_occurs_twice_counts_once(reader, request_, now) -> None:
+    """The last value counts there as well."""
+    body = _body(request_).replace(b'"id": "t-2"', b'"id": 5, "id": "t-2"')
+    assert reader.read(body, now=now).history.ids[1] == "t-2"
+    with pytest.raises(MalformedBody, match="more than once"):
+        reader.read(body + b" " * 100_000, now=now)
+
+
+@pytest.mark.parametrize("place", ["profile", ""])
+def test_a_search_ends_where_an_object_has_too_many_other_fields(reader, request_, now, place) -> None:
+    """Ten thousand fields that aren't read are ignored; with more the object is refused."""
+    target = request_[place] if place else request_
+    target |= {f"unknown-{number}": 1 for number in range(10_001)}
+    faults = _faults(reader, _body(request_), now)
+    assert faults == {f"/{place}" if place else "": "holds more than 10,000 fields that aren't read"}
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
 def test_one_bad_row_among_many_is_found(reader, request_, now, size) -> None:
     """The search halves a list of rows until it finds the bad row."""
     row = request_["transactions"][0]

@@ -32,6 +32,7 @@ def test_fields_are_counted_at_every_level() -> None:
     assert _counted(request.SerializeToString()) == 11 + 1 + 2
     tensor.contents.fp64_contents.extend([1.0] * 100)
     assert _counted(request.SerializeToString()) == 14 + 1
+    assert _counted(b"\xa3\x06\x08\x01\xa4\x06" + request.SerializeToString()) == 15 + 3  # a group, and what it holds
     request.outputs.add(name="o")
     assert _counted(request.SerializeToString()) == 15 + 2
 
@@ -52,6 +53,13 @@ def test_a_message_of_a_million_parts_is_refused_unparsed(name) -> None:
     """A message that would need hundreds of megabytes once parsed is refused before it is parsed."""
     message = next(one.body for one in corpus(only={name}) if one.entrance == GRPC)
     with pytest.raises(BodyTooLarge, match=f"{MOST_VALUES:,}"):
+        parse(pb.ModelInferRequest, message)
+
+
+def test_an_unknown_group_hides_nothing() -> None:
+    """What follows a group of an unknown number is counted, as the parser would read it."""
+    message = b"\xa3\x06\xa4\x06" + b"\x2a\x00" * 500_000
+    with pytest.raises(BodyTooLarge):
         parse(pb.ModelInferRequest, message)
 
 
