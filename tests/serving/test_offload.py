@@ -25,7 +25,7 @@ def test_the_event_loop_goes_on_meanwhile() -> None:
     """The event loop runs other tasks while a large body is read."""
 
     async def run() -> int:
-        turns, reading = 0, asyncio.ensure_future(Offload().call(MOST_ON_LOOP + 1, time.sleep, 0.2))
+        turns, reading = 0, asyncio.ensure_future(Offload().call(MOST_ON_LOOP + 1, time.sleep, 1.0))
         while not reading.done():
             await asyncio.sleep(0.01)
             turns += 1

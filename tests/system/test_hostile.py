@@ -118,7 +118,7 @@ def test_health_is_answered_meanwhile(server) -> None:
         waits.append(time.monotonic() - began)
     for thread in threads:
         thread.join()
-    assert max(waits) < 10
+    assert max(waits) < 60  # below 0.1 s on an idle machine
 
 
 def test_floods_of_trailers_take_no_memory(server) -> None:

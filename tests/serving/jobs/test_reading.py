@@ -65,13 +65,13 @@ def test_a_line_longer_than_a_piece_stays_whole(monkeypatch) -> None:
 
 
 def test_a_long_line_costs_time_in_proportion(monkeypatch) -> None:
-    """The time to cut a line grows in proportion to its length: 64 MB take less than a second."""
+    """The time to cut a line grows in proportion to its length."""
     monkeypatch.setattr(reading, "MOST_BYTES", 2**30)
     part, cutter, began = b"x" * 65_536, reading.Cutter(lines=True), time.process_time()
     for _ in range(1024):
         assert list(cutter.feed(part)) == []
     assert [len(piece) for piece in cutter.end()] == [64 * 2**20]
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5  # 0.05 s on an idle machine; 28 s where it grows with the square
 
 
 def test_a_line_longer_than_a_request_is_refused_by_its_number() -> None:
@@ -145,7 +145,7 @@ def test_parquet_that_needs_too_much_memory_is_refused(tmp_path) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_reading_can_be_interrupted(tmp_path, kind) -> None:
-    """Another thread can interrupt reading within two seconds, even before the first row was read."""
+    """Another thread can interrupt reading even before the first row was read."""
     if kind == "csv":
         parts = [b"customer_id,a\n", *([b"c,1\n" * 200_000] * 20)]
         settings = JobSettings(most_rows=2**40)
@@ -160,7 +160,7 @@ def test_reading_can_be_interrupted(tmp_path, kind) -> None:
     with pytest.raises(reading.Interrupted):
         list(iter(reader.read, None))
     timer.join()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60  # 0.3 s on an idle machine
 
 
 def test_a_callers_parquet_reads_no_other_file(tmp_path) -> None:

@@ -315,7 +315,7 @@ def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up
     timer.start()
     began = time.monotonic()
     Desk(jobs_board, Slow(), stopping.is_set, settings=JobSettings(lease_seconds=5)).work()
-    assert time.monotonic() - began < 1.3
+    assert time.monotonic() - began < 9  # 0.6 s on an idle machine; all rows take 10 s
     timer.join()
     job = jobs_board.get("j")
     if what == "cancelled":
