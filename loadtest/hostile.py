@@ -100,6 +100,14 @@ _REQUESTS: Final[dict[str, Callable[[int], bytes]]] = {
     ),
     "a list": lambda size: _list(b"{}", size),
     "bad columns": lambda size: _with(_columns(size - 200)),
+    "one long column": lambda size: _with(
+        b'{"id":["a"],"type":["a"],"amount":[1],"direction":["a"],"created_at":["2024-08-26T10:33:50Z"],"state":%b}'
+        % _list(b'"C"', size - 300)
+    ),
+    "lists where nobody reads": lambda size: (
+        b'{"customer_id":"c","transactions":[],"profile":{"gender":%b}}' % _list(b"[]", size - 100)
+    ),
+    "a field again and again": lambda size: _with(b"[%b]" % _list(b'{"id":5,"id":"x"}', size - 100)),
     "unknown names": _names,
     "unknown names in the profile": lambda size: (
         b'{"customer_id":"c","transactions":[],"profile":%b}' % _names(size - 60)
