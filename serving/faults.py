@@ -212,7 +212,7 @@ class _Search:
         strict = kind.__struct_config__.forbid_unknown_fields
         found = self._known_members(span, kinds, at, strict=strict)
         for name, wanted in kinds.items():
-            if name in by_hand or wanted is msgspec.Raw:  # of any kind, since nobody reads it
+            if name in by_hand or wanted is Any:  # of any kind, since nobody reads it
                 continue
             if name in found:
                 self._check(found[name], wanted, pointer_to(at, name))

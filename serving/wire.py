@@ -69,7 +69,7 @@ _TimeText = Annotated[str, Meta(min_length=20, max_length=64)]
 TimeText = Annotated[_TimeText, Meta(description=_TIME)]
 TimeTextOrNull = Annotated[_TimeText | None, Meta(description=f"{_TIME}, or null")]
 YesNo = Annotated[bool, Meta(description="true or false")]
-_Unused = msgspec.Raw | UnsetType
+_Unused = Any | UnsetType
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -147,11 +147,21 @@ def _variant(strict: type[msgspec.Struct], *, forbid: bool, without: str = "", *
     )
 
 
-_Rows = msgspec.Raw | UnsetType
+_Undecoded = msgspec.Raw | UnsetType
+_UNREAD: dict[str, Any] = dict.fromkeys(("gender", "user_id", "session_id"), _Undecoded)
 # A large request is decoded as this; its transactions follow, some thousands at a time. It has no features: valid ones
 # are never that large, and decoding a million of them takes half a second.
-LargeRequest: Any = _variant(RiskRequest, forbid=True, without="features", transactions=_Rows)
+LargeRequest: Any = _variant(
+    RiskRequest,
+    forbid=True,
+    without="features",
+    profile=_variant(Profile, forbid=True, **_UNREAD) | UnsetType,
+    transactions=_Undecoded,
+)
 # A request is decoded as this if unknown fields are its only faults.
 LenientRequest: Any = _variant(
-    RiskRequest, forbid=False, profile=_variant(Profile, forbid=False) | UnsetType, transactions=_Rows
+    RiskRequest,
+    forbid=False,
+    profile=_variant(Profile, forbid=False, **_UNREAD) | UnsetType,
+    transactions=_Undecoded,
 )
