@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ MOST_UNKNOWN = 100
 _LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
 _MOST_OTHERS: Final = 10_000  # fields in one object that aren't read
 _FEW: Final = 8  # values that are checked one by one
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % _LONGEST_NUMBER)
 _KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"}
 
 
@@ -82,9 +84,9 @@ def find_faults(body: bytes, *, known: Collection[str], wanted: Collection[str],
     try:
         body.decode()
         if len(body) <= MOST_ON_LOOP:  # a larger body is decoded as a whole only if no field is bad
-            _ANY.decode(search.text)
+            last_values(body)
         search.request(spans.whole(search.text), known, wanted, at)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (UnicodeDecodeError, RecursionError) as error:
         raise NotJson from error
     return search.faults
 
@@ -190,7 +192,7 @@ class _Search:
             if replaced:
                 raise _NotFinite  # noqa: TRY301  handled as any bad value
             sound(b"[%b]" % text)
-        except (msgspec.ValidationError, NotATime, _NotFinite):
+        except (msgspec.DecodeError, NotATime, _NotFinite) as error:
             if len(found) > _FEW:
                 half = len(found) // 2
                 self._run(found[:half], first, sound, at, examine)
@@ -200,9 +202,8 @@ class _Search:
                 for place, (begin, end) in enumerate(found.tolist(), first):
                     examine(Span(begin, end), pointer_to(at, place))
                 if len(self.faults.bad) == before and not replaced and len(self.text) > MOST_ON_LOOP:
-                    raise FieldRepeated from None
-        except msgspec.DecodeError as error:
-            raise NotJson from error
+                    known = isinstance(error, (msgspec.ValidationError, NotATime))
+                    raise (FieldRepeated if known else NotJson) from error
 
     def _examine(
         self, span: Span, kind: type[msgspec.Struct], at: str, *, by_hand: Collection[str] = ()
@@ -330,7 +331,18 @@ def column_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
     return {name: _decoder(_given(hints[name])) for name in Columns.__struct_fields__}
 
 
-_ANY: Final = msgspec.json.Decoder(msgspec.Raw)
+def last_values(body: bytes) -> bytes:
+    """Return a small body with the last value of each field alone; raises NotJson."""
+    try:
+        # A call for each number takes long. As text: bytes would pass in UTF-16 as well.
+        document = json.loads(body.decode(), parse_int=_integer if _LONG_NUMBER.search(body) else None)
+        return json.dumps(document, ensure_ascii=False).encode()  # halves of characters, which no text may hold, fail
+    except (ValueError, RecursionError) as error:
+        raise NotJson from error
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
 
 
 def _description(kind: Any) -> str:

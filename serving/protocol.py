@@ -105,7 +105,7 @@ class GuardedProtocol(DirectProtocol):
         self._taken = 0  # bytes of this head, or of this body
         self._passing = 0  # bytes still to come of a body that nobody reads, its request having been refused
         self._in_line = False
-        self._fields = 0  # bytes of this request's header fields and trailers
+        self._fields = 0  # bytes of this request's target, header fields and trailers
         self._framing = 0  # bytes received since the last piece of this request's body
         self._hosts = 0
         self._host = b""  # the last valid value of a Host header, which needs no second check
@@ -144,6 +144,13 @@ class GuardedProtocol(DirectProtocol):
         self._since = self.loop.time()
         self._fields = self._hosts = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request's target."""
+        self._fields += len(url)
+        if self._fields > self.settings.most_header_bytes:
+            self._stop(_GIANT)
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; count a trailer and drop it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +19,7 @@ from model.scoring.scorer import Warned
 from serving import spans
 from serving.caveats import by_column, find_caveats, history_cut, left_out, unknown_fields
 from serving.errors import MalformedBody
-from serving.faults import FieldRepeated, column_decoders, find_faults
+from serving.faults import FieldRepeated, column_decoders, find_faults, last_values
 from serving.moments import read_moments
 from serving.offload import MOST_ON_LOOP
 from serving.spans import NotJson, Span
@@ -86,14 +85,12 @@ class Reader:
         """Decode a body whose only faults are unknown fields, or fields that occur again with a valid value."""
         try:
             return _with_rows(self._lenient_decoder.decode(body))
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             if len(body) > MOST_ON_LOOP:
-                raise FieldRepeated from error
-        try:
-            once = json.dumps(json.loads(body))  # the last value of each field
-        except ValueError as error:
-            raise NotJson from error
-        return _with_rows(self._lenient_decoder.decode(once))
+                if isinstance(error, msgspec.ValidationError):
+                    raise FieldRepeated from error
+                raise
+        return _with_rows(self._lenient_decoder.decode(last_values(body)))
 
     def _read(self, request: RiskRequest, now: float) -> Read | None:
         """Check what types can't say; None where that fails."""

@@ -77,10 +77,10 @@ def check_pointer(pointer: str, document: Any) -> None:
 
 
 def read(body: bytes) -> tuple[Any, bool]:
-    """Read a body by Python's JSON, and tell whether it is JSON by all rules.
+    """Return what Python's JSON reads of a body, and whether the body is JSON by all rules.
 
-    None is what that can't read: no JSON, or deeper, or with longer numbers, than Python goes along with. Serving may
-    answer the latter where it never looks at such a member.
+    None stands for a text that isn't JSON, or is nested deeper than Python reads. Serving may answer the latter where
+    it never looks at such a member. A number of more digits than Python converts is an infinity.
     """
     strict = True
 
@@ -90,8 +90,12 @@ def read(body: bytes) -> tuple[Any, bool]:
         return float(name)
 
     try:
-        document = json.loads(body.decode(), parse_constant=loose)
+        document = json.loads(body.decode(), parse_constant=loose, parse_int=_number)
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None, False
     return document, strict
+
+
+def _number(digits: str) -> float:
+    return int(digits) if len(digits) < 4000 else float(digits)

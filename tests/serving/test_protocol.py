@@ -258,9 +258,10 @@ def test_an_idle_connection_is_closed(run) -> None:
 def test_a_giant_head_is_refused(run) -> None:
     """431, whether it comes at once or in pieces."""
     server = run(most_header_bytes=2048)
-    for pieces in ([b"x" * 4000], [b"x" * 1500, b"y" * 1500]):
+    begins = (b"GET /healthz HTTP/1.1\r\nX: ", b"GET /", b"GET /healthz?")
+    for begin, pieces in itertools.product(begins, ([b"x" * 4000], [b"x" * 1500, b"y" * 1500], [b"x" * 70_000])):
         with server.connect() as connection:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+            connection.sendall(begin)
             for each in pieces:
                 connection.sendall(each)
                 time.sleep(0.05)

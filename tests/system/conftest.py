@@ -17,15 +17,17 @@ import httpx2
 import pytest
 
 from tests.chart.helm import Helm
+from tests.failing_disk import disk
 from tests.system.asking import ATTEMPTS, PATIENCE, ask, come_back
 from tests.system.emulators import BigQuery
-from tests.system.failing import mounted
 from tests.system.fake_gcs import FakeGcs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from httpx2 import Response
+
+__all__ = ["disk"]  # a fixture
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -235,13 +237,3 @@ def sound_request() -> dict[str, object]:
 def load() -> type[Load]:
     """Load on a server."""
     return Load
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of 4 MB with 400 inodes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted(place, "-t", "tmpfs", "-o", "size=4m,nr_inodes=400", "none")
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)

@@ -462,8 +462,8 @@ def test_a_file_that_needs_too_much_memory_fails_its_job(heavy, tmp_path) -> Non
 
 def test_a_job_during_which_the_worker_is_killed_twice_is_failed(heavy, sound_request) -> None:
     """A job during which the worker is killed twice fails with that reason, and the next job is done."""
-    row = sound_request | {"transactions": sound_request["transactions"] * 3000}
-    job = heavy.put_up("a", b"\n".join([json.dumps(row).encode()] * 40))
+    row = sound_request | {"transactions": sound_request["transactions"] * 200}
+    job = heavy.put_up("a", b"\n".join([json.dumps(row).encode()] * 200))  # 46 MB, seconds of work
     for attempt in (1, 2):
         deadline = time.monotonic() + PATIENCE
         while job().attempts != attempt:

@@ -19,7 +19,7 @@ import pytest
 
 from serving.record.outbox import Outbox, RecordUnavailable
 from serving.record.reading import find_files
-from tests.system.failing import full_disk, mounted
+from tests.failing_disk import full_disk, mounted
 
 pytestmark = pytest.mark.system
 

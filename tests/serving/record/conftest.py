@@ -8,6 +8,10 @@ from types import ModuleType
 
 import pytest
 
+from tests.failing_disk import disk
+
+__all__ = ["disk"]  # a fixture
+
 
 @pytest.fixture(scope="session")
 def samples() -> ModuleType:

@@ -1,4 +1,4 @@
-"""Disks that fail, for the tests of this folder."""
+"""Disks that fail, for tests that fill or break one."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def full_disk(folder: Path) -> Iterator[None]:
             file.write(bytes(4096))
     yield
     filler.unlink()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 4 MB with 400 inodes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted(place, "-t", "tmpfs", "-o", "size=4m,nr_inodes=400", "none")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)

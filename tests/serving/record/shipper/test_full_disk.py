@@ -19,9 +19,7 @@ from serving.record.shipper.spool import recover, spool
 from serving.record.shipper.status import Status
 from serving.record.sinks.objects import LocalObjects
 from serving.record.sinks.sink import SinkUnavailable
-from tests.system.failing import full_disk
-
-pytestmark = pytest.mark.system
+from tests.failing_disk import full_disk
 
 
 @pytest.fixture
