@@ -104,7 +104,7 @@ _REQUESTS: Final[dict[str, Callable[[int], bytes]]] = {
         b'{"id":["a"],"type":["a"],"amount":[1],"direction":["a"],"created_at":["2024-08-26T10:33:50Z"],"state":%b}'
         % _list(b'"C"', size - 300)
     ),
-    "lists where nobody reads": lambda size: (
+    "lists in an unread field": lambda size: (
         b'{"customer_id":"c","transactions":[],"profile":{"gender":%b}}' % _list(b"[]", size - 100)
     ),
     "a field again and again": lambda size: _with(b"[%b]" % _list(b'{"id":5,"id":"x"}', size - 100)),

@@ -213,7 +213,7 @@ class _Search:
         strict = kind.__struct_config__.forbid_unknown_fields
         found = self._known_members(span, kinds, at, strict=strict)
         for name, wanted in kinds.items():
-            if name in by_hand or wanted is Any:  # of any kind, since nobody reads it
+            if name in by_hand or wanted is Any:  # an unread field may hold any value
                 continue
             if name in found:
                 self._check(found[name], wanted, pointer_to(at, name))
@@ -334,9 +334,9 @@ def column_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
 def last_values(body: bytes) -> bytes:
     """Return a small body with the last value of each field alone; raises NotJson."""
     try:
-        # A call for each number takes long. As text: bytes would pass in UTF-16 as well.
+        # `parse_int` is called for each number: pass it only if a number needs it. Decode first: json reads UTF-16 too.
         document = json.loads(body.decode(), parse_int=_integer if _LONG_NUMBER.search(body) else None)
-        return json.dumps(document, ensure_ascii=False).encode()  # halves of characters, which no text may hold, fail
+        return json.dumps(document, ensure_ascii=False).encode()  # encoding fails for lone surrogates
     except (ValueError, RecursionError) as error:
         raise NotJson from error
 

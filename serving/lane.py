@@ -252,7 +252,7 @@ class Lane:
         began = time.perf_counter()
         try:
             answer = self._service.answer(item, at=at)
-        except Exception as error:  # noqa: BLE001  a bad item is told as one; the others are answered
+        except Exception as error:  # noqa: BLE001  a bad item gets its problem; the other items are answered
             return self._refused_item(error, caller, trace)
         return self._decided_item(answer, caller, trace, began)
 
@@ -260,7 +260,7 @@ class Lane:
         began = time.perf_counter()
         try:
             answer = await self._service.offload.call(len(item), self._service.answer, item, at=at)
-        except Exception as error:  # noqa: BLE001  a bad item is told as one; the others are answered
+        except Exception as error:  # noqa: BLE001  a bad item gets its problem; the other items are answered
             return self._refused_item(error, caller, trace)
         return self._decided_item(answer, caller, trace, began)
 

@@ -419,7 +419,7 @@ def work() -> None:
 
 
 def _bound_memory(more: int) -> None:
-    """Let this process take `more` bytes than it has now; beyond that an allocation fails, and with it one job."""
+    """Limit this process to its present memory and `more` bytes; an allocation beyond that fails the current job."""
     with contextlib.suppress(OSError, ValueError, StopIteration):  # not every system has these
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         has = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))

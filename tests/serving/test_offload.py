@@ -11,7 +11,7 @@ import pytest
 
 from serving.offload import MOST_ON_LOOP, Offload, Turns
 
-_who: ContextVar[str] = ContextVar("_who", default="nobody")
+_who: ContextVar[str] = ContextVar("_who", default="unset")
 
 
 @pytest.mark.parametrize(("size", "apart"), [(0, False), (MOST_ON_LOOP, False), (MOST_ON_LOOP + 1, True)])

@@ -333,7 +333,7 @@ def test_what_is_not_finite_in_a_column_is_its_fault_too(reader, request_, as_co
 
 @pytest.mark.parametrize("size", [0, 100_000])
 @pytest.mark.parametrize("field", [b'"x":NaN', b'"profile":{"gender":NaN}', b"NaN:1", b'"x":[1,-Infinity]'])
-def test_what_is_not_finite_where_nobody_reads_is_malformed(reader, request_, now, field, size) -> None:
+def test_what_is_not_finite_in_an_unread_field_is_malformed(reader, request_, now, field, size) -> None:
     """A body whose only fault is a word that isn't JSON is a 400."""
     with pytest.raises(MalformedBody):
         reader.read(_body(request_)[:-1] + b"," + field + b" " * size + b"}", now=now)

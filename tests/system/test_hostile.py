@@ -84,7 +84,7 @@ def given_back(server):
     """Check that memory and descriptors are back within 20% some seconds after a test."""
     memory, files = server.resident(), server.descriptors()
     yield
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while server.resident() > GROWTH * memory or server.descriptors() > GROWTH * files:
         assert time.monotonic() < deadline, (memory, server.resident(), files, server.descriptors())
         time.sleep(0.2)

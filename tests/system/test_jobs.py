@@ -371,7 +371,7 @@ def test_a_job_expires_with_all_that_is_its_own(start, command, bundle, tmp_path
     assert not Path(f"/proc/{worker}").exists()
 
 
-def test_a_parquet_file_of_millions_of_rows_holds_nobody_up(heavy, tmp_path, sound_request) -> None:
+def test_a_parquet_file_of_millions_of_rows_does_not_delay_other_clients(heavy, tmp_path, sound_request) -> None:
     """A tiny Parquet file of millions of rows neither fills the store nor blocks another client's job."""
     size = heavy.size
     with heavy.back():

@@ -8,10 +8,8 @@ import os
 import random
 import signal
 import socket
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -24,6 +22,7 @@ from serving.record.record import Record, decode
 from serving.record.sinks.finding import find
 from serving.record.sinks.gcs import GcsSettings
 from serving.record.sinks.objects import LocalObjects
+from tests.failing_disk import mounted
 from tests.system.asking import PATIENCE, ask
 
 pytestmark = pytest.mark.system
@@ -167,12 +166,10 @@ def test_without_room_a_decision_isnt_given(start, command, bundle, tmp_path, so
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """Mount a disk of 8 MB, which needs root."""
+    """Mount a disk of 8 MB."""
     place = tmp_path / "disk"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting takes root: {done.stderr.decode()}")
+    mounted(place, "-t", "tmpfs", "-o", "size=8m", "none")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
 
