@@ -252,7 +252,7 @@ class Outbox:
 
 
 class _File:
-    """One file and its lock file. The process that holds the lock is the writer. An empty file is removed when closed."""
+    """One file and its lock file. The process that holds the lock is the writer. Closing removes an empty file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

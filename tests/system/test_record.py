@@ -8,8 +8,10 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
