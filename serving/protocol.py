@@ -277,7 +277,7 @@ class GuardedProtocol(DirectProtocol):
                     self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             pending = self._taken if self._stage == _HEAD else self._framing if self._stage == _BODY else 0
             if pending > self.settings.most_header_bytes:
-                self._stop(_GIANT)  # a long chunk extension, or an incomplete trailer that the parser buffers
+                self._stop(_GIANT)  # an incomplete head or trailer, or a long chunk extension
         except (httptools.HttpParserError, _Stop):
             self.send_400_response("")
 
