@@ -340,11 +340,8 @@ class ParquetReader(FileReader):
                     yield from self._rows_of(base, str(path))
                 except duckdb.InterruptException as error:
                     raise Interrupted from error
-                except (duckdb.OutOfMemoryException, MemoryError) as error:
-                    raise BodyTooLarge(
-                        "Reading the file needs more memory than a job may take (jobs.most_memory_bytes).",
-                        remedy="Write it with smaller row groups, or with fewer bytes a row.",
-                    ) from error
+                except duckdb.OutOfMemoryException as error:
+                    raise MemoryError from error
                 except duckdb.Error as error:
                     said = str(error).partition("\n")[0].replace(str(path), "the file")[:300]
                     raise _unusable(f"isn't Parquet that can be read: {said}") from error

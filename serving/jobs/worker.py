@@ -26,7 +26,7 @@ from serving.jobs.packing import pack
 from serving.jobs.reading import FileReader, Interrupted, Lines, ParquetReader, open_file
 from serving.jobs.types import FINAL, Job, JobSettings
 from serving.making import make_service
-from serving.problem import UNEXPECTED, Problem, document_of
+from serving.problem import UNEXPECTED, document_of
 from serving.process.reload import identity
 from serving.record.recorder import Recorder, recording
 from serving.record.settings import RecordSettings
@@ -51,6 +51,10 @@ _ENDED_TWICE: Final = (
 )
 _TOO_LARGE: Final = BodyTooLarge(
     f"The answer has more than {reading.MOST_RESULT:,} bytes.", remedy="Leave out fields that no one reads."
+)
+_TOO_MUCH_MEMORY: Final = BodyTooLarge(
+    "The job needs more memory than it may take (jobs.most_memory_bytes).",
+    remedy="Write the file with smaller row groups, or with fewer bytes a row.",
 )
 _encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger("serving.jobs")
@@ -170,11 +174,16 @@ class Desk:
         self._tidy_at = -math.inf
         self._callers: dict[str, str] = {}  # of the open jobs
         self._served: dict[str, int] = {}  # the turn that each caller had last
+        self._begun_before: set[str] = set()  # by a process that ended meanwhile
         self._later: dict[str, float] = {}  # jobs that can't be worked on before a time
         self._readers: dict[str, FileReader] = {}  # open files, the last used at the end
 
     def work(self) -> bool:
-        """Take a turn at a job that no worker has; return whether there was one, or anything to tidy."""
+        """Take a turn at a job that no worker has; return whether there was one, or anything to tidy.
+
+        Raises MemoryError if memory ran out: other jobs' open files may hold it. The job is left to another process,
+        which takes it before other jobs; if its memory runs out too, the job fails.
+        """
         tidied = False
         if time.monotonic() >= self._tidy_at:
             tidied = self._board.tidy()
@@ -184,6 +193,7 @@ class Desk:
             if nonce is None:
                 continue
             self._turns += 1
+            self._begun_before.discard(job_id)
             self._served[self._callers[job_id]] = self._turns
             lease = self._settings.lease_seconds
             with Watch(self._board, job_id, nonce, self._stopping, lease_seconds=lease) as watch:
@@ -197,11 +207,15 @@ class Desk:
             self._close(job_id)
 
     def _waiting(self) -> list[str]:
-        """Return the open jobs that can be worked on; those of the caller whose last turn is longest ago come first."""
+        """Return the open jobs that can be worked on.
+
+        First come those that another process began and left, then those of the caller whose last turn is longest ago.
+        """
         found = self._board.open()
         for job_id in self._callers.keys() - set(found):
             del self._callers[job_id]
             self._later.pop(job_id, None)
+            self._begun_before.discard(job_id)
             self._close(job_id)
         for job_id in found:
             if job_id not in self._callers:
@@ -209,11 +223,16 @@ class Desk:
                 with contextlib.suppress(msgspec.MsgspecError):  # written by a newer version; its turn fails it
                     job = self._board.get(job_id)
                 self._callers[job_id] = "" if job is None else job.caller
+                if job is not None and job.attempts:
+                    self._begun_before.add(job_id)
         names = set(self._callers.values())
         self._served = {name: turn for name, turn in self._served.items() if name in names}
         now = time.monotonic()
         ready = [job_id for job_id in found if self._later.get(job_id, 0) <= now]
-        return sorted(ready, key=lambda job_id: (self._served.get(self._callers[job_id], 0), job_id))
+        return sorted(ready, key=self._order)
+
+    def _order(self, job_id: str) -> tuple[bool, int, str]:
+        return job_id not in self._begun_before, self._served.get(self._callers[job_id], 0), job_id
 
     def _others_wait(self, job: Job) -> bool:
         """Return whether another caller has a job that no worker has."""
@@ -231,24 +250,36 @@ class Desk:
                 else:
                     self._board.change(job_id, attempts=0)
             except InputLost as error:  # a cancelled job's input is gone too; it stays cancelled
-                self._fail(job_id, document_of(error)[1])
+                self._fail(job_id, error)
             except Later:
                 self._board.change(job_id, attempts=0)  # the job isn't to blame
                 raise
+            except MemoryError:
+                if not self._tried_often(job_id):
+                    _log.warning("the job %s needs more memory than is left", job_id)
+                    raise
+                self._fail(job_id, _TOO_MUCH_MEMORY)
             except Exception as error:  # noqa: BLE001  whatever it is, only this job fails
-                kind, problem = document_of(error)
-                if kind is UNEXPECTED:
-                    _log.error("the job %s failed", job_id, exc_info=error)
-                    problem = msgspec.structs.replace(problem, detail=_UNEXPECTED)
-                self._fail(job_id, problem)
+                self._fail(job_id, error)
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001  other jobs are worked on meanwhile
             self._later[job_id] = time.monotonic() + _PAUSE_SECONDS
             self._close(job_id)
             _log.warning("the job %s waits: %s", job_id, error)
 
-    def _fail(self, job_id: str, problem: Problem) -> None:
+    def _fail(self, job_id: str, error: Exception, *, unexpected: str = _UNEXPECTED) -> None:
+        """End a job with an error's problem, or with `unexpected` as its detail if only the log may have the cause."""
+        kind, problem = document_of(error)
+        if kind is UNEXPECTED:
+            _log.error("the job %s failed", job_id, exc_info=error)
+            problem = msgspec.structs.replace(problem, detail=unexpected)
         self._close(job_id)
         self._board.end(job_id, state="failed", problem=problem)
+
+    def _tried_often(self, job_id: str) -> bool:
+        job = self._board.get(job_id)
+        return job is not None and job.attempts >= _MOST_ATTEMPTS
 
     def _ended(self, job_id: str) -> bool:
         job = self._board.get(job_id)
@@ -260,8 +291,8 @@ class Desk:
             self._board.end(job_id)
             return
         if job.attempts >= _MOST_ATTEMPTS:
-            problem = document_of(RuntimeError())[1]
-            self._fail(job_id, msgspec.structs.replace(problem, detail=_ENDED_TWICE.format(job.done)))
+            said = _ENDED_TWICE.format(job.done)
+            self._fail(job_id, RuntimeError(said), unexpected=said)
             return
         now = self._board.clock()
         changed = self._board.change(job_id, state="running", started=job.started or now, attempts=job.attempts + 1)
@@ -369,7 +400,7 @@ class Desk:
             if self._recorder is not None:
                 self._recorder.decided(answer, caller=job.caller, route=_ROUTE, trace=None, took=-1)
             item = BatchItem(status=200, answer=render(answer, explain=job.explain))
-        except Later:  # of no model, or no record: the row isn't to blame
+        except (Later, MemoryError):  # of no model, no record, or no memory: the row isn't to blame
             raise
         except Exception as error:  # noqa: BLE001  a bad row is told as one; the others are answered
             kind, problem = document_of(error)
@@ -387,7 +418,7 @@ class Desk:
 
 
 def work() -> None:
-    """Work until standard input ends, which is when the server does."""
+    """Work until standard input ends, which is when the server does, or until memory runs out."""
     orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     over = threading.Event()
@@ -410,6 +441,9 @@ def work() -> None:
                 _bound_memory(orders.jobs.most_memory_bytes)
             if not (service.answering and desk.work()):
                 over.wait(_LOOK_SECONDS)
+        except MemoryError:
+            _log.warning("the worker ends, as its memory is used up; another one starts")
+            break
         except Exception as error:  # noqa: BLE001  a worker that ended would only be restarted
             _log.warning("jobs wait: %s", error, exc_info=not isinstance(error, CustomerRiskError))
             over.wait(_PAUSE_SECONDS)
@@ -419,7 +453,7 @@ def work() -> None:
 
 
 def _bound_memory(more: int) -> None:
-    """Limit this process to its present memory and `more` bytes; an allocation beyond that fails the current job."""
+    """Limit this process to its present memory and `more` bytes; an allocation beyond that raises MemoryError."""
     with contextlib.suppress(OSError, ValueError, StopIteration):  # not every system has these
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         has = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))

@@ -8,19 +8,22 @@ import fcntl
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
 _LOCK_SECONDS: Final = 1.0  # between two tries to become the one who keeps it
 _MOST_BACKOFF: Final = 30.0
+_SETTLED_SECONDS: Final = 60.0  # a process that ran for so long is started again without a long wait
 _log = logging.getLogger("serving")
 
 
 class Keeper:
     """Starts `python -m MODULE` and starts it again when it ends, in whichever worker of the pod holds the lock.
 
-    It gets `orders`, one line, on its standard input, and is to finish once that is closed; `end_seconds` later it is
-    killed. `lock` is a file in a folder that the workers share.
+    A process with exit code 0 is followed by another at once, otherwise after a pause. It gets `orders`, one line, on
+    its standard input, and is to finish once that is closed; `end_seconds` later it is killed. `lock` is a file in a
+    folder that the workers share.
     """
 
     def __init__(self, module: str, orders: bytes, lock: Path, *, end_seconds: float = 10) -> None:
@@ -57,10 +60,16 @@ class Keeper:
         try:
             deaths = 0
             while True:
+                began = time.monotonic()
                 try:
-                    ended = f"ended with {await self._run()}"
+                    code = await self._run()
+                    ended = f"ended with {code}"
                 except OSError as error:  # such as too many open files, which may pass
-                    ended = f"can't be started: {error}"
+                    code, ended = None, f"can't be started: {error}"
+                if time.monotonic() - began >= _SETTLED_SECONDS:
+                    deaths = 0
+                if code == 0:
+                    continue
                 deaths += 1
                 wait = min(_MOST_BACKOFF, 0.5 * 2.0**deaths)
                 _log.error("%s %s; another one starts in %.0f s", self._module, ended, wait)

@@ -62,18 +62,43 @@ def check_answer(answer: Answer) -> None:
             assert all(math.isfinite(each or 0) for each in (reason.value, reason.contribution, reason.share))
 
 
+class Members(dict[str, Any]):
+    """A JSON object whose repeated members have their last value; `every` has all of them."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.every: dict[str, list[Any]] = {}
+        for name, value in pairs:
+            self.every.setdefault(name, []).append(value)
+
+
 def check_pointer(pointer: str, document: Any) -> None:
-    """Follow a pointer: it ends at a place of the document, or at one that misses a member."""
+    """Follow a pointer: it ends at a place of the document, or at one that misses a member.
+
+    It may lead through any value of a repeated member, as a refusal may tell of each of them.
+    """
     if not pointer:
         return
     assert pointer.startswith("/"), pointer
     *way, last = (name.replace("~1", "/").replace("~0", "~") for name in pointer[1:].split("/"))
+    places = [document]
     for name in way:
-        document = document[int(name)] if isinstance(document, list) else document[name]
-    if isinstance(document, list):
-        assert int(last) < len(document), pointer
-    else:
-        assert isinstance(document, dict), pointer
+        places = [value for place in places for value in _values(place, name)]
+    assert any(
+        _is_place(last, len(place)) if isinstance(place, list) else isinstance(place, dict) for place in places
+    ), pointer
+
+
+def _values(place: Any, name: str) -> list[Any]:
+    if isinstance(place, list):
+        return [place[int(name)]] if _is_place(name, len(place)) else []
+    if isinstance(place, dict) and name in place:
+        return [place[name], *(place.every[name][:-1] if isinstance(place, Members) else ())]
+    return []
+
+
+def _is_place(name: str, length: int) -> bool:
+    return name.isdecimal() and int(name) < length
 
 
 def read(body: bytes) -> tuple[Any, bool]:
@@ -90,7 +115,7 @@ def read(body: bytes) -> tuple[Any, bool]:
         return float(name)
 
     try:
-        document = json.loads(body.decode(), parse_constant=loose, parse_int=_number)
+        document = json.loads(body.decode(), parse_constant=loose, parse_int=_number, object_pairs_hook=Members)
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None, False

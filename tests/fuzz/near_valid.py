@@ -187,7 +187,8 @@ def _change(draw: Any, document: Any) -> Any:
         holder.insert(key, copy.deepcopy(holder[key]))
     elif way == "double":
         # A literal that is all of the doubled member but its first colon, so that dictionaries can hold it.
-        holder[key] = Literal(f"{write(holder[key])},{json.dumps(key)}:{write(draw(odd_values()))}")
+        first, last = draw(st.permutations([holder[key], draw(odd_values())]))
+        holder[key] = Literal(f"{write(first)},{json.dumps(key)}:{write(last)}")
     elif way == "unknown" and isinstance(holder, dict):
         holder[draw(st.sampled_from(["", "~/", "customer_id", "features", "x" * 200]) | st.text(max_size=5))] = draw(
             odd_values()

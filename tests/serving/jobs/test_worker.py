@@ -214,6 +214,44 @@ def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, req
     assert (waits.state, waits.attempts, waits.done, good.state) == ("running", 0, 0, "done")
 
 
+def test_a_job_without_enough_memory_goes_to_another_process_first(jobs_board, service, put_up, request_) -> None:
+    """A job whose memory runs out is done by the next process, before older jobs; if that also runs out, it fails."""
+
+    class Hungry:
+        """A service that runs out of memory over one customer, as often as it is told."""
+
+        times = 1
+
+        def answer(self, body: bytes):
+            if b'"much"' in body and self.times:
+                self.times -= 1
+                raise MemoryError
+            return service.answer(body)
+
+    def another() -> Desk:
+        return Desk(jobs_board, hungry, lambda: False, settings=JobSettings(lease_seconds=1))
+
+    hungry = Hungry()
+    put_up(line(request_, "much"), job_id="2")
+    with pytest.raises(MemoryError):
+        another().work()
+    put_up(line(request_, "a"), job_id="1", caller="b")
+    assert jobs_board.get("2").state == "running"
+    assert another().work()
+    assert (jobs_board.get("1").done, jobs_board.get("2").state) == (0, "done")
+
+    hungry.times = 2
+    put_up(line(request_, "much"), job_id="3")
+    desk = another()
+    desk.work()
+    with pytest.raises(MemoryError):
+        desk.work()
+    assert another().work()
+    job = jobs_board.get("3")
+    assert (job.state, job.problem.status) == ("failed", 413)
+    assert "jobs.most_memory_bytes" in job.problem.detail
+
+
 def test_clients_take_turns(jobs_board, service, put_up, request_) -> None:
     """With short turns, clients alternate after each piece; a client's own jobs are done in creation order."""
     pieces = [line(request_, str(place)) for place in range(3)]

@@ -86,6 +86,19 @@ def test_one_that_died_is_followed_by_another(module, told, tmp_path, caplog) ->
     assert "kept ended with -9" in caplog.text
 
 
+def test_one_that_ended_itself_is_followed_by_another_at_once(module, told, tmp_path, caplog) -> None:
+    """After exit code 0 another starts without a pause or an error in the log."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_KEPT.replace("sys.stdin.read()", "")), str(told).encode(), tmp_path / "lock")
+        await keeper.start()
+        await pids(told, 4)
+        await keeper.stop()
+
+    asyncio.run(run())
+    assert not caplog.records
+
+
 def test_of_several_servers_one_keeps_it(module, told, tmp_path) -> None:
     """Another takes over once that one has ended."""
 
