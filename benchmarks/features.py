@@ -25,12 +25,12 @@ import numpy as np
 import polars as pl
 from polars_features import features as polars_features
 
+from customer_risk.model.features.encoded import NEVER, Encoded
+from customer_risk.model.features.frame import encode_frame
+from customer_risk.model.features.kernel.compute import compute
+from customer_risk.model.features.one import encode_customer
+from customer_risk.model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
 from loadtest.bench.versions import versions
-from model.features.encoded import NEVER, Encoded
-from model.features.frame import encode_frame
-from model.features.kernel import compute
-from model.features.one import encode_customer
-from model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
 
 MEAN = 50  # transactions a customer
 TWICE = 0.4  # of the transactions were PENDING on a row of their own first

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import click
 
+from customer_risk.model.scoring.scorer import Warned
+from customer_risk.serving.telemetry.metrics import Metrics, prepare
 from loadtest.bench.versions import versions
-from model.scoring.scorer import Warned
-from serving.metrics import Metrics, prepare
 
 CALLS, ROUNDS = 2_000, 15
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from model.features import residence
-from model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES
-from model.features.vocabulary import DIRECTIONS, STATES, TYPES, UNKNOWN_OFFSET
+from customer_risk.model.features import residence
+from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES
+from customer_risk.model.features.vocabulary import DIRECTIONS, STATES, TYPES, UNKNOWN_OFFSET
 
 BY = "customer_id"
 MICRO = 1_000_000

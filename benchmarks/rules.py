@@ -21,16 +21,16 @@ import click
 import numpy as np
 import polars as pl
 
-from model.evaluation import metrics
-from model.evaluation.intervals import interval, make_draws, measure
-from model.features.frame import feature_table
-from model.tables.cleaning import load_cohort
-from serving.rules.ruleset import RuleSet, load_rules
+from customer_risk.model.evaluation import metrics
+from customer_risk.model.evaluation.intervals import interval, make_draws, measure
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.serving.decisions.fallback.ruleset import RuleSet, load_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from model.evaluation.results import Interval
+    from customer_risk.model.evaluation.results import Interval
 
     Floats = metrics.Floats
     Flags = metrics.Flags

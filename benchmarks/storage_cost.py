@@ -24,17 +24,17 @@ import click
 import msgspec
 import yaml
 
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.model.scoring.golden import cpu_family
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.record import decode, document
+from customer_risk.serving.record.outbox.writer import Outbox
+from customer_risk.serving.record.recorder import Recorder
+from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, Column
+from customer_risk.serving.record.sinks.ndjson import Lines
+from customer_risk.serving.record.sinks.parquet import Parquet
 from loadtest.bench.material import make_material
-from model.scoring.bundle import load_bundle
-from model.scoring.golden import cpu_family
-from serving.record.outbox import Outbox
-from serving.record.reading import find_files
-from serving.record.record import decode, document
-from serving.record.recorder import Recorder
-from serving.record.sinks.bigquery.schema import COLUMNS, Column
-from serving.record.sinks.lines import Lines
-from serving.record.sinks.parquet import Parquet
-from serving.service import Service
 
 PRICES: Final = Path(__file__).parent.parent / "docs" / "prices.yaml"
 RECORDS: Final = 1000

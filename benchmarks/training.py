@@ -25,20 +25,20 @@ from rich.console import Console
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold, cross_validate
 from xgboost import XGBClassifier
 
+from customer_risk.model.config import load_config
+from customer_risk.model.tables.synthetic import synthesize
+from customer_risk.model.training import pipeline
+from customer_risk.model.training.progress import Shown
+from customer_risk.model.training.thresholds import Cuts
+from customer_risk.model.training.tuning import FIXED, quiet
+from customer_risk.model.training.watch import Watch
 from loadtest.bench.versions import versions
-from model.config import load_config
-from model.tables.synthetic import synthesize
-from model.training import pipeline
-from model.training.progress import Shown
-from model.training.thresholds import Cuts
-from model.training.tuning import FIXED, quiet
-from model.training.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model.config import Config
-    from model.training.study import Study
+    from customer_risk.model.config import Config
+    from customer_risk.model.training.study import Study
 
 HERE = Path(__file__).resolve().parent.parent
 GOALS = {"tuning included": 60.0, "with the full evaluation": 300.0}

@@ -9,8 +9,8 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from customer_risk.model.scoring.segments import ACTIONS, Action, Segment
 from loadtest.payloads import SEVERAL, Payload
-from model.scoring.segments import ACTIONS, Action, Segment
 
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

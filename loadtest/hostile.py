@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
-from serving.body import MOST_BYTES
+from customer_risk.serving.http.body import MOST_BYTES
 
 RISK: Final = "/ai/v1/risk"
 BATCH: Final = "/ai/v1/risk:batch"

@@ -17,11 +17,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from model.features.catalogue import NAMES
-from model.features.columns import Person
-from model.features.frame import feature_table
-from model.tables.cleaning import load_cohort
-from model.tables.synthetic import synthesize
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.columns import Person
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.tables.synthetic import synthesize
 
 Kind = Literal["rows", "columns", "features", "batch", "faulty"]
 

@@ -7,7 +7,7 @@ from importlib import metadata
 
 import click
 
-from model.errors import CustomerRiskError
+from customer_risk.model.errors import CustomerRiskError
 
 
 class Commands(click.Group):

@@ -19,7 +19,7 @@ import numba
 from llvmlite import binding  # type: ignore[import-untyped]  # it ships no types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator, UserProvidedCacheLocator
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 VARIABLE: Final = "CUSTOMER_RISK_CPU"
 LEVEL: Final = "x86-64-v3"  # every server CPU since about 2015: AVX2 and fused multiply-add

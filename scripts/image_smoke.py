@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FORBIDDEN = ("xgboost", "scipy", "pyarrow", "sklearn", "polars", "pip")
-PACKAGES = ("serving", "model.registry", "model.scoring")
+PACKAGES = ("serving", "customer_risk.model.registry", "customer_risk.model.scoring")
 
 
 def modules(package: str) -> list[tuple[str, Path]]:
@@ -41,7 +41,9 @@ def imported(path: Path) -> set[str]:
 
 def main() -> None:
     """Import everything, then see that nothing is there which shouldn't be."""
-    importlib.import_module("serving.assembly")  # first, as the command does: it shields the command line from KServe
+    importlib.import_module(
+        "customer_risk.serving.app"
+    )  # first, as the command does: it shields the command line from KServe
     names: set[str] = set()
     for package in PACKAGES:
         for name, path in modules(package):

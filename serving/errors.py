@@ -1,4 +1,4 @@
-"""What can be wrong with a request apart from its fields (those are model.errors.InputError).
+"""What can be wrong with a request apart from its fields (those are customer_risk.model.errors.InputError).
 
 RequestError
 ├── MalformedBody       not JSON
@@ -16,12 +16,12 @@ RequestError
     ├── Overloaded      all callers ask more than the server can answer in time
     └── NotReady        no verified bundle yet, or none at all
 
-serving.problem maps each to its status.
+customer_risk.serving.contract.problem maps each to its status.
 """
 
 from __future__ import annotations
 
-from model.errors import CustomerRiskError
+from customer_risk.model.errors import CustomerRiskError
 
 
 class RequestError(CustomerRiskError):

@@ -9,16 +9,16 @@ from typing import Annotated, Any
 import msgspec
 import yaml
 
-from model.errors import ConfigError
-from serving.auth.settings import AuthSettings
-from serving.jobs.types import JobSettings
-from serving.limits import LimitSettings
-from serving.logs import LogSettings
-from serving.process.settings import ServerSettings
-from serving.record.settings import RecordSettings
-from serving.rules.settings import RuleSettings
-from serving.store.settings import StoreSettings
-from serving.v2.settings import GrpcSettings
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.auth.rate_limits import LimitSettings
+from customer_risk.serving.auth.settings import AuthSettings
+from customer_risk.serving.bulk.jobs.types import JobSettings
+from customer_risk.serving.decisions.fallback.settings import RuleSettings
+from customer_risk.serving.http.settings import ServerSettings
+from customer_risk.serving.kserve.v2.settings import GrpcSettings
+from customer_risk.serving.record.settings import RecordSettings
+from customer_risk.serving.store.settings import StoreSettings
+from customer_risk.serving.telemetry.logs import LogSettings
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -43,7 +43,7 @@ def hometask(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 400 labelled and as many unlabelled synthetic customers."""
-    from model.tables.synthetic import synthesize
+    from customer_risk.model.tables.synthetic import synthesize
 
     folder = tmp_path_factory.mktemp("synthetic")
     synthesize(folder, customers=400, seed=7, risk_rate=0.15)
@@ -57,13 +57,14 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
     import xgboost
 
-    from model.features import catalogue, kernel
-    from model.features.one import encode_customer
-    from model.scoring import bundle as bundles
-    from model.scoring.calibration import Calibration
-    from model.scoring.golden import cpu_family, golden_rows
-    from model.scoring.segments import Thresholds
-    from model.training.export import trees_from_booster
+    from customer_risk.model.features import catalogue
+    from customer_risk.model.features.kernel import compute as kernel
+    from customer_risk.model.features.one import encode_customer
+    from customer_risk.model.scoring import bundle as bundles
+    from customer_risk.model.scoring.calibration import Calibration
+    from customer_risk.model.scoring.golden import cpu_family, golden_rows
+    from customer_risk.model.scoring.segments import Thresholds
+    from customer_risk.model.training.export import trees_from_booster
 
     chance = np.random.default_rng(7)
     customers = [_made_up(chance) for _ in range(300)]

@@ -17,9 +17,9 @@ def profile(material: Material, *, seconds: float = 2.0, lines: int = 15) -> str
 
     The profiler slows small Python functions more than compiled ones: read its order, not its times.
     """
-    from model.scoring.bundle import load_bundle  # noqa: PLC0415  it compiles
-    from serving.answer import render  # noqa: PLC0415
-    from serving.service import Service  # noqa: PLC0415
+    from customer_risk.model.scoring.bundle import load_bundle  # noqa: PLC0415  it compiles
+    from customer_risk.serving.contract.answer import render  # noqa: PLC0415
+    from customer_risk.serving.decisions.service import Service  # noqa: PLC0415
 
     service = Service("customer-risk")
     service.use(load_bundle(material.bundle))

@@ -16,19 +16,19 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from model.features import kernel
-from model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES, catalogue_hash
-from model.features.frame import feature_table
-from model.features.one import encode_customer
-from model.features.vocabulary import STATES, TYPES
-from model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
-from model.scoring.calibration import Calibration
-from model.scoring.golden import cpu_family, golden_rows
-from model.scoring.measure import FeatureSettings
-from model.scoring.segments import Thresholds
-from model.tables.cleaning import load_cohort
-from model.tables.synthetic import synthesize
-from model.training.export import trees_from_booster
+from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES, catalogue_hash
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.features.kernel import compute as kernel
+from customer_risk.model.features.one import encode_customer
+from customer_risk.model.features.vocabulary import STATES, TYPES
+from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
+from customer_risk.model.scoring.calibration import Calibration
+from customer_risk.model.scoring.golden import cpu_family, golden_rows
+from customer_risk.model.scoring.measure import FeatureSettings
+from customer_risk.model.scoring.segments import Thresholds
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.tables.synthetic import synthesize
+from customer_risk.model.training.export import trees_from_booster
 
 TREES: Final = 200
 DEPTH: Final = 4

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from model.evaluation import metrics
-from model.evaluation.ground import strategies
-from model.evaluation.intervals import Draws, interval, measure, wilson
-from model.evaluation.money import worth
-from model.evaluation.results import Confusion, Decisions, SegmentRow, Strategy
-from model.evaluation.sensitivity import cost_rows, decision_curve, rate_rows
-from model.scoring.segments import ACTIONS
-from model.training.calibration import prior_weights, shifted
-from model.training.thresholds import Cuts, loss_matrix_cuts
+from customer_risk.model.evaluation import metrics
+from customer_risk.model.evaluation.decision_inputs import strategies
+from customer_risk.model.evaluation.intervals import Draws, interval, measure, wilson
+from customer_risk.model.evaluation.money import worth
+from customer_risk.model.evaluation.results import Confusion, Decisions, SegmentRow, Strategy
+from customer_risk.model.evaluation.sensitivity import cost_rows, decision_curve, rate_rows
+from customer_risk.model.scoring.segments import ACTIONS
+from customer_risk.model.training.calibration import prior_weights, shifted
+from customer_risk.model.training.thresholds import Cuts, loss_matrix_cuts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.config import Costs
-    from model.evaluation.ground import Flagged, Ground
+    from customer_risk.model.config import Costs
+    from customer_risk.model.evaluation.decision_inputs import Flagged, Ground
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.evaluation.metrics import auc_of_feature
-from model.evaluation.results import Distribution
+from customer_risk.model.evaluation.metrics import auc_of_feature
+from customer_risk.model.evaluation.results import Distribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.features.feature import Feature
+    from customer_risk.model.features.feature import Feature
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.evaluation import metrics
-from model.evaluation.results import CalibrationBin, Interval
+from customer_risk.model.evaluation import metrics
+from customer_risk.model.evaluation.results import CalibrationBin, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ def all_metrics(
     folds: NDArray[np.int64] | None = None,
     weights: Floats | None = None,
 ) -> dict[str, Measured]:
-    """Compute the metrics of `model.evaluation.results.METRICS`, as far as what is given allows.
+    """Compute the metrics of `customer_risk.model.evaluation.results.METRICS`, as far as what is given allows.
 
     labels bool[n]; probabilities float64[r, n], flagged bool[r, n]. With `folds` int64[r, n], ranking within each fold
     is averaged over folds, as scores of different fits needn't be comparable (Forman & Scholz 2010), and the stricter

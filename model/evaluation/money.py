@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.evaluation.metrics import confusion, decision
-from model.training.thresholds import least_cost
+from customer_risk.model.evaluation.metrics import confusion, decision
+from customer_risk.model.training.thresholds import least_cost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.config import Costs
+    from customer_risk.model.config import Costs
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from model.evaluation.fairness import Fairness
+from customer_risk.model.evaluation.fairness import Fairness
 
 if TYPE_CHECKING:
     from pathlib import Path

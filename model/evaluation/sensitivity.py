@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from model.errors import ConfigError
-from model.evaluation.ground import strategies
-from model.evaluation.money import net_benefit, worth
-from model.evaluation.results import CostRow, DecisionPoint, RateRow
-from model.training.calibration import prior_shift, prior_weights, shifted
-from model.training.thresholds import loss_matrix_cuts, segment_cuts
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.evaluation.decision_inputs import strategies
+from customer_risk.model.evaluation.money import net_benefit, worth
+from customer_risk.model.evaluation.results import CostRow, DecisionPoint, RateRow
+from customer_risk.model.training.calibration import prior_shift, prior_weights, shifted
+from customer_risk.model.training.thresholds import loss_matrix_cuts, segment_cuts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.config import Costs
-    from model.evaluation.ground import Flagged, Ground
+    from customer_risk.model.config import Costs
+    from customer_risk.model.evaluation.decision_inputs import Flagged, Ground
 
     Floats = NDArray[np.float64]
 

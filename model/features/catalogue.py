@@ -8,9 +8,18 @@ from collections import namedtuple
 from dataclasses import asdict
 from typing import Any, Final
 
-from model.features.definitions import activity, channels, flow, habits, money, outcomes, profile, velocity
-from model.features.feature import Feature
-from model.features.terms import TERMS
+from customer_risk.model.features.definitions import (
+    activity,
+    channels,
+    flow,
+    habits,
+    money,
+    outcomes,
+    profile,
+    velocity,
+)
+from customer_risk.model.features.feature import Feature
+from customer_risk.model.features.terms import TERMS
 
 # The real tables span 79 days and at most 73 a customer; half a year takes in a season's habits and forgets older ones.
 LOOKBACK_DAYS: Final = 180

@@ -1,4 +1,4 @@
-"""One customer from columns of sound values, as a decoded request holds them: the fast twin of model.features.one."""
+"""One customer from columns of sound values, as a decoded request holds them: the fast twin of customer_risk.model.features.one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.features import residence
-from model.features.encoded import Encoded
-from model.features.one import Warned, unknown_category
-from model.features.vocabulary import (
+from customer_risk.model.features import residence
+from customer_risk.model.features.encoded import Encoded
+from customer_risk.model.features.one import Warned, unknown_category
+from customer_risk.model.features.vocabulary import (
     DIRECTIONS,
     FIRST,
     KYC_STATES,
@@ -58,7 +58,7 @@ class Person(NamedTuple):
 class History(NamedTuple):
     """Transactions' columns of equal length: amounts in EUR from 0 on, times in microseconds since 1970.
 
-    `completed` holds model.features.encoded.NEVER where a transaction didn't complete; `distinct` says that no id
+    `completed` holds customer_risk.model.features.encoded.NEVER where a transaction didn't complete; `distinct` says that no id
     stands twice.
     """
 

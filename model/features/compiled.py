@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numba
 
-from model.compilation import target
+from customer_risk.model.compilation import target
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

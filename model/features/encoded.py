@@ -20,8 +20,8 @@ class Encoded:
     created    int64[n]      microseconds since 1970 in UTC
     completed  int64[n]      the same; NEVER where there is none
     amount     float64[n]    EUR, from 0 to GREATEST_AMOUNT
-    state, type, direction  int8[n]  codes of model.features.vocabulary
-    profile    int32[m, len(PROFILE)]  codes of model.features.vocabulary, in the order of its PROFILE
+    state, type, direction  int8[n]  codes of customer_risk.model.features.vocabulary
+    profile    int32[m, len(PROFILE)]  codes of customer_risk.model.features.vocabulary, in the order of its PROFILE
 
     Arrays are C-contiguous.
     """

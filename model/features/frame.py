@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from model.errors import FeatureError
-from model.features import residence
-from model.features.catalogue import NAMES
-from model.features.encoded import GREATEST_AMOUNT, NEVER, Encoded
-from model.features.kernel import DEFAULTS, Settings, compute
-from model.features.vocabulary import (
+from customer_risk.model.errors import FeatureError
+from customer_risk.model.features import residence
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.encoded import GREATEST_AMOUNT, NEVER, Encoded
+from customer_risk.model.features.kernel.compute import DEFAULTS, Settings, compute
+from customer_risk.model.features.vocabulary import (
     DIRECTIONS,
     FIRST,
     KYC_STATES,
@@ -92,7 +92,7 @@ def _amounts(amounts: pl.Series) -> NDArray[np.float64]:
     if not usable.all():
         raise FeatureError(
             f"{np.count_nonzero(~usable):,} amounts are missing, below 0, not finite or more than a trillion.",
-            remedy="Clean the tables first: model.tables.cleaning.load_cohort does.",
+            remedy="Clean the tables first: customer_risk.model.tables.cleaning.load_cohort does.",
         )
     return values
 

@@ -1,20 +1,20 @@
-"""The guide to the features, written from the catalogue: `python -m model.features.guide > docs/guide/features.md`."""
+"""The guide to the features, written from the catalogue: `python -m customer_risk.model.features.guide > docs/guide/features.md`."""
 
 from __future__ import annotations
 
 import sys
 from itertools import groupby
 
-from model.features.catalogue import CATALOGUE, LOOKBACK_DAYS, MAX_TRANSACTIONS, default_names
-from model.features.feature import Feature
-from model.features.terms import TERMS
+from customer_risk.model.features.catalogue import CATALOGUE, LOOKBACK_DAYS, MAX_TRANSACTIONS, default_names
+from customer_risk.model.features.feature import Feature
+from customer_risk.model.features.terms import TERMS
 
 _DIRECTIONS = {1: "raises risk", -1: "lowers risk", 0: "either"}
 _HEAD = "| feature | unit | greater values | what it is | plausible | missing where | columns |"
 
 _HEADING = """# Features
 
-<!-- Written by `python -m model.features.guide`; a test holds it to the catalogue. -->
+<!-- Written by `python -m customer_risk.model.features.guide`; a test holds it to the catalogue. -->
 
 The catalogue names {count} features, each once; `model/features/definitions/` is where. One compiled kernel computes
 them, for every customer of a table or for the one of a request, and gives the same bits both ways, whatever the order

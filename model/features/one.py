@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from model.errors import BadField, InputError
-from model.features import residence
-from model.features.encoded import GREATEST_AMOUNT, NEVER, Encoded
-from model.features.vocabulary import (
+from customer_risk.model.errors import BadField, InputError
+from customer_risk.model.features import residence
+from customer_risk.model.features.encoded import GREATEST_AMOUNT, NEVER, Encoded
+from customer_risk.model.features.vocabulary import (
     DIRECTIONS,
     FIRST,
     KYC_STATES,

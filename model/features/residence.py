@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from model.features.countries import CALLING_CODES, STANDARD_OFFSETS, TERRITORIES
-from model.features.vocabulary import UNKNOWN_OFFSET
+from customer_risk.model.features.countries import CALLING_CODES, STANDARD_OFFSETS, TERRITORIES
+from customer_risk.model.features.vocabulary import UNKNOWN_OFFSET
 
 UNKNOWN = -1  # a flag whose columns are missing
 

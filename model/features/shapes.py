@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from model.features.vocabulary import DIRECTIONS, STATES, TYPES
+from customer_risk.model.features.vocabulary import DIRECTIONS, STATES, TYPES
 
 N_STATES: Final = len(STATES) + 1  # with OTHER
 N_DIRECTIONS: Final = len(DIRECTIONS) + 1

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.scoring.bundle import Bundle
+    from customer_risk.model.scoring.bundle import Bundle
 
 _LOW, _HIGH = 0.05, 0.95
 _AGREED = 0.8  # of the resampled models; below it a score is called unsure

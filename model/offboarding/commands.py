@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from model.errors import SignOffError
-from model.login import named
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.operator import named
 
 if TYPE_CHECKING:
-    from model.offboarding.record import Run
-    from model.offboarding.sign_off import DateOrder
-    from model.tables.mapping import CohortName
+    from customer_risk.model.offboarding.record import Run
+    from customer_risk.model.offboarding.sign_off import DateOrder
+    from customer_risk.model.tables.mapping import CohortName
 
 
 @click.command()
@@ -63,7 +63,7 @@ def score(
     from rich.console import Console  # noqa: PLC0415  --help needn't pay for what only scoring needs
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    from model.offboarding.scoring import score_tables  # noqa: PLC0415
+    from customer_risk.model.offboarding.scoring import score_tables  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -135,7 +135,7 @@ def sign(
     note; all other cells must be as they were made. Otherwise every line at fault is named and nothing is kept.
     Off-boarding itself stays the bank's own step.
     """
-    from model.offboarding.signed import sign as accept  # noqa: PLC0415  --help needn't pay for Polars
+    from customer_risk.model.offboarding.receipts import sign as accept  # noqa: PLC0415  --help needn't pay for Polars
 
     name = named(by)
     if not name:

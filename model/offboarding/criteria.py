@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from model.errors import ConfigError
-from model.offboarding.rules import FOUND, RULES
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.offboarding.rules import FOUND, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from model.config import Corroboration
-    from model.offboarding.rules import Rule
+    from customer_risk.model.config import Corroboration
+    from customer_risk.model.offboarding.rules import Rule
 
 Listing = Literal["off-boarding", "review: high without corroboration", "review: medium", ""]
 PATTERNS: Final = pl.Schema([("customer_id", pl.String), ("code", pl.String), *list(FOUND.items())[1:]])

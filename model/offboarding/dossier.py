@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import polars as pl
 
-from model.features import catalogue
-from model.offboarding.certainty import Certainty, certainties
-from model.offboarding.population import Population
-from model.offboarding.scored import FEW_TRANSACTIONS
-from model.scoring.reasons import top_reasons
+from customer_risk.model.features import catalogue
+from customer_risk.model.offboarding.certainty import Certainty, certainties
+from customer_risk.model.offboarding.population import Population
+from customer_risk.model.offboarding.scored import FEW_TRANSACTIONS
+from customer_risk.model.scoring.reasons import top_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from model.offboarding.criteria import Declared
-    from model.offboarding.scored import Scored
-    from model.scoring.reasons import Reason
+    from customer_risk.model.offboarding.criteria import Declared
+    from customer_risk.model.offboarding.scored import Scored
+    from customer_risk.model.scoring.reasons import Reason
 
 RAISING: Final = 5
 LOWERING: Final = 3

@@ -9,7 +9,7 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model.offboarding.dossier import Dossier, Pattern
+    from customer_risk.model.offboarding.dossier import Dossier, Pattern
 
 SIGN_OFF: Final = ("decision", "name", "date", "note")
 _IDS_IN_A_CELL: Final = 20  # of each pattern; spreadsheets cut cells behind 32,767 characters, evidence.csv holds all

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from model.offboarding.dossier import Dossier
-    from model.offboarding.record import Run
-    from model.offboarding.scored import Scored
-    from model.offboarding.segments import Profile
+    from customer_risk.model.offboarding.dossier import Dossier
+    from customer_risk.model.offboarding.record import Run
+    from customer_risk.model.offboarding.scored import Scored
+    from customer_risk.model.offboarding.segments import Profile
 
 
 def offboarding_page(scored: Scored, run: Run, dossiers: Sequence[Dossier]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.scoring.reasons import Reason
+    from customer_risk.model.scoring.reasons import Reason
 
 FEWEST: Final = 30  # values; a place among fewer says nothing
 

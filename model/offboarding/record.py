@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from model.errors import SignOffError
-from model.tables.storage import FORMATS
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.tables.storage import FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from model.tables.mapping import CohortName, Mapping
+    from customer_risk.model.tables.mapping import CohortName, Mapping
 
 NAME: Final = "run.json"
 SCHEMA_VERSION: Final = 1

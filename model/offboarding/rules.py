@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from model.offboarding.matching import pass_through
+from customer_risk.model.offboarding.matching import pass_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from model.errors import FeatureError
-from model.features import catalogue
-from model.features.frame import feature_table
-from model.features.vocabulary import KYC_STATES, OCCUPATIONS, REASONS, SCREENING_STATES
-from model.offboarding.transactions import collapse
-from model.scoring.segments import ACTIONS
+from customer_risk.model.errors import FeatureError
+from customer_risk.model.features import catalogue
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.features.vocabulary import KYC_STATES, OCCUPATIONS, REASONS, SCREENING_STATES
+from customer_risk.model.offboarding.transactions import collapse
+from customer_risk.model.scoring.segments import ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from model.features.frame import FeatureTable
-    from model.offboarding.criteria import Criteria
-    from model.scoring.bundle import Bundle
-    from model.scoring.scorer import Scores
-    from model.tables.cleaning import Cohort
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.offboarding.criteria import Criteria
+    from customer_risk.model.scoring.bundle import Bundle
+    from customer_risk.model.scoring.scorer import Scores
+    from customer_risk.model.tables.cleaning import Cohort
 
 REASON_CODES: Final = 5
 FEW_TRANSACTIONS: Final = 5

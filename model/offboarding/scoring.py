@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.config import load_config
-from model.offboarding.criteria import declare
-from model.offboarding.record import hash_tables
-from model.offboarding.scored import score_cohort
-from model.offboarding.scoring_run import check_place, write_run
-from model.scoring.bundle import load_bundle
-from model.tables.cleaning import load_cohort
-from model.tables.mapping import Mapping, load_mapping
+from customer_risk.model.config import load_config
+from customer_risk.model.offboarding.criteria import declare
+from customer_risk.model.offboarding.record import hash_tables
+from customer_risk.model.offboarding.scored import score_cohort
+from customer_risk.model.offboarding.scoring_run import check_place, write_run
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.tables.mapping import Mapping, load_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
-    from model.offboarding.record import Run
-    from model.tables.mapping import CohortName
+    from customer_risk.model.offboarding.record import Run
+    from customer_risk.model.tables.mapping import CohortName
 
 
 def score_tables(

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from model import atomic
-from model.errors import ConfigError
-from model.offboarding import lists, pages, record, segments
-from model.offboarding.dossier import dossiers, evidence
-from model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model import atomic
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.offboarding import lists, pages, record, segments
+from customer_risk.model.offboarding.dossier import dossiers, evidence
+from customer_risk.model.offboarding.spreadsheet import csv_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
-    from model.offboarding.record import Run
-    from model.offboarding.scored import Scored
-    from model.tables.mapping import CohortName
+    from customer_risk.model.offboarding.record import Run
+    from customer_risk.model.offboarding.scored import Scored
+    from customer_risk.model.tables.mapping import CohortName
 
 SIGNED = "signed"  # the folder in which sign-offs of the list are kept
 

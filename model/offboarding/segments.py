@@ -9,16 +9,16 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from model.features import catalogue
-from model.features.feature import formatted
-from model.scoring.segments import ACTIONS, SEGMENTS
+from customer_risk.model.features import catalogue
+from customer_risk.model.features.feature import formatted
+from customer_risk.model.scoring.segments import ACTIONS, SEGMENTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.features.feature import Feature
-    from model.offboarding.scored import Scored
-    from model.scoring.segments import Segment
+    from customer_risk.model.features.feature import Feature
+    from customer_risk.model.offboarding.scored import Scored
+    from customer_risk.model.scoring.segments import Segment
 
 DIFFERENCES: Final = 8  # features shown for each segment
 _PLAIN: Final = ("transactions", "in_sum", "out_sum", "span_days")  # told of every segment, whether they differ or not

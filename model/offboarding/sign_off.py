@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import msgspec
 
-from model.errors import SignOffError
-from model.offboarding.lists import SIGN_OFF
-from model.offboarding.spreadsheet import unguarded
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding.lists import SIGN_OFF
+from customer_risk.model.offboarding.spreadsheet import unguarded
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from model.offboarding.record import Run
-    from model.offboarding.spreadsheet import Sheet
+    from customer_risk.model.offboarding.record import Run
+    from customer_risk.model.offboarding.spreadsheet import Sheet
 
 Verdict = Literal["off-board", "keep", "review-again"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)

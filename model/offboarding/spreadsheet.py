@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from model.errors import SignOffError
+from customer_risk.model.errors import SignOffError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from model.features.residence import utc_offset
-from model.features.vocabulary import STATES, UNKNOWN_OFFSET
+from customer_risk.model.features.residence import utc_offset
+from customer_risk.model.features.vocabulary import STATES, UNKNOWN_OFFSET
 
 if TYPE_CHECKING:
-    from model.scoring.measure import FeatureSettings
+    from customer_risk.model.scoring.measure import FeatureSettings
 
 BANKS_OWN: Final = ("PROCESSING_FEE", "USER_REWARD")
 _RANK: Final = {state: rank for rank, state in enumerate(STATES)}

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from model.errors import ConfigError, RegistryError
-from model.registry.store import DOCUMENT, MANIFEST, copy_of
+from customer_risk.model.errors import ConfigError, RegistryError
+from customer_risk.model.registry.interface import DOCUMENT, MANIFEST, copy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 import msgspec
 
-from model.errors import RegistryError
-from model.login import named
-from model.registry.aliases import Author
+from customer_risk.model.errors import RegistryError
+from customer_risk.model.operator import named
+from customer_risk.model.registry.aliases import Author
 
 if TYPE_CHECKING:
-    from model.registry.aliases import Change
-    from model.registry.registry import Held, Registry
+    from customer_risk.model.registry.aliases import Change
+    from customer_risk.model.registry.registry import Held, Registry
 
 _SHORT = 16  # digits of a hash that a table shows: enough for `promote`, short enough for a line
 
@@ -132,15 +132,15 @@ def pull(version: str, where: str, endpoint: str, out: Path) -> None:
 
     Whole or not at all; a folder that holds that bundle already is left as it is. Follows no alias.
     """
-    from model.registry.opening import open_store  # noqa: PLC0415  only where it is used
-    from model.registry.pulling import pull as pull_  # noqa: PLC0415
+    from customer_risk.model.registry.factory import open_store  # noqa: PLC0415  only where it is used
+    from customer_risk.model.registry.pulling import pull as pull_  # noqa: PLC0415
 
     fetched = pull_(version, open_store(where, endpoint), out)
     click.echo(f"{out} holds {version}, {'fetched from ' + where if fetched else 'as it did'}; verified.", err=True)
 
 
 def _open(where: str, endpoint: str) -> Registry:
-    from model.registry.registry import Registry  # noqa: PLC0415  importing Numba takes a second, which `pull` spares
+    from customer_risk.model.registry.registry import Registry  # noqa: PLC0415  importing Numba takes a second, which `pull` spares
 
     return Registry.at(where, endpoint)
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from model.atomic import new_folder
-from model.errors import BundleAltered, RegistryError
-from model.registry.store import MANIFEST
+from customer_risk.model.atomic import new_folder
+from customer_risk.model.errors import BundleAltered, RegistryError
+from customer_risk.model.registry.interface import MANIFEST
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from model.registry.store import Store
+    from customer_risk.model.registry.interface import Store
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _HIDDEN: Final = "."  # what mounted volumes bring along begins with it

@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from model.errors import RegistryError
-from model.registry import aliases as documents
-from model.registry.opening import open_store
-from model.scoring.bundle import load_bundle
+from customer_risk.model.errors import RegistryError
+from customer_risk.model.registry import aliases as documents
+from customer_risk.model.registry.factory import open_store
+from customer_risk.model.scoring.bundle import load_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from model.registry.aliases import Alias, Aliases, Author, Change
-    from model.registry.store import Store
+    from customer_risk.model.registry.aliases import Alias, Aliases, Author, Change
+    from customer_risk.model.registry.interface import Store
 
 _PREFIX: Final = re.compile(r"[0-9a-f]{4,64}")
 

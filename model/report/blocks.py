@@ -43,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A plot, drawn when the page is made (`model.report.plots.canvas.drawn`).
+    """A plot, drawn when the page is made (`customer_risk.model.report.plots.canvas.drawn`).
 
     `alt` says in words what someone who can't see it needs; `name` is unique on the page; `size` is in inches; `draw`
     takes an empty matplotlib figure. `pixels` asks for a PNG, for plots of thousands of marks.

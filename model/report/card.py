@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.evaluation.results import METRICS
-from model.report.numbers import count, listed, spoken, written
-from model.report.pages import environment
-from model.report.sections.limits import computed
-from model.report.sections.segments import ACTIONS
-from model.report.sections.summary import MEASURES, SURPRISING, UNUSABLE_FOR, headlines, shipped
+from customer_risk.model.evaluation.results import METRICS
+from customer_risk.model.report.numbers import count, listed, spoken, written
+from customer_risk.model.report.pages import environment
+from customer_risk.model.report.sections.limits import computed
+from customer_risk.model.report.sections.segments import ACTIONS
+from customer_risk.model.report.sections.summary import MEASURES, SURPRISING, UNUSABLE_FOR, headlines, shipped
 
 if TYPE_CHECKING:
-    from model.evaluation.fairness import Fairness
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.fairness import Fairness
+    from customer_risk.model.evaluation.results import RunResults
 
 SHOWN = ("average_precision", "roc_auc", "brier", "calibration_error", "precision", "recall")
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.results import RunResults
 
     Floats = NDArray[np.float64]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from model.evaluation.results import LOWER_IS_BETTER, METRICS, Interval
-from model.report.blocks import Cell
+from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS, Interval
+from customer_risk.model.report.blocks import Cell
 
 if TYPE_CHECKING:
-    from model.evaluation.fairness import Share
+    from customer_risk.model.evaluation.fairness import Share
 
 Form = Literal["decimal", "percent", "euro", "ratio"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
-from model.report.numbers import count
-from model.report.plots.canvas import PER_INCH, drawn
-from model.report.sections import (
+from customer_risk.model.report.numbers import count
+from customer_risk.model.report.plots.canvas import PER_INCH, drawn
+from customer_risk.model.report.sections import (
     calibration,
     choice,
     data,
@@ -29,8 +29,8 @@ from model.report.sections import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from model.evaluation.results import RunResults
-    from model.report.blocks import Picture, Section, Table
+    from customer_risk.model.evaluation.results import RunResults
+    from customer_risk.model.report.blocks import Picture, Section, Table
 
 TEMPLATES = Path(__file__).with_name("templates")
 TITLE = "Customer risk"

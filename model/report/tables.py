@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.evaluation.results import LOWER_IS_BETTER, METRICS
-from model.report.blocks import Cell, Column, Fold, Note, Table, cells, figures, words
-from model.report.numbers import cell, count, covers_zero
+from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS
+from customer_risk.model.report.blocks import Cell, Column, Fold, Note, Table, cells, figures, words
+from customer_risk.model.report.numbers import cell, count, covers_zero
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from model.evaluation.results import Arm, CohortRow, Contender, Interval, Measurement, RunResults
-    from model.report.blocks import Block
+    from customer_risk.model.evaluation.results import Arm, CohortRow, Contender, Interval, Measurement, RunResults
+    from customer_risk.model.report.blocks import Block
 
 CORE = ("average_precision", "roc_auc", "brier", "calibration_error", "f1", "precision", "recall")
 DIFFERENCES = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.atomic import write_file
-from model.report.card import card
-from model.report.pages import page
+from customer_risk.model.atomic import write_file
+from customer_risk.model.report.card import card
+from customer_risk.model.report.pages import page
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.results import RunResults
 
 REPORT = "report.html"
 CARD = "MODEL_CARD.md"

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from model.atomic import new_folder
-from model.errors import BundleAltered, BundleError, BundleVersion
-from model.features import catalogue
-from model.scoring.calibration import Calibration
-from model.scoring.explainer import Explainer, Method
-from model.scoring.golden import GoldenRow, check_golden, loads_golden
-from model.scoring.measure import FeatureSettings, measure
-from model.scoring.scorer import Scorer
-from model.scoring.segments import Thresholds
-from model.scoring.trees import Packed, Trees
+from customer_risk.model.atomic import new_folder
+from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion
+from customer_risk.model.features import catalogue
+from customer_risk.model.scoring.calibration import Calibration
+from customer_risk.model.scoring.explainer import Explainer, Method
+from customer_risk.model.scoring.golden import GoldenRow, check_golden, loads_golden
+from customer_risk.model.scoring.measure import FeatureSettings, measure
+from customer_risk.model.scoring.scorer import Scorer
+from customer_risk.model.scoring.segments import Thresholds
+from customer_risk.model.scoring.trees import Packed, Trees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import BundleError
+from customer_risk.model.errors import BundleError
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

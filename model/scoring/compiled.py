@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from model.compilation import compile_kept, counts, target
+from customer_risk.model.compilation import compile_kept, counts, target
 
 __all__ = ["compiled", "counts", "target"]
 

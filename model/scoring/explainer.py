@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import FeatureError
-from model.scoring.paths import paths_of
-from model.scoring.shapley import explain_by_paths
-from model.scoring.tables import build, cut, explain_by_tables, table_bytes
+from customer_risk.model.errors import FeatureError
+from customer_risk.model.scoring.paths import paths_of
+from customer_risk.model.scoring.shap_tables import build, cut, explain_by_tables, table_bytes
+from customer_risk.model.scoring.shapley import explain_by_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from model.scoring.trees import Trees
+    from customer_risk.model.scoring.trees import Trees
 
 Method = Literal["tables", "paths"]
 

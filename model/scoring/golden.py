@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import msgspec
 from llvmlite import binding  # type: ignore[import-untyped]  # it ships no types
 
-from model.errors import BundleError, GoldenMismatch
+from customer_risk.model.errors import BundleError, GoldenMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from model.scoring.scorer import Scorer
+    from customer_risk.model.scoring.scorer import Scorer
 
 TOLERANCE = 1e-9
 _WORDED = ("text", "investigator_text")  # words hold rounded numbers: a last bit may turn a digit on another CPU

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from model.features import catalogue, kernel
-from model.features.one import Warned, encode_customer
+from customer_risk.model.features import catalogue
+from customer_risk.model.features.kernel import compute as kernel
+from customer_risk.model.features.one import Warned, encode_customer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from model.scoring.scorer import Measure
+    from customer_risk.model.scoring.scorer import Measure
 
 _DAY_US = 86_400_000_000
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scoring.shapley import quadrature
+from customer_risk.model.scoring.shapley import quadrature
 
 if TYPE_CHECKING:
-    from model.scoring.trees import Trees
+    from customer_risk.model.scoring.trees import Trees
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 import numpy as np
 
-from model.scoring.compiled import compiled
+from customer_risk.model.scoring.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from model.features.feature import Feature
-    from model.scoring.segments import Segment
+    from customer_risk.model.features.feature import Feature
+    from customer_risk.model.scoring.segments import Segment
 
 NEUTRAL: Final = "The details in your profile."
 

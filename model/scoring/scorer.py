@@ -11,16 +11,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import BadField, InputError
-from model.features.one import Warned
-from model.scoring.calibration import sigmoid
-from model.scoring.reasons import Reason, top_reasons
-from model.scoring.segments import ACTIONS, Action, Segment, Thresholds
+from customer_risk.model.errors import BadField, InputError
+from customer_risk.model.features.one import Warned
+from customer_risk.model.scoring.calibration import sigmoid
+from customer_risk.model.scoring.reasons import Reason, top_reasons
+from customer_risk.model.scoring.segments import ACTIONS, Action, Segment, Thresholds
 
 if TYPE_CHECKING:
-    from model.features.feature import Feature
-    from model.scoring.calibration import Calibration
-    from model.scoring.explainer import Explainer
+    from customer_risk.model.features.feature import Feature
+    from customer_risk.model.scoring.calibration import Calibration
+    from customer_risk.model.scoring.explainer import Explainer
 
 __all__ = ["Decision", "Measure", "Scorer", "Scores", "Verdict", "Warned"]
 

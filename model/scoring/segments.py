@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from model.errors import BundleError
+from customer_risk.model.errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scoring.compiled import compiled
+from customer_risk.model.scoring.compiled import compiled
 
 
 def quadrature(features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import BundleError
-from model.scoring.compiled import compiled
+from customer_risk.model.errors import BundleError
+from customer_risk.model.scoring.compiled import compiled
 
 LEAF = -1
 

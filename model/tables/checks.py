@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import polars as pl
 
-from model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure
-from model.tables.rules import rules_of
-from model.tables.schema import Event, LabelledProfile, Profile
+from customer_risk.model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure
+from customer_risk.model.tables.rules import rules_of
+from customer_risk.model.tables.schema import Event, LabelledProfile, Profile
 
 if TYPE_CHECKING:
-    from model.config import Checks
-    from model.tables.reading import CohortTables, Table
-    from model.tables.rules import Rule
+    from customer_risk.model.config import Checks
+    from customer_risk.model.tables.reading import CohortTables, Table
+    from customer_risk.model.tables.rules import Rule
 
 FAILING_ROWS: Final = pl.Schema(
     {

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from model.config import load_config
+from customer_risk.model.config import load_config
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from model.tables.checks import Examination
-    from model.tables.cleaning import Cohort
+    from customer_risk.model.tables.checks import Examination
+    from customer_risk.model.tables.cleaning import Cohort
 
 _PLAIN_WIDTH = 140  # of a table that goes to a file or a pipe
 
@@ -49,11 +49,11 @@ def check(
     """
     import polars as pl  # noqa: PLC0415  --help needn't pay for it
 
-    from model.tables.checks import FAILING_ROWS, examine, refuse_labels  # noqa: PLC0415  as above
-    from model.tables.cleaning import clean  # noqa: PLC0415  as above
-    from model.tables.mapping import load_mapping  # noqa: PLC0415  as above
-    from model.tables.reading import cohorts_there, read_cohort  # noqa: PLC0415  as above
-    from model.tables.storage import refuse_format, save  # noqa: PLC0415  as above
+    from customer_risk.model.tables.checks import FAILING_ROWS, examine, refuse_labels  # noqa: PLC0415  as above
+    from customer_risk.model.tables.cleaning import clean  # noqa: PLC0415  as above
+    from customer_risk.model.tables.mapping import load_mapping  # noqa: PLC0415  as above
+    from customer_risk.model.tables.reading import cohorts_there, read_cohort  # noqa: PLC0415  as above
+    from customer_risk.model.tables.storage import refuse_format, save  # noqa: PLC0415  as above
 
     limits = load_config(config_file).checks
     mapping = load_mapping(mapping_file) if mapping_file else None
@@ -123,8 +123,8 @@ def synth(
 
     Risk shows in what customers do, with noise, so a model has something to learn. A million transactions take seconds.
     """
-    from model.tables.storage import FORMATS  # noqa: PLC0415  --help needn't pay for Polars
-    from model.tables.synthetic import parse_shift, synthesize  # noqa: PLC0415  as above
+    from customer_risk.model.tables.storage import FORMATS  # noqa: PLC0415  --help needn't pay for Polars
+    from customer_risk.model.tables.synthetic import parse_shift, synthesize  # noqa: PLC0415  as above
 
     shift = parse_shift(shift_text) if shift_text else None
     wanted = next(known for known in FORMATS if known == file_format)
@@ -184,7 +184,7 @@ def _show_rules(screen: Console, examination: Examination, allowed: float) -> No
 def _show_traps(screen: Console, cohort: Cohort, title: str) -> None:
     from rich.table import Table  # noqa: PLC0415  as above
 
-    from model.tables.traps import TRAPS  # noqa: PLC0415  as above
+    from customer_risk.model.tables.traps import TRAPS  # noqa: PLC0415  as above
 
     table = Table("met", title=title, title_justify="left")
     table.add_column("count", justify="right")

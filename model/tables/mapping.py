@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 import yaml
 
-from model.errors import ConfigError
-from model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import dataframely as dy
 
-    from model.tables.rules import Kind
+    from customer_risk.model.tables.rules import Kind
 
 CohortName = Literal["labelled", "unlabelled"]
 COHORTS: Final[tuple[CohortName, ...]] = ("labelled", "unlabelled")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from model.errors import ColumnMismatch, EmptyTable
-from model.tables.mapping import COHORTS, KINDS, CohortName, Mapping, columns_of, schema_of
-from model.tables.storage import columns, fetch, is_there
+from customer_risk.model.errors import ColumnMismatch, EmptyTable
+from customer_risk.model.tables.mapping import COHORTS, KINDS, CohortName, Mapping, columns_of, schema_of
+from customer_risk.model.tables.storage import columns, fetch, is_there
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from model.tables.rules import Kind
+    from customer_risk.model.tables.rules import Kind
 
 _UTC: Final = pl.Datetime("us", "UTC")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from model.errors import ColumnMismatch, ConfigError, TableMissing
+from customer_risk.model.errors import ColumnMismatch, ConfigError, TableMissing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

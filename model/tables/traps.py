@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from model.tables.rules import RULES
+from customer_risk.model.tables.rules import RULES
 
 _MET: Final = {
     "customers": "Customers in the cohort.",

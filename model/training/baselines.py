@@ -10,12 +10,12 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from model.training.selection import rank
+from customer_risk.model.training.selection import rank
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.features.frame import FeatureTable
+    from customer_risk.model.features.frame import FeatureTable
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

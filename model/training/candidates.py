@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.errors import ConfigError, FeatureError
-from model.features.catalogue import BY_NAME, default_names
-from model.features.kernel import Settings
-from model.features.vocabulary import TYPES
+from customer_risk.model.errors import ConfigError, FeatureError
+from customer_risk.model.features.catalogue import BY_NAME, default_names
+from customer_risk.model.features.kernel.compute import Settings
+from customer_risk.model.features.vocabulary import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from model.config import Training
+    from customer_risk.model.config import Training
 
 
 def candidates(settings: Training, absent: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

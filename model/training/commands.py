@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from model.evaluation.results import DataSummary, Interval, RunResults
-    from model.training.pipeline import Run
+    from customer_risk.model.evaluation.results import DataSummary, Interval, RunResults
+    from customer_risk.model.training.pipeline import Run
 
 TOLD = (
     "average_precision",
@@ -51,10 +51,10 @@ def train(tables: Path, out: Path, config: Path | None, mapping: Path | None) ->
     """  # noqa: D301  click wants the character itself, which keeps lines as they are
     from rich.console import Console  # noqa: PLC0415  --help needn't pay for what only training needs
 
-    from model.config import load_config  # noqa: PLC0415
-    from model.tables.mapping import load_mapping  # noqa: PLC0415
-    from model.training.pipeline import train as run_training  # noqa: PLC0415
-    from model.training.progress import Shown  # noqa: PLC0415
+    from customer_risk.model.config import load_config  # noqa: PLC0415
+    from customer_risk.model.tables.mapping import load_mapping  # noqa: PLC0415
+    from customer_risk.model.training.pipeline import train as run_training  # noqa: PLC0415
+    from customer_risk.model.training.progress import Shown  # noqa: PLC0415
 
     settings = load_config(config)
     with Shown(Console(stderr=True)) as watch:
@@ -96,7 +96,7 @@ def _tell_data(data: DataSummary) -> None:
 
 
 def _tell_metrics(found: RunResults) -> None:
-    from model.evaluation.results import METRICS  # noqa: PLC0415  as above
+    from customer_risk.model.evaluation.results import METRICS  # noqa: PLC0415  as above
 
     click.echo(
         f"\n{found.repeats} times {found.folds}-fold cross-validation by customer, tuned inside; "

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.training.splits import repeated_folds
+from customer_risk.model.training.splits import repeated_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.features.frame import FeatureTable
-    from model.training.procedure import Fitted
-    from model.training.splits import Fold
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.training.procedure import Fitted
+    from customer_risk.model.training.splits import Fold
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xgboost
 
-from model.errors import BundleError
-from model.scoring.trees import LEAF, Trees
+from customer_risk.model.errors import BundleError
+from customer_risk.model.scoring.trees import LEAF, Trees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from model.errors import FeatureError, LeakError
-from model.evaluation.metrics import auc_of_feature
-from model.evaluation.results import Finding
-from model.features.frame import FeatureTable
-from model.training.splits import customer_folds, refuse_overlap
+from customer_risk.model.errors import FeatureError, LeakError
+from customer_risk.model.evaluation.metrics import auc_of_feature
+from customer_risk.model.evaluation.results import Finding
+from customer_risk.model.features.frame import FeatureTable
+from customer_risk.model.training.splits import customer_folds, refuse_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import xgboost
 
-from model.training.export import merge_boosters
-from model.training.minority import Weighting, balanced
-from model.training.selection import constraints, rank
+from customer_risk.model.training.export import merge_boosters
+from customer_risk.model.training.minority import Weighting, balanced
+from customer_risk.model.training.selection import constraints, rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from model.features.frame import FeatureTable
+    from customer_risk.model.features.frame import FeatureTable
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

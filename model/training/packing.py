@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from model.features.catalogue import BY_NAME
-from model.scoring.bundle import dumps_resamples, make_scorer
-from model.scoring.golden import golden_rows
-from model.tables.synthetic import generate
-from model.training.calibration import prior_weights
-from model.training.export import trees_from_booster
-from model.training.learners import Boosted, BoostedModel
-from model.training.reference import reference
+from customer_risk.model.features.catalogue import BY_NAME
+from customer_risk.model.scoring.bundle import dumps_resamples, make_scorer
+from customer_risk.model.scoring.golden import golden_rows
+from customer_risk.model.tables.synthetic import generate
+from customer_risk.model.training.calibration import prior_weights
+from customer_risk.model.training.export import trees_from_booster
+from customer_risk.model.training.learners import Boosted, BoostedModel
+from customer_risk.model.training.reference import reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from model.features.frame import FeatureTable
-    from model.scoring.bundle import Manifest
-    from model.training.procedure import Fitted
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.scoring.bundle import Manifest
+    from customer_risk.model.training.procedure import Fitted
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

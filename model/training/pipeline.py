@@ -10,38 +10,42 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from model.atomic import new_folder, write_file
-from model.errors import ConfigError
-from model.evaluation import distributions, fairness, importance, intervals, joining, results
-from model.evaluation.decisions import decide, segment_rows
-from model.evaluation.ground import Ground
-from model.features import catalogue
-from model.features.frame import feature_table
-from model.offboarding.criteria import declare
-from model.report.writing import write_report
-from model.scoring import bundle as bundles
-from model.scoring.calibration import Calibration
-from model.scoring.explainer import Explainer
-from model.scoring.golden import cpu_family
-from model.scoring.measure import FeatureSettings
-from model.scoring.segments import SEGMENTS, Thresholds
-from model.tables.cleaning import load_cohort
-from model.tables.mapping import Mapping
-from model.tables.reading import available_columns
-from model.tables.storage import is_there
-from model.training import account, arms, contest, provenance, views
-from model.training.calibration import prior_shift
-from model.training.candidates import candidates, kernel_settings
-from model.training.export import trees_from_booster
-from model.training.leaks import guard
-from model.training.learners import Boosted
-from model.training.packing import NAME, Shipped, bundle_files
-from model.training.procedure import fit_procedure
-from model.training.splits import possible_folds
-from model.training.study import Study
-from model.training.thresholds import Cuts
-from model.training.tuning import OBJECTIVE, quiet
-from model.training.watch import Watch
+from customer_risk.model.atomic import new_folder, write_file
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.evaluation import cohorts as joining
+from customer_risk.model.evaluation import distributions, fairness, intervals, results
+from customer_risk.model.evaluation.decision_inputs import Ground
+from customer_risk.model.evaluation.decisions import decide, segment_rows
+from customer_risk.model.features import catalogue
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.offboarding.criteria import declare
+from customer_risk.model.report.writing import write_report
+from customer_risk.model.scoring import bundle as bundles
+from customer_risk.model.scoring.calibration import Calibration
+from customer_risk.model.scoring.explainer import Explainer
+from customer_risk.model.scoring.golden import cpu_family
+from customer_risk.model.scoring.measure import FeatureSettings
+from customer_risk.model.scoring.segments import SEGMENTS, Thresholds
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.tables.mapping import Mapping
+from customer_risk.model.tables.reading import available_columns
+from customer_risk.model.tables.storage import is_there
+from customer_risk.model.training import ablations as arms
+from customer_risk.model.training import data_summary as account
+from customer_risk.model.training import importance, provenance, views
+from customer_risk.model.training import model_comparison as contest
+from customer_risk.model.training.calibration import prior_shift
+from customer_risk.model.training.candidates import candidates, kernel_settings
+from customer_risk.model.training.export import trees_from_booster
+from customer_risk.model.training.leaks import guard
+from customer_risk.model.training.learners import Boosted
+from customer_risk.model.training.packing import NAME, Shipped, bundle_files
+from customer_risk.model.training.procedure import fit_procedure
+from customer_risk.model.training.splits import possible_folds
+from customer_risk.model.training.study import Study
+from customer_risk.model.training.thresholds import Cuts
+from customer_risk.model.training.tuning import OBJECTIVE, quiet
+from customer_risk.model.training.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,11 +54,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.config import Config
-    from model.features.feature import Feature
-    from model.features.frame import FeatureTable
-    from model.tables.cleaning import Cohort
-    from model.training.contest import Judged
+    from customer_risk.model.config import Config
+    from customer_risk.model.features.feature import Feature
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.tables.cleaning import Cohort
+    from customer_risk.model.training.model_comparison import Judged
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

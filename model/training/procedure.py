@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.training.calibration import fit_line, sigmoid
-from model.training.learners import Boosted
-from model.training.splits import customer_folds, possible_folds
-from model.training.tuning import FIXED, START, tune
+from customer_risk.model.training.calibration import fit_line, sigmoid
+from customer_risk.model.training.learners import Boosted
+from customer_risk.model.training.splits import customer_folds, possible_folds
+from customer_risk.model.training.tuning import FIXED, START, tune
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from model.config import Training
-    from model.evaluation.results import Trial
-    from model.features.frame import FeatureTable
-    from model.training.learners import Learner, Model, Params
-    from model.training.minority import Weighting
+    from customer_risk.model.config import Training
+    from customer_risk.model.evaluation.results import Trial
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.training.learners import Learner, Model, Params
+    from customer_risk.model.training.minority import Weighting
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

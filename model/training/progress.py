@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from model.training.watch import Watch
+from customer_risk.model.training.watch import Watch
 
 if TYPE_CHECKING:
     from types import TracebackType

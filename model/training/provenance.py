@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 if TYPE_CHECKING:
-    from model.tables.cleaning import Cohort
+    from customer_risk.model.tables.cleaning import Cohort
 
 LIBRARIES = ("customer-risk", "msgspec", "numba", "numpy", "optuna", "polars", "scikit-learn", "xgboost-cpu")
 
 
 def git_commit() -> str:
     """Name the checkout's commit, with "-dirty" where files differ from it; "unknown" outside of a checkout."""
-    here = Path(__file__).parent
+    this = Path(__file__).resolve()  # git takes no path through a link to a folder
+    here = this.parent
     commit = _git(here, "rev-parse", "HEAD")
-    if not commit or _git(here, "ls-files", "--error-unmatch", "--", __file__) is None:
+    if not commit or _git(here, "ls-files", "--error-unmatch", "--", this) is None:
         return "unknown"  # installed somewhere in another project's checkout
     return commit + ("-dirty" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
 

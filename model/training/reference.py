@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from model.scoring.segments import SEGMENTS
+from customer_risk.model.scoring.segments import SEGMENTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.features.frame import FeatureTable
-    from model.scoring.segments import Thresholds
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.scoring.segments import Thresholds
 
     Floats = NDArray[np.float64]
 

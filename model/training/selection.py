@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.features.frame import FeatureTable
+    from customer_risk.model.features.frame import FeatureTable
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.evaluation.intervals import Draws, Measured, all_metrics, difference, interval
-from model.training.comparison import Fit, OutOfFold, cross_validate
+from customer_risk.model.evaluation.intervals import Draws, Measured, all_metrics, difference, interval
+from customer_risk.model.training.comparison import Fit, OutOfFold, cross_validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.config import Config
-    from model.evaluation.results import Interval
-    from model.features.frame import FeatureTable
+    from customer_risk.model.config import Config
+    from customer_risk.model.evaluation.results import Interval
+    from customer_risk.model.features.frame import FeatureTable
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.config import Costs
+    from customer_risk.model.config import Costs
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import optuna
 
-from model.evaluation import metrics
-from model.evaluation.results import Trial
-from model.training.selection import rank
-from model.training.splits import customer_folds
+from customer_risk.model.evaluation import metrics
+from customer_risk.model.evaluation.results import Trial
+from customer_risk.model.training.selection import rank
+from customer_risk.model.training.splits import customer_folds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from model.features.frame import FeatureTable
-    from model.training.learners import Boosted, Params
-    from model.training.splits import Fold
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.training.learners import Boosted, Params
+    from customer_risk.model.training.splits import Fold
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.evaluation.intervals import all_metrics, interval, make_draws
-from model.evaluation.joining import NEVER, cohort_rows, week
-from model.evaluation.results import CurvePoint, TimePart, TimeView
-from model.training.arms import untuned
-from model.training.thresholds import max_f1
+from customer_risk.model.evaluation.cohorts import NEVER, cohort_rows, week
+from customer_risk.model.evaluation.intervals import all_metrics, interval, make_draws
+from customer_risk.model.evaluation.results import CurvePoint, TimePart, TimeView
+from customer_risk.model.training.ablations import untuned
+from customer_risk.model.training.thresholds import max_f1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.evaluation.results import Interval
-    from model.features.frame import FeatureTable
-    from model.training.procedure import Fitted
-    from model.training.study import Study
+    from customer_risk.model.evaluation.results import Interval
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.training.procedure import Fitted
+    from customer_risk.model.training.study import Study
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from model.evaluation.results import Timing
+from customer_risk.model.evaluation.results import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

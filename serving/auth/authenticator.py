@@ -10,10 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from serving.auth import keys, tokens
-from serving.auth.settings import AuthSettings
-from serving.caller import Caller
-from serving.errors import NotReady
+from customer_risk.serving.auth import jwks as keys
+from customer_risk.serving.auth import tokens
+from customer_risk.serving.auth.caller import Caller
+from customer_risk.serving.auth.settings import AuthSettings
+from customer_risk.serving.errors import NotReady
 
 _RETRY_SECONDS: Final = 10  # after a look that failed
 _log = logging.getLogger("serving")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 ASYMMETRIC: Final = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from serving.auth.settings import AuthSettings
-from serving.caller import Caller, Scope
-from serving.errors import Unauthenticated
+from customer_risk.serving.auth.caller import Caller, Scope
+from customer_risk.serving.auth.settings import AuthSettings
+from customer_risk.serving.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from serving.auth.keys import Key
+    from customer_risk.serving.auth.jwks import Key
 
 MOST_CHARACTERS: Final = 8 * 1024
 _REMEDY: Final = "Send Authorization: Bearer with an access token for this service."

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from serving.client.answers import Answer, Item, Job, Model, Reason, Warned
-from serving.client.client import RiskClient
-from serving.client.errors import BadAnswerError, ClientError, JobError, RefusedError, UnreachableError
-from serving.client.retrying import Patience
+from customer_risk.serving.client.answers import Answer, Item, Job, Model, Reason, Warned
+from customer_risk.serving.client.client import RiskClient
+from customer_risk.serving.client.errors import BadAnswerError, ClientError, JobError, RefusedError, UnreachableError
+from customer_risk.serving.client.retrying import Patience
 
 __all__ = [
     "Answer",

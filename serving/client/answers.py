@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from serving.problem import Problem
+from customer_risk.serving.contract.problem import Problem
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):

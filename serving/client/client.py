@@ -13,13 +13,13 @@ from urllib.parse import quote
 import httpx2
 import msgspec
 
-from serving.client.answers import Answer, Item, Items, Job
-from serving.client.errors import BadAnswerError, JobError, RefusedError, UnreachableError
-from serving.client.retrying import Patience, Reply, persist
-from serving.problem import MEDIA_TYPE, Problem
+from customer_risk.serving.client.answers import Answer, Item, Items, Job
+from customer_risk.serving.client.errors import BadAnswerError, JobError, RefusedError, UnreachableError
+from customer_risk.serving.client.retrying import Patience, Reply, persist
+from customer_risk.serving.contract.problem import MEDIA_TYPE, Problem
 
 if TYPE_CHECKING:
-    from serving.wire import RiskRequest
+    from customer_risk.serving.contract.request import RiskRequest
 
 Request: TypeAlias = "Mapping[str, Any] | RiskRequest"
 Format = Literal["ndjson", "csv", "parquet"]

@@ -9,8 +9,8 @@ ClientError
 
 from __future__ import annotations
 
-from serving.client.answers import Job
-from serving.problem import Problem
+from customer_risk.serving.client.answers import Job
+from customer_risk.serving.contract.problem import Problem
 
 
 class ClientError(Exception):

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import httpx2
 import msgspec
 
-from serving.client.errors import BadAnswerError, UnreachableError
+from customer_risk.serving.client.errors import BadAnswerError, UnreachableError
 
 _COME_BACK: Final = frozenset({429, 502, 503})
 

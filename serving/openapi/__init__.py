@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.openapi.document import render_document
-from serving.openapi.page import render_page
+from customer_risk.serving.openapi.document import render_document
+from customer_risk.serving.openapi.page import render_page
 
 __all__ = ["render_document", "render_page"]

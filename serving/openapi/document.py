@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from serving.openapi.operations import PARAMETERS, TAGS, make_paths
-from serving.openapi.refusals import make_responses
-from serving.openapi.schemas import make_components
+from customer_risk.serving.openapi.operations import PARAMETERS, TAGS, make_paths
+from customer_risk.serving.openapi.refusals import make_responses
+from customer_risk.serving.openapi.schemas import make_components
 
 VERSION = "1"  # of the interface, as in its paths
 

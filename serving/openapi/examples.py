@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from model.errors import BadField, CustomerRiskError, InputError
-from model.features.catalogue import NAMES
-from serving.errors import (
+from customer_risk.model.errors import BadField, CustomerRiskError, InputError
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
     Forbidden,

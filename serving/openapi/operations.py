@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from model.errors import CustomerRiskError, InputError
-from serving.caller import Scope
-from serving.errors import (
+from customer_risk.model.errors import CustomerRiskError, InputError
+from customer_risk.serving.auth.caller import Scope
+from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
     Forbidden,
@@ -23,9 +23,9 @@ from serving.errors import (
     WrongMediaType,
     WrongMethod,
 )
-from serving.openapi import examples
-from serving.openapi.refusals import refusals_of
-from serving.openapi.schemas import Schema, reference
+from customer_risk.serving.openapi import examples
+from customer_risk.serving.openapi.refusals import refusals_of
+from customer_risk.serving.openapi.schemas import Schema, reference
 
 JSON: Final = "application/json"
 _TRACE: Final = {"$ref": "#/components/parameters/traceparent"}

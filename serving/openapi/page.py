@@ -20,7 +20,7 @@ _INPUT_FIRST: Final = ("RiskRequest", "Profile", "Transaction", "Columns", "Batc
 
 def render_page(document: bytes) -> tuple[bytes, str]:
     """Render a document of ours as one HTML page; give it with the Content-Security-Policy that it can live under."""
-    style = files("serving.openapi").joinpath(_STYLE).read_text(encoding="utf-8")
+    style = files("customer_risk.serving.openapi").joinpath(_STYLE).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

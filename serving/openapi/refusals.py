@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from model.errors import CustomerRiskError
-from serving.openapi.examples import REFUSALS
-from serving.openapi.schemas import Schema, reference
-from serving.problem import KINDS, MEDIA_TYPE, UNEXPECTED, document_of, headers_of, kind_of
+from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.contract.problem import KINDS, MEDIA_TYPE, UNEXPECTED, document_of, headers_of, kind_of
+from customer_risk.serving.openapi.examples import REFUSALS
+from customer_risk.serving.openapi.schemas import Schema, reference
 
 _HEADERS: Final[dict[str, Schema]] = {
     "retry-after": {

@@ -11,16 +11,16 @@ from typing import Any, Final, get_type_hints
 import msgspec
 from msgspec import UnsetType
 
-from model.features import vocabulary
-from model.features.catalogue import CATALOGUE
-from model.scoring.scorer import Warned
-from serving.admin import ReloadOrder, RulesSwitch, State
-from serving.answer import WireAnswer, WireReason
-from serving.items import MOST_ITEMS, BatchAnswer, BatchItem
-from serving.jobs.types import JobList, JobPath, JobView
-from serving.openapi.inference import InferenceRequest, InferenceResponse
-from serving.problem import Problem
-from serving.wire import Columns, Profile, RiskRequest, Transaction
+from customer_risk.model.features import vocabulary
+from customer_risk.model.features.catalogue import CATALOGUE
+from customer_risk.model.scoring.scorer import Warned
+from customer_risk.serving.bulk.jobs.types import JobList, JobPath, JobView
+from customer_risk.serving.contract.answer import WireAnswer, WireReason
+from customer_risk.serving.contract.batch import MOST_ITEMS, BatchAnswer, BatchItem
+from customer_risk.serving.contract.problem import Problem
+from customer_risk.serving.contract.request import Columns, Profile, RiskRequest, Transaction
+from customer_risk.serving.http.endpoints.admin import ReloadOrder, RulesSwitch, State
+from customer_risk.serving.openapi.inference import InferenceRequest, InferenceResponse
 
 Schema = dict[str, Any]
 

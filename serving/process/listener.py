@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Final
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 BACKLOG: Final = 2048
 

@@ -11,17 +11,17 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from model.errors import CustomerRiskError
-from serving.process.listener import url_of
-from serving.process.memory import give_back_memory
+from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.process.listener import url_of
+from customer_risk.serving.process.memory import give_back_memory
 
 if TYPE_CHECKING:
     import socket
 
-    from serving.process.http import Http
-    from serving.process.part import Part
-    from serving.process.reload import Reloader
-    from serving.process.settings import ServerSettings
+    from customer_risk.serving.decisions.reload import Reloader
+    from customer_risk.serving.http.server import Http
+    from customer_risk.serving.http.settings import ServerSettings
+    from customer_risk.serving.process.component import Part
 
 _SWITCH_SECONDS = 0.001  # how long the event loop waits for a thread that reads a large body; Python's default is 5 ms
 _log = logging.getLogger("serving")

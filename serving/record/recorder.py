@@ -10,18 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from model.errors import ConfigError, InputError
-from model.scoring.golden import cpu_family
-from serving.errors import BodyTooLarge, MalformedBody, WrongMediaType
-from serving.problem import kind_of
-from serving.record.outbox import Outbox, RecordUnavailable
-from serving.record.record import VERSION, Record, encode, hash_names, pack
-from serving.uuid7 import uuid7
+from customer_risk.model.errors import ConfigError, InputError
+from customer_risk.model.scoring.golden import cpu_family
+from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.contract.problem import kind_of
+from customer_risk.serving.errors import BodyTooLarge, MalformedBody, WrongMediaType
+from customer_risk.serving.record.outbox.record import VERSION, Record, encode, hash_names, pack
+from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
 
 if TYPE_CHECKING:
-    from serving.answer import Answer, WireReason
-    from serving.record.settings import RecordSettings
-    from serving.tracing import Trace
+    from customer_risk.serving.contract.answer import Answer, WireReason
+    from customer_risk.serving.contract.trace import Trace
+    from customer_risk.serving.record.settings import RecordSettings
 
 _OF_THE_INPUT: Final = (InputError, MalformedBody, BodyTooLarge, WrongMediaType)
 _MOST_POINTERS: Final = 20

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from model.errors import ConfigError
-from serving.logs import LogSettings
-from serving.record.shipper.settings import Orders, ShipSettings
-from serving.record.sinks.folder import FolderSettings
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.shipper.settings import Orders, ShipSettings
+from customer_risk.serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.telemetry.logs import LogSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
 _LEAST_KEY = 32  # bytes

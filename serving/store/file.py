@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from model.errors import ConfigError
-from serving.store.store import StoreUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.store.interface import StoreUnavailable
 
 _SWEEP_SECONDS: Final = 10.0  # between two checks for expired rows and free pages
 _STEP_SECONDS: Final = 0.05  # between two steps while more is left

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from serving.store.store import Store
+    from customer_risk.serving.store.interface import Store
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -37,10 +37,10 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 def open_store(settings: StoreSettings, folder: Path) -> Store:
     """Open what the settings name, in `folder` unless they say otherwise; raises ConfigError where that can't be."""
     if settings.kind == "file":
-        from serving.store.file import FileStore  # noqa: PLC0415  only where it is used
+        from customer_risk.serving.store.file import FileStore  # noqa: PLC0415  only where it is used
 
         return FileStore(settings.path or str(folder / "customer-risk.store"), timeout=settings.timeout_seconds)
-    from serving.store.redis import RedisStore  # noqa: PLC0415  only where it is used
+    from customer_risk.serving.store.redis import RedisStore  # noqa: PLC0415  only where it is used
 
     url = _address(settings)
     try:

@@ -22,8 +22,8 @@ import msgspec
 import pytest
 import yaml
 
-from model.scoring.bundle import load_bundle, write_bundle
-from serving.golden import request_of
+from customer_risk.model.scoring.bundle import load_bundle, write_bundle
+from customer_risk.serving.golden_check import request_of
 from tests.e2e.cluster import NAMESPACE, PATIENCE, ROOT, apply, forwarded, get, kubectl, start_seconds, until
 from tests.e2e.tokens import AUDIENCE, ISSUER, Issuer
 

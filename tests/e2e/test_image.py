@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from model.scoring.golden import loads_golden
-from serving.golden import request_of
+from customer_risk.model.scoring.golden import loads_golden
+from customer_risk.serving.golden_check import request_of
 
 pytestmark = pytest.mark.cluster
 
@@ -35,9 +35,9 @@ FORBIDDEN = ("xgboost", "scipy", "pyarrow", "sklearn", "polars", "optuna", "matp
 COUNT = """
 import sys
 from pathlib import Path
-from model import compilation
-from model.scoring.bundle import load_bundle
-from serving.service import Service
+from customer_risk.model import compilation
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.decisions.service import Service
 service = Service("customer-risk")
 service.use(load_bundle(Path("/bundle")))
 service.answer(sys.stdin.buffer.read())

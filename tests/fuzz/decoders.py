@@ -24,15 +24,15 @@ _COMPILED = [
 ]
 
 with atheris.instrument_imports(include=["serving"], exclude=_COMPILED):
-    from model.errors import CustomerRiskError, InputError
-    from model.scoring.bundle import load_bundle
-    from serving.faults import MOST_FAULTS
-    from serving.items import read_items
-    from serving.service import Service
-    from serving.v2.body import read_call, write_response
-    from serving.v2.models import Models
-    from serving.v2.outputs import OUTPUTS
-    from serving.v2.tensors import Tensor
+    from customer_risk.model.errors import CustomerRiskError, InputError
+    from customer_risk.model.scoring.bundle import load_bundle
+    from customer_risk.serving.contract.batch import read_items
+    from customer_risk.serving.decisions.service import Service
+    from customer_risk.serving.decisions.validation import MOST_FAULTS
+    from customer_risk.serving.kserve.v2.body import read_call, write_response
+    from customer_risk.serving.kserve.v2.models import Models
+    from customer_risk.serving.kserve.v2.outputs import OUTPUTS
+    from customer_risk.serving.kserve.v2.tensors import Tensor
     from tests.fuzz.judge import check_pointer, judge, read
     from tests.fuzz.seeds import LENGTH_BYTES, TARGETS
 

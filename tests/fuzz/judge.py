@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from model.errors import InputError
-from serving.answer import Answer, render
-from serving.client.answers import Answer as Shown
-from serving.errors import BodyTooLarge, MalformedBody
-from serving.faults import MOST_FAULTS
+from customer_risk.model.errors import InputError
+from customer_risk.serving.client.answers import Answer as Shown
+from customer_risk.serving.contract.answer import Answer, render
+from customer_risk.serving.decisions.validation import MOST_FAULTS
+from customer_risk.serving.errors import BodyTooLarge, MalformedBody
 
 if TYPE_CHECKING:
-    from serving.service import Service
+    from customer_risk.serving.decisions.service import Service
 
 Outcome = Answer | InputError | MalformedBody | BodyTooLarge
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from serving.wire import Transaction
+from customer_risk.serving.contract.request import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from customer_risk.model.errors import InputError
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.serving.decisions.request_parser import Reader
 from loadtest.payloads import BATCH, SHARES, load_payloads, make_payloads, save_payloads
-from model.errors import InputError
-from model.features.catalogue import NAMES
-from serving.request import Reader
 
 NOW = 1_800_000_000.0
 

@@ -21,15 +21,15 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
     import numpy as np
     import xgboost
 
-    from model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, catalogue_hash, default_names
-    from model.features.frame import feature_table
-    from model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
-    from model.scoring.calibration import Calibration
-    from model.scoring.golden import cpu_family, golden_rows
-    from model.scoring.measure import FeatureSettings
-    from model.scoring.segments import Thresholds
-    from model.tables.cleaning import load_cohort
-    from model.training.export import trees_from_booster
+    from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, catalogue_hash, default_names
+    from customer_risk.model.features.frame import feature_table
+    from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
+    from customer_risk.model.scoring.calibration import Calibration
+    from customer_risk.model.scoring.golden import cpu_family, golden_rows
+    from customer_risk.model.scoring.measure import FeatureSettings
+    from customer_risk.model.scoring.segments import Thresholds
+    from customer_risk.model.tables.cleaning import load_cohort
+    from customer_risk.model.training.export import trees_from_booster
 
     cohort = load_cohort(synthetic, "labelled")
     names = default_names()

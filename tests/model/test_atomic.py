@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.atomic import new_folder, sync_tree, write_file
+from customer_risk.model.atomic import new_folder, sync_tree, write_file
 
 
 class Broken(Exception):

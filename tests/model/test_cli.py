@@ -10,8 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from model import cli
-from model.errors import TableMissing
+from customer_risk.model import cli
+from customer_risk.model.errors import TableMissing
 
 
 def test_help_names_every_subcommand_with_a_sentence() -> None:

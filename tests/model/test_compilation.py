@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from model import compilation
-from model.errors import ConfigError
+from customer_risk.model import compilation
+from customer_risk.model.errors import ConfigError
 
 MODULE = """
-from model.compilation import compile_kept, counts, target
+from customer_risk.model.compilation import compile_kept, counts, target
 
 def double(x):
     return 2 * x

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from model.config import load_config
-from model.errors import ConfigError
+from customer_risk.model.config import load_config
+from customer_risk.model.errors import ConfigError
 
 
 def test_the_defaults_load() -> None:

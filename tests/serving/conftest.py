@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from serving.lane import Lane
-    from serving.predictor import RiskModel
-    from serving.request import Reader
-    from serving.service import Service
+    from customer_risk.serving.decisions.request_parser import Reader
+    from customer_risk.serving.decisions.service import Service
+    from customer_risk.serving.http.scoring_app import Lane
+    from customer_risk.serving.kserve.model import RiskModel
 
 NOW = 1_800_000_000.25  # 2027-01-15T08:00:00.250000Z
 
@@ -83,7 +83,7 @@ def as_columns() -> Callable[[list[dict[str, Any]]], dict[str, list[Any]]]:
 @pytest.fixture
 def reader() -> Reader:
     """A reader for a model of two features, of three that exist."""
-    from serving.request import Reader
+    from customer_risk.serving.decisions.request_parser import Reader
 
     return Reader(known=("a", "b", "c"), wanted=("a", "b"))
 
@@ -91,8 +91,8 @@ def reader() -> Reader:
 @pytest.fixture
 def service(bundle: Path) -> Service:
     """A service on the small real bundle, with a clock that stands still."""
-    from model.scoring.bundle import load_bundle
-    from serving.service import Service
+    from customer_risk.model.scoring.bundle import load_bundle
+    from customer_risk.serving.decisions.service import Service
 
     made = Service("customer-risk", clock=lambda: NOW)
     made.use(load_bundle(bundle, verify_golden=False))
@@ -117,8 +117,8 @@ def call() -> Callable[..., httpx2.Response]:
 @pytest.fixture
 def model(bundle: Path) -> RiskModel:
     """The KServe model on the small real bundle, not loaded yet."""
-    from serving.predictor import RiskModel
-    from serving.service import Service
+    from customer_risk.serving.decisions.service import Service
+    from customer_risk.serving.kserve.model import RiskModel
 
     return RiskModel(Service("customer-risk"), bundle)
 
@@ -128,8 +128,8 @@ def app(model: RiskModel) -> Lane:
     """The whole application over `model`, without a process around it."""
     from kserve import ModelRepository
 
-    from serving.application import application
-    from serving.readiness import FixedModels, TruthfulDataPlane
+    from customer_risk.serving.kserve.application import application
+    from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
 
     models = ModelRepository()
     models.update(model)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import InputError
-from model.features.catalogue import NAMES
-from serving.answer import WireAnswer, WireReason
-from serving.problem import KINDS, UNEXPECTED, problem_of
-from serving.request import Reader
-from serving.wire import Profile, Transaction
+from customer_risk.model.errors import InputError
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.serving.contract.answer import WireAnswer, WireReason
+from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, problem_of
+from customer_risk.serving.contract.request import Profile, Transaction
+from customer_risk.serving.decisions.request_parser import Reader
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = (ROOT / "docs/guide/api.md").read_text(encoding="utf-8")

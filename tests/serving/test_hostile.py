@@ -14,15 +14,15 @@ from typing import Any
 import grpc
 import pytest
 
+from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.rate_limits import Limiter, LimitSettings
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.http.scoring_app import Lane
+from customer_risk.serving.kserve.v2.grpc import GrpcServer
+from customer_risk.serving.kserve.v2.settings import GrpcSettings
+from customer_risk.serving.offload import MOST_ON_LOOP
 from loadtest.hostile import BATCH, ENTRANCES, GRPC, RISK, Hostile, corpus
-from serving.gate import Gate
-from serving.lane import Lane
-from serving.limits import Limiter, LimitSettings
-from serving.observer import Observer
-from serving.offload import MOST_ON_LOOP
-from serving.service import Service
-from serving.v2.grpc import GrpcServer
-from serving.v2.settings import GrpcSettings
 
 _SIZES = (MOST_ON_LOOP, 1_000_000)
 _MOST_CALLS = 50_000  # on the event loop's thread: some 10 ms
@@ -95,10 +95,10 @@ def run(bundle):
     """Run a coroutine function with a running application."""
     from kserve import ModelRepository
 
-    from model.scoring.bundle import load_bundle
-    from serving.application import application
-    from serving.predictor import RiskModel
-    from serving.readiness import FixedModels, TruthfulDataPlane
+    from customer_risk.model.scoring.bundle import load_bundle
+    from customer_risk.serving.kserve.application import application
+    from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+    from customer_risk.serving.kserve.model import RiskModel
 
     loaded = load_bundle(bundle, verify_golden=False)
 

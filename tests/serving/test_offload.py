@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from serving.offload import MOST_ON_LOOP, Offload, Turns
+from customer_risk.serving.offload import MOST_ON_LOOP, Offload, Turns
 
 _who: ContextVar[str] = ContextVar("_who", default="unset")
 

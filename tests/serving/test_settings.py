@@ -9,8 +9,8 @@ import msgspec
 import pytest
 import yaml
 
-from model.errors import ConfigError
-from serving.settings import Settings, load_settings
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.settings import Settings, load_settings
 
 
 def test_without_a_file_the_defaults_hold() -> None:

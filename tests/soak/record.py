@@ -89,7 +89,10 @@ class Server:
         for each in Path("/proc").iterdir():
             try:
                 parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-                if b"serving.record.shipper" in (each / "cmdline").read_bytes() and self._process is not None:
+                if (
+                    b"customer_risk.serving.record.shipper" in (each / "cmdline").read_bytes()
+                    and self._process is not None
+                ):
                     found += [int(each.name)] if parent == self._process.pid else []
             except (OSError, ValueError, IndexError):
                 continue
@@ -235,9 +238,9 @@ def _soak(bundle: Path, rounds: int, seed: int, folder: Path, gcs: Any, bigquery
 
 
 def _found(folder: Path, sinks: list[dict[str, Any]], bigquery: Any) -> dict[str, Counter[str]]:
-    from serving.record.sinks.finding import find
-    from serving.record.sinks.gcs import GcsSettings
-    from serving.record.sinks.objects import LocalObjects
+    from customer_risk.serving.record.sinks.gcs import GcsSettings
+    from customer_risk.serving.record.sinks.objects import LocalObjects
+    from customer_risk.serving.record.sinks.search import find
 
     cloud = GcsSettings(bucket="record", endpoint=sinks[1]["endpoint"]).objects()
     return {

@@ -69,11 +69,11 @@ def _settings(folder: Path, sinks: list[dict[str, Any]], *, embedded: bool) -> P
 
 def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], records: int) -> None:
     """Fill an outbox, then ship it by a process of its own."""
-    from model.scoring.bundle import load_bundle
-    from serving.record.outbox import Outbox
-    from serving.record.recorder import Recorder
-    from serving.record.shipper.status import read
-    from serving.service import Service
+    from customer_risk.model.scoring.bundle import load_bundle
+    from customer_risk.serving.decisions.service import Service
+    from customer_risk.serving.record.outbox.writer import Outbox
+    from customer_risk.serving.record.recorder import Recorder
+    from customer_risk.serving.record.shipper.status import read
 
     settings = _settings(folder, [sink], embedded=False)
     service = Service("customer-risk")

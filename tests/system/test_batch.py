@@ -15,17 +15,17 @@ import pytest
 from google.api_core.exceptions import GoogleAPIError
 from google.cloud.bigquery import LoadJobConfig, SchemaField, Table
 
-from model.errors import ConfigError
-from serving.batch import main
-from serving.batch.faults import ResultsAltered, UnusableInput
-from serving.batch.outputs.bigquery import BigQueryOutput
-from serving.batch.settings import BatchSettings
-from serving.record.sinks.bigquery.reaching import Connections
-from serving.record.sinks.bigquery.settings import BigQuerySettings
-from serving.record.sinks.finding import find
-from serving.record.sinks.gcs import GcsSettings
-from serving.record.sinks.objects import LocalObjects
-from serving.record.sinks.sink import SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.bulk.tables import main
+from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
+from customer_risk.serving.bulk.tables.outputs.bigquery import BigQueryOutput
+from customer_risk.serving.bulk.tables.settings import BatchSettings
+from customer_risk.serving.record.sinks.bigquery.connections import Connections
+from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.gcs import GcsSettings
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.objects import LocalObjects
+from customer_risk.serving.record.sinks.search import find
 from tests.system.asking import PATIENCE
 from tests.system.gate import Gate
 
@@ -189,7 +189,7 @@ def test_a_table_is_scored_into_a_table(score, dataset, sound_request, caplog) -
     assert reasons[0]["investigator_text"]
     assert at.tzinfo is not None
     assert warnings == []
-    caplog.set_level("INFO", "serving.batch")
+    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
     assert score(**ends) == summary
     assert "nothing is done" in caplog.text
     assert dataset.customers().total() == 1199
@@ -377,7 +377,7 @@ def test_objects_are_scored_into_objects(score, bucket, sound_request, caplog) -
     assert Counter(name for (name,) in bucket.results("customer_id")) == each_once(900)
     assert json.loads(bucket.objects.get(f"out/run=batch-{DAY}/summary.json")) == summary
     before = list(bucket.objects.list("out/"))
-    caplog.set_level("INFO", "serving.batch")
+    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
     assert score(**ends) == summary
     assert "nothing is done" in caplog.text
     assert list(bucket.objects.list("out/")) == before

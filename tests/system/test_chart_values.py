@@ -12,8 +12,8 @@ import msgspec
 import pytest
 import yaml
 
-from serving.batch.settings import load_settings as load_batch
-from serving.settings import Settings, load_settings
+from customer_risk.serving.bulk.tables.settings import load_settings as load_batch
+from customer_risk.serving.settings import Settings, load_settings
 from tests.chart.helm import CHART, Helm, cases, objects
 
 pytestmark = pytest.mark.system

@@ -22,10 +22,10 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from model.scoring.bundle import load_bundle
-from serving.client.answers import Answer, Item, Items
-from serving.problem import MEDIA_TYPE, Problem
-from serving.service import Service
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.client.answers import Answer, Item, Items
+from customer_risk.serving.contract.problem import MEDIA_TYPE, Problem
+from customer_risk.serving.decisions.service import Service
 from tests.fuzz import near_valid
 from tests.fuzz.judge import check_pointer, judge, read
 from tests.system.asking import Heeding

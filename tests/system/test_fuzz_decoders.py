@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from model.scoring.bundle import load_bundle
+from customer_risk.model.scoring.bundle import load_bundle
 from tests.fuzz import seeds
 
 pytestmark = pytest.mark.system

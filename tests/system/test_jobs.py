@@ -19,10 +19,10 @@ import duckdb
 import httpx2
 import pytest
 
-from serving.jobs.board import Board
-from serving.jobs.types import Job
-from serving.store.file import FileStore
-from serving.uuid7 import uuid7
+from customer_risk.serving.bulk.jobs.repository import Board
+from customer_risk.serving.bulk.jobs.types import Job
+from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.store.file import FileStore
 from tests.system.asking import PATIENCE, ask
 from tests.system.conftest import Served
 from tests.system.packages import ensure
@@ -138,7 +138,7 @@ def workers_of(server) -> list[int]:
         with contextlib.suppress(OSError, ValueError):
             pid = int(each.name)
             parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-            if b"serving.jobs" in (each / "cmdline").read_bytes() and parent == server.process.pid:
+            if b"customer_risk.serving.bulk.jobs" in (each / "cmdline").read_bytes() and parent == server.process.pid:
                 found.append(pid)
     return found
 

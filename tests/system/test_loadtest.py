@@ -16,14 +16,14 @@ import polars as pl
 import psutil
 import pytest
 
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.record import decode
 from loadtest.gates import load_gates
 from loadtest.generator import generate, read_outcomes
 from loadtest.judging import judge
 from loadtest.payloads import make_payloads, save_payloads
 from loadtest.plan import Stage
 from loadtest.records import DECISIONS
-from serving.record.reading import find_files
-from serving.record.record import decode
 from tests.system.asking import PATIENCE
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.record.outbox import Outbox, RecordUnavailable
-from serving.record.reading import find_files
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
 from tests.failing_disk import full_disk, mounted
 
 pytestmark = pytest.mark.system
@@ -278,7 +278,7 @@ def test_a_failure_and_its_end_are_logged_once(make, disk, caplog) -> None:
             write(outbox, b"refused")
         time.sleep(1.5)
     until(lambda: not outbox.failing, RECOVERY_SECONDS)
-    fails, ends = (record.getMessage() for record in caplog.records if record.name == "serving.record")
+    fails, ends = (record.getMessage() for record in caplog.records if record.name == "customer_risk.serving.record")
     assert "can't be recorded" in fails
     assert "the disk is full" in fails
     assert "can be recorded" in ends

@@ -19,11 +19,11 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
-from serving.record.reading import find_files
-from serving.record.record import Record, decode
-from serving.record.sinks.finding import find
-from serving.record.sinks.gcs import GcsSettings
-from serving.record.sinks.objects import LocalObjects
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.record import Record, decode
+from customer_risk.serving.record.sinks.gcs import GcsSettings
+from customer_risk.serving.record.sinks.objects import LocalObjects
+from customer_risk.serving.record.sinks.search import find
 from tests.failing_disk import mounted
 from tests.system.asking import PATIENCE, ask
 

@@ -7,15 +7,15 @@ import json
 
 import pytest
 
-from model.errors import ConfigError
-from serving.record.audit.rows import erase_rows
-from serving.record.record import from_document
-from serving.record.sinks.bigquery.reaching import Connections
-from serving.record.sinks.bigquery.settings import BigQuerySettings
-from serving.record.sinks.bigquery.setup import init
-from serving.record.sinks.chain import digest
-from serving.record.sinks.erasure import ERASED
-from serving.record.sinks.sink import SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.audit.rows import erase_rows
+from customer_risk.serving.record.outbox.record import from_document
+from customer_risk.serving.record.sinks.bigquery.connections import Connections
+from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.bigquery.setup import init
+from customer_risk.serving.record.sinks.erasure import ERASED
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import digest
 from tests.serving.record import conformance as samples
 
 pytestmark = pytest.mark.system
@@ -115,7 +115,7 @@ def test_the_commands_reach_the_table(table, tmp_path) -> None:
     """`init` makes what lacks and tries it, `erase` blanks rows, both by the server's configuration."""
     from click.testing import CliRunner
 
-    from serving.record.audit.commands import audit
+    from customer_risk.serving.audit.commands import audit
 
     settings, _ = table
     sink = {"type": "bigquery"} | {

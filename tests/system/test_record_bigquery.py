@@ -14,15 +14,15 @@ import msgspec
 import pytest
 from google.cloud.bigquery import Table, TimePartitioning
 
-from model.errors import ConfigError
-from serving.record.record import written
-from serving.record.sinks.bigquery.reaching import Connections
-from serving.record.sinks.bigquery.schema import COLUMNS, LABEL, VERSION
-from serving.record.sinks.bigquery.settings import BigQuerySettings
-from serving.record.sinks.bigquery.setup import _fields, init
-from serving.record.sinks.bigquery.sink import BigQuerySink, Place
-from serving.record.sinks.bigquery.views import views
-from serving.record.sinks.sink import Segment, SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.outbox.record import written
+from customer_risk.serving.record.sinks.bigquery.connections import Connections
+from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, LABEL, VERSION
+from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.bigquery.setup import _fields, init
+from customer_risk.serving.record.sinks.bigquery.sink import BigQuerySink, Place
+from customer_risk.serving.record.sinks.bigquery.views import views
+from customer_risk.serving.record.sinks.interface import Segment, SinkUnavailable
 from tests.serving.record import conformance as samples
 from tests.system.asking import PATIENCE
 from tests.system.gate import Gate

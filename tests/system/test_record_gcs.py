@@ -9,15 +9,15 @@ import time
 
 import pytest
 
-from model.errors import ConfigError
-from serving.record.sinks.chain import Link
-from serving.record.sinks.erasure import erase
-from serving.record.sinks.finding import find
-from serving.record.sinks.gcs import GcsObjects, GcsSettings
-from serving.record.sinks.lines import Lines
-from serving.record.sinks.objects import ObjectSink
-from serving.record.sinks.sink import SinkUnavailable
-from serving.record.sinks.verifying import verify
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.erasure import erase
+from customer_risk.serving.record.sinks.gcs import GcsObjects, GcsSettings
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import Link
+from customer_risk.serving.record.sinks.ndjson import Lines
+from customer_risk.serving.record.sinks.objects import ObjectSink
+from customer_risk.serving.record.sinks.search import find
+from customer_risk.serving.record.sinks.verification import verify
 from tests.serving.record import conformance as samples
 from tests.system.asking import PATIENCE
 from tests.system.gate import Gate

@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from serving.record.reading import find_files
-from serving.record.shipper.progress import Progress
-from serving.record.shipper.settings import Orders, ShipSettings
-from serving.record.shipper.status import Status
-from serving.record.sinks.folder import FolderSettings
-from serving.record.sinks.parquet import Parquet
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.shipper.progress import Progress
+from customer_risk.serving.record.shipper.settings import Orders, ShipSettings
+from customer_risk.serving.record.shipper.status import Status
+from customer_risk.serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.record.sinks.parquet import Parquet
 from tests.system.asking import PATIENCE
 
 pytestmark = pytest.mark.system
@@ -29,8 +29,8 @@ SAMPLES = Path(__file__).parent.parent / "serving" / "record" / "conformance.py"
 _WRITING = """
 import importlib.util, itertools, sys, time
 from pathlib import Path
-from serving.record.outbox import Outbox
-from serving.record.record import encode
+from customer_risk.serving.record.outbox.writer import Outbox
+from customer_risk.serving.record.outbox.record import encode
 spec = importlib.util.spec_from_file_location("samples", sys.argv[2])
 samples = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(samples)
@@ -71,7 +71,7 @@ class Ship:
     def __init__(self, orders: Orders, log: Path) -> None:
         self.log = log
         with log.open("ab") as file:
-            command = [sys.executable, "-m", "serving.record.shipper.main"]
+            command = [sys.executable, "-m", "customer_risk.serving.record.shipper.main"]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=file, stdout=file)
         self.process.stdin.write(msgspec.json.encode(orders) + b"\n")
         self.process.stdin.flush()

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from model.registry.registry import Registry
-from model.registry.store import FolderStore
+from customer_risk.model.registry.interface import FolderStore
+from customer_risk.model.registry.registry import Registry
 
 pytestmark = pytest.mark.system
 
@@ -18,9 +18,9 @@ VERSIONS = [digit * 64 for digit in "abc"]
 PROMOTER = """
 import sys
 from pathlib import Path
-from model.registry.aliases import Author
-from model.registry.registry import Registry
-from model.registry.store import FolderStore
+from customer_risk.model.registry.aliases import Author
+from customer_risk.model.registry.registry import Registry
+from customer_risk.model.registry.interface import FolderStore
 folder, me, *versions = sys.argv[1:]
 registry = Registry(FolderStore(Path(folder)), verify=lambda _: None)
 for turn in range(30):

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from model.errors import BundleAltered, ConfigError, RegistryError
-from model.registry.aliases import Author
-from model.registry.bucket import BucketStore
-from model.registry.commands import registry as command
-from model.registry.pulling import pull
-from model.registry.registry import Registry
-from model.scoring.bundle import FILES, load_bundle, write_bundle
+from customer_risk.model.errors import BundleAltered, ConfigError, RegistryError
+from customer_risk.model.registry.aliases import Author
+from customer_risk.model.registry.bucket import BucketStore
+from customer_risk.model.registry.commands import registry as command
+from customer_risk.model.registry.pulling import pull
+from customer_risk.model.registry.registry import Registry
+from customer_risk.model.scoring.bundle import FILES, load_bundle, write_bundle
 
 pytestmark = pytest.mark.system
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from model.scoring import bundle as bundles
+from customer_risk.model.scoring import bundle as bundles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ READY = "/v2/health/ready"
 @pytest.fixture
 def another(bundle, tmp_path) -> Path:
     """A bundle whose answers differ from the small real one's: its thresholds call everybody high."""
-    from model.scoring.golden import answer
+    from customer_risk.model.scoring.golden import answer
 
     folder = tmp_path / "another"
     loaded = bundles.load_bundle(bundle)

@@ -26,12 +26,12 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
-from model.features import catalogue
-from model.features.columns import Person
-from model.features.frame import feature_table
-from model.scoring.bundle import load_bundle
-from model.scoring.reasons import top_reasons
-from model.tables.cleaning import load_cohort
+from customer_risk.model.features import catalogue
+from customer_risk.model.features.columns import Person
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.model.scoring.reasons import top_reasons
+from customer_risk.model.tables.cleaning import load_cohort
 from tests.system.asking import PATIENCE, Heeding
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from model.scoring.bundle import load_bundle
-from serving.service import Service
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.decisions.service import Service
 from tests.system.asking import PATIENCE
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ import sys
 import llvmlite.binding as binding
 binding.get_host_cpu_name = lambda: "haswell"
 from pathlib import Path
-from model import compilation
-from model.scoring.bundle import load_bundle
-from serving.service import Service
+from customer_risk.model import compilation
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.decisions.service import Service
 assert Path(compilation.__file__).is_relative_to(Path.cwd()), compilation.__file__
 service = Service("customer-risk")
 service.use(load_bundle(Path(sys.argv[1])))
@@ -38,7 +38,7 @@ def install(tmp_path) -> Path:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.nb[ic]"))
     code = (
         "import llvmlite.binding as b; b.get_host_cpu_name = lambda: 'skylake'\n"
-        "from serving.commands import compile_; compile_()"
+        "from customer_risk.serving.cli import compile_; compile_()"
     )
     environment = os.environ | {"NUMBA_CPU_NAME": "skylake"}
     done = subprocess.run(

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from serving.store.redis import RedisStore
-from serving.store.store import StoreUnavailable
+from customer_risk.serving.store.interface import StoreUnavailable
+from customer_risk.serving.store.redis import RedisStore
 from tests.system.asking import PATIENCE
 from tests.system.packages import ensure
 

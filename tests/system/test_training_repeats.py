@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from model.tables.synthetic import synthesize
+from customer_risk.model.tables.synthetic import synthesize
 
 pytestmark = pytest.mark.system
 

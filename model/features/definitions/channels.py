@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import EVENTS, MONEY, NO_TRANSACTION, Feature, feature
+from customer_risk.model.features.feature import EVENTS, MONEY, NO_TRANSACTION, Feature, feature
 
 _transfers = partial(feature, group="transfers", missing=NO_TRANSACTION, customer="The transfers on your account.")
 _crypto = partial(feature, group="crypto", missing=NO_TRANSACTION, customer="How money moves through your account.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import NO_TRANSACTION, Feature, feature
+from customer_risk.model.features.feature import NO_TRANSACTION, Feature, feature
 
 _define = partial(feature, group="flow", missing=NO_TRANSACTION, customer="How money moves through your account.")
 

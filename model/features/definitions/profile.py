@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from model.features.feature import EVENTS, Feature, feature
+from customer_risk.model.features.feature import EVENTS, Feature, feature
 
 _define = partial(feature, group="profile")
 _yes_no = partial(_define, unit="yes/no", bounds=(0, 1))

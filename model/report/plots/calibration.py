@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.report.blocks import Picture
-from model.report.numbers import span, written
-from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
+from customer_risk.model.report.blocks import Picture
+from customer_risk.model.report.numbers import span, written
+from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.results import RunResults
 
 
 def calibration(results: RunResults) -> Picture:

@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from model.report.blocks import Picture
+    from customer_risk.model.report.blocks import Picture
 
 # Okabe & Ito's palette, which the common kinds of colour-blindness keep apart.
 ACTIVE: Final = "#0072B2"

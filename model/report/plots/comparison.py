@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.evaluation.results import METRICS
-from model.report.blocks import Picture
-from model.report.numbers import spoken, written
-from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, THIRD, bounds
+from customer_risk.model.evaluation.results import METRICS
+from customer_risk.model.report.blocks import Picture
+from customer_risk.model.report.numbers import spoken, written
+from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, THIRD, bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model.evaluation.results import Contender, CurvePoint, RunResults, Trial
+    from customer_risk.model.evaluation.results import Contender, CurvePoint, RunResults, Trial
 
 _SHOWN = ("average_precision", "roc_auc")
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from model.report.blocks import Picture
-from model.report.numbers import spoken, written
-from model.report.plots.canvas import ACTIVE, FOURTH, MUTED, SUSPENDED, bounds
+from customer_risk.model.report.blocks import Picture
+from customer_risk.model.report.numbers import spoken, written
+from customer_risk.model.report.plots.canvas import ACTIVE, FOURTH, MUTED, SUSPENDED, bounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.evaluation.results import Importance, RunResults, ShapSample
+    from customer_risk.model.evaluation.results import Importance, RunResults, ShapSample
 
 MOST = 20
 

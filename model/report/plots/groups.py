@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from model.report.blocks import Picture
-from model.report.numbers import count, spoken, written
-from model.report.plots.canvas import ACTIVE, INK, LOW_TO_HIGH, MUTED, bounds
+from customer_risk.model.report.blocks import Picture
+from customer_risk.model.report.numbers import count, spoken, written
+from customer_risk.model.report.plots.canvas import ACTIVE, INK, LOW_TO_HIGH, MUTED, bounds
 
 if TYPE_CHECKING:
-    from model.evaluation.fairness import Fairness
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.fairness import Fairness
+    from customer_risk.model.evaluation.results import RunResults
 
 
 def segments(results: RunResults) -> Picture:

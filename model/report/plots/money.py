@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.report.blocks import Picture
-from model.report.numbers import quantity, written
-from model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED
+from customer_risk.model.report.blocks import Picture
+from customer_risk.model.report.numbers import quantity, written
+from customer_risk.model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from model.evaluation.results import Decisions, Strategy
-    from model.report.loss import Curve
+    from customer_risk.model.evaluation.results import Decisions, Strategy
+    from customer_risk.model.report.loss import Curve
 
 COSTS = {
     "missed_risky": "A missed risky customer",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.report.blocks import Picture
-from model.report.numbers import MINUS, quantity, written
-from model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
+from customer_risk.model.report.blocks import Picture
+from customer_risk.model.report.numbers import MINUS, quantity, written
+from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model.evaluation.results import CohortRow, Distribution, RunResults
+    from customer_risk.model.evaluation.results import CohortRow, Distribution, RunResults
 
 MOST = 12
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.report.blocks import Picture
-from model.report.numbers import spoken, written
-from model.report.plots import bands
-from model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED, THIRD
+from customer_risk.model.report.blocks import Picture
+from customer_risk.model.report.numbers import spoken, written
+from customer_risk.model.report.plots import bands
+from customer_risk.model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED, THIRD
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults, Strategy
+    from customer_risk.model.evaluation.results import RunResults, Strategy
 
 _BASELINES = {"random_forest": (THIRD, "--"), "logistic_regression": (MUTED, "-.")}
 _MARKS = {"segments": "D", "max_f1": "s", "recall": "^", "least_cost": "o"}

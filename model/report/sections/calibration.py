@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.report.blocks import Block, Cell, Fold, Heading, Note, Paragraph, Section, Table, figures, words
-from model.report.numbers import cell, count, listed, span, spoken, written
-from model.report.plots import calibration as plot
-from model.report.tables import absent, measured
+from customer_risk.model.report.blocks import (
+    Block,
+    Cell,
+    Fold,
+    Heading,
+    Note,
+    Paragraph,
+    Section,
+    Table,
+    figures,
+    words,
+)
+from customer_risk.model.report.numbers import cell, count, listed, span, spoken, written
+from customer_risk.model.report.plots import calibration as plot
+from customer_risk.model.report.tables import absent, measured
 
 if TYPE_CHECKING:
-    from model.evaluation.results import CalibrationBin, RunResults
+    from customer_risk.model.evaluation.results import CalibrationBin, RunResults
 
 
 def section(results: RunResults) -> Section:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.evaluation.results import METRICS
-from model.report.blocks import (
+from customer_risk.model.evaluation.results import METRICS
+from customer_risk.model.report.blocks import (
     Block,
     Bullets,
     Cell,
@@ -20,12 +20,12 @@ from model.report.blocks import (
     figures,
     words,
 )
-from model.report.numbers import covers_zero, listed, verdict, written
-from model.report.plots import comparison
-from model.report.tables import DIFFERENCES, absent, compared, difference_cell, interval_note, measured
+from customer_risk.model.report.numbers import covers_zero, listed, verdict, written
+from customer_risk.model.report.plots import comparison
+from customer_risk.model.report.tables import DIFFERENCES, absent, compared, difference_cell, interval_note, measured
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.results import RunResults
 
 HEADLINE = ("average_precision", "roc_auc")
 NEEDS = (

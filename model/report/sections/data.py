@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Section, Table, cells
-from model.report.numbers import count, of_customers, quantity, written
-from model.report.plots import population
-from model.report.tables import absent, cohort_table
+from customer_risk.model.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Section, Table, cells
+from customer_risk.model.report.numbers import count, of_customers, quantity, written
+from customer_risk.model.report.plots import population
+from customer_risk.model.report.tables import absent, cohort_table
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.results import RunResults
 
 
 DIRECTIONS = {1: "raises", -1: "lowers", 0: "free"}

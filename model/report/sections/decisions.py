@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.report.blocks import Block, Bullets, Cell, Heading, Note, Paragraph, Section, Table, figures, words
-from model.report.loss import expected_loss
-from model.report.numbers import cell, count, covers_zero, listed, of_customers, spoken, written
-from model.report.plots import money
-from model.report.tables import absent
+from customer_risk.model.report.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Heading,
+    Note,
+    Paragraph,
+    Section,
+    Table,
+    figures,
+    words,
+)
+from customer_risk.model.report.loss import expected_loss
+from customer_risk.model.report.numbers import cell, count, covers_zero, listed, of_customers, spoken, written
+from customer_risk.model.report.plots import money
+from customer_risk.model.report.tables import absent
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults, Strategy
+    from customer_risk.model.evaluation.results import RunResults, Strategy
 
 ONE_CUT = ("max_f1", "recall", "least_cost")
 COSTS = {

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.features.catalogue import BY_NAME
-from model.report.blocks import Block, Bullets, Cell, Column, Fold, Heading, Paragraph, Section, Table, figures, words
-from model.report.numbers import cell, covers_zero, listed, of_customers, written
-from model.report.plots import explanation
-from model.report.sections.data import DIRECTIONS
-from model.report.tables import absent
+from customer_risk.model.features.catalogue import BY_NAME
+from customer_risk.model.report.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Fold,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    figures,
+    words,
+)
+from customer_risk.model.report.numbers import cell, covers_zero, listed, of_customers, written
+from customer_risk.model.report.plots import explanation
+from customer_risk.model.report.sections.data import DIRECTIONS
+from customer_risk.model.report.tables import absent
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.results import RunResults
 
 
 FIRST = 8

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.report.blocks import Block, Cell, Fold, Heading, Note, Paragraph, Section, Table, figures, words
-from model.report.numbers import count, listed, share_cell, span, written
-from model.report.plots import groups
-from model.report.sections.summary import MEASURES, SURPRISING
-from model.report.tables import absent
+from customer_risk.model.report.blocks import (
+    Block,
+    Cell,
+    Fold,
+    Heading,
+    Note,
+    Paragraph,
+    Section,
+    Table,
+    figures,
+    words,
+)
+from customer_risk.model.report.numbers import count, listed, share_cell, span, written
+from customer_risk.model.report.plots import groups
+from customer_risk.model.report.sections.summary import MEASURES, SURPRISING
+from customer_risk.model.report.tables import absent
 
 if TYPE_CHECKING:
-    from model.evaluation.fairness import Fairness, Gap
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.fairness import Fairness, Gap
+    from customer_risk.model.evaluation.results import RunResults
 
 
 def section(results: RunResults) -> Section:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.evaluation.fairness import wilson
-from model.report.blocks import Block, Bullets, Heading, Paragraph, Section
-from model.report.numbers import count, of_customers, span, written
-from model.report.tables import absent
+from customer_risk.model.evaluation.fairness import wilson
+from customer_risk.model.report.blocks import Block, Bullets, Heading, Paragraph, Section
+from customer_risk.model.report.numbers import count, of_customers, span, written
+from customer_risk.model.report.tables import absent
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.results import RunResults
 
 ENOUGH_PER_VARIABLE = 10  # Peduzzi et al. 1996, for logistic regression; trees need no fewer
 ASSUMPTIONS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from model.evaluation.results import METRICS
-from model.report.blocks import (
+from customer_risk.model.evaluation.results import METRICS
+from customer_risk.model.report.blocks import (
     Block,
     Cell,
     Column,
@@ -20,14 +20,14 @@ from model.report.blocks import (
     figures,
     words,
 )
-from model.report.numbers import count, listed, spoken, written
-from model.report.plots import comparison, population, ranking
-from model.report.tables import absent, cohort_table, measured, metric_cell
+from customer_risk.model.report.numbers import count, listed, spoken, written
+from customer_risk.model.report.plots import comparison, population, ranking
+from customer_risk.model.report.tables import absent, cohort_table, measured, metric_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from model.evaluation.results import Interval, RunResults
+    from customer_risk.model.evaluation.results import Interval, RunResults
 
 STRATA = ("average_precision", "roc_auc", "brier", "calibration_error", "recall", "precision")
 CLASS_MINIMUM = 10

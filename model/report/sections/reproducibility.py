@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.report.blocks import Block, Cell, Paragraph, Section, Table, figures, words
-from model.report.numbers import written
-from model.report.tables import absent
+from customer_risk.model.report.blocks import Block, Cell, Paragraph, Section, Table, figures, words
+from customer_risk.model.report.numbers import written
+from customer_risk.model.report.tables import absent
 
 if TYPE_CHECKING:
-    from model.evaluation.results import RunResults
+    from customer_risk.model.evaluation.results import RunResults
 
 
 def section(results: RunResults) -> Section:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from model.report.blocks import Block, Cell, Fold, Heading, Paragraph, Section, Table, figures, words
-from model.report.numbers import cell, count, quantity, spoken, written
-from model.report.plots import groups
-from model.report.tables import absent
+from customer_risk.model.report.blocks import Block, Cell, Fold, Heading, Paragraph, Section, Table, figures, words
+from customer_risk.model.report.numbers import cell, count, quantity, spoken, written
+from customer_risk.model.report.plots import groups
+from customer_risk.model.report.tables import absent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model.evaluation.results import RunResults, SegmentFeature
+    from customer_risk.model.evaluation.results import RunResults, SegmentFeature
 
 FIRST = 15
 ACTIONS = {"none": "nothing", "review": "an analyst reviews", "propose_off_boarding": "off-boarding may be proposed"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.report.blocks import Bullets, Heading, Note, Paragraph, Section, Tile, Tiles
-from model.report.numbers import count, covers_zero, listed, of_customers, span, spoken, verdict, written
+from customer_risk.model.report.blocks import Bullets, Heading, Note, Paragraph, Section, Tile, Tiles
+from customer_risk.model.report.numbers import count, covers_zero, listed, of_customers, span, spoken, verdict, written
 
 if TYPE_CHECKING:
-    from model.evaluation.results import Interval, RunResults, SegmentRow, Strategy
+    from customer_risk.model.evaluation.results import Interval, RunResults, SegmentRow, Strategy
 
 SURPRISING = 0.05
 UNUSABLE_FOR = (

@@ -4,7 +4,7 @@ A customer carries a hidden inclination to risk. It tilts what the customer does
 through, failures, crypto) and, with noise on top, who is suspended: so risk can be learnt, but not read off.
 """
 
-from model.tables.synthetic.shift import BEHAVIOURS, Shift, parse_shift
-from model.tables.synthetic.tables import Tables, generate, synthesize
+from customer_risk.model.tables.synthetic.shift import BEHAVIOURS, Shift, parse_shift
+from customer_risk.model.tables.synthetic.tables import Tables, generate, synthesize
 
 __all__ = ["BEHAVIOURS", "Shift", "Tables", "generate", "parse_shift", "synthesize"]

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.tables.synthetic.population import DAY, DAYS, HOUR, START, Population
-from model.tables.synthetic.shift import Shift, factors
+from customer_risk.model.tables.synthetic.population import DAY, DAYS, HOUR, START, Population
+from customer_risk.model.tables.synthetic.shift import Shift, factors
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

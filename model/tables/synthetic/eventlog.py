@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from model.tables.synthetic import activity as act
-from model.tables.synthetic.activity import DIRECTIONS, END, KINDS, MINUTE, TYPES, Activity
-from model.tables.synthetic.identifiers import uuids
-from model.tables.synthetic.population import HOUR, Population
+from customer_risk.model.tables.synthetic import activity as act
+from customer_risk.model.tables.synthetic.activity import DIRECTIONS, END, KINDS, MINUTE, TYPES, Activity
+from customer_risk.model.tables.synthetic.identifiers import uuids
+from customer_risk.model.tables.synthetic.population import HOUR, Population
 
 _STATES: Final = np.array(["COMPLETED", "DECLINED", "FAILED", "CANCELLED", "REVERSED", "PENDING"])
 _CATEGORIES: Final = 12

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from model.features.vocabulary import OCCUPATIONS, REASONS
-from model.tables.synthetic.identifiers import uuids
+from customer_risk.model.features.vocabulary import OCCUPATIONS, REASONS
+from customer_risk.model.tables.synthetic.identifiers import uuids
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

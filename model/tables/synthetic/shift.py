@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 BEHAVIOURS: Final = {
     "amount": "every amount is multiplied",

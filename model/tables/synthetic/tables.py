@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from model.errors import ConfigError
-from model.tables.storage import FORMATS, Format, save
-from model.tables.synthetic.activity import act
-from model.tables.synthetic.eventlog import log
-from model.tables.synthetic.population import Population, populate
-from model.tables.synthetic.shift import Shift
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.tables.storage import FORMATS, Format, save
+from customer_risk.model.tables.synthetic.activity import act
+from customer_risk.model.tables.synthetic.eventlog import log
+from customer_risk.model.tables.synthetic.population import Population, populate
+from customer_risk.model.tables.synthetic.shift import Shift
 
 LOWEST_RATE, HIGHEST_RATE = 0.005, 0.2
 _UNLABELLED_LACKS = ("date_of_birth", "category_id")

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from serving.record.reading import OutboxFile
-from serving.record.record import decode, document
+from customer_risk.serving.record.outbox.reader import OutboxFile
+from customer_risk.serving.record.outbox.record import decode, document
 
 _HOUR: Final = 3_600_000_000  # microseconds
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from serving.record.reading import OutboxFile, find_files
+from customer_risk.serving.record.outbox.reader import OutboxFile, find_files
 
 _LOOK_SECONDS: Final = 0.05  # between two looks at the folder
 _log = logging.getLogger("serving.record")

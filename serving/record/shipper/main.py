@@ -1,4 +1,4 @@
-"""The shipper's process: `python -m serving.record.shipper.main`, told what to ship by a line of its input."""
+"""The shipper's process: `python -m customer_risk.serving.record.shipper.main`, told what to ship by a line of its input."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from model.errors import CustomerRiskError
-from serving.logs import configure
-from serving.record.shipper.settings import Orders
-from serving.record.shipper.shipper import Shipper, ship
+from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.record.shipper.settings import Orders
+from customer_risk.serving.record.shipper.shipper import Shipper, ship
+from customer_risk.serving.telemetry.logs import configure
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _log = logging.getLogger("serving.record")

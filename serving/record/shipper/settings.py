@@ -7,9 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-from model.errors import ConfigError
-from serving.logs import LogSettings
-from serving.record.sinks.opening import SinkSettings
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.factory import SinkSettings
+from customer_risk.serving.telemetry.logs import LogSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]

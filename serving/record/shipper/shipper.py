@@ -13,18 +13,18 @@ from typing import Final
 
 import msgspec
 
-from model.errors import CustomerRiskError
-from serving.record.shipper.batch import Reader
-from serving.record.shipper.courier import Courier, Ending
-from serving.record.shipper.files import Files
-from serving.record.shipper.lock import Lock
-from serving.record.shipper.progress import Progress
-from serving.record.shipper.settings import Orders
-from serving.record.shipper.spool import discard, has_letters, recover, spool, spooled
-from serving.record.shipper.status import Measure, Status, serve
-from serving.record.shipper.sweep import Sweep
-from serving.record.sinks.opening import open_sink
-from serving.record.sinks.sink import Sink, SinkUnavailable
+from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.record.shipper.batch import Reader
+from customer_risk.serving.record.shipper.files import Files
+from customer_risk.serving.record.shipper.lock import Lock
+from customer_risk.serving.record.shipper.progress import Progress
+from customer_risk.serving.record.shipper.retention import Sweep
+from customer_risk.serving.record.shipper.settings import Orders
+from customer_risk.serving.record.shipper.sink_worker import Courier, Ending
+from customer_risk.serving.record.shipper.spool import discard, has_letters, recover, spool, spooled
+from customer_risk.serving.record.shipper.status import Measure, Status, serve
+from customer_risk.serving.record.sinks.factory import open_sink
+from customer_risk.serving.record.sinks.interface import Sink, SinkUnavailable
 
 _LOCK_SECONDS: Final = 0.5  # between two tries to become the one
 _TICK_SECONDS: Final = 1.0

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from model.atomic import sync_folder, sync_tree, write_file
-from model.errors import ConfigError
-from serving.record.outbox import SUFFIX
-from serving.record.reading import QUARANTINE, find_files
-from serving.record.shipper.dead import DEAD
-from serving.record.shipper.progress import NAME as PROGRESS
+from customer_risk.model.atomic import sync_folder, sync_tree, write_file
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.outbox.reader import QUARANTINE, find_files
+from customer_risk.serving.record.outbox.writer import SUFFIX
+from customer_risk.serving.record.shipper.dead_letters import DEAD
+from customer_risk.serving.record.shipper.progress import NAME as PROGRESS
 
 _MARK: Final = "spooling"  # in the outbox: the name of the copy that may have taken its place
 _PARTIAL: Final = ".partial"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from model.errors import ConfigError
-from serving.record.reading import OutboxFile
-from serving.record.record import decode
-from serving.record.shipper.courier import Courier
-from serving.record.shipper.files import Files
-from serving.record.shipper.progress import Progress
-from serving.tallies import PREFIX
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.outbox.reader import OutboxFile
+from customer_risk.serving.record.outbox.record import decode
+from customer_risk.serving.record.shipper.files import Files
+from customer_risk.serving.record.shipper.progress import Progress
+from customer_risk.serving.record.shipper.sink_worker import Courier
+from customer_risk.serving.telemetry.shared_metrics import PREFIX
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-from serving.record.sinks.chain import (
+from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.record.sinks.codecs import Forms
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import (
     ERASURES,
     SEGMENTS,
     Erasure,
@@ -16,11 +19,8 @@ from serving.record.sinks.chain import (
     manifests,
     standing,
 )
-from serving.record.sinks.fetching import fetch
-from serving.record.sinks.forms import Forms
-from serving.record.sinks.objects import Objects
-from serving.record.sinks.sink import SinkUnavailable
-from serving.uuid7 import uuid7
+from customer_risk.serving.record.sinks.objects import Objects
+from customer_risk.serving.record.sinks.parallel_reads import fetch
 
 ERASED: Final = "erased"
 LEGAL_BASIS: Final = (

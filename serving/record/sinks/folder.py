@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from serving.record.sinks.sink import Sink
+    from customer_risk.serving.record.sinks.interface import Sink
 
 
 class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
@@ -23,8 +23,8 @@ class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def open(self, shipper: str) -> Sink:
         """Make the sink; `shipper` names the chain of manifests that it writes. Raises ConfigError without a path."""
-        from serving.record.sinks.objects import LocalObjects, ObjectSink  # noqa: PLC0415  only where it is used
-        from serving.record.sinks.parquet import SUFFIX, Parquet  # noqa: PLC0415
+        from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink  # noqa: PLC0415  only where it is used
+        from customer_risk.serving.record.sinks.parquet import SUFFIX, Parquet  # noqa: PLC0415
 
         if not self.path:
             raise ConfigError("record.ship.sinks: the folder's `path` is empty.", remedy="Name a folder.")

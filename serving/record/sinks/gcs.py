@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from model.errors import ConfigError
-from serving.record.sinks.sink import SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
 
 if TYPE_CHECKING:
-    from serving.record.sinks.sink import Sink
+    from customer_risk.serving.record.sinks.interface import Sink
 
 _SECONDS: Final = 5.0  # for a connection, and between two bytes of an answer
 _ONCE: Final[dict[str, Any]] = {"timeout": _SECONDS, "retry": None}  # the shipper tries again, and says so
@@ -42,8 +42,8 @@ class GcsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     def open(self, shipper: str) -> Sink:
         """Make the sink; `shipper` names the chain of manifests that it writes. Raises ConfigError without a bucket."""
-        from serving.record.sinks.lines import SUFFIX, Lines  # noqa: PLC0415  only where it is used
-        from serving.record.sinks.objects import ObjectSink  # noqa: PLC0415
+        from customer_risk.serving.record.sinks.ndjson import SUFFIX, Lines  # noqa: PLC0415  only where it is used
+        from customer_risk.serving.record.sinks.objects import ObjectSink  # noqa: PLC0415
 
         return ObjectSink("gcs", self.objects(), Lines().encode, SUFFIX, shipper)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from model.errors import ConfigError
-from serving.record.sinks.chain import Link, Manifest, digest, encode, end_of, manifest_key
-from serving.record.sinks.sink import RecordRefused, Segment, SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import Link, Manifest, digest, encode, end_of, manifest_key
 
 _ASIDE: Final = ".unfinished"  # where files are until they are whole
 _ABANDONED_SECONDS: Final = 3600

@@ -9,11 +9,11 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
+from customer_risk.serving.settings import load_settings
 from k8s.gcloud import costs
 from k8s.gcloud.commands import main
 from k8s.gcloud.site import Site
 from k8s.gcloud.values import values
-from serving.settings import load_settings
 from tests.chart.extract import KSERVE
 from tests.chart.helm import VERSIONS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.evaluation.distributions import distribution
-from model.features.catalogue import CATALOGUE
+from customer_risk.model.evaluation.distributions import distribution
+from customer_risk.model.features.catalogue import CATALOGUE
 
 FEATURE = CATALOGUE[0]
 LABELS = np.arange(100) < 30

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from model.evaluation.fairness import (
+from customer_risk.model.evaluation.fairness import (
     POOLED,
     UNKNOWN,
     Fairness,

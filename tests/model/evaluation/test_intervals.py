@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from model.evaluation import intervals
-from model.evaluation.intervals import Measured
-from model.evaluation.results import METRICS
+from customer_risk.model.evaluation import intervals
+from customer_risk.model.evaluation.intervals import Measured
+from customer_risk.model.evaluation.results import METRICS
 
 
 def _sample(n=200, repeats=2, seed=0):

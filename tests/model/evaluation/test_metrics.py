@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from model.evaluation import metrics
+from customer_risk.model.evaluation import metrics
 
 rows = st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.integers(0, 3)), min_size=6, max_size=60).filter(
     lambda cases: sum(w for y, _, w in cases if y) > 0 and sum(w for y, _, w in cases if not y) > 0

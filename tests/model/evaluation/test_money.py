@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.config import Costs, load_config
-from model.evaluation.money import net_benefit, worth
+from customer_risk.model.config import Costs, load_config
+from customer_risk.model.evaluation.money import net_benefit, worth
 
 LABELS = np.array([True, True, True, False, False, False, False, False])
 PROPOSED = np.array([True, False, False, True, False, False, False, False])

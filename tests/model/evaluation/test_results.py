@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.evaluation.results import LOWER_IS_BETTER, METRICS
+from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS
 
 
 def test_lower_is_better_names_metrics():

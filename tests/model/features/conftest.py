@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 
-from model.features.catalogue import NAMES
-from model.features.kernel import DEFAULTS, Settings, compute
-from model.features.one import encode_customer
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.kernel.compute import DEFAULTS, Settings, compute
+from customer_risk.model.features.one import encode_customer
 
 # Plain Python is some hundred times slower than the compiled kernel, and coverage slows it further. A number of
 # examples in FEATURE_EXAMPLES makes a longer search, another one each time.

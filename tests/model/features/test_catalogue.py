@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model.features import catalogue
-from model.features.catalogue import BY_NAME, CATALOGUE, NAMES, catalogue_hash, default_names
-from model.features.feature import NO_TRANSACTION, Feature
-from model.features.frame import FeatureTable, feature_table
-from model.tables.schema import Customers, Events
+from customer_risk.model.features import catalogue
+from customer_risk.model.features.catalogue import BY_NAME, CATALOGUE, NAMES, catalogue_hash, default_names
+from customer_risk.model.features.feature import NO_TRANSACTION, Feature
+from customer_risk.model.features.frame import FeatureTable, feature_table
+from customer_risk.model.tables.schema import Customers, Events
 
 EVENT_COLUMNS = frozenset(Events.column_names())
 PROFILE_COLUMNS = frozenset(Customers.column_names()) - {"customer_id"}
@@ -34,7 +34,7 @@ NAMED = {source for feature in CATALOGUE for source in feature.sources}
 @pytest.fixture(scope="module")
 def cohort(synthetic: Any) -> Any:
     """The labelled synthetic customers."""
-    from model.tables.cleaning import load_cohort
+    from customer_risk.model.tables.cleaning import load_cohort
 
     return load_cohort(synthetic, "labelled")
 

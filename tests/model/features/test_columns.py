@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.features.columns import History, Person, encode_columns
-from model.features.encoded import NEVER
-from model.features.kernel import compute
-from model.features.one import encode_customer
-from model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
+from customer_risk.model.features.columns import History, Person, encode_columns
+from customer_risk.model.features.encoded import NEVER
+from customer_risk.model.features.kernel.compute import compute
+from customer_risk.model.features.one import encode_customer
+from customer_risk.model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
 
 MICROSECONDS = st.integers(1_500_000_000_000_000, 1_800_000_000_000_000)
 WORDS = st.sampled_from(["", "NEW", "fr-FR", "FR", "PF", "+33", "0033"])

@@ -6,7 +6,7 @@ import datetime as dt
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from model.features.countries import CALLING_CODES, STANDARD_OFFSETS, TERRITORIES
+from customer_risk.model.features.countries import CALLING_CODES, STANDARD_OFFSETS, TERRITORIES
 
 # Where few people live, or whose zone the database lists under the country that claims them.
 WITHOUT_ZONE = {"XK"}

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.errors import InputError
-from model.features.catalogue import CATALOGUE, NAMES
-from model.features.encoded import GREATEST_AMOUNT
-from model.features.frame import feature_table
-from model.features.kernel import Settings, compute
-from model.features.one import encode_customer
-from model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
-from model.tables.cleaning import load_cohort
+from customer_risk.model.errors import InputError
+from customer_risk.model.features.catalogue import CATALOGUE, NAMES
+from customer_risk.model.features.encoded import GREATEST_AMOUNT
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.features.kernel.compute import Settings, compute
+from customer_risk.model.features.one import encode_customer
+from customer_risk.model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
+from customer_risk.model.tables.cleaning import load_cohort
 
 bounded = settings(settings.get_profile("features"))
 

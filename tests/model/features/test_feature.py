@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from model.features.catalogue import BY_NAME
-from model.features.feature import Unit, formatted
+from customer_risk.model.features.catalogue import BY_NAME
+from customer_risk.model.features.feature import Unit, formatted
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model.errors import FeatureError
-from model.features.catalogue import NAMES
-from model.features.frame import FeatureTable, encode_frame, feature_table
-from model.features.kernel import compute
-from model.features.one import encode_customer
-from model.tables.cleaning import load_cohort
+from customer_risk.model.errors import FeatureError
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.frame import FeatureTable, encode_frame, feature_table
+from customer_risk.model.features.kernel.compute import compute
+from customer_risk.model.features.one import encode_customer
+from customer_risk.model.tables.cleaning import load_cohort
 
 TABLE = FeatureTable(("a", "b", "c"), ("x", "y"), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
 

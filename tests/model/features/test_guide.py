@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.features.catalogue import NAMES
-from model.features.guide import features_guide
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.guide import features_guide
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "features.md"
 
 
 def test_guide_is_in_step_with_the_catalogue() -> None:
-    """docs/guide/features.md is what the catalogue says now: `python -m model.features.guide` writes it."""
+    """docs/guide/features.md is what the catalogue says now: `python -m customer_risk.model.features.guide` writes it."""
     assert GUIDE.read_text(encoding="utf-8") == features_guide()
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.errors import InputError
-from model.features import one
-from model.features.encoded import NEVER
-from model.features.one import encode_customer
-from model.features.vocabulary import MISSING, OTHER, PROFILE, STATES, TYPES, UNKNOWN_DAY, UNKNOWN_OFFSET
+from customer_risk.model.errors import InputError
+from customer_risk.model.features import one
+from customer_risk.model.features.encoded import NEVER
+from customer_risk.model.features.one import encode_customer
+from customer_risk.model.features.vocabulary import MISSING, OTHER, PROFILE, STATES, TYPES, UNKNOWN_DAY, UNKNOWN_OFFSET
 
 
 def refused(profile: Any, rows: Any) -> dict[str, str]:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.features.frame import feature_table
-from model.features.kernel import Settings
-from model.features.vocabulary import DIRECTIONS, STATES, TYPES
-from model.tables.cleaning import load_cohort
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.features.kernel.compute import Settings
+from customer_risk.model.features.vocabulary import DIRECTIONS, STATES, TYPES
+from customer_risk.model.tables.cleaning import load_cohort
 
 bounded = settings(
     settings.get_profile("features"), max_examples=max(4, settings.get_profile("features").max_examples // 2)

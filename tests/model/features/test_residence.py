@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from model.features import residence
-from model.features.residence import UNKNOWN
-from model.features.vocabulary import UNKNOWN_OFFSET
+from customer_risk.model.features import residence
+from customer_risk.model.features.residence import UNKNOWN
+from customer_risk.model.features.vocabulary import UNKNOWN_OFFSET
 
 
 @pytest.mark.parametrize(

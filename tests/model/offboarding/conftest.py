@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from model.scoring.measure import FeatureSettings
+from customer_risk.model.scoring.measure import FeatureSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from model.offboarding.record import Run
-    from model.offboarding.scored import Scored
+    from customer_risk.model.offboarding.record import Run
+    from customer_risk.model.offboarding.scored import Scored
 
 START = datetime(2024, 6, 3, 9, 0, tzinfo=UTC)  # a Monday
 MADE_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -78,7 +78,7 @@ def make_customers() -> Callable[..., pl.DataFrame]:
 @pytest.fixture(scope="session")
 def make_transactions(make_events, make_customers, settings) -> Callable[..., pl.DataFrame]:
     """Make collapsed transactions from the short rows of `make_events`."""
-    from model.offboarding.transactions import collapse
+    from customer_risk.model.offboarding.transactions import collapse
 
     def make(*rows: tuple[Any, ...], country: str | None = "FR") -> pl.DataFrame:
         return collapse(make_customers(*{row[0] for row in rows}, country=country), make_events(*rows), settings)
@@ -89,11 +89,11 @@ def make_transactions(make_events, make_customers, settings) -> Callable[..., pl
 @pytest.fixture(scope="session")
 def scored(tiny_bundle: Path, synthetic: Path) -> Scored:
     """The synthetic unlabelled customers, scored."""
-    from model.config import load_config
-    from model.offboarding.criteria import declare
-    from model.offboarding.scored import score_cohort
-    from model.scoring.bundle import load_bundle
-    from model.tables.cleaning import load_cohort
+    from customer_risk.model.config import load_config
+    from customer_risk.model.offboarding.criteria import declare
+    from customer_risk.model.offboarding.scored import score_cohort
+    from customer_risk.model.scoring.bundle import load_bundle
+    from customer_risk.model.tables.cleaning import load_cohort
 
     cohort = load_cohort(synthetic, "unlabelled")
     return score_cohort(load_bundle(tiny_bundle), cohort, declare(load_config().corroboration))
@@ -102,7 +102,7 @@ def scored(tiny_bundle: Path, synthetic: Path) -> Scored:
 @pytest.fixture(scope="session")
 def scoring_run(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scoring run's folder that nobody may change."""
-    from model.offboarding.scoring_run import write_run
+    from customer_risk.model.offboarding.scoring_run import write_run
 
     folder = tmp_path_factory.mktemp("scoring") / "run"
     write_run(folder, scored, tables={"users_unlabelled.csv": "0" * 64}, cohort="unlabelled", made_at=MADE_AT)
@@ -112,7 +112,7 @@ def scoring_run(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def run_record(scoring_run: Path) -> Run:
     """The run's record."""
-    from model.offboarding.record import read_run
+    from customer_risk.model.offboarding.record import read_run
 
     return read_run(scoring_run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.offboarding.certainty import Certainty, certainties
+from customer_risk.model.offboarding.certainty import Certainty, certainties
 
 
 def test_spread_is_that_of_the_resampled_models(scored):

@@ -9,11 +9,18 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from model.errors import BundleAltered, ConfigError, CustomerRiskError, EmptyTable, SignOffError, TableMissing
-from model.login import named
-from model.offboarding.commands import offboarding, score
-from model.offboarding.record import read_run
-from model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.errors import (
+    BundleAltered,
+    ConfigError,
+    CustomerRiskError,
+    EmptyTable,
+    SignOffError,
+    TableMissing,
+)
+from customer_risk.model.offboarding.commands import offboarding, score
+from customer_risk.model.offboarding.record import read_run
+from customer_risk.model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.operator import named
 
 
 def run(command, *words):

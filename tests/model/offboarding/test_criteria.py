@@ -6,10 +6,10 @@ import msgspec
 import polars as pl
 import pytest
 
-from model.config import load_config
-from model.errors import ConfigError
-from model.offboarding.criteria import PATTERNS, declare
-from model.offboarding.rules import RULES
+from customer_risk.model.config import load_config
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.offboarding.criteria import PATTERNS, declare
+from customer_risk.model.offboarding.rules import RULES
 
 DEFAULTS = load_config().corroboration
 

@@ -7,9 +7,9 @@ import dataclasses
 import polars as pl
 import pytest
 
-from model.offboarding.certainty import Certainty
-from model.offboarding.dossier import _doubts, dossiers, evidence
-from model.offboarding.scored import score_cohort
+from customer_risk.model.offboarding.certainty import Certainty
+from customer_risk.model.offboarding.dossier import _doubts, dossiers, evidence
+from customer_risk.model.offboarding.scored import score_cohort
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ def test_uncorroborated_high_score_is_doubted_and_a_corroborated_one_not(files):
 
 def test_customer_without_transactions_and_profile_is_doubted(scored, write_tiny_bundle, tmp_path):
     """A score on almost nothing says so."""
-    from model.scoring.bundle import load_bundle
+    from customer_risk.model.scoring.bundle import load_bundle
 
     write_tiny_bundle(tmp_path / "bundle", medium=0.0, high=0.0)
     customers = scored.cohort.customers.head(3).with_columns(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from model.offboarding.matching import pass_through
+from customer_risk.model.offboarding.matching import pass_through
 
 
 def greatest(moves: list[tuple[int, float]], window: int) -> float:

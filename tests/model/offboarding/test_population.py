@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from model.offboarding.population import Population
-from model.scoring.reasons import Reason
+from customer_risk.model.offboarding.population import Population
+from customer_risk.model.scoring.reasons import Reason
 
 
 def reason(value, unit="count"):

@@ -8,9 +8,9 @@ import shutil
 
 import pytest
 
-from model.errors import SignOffError
-from model.offboarding.record import hash_tables, identified, read_run, verified
-from model.tables.mapping import Mapping, TableMapping
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding.record import hash_tables, identified, read_run, verified
+from customer_risk.model.tables.mapping import Mapping, TableMapping
 
 
 @pytest.fixture

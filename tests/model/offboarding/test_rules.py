@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from model.config import load_config
-from model.offboarding.rules import FOUND, RULES
+from customer_risk.model.config import load_config
+from customer_risk.model.offboarding.rules import FOUND, RULES
 
 DEFAULTS = load_config().corroboration.rules
 BY_CODE = {rule.code: rule for rule in RULES}

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from model.errors import FeatureError
-from model.features import catalogue
-from model.offboarding.scored import reason_codes, score_cohort
-from model.scoring.reasons import top_reasons
-from model.scoring.scorer import Scores
-from model.tables.cleaning import load_cohort
+from customer_risk.model.errors import FeatureError
+from customer_risk.model.features import catalogue
+from customer_risk.model.offboarding.scored import reason_codes, score_cohort
+from customer_risk.model.scoring.reasons import top_reasons
+from customer_risk.model.scoring.scorer import Scores
+from customer_risk.model.tables.cleaning import load_cohort
 
 
 def test_every_customer_has_a_row(scored):

@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from model.errors import ConfigError
-from model.offboarding import lists, record
-from model.offboarding.scoring_run import check_place, write_run
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.offboarding import lists, record
+from customer_risk.model.offboarding.scoring_run import check_place, write_run
 
 FILES = {
     "scores.csv",
@@ -259,8 +259,8 @@ def test_absent_or_empty_folder_is_free(tmp_path, there):
 
 def test_run_with_nobody_listed_says_so(scored, made_at, tmp_path, write_tiny_bundle):
     """Empty lists are lists, too."""
-    from model.offboarding.scored import score_cohort
-    from model.scoring.bundle import load_bundle
+    from customer_risk.model.offboarding.scored import score_cohort
+    from customer_risk.model.scoring.bundle import load_bundle
 
     write_tiny_bundle(tmp_path / "bundle", medium=1.0, high=1.0)
     everyone_low = score_cohort(load_bundle(tmp_path / "bundle"), scored.cohort, scored.criteria)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model.offboarding.segments import as_table, characterise
+from customer_risk.model.offboarding.segments import as_table, characterise
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +59,8 @@ def test_table_says_the_same_in_long_form(profiles):
 
 def test_segment_with_nobody_in_it_is_described_as_empty(scored, write_tiny_bundle, tmp_path):
     """Equal thresholds leave nobody in the middle."""
-    from model.offboarding.scored import score_cohort
-    from model.scoring.bundle import load_bundle
+    from customer_risk.model.offboarding.scored import score_cohort
+    from customer_risk.model.scoring.bundle import load_bundle
 
     write_tiny_bundle(tmp_path / "bundle", medium=0.4, high=0.4)
     again = score_cohort(load_bundle(tmp_path / "bundle"), scored.cohort, scored.criteria)

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from model.errors import SignOffError
-from model.offboarding.sign_off import check
-from model.offboarding.spreadsheet import csv_bytes, read_sheet
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding.sign_off import check
+from customer_risk.model.offboarding.spreadsheet import csv_bytes, read_sheet
 
 NOW = datetime(2026, 1, 7, 15, 0, tzinfo=UTC)
 

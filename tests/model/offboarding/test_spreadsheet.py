@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.errors import SignOffError
-from model.offboarding.spreadsheet import csv_bytes, read_sheet, unguarded
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding.spreadsheet import csv_bytes, read_sheet, unguarded
 
 CSV, PARQUET = Path("list.csv"), Path("list.parquet")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from model.features import catalogue
-from model.features.frame import feature_table
-from model.offboarding.transactions import collapse
-from model.scoring.measure import FeatureSettings
-from model.tables.cleaning import load_cohort
+from customer_risk.model.features import catalogue
+from customer_risk.model.features.frame import feature_table
+from customer_risk.model.offboarding.transactions import collapse
+from customer_risk.model.scoring.measure import FeatureSettings
+from customer_risk.model.tables.cleaning import load_cohort
 
 
 def test_transaction_has_its_final_state_and_amount_and_its_first_time(make_transactions):

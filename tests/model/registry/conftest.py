@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from model.registry.aliases import Author
-from model.registry.registry import Registry
+from customer_risk.model.registry.aliases import Author
+from customer_risk.model.registry.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

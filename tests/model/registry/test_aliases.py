@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from model.errors import RegistryError
-from model.registry import aliases as documents
-from model.registry.aliases import Aliases, Author
+from customer_risk.model.errors import RegistryError
+from customer_risk.model.registry import aliases as documents
+from customer_risk.model.registry.aliases import Aliases, Author
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 AUTHOR = Author(by="someone", at="2026-01-05T09:30:00Z", why="a reason")

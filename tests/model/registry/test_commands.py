@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from model.errors import RegistryError
-from model.registry.commands import registry
+from customer_risk.model.errors import RegistryError
+from customer_risk.model.registry.commands import registry
 
 
 @pytest.fixture

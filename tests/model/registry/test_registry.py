@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from model.errors import BundleAltered, RegistryError
-from model.registry.aliases import Author
-from model.registry.registry import Registry
-from model.registry.store import FolderStore
+from customer_risk.model.errors import BundleAltered, RegistryError
+from customer_risk.model.registry.aliases import Author
+from customer_risk.model.registry.interface import FolderStore
+from customer_risk.model.registry.registry import Registry
 
 
 def test_added_bundle_loads_from_the_registry(registry, bundles, author):
     """What is kept is a bundle like the one given."""
-    from model.scoring.bundle import load_bundle
+    from customer_risk.model.scoring.bundle import load_bundle
 
     version = registry.add(bundles[0], author)
     assert load_bundle(registry.bundle(version)).version == version

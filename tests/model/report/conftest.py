@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.evaluation.fairness import fairness, wilson
-from model.evaluation.intervals import all_metrics, difference, interval, make_draws
-from model.evaluation.results import (
+from customer_risk.model.evaluation.fairness import fairness, wilson
+from customer_risk.model.evaluation.intervals import all_metrics, difference, interval, make_draws
+from customer_risk.model.evaluation.results import (
     METRICS,
     Arm,
     CalibrationBin,
@@ -498,7 +498,7 @@ def day() -> date:
 @pytest.fixture(scope="session")
 def page_of(results: RunResults) -> str:
     """The whole page, drawn once."""
-    from model.report.pages import page
+    from customer_risk.model.report.pages import page
 
     return page(results)
 

@@ -8,8 +8,8 @@ import re
 import msgspec
 import pytest
 
-from model.report.card import card, plain
-from model.report.numbers import spoken
+from customer_risk.model.report.card import card, plain
+from customer_risk.model.report.numbers import spoken
 
 SECTIONS = (
     "Model details", "Intended use", "Out of scope", "Factors", "Metrics", "Training and evaluation data",

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from model.evaluation.results import RunResults
-from model.report.blocks import Fold, Picture
-from model.report.pages import SECTIONS, identity
-from model.report.plots import bands
-from model.report.plots.canvas import drawn
+from customer_risk.model.evaluation.results import RunResults
+from customer_risk.model.report.blocks import Fold, Picture
+from customer_risk.model.report.pages import SECTIONS, identity
+from customer_risk.model.report.plots import bands
+from customer_risk.model.report.plots.canvas import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model.report.blocks import Block
+    from customer_risk.model.report.blocks import Block
 
 # Fields that no reader needs, each with the reason.
 HIDDEN = {

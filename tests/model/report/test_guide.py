@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from model.report.pages import SECTIONS
+from customer_risk.model.report.pages import SECTIONS
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "report.md"
 

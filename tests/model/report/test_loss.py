@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.report.loss import carried_over, expected_loss
+from customer_risk.model.report.loss import carried_over, expected_loss
 
 
 @pytest.mark.parametrize("rate", [None, 0.02])

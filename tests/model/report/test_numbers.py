@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from model.evaluation.fairness import wilson
-from model.evaluation.results import Interval
-from model.report.numbers import cell, count, covers_zero, listed, quantity, share_cell, span, spoken, verdict, written
+from customer_risk.model.evaluation.fairness import wilson
+from customer_risk.model.evaluation.results import Interval
+from customer_risk.model.report.numbers import (
+    cell,
+    count,
+    covers_zero,
+    listed,
+    quantity,
+    share_cell,
+    span,
+    spoken,
+    verdict,
+    written,
+)
 
 EURO = "EUR\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"

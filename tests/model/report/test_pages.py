@@ -14,15 +14,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from model.evaluation.results import dumps
-from model.report.pages import SECTIONS
+from customer_risk.model.evaluation.results import dumps
+from customer_risk.model.report.pages import SECTIONS
 
 VOID = {"meta", "img"}
 REMAKE = """
 import hashlib, sys
 from pathlib import Path
-from model.evaluation.results import load
-from model.report.pages import page
+from customer_risk.model.evaluation.results import load
+from customer_risk.model.report.pages import page
 print(hashlib.sha256(page(load(Path(sys.argv[1]))).encode()).hexdigest())
 """
 

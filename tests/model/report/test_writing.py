@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from model.report.card import card
-from model.report.writing import CARD, REPORT, write_report
+from customer_risk.model.report.card import card
+from customer_risk.model.report.writing import CARD, REPORT, write_report
 
 
 def test_both_files_are_written(bare, tmp_path):

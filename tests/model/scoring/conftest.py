@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from model.features.feature import Feature
-from model.scoring.trees import LEAF, Trees
+from customer_risk.model.features.feature import Feature
+from customer_risk.model.scoring.trees import LEAF, Trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable

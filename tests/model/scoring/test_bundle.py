@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import xgboost
 
-from model.errors import BundleAltered, BundleError, BundleVersion, GoldenMismatch
-from model.scoring.bundle import (
+from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion, GoldenMismatch
+from customer_risk.model.scoring.bundle import (
     FILES,
     MANIFEST,
     Manifest,
@@ -23,7 +23,7 @@ from model.scoring.bundle import (
     loads_resamples,
     write_bundle,
 )
-from model.scoring.segments import Thresholds
+from customer_risk.model.scoring.segments import Thresholds
 
 
 @pytest.fixture

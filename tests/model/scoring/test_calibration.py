@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.errors import BundleError
-from model.scoring.calibration import Calibration, sigmoid
+from customer_risk.model.errors import BundleError
+from customer_risk.model.scoring.calibration import Calibration, sigmoid
 
 
 def test_probability_is_the_sigmoid_of_the_calibrated_margin():

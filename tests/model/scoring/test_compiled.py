@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.scoring.compiled import compiled
+from customer_risk.model.scoring.compiled import compiled
 
 
 @pytest.mark.compiled

@@ -10,9 +10,9 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.errors import FeatureError
-from model.scoring.explainer import Explainer
-from model.training.export import trees_from_booster
+from customer_risk.model.errors import FeatureError
+from customer_risk.model.scoring.explainer import Explainer
+from customer_risk.model.training.export import trees_from_booster
 
 METHODS = pytest.mark.parametrize("limit", [2**26, 0], ids=["tables", "paths"])
 
@@ -165,7 +165,7 @@ def test_a_branch_of_forty_features_adds_up(vine, draw):
 @pytest.mark.compiled
 def test_any_layout_of_the_same_values_is_taken(grow, draw):
     """Columns first, every other row, read-only or in single precision: the answers are the same, nothing compiles."""
-    from model.scoring.tables import explain_by_tables
+    from customer_risk.model.scoring.shap_tables import explain_by_tables
 
     chance = np.random.default_rng(14)
     explainer = Explainer(grow(chance, trees=5, depth=3, features=3))

@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.errors import BundleError, GoldenMismatch
-from model.scoring.calibration import Calibration
-from model.scoring.explainer import Explainer
-from model.scoring.golden import check_golden, cpu_family, golden_rows, loads_golden
-from model.scoring.scorer import Scorer
-from model.scoring.segments import Thresholds
+from customer_risk.model.errors import BundleError, GoldenMismatch
+from customer_risk.model.scoring.calibration import Calibration
+from customer_risk.model.scoring.explainer import Explainer
+from customer_risk.model.scoring.golden import check_golden, cpu_family, golden_rows, loads_golden
+from customer_risk.model.scoring.scorer import Scorer
+from customer_risk.model.scoring.segments import Thresholds
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from model.errors import InputError
-from model.features import catalogue, kernel
-from model.features.one import encode_customer
-from model.scoring.measure import FeatureSettings, measure
+from customer_risk.model.errors import InputError
+from customer_risk.model.features import catalogue
+from customer_risk.model.features.kernel import compute as kernel
+from customer_risk.model.features.one import encode_customer
+from customer_risk.model.scoring.measure import FeatureSettings, measure
 
 SETTINGS = FeatureSettings(lookback_days=30, max_transactions=500, excluded_types=("MANUAL",))
 

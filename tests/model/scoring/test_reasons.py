@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.features.catalogue import CATALOGUE
-from model.scoring.reasons import NEUTRAL, customer_text, investigator_text, top_reasons
+from customer_risk.model.features.catalogue import CATALOGUE
+from customer_risk.model.scoring.reasons import NEUTRAL, customer_text, investigator_text, top_reasons
 
 
 def _codes(features, contributions, **options) -> list[str]:

@@ -8,12 +8,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.errors import InputError
-from model.features.one import Warned
-from model.scoring.calibration import Calibration
-from model.scoring.explainer import Explainer
-from model.scoring.scorer import Scorer
-from model.scoring.segments import Thresholds
+from customer_risk.model.errors import InputError
+from customer_risk.model.features.one import Warned
+from customer_risk.model.scoring.calibration import Calibration
+from customer_risk.model.scoring.explainer import Explainer
+from customer_risk.model.scoring.scorer import Scorer
+from customer_risk.model.scoring.segments import Thresholds
 
 
 @pytest.fixture

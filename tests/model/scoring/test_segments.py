@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from model.errors import BundleError
-from model.scoring.segments import ACTIONS, SEGMENTS, Thresholds
+from customer_risk.model.errors import BundleError
+from customer_risk.model.scoring.segments import ACTIONS, SEGMENTS, Thresholds
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.scoring.shapley import leaf_contributions, quadrature
+from customer_risk.model.scoring.shapley import leaf_contributions, quadrature
 
 
 def _by_definition(value: float, zero: np.ndarray, one: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from model.errors import BundleError
-from model.scoring.trees import Trees
+from customer_risk.model.errors import BundleError
+from customer_risk.model.scoring.trees import Trees
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def bank(tmp_path: Path) -> Bank:
 @pytest.fixture
 def lenient(tmp_path: Path) -> Any:
     """A configuration in which any share of rows may fail and any label rate is right."""
-    from model.config import load_config
+    from customer_risk.model.config import load_config
 
     file = tmp_path / "lenient.yaml"
     file.write_text("checks: {max_failing_share: 1.0, label_rate: [0.0, 1.0]}")
@@ -95,7 +95,7 @@ def lenient(tmp_path: Path) -> Any:
 @pytest.fixture
 def load(bank: Bank, lenient: Any) -> Callable[..., Any]:
     """Write the bank's tables and load a cohort of them leniently."""
-    from model.tables.cleaning import load_cohort
+    from customer_risk.model.tables.cleaning import load_cohort
 
     def load(cohort: str = "labelled", **options: Any) -> Any:
         return load_cohort(bank.write(), cohort, **({"config": lenient} | options))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from model.config import load_config
-from model.errors import ColumnMismatch, LabelError, RuleFailure
-from model.tables.checks import FAILING_ROWS, examine, refuse_unusable
-from model.tables.mapping import COHORTS
-from model.tables.reading import read_cohort
-from model.tables.rules import RULES
+from customer_risk.model.config import load_config
+from customer_risk.model.errors import ColumnMismatch, LabelError, RuleFailure
+from customer_risk.model.tables.checks import FAILING_ROWS, examine, refuse_unusable
+from customer_risk.model.tables.mapping import COHORTS
+from customer_risk.model.tables.reading import read_cohort
+from customer_risk.model.tables.rules import RULES
 
 if TYPE_CHECKING:
     from pathlib import Path

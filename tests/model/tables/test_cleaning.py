@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure, TableMissing
-from model.tables.cleaning import load_cohort
-from model.tables.mapping import COHORTS
-from model.tables.schema import Customers, Events, LabelledCustomers
-from model.tables.traps import TRAPS
+from customer_risk.model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure, TableMissing
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.tables.mapping import COHORTS
+from customer_risk.model.tables.schema import Customers, Events, LabelledCustomers
+from customer_risk.model.tables.traps import TRAPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

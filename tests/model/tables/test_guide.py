@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from model.tables.mapping import Mapping, TableMapping, columns_of
-from model.tables.rules import RULES
-from model.tables.schema import Event, LabelledProfile
-from model.tables.synthetic import BEHAVIOURS
-from model.tables.traps import TRAPS
+from customer_risk.model.tables.mapping import Mapping, TableMapping, columns_of
+from customer_risk.model.tables.rules import RULES
+from customer_risk.model.tables.schema import Event, LabelledProfile
+from customer_risk.model.tables.synthetic import BEHAVIOURS
+from customer_risk.model.tables.traps import TRAPS
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "tables.md").read_text(encoding="utf-8")
 

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from model.errors import ColumnMismatch, ConfigError
-from model.tables.cleaning import load_cohort
-from model.tables.mapping import Mapping, load_mapping
-from model.tables.reading import available_columns
+from customer_risk.model.errors import ColumnMismatch, ConfigError
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.tables.mapping import Mapping, load_mapping
+from customer_risk.model.tables.reading import available_columns
 
 SECOND_BANK = Path(__file__).parents[3] / "docs" / "examples" / "second-bank" / "mapping.yaml"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.errors import ColumnMismatch, EmptyTable, TableMissing
-from model.tables.mapping import Mapping
-from model.tables.reading import _read, available_columns, cohorts_there, read_cohort, read_table
-from model.tables.synthetic import synthesize
+from customer_risk.model.errors import ColumnMismatch, EmptyTable, TableMissing
+from customer_risk.model.tables.mapping import Mapping
+from customer_risk.model.tables.reading import _read, available_columns, cohorts_there, read_cohort, read_table
+from customer_risk.model.tables.synthetic import synthesize
 
 if TYPE_CHECKING:
     from pathlib import Path

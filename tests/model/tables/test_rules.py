@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from model.tables.rules import RULES, rules_of
-from model.tables.schema import Event, LabelledProfile, Profile
-from model.tables.traps import TRAPS
+from customer_risk.model.tables.rules import RULES, rules_of
+from customer_risk.model.tables.schema import Event, LabelledProfile, Profile
+from customer_risk.model.tables.traps import TRAPS
 
 
 def test_every_rule_of_the_schema_is_declared() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from model.errors import ColumnMismatch, ConfigError, TableMissing
-from model.tables.storage import columns, fetch, is_there, save
+from customer_risk.model.errors import ColumnMismatch, ConfigError, TableMissing
+from customer_risk.model.tables.storage import columns, fetch, is_there, save
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.config import Config
-    from model.features.frame import FeatureTable
+    from customer_risk.model.config import Config
+    from customer_risk.model.features.frame import FeatureTable
 
 
 class Learnable(NamedTuple):
@@ -24,7 +24,7 @@ class Learnable(NamedTuple):
 @pytest.fixture(scope="session")
 def learnable() -> Learnable:
     """Give 150 customers: `signal` and `weak` tell the label; `gaps` has holes, `same` is constant."""
-    from model.features.frame import FeatureTable
+    from customer_risk.model.features.frame import FeatureTable
 
     random = np.random.default_rng(5)
     n = 150
@@ -49,7 +49,7 @@ def small() -> Config:
     """Give a configuration that trains in a second or two."""
     import msgspec
 
-    from model.config import load_config
+    from customer_risk.model.config import load_config
 
     config = load_config()
     return msgspec.structs.replace(

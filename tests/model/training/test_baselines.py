@@ -11,9 +11,9 @@ FORESTS = """
 from concurrent.futures import ThreadPoolExecutor
 import time, warnings
 import numpy as np
-from model.features.catalogue import NAMES
-from model.features.frame import FeatureTable
-from model.training import baselines
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.frame import FeatureTable
+from customer_risk.model.training import baselines
 
 chance = np.random.default_rng(0)
 names = NAMES[:5]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from model.config import Training, load_config
-from model.errors import ConfigError, FeatureError
-from model.features.catalogue import BY_NAME, default_names
-from model.training.candidates import candidates, kernel_settings
+from customer_risk.model.config import Training, load_config
+from customer_risk.model.errors import ConfigError, FeatureError
+from customer_risk.model.features.catalogue import BY_NAME, default_names
+from customer_risk.model.training.candidates import candidates, kernel_settings
 
 
 @pytest.fixture

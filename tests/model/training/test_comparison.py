@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.training.comparison import cross_validate
-from model.training.procedure import Fitted, fit_procedure
+from customer_risk.model.training.comparison import cross_validate
+from customer_risk.model.training.procedure import Fitted, fit_procedure
 
 MEMBERS = ({"keep": 3, "rounds": 3, "max_depth": 2},)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xgboost
 
-from model.errors import BundleError
-from model.scoring.explainer import Explainer
-from model.training.export import merge_boosters, trees_from_booster
+from customer_risk.model.errors import BundleError
+from customer_risk.model.scoring.explainer import Explainer
+from customer_risk.model.training.export import merge_boosters, trees_from_booster
 from tests.model.training.boosters import cases
 
 

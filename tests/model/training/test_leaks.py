@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model.errors import FeatureError, LeakError
-from model.features.frame import FeatureTable, feature_table
-from model.training import leaks
+from customer_risk.model.errors import FeatureError, LeakError
+from customer_risk.model.features.frame import FeatureTable, feature_table
+from customer_risk.model.training import leaks
 
 START = datetime(2024, 7, 1, 10, tzinfo=UTC)
 

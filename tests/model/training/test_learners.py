@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.features.frame import FeatureTable
-from model.training.learners import Boosted
-from model.training.tuning import FIXED, START
+from customer_risk.model.features.frame import FeatureTable
+from customer_risk.model.training.learners import Boosted
+from customer_risk.model.training.tuning import FIXED, START
 
 MEMBER = {**FIXED, **START, "keep": 3, "rounds": 4}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.training.minority import balanced
+from customer_risk.model.training.minority import balanced
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.training import packing
+from customer_risk.model.training import packing
 
 
 def test_golden_requests_are_made_up_and_repeat_themselves():

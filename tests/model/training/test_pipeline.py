@@ -10,15 +10,15 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from model.config import load_config
-from model.errors import ConfigError, EmptyTable, FeatureError, LabelError, LeakError
-from model.evaluation import results
-from model.evaluation.results import METRICS
-from model.features.frame import FeatureTable
-from model.scoring.bundle import FILES, load_bundle
-from model.tables.synthetic import synthesize
-from model.training import commands, pipeline
-from model.training.watch import Watch
+from customer_risk.model.config import load_config
+from customer_risk.model.errors import ConfigError, EmptyTable, FeatureError, LabelError, LeakError
+from customer_risk.model.evaluation import results
+from customer_risk.model.evaluation.results import METRICS
+from customer_risk.model.features.frame import FeatureTable
+from customer_risk.model.scoring.bundle import FILES, load_bundle
+from customer_risk.model.tables.synthetic import synthesize
+from customer_risk.model.training import commands, pipeline
+from customer_risk.model.training.watch import Watch
 
 SETTINGS = """
 threads: 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.errors import LabelError
-from model.training import procedure
-from model.training.baselines import Dummy, Forest, Logistic
-from model.training.comparison import cross_validate
-from model.training.tuning import quiet
+from customer_risk.model.errors import LabelError
+from customer_risk.model.training import procedure
+from customer_risk.model.training.baselines import Dummy, Forest, Logistic
+from customer_risk.model.training.comparison import cross_validate
+from customer_risk.model.training.tuning import quiet
 
 
 @pytest.fixture(scope="module")

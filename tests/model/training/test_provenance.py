@@ -8,8 +8,8 @@ import subprocess
 import polars as pl
 import pytest
 
-from model.tables.cleaning import load_cohort
-from model.training import provenance
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.training import provenance
 
 
 @pytest.fixture(scope="module")

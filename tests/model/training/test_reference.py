@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.features.frame import FeatureTable
-from model.scoring.segments import Thresholds
-from model.training.reference import FEWEST, borders, reference
+from customer_risk.model.features.frame import FeatureTable
+from customer_risk.model.scoring.segments import Thresholds
+from customer_risk.model.training.reference import FEWEST, borders, reference
 
 
 def _decoded(values, weights=None):

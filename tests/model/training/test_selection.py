@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.features.frame import FeatureTable
-from model.training import selection
+from customer_risk.model.features.frame import FeatureTable
+from customer_risk.model.training import selection
 
 
 def test_the_signal_ranks_first_and_constants_not_at_all(learnable):

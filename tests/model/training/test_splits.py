@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.errors import EmptyTable, LabelError, LeakError
-from model.training import splits
+from customer_risk.model.errors import EmptyTable, LabelError, LeakError
+from customer_risk.model.training import splits
 
 
 def _customers(n: int) -> list[str]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import Costs, load_config
-from model.errors import ConfigError
-from model.training import thresholds
+from customer_risk.model.config import Costs, load_config
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.training import thresholds
 
 
 @pytest.fixture

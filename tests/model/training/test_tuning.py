@@ -5,8 +5,8 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from model.training import tuning
-from model.training.learners import Boosted
+from customer_risk.model.training import tuning
+from customer_risk.model.training.learners import Boosted
 
 LEARNER = Boosted(({**tuning.FIXED, **tuning.START},))
 

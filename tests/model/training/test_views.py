@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from model.evaluation.intervals import make_draws
-from model.training import views
-from model.training.study import Study
+from customer_risk.model.evaluation.intervals import make_draws
+from customer_risk.model.training import views
+from customer_risk.model.training.study import Study
 
 
 @pytest.fixture

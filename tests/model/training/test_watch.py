@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from model.training.progress import Shown
-from model.training.watch import Watch
+from customer_risk.model.training.progress import Shown
+from customer_risk.model.training.watch import Watch
 
 
 def test_each_stage_is_timed_in_order():

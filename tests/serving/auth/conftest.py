@@ -14,7 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from serving.auth.settings import AuthSettings
+from customer_risk.serving.auth.settings import AuthSettings
 
 ISSUER, AUDIENCE = "https://issuer.example/", "customer-risk"
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from serving.auth.authenticator import Authenticator
-from serving.errors import NotReady, Unauthenticated
-from serving.problem import kind_of
+from customer_risk.serving.auth.authenticator import Authenticator
+from customer_risk.serving.contract.problem import kind_of
+from customer_risk.serving.errors import NotReady, Unauthenticated
 
 SLOW = 600  # seconds that a slow issuer takes; no test may take as long
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from model.errors import ConfigError
-from serving.auth.settings import ASYMMETRIC, AuthSettings
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.auth.settings import ASYMMETRIC, AuthSettings
 
 SOUND = {"enabled": True, "issuer": "https://i/", "audience": "risk", "jwks": "https://i/keys"}
 

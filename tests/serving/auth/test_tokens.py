@@ -19,11 +19,12 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from serving.auth import keys, tokens
-from serving.auth.authenticator import Authenticator
-from serving.auth.settings import AuthSettings
-from serving.errors import Unauthenticated
-from serving.gate import authorization_of
+from customer_risk.serving.auth import jwks as keys
+from customer_risk.serving.auth import tokens
+from customer_risk.serving.auth.access import authorization_of
+from customer_risk.serving.auth.authenticator import Authenticator
+from customer_risk.serving.auth.settings import AuthSettings
+from customer_risk.serving.errors import Unauthenticated
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 

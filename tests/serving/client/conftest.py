@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import pytest
 import uvicorn
 
-from serving.client import Patience, RiskClient
+from customer_risk.serving.client import Patience, RiskClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,9 +101,9 @@ def reply() -> Callable[..., bytes]:
 @pytest.fixture
 def url(service) -> Iterator[str]:
     """Where the real lane on the small real bundle listens."""
-    from serving.gate import Gate
-    from serving.lane import Lane
-    from serving.observer import Observer
+    from customer_risk.serving.auth.access import Gate
+    from customer_risk.serving.exchange.observer import Observer
+    from customer_risk.serving.http.scoring_app import Lane
 
     async def beyond(*_: object) -> None:
         raise AssertionError("nothing stands beyond")

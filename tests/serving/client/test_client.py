@@ -7,11 +7,11 @@ import json
 import msgspec
 import pytest
 
-from serving.answer import ModelName, WireAnswer, WireReason
-from serving.client import Answer, Item, Job, Model, Reason, RefusedError, Warned
-from serving.items import BatchItem
-from serving.jobs.types import JobView
-from serving.wire import RiskRequest
+from customer_risk.serving.bulk.jobs.types import JobView
+from customer_risk.serving.client import Answer, Item, Job, Model, Reason, RefusedError, Warned
+from customer_risk.serving.contract.answer import ModelName, WireAnswer, WireReason
+from customer_risk.serving.contract.batch import BatchItem
+from customer_risk.serving.contract.request import RiskRequest
 
 
 def test_a_mapping_is_scored(ask, url, request_, service) -> None:

@@ -8,10 +8,10 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from model.errors import BundleError, GoldenMismatch
-from model.scoring.bundle import load_bundle
-from serving.commands import golden
-from serving.golden import check
+from customer_risk.model.errors import BundleError, GoldenMismatch
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.cli import golden
+from customer_risk.serving.golden_check import check
 
 
 @pytest.fixture

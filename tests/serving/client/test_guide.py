@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import serving.client
-from serving.client import ClientError, Patience, RiskClient
+import customer_risk.serving.client
+from customer_risk.serving.client import ClientError, Patience, RiskClient
 
 GUIDE = (Path(__file__).parent.parent.parent.parent / "docs/guide/client.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
@@ -33,7 +33,7 @@ def test_the_patience_is_described(name) -> None:
 
 def test_every_error_is_described() -> None:
     """All that can be raised stand in the table."""
-    errors = {name for name in serving.client.__all__ if name.endswith("Error")} - {ClientError.__name__}
+    errors = {name for name in customer_risk.serving.client.__all__ if name.endswith("Error")} - {ClientError.__name__}
     assert errors == set(re.findall(r"^\| `(\w+Error)` \|", GUIDE, re.MULTILINE))
 
 

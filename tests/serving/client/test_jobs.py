@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from serving.client import JobError, RefusedError
-from serving.openapi.examples import ANSWER, JOBS, REFUSED_ITEM
+from customer_risk.serving.client import JobError, RefusedError
+from customer_risk.serving.openapi.examples import ANSWER, JOBS, REFUSED_ITEM
 
 _JSON = "content-type: application/json"
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from serving.client import BadAnswerError, RefusedError, UnreachableError
-from serving.client.client import RiskClient
-from serving.openapi.examples import ANSWER
+from customer_risk.serving.client import BadAnswerError, RefusedError, UnreachableError
+from customer_risk.serving.client.client import RiskClient
+from customer_risk.serving.openapi.examples import ANSWER
 
 _JSON = "content-type: application/json"
 _PROBLEM = "content-type: application/problem+json"

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from serving.admin import PATH as ADMIN
-from serving.admin import Admin
-from serving.application import application
-from serving.caller import Caller
-from serving.control import Control
-from serving.gate import Gate
-from serving.idempotency import Idempotency
-from serving.jobs.board import Board
-from serving.jobs.room import PARQUET, Jobs
-from serving.jobs.room import PATH as JOBS
-from serving.jobs.types import JobSettings
-from serving.jobs.worker import Desk
-from serving.lane import BATCH_PATH, RISK_PATH, Lane, Mounted
-from serving.openapi import examples, render_document
-from serving.process.reload import ReloadState
-from serving.readiness import FixedModels, TruthfulDataPlane
-from serving.rules.fallback import RuleFallback
-from serving.rules.ruleset import load_rules
-from serving.store.file import FileStore
-from serving.store.store import StoreUnavailable
+from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.caller import Caller
+from customer_risk.serving.bulk.jobs.endpoints import PARQUET, Jobs
+from customer_risk.serving.bulk.jobs.endpoints import PATH as JOBS
+from customer_risk.serving.bulk.jobs.repository import Board
+from customer_risk.serving.bulk.jobs.runner import Desk
+from customer_risk.serving.bulk.jobs.types import JobSettings
+from customer_risk.serving.decisions.fallback.fallback import RuleFallback
+from customer_risk.serving.decisions.fallback.ruleset import load_rules
+from customer_risk.serving.decisions.reload import ReloadState
+from customer_risk.serving.decisions.switches import Control
+from customer_risk.serving.http.endpoints.admin import PATH as ADMIN
+from customer_risk.serving.http.endpoints.admin import Admin
+from customer_risk.serving.http.scoring_app import BATCH_PATH, RISK_PATH, Lane, Mounted
+from customer_risk.serving.kserve.application import application
+from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+from customer_risk.serving.openapi import examples, render_document
+from customer_risk.serving.store.file import FileStore
+from customer_risk.serving.store.idempotency import Idempotency
+from customer_risk.serving.store.interface import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 
-from model.errors import InputError
-from model.features.catalogue import NAMES
-from model.features.vocabulary import OCCUPATIONS
-from serving.answer import render
-from serving.lane import BATCH_PATH, LIVE_PATH, RISK_PATH
-from serving.openapi import examples, render_document
-from serving.openapi.schemas import SAYS
-from serving.problem import KINDS, UNEXPECTED
-from serving.request import Reader
-from serving.wire import Profile, RiskRequest, Transaction
+from customer_risk.model.errors import InputError
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.vocabulary import OCCUPATIONS
+from customer_risk.serving.contract.answer import render
+from customer_risk.serving.contract.problem import KINDS, UNEXPECTED
+from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
+from customer_risk.serving.decisions.request_parser import Reader
+from customer_risk.serving.http.scoring_app import BATCH_PATH, LIVE_PATH, RISK_PATH
+from customer_risk.serving.openapi import examples, render_document
+from customer_risk.serving.openapi.schemas import SAYS
 
 DOCUMENT = json.loads(render_document("customer-risk"))
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -98,7 +98,7 @@ def test_examples_satisfy_their_schemas(name) -> None:
 
 def test_the_refused_example_is_refused_as_shown(service) -> None:
     """The batch's second item is told with the very problem that the example shows."""
-    from serving.problem import document_of
+    from customer_risk.serving.contract.problem import document_of
 
     with pytest.raises(InputError) as caught:
         service.answer(json.dumps(examples.BAD).encode(), at="/requests/1")

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from serving.openapi import render_document, render_page
+from customer_risk.serving.openapi import render_document, render_page
 
 DOCUMENT = render_document("customer-risk")
 PAGE, POLICY = render_page(DOCUMENT)

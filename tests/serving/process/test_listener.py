@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from model.errors import ConfigError
-from serving.process.listener import listener, listeners, url_of
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.process.listener import listener, listeners, url_of
 
 
 def test_port_zero_is_any_free_one() -> None:

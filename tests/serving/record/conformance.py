@@ -18,10 +18,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.scoring.scorer import Warned
-from serving.answer import WireReason
-from serving.record.record import Record, document, from_document, hash_names
-from serving.record.sinks.sink import RecordRefused, Segment, Sink, SinkUnavailable
+from customer_risk.model.scoring.scorer import Warned
+from customer_risk.serving.contract.answer import WireReason
+from customer_risk.serving.record.outbox.record import Record, document, from_document, hash_names
+from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable
 
 SOURCE = "0198a1b2c3d47e5f8a9b0c1d2e3f4a5b"
 OTHER = "0198a1b2c3d47e5f8a9b0c1d2e3f4a5c"

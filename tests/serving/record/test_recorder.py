@@ -10,14 +10,14 @@ import resource
 import msgspec
 import pytest
 
-from model.errors import BadField, ConfigError, InputError
-from serving.errors import Forbidden, MalformedBody
-from serving.record.outbox import Outbox, RecordUnavailable
-from serving.record.reading import find_files
-from serving.record.record import decode
-from serving.record.recorder import Recorder, recording
-from serving.record.settings import RecordSettings
-from serving.tracing import trace_of
+from customer_risk.model.errors import BadField, ConfigError, InputError
+from customer_risk.serving.contract.trace import trace_of
+from customer_risk.serving.errors import Forbidden, MalformedBody
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.record import decode
+from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
+from customer_risk.serving.record.recorder import Recorder, recording
+from customer_risk.serving.record.settings import RecordSettings
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_who_may_not_ask_leaves_no_record(outbox, folder) -> None:
 
 def test_refusals_take_no_more_than_their_share(outbox, folder, monkeypatch) -> None:
     """Whoever sends nonsense all day fills no disk."""
-    monkeypatch.setattr("serving.record.recorder._FREE_BYTES", 10_000)
+    monkeypatch.setattr("customer_risk.serving.record.recorder._FREE_BYTES", 10_000)
     recorder = Recorder(outbox, cpu="x", refusal_share=0.5)
     for _ in range(1000):
         recorder.refused(MalformedBody("No.", remedy="."), caller="", route="", trace=None)

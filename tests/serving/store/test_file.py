@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from model.errors import ConfigError
-from serving.store.file import FileStore
-from serving.store.settings import StoreSettings, open_store
-from serving.store.store import StoreUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.store.file import FileStore
+from customer_risk.serving.store.interface import StoreUnavailable
+from customer_risk.serving.store.settings import StoreSettings, open_store
 
 
 @pytest.fixture

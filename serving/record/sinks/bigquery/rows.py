@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 
-from serving.record.sinks.bigquery.schema import COLUMNS, Column
+from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, Column
 
 REQUEST_BYTES: Final = 1_000_000  # of rows in a request, as a rule: its answer comes well within the patience for it
 MOST_BYTES: Final = 9_000_000  # of rows in a request, which may have 10 MB with all that is around them

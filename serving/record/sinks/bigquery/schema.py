@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 VERSION: Final = 1
 LABEL: Final = "schema_version"

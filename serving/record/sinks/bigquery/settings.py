@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from model.errors import ConfigError
+from customer_risk.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from serving.record.sinks.sink import Sink
+    from customer_risk.serving.record.sinks.interface import Sink
 
 _FIVE_YEARS: Final = 1827  # days, with the leap years that five may have
 _NAMES: Final = {
@@ -54,7 +54,7 @@ class BigQuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     def open(self, shipper: str) -> Sink:  # noqa: ARG002  a stream belongs to whoever has the place
         """Make the sink; raises ConfigError for names that BigQuery doesn't have."""
-        from serving.record.sinks.bigquery.sink import BigQuerySink  # noqa: PLC0415  only where it is used
+        from customer_risk.serving.record.sinks.bigquery.sink import BigQuerySink  # noqa: PLC0415  only where it is used
 
         self.validate()
         return BigQuerySink(self)

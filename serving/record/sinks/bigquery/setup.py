@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from model.errors import ConfigError
-from serving.record.sinks.bigquery.reaching import ONCE, SECONDS, Connections
-from serving.record.sinks.bigquery.schema import (
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.bigquery.connections import ONCE, SECONDS, Connections
+from customer_risk.serving.record.sinks.bigquery.schema import (
     CLUSTERED_BY,
     COLUMNS,
     LABEL,
@@ -18,8 +18,8 @@ from serving.record.sinks.bigquery.schema import (
     merge,
     version_of,
 )
-from serving.record.sinks.bigquery.settings import BigQuerySettings
-from serving.record.sinks.bigquery.views import views
+from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.bigquery.views import views
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client, SchemaField, Table

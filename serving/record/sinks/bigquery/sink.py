@@ -16,13 +16,13 @@ from typing import Final
 
 import msgspec
 
-from model.errors import ConfigError
-from serving.record.sinks.bigquery.appending import Fate, RowsRefused, append
-from serving.record.sinks.bigquery.reaching import ONCE, SECONDS, Connections, unavailable
-from serving.record.sinks.bigquery.rows import REQUEST_BYTES, Rows, parts
-from serving.record.sinks.bigquery.schema import VERSION
-from serving.record.sinks.bigquery.settings import BigQuerySettings
-from serving.record.sinks.sink import RecordRefused, Segment, SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.bigquery.append import Fate, RowsRefused, append
+from customer_risk.serving.record.sinks.bigquery.connections import ONCE, SECONDS, Connections, unavailable
+from customer_risk.serving.record.sinks.bigquery.rows import REQUEST_BYTES, Rows, parts
+from customer_risk.serving.record.sinks.bigquery.schema import VERSION
+from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
 
 _PRESENT: Final = """\
 SELECT DISTINCT decision_id FROM `{table}`
@@ -64,7 +64,7 @@ class BigQuerySink:
         """Raise ConfigError without credentials, the table with all of its columns, and the right to write to it."""
         from google.api_core import exceptions  # noqa: PLC0415  a second that only this needs
 
-        from serving.record.sinks.bigquery.setup import check_table  # noqa: PLC0415
+        from customer_risk.serving.record.sinks.bigquery.setup import check_table  # noqa: PLC0415
 
         check_table(self._settings, self._connections)
         wrong = (exceptions.InvalidArgument, exceptions.PermissionDenied, exceptions.Unauthenticated)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
-from model.report.plots import bands
+from customer_risk.model.report.plots import bands
 
 
 @pytest.fixture

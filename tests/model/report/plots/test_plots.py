@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from model.report.loss import expected_loss
-from model.report.numbers import written
-from model.report.plots import calibration, comparison, explanation, groups, money, population, ranking
-from model.report.plots.canvas import drawn
+from customer_risk.model.report.loss import expected_loss
+from customer_risk.model.report.numbers import written
+from customer_risk.model.report.plots import calibration, comparison, explanation, groups, money, population, ranking
+from customer_risk.model.report.plots.canvas import drawn
 
 PLOTS = {
     "roc": ranking.roc,

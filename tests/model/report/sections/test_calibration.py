@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from model.evaluation.results import CalibrationBin, Interval
-from model.report.sections.calibration import section
+from customer_risk.model.evaluation.results import CalibrationBin, Interval
+from customer_risk.model.report.sections.calibration import section
 
 replace = msgspec.structs.replace
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from model.evaluation.results import Difference, Interval
-from model.report.numbers import spoken
-from model.report.sections.choice import section
+from customer_risk.model.evaluation.results import Difference, Interval
+from customer_risk.model.report.numbers import spoken
+from customer_risk.model.report.sections.choice import section
 
 replace = msgspec.structs.replace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.report.sections import data, leaks, reproducibility
+from customer_risk.model.report.sections import data, leaks, reproducibility
 
 
 def test_every_trap_is_listed_with_its_count(results, words_of):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from model.evaluation.results import Interval
-from model.report.numbers import written
-from model.report.sections.decisions import section
+from customer_risk.model.evaluation.results import Interval
+from customer_risk.model.report.numbers import written
+from customer_risk.model.report.sections.decisions import section
 
 replace = msgspec.structs.replace
 

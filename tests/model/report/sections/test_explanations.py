@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from model.evaluation.results import Interval
-from model.features.catalogue import CATALOGUE
-from model.report.sections.explanations import section
+from customer_risk.model.evaluation.results import Interval
+from customer_risk.model.features.catalogue import CATALOGUE
+from customer_risk.model.report.sections.explanations import section
 
 replace = msgspec.structs.replace
 

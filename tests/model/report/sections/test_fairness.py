@@ -6,8 +6,8 @@ import dataclasses
 
 import msgspec
 
-from model.report.numbers import written
-from model.report.sections.fairness import section
+from customer_risk.model.report.numbers import written
+from customer_risk.model.report.sections.fairness import section
 
 replace = msgspec.structs.replace
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from model.evaluation.fairness import wilson
-from model.report.numbers import span
-from model.report.sections.limits import computed, section
+from customer_risk.model.evaluation.fairness import wilson
+from customer_risk.model.report.numbers import span
+from customer_risk.model.report.sections.limits import computed, section
 
 replace = msgspec.structs.replace
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from model.evaluation.results import METRICS, Interval
-from model.report.numbers import written
-from model.report.sections.performance import _week_of, section
+from customer_risk.model.evaluation.results import METRICS, Interval
+from customer_risk.model.report.numbers import written
+from customer_risk.model.report.sections.performance import _week_of, section
 
 replace = msgspec.structs.replace
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from model.evaluation.results import Interval
-from model.report.sections.segments import section
+from customer_risk.model.evaluation.results import Interval
+from customer_risk.model.report.sections.segments import section
 
 replace = msgspec.structs.replace
 

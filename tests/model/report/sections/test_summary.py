@@ -7,9 +7,9 @@ import dataclasses
 import msgspec
 import pytest
 
-from model.evaluation.results import Difference, Interval
-from model.report.numbers import spoken, written
-from model.report.sections.summary import headlines, section
+from customer_risk.model.evaluation.results import Difference, Interval
+from customer_risk.model.report.numbers import spoken, written
+from customer_risk.model.report.sections.summary import headlines, section
 
 replace = msgspec.structs.replace
 

@@ -6,7 +6,7 @@ import uuid
 
 import numpy as np
 
-from model.tables.synthetic.identifiers import uuids
+from customer_risk.model.tables.synthetic.identifiers import uuids
 
 
 def test_they_are_uuids() -> None:

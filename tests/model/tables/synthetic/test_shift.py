@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from model.errors import ConfigError
-from model.tables.synthetic import BEHAVIOURS, Shift, generate, parse_shift
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.tables.synthetic import BEHAVIOURS, Shift, generate, parse_shift
 
 if TYPE_CHECKING:
-    from model.tables.synthetic import Tables
+    from customer_risk.model.tables.synthetic import Tables
 
 AT = datetime(2024, 8, 15, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model.errors import ConfigError
-from model.tables.cleaning import load_cohort
-from model.tables.synthetic import Tables, generate, synthesize
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.tables.synthetic import Tables, generate, synthesize
 
 if TYPE_CHECKING:
     from pathlib import Path

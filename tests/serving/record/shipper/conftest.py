@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serving.record.outbox import Outbox
-from serving.record.reading import OutboxFile, find_files
-from serving.record.record import encode
-from serving.record.shipper import shipper
-from serving.record.shipper.courier import Courier
-from serving.record.shipper.files import Files
-from serving.record.shipper.progress import Progress
-from serving.record.shipper.settings import Orders, ShipSettings
-from serving.record.shipper.shipper import Shipper
-from serving.record.sinks.sink import Segment, SinkUnavailable
+from customer_risk.serving.record.outbox.reader import OutboxFile, find_files
+from customer_risk.serving.record.outbox.record import encode
+from customer_risk.serving.record.outbox.writer import Outbox
+from customer_risk.serving.record.shipper import shipper
+from customer_risk.serving.record.shipper.files import Files
+from customer_risk.serving.record.shipper.progress import Progress
+from customer_risk.serving.record.shipper.settings import Orders, ShipSettings
+from customer_risk.serving.record.shipper.shipper import Shipper
+from customer_risk.serving.record.shipper.sink_worker import Courier
+from customer_risk.serving.record.sinks.interface import Segment, SinkUnavailable
 
 if TYPE_CHECKING:
-    from serving.record.record import Record
+    from customer_risk.serving.record.outbox.record import Record
 
 MOST = 10**9
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.record.shipper.batch import Reader, gather
+from customer_risk.serving.record.shipper.batch import Reader, gather
 
 
 def test_couriers_at_the_same_place_share_a_batch(left) -> None:

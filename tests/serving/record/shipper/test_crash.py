@@ -9,21 +9,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from serving.record.shipper.shipper import Shipper, ship
-from serving.record.sinks.folder import FolderSettings
-from serving.record.sinks.objects import ObjectSink
-from serving.record.sinks.parquet import Parquet
-from serving.record.sinks.sink import RecordRefused
+from customer_risk.serving.record.shipper.shipper import Shipper, ship
+from customer_risk.serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.record.sinks.interface import RecordRefused
+from customer_risk.serving.record.sinks.objects import ObjectSink
+from customer_risk.serving.record.sinks.parquet import Parquet
 
 _DYING = """
 import os, sys
 import msgspec
-from serving.record.shipper import courier
-from serving.record.shipper.progress import Progress
-from serving.record.shipper.settings import Orders
-from serving.record.shipper.shipper import Shipper
-from serving.record.sinks.objects import LocalObjects, ObjectSink
-from serving.record.sinks.sink import RecordRefused
+from customer_risk.serving.record.shipper import sink_worker as courier
+from customer_risk.serving.record.shipper.progress import Progress
+from customer_risk.serving.record.shipper.settings import Orders
+from customer_risk.serving.record.shipper.shipper import Shipper
+from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.interface import RecordRefused
 
 where, at = sys.argv[1], int(sys.argv[2])
 owner, name, when = {

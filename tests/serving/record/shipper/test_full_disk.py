@@ -11,14 +11,14 @@ import time
 import msgspec
 import pytest
 
-from serving.record.outbox import Outbox, RecordUnavailable
-from serving.record.reading import QUARANTINE, OutboxFile
-from serving.record.shipper.progress import Progress
-from serving.record.shipper.shipper import Shipper
-from serving.record.shipper.spool import recover, spool
-from serving.record.shipper.status import Status
-from serving.record.sinks.objects import LocalObjects
-from serving.record.sinks.sink import SinkUnavailable
+from customer_risk.serving.record.outbox.reader import QUARANTINE, OutboxFile
+from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
+from customer_risk.serving.record.shipper.progress import Progress
+from customer_risk.serving.record.shipper.shipper import Shipper
+from customer_risk.serving.record.shipper.spool import recover, spool
+from customer_risk.serving.record.shipper.status import Status
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.objects import LocalObjects
 from tests.failing_disk import full_disk
 
 

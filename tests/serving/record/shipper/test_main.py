@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from serving.record.shipper.main import run
-from serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.record.shipper.main import run
+from customer_risk.serving.record.sinks.folder import FolderSettings
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from serving.record.shipper.progress import Plan, Progress
+from customer_risk.serving.record.shipper.progress import Plan, Progress
 
 PLAN = Plan("a" * 32, 1, 5, (2, 4), b"\x00place")
 
@@ -58,7 +58,7 @@ def test_damage_is_counted_once(progress) -> None:
 _FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from serving.record.shipper.progress import Plan, Progress
+from customer_risk.serving.record.shipper.progress import Plan, Progress
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 progress = Progress(Path(sys.argv[1]))
 size = max(path.stat().st_size for path in Path(sys.argv[1]).iterdir())

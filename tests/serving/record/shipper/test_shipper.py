@@ -8,14 +8,14 @@ import time
 import msgspec
 import pytest
 
-from model.errors import ConfigError
-from serving.record.reading import find_files
-from serving.record.shipper.settings import ShipSettings
-from serving.record.shipper.shipper import Shipper, ship
-from serving.record.shipper.status import NAME, Status
-from serving.record.sinks.folder import FolderSettings
-from serving.record.sinks.parquet import Parquet
-from serving.record.sinks.sink import SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.shipper.settings import ShipSettings
+from customer_risk.serving.record.shipper.shipper import Shipper, ship
+from customer_risk.serving.record.shipper.status import NAME, Status
+from customer_risk.serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.parquet import Parquet
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_shipper_that_waits_can_be_ended(shipper, told, running, until) -> Non
 
 def test_the_end_waits_for_what_is_left(shipper, told, left, caplog) -> None:
     """All is shipped, however much waits, as long as there is time; the last line says so."""
-    caplog.set_level("INFO", "serving.record")
+    caplog.set_level("INFO", "customer_risk.serving.record")
     _, ids = left(range(1, 30))
     sink = told()
     sink.before = lambda _: time.sleep(0.02)

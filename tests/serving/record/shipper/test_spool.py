@@ -7,14 +7,14 @@ import shutil
 import msgspec
 import pytest
 
-from model.errors import ConfigError
-from serving.record.reading import find_files
-from serving.record.shipper import spool as module
-from serving.record.shipper.lock import Lock
-from serving.record.shipper.progress import NAME, Progress
-from serving.record.shipper.shipper import Shipper
-from serving.record.shipper.spool import recover, spool, spooled
-from serving.record.sinks.sink import RecordRefused
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.shipper import spool as module
+from customer_risk.serving.record.shipper.lock import Lock
+from customer_risk.serving.record.shipper.progress import NAME, Progress
+from customer_risk.serving.record.shipper.shipper import Shipper
+from customer_risk.serving.record.shipper.spool import recover, spool, spooled
+from customer_risk.serving.record.sinks.interface import RecordRefused
 
 
 @pytest.fixture

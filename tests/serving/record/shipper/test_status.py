@@ -8,9 +8,9 @@ import socket
 import httpx2
 import pytest
 
-from model.errors import ConfigError
-from serving.record.shipper.files import Files
-from serving.record.shipper.status import Measure, SinkStatus, Status, read, serve
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.shipper.files import Files
+from customer_risk.serving.record.shipper.status import Measure, SinkStatus, Status, read, serve
 
 
 @pytest.fixture

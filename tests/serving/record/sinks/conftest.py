@@ -8,10 +8,10 @@ from types import ModuleType
 
 import pytest
 
-from serving.record.sinks.chain import Link
-from serving.record.sinks.lines import Lines
-from serving.record.sinks.objects import LocalObjects, ObjectSink
-from serving.record.sinks.parquet import Parquet
+from customer_risk.serving.record.sinks.manifest import Link
+from customer_risk.serving.record.sinks.ndjson import Lines
+from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.parquet import Parquet
 
 SHIPPER = "a" * 32
 

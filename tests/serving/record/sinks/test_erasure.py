@@ -7,14 +7,14 @@ import gzip
 
 import pytest
 
-from serving.record.record import from_document
-from serving.record.sinks.chain import Erasure, digest
-from serving.record.sinks.erasure import ERASED, erase
-from serving.record.sinks.finding import find
-from serving.record.sinks.lines import Lines
-from serving.record.sinks.objects import LocalObjects, ObjectSink
-from serving.record.sinks.sink import SinkUnavailable
-from serving.record.sinks.verifying import verify
+from customer_risk.serving.record.outbox.record import from_document
+from customer_risk.serving.record.sinks.erasure import ERASED, erase
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import Erasure, digest
+from customer_risk.serving.record.sinks.ndjson import Lines
+from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.search import find
+from customer_risk.serving.record.sinks.verification import verify
 
 NOW = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
 SHIPPER = "a" * 32

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from model.errors import ConfigError
-from serving.record.sinks.folder import FolderSettings
-from serving.record.sinks.objects import LocalObjects
-from serving.record.sinks.parquet import Parquet
-from serving.record.sinks.sink import SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.objects import LocalObjects
+from customer_risk.serving.record.sinks.parquet import Parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from serving.record.sinks.sink import Sink
+    from customer_risk.serving.record.sinks.interface import Sink
 
 SHIPPER = "5" * 32
 

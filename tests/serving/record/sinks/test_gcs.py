@@ -17,10 +17,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from model.errors import ConfigError
-from serving.record.sinks import gcs
-from serving.record.sinks.gcs import GcsSettings
-from serving.record.sinks.sink import SinkUnavailable
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks import gcs
+from customer_risk.serving.record.sinks.gcs import GcsSettings
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
 
 
 class Server(ThreadingHTTPServer):
@@ -249,7 +249,7 @@ def test_settings_that_are_none_are_refused() -> None:
 def test_nothing_of_google_is_loaded_before_it_is_used() -> None:
     """Those who write to a folder don't wait for it."""
     code = (
-        "import sys; from serving.record.sinks.gcs import GcsSettings; GcsSettings(bucket='a').open('a' * 32).close()\n"
+        "import sys; from customer_risk.serving.record.sinks.gcs import GcsSettings; GcsSettings(bucket='a').open('a' * 32).close()\n"
         "assert not [name for name in sys.modules if name.startswith(('google.cloud', 'google.auth'))]"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

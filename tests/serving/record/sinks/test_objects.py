@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import ConfigError
-from serving.record.sinks.chain import Link, digest, encode, manifests
-from serving.record.sinks.lines import SUFFIX, Lines
-from serving.record.sinks.objects import LocalObjects, ObjectSink
-from serving.record.sinks.sink import SinkUnavailable
-from serving.record.sinks.verifying import verify
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import Link, digest, encode, manifests
+from customer_risk.serving.record.sinks.ndjson import SUFFIX, Lines
+from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.verification import verify
 
 SHIPPER = "a" * 32
 
@@ -155,7 +155,7 @@ def test_no_key_leaves_the_folder(objects, key) -> None:
 def test_a_killed_writer_leaves_no_half_object(tmp_path) -> None:
     """Whatever moment a process is killed at, each object is whole or isn't there."""
     code = (
-        "import sys; from pathlib import Path; from serving.record.sinks.objects import LocalObjects\n"
+        "import sys; from pathlib import Path; from customer_risk.serving.record.sinks.objects import LocalObjects\n"
         "objects = LocalObjects(Path(sys.argv[1]))\n"
         "for n in range(1_000_000): objects.create(f'dt=1/{n}', b'x' * 300_000); print(n, flush=True)\n"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from serving.record.sinks.parquet import COLUMNS, Parquet
+from customer_risk.serving.record.sinks.parquet import COLUMNS, Parquet
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.record.sinks.bigquery.rows import MOST_BYTES, Rows, parts
+from customer_risk.serving.record.sinks.bigquery.rows import MOST_BYTES, Rows, parts
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,17 @@ import sys
 
 import pytest
 
-from model.errors import ConfigError
-from serving.record.sinks.bigquery.schema import CLUSTERED_BY, COLUMNS, PARTITIONED_BY, Column, merge, version_of
-from serving.record.sinks.bigquery.settings import BigQuerySettings
-from serving.record.sinks.bigquery.views import views
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.bigquery.schema import (
+    CLUSTERED_BY,
+    COLUMNS,
+    PARTITIONED_BY,
+    Column,
+    merge,
+    version_of,
+)
+from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.bigquery.views import views
 
 BY_NAME = {column.name: column for column in COLUMNS}
 
@@ -115,7 +122,7 @@ def test_views_stand_beside_the_table() -> None:
 def test_making_the_sink_imports_nothing_of_google() -> None:
     """Who doesn't use it needn't have it, and a start is quick."""
     code = (
-        "import sys; from serving.record.sinks.bigquery.settings import BigQuerySettings;"
+        "import sys; from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings;"
         "BigQuerySettings(project='p', dataset='d').open('a').close();"
         "sys.exit(any(name.startswith(('google.cloud', 'google.auth', 'grpc')) for name in sys.modules))"
     )

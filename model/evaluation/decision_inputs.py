@@ -1,0 +1,99 @@
+"""What decisions are judged on: out-of-fold answers at the portfolio's rate, and cut-offs chosen without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from customer_risk.model.training.calibration import prior_shift, prior_weights, shifted
+from customer_risk.model.training.thresholds import Cuts, least_cost, max_f1, recall_at_least, segment_cuts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from customer_risk.model.config import Costs
+    from customer_risk.model.training.comparison import OutOfFold
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+Choice = Callable[["NDArray[np.bool_]", "NDArray[np.float64]", "NDArray[np.float64]"], Cuts]
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """Who is proposed for off-boarding and who is reviewed (and not proposed), bool[r, n] each."""
+
+    proposed: Flags
+    reviewed: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What decisions are judged on: out-of-fold answers, the portfolio's rate, and the flow of customers a week."""
+
+    out_of_fold: OutOfFold
+    portfolio_rate: float | None
+    per_week: float
+
+    @property
+    def labels(self) -> Flags:
+        """Who was suspended."""
+        return self.out_of_fold.labels
+
+    @property
+    def sample_rate(self) -> float:
+        """The share of suspended customers in the sample."""
+        return float(self.labels.mean())
+
+    @property
+    def rate(self) -> float:
+        """The rate that holds: the portfolio's, or the sample's."""
+        return self.sample_rate if self.portfolio_rate is None else self.portfolio_rate
+
+    @property
+    def shift(self) -> float:
+        """The log-odds between the sample's rate and the portfolio's."""
+        return prior_shift(self.sample_rate, self.portfolio_rate)
+
+    @property
+    def probabilities(self) -> Floats:
+        """Out-of-fold probabilities float64[r, n] at the portfolio's rate."""
+        return shifted(self.out_of_fold.probabilities, self.shift)
+
+    def flag(self, cut: Choice) -> Flagged:
+        """Decide with cut-offs that `cut(labels, probabilities, weights)` chose inside each fold's training side."""
+
+        def chosen(side: Callable[[Cuts], float]) -> Floats:
+            return self.out_of_fold.cuts(
+                lambda labels, inner: side(
+                    cut(labels, shifted(inner, self.shift), prior_weights(labels, self.portfolio_rate))
+                )
+            )
+
+        probabilities = self.probabilities
+        proposed = probabilities >= chosen(lambda cuts: cuts.high)
+        return Flagged(proposed, (probabilities >= chosen(lambda cuts: cuts.medium)) & ~proposed)
+
+
+def strategies(costs: Costs, per_week: float) -> dict[str, Choice]:
+    """Give each strategy's choice of cut-offs; one without a medium of its own reviews nobody whom it doesn't flag."""
+
+    def single(cut: Callable[[Flags, Floats, Floats], float]) -> Choice:
+        def both(labels: Flags, probabilities: Floats, weights: Floats) -> Cuts:
+            value = cut(labels, probabilities, weights)
+            return Cuts(value, value)
+
+        return both
+
+    return {
+        "segments": lambda labels, probabilities, weights: segment_cuts(
+            costs, probabilities, labels, weights, per_week
+        ),
+        "least_cost": single(lambda *_: least_cost(costs)),
+        "max_f1": single(max_f1),
+        "recall": single(lambda *known: recall_at_least(costs.least_recall, *known)),
+        "nobody": single(lambda *_: 2.0),
+    }

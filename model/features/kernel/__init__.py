@@ -1,0 +1,1 @@
+"""The one computation of every feature, for one customer or all."""

@@ -1,0 +1,131 @@
+"""Features of money that passes through, and of what fed crypto purchases."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from customer_risk.model.features.catalogue import AT
+from customer_risk.model.features.compiled import compiled
+from customer_risk.model.features.kernel.blocks.numbers import NEARLY, part_of, share, weighted_median
+from customer_risk.model.features.kernel.blocks.series import Lengths
+from customer_risk.model.features.kernel.blocks.windows import DAY, HOUR
+from customer_risk.model.features.kernel.workspace import Room
+from customer_risk.model.features.shapes import Floats, Ints
+
+_LARGE: Final = 100.0  # EUR: smaller transfers are no sweep's beginning
+_SWEPT: Final = 0.8
+
+
+@compiled
+def fill_flow(begin: int, room: Room, lengths: Lengths, whole: bool, out: Floats) -> None:
+    """Fill from the series; `begin` is the first transaction's time, `whole` where none was left out before it."""
+    out[AT.irrevocable_out] = out[AT.onramp_sum] + out[AT.transfer_out_sum] + out[AT.card_large_sum]
+    out[AT.irrevocable_share] = share(min(out[AT.irrevocable_out], out[AT.in_sum]), out[AT.in_sum])
+    out[AT.transfer_flow] = out[AT.transfer_in_sum] + out[AT.irrevocable_out]
+    out[AT.onramp_fed_by_transfers] = _fed(room.transfer_times, room.transfer_sums, lengths.transfers, room, lengths)
+    out[AT.onramp_fed_by_topups] = _fed(room.top_up_times, room.top_up_sums, lengths.top_ups, room, lengths)
+    _fill_sweeps(room, lengths, out)
+    matches = _match(room.in_times, room.ins, lengths.ins, 0.0, room, lengths.outs)
+    _fill_matches(room.lags, room.parts, room.starts, matches, begin, whole, out)
+    matches = _match(room.transfer_times, room.transfers, lengths.transfers, _LARGE, room, lengths.outs)
+    passed = 0.0
+    for match in range(matches):
+        passed += room.parts[match] * (room.lags[match] <= 3 * DAY)
+    out[AT.transfer_pass_72h] = passed
+    large = 0.0
+    for place in range(lengths.transfers):
+        large += room.transfers[place] * (room.transfers[place] >= _LARGE)
+    out[AT.transfer_pass_72h_share] = part_of(passed, large)
+
+
+@compiled
+def _fed(times: Ints, sums: Floats, rows: int, room: Room, lengths: Lengths) -> float:
+    """Sum, over crypto purchases, of as much of each as a series brought in within 72 hours up to it."""
+    fed = 0.0
+    begin = end = 0
+    for place in range(lengths.purchases):
+        when = room.purchase_times[place]
+        while begin < rows and times[begin] < when - 3 * DAY:
+            begin += 1
+        while end < rows and times[end] <= when:
+            end += 1
+        fed += min(room.purchases[place], sums[end] - sums[begin])
+    return fed
+
+
+@compiled
+def _fill_sweeps(room: Room, lengths: Lengths, out: Floats) -> None:
+    large = swept = begin = end = 0
+    most = 0.0
+    for place in range(lengths.transfers):
+        value, when = room.transfers[place], room.transfer_times[place]
+        if value < _LARGE:
+            continue
+        while begin < lengths.outs and room.out_times[begin] < when:
+            begin += 1
+        while end < lengths.outs and room.out_times[end] <= when + 3 * DAY:
+            end += 1
+        went = room.out_sums[end] - room.out_sums[begin]
+        large += 1
+        swept += went >= _SWEPT * value - NEARLY
+        most = max(most, min(value, went))
+    out[AT.sweep_count] = swept
+    out[AT.sweep_share] = share(swept, large)
+    out[AT.sweep_max] = most
+
+
+@compiled
+def _match(times: Ints, ins: Floats, n_ins: int, least: float, room: Room, outs: int) -> int:
+    """Match moves out with the earliest money in, both of `least` or more; returns how many matches there are.
+
+    Of each match: its time, its amount and when its money came in. Each uses up a move in or a move out, so there are
+    no more than of both together.
+    """
+    matches = first = 0
+    while first < n_ins and ins[first] < least:
+        first += 1
+    left = ins[first]
+    for place in range(outs):
+        wanted, now = room.outs[place], room.out_times[place]
+        if wanted < least:
+            continue
+        while wanted > NEARLY and first < n_ins and times[first] <= now:
+            part = min(wanted, left)
+            room.lags[matches] = now - times[first]
+            room.parts[matches] = part
+            room.starts[matches] = times[first]
+            matches += 1
+            wanted -= part
+            left -= part
+            if left <= NEARLY:
+                first += 1
+                while first < n_ins and ins[first] < least:
+                    first += 1
+                left = ins[first]
+    return matches
+
+
+@compiled
+def _fill_matches(
+    lags: Floats, parts: Floats, starts: Ints, matches: int, begin: int, whole: bool, out: Floats
+) -> None:
+    pass_1h = pass_24h = pass_72h = passed = early = 0.0
+    for match in range(matches):
+        lag, part = lags[match], parts[match]
+        passed += part
+        pass_1h += part * (lag <= HOUR)
+        pass_24h += part * (lag <= DAY)
+        within = part * (lag <= 3 * DAY)
+        pass_72h += within
+        early += within * (starts[match] - begin <= 14 * DAY)
+    out[AT.pass_1h] = pass_1h
+    out[AT.pass_24h] = pass_24h
+    out[AT.pass_72h] = pass_72h
+    out[AT.pass_24h_share] = part_of(pass_24h, out[AT.in_sum])
+    out[AT.passed_share] = part_of(passed, out[AT.in_sum])
+    # What matched nothing had gone out beyond all that had come in: the greatest such excess, by reflection.
+    unfunded = out[AT.out_sum] - passed
+    out[AT.unfunded_out] = unfunded if unfunded > NEARLY else 0.0
+    if whole:
+        out[AT.first_14d_passed] = early
+    out[AT.dwell_median_hours] = weighted_median(lags, parts, matches) / HOUR

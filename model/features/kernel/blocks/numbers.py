@@ -1,0 +1,108 @@
+"""Small arithmetic of the kernel: guarded division and medians by selection."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from customer_risk.model.features.compiled import compiled
+from customer_risk.model.features.shapes import Floats
+
+NEARLY: Final = 1e-6  # EUR: sums closer than this are equal, whatever the order that rounded them
+_FEW: Final = 8  # values that are sorted rather than selected from
+
+
+@compiled
+def yes(condition: bool) -> float:
+    """1 for yes, 0 for no."""
+    return 1.0 if condition else 0.0
+
+
+@compiled
+def share(part: float, whole: float) -> float:
+    """One number over another; NaN where the other is 0."""
+    return part / whole if whole > 0 else math.nan
+
+
+@compiled
+def part_of(part: float, whole: float) -> float:
+    """Give the share of a part in its whole, never more than 1 for rounding; NaN where the whole is 0."""
+    return min(part / whole, 1.0) if whole > 0 else math.nan
+
+
+@compiled
+def median(values: Floats, n: int, lower: Floats, upper: Floats) -> float:
+    """Middle value of the first `n` values, or the mean of the middle two; NaN of none. Overwrites all three arrays.
+
+    Each turn writes every value to those below a pivot and to those above, and keeps it by counting on where it
+    belongs: a branch on a value would be guessed wrong half of the time.
+    """
+    if n == 0:
+        return math.nan
+    rank, left, before = n // 2, n, values[0]  # the value before the one of the rank, where none is left below
+    while left > _FEW:
+        first, second, third = values[left // 4], values[left // 2], values[3 * (left // 4)]
+        pivot = max(min(first, second), min(max(first, second), third))
+        below = above = 0
+        for place in range(left):
+            value = values[place]
+            lower[below] = value
+            below += value < pivot
+            upper[above] = value
+            above += value > pivot
+        if rank < below:
+            values, lower, left = lower, values, below
+        elif rank >= left - above:
+            rank -= left - above
+            before = pivot
+            values, upper, left = upper, values, above
+        else:
+            if rank == below:
+                for place in range(below):
+                    before = lower[place] if place == 0 else max(before, lower[place])
+            else:
+                before = pivot
+            return float(pivot if n % 2 == 1 else before + (pivot - before) / 2)
+    _sort(values, left)
+    if rank > 0:
+        before = values[rank - 1]
+    return float(values[rank] if n % 2 == 1 else before + (values[rank] - before) / 2)
+
+
+@compiled
+def _sort(values: Floats, n: int) -> None:
+    for row in range(1, n):
+        moving, place = values[row], row
+        while place > 0 and values[place - 1] > moving:
+            values[place] = values[place - 1]
+            place -= 1
+        values[place] = moving
+
+
+@compiled
+def weighted_median(values: Floats, weights: Floats, n: int) -> float:
+    """Least of the first `n` values by which at least half of their weight is reached; NaN of none. Overwrites both."""
+    if n == 0:
+        return math.nan
+    half = 0.0
+    for place in range(n):
+        half += weights[place]
+    half, left = half / 2 - NEARLY, n
+    while True:
+        pivot = values[left // 2]
+        below, equal = 0.0, 0.0
+        for place in range(left):
+            below += weights[place] * (values[place] < pivot)
+            equal += weights[place] * (values[place] == pivot)
+        downwards = 0 < below >= half
+        if not downwards and below + equal >= half:
+            return float(pivot)
+        kept = 0
+        for place in range(left):
+            value = values[place]
+            values[kept], weights[kept] = value, weights[place]
+            kept += value < pivot if downwards else value > pivot
+        if kept == 0:  # the weights' rounding left less than half
+            return float(pivot)
+        half -= 0.0 if downwards else below + equal
+        left = kept

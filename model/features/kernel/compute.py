@@ -1,0 +1,161 @@
+"""The one computation of every feature, for one customer or all: the same compiled function, so the same bits."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba import boolean, float64, int8, int32, int64
+from numpy.typing import NDArray
+
+from customer_risk.model.compilation import compile_kept
+from customer_risk.model.features.catalogue import AT, LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES
+from customer_risk.model.features.encoded import Encoded
+from customer_risk.model.features.kernel.blocks.course import fill_amounts, fill_rhythm
+from customer_risk.model.features.kernel.blocks.flow import fill_flow
+from customer_risk.model.features.kernel.blocks.profile import fill_fit, fill_profile
+from customer_risk.model.features.kernel.blocks.series import split
+from customer_risk.model.features.kernel.blocks.totals import fill_totals
+from customer_risk.model.features.kernel.blocks.windows import DAY, fill_busiest, fill_first_days, fill_last_days
+from customer_risk.model.features.kernel.rows import bring_in_order, look_back, take
+from customer_risk.model.features.kernel.workspace import make_room
+from customer_risk.model.features.vocabulary import TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What applies to every customer alike; part of a bundle's meaning.
+
+    `lookback_us` microseconds before the customer's last activity count, and of these the latest `max_transactions`.
+    Rows of `excluded_types` (names of customer_risk.model.features.vocabulary.TYPES, or OTHER) are dropped first of all.
+    """
+
+    lookback_us: int = LOOKBACK_DAYS * DAY
+    max_transactions: int = MAX_TRANSACTIONS
+    excluded_types: tuple[str, ...] = ("MANUAL",)
+
+
+DEFAULTS = Settings()
+
+
+def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1) -> NDArray[np.float64]:
+    """Compute every feature of every customer: float64[m, len(NAMES)], NaN where missing, never infinite.
+
+    Customers are shared out to `threads` threads in ranges of about equally many rows; how many makes no difference to
+    any value.
+    """
+    customers = len(encoded.offsets) - 1
+    values = np.empty((customers, len(NAMES)))
+    excluded = _excluded(settings.excluded_types)
+    entry = _entry()
+
+    def run(first: int, last: int) -> None:
+        entry(
+            first,
+            last,
+            encoded.offsets,
+            encoded.ids,
+            encoded.created,
+            encoded.completed,
+            encoded.amount,
+            encoded.state,
+            encoded.type,
+            encoded.direction,
+            encoded.profile,
+            settings.lookback_us,
+            settings.max_transactions,
+            excluded,
+            values,
+        )
+
+    if threads == 1 or customers < 2 * threads:
+        run(0, customers)
+        return values
+    cuts = np.searchsorted(encoded.offsets, np.linspace(0, encoded.offsets[-1], threads + 1)[1:-1])
+    bounds = [0, *(int(cut) for cut in cuts), customers]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, bounds[:-1], bounds[1:]))
+    return values
+
+
+@functools.lru_cache(maxsize=8)
+def _excluded(types: tuple[str, ...]) -> NDArray[np.bool_]:
+    return np.array([name in types for name in (*TYPES, "OTHER")])
+
+
+@functools.cache
+def _entry() -> Callable[..., None]:
+    """Compile the kernel, or take it from the disk.
+
+    Numba keeps compiled code by the source of the entry alone, and would not notice a change in what the entry calls or
+    in the catalogue's order. What the entry closes over is part of the key, so it closes over a digest of both.
+    """
+    sources = sorted(Path(__file__).parent.parent.rglob("*.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + ",".join(NAMES).encode())
+    return _make(digest.hexdigest())
+
+
+def _make(digest: str) -> Callable[..., None]:
+    ints, floats, codes = (numba.types.Array(kind, 1, "C", readonly=True) for kind in (int64, float64, int8))
+    profiles = numba.types.Array(int32, 2, "C", readonly=True)
+    columns = (ints, ints, ints, ints, floats, codes, codes, codes, profiles)
+    signature = numba.void(int64, int64, *columns, int64, int64, boolean[::1], float64[:, ::1])
+
+    def entry(  # noqa: PLR0917  compiled code takes arrays, not objects
+        first: int,
+        last: int,
+        offsets: Any,
+        ids: Any,
+        created: Any,
+        completed: Any,
+        amount: Any,
+        state: Any,
+        type_: Any,
+        direction: Any,
+        profile: Any,
+        lookback: int,
+        most: int,
+        excluded: Any,
+        out: Any,
+    ) -> None:
+        if len(digest) == 0:  # read, so that it is closed over
+            return
+        longest = 1
+        for customer in range(first, last):
+            longest = max(longest, offsets[customer + 1] - offsets[customer])
+        room = make_room(longest)
+        for customer in range(first, last):
+            begin, end, features = offsets[customer], offsets[customer + 1], out[customer]
+            features[:] = np.nan
+            fill_profile(profile[customer], features)
+            rows, ready = take(ids, created, completed, amount, state, type_, direction, begin, end, excluded, room)
+            if ready:
+                when, done, euros, kind = room.created, room.completed, room.amount, room.kind
+            else:
+                rows = bring_in_order(rows, room)
+                when, done, euros, kind = room.created2, room.completed2, room.amount2, room.kind2
+            own, whole, fee_first = look_back(when, done, euros, kind, rows, lookback, most)
+            features[AT.transactions] = own
+            features[AT.no_transactions] = own == 0
+            if own == 0:
+                continue
+            lengths = split(when, euros, kind, own, room)
+            fill_totals(euros, kind, own, room, features)
+            fill_amounts(euros, kind, own, room, lengths, features)
+            fill_busiest(when, own, room, lengths, features)
+            fill_last_days(when, done, kind, own, room, lengths, features)
+            if whole:
+                features[AT.starts_with_fee] = fee_first
+                fill_first_days(when, euros, kind, own, room, lengths, features)
+            fill_rhythm(profile[customer], when, own, room, features)
+            fill_flow(when[0], room, lengths, whole, features)
+            fill_fit(features)
+
+    return compile_kept(entry, signature, nogil=True, fastmath=False, error_model="numpy")

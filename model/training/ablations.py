@@ -1,0 +1,182 @@
+"""Side-by-side measurements behind three choices: which events count, how the few are weighed, how to calibrate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS, Arm, Measurement
+from customer_risk.model.training.calibration import (
+    ENOUGH_FOR_ISOTONIC,
+    ENOUGH_FOR_SLOPE,
+    fit_intercept,
+    fit_isotonic,
+    fit_platt,
+    sigmoid,
+)
+from customer_risk.model.training.procedure import fit_procedure
+from customer_risk.model.training.tuning import FIXED, START
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from customer_risk.model.evaluation.intervals import Measured
+    from customer_risk.model.evaluation.results import Interval
+    from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.training.comparison import Fit, FoldFit, OutOfFold
+    from customer_risk.model.training.minority import Weighting
+    from customer_risk.model.training.procedure import Fitted
+    from customer_risk.model.training.study import Study
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+UNTUNED = "All arms use the search's starting parameters, so that they differ in one thing only."
+WEIGHTINGS: dict[Weighting, str] = {
+    "mild": "Class weights, square root",
+    "full": "Class weights, full",
+    "none": "No weights",
+    "repeat": "Suspended customers repeated",
+    "invent": "Suspended customers invented (SMOTE)",
+}
+
+
+def untuned(study: Study, weighting: Weighting = "mild") -> Fit:
+    """Give the procedure with the search's starting parameters instead of a search."""
+    members = ({**FIXED, **START},)
+
+    def fit(table: FeatureTable, suspended: Flags, seed: int) -> Fitted:
+        return fit_procedure(
+            table,
+            suspended,
+            study.config.training,
+            seed,
+            directions=study.directions,
+            members=members,
+            weighting=weighting,
+        )
+
+    return fit
+
+
+def excluded_types(study: Study, everything: FeatureTable, tick: Callable[[], None]) -> Measurement:
+    """Measure with and without the excluded types' events; `everything` is the candidates with them."""
+    types = ", ".join(study.config.training.excluded_types) or "none"
+    without = study.cross_validate(untuned(study), tick=tick)
+    with_them = study.cross_validate(untuned(study), table=everything, tick=tick)
+    return _measurement(
+        study,
+        f"What would events of type {types} add?",
+        {
+            "without": (f"Without {types} (shipped)", _measured(study, without)),
+            "with": (f"With {types}", _measured(study, with_them)),
+        },
+        UNTUNED,
+        f"Events of type {types} are the bank's own hand, mostly at suspended customers: a trace of the outcome. They "
+        "stay out whatever they add, as nothing of the kind is there yet when a customer is scored.",
+    )
+
+
+def weighting(study: Study, tick: Callable[[], None]) -> Measurement:
+    """Measure class weights against repeated and invented suspended customers."""
+    arms = {
+        str(how): (
+            title + (" (shipped)" if how == "mild" else ""),
+            _measured(study, study.cross_validate(untuned(study, how), tick=tick)),
+        )
+        for how, title in WEIGHTINGS.items()
+    }
+    return _measurement(
+        study,
+        "How should the few suspended customers be weighed?",
+        arms,
+        UNTUNED,
+        "Weights change no customer's data: every reason still rests on someone who existed, and calibration undoes "
+        "their effect on the level. Repeated rows are weights with noise; invented rows mix two customers into one "
+        "that never was, which breaks features that belong together (a maximum below a median, say).",
+    )
+
+
+def calibration(study: Study, found: OutOfFold) -> Measurement:
+    """Measure calibration methods on the shipped procedure's margins, each fitted inside the training folds."""
+    positives = int(study.suspended.sum())
+    few = positives < ENOUGH_FOR_SLOPE
+    arms: dict[str, tuple[str, Callable[[FoldFit], Floats]]] = {
+        "level": ("Level only", _level),
+        "platt": ("Platt's sigmoid", _platt),
+        "isotonic": ("Isotonic regression", _isotonic),
+        "none": ("None", lambda one: sigmoid(one.margins)),
+    }
+    shipped = "level" if few else "platt"
+    order = sorted(arms, key=lambda key: key != shipped)
+    return _measurement(
+        study,
+        "Which calibration?",
+        {
+            key: (
+                arms[key][0] + (" (shipped)" if key == shipped else ""),
+                study.measure(found.collect(arms[key][1]), found=found),
+            )
+            for key in order
+        },
+        "",
+        f"By the number of suspended customers, {positives}: below {ENOUGH_FOR_SLOPE} only the level is fitted, from "
+        "there on Platt's two parameters. Isotonic regression has a parameter for each step and overfits below about "
+        f"{ENOUGH_FOR_ISOTONIC} (Niculescu-Mizil & Caruana 2005); "
+        + (
+            "there are more here, and it stands beside for comparison. The sigmoid is kept: it ties no customers and "
+            "keeps a customer's contributions adding up to the shown probability."
+            if positives >= ENOUGH_FOR_ISOTONIC
+            else "it also ties customers whom the model tells apart."
+        ),
+    )
+
+
+def _measured(study: Study, found: OutOfFold) -> dict[str, Measured]:
+    return study.measure(found.probabilities, found=found)
+
+
+def _level(one: FoldFit) -> Floats:
+    labels = one.labels.astype(np.float64)
+    return sigmoid(one.margins + fit_intercept(one.fitted.inner_margins, labels))
+
+
+def _platt(one: FoldFit) -> Floats:
+    slope, intercept = fit_platt(one.fitted.inner_margins, one.labels)
+    return sigmoid(slope * one.margins + intercept)
+
+
+def _isotonic(one: FoldFit) -> Floats:
+    return np.interp(one.margins, *fit_isotonic(one.fitted.inner_margins, one.labels))
+
+
+def _measurement(
+    study: Study, question: str, arms: dict[str, tuple[str, dict[str, Measured]]], note: str, conclusion: str
+) -> Measurement:
+    shipped = next(iter(arms))
+    differences = {
+        key: study.differences(measured, arms[shipped][1]) for key, (_, measured) in arms.items() if key != shipped
+    }
+    return Measurement(
+        question=question,
+        arms=tuple(
+            Arm(key=key, title=title, metrics=study.intervals(measured), note=note)
+            for key, (title, measured) in arms.items()
+        ),
+        differences=differences,
+        conclusion=f"{conclusion} {_told(differences, {key: title for key, (title, _) in arms.items()})}".strip(),
+    )
+
+
+def _told(differences: dict[str, dict[str, Interval]], titles: dict[str, str]) -> str:
+    """Say in which metrics another arm differs from the shipped one beyond chance."""
+    found = []
+    for key, metrics in differences.items():
+        for name, value in metrics.items():
+            if name in METRICS and value.low is not None and value.high is not None and value.low * value.high > 0:
+                better = ((value.estimate or 0.0) > 0) != (name in LOWER_IS_BETTER)
+                found.append(f"{titles[key]} is {'better' if better else 'worse'} in {METRICS[name].lower()}")
+    return f"Beyond chance: {'; '.join(found)}." if found else "No difference between the arms is beyond chance."

@@ -1,0 +1,169 @@
+"""The whole server from its settings: which part knows which."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+# First of all: it shields the command line, which KServe would parse.
+from customer_risk.serving.kserve.server import RiskServer  # isort: split
+
+from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.authenticator import Authenticator
+from customer_risk.serving.auth.rate_limits import Limiter
+from customer_risk.serving.bulk.jobs.endpoints import PATH as JOBS_PATH
+from customer_risk.serving.bulk.jobs.endpoints import Jobs
+from customer_risk.serving.bulk.jobs.repository import Board
+from customer_risk.serving.bulk.jobs.runner import Orders
+from customer_risk.serving.decisions.factory import make_service
+from customer_risk.serving.decisions.switches import Control
+from customer_risk.serving.exchange.all_or_none import Several
+from customer_risk.serving.exchange.request_observer import METRICS_PATH, Telling
+from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
+from customer_risk.serving.http.endpoints.admin import Admin
+from customer_risk.serving.http.endpoints.pages import Page
+from customer_risk.serving.http.scoring_app import Mounted
+from customer_risk.serving.kserve.model import RiskModel
+from customer_risk.serving.kserve.v2.grpc import GrpcServer
+from customer_risk.serving.kserve.v2.grpc_auth import AuthInterceptor
+from customer_risk.serving.kserve.v2.models import Models
+from customer_risk.serving.offload import Offload
+from customer_risk.serving.openapi import render_document, render_page
+from customer_risk.serving.process.child_process import Keeper
+from customer_risk.serving.process.memory import trim_memory
+from customer_risk.serving.record.recorder import recording
+from customer_risk.serving.store.idempotency import Idempotency
+from customer_risk.serving.store.settings import open_store
+from customer_risk.serving.telemetry.logs import RequestLog, configure
+from customer_risk.serving.telemetry.loop_lag import Lag
+from customer_risk.serving.telemetry.metrics import Metrics, forget
+
+if TYPE_CHECKING:
+    from customer_risk.serving.process.component import Part
+    from customer_risk.serving.settings import Settings
+    from customer_risk.serving.store.interface import Store
+
+OPENAPI_PATH = "/ai/v1/openapi.json"
+DOCS_PATH = "/ai/v1/docs"
+_ENDING_SECONDS = 5  # that a shipper takes beyond its drain
+
+
+def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
+    """Make the server that answers from `bundle`; raises ConfigError for settings that can't be used.
+
+    `folder` is for what the workers share while they run.
+    """
+    service = make_service(settings.model_name, settings.rules)
+    service.offload = Offload(trim_memory)
+    authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
+    if authenticator is not None:
+        service.require("the issuer's keys", lambda: authenticator.introduced)
+    limited = bool(settings.limits.requests_per_second)
+    gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
+    observer = Telling(service, Metrics, RequestLog(settings.logs), recording(settings.record))
+    service.require("the decision record", lambda: observer.recordable)
+    model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer, offload=service.offload))
+
+    shared = _Shared(settings, folder)
+
+    def reload() -> Awaitable[object]:
+        return server.reloader.reload()
+
+    logs = configure(settings.logs, observer.dropped)
+    control = Control(folder, service, reload)
+    admin = Admin(service, control, lambda: server.reloader.state)
+
+    orders = Orders(
+        bundle=str(bundle.absolute()),
+        folder=str(folder.absolute()),
+        model_name=settings.model_name,
+        jobs=settings.jobs,
+        store=settings.store,
+        rules=settings.rules,
+        record=settings.record,
+    )
+    rooms = _pages(service.name)
+    rooms[ADMIN_PATH] = Mounted(admin, "admin")
+    rooms[METRICS_PATH] = Mounted(observer.show, None)
+    if settings.jobs.enabled:
+        rooms[JOBS_PATH] = Mounted(Jobs(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
+
+    shipper = _shipper(settings)
+
+    def parts() -> Sequence[Part]:
+        """Make what each worker runs beside its HTTP server."""
+        # The shipper ends after what gives it work, so that it ships the last of it too.
+        shipping = [] if shipper is None else [shipper]
+        made: list[Part] = [logs, *shipping, observer, Lag(observer.lagged), control]
+        if authenticator is not None:
+            made.append(authenticator)
+        if settings.jobs.enabled:
+            made.append(Keeper("customer_risk.serving.bulk.jobs", msgspec.json.encode(orders), folder / "jobs.lock"))
+        if settings.grpc.enabled:
+            models = Models(service, gate=gate, observer=observer)
+            made.append(
+                GrpcServer(
+                    service, settings.grpc, interceptors=(AuthInterceptor(gate),), models=models, observer=observer
+                )
+            )
+        return made
+
+    server = RiskServer(
+        model,
+        bundle,
+        settings.server,
+        gate=gate,
+        observer=observer,
+        rooms=rooms,
+        keys=lambda: shared.keys,
+        parts=parts,
+        shed=observer.shed,
+        waited=observer.waited,
+        reloaded=observer.reloaded,
+        lost=forget,
+    )
+    return server
+
+
+def _shipper(settings: Settings) -> Keeper | None:
+    record = settings.record
+    if not (record.enabled and record.ship.embedded):
+        return None
+    orders = msgspec.json.encode(record.orders(settings.logs))
+    lock, seconds = Path(record.folder) / "keeper.lock", record.ship.drain_seconds + _ENDING_SECONDS
+    return Keeper("customer_risk.serving.record.shipper.main", orders, lock, end_seconds=seconds)
+
+
+class _Shared:
+    """What a worker shares with others, made in it when it is first wanted: nothing of it survives a fork."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+
+    @cached_property
+    def store(self) -> Store:
+        return open_store(self._settings.store, self._folder)
+
+    @cached_property
+    def keys(self) -> Idempotency:
+        return Idempotency(self.store, self._settings.idempotency_seconds)
+
+    @cached_property
+    def board(self) -> Board:
+        return Board(self.store, lease_seconds=self._settings.jobs.lease_seconds)
+
+
+def _pages(model_name: str) -> dict[str, Mounted]:
+    document = render_document(model_name)
+    page, policy = render_page(document)
+    return {
+        OPENAPI_PATH: Mounted(Page(OPENAPI_PATH, document, "application/json"), None),
+        DOCS_PATH: Mounted(
+            Page(DOCS_PATH, page, "text/html; charset=utf-8", ("content-security-policy", policy)), None
+        ),
+    }

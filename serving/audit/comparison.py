@@ -1,0 +1,82 @@
+"""Compares what was recorded with what is computed again, by one of two standards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from customer_risk.model.scoring.reasons import Reason
+    from customer_risk.serving.contract.answer import WireReason
+
+TOLERANCE: Final = 1e-9
+Standard = Literal["bit for bit", "within 1e-9"]
+_WORDED: Final = ("text", "investigator_text")  # words hold rounded numbers: a last bit may turn a digit elsewhere
+
+
+class Difference(NamedTuple):
+    """One thing that isn't what was recorded."""
+
+    field: str
+    recorded: object
+    computed: object
+
+
+def compare_values(
+    names: Sequence[str], recorded: NDArray[np.float64], computed: NDArray[np.float64], standard: Standard
+) -> Iterator[Difference]:
+    """Compare features float64[f], NaN where missing; zeros of either sign differ bit for bit."""
+    both_missing = np.isnan(recorded) & np.isnan(computed)  # NaN has many bit patterns, and means one thing
+    if standard == "bit for bit":
+        same = both_missing | (recorded.view(np.int64) == computed.view(np.int64))
+    else:
+        same = both_missing | np.isclose(recorded, computed, rtol=TOLERANCE, atol=TOLERANCE)
+    for place in np.flatnonzero(~same).tolist():
+        yield Difference(f"features.{names[place]}", _known(recorded[place]), _known(computed[place]))
+
+
+def compare_numbers(field: str, recorded: Any, computed: Any, standard: Standard) -> Iterator[Difference]:
+    """Compare two numbers, either of which may be None; anything else must be equal."""
+    if standard == "within 1e-9" and isinstance(recorded, float) and isinstance(computed, float):
+        if not math.isclose(recorded, computed, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            yield Difference(field, recorded, computed)
+    elif recorded != computed:
+        yield Difference(field, recorded, computed)
+
+
+def compare_reasons(
+    recorded: Sequence[WireReason], computed: Sequence[Reason | WireReason], standard: Standard
+) -> Iterator[Difference]:
+    """Compare reasons one by one, in order; words bit for bit alone."""
+    before, now = _plain(recorded), _plain(computed)
+    if before == now:
+        return
+    order = list(zip_longest(map(_who, before), map(_who, now), fillvalue=""))
+    if any(one != other for one, other in order):
+        yield from (
+            Difference(f"reasons[{place}]", one, other) for place, (one, other) in enumerate(order) if one != other
+        )
+        return
+    for place, (one, other) in enumerate(zip(before, now, strict=True)):
+        for name in one.keys() | other.keys():
+            if standard == "bit for bit" or name not in _WORDED:
+                yield from compare_numbers(f"reasons[{place}].{name}", one.get(name), other.get(name), standard)
+
+
+def _plain(reasons: Sequence[Reason | WireReason]) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(each) for each in reasons]
+
+
+def _who(reason: dict[str, Any]) -> str:
+    return f"{reason['code']} ({reason.get('feature', '')}, {reason['direction']})"
+
+
+def _known(value: np.float64) -> float | None:
+    return None if math.isnan(value) else float(value)

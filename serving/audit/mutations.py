@@ -1,0 +1,192 @@
+"""The audit commands that change something: what is erased, shipped again, or made before the first record."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.operator import named
+from customer_risk.serving.audit.options import Moment, Where, configured_sinks, key_file, read_settings, reading
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+
+if TYPE_CHECKING:
+    from customer_risk.serving.audit.records import Place
+    from customer_risk.serving.record.outbox.reader import OutboxFile
+    from customer_risk.serving.record.shipper.lock import Lock
+    from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+
+_UNFINISHED: Final = 1  # exit code: what was asked for needs doing again later
+_LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes to start
+
+
+@click.command()
+@click.argument("customer")
+@reading
+@click.option("--by", help="Who erases; your login name by default.")
+@click.option("--why", required=True, help="What for: the request's reference, say.")
+@key_file
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path | None, yes: bool) -> None:
+    """Erase a customer's data from the record.
+
+    That there were decisions on CUSTOMER, when, which and by what model, stays. Each segment that holds their
+    records is replaced by one without the data, and a record of the erasure says which and why, so that `verify`
+    accepts exactly that; replay says "erased". With --config, every sink. Exit code 1: some of it must be done
+    again later, as is told.
+    """
+    stores = [*(each.where for each in where.places), *(each.path for each in where.tables())]
+    if not stores:
+        raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
+    author = named(by)
+    if not author:
+        raise ConfigError("Nobody is named as the author of this erasure.", remedy="Name yourself with --by.")
+    recorded = where.named(customer, key_file)
+    if not yes:
+        click.confirm(f"Erase {customer} from {', '.join(stores)}?", abort=True, err=True)
+    left = [_erase(place, recorded, author, why) for place in where.places]
+    left += [_erase_rows(table, recorded, author, why) for table in where.tables()]
+    if any([*left, _still_in(where, recorded)]):
+        raise click.exceptions.Exit(_UNFINISHED)
+
+
+@click.command()
+@click.option(
+    "--outbox", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Its folder."
+)
+@click.option("--sink", required=True, help="The emptied sink: folder, gcs or bigquery.")
+@click.option("--since", type=Moment(), metavar="TIME", help="Only records from this time on.")
+@click.option("--wait", type=click.FloatRange(0), default=60, show_default=True, help="Seconds for a shipper to end.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes: bool) -> None:
+    """Ship again to a sink that was emptied.
+
+    It is given all that the outbox still keeps. The shipper must have ended, since it knows where it was: this
+    waits for it, and whatever starts it again waits for this. A sink that still has the records gets them twice.
+    """
+    from customer_risk.serving.record.outbox.reader import find_files  # noqa: PLC0415  as above
+    from customer_risk.serving.record.shipper.lock import Lock  # noqa: PLC0415
+    from customer_risk.serving.record.shipper.progress import NAME, Plan, Progress  # noqa: PLC0415
+
+    if not (outbox / NAME).exists():
+        raise ConfigError(f"Nothing was ever shipped from {outbox}.", remedy="Name the folder of record.folder.")
+    if not yes:
+        click.confirm(
+            f"Is the sink {sink!r} empty{'' if since is None else f' from {since} on'}?", abort=True, err=True
+        )
+    lock = Lock(outbox)
+    _take(lock, outbox, wait)
+    try:
+        progress = Progress(outbox)
+        try:
+            progress.rewind(sink)
+            count = 0
+            for file in find_files(outbox):
+                done, last = _before(file, since), file.last()
+                count += last - done
+                if done:
+                    plan = Plan(file.source, 1, done, (), b"")
+                    progress.intend(sink, plan)
+                    progress.settle(sink, plan, b"")
+        finally:
+            progress.close()
+    finally:
+        lock.release()
+    click.echo(f"{count} records will be shipped to {sink} again, once the shipper is back.")
+
+
+@click.command()
+@click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="The server's YAML."
+)
+def init(config: Path) -> None:
+    """Make what sinks need, and try each.
+
+    What is there is migrated by adding to it; nothing is removed.
+    """
+    from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings  # noqa: PLC0415  as above
+    from customer_risk.serving.record.sinks.bigquery.setup import init as init_table  # noqa: PLC0415
+    from customer_risk.serving.record.sinks.factory import open_sink  # noqa: PLC0415
+
+    for each in configured_sinks(read_settings(config)):
+        if isinstance(each, BigQuerySettings):
+            for line in init_table(each):
+                click.echo(line)
+        sink = open_sink(each, "0" * 32)
+        try:
+            sink.check()
+        finally:
+            sink.close()
+        click.echo(f"{sink.name}: ready")
+
+
+def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
+    """Erase a customer from one place; tells whether it must be done again."""
+    from customer_risk.serving.record.sinks.erasure import erase as erased  # noqa: PLC0415  --help needn't pay for it
+
+    erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
+    if erasure.replaced:
+        click.echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
+    elif not erasure.waiting:
+        click.echo(f"{place.where}: nothing of theirs is here")
+    for key in erasure.waiting:
+        click.echo(f"{place.where}: {key} isn't in its chain yet: erase again once it is")
+    return bool(erasure.waiting)
+
+
+def _erase_rows(table: BigQuerySettings, recorded: str, author: str, why: str) -> bool:
+    """Erase a customer from a table; tells whether it must be done again."""
+    from customer_risk.serving.audit.rows import erase_rows  # noqa: PLC0415  as above
+
+    try:
+        count = erase_rows(table, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
+    except SinkUnavailable as error:
+        click.echo(f"{table.path}: {error}")
+        return True
+    click.echo(f"{table.path}: {count} rows blanked" if count else f"{table.path}: nothing of theirs is here")
+    return False
+
+
+def _still_in(where: Where, recorded: str) -> bool:
+    """Tell of what the outbox keeps."""
+    kept = sum(1 for _ in where.outbox_alone().since(customer_id=recorded))
+    if kept:
+        click.echo(
+            f"{where.outbox}: {kept} records of theirs are here until shipped and record.ship.keep_seconds are over: "
+            "erase again then"
+        )
+    return kept > 0
+
+
+def _take(lock: Lock, outbox: Path, wait: float) -> None:
+    until = time.monotonic() + wait
+    told = False
+    while not lock.take():
+        if time.monotonic() >= until:
+            raise ConfigError(
+                f"A shipper is still at work on {outbox}.",
+                remedy="End it (kill -TERM its process) while this waits; --wait says for how long.",
+            )
+        if not told:
+            click.echo("waiting for the shipper to end", err=True)
+            told = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _before(file: OutboxFile, since: dt.datetime | None) -> int:
+    """Give the number of a file's last record before a time, 0 where there is none."""
+    from customer_risk.serving.record.outbox.record import decode  # noqa: PLC0415  as above
+
+    if since is None:
+        return 0
+    first, after = int(since.timestamp() * 1e6), 0
+    while kept := file.read(after, 1000):
+        for each in kept:
+            if decode(each.body).at >= first:
+                return each.seq - 1
+        after = kept[-1].seq
+    return after

@@ -1,0 +1,149 @@
+"""Replays decisions: computes them again from what they rested on, with the very bundle or rules that gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.kernel import compute as kernel
+from customer_risk.model.scoring.golden import cpu_family
+from customer_risk.serving.audit.comparison import (
+    Difference,
+    Standard,
+    compare_numbers,
+    compare_reasons,
+    compare_values,
+)
+from customer_risk.serving.record.outbox.record import hash_names, unpack, values_of
+from customer_risk.serving.record.sinks.erasure import ERASED
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from customer_risk.model.scoring.bundle import Bundle
+    from customer_risk.model.scoring.scorer import Verdict
+    from customer_risk.serving.decisions.fallback.ruleset import RuleSet, Ruling
+    from customer_risk.serving.record.outbox.record import Record
+
+Outcome = Literal["same", "differs", "not at hand", "erased", "refusal"]
+Find = Callable[[str], "Bundle | str"]
+_DAMAGED: Final = "encoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of a replay.
+
+    outcome       same, differs; not at hand: what decided isn't here, as `why` says; erased and refusal: there is
+                  nothing to compute
+    standard      that was applied, where something was computed
+    differences   from the record
+    """
+
+    record_id: str
+    outcome: Outcome
+    standard: Standard | None = None
+    differences: tuple[Difference, ...] = ()
+    why: str = ""
+
+
+class Replayer:
+    """Replays records; `find` gives the bundle of a version, or why there is none; `rules` are those at hand.
+
+    A decision of this CPU `family` must come out bit for bit. Another's numbers may differ by 1e-9, absolutely or
+    relatively, and words that hold them; its segment, action and the order of its reasons must be the same.
+    """
+
+    def __init__(self, find: Find, rules: Iterable[RuleSet] = (), *, family: str | None = None) -> None:
+        self._find = find
+        self._found: dict[str, _Bundled | str] = {}
+        self._rules: Mapping[str, RuleSet] = {each.version: each for each in rules}
+        self._family = cpu_family() if family is None else family
+
+    def replay(self, record: Record, names: tuple[str, ...]) -> Replayed:
+        """Compute a decision again and compare; `names` are those of its features. Warnings aren't compared."""
+        if record.kind == "refusal":
+            return Replayed(record.record_id, "refusal")
+        if is_erased(record):
+            return Replayed(record.record_id, "erased")
+        decided_by = self._by(record, names)
+        if isinstance(decided_by, str):
+            return Replayed(record.record_id, "not at hand", why=decided_by)
+        standard: Standard = "bit for bit" if record.cpu == self._family else "within 1e-9"
+        found = tuple(_differences(record, names, decided_by, standard))
+        return Replayed(record.record_id, "differs" if found else "same", standard, found)
+
+    def _by(self, record: Record, names: tuple[str, ...]) -> _Bundled | _Ruled | str:
+        if record.source == "rules":
+            rules = self._rules.get(record.model_version)
+            if rules is None:
+                return f"no rules of version {record.model_version} are here"
+            if record.encoded and names != NAMES:
+                return "this install computes other features than the rules were given"
+            return _Ruled(rules, names)
+        version = record.model_version
+        if version not in self._found:
+            found = self._find(version)
+            self._found[version] = found if isinstance(found, str) else _Bundled(found)
+        return self._found[version]
+
+
+def is_erased(record: Record) -> bool:
+    """Tell whether a decision's data were erased: nobody's are left, which a real decision's never are."""
+    return record.kind == "decision" and record.customer_id == ERASED and not record.features
+
+
+class _Bundled:
+    """Decides as `customer_risk.serving.decisions.engine` does."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.names = bundle.manifest.features
+        self.judge = bundle.scorer.judge
+        self._settings = bundle.manifest.settings.for_kernel()
+        self._columns = np.array([NAMES.index(name) for name in self.names], np.int64)
+
+    def values(self, packed: bytes) -> NDArray[np.float64]:
+        computed: NDArray[np.float64] = kernel.compute(unpack(packed), self._settings)[0].take(self._columns)
+        return computed
+
+
+class _Ruled:
+    """Decides as `customer_risk.serving.decisions.fallback.fallback` does."""
+
+    def __init__(self, rules: RuleSet, names: tuple[str, ...]) -> None:
+        self.names = names
+        self._rules = rules
+
+    @staticmethod
+    def values(packed: bytes) -> NDArray[np.float64]:
+        computed: NDArray[np.float64] = kernel.compute(unpack(packed))[0]
+        return computed
+
+    def judge(self, values: NDArray[np.float64]) -> Ruling:
+        return self._rules.judge(dict(zip(self.names, values.tolist(), strict=True)))
+
+
+def _differences(
+    record: Record, names: tuple[str, ...], by: _Bundled | _Ruled, standard: Standard
+) -> Iterator[Difference]:
+    if record.names != hash_names(names):
+        yield Difference("names", record.names, hash_names(names))
+    if names != by.names:
+        yield Difference("names", ", ".join(names), ", ".join(by.names))
+        return
+    recorded = values_of(record)
+    try:
+        values = by.values(record.encoded) if record.encoded else recorded
+    except ValueError as error:
+        yield Difference(_DAMAGED, f"{len(record.encoded)} bytes", str(error))
+        return
+    yield from compare_values(names, recorded, values, standard)
+    decision: Verdict | Ruling = by.judge(values)
+    yield from compare_numbers("probability", record.probability, decision.probability, standard)
+    yield from compare_numbers("segment", record.segment, decision.segment, standard)
+    yield from compare_numbers("action", record.action, decision.action, standard)
+    yield from compare_reasons(record.reasons, decision.reasons, standard)

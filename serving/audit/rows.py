@@ -1,0 +1,124 @@
+"""Erases a person's data from the record in BigQuery."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Final
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.record.sinks.erasure import ERASED, LEGAL_BASIS
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import digest
+
+if TYPE_CHECKING:
+    from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+
+# What segments are blanked to; all else in a row is of the decision, not of the person.
+BLANK: Final = {
+    "customer_id": f"'{ERASED}'",
+    "caller": "''",
+    "trace": "''",
+    "probability": "NULL",
+    "pointers": "[]",
+    "reasons": "[]",
+    "warnings": "[]",
+    "features": "[]",
+    "transactions": "0",
+    "encoded": "b''",
+}
+_COUNT: Final = "SELECT COUNT(*) AS found FROM `{table}` WHERE customer_id = @customer"
+_BLANK_THEM: Final = "UPDATE `{table}` SET {blank} WHERE customer_id = @customer"
+_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS `{table}_erasures` (id STRING NOT NULL, erased_at TIMESTAMP NOT NULL, "
+    "erased_by STRING NOT NULL, why STRING NOT NULL, legal_basis STRING NOT NULL, customer STRING NOT NULL, "
+    "row_count INT64 NOT NULL)"
+)
+_WRITE_DOWN: Final = (
+    "INSERT INTO `{table}_erasures` (id, erased_at, erased_by, why, legal_basis, customer, row_count) "
+    "VALUES (@id, @at, @by, @why, @legal_basis, @customer, @found)"
+)
+_SECONDS: Final = 600.0  # a table of years is updated in minutes
+_TOO_FRESH: Final = "streaming buffer"  # rows that were written within about half an hour can't be changed
+
+
+def erase_rows(
+    settings: BigQuerySettings, customer_id: str, *, by: str, why: str, now: dt.datetime, legal_basis: str = LEGAL_BASIS
+) -> int:
+    """Blank a customer's rows, and write that down in the table's `_erasures`; gives how many there were.
+
+    `customer_id` as recorded. May be repeated. Raises SinkUnavailable where BigQuery can't be reached or the rows are
+    too fresh, ConfigError where it refuses, ValueError for an id that is nobody's.
+    """
+    if customer_id in {"", ERASED}:
+        raise ValueError(f"{customer_id!r} is no customer's id")
+    settings.validate()
+    ask = _Asking(settings)
+    try:
+        found = sum(int(row["found"]) for row in ask(_COUNT, customer=customer_id))
+        if found:
+            ask(_TABLE)
+            # Before the rows go: a crash between leaves rows to be erased by the next try, never an unwritten erasure.
+            ask(
+                _WRITE_DOWN,
+                id=uuid7(int(now.timestamp() * 1000)),
+                at=now.astimezone(dt.UTC),
+                by=by,
+                why=why,
+                legal_basis=legal_basis,
+                customer=digest(customer_id.encode()),
+                found=found,
+            )
+            ask(_BLANK_THEM, customer=customer_id)
+        return found
+    finally:
+        ask.close()
+
+
+class _Asking:
+    """Runs one query after another."""
+
+    def __init__(self, settings: BigQuerySettings) -> None:
+        from customer_risk.serving.record.sinks.bigquery.connections import Connections  # noqa: PLC0415  an extra's
+
+        self._table = settings.path
+        self._connections = Connections(settings)
+
+    def __call__(self, query: str, **values: str | int | dt.datetime) -> Any:
+        from google.api_core import exceptions  # noqa: PLC0415  as above
+        from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter  # noqa: PLC0415
+
+        kinds = {int: "INT64", str: "STRING", dt.datetime: "TIMESTAMP"}
+        config = QueryJobConfig(
+            query_parameters=[ScalarQueryParameter(name, kinds[type(each)], each) for name, each in values.items()],
+            use_query_cache=False,
+        )
+        blank = ", ".join(f"{name} = {value}" for name, value in BLANK.items())
+        wrong = (exceptions.BadRequest, exceptions.Forbidden, exceptions.NotFound)
+        try:
+            with self._connections.reaching(*wrong):
+                self._connections.rest.get_table(
+                    self._table, timeout=30, retry=None
+                )  # a query may give no rows instead
+                return self._connections.rest.query_and_wait(
+                    query.format(table=self._table, blank=blank),
+                    job_config=config,
+                    api_timeout=30,
+                    wait_timeout=_SECONDS,
+                    retry=None,
+                    job_retry=None,
+                )
+        except wrong as error:
+            if _TOO_FRESH in str(error):
+                raise SinkUnavailable(
+                    f"Some rows of theirs in {self._table} are too fresh to be changed.",
+                    remedy="Erase again in an hour.",
+                ) from error
+            raise ConfigError(
+                f"record.ship.sinks: bigquery: {self._table} can't be changed: {error}.",
+                remedy="Grant this identity roles/bigquery.dataEditor on the dataset and roles/bigquery.jobUser.",
+            ) from error
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._connections.close()

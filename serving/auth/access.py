@@ -1,0 +1,77 @@
+"""Who may come in, and how often: the one check ahead of every scoring route."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from customer_risk.serving.auth.caller import LOCAL, Caller, Scope
+from customer_risk.serving.offload import MOST_ON_LOOP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def work_of(size: int) -> int:
+    """Return how many requests a body of `size` bytes counts as, beyond the first."""
+    return max(0, size - 1) // MOST_ON_LOOP
+
+
+class Authenticates(Protocol):
+    """What customer_risk.serving.auth offers: the caller of an `Authorization` header."""
+
+    def cached(self, authorization: str | None) -> Caller | None:
+        """Give the caller at once where the token was verified before; None where it must be looked at."""
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Verify the token; raises Unauthenticated."""
+
+
+class Limits(Protocol):
+    """What customer_risk.serving.auth.rate_limits offers."""
+
+    def take(self, caller_name: str) -> None:
+        """Count a request of a caller; raises TooManyRequests past their share."""
+
+    def owe(self, caller_name: str, cost: float) -> None:
+        """Count `cost` more requests of a caller whose request was taken."""
+
+
+class Gate:
+    """Lets callers in by `authenticator` (None: everybody is LOCAL) and `limiter` (None: as often as they like)."""
+
+    def __init__(self, authenticator: Authenticates | None = None, limiter: Limits | None = None) -> None:
+        self._authenticator = authenticator
+        self._limiter = limiter
+
+    def pass_now(self, authorization: str | None, scope: Scope) -> Caller | None:
+        """Let a caller in whose token is known, for one request; None where that takes longer.
+
+        Raises Forbidden without the scope and TooManyRequests past the caller's share.
+        """
+        if self._authenticator is None:
+            return LOCAL if self._limiter is None else self._admitted(LOCAL, scope)
+        caller = self._authenticator.cached(authorization)
+        return None if caller is None else self._admitted(caller, scope)
+
+    async def pass_in(self, authorization: str | None, scope: Scope) -> Caller:
+        """Let a caller in for one request; raises Unauthenticated too."""
+        if self._authenticator is None:
+            return self._admitted(LOCAL, scope)
+        return self._admitted(await self._authenticator.authenticate(authorization), scope)
+
+    def count(self, caller: Caller, more: int) -> None:
+        """Count further work of an admitted caller, in requests: a batch's items, or a large body."""
+        if self._limiter is not None:
+            self._limiter.owe(caller.name, more)
+
+    def _admitted(self, caller: Caller, scope: Scope) -> Caller:
+        caller.require(scope)
+        if self._limiter is not None:
+            self._limiter.take(caller.name)
+        return caller
+
+
+def authorization_of(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """Find the `Authorization` header; two of them become one that no verifier accepts."""
+    found = [value for name, value in headers if name == b"authorization"]
+    return b", ".join(found).decode("latin-1") if found else None

@@ -1,0 +1,130 @@
+"""The issuer's public keys (a JWK set, RFC 7517): read from a file or a URL, and found by their ids."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from customer_risk.serving.auth.settings import ASYMMETRIC, AuthSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jwt.algorithms import AllowedPublicKeys
+
+MOST_BYTES: Final = 1024 * 1024
+_LEAST_RSA_BITS: Final = 2048
+_BY_TYPE: Final = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}
+_BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+
+
+class KeysUnreadable(Exception):
+    """The issuer's keys can't be had now; the message says why, for the log."""
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A public key with the algorithms that it may verify."""
+
+    public: AllowedPublicKeys
+    algorithms: tuple[str, ...]
+
+
+async def fetch(settings: AuthSettings) -> bytes:
+    """Read the key set's bytes; raises KeysUnreadable."""
+    try:
+        async with asyncio.timeout(settings.timeout_seconds):
+            if settings.from_url:
+                return await _download(settings.jwks)
+            return await asyncio.to_thread(_read, Path(settings.jwks))
+    except TimeoutError as error:
+        raise KeysUnreadable(f"no whole answer within {settings.timeout_seconds:g} s") from error
+    except OSError as error:
+        raise KeysUnreadable(str(error)) from error
+
+
+def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]:
+    """Read a JWK set: its usable keys by id. A single key stands under None too, for tokens that name none.
+
+    Symmetric keys, those for encryption and short RSA keys are left out; of a private key the public part alone is
+    read. Raises KeysUnreadable where no key is left that a token can mean.
+    """
+    try:
+        members = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise KeysUnreadable("not a JSON object") from error
+    found: dict[str | None, Key] = {}
+    nameless: list[Key] = []
+    for member in members if isinstance(members, list) else ():
+        key = _key(member, algorithms) if isinstance(member, dict) else None
+        if key is None:
+            continue
+        name = member.get("kid")
+        if isinstance(name, str):
+            found.setdefault(name, key)
+        else:
+            nameless.append(key)
+    every = [*found.values(), *nameless]
+    if len(every) == 1:
+        found[None] = every[0]
+    if not found:
+        why = "several keys without ids" if every else "no key that can verify the accepted algorithms"
+        raise KeysUnreadable(f"it holds {why}")
+    return found
+
+
+def _key(member: Mapping[str, Any], accepted: tuple[str, ...]) -> Key | None:
+    """Make a key of a set's member; None where it can't verify anything that is accepted."""
+    import jwt  # noqa: PLC0415  only servers with authentication need it
+
+    kind, declared = member.get("kty"), member.get("alg")
+    begins = _BY_TYPE.get(kind) if isinstance(kind, str) else None
+    if begins is None or member.get("use", "sig") != "sig":
+        return None
+    fits = [name for name in accepted if name in ASYMMETRIC and name.startswith(begins)]
+    if kind == "EC":
+        fits = [name for name in fits if name == _BY_CURVE.get(str(member.get("crv")))]
+    if declared is not None:
+        fits = [name for name in fits if name == declared]
+    if not fits:
+        return None
+    public = {name: value for name, value in member.items() if name not in ("d", "p", "q", "dp", "dq", "qi", "oth")}
+    try:
+        key = jwt.PyJWK(public, algorithm=fits[0]).key
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        return None
+    if kind == "RSA" and key.key_size < _LEAST_RSA_BITS:
+        return None
+    return Key(key, tuple(fits))
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        got = file.read(MOST_BYTES + 1)
+    _require_bounded(got)
+    return got
+
+
+async def _download(url: str) -> bytes:
+    import httpx2  # noqa: PLC0415  only servers with authentication need it
+
+    try:
+        async with httpx2.AsyncClient(follow_redirects=False) as client, client.stream("GET", url) as response:
+            if response.status_code != httpx2.codes.OK:
+                raise KeysUnreadable(f"status {response.status_code}")
+            got = bytearray()
+            async for part in response.aiter_bytes():
+                got += part
+                _require_bounded(got)
+            return bytes(got)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise KeysUnreadable(f"{type(error).__name__}: {error}") from error
+    except (OSError, ValueError, ImportError) as error:  # before anything is sent
+        raise KeysUnreadable(f"check SSL_CERT_FILE and the proxy variables: {error}") from error
+
+
+def _require_bounded(got: bytes | bytearray) -> None:
+    if len(got) > MOST_BYTES:
+        raise KeysUnreadable(f"more than {MOST_BYTES:,} bytes")

@@ -1,0 +1,1 @@
+"""Many customers at once: jobs that clients submit, and tables."""

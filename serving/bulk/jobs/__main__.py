@@ -1,0 +1,20 @@
+"""`python -m customer_risk.serving.bulk.jobs`: takes the lowest priority there is, and only then imports what works on jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+def main() -> None:
+    """Work on jobs, so that those who wait for an answer don't wait for them."""
+    os.nice(19)
+    with contextlib.suppress(AttributeError, OSError):  # not on every system, nor always allowed
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    from customer_risk.serving.bulk.jobs.runner import work  # noqa: PLC0415  seconds, in which a server that starts beside gets ready
+
+    work()
+
+
+if __name__ == "__main__":
+    main()

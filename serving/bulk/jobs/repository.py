@@ -1,0 +1,156 @@
+"""Jobs in the store: what any process that shares it can see, take and change."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from customer_risk.serving.bulk.jobs.results import packed, unpack
+from customer_risk.serving.bulk.jobs.types import FINAL, Job
+
+if TYPE_CHECKING:
+    from customer_risk.serving.store.interface import Store
+
+_END_SECONDS: Final = 0.1  # how long `end` may delete
+_TIDY_SECONDS: Final = 0.1
+_PAUSE_SECONDS: Final = 0.005
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Job).decode
+
+
+class Board:
+    """Jobs, their pieces of input and of results, and who works on which; `clock` gives seconds since 1970."""
+
+    def __init__(self, store: Store, *, lease_seconds: float = 15, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._lease = lease_seconds
+        self.clock = clock
+
+    def add(self, job: Job) -> None:
+        """Put up a job whose input is there, for a worker to take."""
+        self._store.put(f"job/{job.job_id}", _encode(job), seconds=self._left(job))
+        self._store.put(f"open/{job.job_id}", b"", seconds=self._left(job))
+
+    def get(self, job_id: str) -> Job | None:
+        """Find a job; None where there is none, or it has expired."""
+        kept = self._store.get(f"job/{job_id}")
+        return None if kept is None else _decode(kept)
+
+    def of(self, caller: str) -> list[Job]:
+        """List a caller's jobs, the oldest first."""
+        jobs = []
+        for key in self._store.keys("job/"):
+            with suppress(msgspec.MsgspecError):  # written by a newer version
+                job = self.get(key.removeprefix("job/"))
+                if job is not None and job.caller == caller:
+                    jobs.append(job)
+        return jobs
+
+    def change(self, job_id: str, **fields: Any) -> Job | None:
+        """Change a job unless it has come to an end; gives it as it is afterwards, None where there is none."""
+        while True:
+            kept = self._store.get(f"job/{job_id}")
+            if kept is None:
+                return None
+            job = _decode(kept)
+            if job.state in FINAL:
+                return job
+            changed = msgspec.structs.replace(job, **fields)
+            if self._store.replace(f"job/{job_id}", kept, _encode(changed), seconds=self._left(job)):
+                return changed
+
+    def end(self, job_id: str, **fields: Any) -> Job | None:
+        """End a job; delete its input, and its results unless it is done.
+
+        A caller waits for this, so deleting stops after a tenth of a second; `tidy` deletes the rest.
+        """
+        job = self.change(job_id, ended=self.clock(), **fields)
+        if job is not None:
+            prefixes = [f"in/{job_id}/"] if job.state == "done" else [f"in/{job_id}/", f"out/{job_id}/"]
+            if not self._drop(prefixes, seconds=_END_SECONDS):
+                self._store.put(f"gone/{job_id}", " ".join(prefixes).encode(), seconds=self._left(job))
+        self._store.remove(f"open/{job_id}")
+        return job
+
+    def tidy(self) -> bool:
+        """Delete a part of the data that ended jobs left behind; return whether there was any."""
+        for key in self._store.keys("gone/"):
+            if self._drop((self._store.get(key) or b"").decode().split(), seconds=_TIDY_SECONDS):
+                self._store.remove(key)
+            return True
+        return False
+
+    def put_input(self, job_id: str, place: int, piece: bytes, *, seconds: float) -> None:
+        """Keep a piece of input."""
+        self._store.put(f"in/{job_id}/{place:08d}", piece, seconds=seconds)
+
+    def drop_input(self, job_id: str) -> None:
+        """Delete the input of an upload that didn't become a job."""
+        self._drop([f"in/{job_id}/"], seconds=math.inf)
+
+    def input(self, job: Job, place: int) -> bytes | None:
+        """Give a piece of input."""
+        return self._store.get(f"in/{job.job_id}/{place:08d}")
+
+    def put_results(self, job: Job, place: int, lines: bytes) -> None:
+        """Keep a piece's results, in the place of any that a worker left half done."""
+        self._store.put(f"out/{job.job_id}/{place:08d}", lines, seconds=self._left(job))
+
+    def results(self, job: Job) -> Iterator[bytes]:
+        """Return the results in chunks; those of compressed pieces have at most a megabyte."""
+        return chain.from_iterable(map(unpack, self._results(job)))
+
+    def packed_results(self, job: Job) -> Iterator[bytes]:
+        """Return the results, piece by piece, each compressed by gzip."""
+        return map(packed, self._results(job))
+
+    def _results(self, job: Job) -> Iterator[bytes]:
+        for place in range(job.next_piece):
+            piece = self._store.get(f"out/{job.job_id}/{place:08d}")
+            if piece is not None:
+                yield piece
+
+    def open(self) -> list[str]:
+        """Name the jobs that wait for a worker or have one, the oldest first."""
+        return [key.removeprefix("open/") for key in self._store.keys("open/")]
+
+    def taken(self, job_id: str) -> bool:
+        """Return whether a worker holds the lease of a job."""
+        return self._store.get(f"lease/{job_id}") is not None
+
+    def take(self, job_id: str) -> bytes | None:
+        """Take the lease of a job: gives its nonce, None where somebody has it."""
+        nonce = os.urandom(16)
+        return nonce if self._store.add(f"lease/{job_id}", nonce, seconds=self._lease) else None
+
+    def renew(self, job_id: str, nonce: bytes) -> bool:
+        """Keep the lease; tell whether it was still ours."""
+        key = f"lease/{job_id}"
+        # Take a lease again that expired while this process was suspended, unless another worker has taken it.
+        return self._store.replace(key, nonce, nonce, seconds=self._lease) or self._store.add(
+            key, nonce, seconds=self._lease
+        )
+
+    def release(self, job_id: str, nonce: bytes) -> None:
+        """Give the lease back."""
+        self._store.remove(f"lease/{job_id}", nonce)
+
+    def _drop(self, prefixes: Iterable[str], *, seconds: float) -> bool:
+        """Delete all keys with these prefixes in short steps; return whether none was left before the time was up."""
+        deadline = time.monotonic() + seconds
+        for prefix in prefixes:
+            while self._store.drop(prefix):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(_PAUSE_SECONDS)  # let other users of the store proceed
+        return True
+
+    def _left(self, job: Job) -> float:
+        return max(1.0, job.expires - self.clock())

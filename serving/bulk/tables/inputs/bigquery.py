@@ -1,0 +1,188 @@
+"""A table or view of BigQuery: a query whose result stays as it is for a day, read page by page."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.bulk.tables.errors import UnusableInput, passes, speaking_of
+from customer_risk.serving.bulk.tables.inputs.columns import BIGQUERY, request_of
+from customer_risk.serving.bulk.tables.inputs.interface import Block, Rows, Source
+from customer_risk.serving.record.sinks.bigquery.connections import ONCE, Connections, unavailable
+from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery import Client, QueryJob, SchemaField
+
+_PAGE: Final = 1000  # rows; at 50 transactions each they are near the 10 MB that a page may have
+_AHEAD: Final = 4  # pages that are asked for at once
+_PAGE_SECONDS: Final = 60.0  # for one page
+_QUERY_SECONDS: Final = 1800.0  # for the query
+_ATTEMPTS: Final = 20
+_AT_ONCE: Final[dict[str, Any]] = {"timeout": _QUERY_SECONDS, "retry": None, "job_retry": None}
+_NESTED: Final = ("RECORD", "STRUCT", "JSON")
+
+
+class BigQueryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
+    """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+
+    project, dataset, table  of a table or a view, with a row a customer
+    where                    condition of the rows to score, in GoogleSQL; none: all
+    job_project              that pays for the query; none: `project`
+    endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
+    """
+
+    project: str
+    dataset: str
+    table: str
+    where: str = ""
+    job_project: str = ""
+    endpoint: str = ""
+
+    def source(self, name: str, wanted: Sequence[str]) -> Source:
+        """Make the source of the run `name`, of a model that wants features `wanted`; raises ConfigError for names."""
+        with speaking_of("input"):
+            connection = BigQuerySettings(
+                project=self.project, dataset=self.dataset, table=self.table, endpoint=self.endpoint
+            )
+            connection.validate()
+        return BigQuerySource(self, connection, name, wanted)
+
+
+class BigQuerySource:
+    """The rows of a query whose job is named by the run, so that a run that goes on finds the very same result."""
+
+    def __init__(self, settings: BigQueryInput, connection: BigQuerySettings, name: str, wanted: Sequence[str]) -> None:
+        self._settings = settings
+        self._path = connection.path
+        self._name = name
+        self._wanted = wanted
+        self._connections = Connections(connection)
+
+    def identity(self) -> str:
+        """Name the query's job: BigQuery takes a name once, so it is this result or none."""
+        return str(self._job.job_id)
+
+    def blocks(self) -> Sequence[Block]:
+        """Give the whole of it."""
+        return [Block(self._path, 1.0)]
+
+    @contextmanager
+    def open(self, place: int) -> Iterator[Rows]:  # noqa: ARG002  there is one
+        """Open the result; raises UnusableInput where it is gone."""
+        count = self._page(0, 1)[0]
+        yield _Result(self, count)
+
+    def page(self, first: int) -> list[bytes]:
+        """Give the rows from a number on, at most a page of them."""
+        return [each.encode() for each in self._page(first, _PAGE)[1]]
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._connections.close()
+
+    def _page(self, first: int, most: int) -> tuple[int, list[str]]:
+        from google.api_core.exceptions import NotFound  # noqa: PLC0415  a second that only this needs
+        from google.cloud.bigquery import QueryJob  # noqa: PLC0415
+
+        try:
+            with self._connections.reaching(NotFound):
+                # A job of its own for each: it keeps what it was answered last, and several are asked at once.
+                job = QueryJob.from_api_repr(self._job.to_api_repr(), self._connections.rest)  # type: ignore[no-untyped-call]
+                rows = job.result(
+                    start_index=first,
+                    max_results=most,
+                    page_size=most,
+                    timeout=_PAGE_SECONDS,
+                    retry=None,
+                    job_retry=None,
+                )
+                return rows.total_rows or 0, [row[0] for row in rows]
+        except NotFound as error:
+            raise UnusableInput(
+                f"What {self._job.job_id} has found in {self._path} is gone: BigQuery keeps results for a day.",
+                remedy="Give the run another name, and remove what it has left half done.",
+            ) from error
+
+    @cached_property
+    def _job(self) -> QueryJob:
+        """Find the run's query, or make it; raises ConfigError, UnusableInput."""
+        from google.api_core import exceptions  # noqa: PLC0415  as above
+
+        wrong = (exceptions.BadRequest, exceptions.Unauthorized, exceptions.Forbidden, exceptions.NotFound)
+        try:
+            with speaking_of("input"), self._connections.reaching(*wrong):
+                job = self._asked(self._connections.rest)
+                job.result(max_results=0, **_AT_ONCE)
+                return job
+        except wrong as error:
+            if passes(error):
+                raise unavailable(self._path, str(error)) from error
+            raise ConfigError(
+                f"input: bigquery: {self._path} can't be read: {error}.",
+                remedy="See to input.where, and grant this identity roles/bigquery.dataViewer on the dataset and "
+                "roles/bigquery.jobUser on the project.",
+            ) from error
+
+    def _asked(self, client: Client) -> QueryJob:
+        """Ask, unless the run has asked before.
+
+        BigQuery takes each job's name once, so where one has failed, or found nothing, the next has another.
+        """
+        from google.api_core.exceptions import Conflict, NotFound  # noqa: PLC0415  as above
+
+        table = client.get_table(self._path, **ONCE)
+        query = self._query(table.schema)
+        place = {"project": self._settings.job_project or self._settings.project, "location": table.location}
+        for attempt in range(_ATTEMPTS):
+            digest = hashlib.sha256(f"{attempt} {query}".encode()).hexdigest()[:16]
+            job_id = f"customer-risk-{self._name}-{digest}"
+            try:
+                job: QueryJob = client.get_job(job_id, **place, **ONCE)  # type: ignore[assignment]
+                if job.error_result is None and job.result(max_results=0, **_AT_ONCE).total_rows:
+                    return job
+            except NotFound:
+                try:
+                    return client.query(query, job_id=job_id, **place, job_retry=None, **ONCE)
+                except Conflict:  # another process of the same run was faster
+                    return client.get_job(job_id, **place, **ONCE)  # type: ignore[return-value]
+        raise UnusableInput(
+            f"The query of {self._path} has failed {_ATTEMPTS} times.", remedy="See the project's job history."
+        )
+
+    def _query(self, fields: Sequence[SchemaField]) -> str:
+        columns = {each.name: each.mode == "REPEATED" or each.field_type in _NESTED for each in fields}
+        request = request_of(columns, self._wanted, BIGQUERY, self._path)
+        where = f" WHERE {self._settings.where}" if self._settings.where else ""
+        return f"SELECT {request} AS request FROM `{self._path}`{where}"  # noqa: S608  names are checked; the condition is the operator's
+
+
+class _Result:
+    """The result's rows, some pages of which are fetched before they are taken: each takes a second."""
+
+    def __init__(self, source: BigQuerySource, count: int) -> None:
+        self._source = source
+        self.count = count
+
+    def lines(self, first: int) -> Iterator[Sequence[bytes]]:
+        """Give the rows from a number on."""
+        firsts = iter(range(first, self.count, _PAGE))
+        waiting: deque[Future[list[bytes]]] = deque()
+        pool = ThreadPoolExecutor(_AHEAD)
+        try:
+            for at in firsts:
+                waiting.append(pool.submit(self._source.page, at))
+                if len(waiting) == _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

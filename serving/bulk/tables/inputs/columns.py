@@ -1,0 +1,100 @@
+"""From a table's columns to requests: an expression in SQL that writes each row as a request's JSON.
+
+The database writes the JSON: a nested row has hundreds of values, which would cost Python more than scoring does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from customer_risk.serving.bulk.tables.errors import UnusableInput
+from customer_risk.serving.contract.request import Profile
+
+ID: Final = "customer_id"
+_log = logging.getLogger("serving.batch")
+_END: Final = "'}'"
+_PROFILE: Final = Profile.__struct_fields__
+# Times as DuckDB writes them, and BigQuery those of a DATETIME, which has no zone: they are taken as UTC.
+_TIME: Final = r'"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?:\+00(?::00)?)?"'
+_ZONED: Final = r'"\1T\2Z"'
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a database writes JSON of an expression, structs and their fields, names, and texts with times replaced."""
+
+    json: str
+    struct: str
+    field: str
+    quote: str
+    replaced: str
+
+    def name(self, column: str) -> str:
+        """Quote a column's name."""
+        return f"{self.quote}{column.replace(self.quote, '')}{self.quote}"
+
+    def made(self, columns: Sequence[str]) -> str:
+        """Write columns as one JSON object."""
+        fields = ", ".join(self.field.format(name=self.name(each)) for each in columns)
+        return self.json.format(self.struct.format(fields))
+
+
+DUCKDB: Final = Dialect(
+    json="CAST(to_json({}) AS VARCHAR)",
+    struct="{{{}}}",
+    field="{name}: {name}",
+    quote='"',
+    replaced=f"regexp_replace({{}}, '{_TIME.replace('{', '{{').replace('}', '}}')}', '{_ZONED}', 'g')",
+)
+BIGQUERY: Final = Dialect(
+    json="TO_JSON_STRING({})",
+    struct="STRUCT({})",
+    field="{name}",
+    quote="`",
+    replaced=f"REGEXP_REPLACE({{}}, r'{_TIME.replace('{', '{{').replace('}', '}}')}', r'{_ZONED}')",
+)
+
+
+def request_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dialect, where: str) -> str:
+    """Write rows as requests, by their columns' names and whether each is nested (a struct or an array).
+
+    Three forms: `transactions` with `profile`; `transactions` with the profile's fields as columns; and a column for
+    each of the features `wanted`. Raises UnusableInput, naming `where`, for anything else.
+    """
+    if ID not in columns:
+        raise UnusableInput(
+            f"{where} has no column {ID}; it has {', '.join(columns) or 'none'}.", remedy="Name the customers so."
+        )
+    whole = [name for name in ("profile", "transactions", "features") if columns.get(name)]
+    flat = "transactions" in whole and "profile" not in whole
+    parts = [f"""'{{"{ID}":', COALESCE({dialect.json.format(f"CAST({ID} AS STRING)")}, 'null')"""]
+    used = {ID, *whole, "history_complete"}
+    if not whole:
+        if missing := [name for name in wanted if name not in columns]:
+            raise UnusableInput(
+                f"{where} has neither a nested column transactions nor the features {', '.join(missing)}.",
+                remedy="Give profiles and transactions, or a column for each of the model's features.",
+            )
+        used = {ID, *wanted, "history_complete"}
+        parts.append("""',"features":'""")
+        parts.append(dialect.made(list(wanted)))
+    elif flat:
+        fields = [name for name in _PROFILE if name in columns]
+        used |= set(fields)
+        parts += ["""',"profile":'""", dialect.made(fields) if fields else "'{}'"]
+    parts += [_part(name, dialect) for name in whole]
+    if "history_complete" in columns:
+        parts.append(_part("history_complete", dialect))
+    whole_row = f"CONCAT({', '.join([*parts, _END])})"
+    if ignored := [name for name in columns if name not in used]:
+        _log.info("%s: no request has the columns %s, which are ignored", where, ", ".join(ignored))
+    return dialect.replaced.format(whole_row)
+
+
+def _part(name: str, dialect: Dialect) -> str:
+    """Write one field of a request; one that is null is left out."""
+    column = dialect.name(name)
+    return f"""CASE WHEN {column} IS NULL THEN '' ELSE CONCAT(',"{name}":', {dialect.json.format(column)}) END"""

@@ -1,0 +1,60 @@
+"""Parquet files of a local folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import msgspec
+
+from customer_risk.serving.bulk.tables.errors import UnusableInput
+from customer_risk.serving.bulk.tables.inputs.interface import Block, Rows, Source
+from customer_risk.serving.bulk.tables.inputs.parquet import SUFFIX, opened
+
+
+class FolderInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
+    """A folder's settings.
+
+    path   of one Parquet file, or of a folder: every `.parquet` beneath it
+    """
+
+    path: str
+
+    def source(self, name: str, wanted: Sequence[str]) -> Source:  # noqa: ARG002  a query's alone
+        """Make the source, of a model that wants features `wanted`."""
+        return FolderSource(Path(self.path), wanted)
+
+
+class FolderSource:
+    """The files beneath a folder, or one file, by their names."""
+
+    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
+        self._path = path
+        self._wanted = wanted
+
+    def identity(self) -> str:
+        """Hash the files' names, sizes and times."""
+        stats = [(str(path), path.stat()) for path in self._files()]
+        return hashlib.sha256(
+            repr([(path, each.st_size, each.st_mtime_ns) for path, each in stats]).encode()
+        ).hexdigest()
+
+    def blocks(self) -> Sequence[Block]:
+        """Give the files by name; raises UnusableInput where there is none."""
+        return [Block(str(path), path.stat().st_size) for path in self._files()]
+
+    def open(self, place: int) -> AbstractContextManager[Rows]:
+        """Open a file."""
+        path = self._files()[place]
+        return opened(path, self._wanted, str(path))
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _files(self) -> list[Path]:
+        found = [self._path] if self._path.is_file() else sorted(self._path.rglob(f"*{SUFFIX}"))
+        if not found:
+            raise UnusableInput(f"There is no Parquet file at {self._path}.", remedy="See to what writes it.")
+        return found

@@ -1,0 +1,107 @@
+"""The batch's process: settings in, exit code out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.bulk.tables.retry import Patience
+from customer_risk.serving.bulk.tables.run import Interrupted, Run
+from customer_risk.serving.bulk.tables.run_date import JOB, day_of
+from customer_risk.serving.bulk.tables.scoring import RecordsLost, Scoring
+from customer_risk.serving.bulk.tables.settings import BatchSettings, load_settings
+from customer_risk.serving.bulk.tables.shipper_process import RecordsLeft, Shipping
+from customer_risk.serving.decisions.factory import make_service
+from customer_risk.serving.errors import Later
+from customer_risk.serving.record.recorder import recording
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.telemetry.logs import configure
+
+OVER: Final = 0
+AGAIN: Final = 1
+REFUSED: Final = 3
+_PASSING: Final = (SinkUnavailable, Later, RecordsLost, RecordsLeft, Interrupted)
+_log = logging.getLogger("serving.batch")
+
+
+def main(config: Path, bundle: Path, day: dt.date | None) -> int:
+    """Run, and give the exit code; raises CustomerRiskError for what running again won't change."""
+    settings = load_settings(config)
+    configure(settings.logs)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        summary = score(settings, bundle, day, stopping)
+    except _PASSING as error:
+        _log.error("the run isn't over: %s", error)
+        return AGAIN
+    _tell(summary)
+    share = summary["refused"] / max(summary["rows"], 1)
+    if share > settings.most_refused:
+        _log.error("%.1f%% of the rows were refused, more than most_refused", 100 * share)
+        return REFUSED
+    return OVER
+
+
+def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping: threading.Event) -> dict[str, Any]:
+    """Do a run as settings say, of the day that is `given` or theirs, and give its summary.
+
+    Raises CustomerRiskError for what running again won't change, one of _PASSING for what it may.
+    """
+    day = day_of(given or settings.run, os.environ.get(JOB, ""), dt.datetime.now(dt.UTC)).isoformat()
+    name = f"{settings.name}-{day}"
+    patience = Patience(settings.patience_seconds, stopping=stopping)
+    service = make_service(settings.model_name, settings.rules)
+    service.use(load_bundle(bundle.resolve()))
+    source = settings.input.source(name, service.names())
+    output = settings.output.output(name, day)
+    make = recording(settings.record)
+    recorder = None if make is None else make(lambda: _log.error("a decision went unrecorded"))
+    scoring = Scoring(service, explain=settings.explain, caller=name, patience=patience, recorder=recorder)
+    model = service.model()
+    _log.info("run %s begins, with %s %s", name, model.name, model.version)
+    try:
+        with Shipping(settings.record, settings.logs) as shipping:
+            run = Run(
+                source,
+                output,
+                scoring,
+                name=name,
+                day=day,
+                part_rows=settings.part_rows,
+                least_rows=settings.least_rows,
+                patience=patience,
+                stopping=stopping,
+                shipping=shipping,
+            )
+            try:
+                summary = run.run({"model": {"name": model.name, "version": model.version}})
+            finally:
+                if recorder is not None:
+                    recorder.close()
+            shipping.finish(settings.patience_seconds)
+            return summary
+    finally:
+        source.close()
+        output.close()
+
+
+def _tell(summary: dict[str, Any]) -> None:
+    """Write the summary to standard output, as a line that Cloud Logging takes apart."""
+    segments = ", ".join(f"{count:,} {segment}" for segment, count in summary["segments"].items())
+    message = (
+        f"run {summary['run']}: {summary['rows']:,} rows ({segments}; {summary['refused']:,} refused) "
+        f"in {summary['seconds']:,.1f} s, {summary['rows_per_second']:,.0f} rows a second"
+    )
+    sys.stdout.write(msgspec.json.encode({"severity": "INFO", "message": message, "batch": summary}).decode() + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,260 @@
+"""Results in a table of BigQuery: a load job a part, which stores all of it or nothing.
+
+BigQuery takes each job's name once for ever, so a part whose job is named by the run is stored once, though two
+processes should work on one run. Where it isn't known what became of a job, the table is asked first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
+
+import msgspec
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.bulk.tables.errors import PASSING, ResultsAltered, UnusableInput, passes, speaking_of
+from customer_risk.serving.bulk.tables.outputs.interface import Output
+from customer_risk.serving.bulk.tables.outputs.rows import COLUMNS, Place
+from customer_risk.serving.record.sinks.bigquery.connections import ONCE, Connections, unavailable
+from customer_risk.serving.record.sinks.bigquery.schema import Column
+from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery import LoadJob, SchemaField, Table
+
+_DAY_MS: Final = 86_400_000
+_ATTEMPTS: Final = 50
+_UPLOAD_SECONDS: Final = 60.0  # for each request of an upload
+_LOAD_SECONDS: Final = 600.0  # for a load job, which waits in a queue
+_QUERY_SECONDS: Final = 120.0
+_COUNTS: Final = """\
+SELECT part, plan, COALESCE(segment, 'refused') AS segment, COUNT(*) AS counted FROM `{table}`
+WHERE day = @day AND run = @run GROUP BY part, plan, segment"""
+_SUMMARY: Final = "SELECT summary FROM `{table}` WHERE day = @day AND run = @run LIMIT 1"
+_RUNS: Final = (
+    Column("day", "DATE", "REQUIRED", "of the run"),
+    Column("run", "STRING", "REQUIRED", "its name and day: every row of the run is stored once it stands here"),
+    Column("finished_at", "TIMESTAMP", "REQUIRED", ""),
+    Column("rows", "INTEGER", "REQUIRED", "scored and refused"),
+    Column("refused", "INTEGER", "REQUIRED", ""),
+    Column("summary", "STRING", "REQUIRED", "the whole of it, as JSON"),
+)
+
+
+class BigQueryOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
+    """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+
+    project, dataset, table  where results go; both it and TABLE_runs are made in a dataset that exists
+    keep_days                partitions older than this are deleted by BigQuery; applied when the tables are made
+    endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
+    """
+
+    project: str
+    dataset: str
+    table: str = "scores"
+    keep_days: Annotated[int, msgspec.Meta(gt=0)] = 400
+    endpoint: str = ""
+
+    def output(self, name: str, day: str) -> Output:
+        """Make the output of the run `name`; raises ConfigError for names that BigQuery doesn't have."""
+        with speaking_of("output"):
+            connection = BigQuerySettings(
+                project=self.project, dataset=self.dataset, table=self.table, endpoint=self.endpoint
+            )
+            connection.validate()
+        return BigQueryResults(self, connection, name, day)
+
+
+class BigQueryResults:
+    """The table of the results and that of the runs, for one run."""
+
+    def __init__(self, settings: BigQueryOutput, connection: BigQuerySettings, name: str, day: str) -> None:
+        self._settings = settings
+        self._path = connection.path
+        self._name = name
+        self._day = day
+        self._connections = Connections(connection)
+        self._location: str | None = None
+        self._tried: set[str] = set()  # parts of which it isn't known whether they are stored
+
+    def check(self) -> None:
+        """See to it that there are tables with all the columns; raises ConfigError."""
+        with self._asking():
+            self._location = self._have(self._path, COLUMNS).location
+            self._have(f"{self._path}_runs", _RUNS)
+
+    def summary(self) -> dict[str, Any] | None:
+        """Read the run's row."""
+        for (summary,) in self._ask(_SUMMARY.format(table=f"{self._path}_runs")):
+            return msgspec.json.decode(summary, type=dict[str, Any])
+        return None
+
+    def begin(self, plan: str) -> Mapping[str, Mapping[str, int]]:
+        """Count the parts that are there."""
+        counted: dict[str, dict[str, int]] = {}
+        for part, found, segment, rows in self._ask(_COUNTS.format(table=self._path)):
+            if found != plan:
+                raise UnusableInput(
+                    f"{self._path} holds a part of {self._name} that was made of other input than there is now.",
+                    remedy="Give the run another name, or delete what it has left half done.",
+                )
+            counted.setdefault(part, {})[segment] = rows
+        return counted
+
+    def store(self, place: Place, lines: Path) -> None:
+        """Load a part, unless it is there."""
+        if place.part in self._tried and place.part in self.begin(place.plan):
+            return
+        self._tried.add(place.part)
+        with lines.open("rb") as file:
+            self._load(file, self._path, COLUMNS, f"{place.plan[:12]}-{place.part}")
+        self._tried.discard(place.part)
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Load the run's row, unless it is there."""
+        if self.summary() is not None:
+            return
+        # A part that was deleted by hand isn't loaded again: the name of its job is taken.
+        found = sum(sum(counts.values()) for counts in self.begin(summary["plan"]).values())
+        if found != summary["rows"]:
+            raise ResultsAltered(self._path, self._name, found, summary["rows"], "rows")
+        row = {
+            "day": self._day,
+            "run": self._name,
+            "finished_at": dt.datetime.now(dt.UTC),
+            "rows": summary["rows"],
+            "refused": summary["refused"],
+            "summary": msgspec.json.encode(summary).decode(),
+        }
+        self._load(io.BytesIO(msgspec.json.encode(row)), f"{self._path}_runs", _RUNS, "summary")
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._connections.close()
+
+    def _load(self, file: BinaryIO, path: str, columns: Iterable[Column], what: str) -> None:
+        """Load lines by the first job of a chain that hasn't failed: a failed one has stored nothing."""
+        from google.api_core.exceptions import Conflict, GoogleAPICallError  # noqa: PLC0415  a second that only this needs
+        from google.cloud.bigquery import LoadJobConfig  # noqa: PLC0415
+
+        config = LoadJobConfig(
+            schema=_fields(columns), source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_APPEND"
+        )
+        client = self._connections.rest
+        for attempt in range(_ATTEMPTS):
+            digest = hashlib.sha256(f"{path} {what}".encode()).hexdigest()[:8]
+            job_id = f"customer-risk-{self._name}-{what}-{digest}-{attempt}"
+            with self._asking():
+                try:
+                    job: LoadJob = client.load_table_from_file(
+                        *(file, path),
+                        rewind=True,
+                        job_id=job_id,
+                        location=self._location,
+                        num_retries=0,
+                        timeout=_UPLOAD_SECONDS,
+                        job_config=config,
+                    )
+                except Conflict:
+                    job = client.get_job(job_id, location=self._location, **ONCE)
+                    if job.state == "DONE" and job.error_result:
+                        continue
+                try:
+                    job.result(timeout=_LOAD_SECONDS, retry=None)
+                except GoogleAPICallError:
+                    if (job.error_result or {}).get("reason") in PASSING:
+                        raise unavailable(path, f"the load job {job.job_id} failed: {job.error_result}") from None
+                    raise
+                return
+        raise unavailable(path, f"{_ATTEMPTS} load jobs have failed for {what}")
+
+    def _ask(self, query: str) -> list[Any]:
+        from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter  # noqa: PLC0415  as above
+
+        config = QueryJobConfig(
+            query_parameters=[
+                ScalarQueryParameter("day", "DATE", self._day),
+                ScalarQueryParameter("run", "STRING", self._name),
+            ],
+            use_query_cache=False,
+        )
+        with self._asking():
+            rows = self._connections.rest.query_and_wait(
+                query,
+                job_config=config,
+                api_timeout=_QUERY_SECONDS,
+                wait_timeout=_QUERY_SECONDS,
+                retry=None,
+                job_retry=None,
+            )
+            return [row.values() for row in rows]
+
+    def _have(self, path: str, columns: Iterable[Column]) -> Table:
+        """Find a table, or make it; raises ConfigError where it lacks a column, or has another of that name."""
+        from google.api_core.exceptions import NotFound  # noqa: PLC0415  as above
+        from google.cloud.bigquery import Table, TimePartitioning  # noqa: PLC0415
+
+        client = self._connections.rest
+        try:
+            table: Table = client.get_table(path, **ONCE)
+        except NotFound:
+            client.get_dataset(f"{self._settings.project}.{self._settings.dataset}", **ONCE)  # or it isn't there either
+            table = Table(path, schema=_fields(columns))
+            table.time_partitioning = TimePartitioning(
+                type_="DAY", field="day", expiration_ms=self._settings.keep_days * _DAY_MS
+            )
+            made: Table = client.create_table(table, exists_ok=True, **ONCE)
+            return made
+        found = dict(_kinds(table.schema))
+        for name, kind in _kinds(_fields(columns)):
+            if found.get(name) != kind:
+                raise ConfigError(
+                    f"output: bigquery: column {name} of {path} is {found.get(name) or 'not there'}, not {kind}.",
+                    remedy="Name another table, which is then made; this one stays as it is.",
+                )
+        return table
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Raise ConfigError for what asking again won't change."""
+        from google.api_core import exceptions  # noqa: PLC0415  as above
+
+        wrong = (
+            exceptions.BadRequest,
+            exceptions.Unauthorized,
+            exceptions.Forbidden,
+            exceptions.NotFound,
+            exceptions.Conflict,
+        )
+        try:
+            with speaking_of("output"), self._connections.reaching(*wrong):
+                yield
+        except wrong as error:
+            if passes(error):
+                raise unavailable(self._path, str(error)) from error
+            raise ConfigError(
+                f"output: bigquery: {self._path} can't be written to: {error}.",
+                remedy="Name a dataset that exists, and grant this identity roles/bigquery.dataEditor on it and "
+                "roles/bigquery.jobUser on the project.",
+            ) from error
+
+
+def _fields(columns: Iterable[Column]) -> list[SchemaField]:
+    from google.cloud.bigquery import SchemaField  # noqa: PLC0415  as above
+
+    return [
+        SchemaField(each.name, each.type, each.mode, description=each.description, fields=_fields(each.fields))
+        for each in columns
+    ]
+
+
+def _kinds(fields: Iterable[SchemaField], within: str = "") -> Iterator[tuple[str, str]]:
+    """Give each column's type by its name, those within others by their path."""
+    for each in fields:
+        yield f"{within}{each.name}", f"{'REPEATED ' if each.mode == 'REPEATED' else ''}{each.field_type}"
+        yield from _kinds(each.fields, f"{within}{each.name}.")

@@ -1,0 +1,126 @@
+"""Results as Parquet: objects of a bucket or files of a folder, none of which is ever overwritten.
+
+PREFIX/run=NAME-DAY/part-00000-00000.parquet    the first part of the first file
+PREFIX/run=NAME-DAY/summary.json                last of all: who finds it finds every part
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.bulk.database import database
+from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput, speaking_of
+from customer_risk.serving.bulk.tables.outputs.interface import Output
+from customer_risk.serving.bulk.tables.outputs.rows import Place, duckdb_columns
+from customer_risk.serving.record.sinks.gcs import GcsSettings
+from customer_risk.serving.record.sinks.objects import LocalObjects, Objects
+from customer_risk.serving.record.sinks.parallel_reads import fetch
+
+_SUFFIX: Final = ".parquet"
+_COUNTS: Final = "SELECT plan, COALESCE(segment, 'refused'), count(*) FROM read_parquet(?) GROUP BY ALL"
+
+
+class FolderOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
+    """A folder's settings.
+
+    path   of the folder; made where it is missing
+    """
+
+    path: str
+
+    def output(self, name: str, day: str) -> Output:  # noqa: ARG002  the name holds it
+        """Make the output of the run `name`; raises ConfigError without a path."""
+        if not self.path:
+            raise ConfigError("output: the folder's `path` is empty.", remedy="Name a folder.")
+        return ObjectsOutput(LocalObjects(Path(self.path)), name, self.path)
+
+
+class GcsOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
+    """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+
+    bucket     that exists, in which this identity may create, get and list objects
+    prefix     of every object's name
+    endpoint   another than Google's; without credentials where it begins with http:, as an emulator's does
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+
+    def output(self, name: str, day: str) -> Output:  # noqa: ARG002  the name holds it
+        """Make the output of the run `name`; raises ConfigError without a bucket."""
+        with speaking_of("output"):
+            objects = GcsSettings(bucket=self.bucket, prefix=self.prefix, endpoint=self.endpoint).objects()
+        return ObjectsOutput(objects, name, f"gs://{self.bucket}/{self.prefix}")
+
+
+class ObjectsOutput:
+    """Objects, each created where there is none; `where` is what messages call the place."""
+
+    def __init__(self, objects: Objects, name: str, where: str) -> None:
+        self._objects = objects
+        self._name = name
+        self._run = f"run={name}/"
+        self._where = where
+
+    def check(self) -> None:
+        """Raise ConfigError where objects can't be written."""
+        with speaking_of("output"):
+            self._objects.check()
+
+    def summary(self) -> dict[str, Any] | None:
+        """Read the summary."""
+        found = self._objects.get(f"{self._run}summary.json")
+        return None if found is None else msgspec.json.decode(found, type=dict[str, Any])
+
+    def begin(self, plan: str) -> Mapping[str, Mapping[str, int]]:
+        """Count the parts that are there."""
+        counted: dict[str, dict[str, int]] = {}
+        keys = [key for key in self._objects.list(self._run) if key.endswith(_SUFFIX)]
+        for key, data in fetch(self._objects, keys):
+            of_this = counted.setdefault(key.removeprefix(f"{self._run}part-").removesuffix(_SUFFIX), {})
+            for found, segment, rows in _counted(data or b""):
+                if found != plan:
+                    raise UnusableInput(
+                        f"{self._where}: {key} was made of other input than there is now.",
+                        remedy="Give the run another name, or remove what it has left half done.",
+                    )
+                of_this[segment] = rows
+        return counted
+
+    def store(self, place: Place, lines: Path) -> None:
+        """Write a part as Parquet, unless it is there."""
+        self._objects.create(f"{self._run}part-{place.part}{_SUFFIX}", _parquet(lines))
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write the summary, unless it is there."""
+        found = sum(key.endswith(_SUFFIX) for key in self._objects.list(self._run))
+        if found != summary["parts"]:
+            raise ResultsAltered(self._where, self._name, found, summary["parts"], "parts")
+        self._objects.create(f"{self._run}summary.json", msgspec.json.encode(summary))
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._objects.close()
+
+
+def _parquet(lines: Path) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="customer-risk-") as folder, database() as base:
+        path = Path(folder) / f"part{_SUFFIX}"
+        read = f"read_json('{lines}', format = 'newline_delimited', columns = {duckdb_columns()})"
+        base.execute(f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")  # noqa: S608  all of it ours
+        return path.read_bytes()
+
+
+def _counted(data: bytes) -> list[tuple[str, str, int]]:
+    """Count a part's rows by plan and segment."""
+    with tempfile.TemporaryDirectory(prefix="customer-risk-") as folder, database() as base:
+        path = Path(folder) / f"part{_SUFFIX}"
+        path.write_bytes(data)
+        return base.execute(_COUNTS, [str(path)]).fetchall()

@@ -1,0 +1,49 @@
+"""Tries again what may succeed later, and says so, until it has failed for too long on end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.errors import Later
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+
+Made = TypeVar("Made")
+PASSING: Final = (SinkUnavailable, Later)
+_FIRST_SECONDS: Final = 0.5
+_MOST_SECONDS: Final = 30.0
+_log = logging.getLogger("serving.batch")
+
+
+class Patience:
+    """Patience for `seconds` with what fails on end, none once `stopping` is set; `clock` gives seconds."""
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        stopping: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._seconds = seconds
+        self._stopping = stopping or threading.Event()
+        self._clock = clock
+
+    def have(self, what: Callable[[], Made], *, of: tuple[type[CustomerRiskError], ...] = PASSING) -> Made:
+        """Do it until it succeeds; raises one of the errors `of` which there is patience where that takes too long."""
+        began, wait = self._clock(), _FIRST_SECONDS
+        while True:
+            try:
+                return what()
+            except of as error:
+                left = began + self._seconds - self._clock()
+                if left <= 0 or self._stopping.is_set():
+                    raise
+                wait = min(wait, max(left, 0.01))
+                _log.warning("it is tried again in %.1f s, for %.0f s more at most: %s", wait, left, error.problem)
+                self._stopping.wait(wait)
+                wait = min(wait * 2, _MOST_SECONDS)

@@ -1,0 +1,243 @@
+"""One run: each row of the input scored, each part of the results stored once, a summary last."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import logging
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final
+
+from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.bulk.tables.errors import UnusableInput
+from customer_risk.serving.bulk.tables.inputs.interface import Rows, Source
+from customer_risk.serving.bulk.tables.outputs.interface import Output
+from customer_risk.serving.bulk.tables.outputs.rows import Place
+from customer_risk.serving.bulk.tables.progress import Progress
+from customer_risk.serving.bulk.tables.retry import PASSING, Patience
+from customer_risk.serving.bulk.tables.scoring import REFUSED, RecordsLost, Scoring
+from customer_risk.serving.bulk.tables.shipper_process import Shipping
+
+_SOME: Final = 500  # rows, between two looks at whether to go on
+_log = logging.getLogger("serving.batch")
+
+
+class Interrupted(CustomerRiskError):
+    """A run that was told to end before it was over."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was told to end.", remedy="Run it again: it goes on at the first part not stored.")
+
+
+class Run:
+    """A run `name` of `day`; once `stopping` is set, it ends at the next row that it would score."""
+
+    def __init__(
+        self,
+        source: Source,
+        output: Output,
+        scoring: Scoring,
+        *,
+        name: str,
+        day: str,
+        part_rows: int,
+        least_rows: int,
+        patience: Patience,
+        stopping: threading.Event,
+        shipping: Shipping,
+    ) -> None:
+        self._source = source
+        self._output = output
+        self._scoring = scoring
+        self._name = name
+        self._day = day
+        self._part_rows = part_rows
+        self._least_rows = least_rows
+        self._patience = patience
+        self._stopping = stopping
+        self._shipping = shipping
+        self._progress = Progress()
+        self._counts: Counter[str] = Counter()
+        self._seen = self._stored_before = 0
+
+    def run(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what isn't done of the run, and give its summary, with what there is to say `about` it."""
+        have = self._patience.have
+        have(self._output.check)
+        if (done := have(self._output.summary)) is not None:
+            _log.info("run %s is over: it was finished at %s, and nothing is done", self._name, done["finished_at"])
+            return done
+        plan = hashlib.sha256(f"{have(self._source.identity)} {self._part_rows}".encode()).hexdigest()[:32]
+        stored = have(lambda: self._output.begin(plan))
+        if stored:
+            _log.info("run %s goes on: %d parts are stored", self._name, len(stored))
+        blocks = have(self._source.blocks)
+        whole, before = sum(block.weight for block in blocks) or 1.0, 0.0
+        with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
+            storing = _Storing(self._output, self._patience, pool)
+            for number, block in enumerate(blocks):
+                with ExitStack() as stack:
+                    opening = partial(self._open, stack, number)
+                    reading = _Reading(block.name, have(opening), self._patience, before / whole, block.weight / whole)
+                    for part in self._parts(reading, number, plan, stored):
+                        lines = Path(folder) / part.place.part
+                        self._counts += have(partial(self._score, reading, part, lines), of=(RecordsLost,))
+                        storing.store(part.place, lines)
+                        self._shipping.keep()
+                before += block.weight
+            storing.wait()
+        return self._finish(about, plan)
+
+    def _open(self, stack: ExitStack, number: int) -> Rows:
+        return stack.enter_context(self._source.open(number))
+
+    def _parts(
+        self, reading: _Reading, block: int, plan: str, stored: Mapping[str, Mapping[str, int]]
+    ) -> Iterator[_Part]:
+        """Give the parts of a block that aren't stored."""
+        for number, first in enumerate(range(0, reading.count, self._part_rows)):
+            part = _Part(
+                Place(self._day, self._name, plan, f"{block:05d}-{number:05d}"),
+                first,
+                min(first + self._part_rows, reading.count),
+            )
+            self._seen += 1
+            if part.place.part in stored:
+                self._stored_before += 1
+                self._counts.update(stored[part.place.part])
+                self._progress.skip(reading.share(part.end))
+            else:
+                yield part
+
+    def _score(self, reading: _Reading, part: _Part, path: Path) -> Counter[str]:
+        """Score a part's rows into a file of lines; gives how many are in which segment."""
+        counts: Counter[str] = Counter()
+        row = part.first
+        with path.open("wb") as file:
+            requests = reading.rows(part.first)
+            while some := list(islice(requests, min(_SOME, part.end - row))):
+                for request in some:
+                    line, segment = self._scoring.line(request, part.place, row)
+                    file.write(line)
+                    counts[segment] += 1
+                    row += 1
+                if self._stopping.is_set():
+                    self._scoring.settle()
+                    raise Interrupted
+                self._progress.done(len(some), reading.share(row))
+        if row != part.end:
+            raise UnusableInput(
+                f"{reading.name} has said to have {reading.count} rows, and gave {row}.", remedy="Run it again."
+            )
+        reading.at = row
+        self._scoring.settle()
+        return counts
+
+    def _finish(self, about: Mapping[str, Any], plan: str) -> dict[str, Any]:
+        rows, refused, seconds = self._counts.total(), self._counts.pop(REFUSED, 0), self._progress.seconds
+        if rows < self._least_rows:
+            raise UnusableInput(
+                f"The input has {rows} rows, fewer than least_rows ({self._least_rows}).",
+                remedy="See to what writes it, then run it again.",
+            )
+        summary = {
+            "run": self._name,
+            "rows": rows,
+            "refused": refused,
+            "segments": dict(sorted(self._counts.items())),
+            "parts": self._seen,
+            "parts_stored_before": self._stored_before,
+            "seconds": round(seconds, 3),
+            "rows_per_second": round(self._progress.rows / max(seconds, 1e-6), 1),
+            "finished_at": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
+            "plan": plan,
+            **about,
+        }
+        self._patience.have(lambda: self._output.finish(summary))
+        return summary
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part: the rows of a block from `first` to before `end`."""
+
+    place: Place
+    first: int
+    end: int
+
+
+class _Reading:
+    """Reads a block's rows one after the other; where that fails for a while, it goes on where it was.
+
+    `before` and `weight` are shares of the run's work: what was done before this block, and its own.
+    """
+
+    def __init__(self, name: str, rows: Rows, patience: Patience, before: float, weight: float) -> None:
+        self.name = name
+        self._rows = rows
+        self._patience = patience
+        self._before = before
+        self._weight = weight
+        self._going: Iterator[bytes] | None = None
+        self.count = rows.count
+        self.at = -1  # the row that comes next, while `rows` is asked for one part after the other
+
+    def share(self, row: int) -> float:
+        """Say which share of the run's work is done once the rows before this one are."""
+        return self._before + self._weight * row / self.count
+
+    def rows(self, first: int) -> Iterator[bytes]:
+        """Give the rows from number `first` on."""
+        if self._going is None or self.at != first:
+            self._going = chain.from_iterable(self._steadily(first))
+        self.at = -1
+        return self._going
+
+    def _steadily(self, first: int) -> Iterator[Sequence[bytes]]:
+        at, going = first, None
+
+        def some() -> Sequence[bytes] | None:
+            nonlocal going
+            going = going or self._rows.lines(at)
+            try:
+                return next(going, None)
+            except PASSING:
+                going = None
+                raise
+
+        while (lines := self._patience.have(some)) is not None:
+            yield lines
+            at += len(lines)
+
+
+class _Storing:
+    """Stores a part while the next one is scored."""
+
+    def __init__(self, output: Output, patience: Patience, pool: ThreadPoolExecutor) -> None:
+        self._output = output
+        self._patience = patience
+        self._pool = pool
+        self._under_way: Future[None] | None = None
+
+    def store(self, place: Place, path: Path) -> None:
+        """Begin to store a part, once the one before is."""
+        self.wait()
+        self._under_way = self._pool.submit(self._store, place, path)
+
+    def wait(self) -> None:
+        """Wait until all is stored; raises what went wrong."""
+        if self._under_way is not None:
+            self._under_way.result()
+
+    def _store(self, place: Place, path: Path) -> None:
+        self._patience.have(lambda: self._output.store(place, path))
+        path.unlink()

@@ -1,0 +1,72 @@
+"""The settings of `customer-risk batch`; a YAML file says what differs from the defaults."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.bulk.tables.inputs.bigquery import BigQueryInput
+from customer_risk.serving.bulk.tables.inputs.folder import FolderInput
+from customer_risk.serving.bulk.tables.inputs.gcs import GcsInput
+from customer_risk.serving.bulk.tables.outputs.bigquery import BigQueryOutput
+from customer_risk.serving.bulk.tables.outputs.objects import FolderOutput, GcsOutput
+from customer_risk.serving.decisions.fallback.settings import RuleSettings
+from customer_risk.serving.record.settings import RecordSettings
+from customer_risk.serving.telemetry.logs import LogSettings
+
+InputSettings = BigQueryInput | GcsInput | FolderInput
+OutputSettings = BigQueryOutput | GcsOutput | FolderOutput
+_Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of them.
+
+    name               of the runs; with the day it names one run, whose results are stored once
+    run                the run's day; null: the day that the CronJob was scheduled for, else today, in UTC
+    input              the customers
+    output             the results
+    explain            results hold values, contributions and the investigator's wording; off where customers may read
+    part_rows          results are stored so many at a time, and a run that was killed goes on at the next part
+    most_refused       the run ends with 3 where a greater share of the rows was refused
+    least_rows         an input with fewer isn't scored: something before us has failed
+    patience_seconds   that input, output and record may be away for, on end, before the run gives up
+    model_name         the model's name in results and in the record
+    rules              what answers where the model can't
+    record             of each decision
+    logs               progress and the summary
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9](-?[a-z0-9]+)*$", max_length=63)] = "batch"
+    run: dt.date | None = None
+    input: InputSettings
+    output: OutputSettings
+    explain: bool = True
+    part_rows: Annotated[int, Meta(gt=0, le=1_000_000)] = 20_000
+    most_refused: _Share = 0.1
+    least_rows: Annotated[int, Meta(ge=0)] = 1
+    patience_seconds: Annotated[float, Meta(ge=0)] = 600
+    model_name: str = "customer-risk"
+    rules: RuleSettings = RuleSettings()
+    record: RecordSettings = RecordSettings()
+    logs: LogSettings = LogSettings()
+
+
+def load_settings(path: Path) -> BatchSettings:
+    """Read settings from a YAML file; raises ConfigError naming the file and the setting that can't be used."""
+    try:
+        document: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} can't be read: {error}.", remedy="Give a YAML file of settings.") from error
+    try:
+        settings = msgspec.convert(document, BatchSettings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}.", remedy="docs/guide/batch.md lists every setting.") from error
+    settings.record.check()
+    return settings

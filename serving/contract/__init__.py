@@ -1,0 +1,1 @@
+"""What is on the wire: requests, answers, problems, times, identifiers."""

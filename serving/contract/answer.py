@@ -1,0 +1,141 @@
+"""The answer on the wire, in the two forms that callers may see."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from customer_risk.model.scoring.reasons import Reason
+from customer_risk.model.scoring.scorer import Verdict, Warned
+from customer_risk.model.scoring.segments import Action, Segment
+from customer_risk.serving.contract.identifiers import uuid7
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from customer_risk.model.features.encoded import Encoded
+    from customer_risk.serving.decisions.fallback.ruleset import Ruling
+
+Source = Literal["model", "rules"]
+
+
+class ModelName(msgspec.Struct, frozen=True):
+    """What answered, by name and version: a model by the hash of its bundle, rules by theirs."""
+
+    name: str
+    version: str
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision rests on, for the record.
+
+    `values` float64[f] are the features in the order of `names`, NaN where missing; `encoded` are the transactions as
+    the kernel took them, None where features were given.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    encoded: Encoded | None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision about a customer, complete: what the record keeps, whoever asks."""
+
+    decision_id: str
+    customer_id: str
+    at: int  # microseconds since 1970
+    decided_at: str
+    decision: Verdict | Ruling
+    source: Source
+    model: ModelName
+    warnings: tuple[Warned, ...]
+    basis: Basis
+
+
+class WireReason(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason; the fields from `feature` on are for those with the `explain` scope alone."""
+
+    code: str
+    text: str
+    direction: Literal["raises", "lowers"]
+    feature: str | UnsetType = UNSET
+    value: float | UnsetType | None = UNSET
+    unit: str | UnsetType = UNSET
+    contribution: float | UnsetType | None = UNSET
+    share: float | UnsetType | None = UNSET
+    investigator_text: str | UnsetType = UNSET
+
+
+class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller gets; `probability` is null where rules answered in the model's place."""
+
+    decision_id: str
+    customer_id: str
+    decided_at: str
+    probability: float | None
+    segment: Segment
+    action: Action
+    reasons: Sequence[Reason | WireReason]
+    source: Source
+    model: ModelName
+    warnings: tuple[Warned, ...]
+
+
+def answer_of(
+    decision: Verdict | Ruling,
+    *,
+    customer_id: str,
+    source: Source,
+    model: ModelName,
+    warnings: tuple[Warned, ...],
+    basis: Basis,
+    now: float,
+) -> Answer:
+    """Give a decision its identity and its time; `now` is in seconds since 1970."""
+    at = int(now * 1e6)
+    second, microsecond = divmod(at, 1_000_000)
+    return Answer(
+        decision_id=uuid7(int(now * 1000)),
+        customer_id=customer_id,
+        at=at,
+        decided_at=f"{_to_the_second(second)}.{microsecond:06d}Z",
+        decision=decision,
+        source=source,
+        model=model,
+        warnings=warnings,
+        basis=basis,
+    )
+
+
+def render(answer: Answer, *, explain: bool) -> WireAnswer:
+    """Show an answer: to everyone, what may reach the customer; with `explain`, what investigators need as well."""
+    decision = answer.decision
+    # A whole reason has the very fields of the wire's.
+    reasons = decision.reasons if explain else [_without_explanation(reason) for reason in decision.reasons]
+    return WireAnswer(
+        decision_id=answer.decision_id,
+        customer_id=answer.customer_id,
+        decided_at=answer.decided_at,
+        probability=decision.probability,
+        segment=decision.segment,
+        action=decision.action,
+        reasons=reasons,
+        source=answer.source,
+        model=answer.model,
+        warnings=answer.warnings,
+    )
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(second: int) -> str:
+    return dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _without_explanation(reason: Reason | WireReason) -> WireReason:
+    return WireReason(code=reason.code, text=reason.text, direction=reason.direction)

@@ -1,0 +1,112 @@
+"""Refusals on the wire: problem documents (RFC 9457), and the one table from errors to statuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from customer_risk.model.errors import BadField, CustomerRiskError, InputError
+from customer_risk.serving.errors import (
+    BodyTooLarge,
+    Conflict,
+    Forbidden,
+    Later,
+    MalformedBody,
+    NotFound,
+    NotReady,
+    NotServed,
+    Overloaded,
+    TooManyRequests,
+    Unauthenticated,
+    UnknownModel,
+    WrongMediaType,
+    WrongMethod,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one sort of error is told: status, stable name and title."""
+
+    status: HTTPStatus
+    name: str
+    title: str
+
+
+KINDS: Final[dict[type[CustomerRiskError], Kind]] = {
+    InputError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-fields", "Some fields can't be used"),
+    MalformedBody: Kind(HTTPStatus.BAD_REQUEST, "malformed-body", "The body can't be read"),
+    WrongMediaType: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", "This media type isn't taken here"),
+    BodyTooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"),
+    WrongMethod: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", "This method isn't answered here"),
+    Unauthenticated: Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A token is needed"),
+    Forbidden: Kind(HTTPStatus.FORBIDDEN, "forbidden", "The token doesn't allow this"),
+    NotFound: Kind(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing here"),
+    UnknownModel: Kind(HTTPStatus.NOT_FOUND, "unknown-model", "No such model here"),
+    Conflict: Kind(HTTPStatus.CONFLICT, "conflict", "This contradicts an earlier request"),
+    NotServed: Kind(HTTPStatus.NOT_IMPLEMENTED, "not-served", "This isn't served"),
+    TooManyRequests: Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "More than this caller's share"),
+    Overloaded: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "More than can be answered in time"),
+    NotReady: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "No verified model yet"),
+    Later: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "This can't be done at present"),
+}
+UNEXPECTED: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Something failed on our side")
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The document; `errors` names every bad field."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[BadField, ...] = ()
+
+
+def kind_of(error: BaseException) -> Kind:
+    """Look an error up; what isn't in the table is unexpected."""
+    return next((kind for error_type, kind in KINDS.items() if isinstance(error, error_type)), UNEXPECTED)
+
+
+def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
+    """Give the headers that stand beside an error's document."""
+    match error:
+        case Later():
+            return (("retry-after", str(error.retry_after)),)
+        case WrongMethod():
+            return (("allow", error.allowed),)
+        case Unauthenticated():
+            return (("www-authenticate", "Bearer"),)
+        case _:
+            return ()
+
+
+def problem_of(error: BaseException) -> tuple[Kind, bytes]:
+    """Tell an error: its kind and the document, encoded."""
+    kind, document = document_of(error)
+    return kind, msgspec.json.encode(document)
+
+
+def document_of(error: BaseException) -> tuple[Kind, Problem]:
+    """Tell an error: its kind and the document. An unexpected one keeps its cause to itself, for the log."""
+    kind = kind_of(error)
+    detail = "The request wasn't answered. Send it again; if it fails again, tell the service's owners."
+    fields: tuple[BadField, ...] = ()
+    if isinstance(error, InputError):
+        # The fields stand in `errors`; a detail that repeats a hundred of them helps no one.
+        detail, fields = f"{len(error.fields)} to correct, each named in errors.", error.fields
+    elif isinstance(error, CustomerRiskError) and kind is not UNEXPECTED:
+        detail = str(error)
+    document = Problem(
+        type=f"urn:problem-type:customer-risk:{kind.name}",
+        title=kind.title,
+        status=kind.status.value,
+        detail=detail,
+        errors=fields,
+    )
+    return kind, document

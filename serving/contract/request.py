@@ -1,0 +1,167 @@
+"""The request on the wire: types with their bounds, each described in the words that a refusal uses.
+
+These classes are the one definition of what is accepted; customer_risk.serving.decisions.request_parser decodes with them in one pass, and
+customer_risk.serving.decisions.validation asks them field by field once that pass has failed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from customer_risk.model.features.encoded import GREATEST_AMOUNT
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_Zoned = Annotated[dt.datetime, Meta(tz=True)]
+EARLIEST = -62_135_596_800_000_000  # the year 1 in UTC; an offset can lead out of it
+LATEST = 253_402_300_800_000_000  # the year 10,000
+_TIME = "a time with its zone, as in 2024-08-26T10:33:50.629801Z"
+
+
+class Moment(int):
+    """Microseconds since 1970 in UTC, between the years 1 and 9999."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: object) -> Moment:
+        """Read RFC 3339, or the tables' form `2024-08-26 10:33:50.629801 UTC`; raises ValueError for all else."""
+        if type(text) is str:
+            # The tables write the zone as a word; the rest of their form is RFC 3339's with a space for its T.
+            zoned = text[:-4] + "Z" if text.endswith(" UTC") else text
+            try:
+                moment = cls((msgspec.convert(zoned, _Zoned) - _EPOCH) // _MICROSECOND)
+            except msgspec.ValidationError:
+                moment = cls(LATEST)
+            if EARLIEST <= moment < LATEST:
+                return moment
+        raise ValueError(f"Expected {_TIME}")
+
+
+def decode_hook(kind: type, value: object) -> object:
+    """Decode the types that msgspec doesn't know: Moment alone."""
+    if kind is Moment:
+        return Moment.parse(value)
+    raise NotImplementedError(f"{kind} is not a type of the wire")
+
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
+Category = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
+Text = Annotated[
+    Annotated[str, Meta(max_length=128)] | None, Meta(description="a string of at most 128 characters, or null")
+]
+Flag = Annotated[bool | None, Meta(description="true, false or null")]
+Day = Annotated[dt.date | None, Meta(description="a date as in 1990-01-31, or null")]
+# The upper bounds keep every sum of as many transactions as a body can hold finite.
+Amount = Annotated[
+    float, Meta(ge=0, le=GREATEST_AMOUNT, description=f"a number of EUR from 0 to {GREATEST_AMOUNT:,.0f}")
+]
+Number = Annotated[float, Meta(ge=-1e15, le=1e15, description="a number from -1e15 to 1e15, or null where missing")]
+Currency = Annotated[Literal["EUR"], Meta(description='"EUR": convert the amount before sending it')]
+Time = Annotated[Moment, Meta(description=_TIME)]
+TimeOrNull = Annotated[Moment | None, Meta(description=f"{_TIME}, or null")]
+# In a sound request times stay texts, to be read a hundred at once; the shortest has 20 characters.
+_TimeText = Annotated[str, Meta(min_length=20, max_length=64)]
+TimeText = Annotated[_TimeText, Meta(description=_TIME)]
+TimeTextOrNull = Annotated[_TimeText | None, Meta(description=f"{_TIME}, or null")]
+YesNo = Annotated[bool, Meta(description="true or false")]
+_Unused = Any | UnsetType
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A row of the customers' table; what isn't known is null; left out, it is taken as unknown."""
+
+    reason_to_use_app: Text | UnsetType = UNSET
+    occupation: Text | UnsetType = UNSET
+    kyc_state: Text | UnsetType = UNSET
+    screening_state: Text | UnsetType = UNSET
+    has_biometrics: Flag | UnsetType = UNSET
+    is_pep: Flag | UnsetType = UNSET
+    is_adverse_media_minor: Flag | UnsetType = UNSET
+    country_of_residence: Text | UnsetType = UNSET
+    phone_number_country_code: Text | UnsetType = UNSET
+    document_issuing_country: Text | UnsetType = UNSET
+    locale: Text | UnsetType = UNSET
+    date_of_birth: Day | UnsetType = UNSET
+    # Columns of the same table that no decision may rest on: taken, so that a whole row can be sent, and dropped.
+    gender: _Unused = UNSET
+    user_id: _Unused = UNSET
+    session_id: _Unused = UNSET
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A row of the transactions' table; other columns are ignored."""
+
+    id: Identifier
+    state: Category
+    type: Category
+    amount: Amount
+    direction: Category
+    created_at: TimeText
+    completed_at: TimeTextOrNull | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+
+
+class Columns(msgspec.Struct, frozen=True, kw_only=True):
+    """The same transactions as columns: one list a field, all of one length."""
+
+    id: list[Identifier]
+    state: list[Category]
+    type: list[Category]
+    amount: list[Amount]
+    direction: list[Category]
+    created_at: list[TimeText]
+    completed_at: list[TimeTextOrNull] | UnsetType = UNSET
+    currency: list[Currency] | UnsetType = UNSET
+
+    def lengths(self) -> dict[str, int]:
+        """Count the values in each column that is there."""
+        columns = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: len(values) for name, values in columns.items() if values is not UNSET}
+
+
+class RiskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `POST /ai/v1/risk` takes, and each of V1's instances: a profile with transactions, or features."""
+
+    customer_id: Identifier
+    profile: Profile | UnsetType = UNSET
+    transactions: list[Transaction] | Columns | UnsetType = UNSET
+    history_complete: YesNo | UnsetType = UNSET
+    features: dict[str, Number | None] | UnsetType = UNSET
+
+
+def _variant(strict: type[msgspec.Struct], *, forbid: bool, without: str = "", **kinds: Any) -> Any:
+    """Return a struct of the same fields, with other types for those in `kinds`; `forbid` refuses unknown fields."""
+    fields = [
+        (each.name, kinds.get(each.name, each.type), *(() if each.required else (each.default,)))
+        for each in msgspec.structs.fields(strict)
+        if each.name != without
+    ]
+    namespace = {without: UNSET} if without else {}
+    return msgspec.defstruct(
+        strict.__name__, fields, frozen=True, kw_only=True, forbid_unknown_fields=forbid, namespace=namespace
+    )
+
+
+_Undecoded = msgspec.Raw | UnsetType
+_UNREAD: dict[str, Any] = dict.fromkeys(("gender", "user_id", "session_id"), _Undecoded)
+# A large request is decoded as this; its transactions follow, some thousands at a time. It has no features: valid ones
+# are never that large, and decoding a million of them takes half a second.
+LargeRequest: Any = _variant(
+    RiskRequest,
+    forbid=True,
+    without="features",
+    profile=_variant(Profile, forbid=True, **_UNREAD) | UnsetType,
+    transactions=_Undecoded,
+)
+# A request is decoded as this if unknown fields are its only faults.
+LenientRequest: Any = _variant(
+    RiskRequest,
+    forbid=False,
+    profile=_variant(Profile, forbid=False, **_UNREAD) | UnsetType,
+    transactions=_Undecoded,
+)

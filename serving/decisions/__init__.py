@@ -1,0 +1,1 @@
+"""From a request to a decision, with one verified bundle or by fallback rules."""

@@ -1,0 +1,82 @@
+"""A request in, an answer out, with one verified bundle: what every protocol shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from customer_risk.model.features.catalogue import BY_NAME, NAMES
+from customer_risk.model.features.columns import encode_columns
+from customer_risk.model.features.kernel import compute as kernel
+from customer_risk.model.scoring.compiled import compiled
+from customer_risk.model.scoring.scorer import Warned
+from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
+from customer_risk.serving.contract.pointers import pointer_to
+from customer_risk.serving.decisions.request_parser import Read, Reader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from customer_risk.model.scoring.bundle import Bundle
+
+MOST_WARNINGS: Final = 50  # told in one answer
+
+
+class Decider:
+    """Answers requests with `bundle`, under the model's `name`."""
+
+    def __init__(self, bundle: Bundle, *, name: str | None = None) -> None:
+        self.model = ModelName(name or bundle.manifest.name, bundle.version)
+        self.names = bundle.manifest.features
+        self.reader = Reader(known=NAMES, wanted=self.names)
+        self._scorer = bundle.scorer
+        self._settings = bundle.manifest.settings.for_kernel()
+        self._columns = np.array([NAMES.index(name) for name in self.names], np.int64)
+        features = [BY_NAME[name] for name in self.names]
+        self._low, self._high = np.array([each.low for each in features]), np.array([each.high for each in features])
+
+    def decide(self, read: Read, *, now: float) -> Answer:
+        """Answer a request that was read; `now` is in seconds since 1970."""
+        encoded, values, warnings = None, read.values, read.warnings
+        if read.person is not None and read.history is not None:
+            encoded, unknown = encode_columns(read.person, read.history)
+            values = kernel.compute(encoded, self._settings)[0].take(self._columns)
+            warnings = (*warnings, *unknown)
+        if any_beyond(values, self._low, self._high):
+            warnings = (*warnings, *self._implausible(values, given=read.person is None))
+        return answer_of(
+            self._scorer.judge(values),
+            customer_id=read.customer_id,
+            source="model",
+            model=self.model,
+            warnings=at_most(read.as_sent(warnings)) if warnings else (),
+            basis=Basis(names=self.names, values=values, encoded=encoded),
+            now=now,
+        )
+
+    def _implausible(self, values: NDArray[np.float64], *, given: bool) -> list[Warned]:
+        found = []
+        for place in np.flatnonzero((values < self._low) | (values > self._high)).tolist():
+            name, low, high = self.names[place], self._low[place], self._high[place]
+            detail = f"{name} is {values[place]:g}; plausible is {low:g} to {high:g}. Scored as it is."
+            found.append(Warned("IMPLAUSIBLE_VALUE", pointer_to("/features", name) if given else "", detail))
+        return found
+
+
+@compiled
+def any_beyond(values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
+    """Tell whether any of values float64[f] lies outside its bounds; NaN, which is missing, doesn't."""
+    for i in range(values.size):  # noqa: SIM110  compiled code takes no generators
+        if values[i] < low[i] or values[i] > high[i]:
+            return True
+    return False
+
+
+def at_most(warnings: Sequence[Warned]) -> tuple[Warned, ...]:
+    """Cut warnings to the first MOST_WARNINGS, the last of which says how many more there are."""
+    if len(warnings) <= MOST_WARNINGS:
+        return tuple(warnings)
+    more = len(warnings) - MOST_WARNINGS
+    return (*warnings[:MOST_WARNINGS], Warned("MORE_WARNINGS", "", f"{more} more of the same kinds are not listed."))

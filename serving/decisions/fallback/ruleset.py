@@ -1,0 +1,137 @@
+"""A set of rules: what each asks of the features, what it gives, and what the sum leads to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import yaml
+from msgspec import UNSET, UnsetType
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.features.catalogue import BY_NAME
+from customer_risk.model.features.feature import formatted
+from customer_risk.model.scoring.segments import ACTIONS, Action, Segment
+from customer_risk.serving.contract.answer import WireReason
+
+_REMEDY: Final = "serving/decisions/fallback/defaults.yaml shows the form; docs/guide/features.md lists the features."
+_ORDER: Final[tuple[Action, ...]] = ("none", "review", "propose_off_boarding")
+
+
+class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a feature must be: within bounds, each of them included. A missing one fulfils nothing."""
+
+    feature: str
+    at_least: float | UnsetType = UNSET
+    at_most: float | UnsetType = UNSET
+
+    def holds(self, value: float | None) -> bool:
+        """Tell whether a value, None where missing, lies within the bounds."""
+        if value is None or value != value:  # noqa: PLR0124  NaN is missing too
+            return False
+        return (self.at_least is UNSET or value >= self.at_least) and (self.at_most is UNSET or value <= self.at_most)
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule: `points` for all of `when`. `investigator_text` may hold {value}, the first condition's feature."""
+
+    code: Annotated[str, msgspec.Meta(pattern="^RULE_[A-Z0-9_]+$")]
+    when: Annotated[tuple[Condition, ...], msgspec.Meta(min_length=1)]
+    points: Annotated[float, msgspec.Meta(gt=0)]
+    text: str
+    investigator_text: str
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """What rules say of a customer: a segment and its reasons, but no probability."""
+
+    probability: None = None
+    segment: Segment
+    action: Action
+    reasons: tuple[WireReason, ...]
+
+
+class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
+    """Rules, the points from which a customer is medium and high, and the furthest action that they may lead to."""
+
+    medium_from: Annotated[float, msgspec.Meta(gt=0)]
+    high_from: Annotated[float, msgspec.Meta(gt=0)]
+    most: Action = "review"
+    rules: Annotated[tuple[Rule, ...], msgspec.Meta(min_length=1)]
+
+    @cached_property
+    def version(self) -> str:
+        """The sha256 of all that the rules say, in hex."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    def judge(self, values: Mapping[str, float | None]) -> Ruling:
+        """Judge a customer by feature values by name; one that is absent, None or NaN is missing."""
+        held = [rule for rule in self.rules if all(each.holds(values.get(each.feature)) for each in rule.when)]
+        points = sum(rule.points for rule in held)
+        segment: Segment = "high" if points >= self.high_from else "medium" if points >= self.medium_from else "low"
+        held.sort(key=lambda rule: -rule.points)  # stable: equal ones keep the file's order
+        action = min(ACTIONS[segment], self.most, key=_ORDER.index)
+        reasons = tuple(_reason(rule, values, points) for rule in held[:5])
+        return Ruling(segment=segment, action=action, reasons=reasons)
+
+
+def load_rules(path: Path | None = None) -> RuleSet:
+    """Read rules from a YAML file, or the ones that come with the package.
+
+    Raises ConfigError naming what can't be used: a feature that isn't in the catalogue, a code that stands twice,
+    bounds that exclude everything, a rule without a bound.
+    """
+    where = path or "serving/decisions/fallback/defaults.yaml"
+    try:
+        text = (
+            path.read_text("utf-8")
+            if path
+            else resources.files(__package__).joinpath("defaults.yaml").read_text("utf-8")
+        )
+        rules = msgspec.convert(yaml.safe_load(text), RuleSet)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise ConfigError(f"The rules in {where} can't be used: {error}.", remedy=_REMEDY) from error
+    fault = _fault(rules)
+    if fault:
+        raise ConfigError(f"The rules in {where} can't be used: {fault}.", remedy=_REMEDY)
+    return rules
+
+
+def _fault(rules: RuleSet) -> str | None:
+    if rules.medium_from > rules.high_from:
+        return f"medium_from ({rules.medium_from:g}) is above high_from ({rules.high_from:g})"
+    seen: set[str] = set()
+    for rule in rules.rules:
+        if rule.code in seen:
+            return f"{rule.code} stands twice"
+        seen.add(rule.code)
+        for each in rule.when:
+            bounds = (each.at_least, each.at_most)
+            if each.feature not in BY_NAME:
+                return f"{rule.code} asks for {each.feature!r}, which isn't in the catalogue"
+            if bounds == (UNSET, UNSET):
+                return f"{rule.code} sets no bound for {each.feature}"
+            if UNSET not in bounds and each.at_least > each.at_most:  # type: ignore[operator]  # both are numbers here
+                return f"{rule.code} asks {each.feature} to be at least {each.at_least} and at most {each.at_most}"
+    return None
+
+
+def _reason(rule: Rule, values: Mapping[str, Any], points: float) -> WireReason:
+    feature = BY_NAME[rule.when[0].feature]
+    value = values[feature.name]
+    return WireReason(
+        code=rule.code,
+        text=rule.text,
+        direction="raises",
+        feature=feature.name,
+        value=value,
+        unit=feature.unit,
+        contribution=None,
+        share=rule.points / points,
+        investigator_text=rule.investigator_text.replace("{value}", formatted(value, feature.unit)),
+    )

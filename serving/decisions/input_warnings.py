@@ -1,0 +1,83 @@
+"""What an answer warns of: input taken as it was sent though it may not be meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from customer_risk.model.features.columns import History
+from customer_risk.model.scoring.compiled import compiled
+from customer_risk.model.scoring.scorer import Warned
+from customer_risk.serving.contract.pointers import pointer_to
+
+CLOCK_SKEW_SECONDS = 300  # a caller's clock may run this much ahead of ours before its times are called future
+_AT_ROW = re.compile(r"^/transactions/(\d+)/([^/]+)$")
+
+
+def find_caveats(history: History, *, complete: bool, now: float) -> tuple[Warned, ...]:
+    """Look at a sound request's transactions; `now` is in seconds since 1970. Pointers are by row."""
+    found = [] if complete else [history_cut()]
+    if not history.distinct:
+        found += _repeated(history)
+    horizon = int((now + CLOCK_SKEW_SECONDS) * 1e6)
+    if any_after(history.created, horizon):
+        future = np.flatnonzero(history.created > horizon).tolist()
+        detail = (
+            f"{_count(future, 'transaction')} created in the future; scored as sent, since windows end at the last one."
+        )
+        found.append(Warned("FUTURE_TIME", pointer_to("/transactions", future[0], "created_at"), detail))
+    return tuple(found)
+
+
+def left_out(pointer: str, taken: str) -> Warned:
+    """Warn that a field wasn't there and what it was taken as."""
+    return Warned("DEFAULT_TAKEN", pointer, f"Left out; taken as {taken}.")
+
+
+def history_cut() -> Warned:
+    """Warn that the answer rests on less than there is."""
+    detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."
+    return Warned("HISTORY_CUT", "/history_complete", detail)
+
+
+def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[Warned]:
+    """Warn of fields that aren't read: one warning for each pointer, and one for `more` fields."""
+    found = [Warned("UNKNOWN_FIELD", pointer, "No field of this name is read; it was ignored.") for pointer in pointers]
+    if more:
+        found.append(Warned("UNKNOWN_FIELD", "", f"{more:,} more fields are unknown; they were ignored."))
+    return found
+
+
+def by_column(warned: Warned) -> Warned:
+    """Turn a pointer at a row's field, /transactions/3/type, into one at a column's value, /transactions/type/3."""
+    return Warned(warned.code, _AT_ROW.sub(r"/transactions/\2/\1", warned.pointer), warned.detail)
+
+
+@compiled
+def any_after(times: NDArray[np.int64], horizon: int) -> bool:
+    """Tell whether any of times int64[n] is after the horizon; NumPy would make two arrays to say so."""
+    for time in times:  # noqa: SIM110  compiled code takes no generators
+        if time > horizon:
+            return True
+    return False
+
+
+def _repeated(history: History) -> list[Warned]:
+    columns = (*history[:5], history.created.tolist(), history.completed.tolist())
+    seen: set[tuple[object, ...]] = set()
+    again = []
+    for i, row in enumerate(zip(*columns, strict=True)):
+        if row in seen:
+            again.append(i)
+        seen.add(row)
+    if not again:
+        return []
+    detail = f"{_count(again, 'whole row')} repeating an earlier one; each counts once."
+    return [Warned("REPEATED_ROW", pointer_to("/transactions", again[0]), detail)]
+
+
+def _count(rows: Sequence[int], noun: str) -> str:
+    return f"{len(rows)} {noun}{'' if len(rows) == 1 else 's'}"

@@ -1,0 +1,116 @@
+"""Another bundle while serving: noticed, verified beside the answers, taken only if it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from customer_risk.model.errors import BundleAltered, CustomerRiskError
+from customer_risk.model.scoring.bundle import load_bundle
+
+if TYPE_CHECKING:
+    from customer_risk.model.scoring.bundle import Bundle
+
+Result = Literal["taken", "refused", "unchanged"]
+Identity = tuple[tuple[object, ...], ...]
+
+_log = logging.getLogger("serving")
+
+
+class ReloadState(msgspec.Struct, frozen=True):
+    """What became of the last bundle that was looked at: when (seconds since 1970), and why it was refused."""
+
+    result: Result | None = None
+    version: str | None = None
+    refusal: str | None = None
+    at: float | None = None
+
+
+class Reloader:
+    """Loads the bundle in `folder`, now and whenever another one stands there; `use` is given each that is verified.
+
+    `told(result)` hears of each one that was looked at. A refused bundle leaves everything as it was.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        use: Callable[[Bundle], object],
+        *,
+        told: Callable[[Result], object] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.state = ReloadState()
+        self._folder = folder
+        self._use = use
+        self._told = told
+        self._clock = clock
+        self._seen: Identity = ()
+        self.loading = False
+        self._lock: asyncio.Lock | None = None
+
+    def load(self) -> Result:
+        """Load what stands in the folder now; raises what makes it unfit."""
+        seen = identity(self._folder)
+        try:
+            # Resolved once, so that a link that is pointed elsewhere meanwhile doesn't mix two bundles.
+            bundle = load_bundle(self._folder.resolve())
+            if identity(self._folder) != seen:  # another one arrived while this one was read: its own turn comes
+                raise BundleAltered(f"{self._folder} changed while it was read.", remedy="It will be read again.")  # noqa: TRY301  one place notes every refusal
+        except Exception as error:
+            self._note("refused", self.state.version, str(error))
+            raise
+        finally:
+            self._seen = seen
+        result: Result = "unchanged" if bundle.version == self.state.version else "taken"
+        if result == "taken":
+            self._use(bundle)
+        self._note(result, bundle.version, None)
+        return result
+
+    async def reload(self) -> Result:
+        """Load in a thread and tell the log; a bad bundle is refused."""
+        self._lock = self._lock or asyncio.Lock()
+        async with self._lock:
+            before, began, self.loading = self.state.version, time.perf_counter(), True
+            try:
+                result = await asyncio.to_thread(self.load)
+            except Exception as error:  # noqa: BLE001  whatever is wrong with it, the last good bundle goes on
+                kept = f"bundle {before[:12]} goes on answering" if before else "not ready"
+                _log.error("%s: %s", kept, error, exc_info=not isinstance(error, CustomerRiskError))
+                return "refused"
+            finally:
+                self.loading = False
+            took = time.perf_counter() - began
+            _log.info("bundle %s %s, verified in %.1f s", (self.state.version or "")[:12], result, took)
+            return result
+
+    async def watch(self, every: float) -> None:
+        """Look for another bundle every so many seconds, for ever."""
+        while True:
+            await asyncio.sleep(every)
+            if await asyncio.to_thread(identity, self._folder) != self._seen:
+                await self.reload()
+
+    def _note(self, result: Result, version: str | None, refusal: str | None) -> None:
+        self.state = ReloadState(result, version, refusal, self._clock())
+        self._told(result)
+
+
+def identity(folder: Path) -> Identity:
+    """Tell one state of a folder from another, symbolic links followed: each file's name, inode, size and time."""
+    found: list[tuple[object, ...]] = []
+    with contextlib.suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            status = path.stat()
+            place = (path.name, status.st_dev, status.st_ino)
+            found.append((*place, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else place)
+    return tuple(found)

@@ -1,0 +1,267 @@
+"""A request read: decoded in one pass where it is sound, looked at field by field where it isn't."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter, itemgetter
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, UnsetType
+from numpy.typing import NDArray
+
+from customer_risk.model.errors import InputError
+from customer_risk.model.features.columns import History, Person
+from customer_risk.model.scoring.scorer import Warned
+from customer_risk.serving.contract import json_scanner as spans
+from customer_risk.serving.contract.json_scanner import NotJson, Span
+from customer_risk.serving.contract.request import (
+    Columns,
+    LargeRequest,
+    LenientRequest,
+    RiskRequest,
+    Transaction,
+    decode_hook,
+)
+from customer_risk.serving.contract.timestamps import read_moments
+from customer_risk.serving.decisions.input_warnings import (
+    by_column,
+    find_caveats,
+    history_cut,
+    left_out,
+    unknown_fields,
+)
+from customer_risk.serving.decisions.validation import FieldRepeated, column_decoders, find_faults, last_values
+from customer_risk.serving.errors import MalformedBody
+from customer_risk.serving.offload import MOST_ON_LOOP
+
+_rows: Final = msgspec.json.Decoder(list[Transaction])
+_NO_VALUES: Final = np.empty(0)
+_PERSON: Final = attrgetter(*Person._fields)
+
+
+@dataclass(slots=True, eq=False)  # not frozen, which would triple the cost of making one
+class Read:
+    """A sound request, and what its reading found worth a warning.
+
+    It holds a `person` with a `history`, or else features: `values` float64[f] in the order of the model's, NaN where
+    missing. Pointers in `warnings` are by row; `as_sent` turns them where the transactions came `in_columns`.
+    """
+
+    customer_id: str
+    person: Person | None
+    history: History | None
+    values: NDArray[np.float64]
+    warnings: tuple[Warned, ...]
+    in_columns: bool = False
+
+    def as_sent(self, warnings: Sequence[Warned]) -> tuple[Warned, ...]:
+        """Point warnings at the transactions as they were sent: by row, or by column."""
+        return tuple(by_column(each) for each in warnings) if self.in_columns else tuple(warnings)
+
+
+class Reader:
+    """Reads requests for a model that wants the features `wanted`, of the `known` ones.
+
+    With `wanted` None, for rules that take what there is, any of the known features may be given.
+    """
+
+    def __init__(self, *, known: Sequence[str], wanted: Sequence[str] | None) -> None:
+        self._known = frozenset(known)
+        self._required = tuple(wanted or ())
+        self.names = tuple(known if wanted is None else wanted)
+        # Two names at least, or itemgetter gives no tuple.
+        self._values = itemgetter(*self._required) if len(self._required) > 1 else self._one_by_one
+        self._decoder = msgspec.json.Decoder(RiskRequest, dec_hook=decode_hook)
+        self._large_decoder = msgspec.json.Decoder(LargeRequest, dec_hook=decode_hook)
+        self._lenient_decoder = msgspec.json.Decoder(LenientRequest, dec_hook=decode_hook)
+
+    def read(self, body: bytes, *, now: float, at: str = "") -> Read:
+        """Read a body, or one of several that `at` points at; `now` is in seconds since 1970.
+
+        Raises MalformedBody, or InputError naming every bad field.
+        """
+        try:
+            small = len(body) <= MOST_ON_LOOP
+            request = self._decoder.decode(body) if small else _with_rows(self._large_decoder.decode(body))
+            read = self._read(request, now)
+        except msgspec.ValidationError:
+            read = None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return self._slowly(body, now=now, at=at, cause=error)
+        return read or self._slowly(body, now=now, at=at)
+
+    def _leniently(self, body: bytes) -> Any:
+        """Decode a body whose only faults are unknown fields, or fields that occur again with a valid value."""
+        try:
+            return _with_rows(self._lenient_decoder.decode(body))
+        except msgspec.DecodeError as error:
+            if len(body) > MOST_ON_LOOP:
+                if isinstance(error, msgspec.ValidationError):
+                    raise FieldRepeated from error
+                raise
+        return _with_rows(self._lenient_decoder.decode(last_values(body)))
+
+    def _read(self, request: RiskRequest, now: float) -> Read | None:
+        """Check what types can't say; None where that fails."""
+        profile, sent, given = request.profile, request.transactions, request.features
+        if given is not UNSET:
+            if profile is not UNSET or sent is not UNSET:
+                return None
+            return self._read_features(request, given)
+        if profile is UNSET or sent is UNSET:
+            return None
+        try:
+            history, left = _from_columns(sent) if isinstance(sent, Columns) else _from_rows(sent)
+        except ValueError:  # a time that is none, columns of different lengths
+            return None
+        fields = _PERSON(profile)
+        if UNSET in fields:
+            left += _absent(tuple(each is UNSET for each in fields))
+            fields = tuple(None if each is UNSET else each for each in fields)
+        if request.history_complete is UNSET:
+            left += (left_out("/history_complete", "true"),)
+        caveats = find_caveats(history, complete=request.history_complete is not False, now=now)
+        person = Person._make(fields)
+        return Read(request.customer_id, person, history, _NO_VALUES, left + caveats, isinstance(sent, Columns))
+
+    def _read_features(self, request: RiskRequest, given: dict[str, float | None]) -> Read | None:
+        try:
+            values = np.array(self._values(given), np.float64)  # None becomes NaN
+        except KeyError:
+            return None
+        if len(given) != len(self._required) and not self._known.issuperset(given):
+            return None
+        return Read(
+            request.customer_id, None, None, values, (history_cut(),) if request.history_complete is False else ()
+        )
+
+    def _one_by_one(self, given: dict[str, float | None]) -> tuple[float | None, ...]:
+        if not self._required:
+            return tuple(given.get(name) for name in self.names)
+        return tuple(given[name] for name in self._required)
+
+    def _slowly(self, body: bytes, *, now: float, at: str = "", cause: Exception | None = None) -> Read:
+        try:
+            faults = find_faults(body, known=self._known, wanted=self._required, at=at)
+            if faults.bad:
+                raise InputError(tuple(faults.bad))
+            # Unknown fields are the only faults. Without them the fast pass, which defines what is valid, must succeed.
+            read = self._read(self._leniently(body), now)
+        except FieldRepeated as error:
+            raise MalformedBody(
+                "A field occurs more than once in one object, and not each time with a valid value.",
+                remedy="Send each field once.",
+            ) from error
+        except NotJson as error:
+            raise _malformed(cause or _cause(body)) from error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise _malformed(error) from error
+        if read is None:
+            raise AssertionError("the two passes disagree about what is sound")
+        unknown = unknown_fields((pointer.removeprefix(at) for pointer in faults.unknown), more=faults.more_unknown)
+        return _with(read, unknown) if unknown else read
+
+
+def _with_rows(request: Any) -> Any:
+    """Decode a request's transactions, some at a time, so that other threads have their turns in between."""
+    text = request.transactions
+    if text is UNSET:
+        return request
+    sent: Any = []
+    within = Span(0, len(text := bytes(text)))
+    if text[:1] == b"[":
+        for found in spans.elements(text, within):
+            sent += _rows.decode(b"[%b]" % text[found[0, 0] : found[-1, 1]])
+    elif text[:1] == b"{":
+        sent = _columns(text, within)
+    else:
+        raise msgspec.ValidationError("Expected rows or columns")
+    return msgspec.structs.replace(request, transactions=sent)
+
+
+def _columns(text: bytes, within: Span) -> Columns:
+    columns: dict[str, list[Any]] = {}
+    for name, span in spans.members(text, within):
+        if name not in Columns.__struct_fields__:
+            continue
+        if text[span.begin : span.begin + 1] != b"[":
+            raise msgspec.ValidationError("Expected a list")
+        columns[name] = []
+        for found in spans.elements(text, span):
+            part = b"[%b]" % text[found[0, 0] : found[-1, 1]]
+            columns[name] += column_decoders()[name].decode(part)
+    try:
+        return Columns(**columns)
+    except TypeError as error:
+        raise msgspec.ValidationError("A column is missing") from error
+
+
+def _with(read: Read, unknown: Sequence[Warned]) -> Read:
+    return Read(read.customer_id, read.person, read.history, read.values, (*unknown, *read.warnings), read.in_columns)
+
+
+@lru_cache(maxsize=4096)
+def _absent(missing: tuple[bool, ...]) -> tuple[Warned, ...]:
+    return tuple(
+        left_out(f"/profile/{name}", "unknown") for name, each in zip(Person._fields, missing, strict=True) if each
+    )
+
+
+def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[Warned, ...]]:
+    """Turn rows into columns; raises ValueError where a time is none."""
+    if not rows:
+        return _history((), (), (), (), (), (), ()), ()
+    columns: Any = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    ids, state, type_, amount, direction, created, completed, currency = columns
+    left: tuple[Warned, ...] = ()
+    if not all(completed) and UNSET in completed:
+        left += (left_out(f"/transactions/{completed.index(UNSET)}/completed_at", "not completed"),)
+        completed = [None if each is UNSET else each for each in completed]
+    if currency.count("EUR") != len(rows):
+        left += (left_out(f"/transactions/{currency.index(UNSET)}/currency", "EUR"),)
+    return _history(ids, state, type_, direction, amount, created, completed), left
+
+
+def _from_columns(sent: Columns) -> tuple[History, tuple[Warned, ...]]:
+    """Take columns; raises ValueError where their lengths differ or a time is none."""
+    if len(set(sent.lengths().values())) > 1:
+        raise ValueError("columns of different lengths")
+    completed: Sequence[str | None] | UnsetType = sent.completed_at
+    left: tuple[Warned, ...] = ()
+    if completed is UNSET:
+        completed = [None] * len(sent.id)
+        left += (left_out("/transactions/completed_at", "not completed"),)
+    if sent.currency is UNSET:
+        left += (left_out("/transactions/currency", "EUR"),)
+    return _history(sent.id, sent.state, sent.type, sent.direction, sent.amount, sent.created_at, completed), left
+
+
+def _history(
+    ids: Sequence[str],
+    state: Sequence[str],
+    type_: Sequence[str],
+    direction: Sequence[str],
+    amount: Sequence[float],
+    created: Sequence[str],
+    completed: Sequence[str | None],
+) -> History:
+    moments = read_moments(created, completed)
+    rows = len(ids)
+    return History(ids, state, type_, direction, amount, moments[:rows], moments[rows:], len(set(ids)) == rows)
+
+
+def _cause(body: bytes) -> Exception:
+    """Return a decoder's error for a text that isn't JSON."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return error
+    return ValueError("a value can't be read")
+
+
+def _malformed(error: Exception) -> MalformedBody:
+    return MalformedBody(f"The body isn't JSON: {error}.", remedy="Send one JSON object in UTF-8.")

@@ -1,0 +1,158 @@
+"""The one object that every protocol asks: it answers with the verified bundle, or by rules where that can't."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+import numpy as np
+
+from customer_risk.model.errors import BadField, InputError
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.serving.contract.answer import Answer, ModelName
+from customer_risk.serving.decisions.engine import Decider
+from customer_risk.serving.decisions.request_parser import Read, Reader
+from customer_risk.serving.errors import NotReady
+from customer_risk.serving.offload import Offload
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from customer_risk.model.scoring.bundle import Bundle
+
+Why = Literal["forced", "no-bundle", "fault"]
+
+_READER: Final = Reader(known=NAMES, wanted=None)  # for rules, which take what there is
+_QUIET_SECONDS: Final = 1.0  # between two log lines of faults: thousands a second would bury the first
+_log = logging.getLogger("serving")
+
+
+class Fallback(Protocol):
+    """What answers in the model's place."""
+
+    model: ModelName
+
+    def decide(self, read: Read, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
+        """Answer a request that was read, saying in a warning why rules did; `names` are those of its values."""
+
+
+class Service:
+    """Answers under the model's `name`; `clock` returns the time in seconds since 1970. `offload` reads large bodies.
+
+    `fallback` answers where the model can't: while it is `forced`, when scoring faults, and before there is a bundle if
+    `without_bundle`. The service is ready while it can answer, every required condition holds and it isn't
+    `draining`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        fallback: Fallback | None = None,
+        without_bundle: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self.draining = False
+        self.forced = False
+        self._fallback = fallback
+        self._without_bundle = without_bundle
+        self._clock = clock
+        self.offload = Offload()
+        self._conditions: dict[str, Callable[[], bool]] = {}
+        self._decider: Decider | None = None
+        self._logged = 0.0
+
+    def use(self, bundle: Bundle) -> None:
+        """Answer with a verified bundle from now on."""
+        self._decider = Decider(bundle, name=self.name)
+
+    def require(self, name: str, holds: Callable[[], bool]) -> None:
+        """Make readiness depend on `holds()`, which is called often and must return at once; the log shows `name`."""
+        self._conditions[name] = holds
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Names of the conditions of readiness that don't hold now."""
+        return tuple(name for name, holds in self._conditions.items() if not holds())
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return self.answering and not self.draining and not self.unmet
+
+    @property
+    def has_rules(self) -> bool:
+        """Tell whether rules could answer."""
+        return self._fallback is not None
+
+    @property
+    def answering(self) -> bool:
+        """Whether there is anything to answer with."""
+        return self._decider is not None or (self._fallback is not None and self._without_bundle)
+
+    def model(self) -> ModelName:
+        """Name what answers now; raises NotReady where nothing can."""
+        if self._fallback is not None and (self.forced or (self._decider is None and self._without_bundle)):
+            return self._fallback.model
+        return self._deciding().model
+
+    def names(self) -> tuple[str, ...]:
+        """Name the model's features in order; raises NotReady where there is no model."""
+        return self._deciding().names
+
+    def answer(self, body: bytes, *, at: str = "") -> Answer:
+        """Answer one request's bytes; raises MalformedBody, NotReady, or InputError with pointers from `at`."""
+        decider, now = self._decider_or_none(), self._clock()
+        reader = _READER if decider is None else decider.reader
+        return self._answer(decider, reader.read(body, now=now, at=at), now)
+
+    def answer_values(self, customer_id: str, values: NDArray[np.float64]) -> Answer:
+        """Answer for features float64[f] in the order of `names`, NaN where missing.
+
+        Raises InputError where there are more or fewer, or one isn't finite; NotReady where there is no model.
+        """
+        decider = self._deciding()
+        if values.shape != (len(decider.names),):
+            raise InputError((BadField("/features", f"expected {len(decider.names)} values; got {values.size}"),))
+        if np.isinf(values).any():
+            infinite = [decider.names[place] for place in np.flatnonzero(np.isinf(values)).tolist()]
+            raise InputError(tuple(BadField(f"/features/{name}", "must be finite, or missing") for name in infinite))
+        return self._answer(decider, Read(customer_id, None, None, values, ()), self._clock())
+
+    def _answer(self, decider: Decider | None, read: Read, now: float) -> Answer:
+        if decider is not None and not self.forced:
+            if self._fallback is None:
+                return decider.decide(read, now=now)
+            try:
+                return decider.decide(read, now=now)
+            except Exception:  # noqa: BLE001  whatever the fault, rules are there for it
+                self._note(now)
+                return self._by_rules(self._fallback, read, decider.names, now, "fault")
+        if self._fallback is None:  # forced, with nothing to fall back on
+            return self._deciding().decide(read, now=now)
+        names = _READER.names if decider is None else decider.names
+        return self._by_rules(self._fallback, read, names, now, "forced" if self.forced else "no-bundle")
+
+    def _by_rules(self, rules: Fallback, read: Read, names: tuple[str, ...], now: float, why: Why) -> Answer:
+        try:
+            return rules.decide(read, names, now=now, why=why)
+        except Exception as error:
+            self._note(now)
+            raise NotReady("Neither the model nor the rules can answer.", remedy="Try again shortly.") from error
+
+    def _note(self, now: float) -> None:
+        if abs(now - self._logged) >= _QUIET_SECONDS:
+            self._logged = now
+            _log.exception("an answer failed; rules take its place where they can")
+
+    def _decider_or_none(self) -> Decider | None:
+        """Give the decider; None where rules may answer without one."""
+        return self._decider if self.answering and self._fallback is not None else self._deciding()
+
+    def _deciding(self) -> Decider:
+        if self._decider is None:
+            raise NotReady("No bundle is verified yet.", remedy="Try again shortly; /v2/health/ready says when.")
+        return self._decider

@@ -1,0 +1,106 @@
+"""What an administrator has switched, shared by all workers of a pod through a small file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from customer_risk.model.atomic import write_file
+
+if TYPE_CHECKING:
+    from customer_risk.serving.decisions.service import Service
+
+_LOOK_SECONDS: Final = 0.25
+_log = logging.getLogger("serving")
+
+
+class Switches(msgspec.Struct, frozen=True, kw_only=True):
+    """The switches, and who touched them last: `at` is in seconds since 1970, `reloads` how many were asked for."""
+
+    force_rules: bool = False
+    reloads: int = 0
+    by: str | None = None
+    why: str | None = None
+    at: float | None = None
+
+
+class Control:
+    """Applies the switches in `folder` to this worker's `service`, and has `reload` called when one is asked for.
+
+    The folder is the pod's own: switches survive a worker, not the pod.
+    """
+
+    def __init__(self, folder: Path, service: Service, reload: Callable[[], Awaitable[object]]) -> None:
+        self._path = folder / "switches.json"
+        self._service = service
+        self._reload = reload
+        self._applied = Switches()
+        self._seen: object = None
+        self._complaint = ""
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def switches(self) -> Switches:
+        """The switches as they were last applied."""
+        return self._applied
+
+    async def change(self, changed: Callable[[Switches], Switches]) -> None:
+        """Change the switches for every worker, this one at once; raises OSError where they can't be kept.
+
+        `changed` is given what stands in the file, not what this worker last saw: another may have changed it since.
+        """
+        with self._path.with_suffix(".lock").open("wb") as alone:
+            fcntl.flock(alone, fcntl.LOCK_EX)  # held for one small write
+            write_file(self._path, msgspec.json.encode(changed(self._kept())))
+        await self.apply()
+
+    async def apply(self) -> None:
+        """Look at the file, and do what has changed; one that can't be read changes nothing."""
+        try:
+            stat = self._path.stat()
+            seen = (stat.st_ino, stat.st_mtime_ns)
+            if seen == self._seen:
+                return
+            switches = msgspec.json.decode(self._path.read_bytes(), type=Switches)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            if str(error) != self._complaint:  # not at every look
+                _log.warning("the switches in %s can't be read, the last ones hold: %s", self._path, error)
+            self._complaint = str(error)
+            return
+        before, self._applied, self._seen, self._complaint = self._applied, switches, seen, ""
+        self._service.forced = switches.force_rules
+        if switches.reloads != before.reloads:
+            await self._reload()
+
+    async def start(self) -> None:
+        """Apply what was switched before this worker began, and watch from now on."""
+        self._applied = self._kept()  # a reload that was ordered before is none for this worker
+        await self.apply()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """End the watching."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+
+    def _kept(self) -> Switches:
+        """Read the file; where it can't be, the last ones hold."""
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(self._path.read_bytes(), type=Switches)
+        return self._applied
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self.apply()

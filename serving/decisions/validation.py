@@ -1,0 +1,358 @@
+"""Every bad field of a request at once, each by its JSON pointer: the slow look that only a refused request gets.
+
+The search reads the text value by value. It names at most MOST_FAULTS bad fields, and ends at the next one.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import types
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from customer_risk.model.errors import BadField, InputError
+from customer_risk.serving.contract import json_scanner as spans
+from customer_risk.serving.contract.json_scanner import NotJson, Span
+from customer_risk.serving.contract.pointers import pointer_to
+from customer_risk.serving.contract.request import (
+    Columns,
+    Number,
+    Profile,
+    RiskRequest,
+    Time,
+    TimeOrNull,
+    Transaction,
+    decode_hook,
+)
+from customer_risk.serving.contract.timestamps import read_moments
+from customer_risk.serving.offload import MOST_ON_LOOP
+
+_TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # judged here, where a sound request's are read in bulk
+MOST_FAULTS = 100  # named in one refusal; a body may hold a hundred thousand
+MOST_UNKNOWN = 100
+_LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
+_MOST_OTHERS: Final = 10_000  # fields in one object that aren't read
+_FEW: Final = 8  # values that are checked one by one
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % _LONGEST_NUMBER)
+_KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"}
+
+
+class FieldRepeated(ValueError):
+    """A field occurs more than once in one object, with a bad value first: only a small body is read all the same."""
+
+
+class _NotFinite(ValueError):
+    """NaN or Infinity is among several values."""
+
+
+class NotATime(ValueError):
+    """One of several texts isn't a time with a zone."""
+
+
+Examine = Callable[[Span, str], None]
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong (`bad`) and what merely isn't known (`unknown`: pointers of fields that no one reads)."""
+
+    bad: list[BadField] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    more_unknown: int = 0  # number of fields beyond the first MOST_UNKNOWN
+
+    def add(self, pointer: str, detail: str) -> None:
+        """Note one bad field; beyond MOST_FAULTS, raise InputError with all of them and a line that says so."""
+        if len(self.bad) == MOST_FAULTS:
+            more = BadField("", f"more than {MOST_FAULTS} fields are bad; the rest are not listed")
+            raise InputError((*self.bad, more))
+        self.bad.append(BadField(pointer, detail))
+
+    def ignore(self, at: str, name: str) -> None:
+        """Note one unknown field of the object at `at`."""
+        if len(self.unknown) < MOST_UNKNOWN:
+            self.unknown.append(pointer_to(at, name))
+        else:
+            self.more_unknown += 1
+
+
+def find_faults(body: bytes, *, known: Collection[str], wanted: Collection[str], at: str = "") -> Faults:
+    """Return the faults of a request's JSON; NaN and Infinity, which aren't JSON, are bad values of their fields.
+
+    `known` are the features that exist, `wanted` those that must be given; `at` points at the document. Raises NotJson,
+    FieldRepeated, and InputError at more than MOST_FAULTS faults; the rest of the body isn't read then.
+    """
+    search = _Search(body)
+    try:
+        body.decode()
+        if len(body) <= MOST_ON_LOOP:  # a larger body is decoded as a whole only if no field is bad
+            last_values(body)
+        search.request(spans.whole(search.text), known, wanted, at)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise NotJson from error
+    return search.faults
+
+
+class _Search:
+    """The search for the faults of one text."""
+
+    def __init__(self, body: bytes) -> None:
+        self.faults = Faults()
+        self.text = spans.finite(body)
+        self._sent = body  # as sent; `text` has the same length, but strings for NaN and Infinity
+
+    def request(self, span: Span, known: Collection[str], wanted: Collection[str], at: str) -> None:
+        if not self._is_object(span, at):
+            return
+        found = self._examine(span, RiskRequest, at, by_hand={"profile", "transactions", "features"})
+        has_rows = "profile" in found or "transactions" in found
+        if "features" in found:
+            if has_rows:
+                self.faults.add(pointer_to(at, "features"), "can't stand beside profile or transactions")
+            self._features(found["features"], known, wanted, pointer_to(at, "features"))
+        elif not has_rows:
+            self.faults.add(at, "must hold profile and transactions, or features")
+        if has_rows:
+            for name, examine in (("profile", self._profile), ("transactions", self._transactions)):
+                if name in found:
+                    examine(found[name], pointer_to(at, name))
+                elif "features" not in found:
+                    self.faults.add(pointer_to(at, name), "is required")
+
+    def _profile(self, span: Span, at: str) -> None:
+        if self._is_object(span, at):
+            self._examine(span, Profile, at)
+
+    def _transactions(self, span: Span, at: str) -> None:
+        match self.text[span.begin : span.begin + 1]:
+            case b"{":
+                self._columns(span, at)
+            case b"[":
+                self._list(span, _check_rows, at, self._row)
+            case _:
+                self.faults.add(at, f"expected a list of objects, or an object of lists; got {self._kind(span)}")
+
+    def _row(self, span: Span, at: str) -> None:
+        if self._is_object(span, at):
+            self._examine(span, Transaction, at)
+
+    def _columns(self, span: Span, at: str) -> None:
+        kinds, required = _types(Transaction), _required(Columns)
+        found = self._known_members(span, kinds, at, strict=False)
+        lengths: dict[str, int] = {}
+        for name, kind in kinds.items():
+            column = found.get(name)
+            if column is None:
+                if name in required:
+                    self.faults.add(pointer_to(at, name), "is required")
+            elif self.text[column.begin : column.begin + 1] == b"[":
+
+                def check(value: Span, place: str, kind: Any = kind) -> None:
+                    self._check(value, kind, place)
+
+                lengths[name] = self._list(column, partial(_check_column, name), pointer_to(at, name), check)
+            else:
+                self.faults.add(pointer_to(at, name), f"expected a list; got {self._kind(column)}")
+        first = next(iter(lengths), "")
+        for name, length in lengths.items():
+            if length != lengths[first]:
+                self.faults.add(pointer_to(at, name), f"holds {length} values where {first} holds {lengths[first]}")
+
+    def _features(self, span: Span, known: Collection[str], wanted: Collection[str], at: str) -> None:
+        if not self._is_object(span, at):
+            return
+        found: dict[str, Span] = {}
+        unknown: set[str] = set()
+        for name, value in spans.members(self.text, span):
+            if name in known:
+                found[name] = value
+            elif name not in unknown:
+                unknown.add(name)
+                self.faults.add(pointer_to(at, name), "there is no feature of this name")
+        for name, value in found.items():
+            if self.text[value.begin : value.end] != b"null":
+                self._check(value, Number, pointer_to(at, name))
+        for name in wanted:
+            if name not in found:
+                self.faults.add(pointer_to(at, name), "is required by the model; give null where it is missing")
+
+    def _list(self, span: Span, sound: Callable[[bytes], object], at: str, examine: Examine) -> int:
+        """Check the values of a list and return their number; `sound` raises if one of several values is bad."""
+        seen = 0
+        for found in spans.elements(self.text, span):
+            self._run(found, seen, sound, at, examine)
+            seen += len(found)
+        return seen
+
+    def _run(
+        self, found: NDArray[np.int64], first: int, sound: Callable[[bytes], object], at: str, examine: Examine
+    ) -> None:
+        """Check consecutive values, the first at index `first`; halve them until the bad ones are found."""
+        text = self.text[found[0, 0] : found[-1, 1]]
+        replaced = self.text is not self._sent and text != self._sent[found[0, 0] : found[-1, 1]]
+        try:
+            if replaced:
+                raise _NotFinite  # noqa: TRY301  handled as any bad value
+            sound(b"[%b]" % text)
+        except (msgspec.DecodeError, NotATime, _NotFinite) as error:
+            if len(found) > _FEW:
+                half = len(found) // 2
+                self._run(found[:half], first, sound, at, examine)
+                self._run(found[half:], first + half, sound, at, examine)
+            else:
+                before = len(self.faults.bad)
+                for place, (begin, end) in enumerate(found.tolist(), first):
+                    examine(Span(begin, end), pointer_to(at, place))
+                if len(self.faults.bad) == before and not replaced and len(self.text) > MOST_ON_LOOP:
+                    known = isinstance(error, (msgspec.ValidationError, NotATime))
+                    raise (FieldRepeated if known else NotJson) from error
+
+    def _examine(
+        self, span: Span, kind: type[msgspec.Struct], at: str, *, by_hand: Collection[str] = ()
+    ) -> dict[str, Span]:
+        """Check an object's fields, except those in `by_hand`; return the spans of the known fields."""
+        kinds, required = _types(kind), _required(kind)
+        strict = kind.__struct_config__.forbid_unknown_fields
+        found = self._known_members(span, kinds, at, strict=strict)
+        for name, wanted in kinds.items():
+            if name in by_hand or wanted is Any:  # an unread field may hold any value
+                continue
+            if name in found:
+                self._check(found[name], wanted, pointer_to(at, name))
+            elif name in required:
+                self.faults.add(pointer_to(at, name), "is required")
+        return found
+
+    def _known_members(self, span: Span, known: Collection[str], at: str, *, strict: bool) -> dict[str, Span]:
+        """Return the members with known names, the last one of each name; note the others if `strict`."""
+        found: dict[str, Span] = {}
+        noted: set[str] = set()
+        others = 0
+        for name, value in spans.members(self.text, span):
+            if name in known:
+                found[name] = value
+                continue
+            others += 1
+            if others > _MOST_OTHERS:
+                self.faults.add(at, f"holds more than {_MOST_OTHERS:,} fields that aren't read")
+                break
+            if strict and name not in noted:
+                self.faults.ignore(at, name)
+                noted.add(name)
+        return found
+
+    def _check(self, span: Span, kind: Any, at: str) -> None:
+        """Check one value with msgspec, so that this search can't differ from the fast pass."""
+        if self.text[span.begin] != self._sent[span.begin]:
+            self.faults.add(at, f"expected {_description(kind)}; got {self._kind(span)}")
+            return
+        try:
+            _decoder(kind).decode(self.text[span.begin : span.end])
+        except msgspec.ValidationError as error:
+            expected = _description(kind)
+            self.faults.add(at, f"expected {expected}; got {self._kind(span)}" if expected else str(error))
+        except msgspec.DecodeError as error:
+            raise NotJson from error
+
+    def _is_object(self, span: Span, at: str) -> bool:
+        if self.text[span.begin : span.begin + 1] == b"{":
+            return True
+        self.faults.add(at, f"expected an object; got {self._kind(span)}")
+        return False
+
+    def _kind(self, span: Span) -> str:
+        """Return a description of a value that doesn't repeat a string, which may be personal data."""
+        kind = _KINDS.get(self._sent[span.begin], "")
+        if kind:
+            return "an empty string" if span.end - span.begin == 2 and kind == "a string" else kind
+        if span.end - span.begin > _LONGEST_NUMBER:
+            if self._sent[span.begin] not in b"-0123456789":
+                raise NotJson
+            return "a number too large or not finite"
+        try:
+            value = json.loads(self._sent[span.begin : span.end])
+        except ValueError as error:
+            raise NotJson from error
+        if value is None or isinstance(value, bool):
+            return json.dumps(value)
+        return str(value) if abs(value) < 2**63 else "a number too large or not finite"
+
+
+@functools.cache
+def _types(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Name a struct's fields with the type of their value, where it is there."""
+    hints = get_type_hints(kind, include_extras=True) | (_TIMES if kind is Transaction else {})
+    return {name: _given(hints[name]) for name in kind.__struct_fields__}
+
+
+@functools.cache
+def _required(kind: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(each.name for each in msgspec.structs.fields(kind) if each.required)
+
+
+def _given(hint: Any) -> Any:
+    """Drop the part of a union that stands for an absent field."""
+    if get_origin(hint) not in {Union, types.UnionType}:
+        return hint
+    kept = [part for part in get_args(hint) if part is not msgspec.UnsetType]
+    return functools.reduce(lambda a, b: a | b, kept)
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, dec_hook=decode_hook)
+
+
+def _check_rows(text: bytes) -> None:
+    """Check a list of rows as the fast pass does."""
+    rows: list[Transaction] = _decoder(list[Transaction]).decode(text)
+    completed = [None if row.completed_at is msgspec.UNSET else row.completed_at for row in rows]
+    _read_times([row.created_at for row in rows], completed)
+
+
+def _check_column(name: str, text: bytes) -> None:
+    """Check a list of one column's values as the fast pass does."""
+    values = column_decoders()[name].decode(text)
+    if name in _TIMES:
+        _read_times([], values)
+
+
+def _read_times(created: list[str], completed: list[str | None]) -> None:
+    try:
+        read_moments(created, completed)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise NotATime from error
+
+
+@functools.cache
+def column_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
+    """Return a decoder for each column of transactions, of a list of its values."""
+    hints = get_type_hints(Columns, include_extras=True)
+    return {name: _decoder(_given(hints[name])) for name in Columns.__struct_fields__}
+
+
+def last_values(body: bytes) -> bytes:
+    """Return a small body with the last value of each field alone; raises NotJson."""
+    try:
+        # `parse_int` is called for each number: pass it only if a number needs it. Decode first: json reads UTF-16 too.
+        document = json.loads(body.decode(), parse_int=_integer if _LONG_NUMBER.search(body) else None)
+        return json.dumps(document, ensure_ascii=False).encode()  # encoding fails for lone surrogates
+    except (ValueError, RecursionError) as error:
+        raise NotJson from error
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
+
+
+def _description(kind: Any) -> str:
+    return next((str(meta.description) for meta in getattr(kind, "__metadata__", ()) if meta.description), "")

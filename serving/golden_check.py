@@ -1,0 +1,83 @@
+"""A bundle's golden requests, sent to a running server, which should answer as the bundle did where it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from customer_risk.model.errors import BundleError, GoldenMismatch
+from customer_risk.model.scoring.golden import TOLERANCE, GoldenRow, loads_golden
+from customer_risk.serving.client import Answer, RiskClient
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMES: Final = ("created_at", "completed_at")
+
+
+def request_of(row: GoldenRow, number: int) -> dict[str, Any]:
+    """Word a golden row as the wire has it: times in RFC 3339, microseconds and all."""
+    return {
+        "customer_id": f"golden-{number}",
+        "profile": row["profile"],
+        "transactions": [
+            {name: _time(value) if name in _TIMES else value for name, value in transaction.items()}
+            for transaction in row["transactions"]
+        ],
+        "history_complete": True,
+    }
+
+
+def difference(row: GoldenRow, answer: Answer) -> str | None:
+    """Say where an answer differs from the golden one in what every caller sees; None where it doesn't.
+
+    Probabilities may differ by 1e-9, as on a processor of another family.
+    """
+    golden = row["answer"]
+    if answer.source != "model":
+        return f"it comes from {answer.source}, not from the model"
+    if answer.probability is None or not math.isclose(answer.probability, golden["probability"], abs_tol=TOLERANCE):
+        return f"the probability is {answer.probability!r}, not {golden['probability']!r}"
+    for name, found, expected in (
+        ("segment", answer.segment, golden["segment"]),
+        ("action", answer.action, golden["action"]),
+        ("reasons", _reasons(answer), [(each["code"], each["direction"]) for each in golden["reasons"]]),
+    ):
+        if found != expected:
+            return f"the {name} is {found!r}, not {expected!r}"
+    return None
+
+
+def check(client: RiskClient, bundle: Path) -> int:
+    """Send every golden request of `bundle` through `client`; give their number.
+
+    Raises GoldenMismatch at the first answer that isn't the bundle's, BundleError where there is no readable bundle,
+    and what the client raises where there is no answer.
+    """
+    try:
+        version = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+        rows = loads_golden((bundle / "golden.json").read_bytes())
+    except OSError as error:
+        raise BundleError(f"{bundle} holds no readable bundle: {error}.", remedy="Name a bundle's folder.") from error
+    if not rows:
+        raise BundleError(f"{bundle} holds no golden row.", remedy="Make the bundle anew.")
+    for number, row in enumerate(rows):
+        answer = client.score(request_of(row, number))
+        found = difference(row, answer)
+        if answer.model.version != version:
+            found = f"bundle {answer.model.version} answers, not {version}"
+        if found:
+            raise GoldenMismatch(
+                f"Golden request {number} is answered differently: {found}.",
+                remedy="Look at what the server runs: its image, its bundle, its log.",
+            )
+    return len(rows)
+
+
+def _reasons(answer: Answer) -> list[tuple[str, str]]:
+    return [(each.code, each.direction) for each in answer.reasons]
+
+
+def _time(value: int | None) -> str | None:
+    return None if value is None else (_EPOCH + timedelta(microseconds=value)).isoformat()

@@ -1,0 +1,1 @@
+"""Paths beside those for decisions."""

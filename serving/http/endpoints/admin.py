@@ -1,0 +1,165 @@
+"""What administrators may see and switch: `/ai/v1/admin`, for callers with the scope of that name."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import msgspec
+
+from customer_risk.model.errors import BadField, InputError
+from customer_risk.serving.contract.answer import ModelName
+from customer_risk.serving.decisions.reload import ReloadState
+from customer_risk.serving.errors import Conflict, Later, MalformedBody, NotFound, WrongMethod
+from customer_risk.serving.http.body import Receive, Scope, Send, bounded, header, read_body, require_json
+from customer_risk.serving.http.responses import Response, respond
+
+if TYPE_CHECKING:
+    from customer_risk.serving.auth.caller import Caller
+    from customer_risk.serving.decisions.service import Service
+    from customer_risk.serving.decisions.switches import Control, Switches
+
+PATH: Final = "/ai/v1/admin"
+_MOST_BYTES: Final = 16 * 1024
+_log = logging.getLogger("serving.admin")
+
+Why = Annotated[str, msgspec.Meta(min_length=1, max_length=500, description="why, for whoever asks later")]
+
+
+_Order = TypeVar("_Order")
+
+
+class RulesSwitch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Put rules in the model's place, or the model back in its own."""
+
+    force: bool
+    why: Why
+
+
+class ReloadOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Look at the bundle's folder again."""
+
+    why: Why
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers, and what was switched; `worker` and `started` (seconds since 1970) are the telling process's."""
+
+    model: ModelName | None
+    ready: bool
+    draining: bool
+    rules_forced: bool
+    switched_by: str | None
+    switched_why: str | None
+    switched_at: float | None
+    reload: ReloadState
+    worker: int
+    started: float
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One use of a switch, for the record: `what` was done by `by`, and `why`."""
+
+    what: str
+    by: str
+    why: str
+    at: float
+
+
+class Admin:
+    """The application behind `PATH`.
+
+    `reloads` tells of the last reload, `record(event)` hears of every use, `clock` gives seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        control: Control,
+        reloads: Callable[[], ReloadState],
+        *,
+        record: Callable[[Event], object] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._service = service
+        self._control = control
+        self._reloads = reloads
+        self._record = record
+        self._clock = clock
+        self._started = clock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        """Answer one request of an administrator."""
+        path, method = scope["path"].removeprefix(PATH), scope["method"]
+        if path not in {"/state", "/rules", "/reload"}:
+            raise NotFound(f"There is nothing at {PATH}{path[:60]}.", remedy=f"See {PATH}/state.")
+        allowed = "GET" if path == "/state" else "POST"
+        if method != allowed:
+            raise WrongMethod(f"{method} isn't answered here.", remedy=f"Send {allowed}.", allowed=allowed)
+        if path != "/state":
+            require_json(header(scope, b"content-type"))
+            body = await read_body(bounded(scope, receive, _MOST_BYTES))
+            await (self._switch(body, caller) if path == "/rules" else self._reload(body, caller))
+        await respond(send, Response(200, msgspec.json.encode(self.state())))
+
+    def state(self) -> State:
+        """Say how things stand."""
+        switches, service = self._control.switches, self._service
+        return State(
+            model=service.model() if service.answering else None,
+            ready=service.ready,
+            draining=service.draining,
+            rules_forced=service.forced,
+            switched_by=switches.by,
+            switched_why=switches.why,
+            switched_at=switches.at,
+            reload=self._reloads(),
+            worker=os.getpid(),
+            started=self._started,
+        )
+
+    async def _switch(self, body: bytes, caller: Caller) -> None:
+        asked = _read(body, RulesSwitch)
+        if asked.force and not self._service.has_rules:
+            raise Conflict("There are no rules to force.", remedy="Set rules.enabled and start the service again.")
+        await self._change(
+            "force rules" if asked.force else "back to the model",
+            caller,
+            asked.why,
+            lambda now: msgspec.structs.replace(now, force_rules=asked.force),
+        )
+
+    async def _reload(self, body: bytes, caller: Caller) -> None:
+        asked = _read(body, ReloadOrder)
+        await self._change(
+            "reload", caller, asked.why, lambda now: msgspec.structs.replace(now, reloads=now.reloads + 1)
+        )
+
+    async def _change(self, what: str, caller: Caller, why: str, changed: Callable[[Switches], Switches]) -> None:
+        at = self._clock()
+        try:
+            await self._control.change(
+                lambda now: msgspec.structs.replace(changed(now), by=caller.name, why=why, at=at)
+            )
+        except OSError as error:
+            _log.warning("not done: %s, by %s: %s", what, caller.name, why)
+            raise Later(
+                f"The switch can't be kept: {error.strerror}.", remedy="Look at the pod's disk, then try again."
+            ) from error
+        _log.warning("%s, by %s: %s", what, caller.name, why)
+        self._record(Event(what=what, by=caller.name, why=why, at=at))
+
+
+def _read(body: bytes, kind: type[_Order]) -> _Order:
+    """Decode a body; raises MalformedBody, or InputError naming the field."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$.")
+        pointer = f"/{path.rstrip('`')}" if path else ""
+        raise InputError((BadField(pointer, problem),)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedBody(f"The body isn't JSON: {error}.", remedy="Send one JSON object in UTF-8.") from error

@@ -1,0 +1,154 @@
+"""HTTP connections that answer a request for a decision as soon as its body is whole.
+
+ASGI's scope, task, event and four coroutines cost a third of an answer. So such requests go from the parser straight to
+the lane; all others, and those that the lane wants to wait for, take uvicorn's own way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from customer_risk.serving.http.responses import Response, refusal
+from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, RISK_PATH
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+
+    from customer_risk.serving.http.scoring_app import Headers
+
+Direct = Callable[["Headers", bytes], Response | None]
+Settle = Callable[[], object]
+
+_URL: Final = RISK_PATH.encode()
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_OK: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+
+
+def protocol_with(direct: Direct, settle: Settle) -> type[DirectProtocol]:
+    """Make the protocol class that answers with `direct`; uvicorn takes classes."""
+    given = {"direct": staticmethod(direct), "settle": staticmethod(settle), "outgoing": []}
+    return type("Protocol", (DirectProtocol,), given)
+
+
+class DirectProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol with a shorter way for `POST /ai/v1/risk`.
+
+    Responses of one turn of the event loop leave together at its end: each that leaves by itself wakes its caller,
+    which costs a sender on the same machine a third of an answer.
+    """
+
+    direct: Direct
+    settle: Settle  # see to it that the decisions of this turn are kept, or raise what their callers get instead
+    outgoing: list[tuple[asyncio.Transport, bytes, bool]]  # of the class: what leaves at the end of this turn
+
+    def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._parts: list[bytes] | None = None  # of a body that is to be answered directly
+        self._closing = False
+
+    def on_message_begin(self) -> None:
+        """Begin a request; uvicorn's scope is made only for those that need it."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._parts = None
+
+    def on_headers_complete(self) -> None:
+        """Choose the way: direct for a decision with a body of known and moderate length."""
+        if self.url == _URL and self._alone() and self.parser.get_method() == b"POST" and self._moderate():
+            self._parts = []
+        else:
+            self._begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if self._parts is None:
+            super().on_body(body)
+        else:
+            self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """Answer."""
+        if self._parts is None:
+            super().on_message_complete()
+            return
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        response = self.direct(self.headers, body)
+        if response is None:
+            self._begin()
+            super().on_body(body)
+            super().on_message_complete()
+        else:
+            self._write(response)
+        self._parts = None
+
+    def shutdown(self) -> None:
+        """Close once the request under way is answered."""
+        self.flush()
+        if self._parts is None:
+            super().shutdown()
+        else:
+            self._closing = True
+
+    def _begin(self) -> None:
+        """Go uvicorn's way with the request whose head is complete."""
+        url, headers, expected, self._parts = self.url, self.headers, self.expect_100_continue, None
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expected
+        self.headers += headers
+        super().on_headers_complete()
+
+    def _alone(self) -> bool:
+        """Whether nothing of this connection is still to be answered, nor waits to be sent."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+
+    def _moderate(self) -> bool:
+        length = b""
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
+            elif name in {b"transfer-encoding", b"expect"}:
+                return False
+        return length.isdigit() and int(length) <= MOST_DIRECT_BYTES
+
+    def _write(self, response: Response) -> None:
+        closing = self._closing or not self.parser.should_keep_alive()
+        self.send(self._whole(response, closing=closing), decided=response.status == 200)
+        self.server_state.total_requests += 1
+        if closing:
+            self.flush()
+            self.transport.close()
+
+    def _whole(self, response: Response, *, closing: bool) -> bytes:
+        if response.status == 200:
+            head = [_OK % len(response.body)]
+        else:
+            fields = (("content-type", response.media_type), ("content-length", len(response.body)), *response.headers)
+            head = [_STATUS_LINES[response.status], *[f"{name}: {value}\r\n".encode() for name, value in fields]]
+        head += [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
+        head.append(b"connection: close\r\n\r\n" if closing else b"\r\n")
+        return b"".join((*head, response.body))
+
+    def send(self, data: bytes, *, decided: bool = False) -> None:
+        """Send data at the end of this turn of the event loop; a decision only once it is kept."""
+        if not self.outgoing:
+            self.loop.call_soon(self.flush)
+        self.outgoing.append((self.transport, data, decided))
+
+    def flush(self) -> None:
+        """Keep what this turn has decided so far, then send its answers, on all connections."""
+        if not self.outgoing:
+            return
+        instead = None
+        try:
+            self.settle()
+        except Exception as error:  # noqa: BLE001  whatever fails, the callers get an answer
+            instead = self._whole(refusal(error), closing=False)
+        for transport, data, decided in self.outgoing:
+            transport.write(instead if decided and instead is not None else data)
+        self.outgoing.clear()

@@ -1,0 +1,94 @@
+"""Uvicorn's server without its own mind about signals, and with an eye on slow connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from customer_risk.serving.http.acceptor import Acceptor
+from customer_risk.serving.http.protocol import GuardedProtocol, protocol_with
+
+if TYPE_CHECKING:
+    import socket
+
+    from customer_risk.serving.http.admission import Line
+    from customer_risk.serving.http.scoring_app import Lane
+    from customer_risk.serving.http.settings import ServerSettings
+
+_SWEEP_SECONDS: Final = 0.5
+
+
+class Http(uvicorn.Server):
+    """Serves `app`, which answers decisions ahead of ASGI, on one listening socket until told to end."""
+
+    def __init__(self, app: Lane, line: Line, settings: ServerSettings) -> None:
+        self._protocol = protocol_with(app.direct, app.settle, line, settings)
+        self._acceptors: list[Acceptor] = []
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=self._protocol,
+                loop="uvloop",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                interface="asgi3",
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=int(settings.keep_alive_seconds),
+                timeout_graceful_shutdown=int(settings.grace_seconds),
+            )
+        )
+
+    async def run_on(self, listening: socket.socket) -> None:
+        """Serve until `end`; then close the socket, and finish what is under way."""
+        sweeping = asyncio.create_task(self._sweep())
+        try:
+            await self.serve(sockets=[listening])
+        finally:
+            sweeping.cancel()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take up connections by our own hand, instead of by uvicorn's servers."""
+        self._acceptors = [Acceptor(listening, self._connected) for listening in sockets or []]
+        await super().startup([])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take up no more, then go uvicorn's way."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+        await super().shutdown(sockets)
+
+    def drain(self) -> None:
+        """Go on answering, each answer telling its caller that the connection closes."""
+        self._protocol.draining = True
+        for connection in self._connections():
+            connection.drain()
+
+    def end(self) -> None:
+        """Close the listening socket, answer what is under way, return."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the worker."""
+        yield
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = loop.time()
+            for connection in self._connections():
+                connection.sweep(now)
+
+    def _connected(self) -> GuardedProtocol:
+        return self._protocol(self.config, self.server_state, self.lifespan.state)
+
+    def _connections(self) -> list[GuardedProtocol]:
+        return [each for each in self.server_state.connections if isinstance(each, GuardedProtocol)]

@@ -1,0 +1,81 @@
+"""The whole HTTP application: KServe's endpoints with our refusals, and the lane ahead of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request, Response
+from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
+from kserve.protocol.rest.server import metrics_handler
+from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+from starlette.exceptions import HTTPException
+
+from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.contract.problem import KINDS
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.errors import MalformedBody, NotFound, NotReady, UnknownModel, WrongMethod
+from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.http.responses import refusal
+from customer_risk.serving.http.scoring_app import Lane, Mounted
+from customer_risk.serving.kserve.v2.http import register as register_v2
+from customer_risk.serving.kserve.v2.models import Models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kserve.protocol.dataplane import DataPlane
+    from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+    from customer_risk.serving.store.idempotency import Idempotency
+
+
+def application(
+    service: Service,
+    data_plane: DataPlane,
+    models: ModelRepositoryExtension,
+    *,
+    gate: Gate | None = None,
+    observer: Observer | None = None,
+    rooms: Mapping[str, Mounted] | None = None,
+    keys: Callable[[], Idempotency] | None = None,
+) -> Lane:
+    """Put the application together.
+
+    KServe's own assembly adds a middleware that times and logs every request, and a log line with a traceback for every
+    refused one; its public registrations are used without them.
+    """
+    app = FastAPI(title="customer-risk", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_api_route("/", data_plane.live)
+    app.add_api_route("/metrics", metrics_handler)
+    register_v1_endpoints(app, data_plane, models)
+    register_v2(app, Models(service, gate=gate, observer=observer))
+    gate, observer = gate or Gate(), observer or Observer()
+
+    async def refuse(_: Request, error: Exception) -> Response:
+        ours = _ours(error)
+        observer.refused(ours)
+        response = refusal(ours)
+        return Response(response.body, response.status, dict(response.headers), response.media_type)
+
+    # By their statuses, what the router refuses.
+    for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, 404, 405, Exception):
+        app.add_exception_handler(error, refuse)
+    return Lane(app, service, gate=gate, observer=observer, rooms=rooms, keys=keys)
+
+
+def _ours(error: Exception) -> Exception:
+    """Say what KServe raises in our own words."""
+    match error:
+        case ModelNotReady() | ServerNotReady():
+            return NotReady("The model isn't ready.", remedy="Try again shortly; the server's log says what is amiss.")
+        case ModelNotFound():
+            return UnknownModel("No model of this name is served.", remedy="GET /v1/models lists them.")
+        case InvalidInput():
+            return MalformedBody(f"{error}.", remedy="Send what the protocol asks for.")
+        case HTTPException(status_code=404):
+            return NotFound("There is nothing at this path.", remedy="/ai/v1/docs shows all that there is.")
+        case HTTPException(status_code=405):
+            allowed = (error.headers or {}).get("Allow", "")
+            return WrongMethod("This method isn't answered here.", remedy=f"Use {allowed}.", allowed=allowed)
+        case _:
+            return error

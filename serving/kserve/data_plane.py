@@ -1,0 +1,52 @@
+"""KServe's own parts made to tell the truth about readiness, and to keep their hands off the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+from customer_risk.serving.errors import NotServed
+
+
+class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no types
+    """KServe's data plane calls a server ready whose models are not; this one asks them."""
+
+    async def ready(self) -> bool:
+        """Tell whether there is a model and every model is ready."""
+        models = self.model_registry.get_models()
+        return bool(models) and all([await self.model_registry.is_model_ready(name) for name in models])
+
+    async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
+        """Tell whether a model is ready; before an inference, which KServe marks so, whether it can answer at all."""
+        model = self.get_model_from_registry(model_name)
+        return bool(model.service.answering if disable_predictor_health_check else await model.healthy())
+
+    def decode(self, body: bytes, headers: dict[str, str], *_: Any, **__: Any) -> tuple[bytes, dict[str, str]]:  # noqa: ARG002  KServe passes them
+        """Return the body as it is: the model reads it, and KServe would decode all of it on the event loop."""
+        return body, {}
+
+    def encode(self, *, response: bytes, **_: Any) -> tuple[bytes, dict[str, str]]:
+        """Return the model's response as it is."""
+        return response, {}
+
+    async def get_model(self, name: str) -> Any:
+        """Find a model; KServe's own would load one that isn't ready, holding up the event loop meanwhile."""
+        return self.get_model_from_registry(name)
+
+
+class FixedModels(ModelRepositoryExtension):  # type: ignore[misc]  # KServe ships no types
+    """KServe lets any caller unload the model; this server's model is fixed when it starts."""
+
+    async def load(self, *_: str) -> None:
+        """Refuse."""
+        raise _refusal()
+
+    async def unload(self, *_: str) -> None:
+        """Refuse."""
+        raise _refusal()
+
+
+def _refusal() -> NotServed:
+    return NotServed("The model can't be changed while it serves.", remedy="Deploy another bundle instead.")

@@ -1,0 +1,86 @@
+"""The KServe model: loads a bundle, says truthfully whether it is ready, answers the V1 protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kserve
+import msgspec
+
+from customer_risk.model.scoring.bundle import Bundle, load_bundle
+from customer_risk.serving.auth.caller import current
+from customer_risk.serving.contract.answer import Answer, render
+from customer_risk.serving.contract.batch import read_list
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.errors import NotServed
+from customer_risk.serving.exchange.all_or_none import Question, Several
+from customer_risk.serving.http.body import require_json
+
+
+class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
+    """Customer risk from the bundle in `folder`, answered by `service` and, for calls about many, by `several`."""
+
+    def __init__(self, service: Service, folder: Path, *, several: Several | None = None) -> None:
+        super().__init__(service.name, return_response_headers=True)
+        self._folder = folder
+        self.service = service
+        self.several = several or Several()
+
+    def load(self) -> bool:
+        """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError where they don't."""
+        return self.use(load_bundle(self._folder))
+
+    def use(self, bundle: Bundle) -> bool:
+        """Answer with a verified bundle from now on."""
+        self.service.use(bundle)
+        self.ready = True
+        return True
+
+    async def healthy(self) -> bool:
+        """Tell KServe whether requests should be sent here."""
+        return self.service.ready
+
+    def stop(self) -> None:
+        """Take no new traffic; what comes nevertheless is still answered."""
+        super().stop()
+        self.service.draining = True
+
+    def start(self) -> None:
+        """Keep KServe from calling the model ready before it is."""
+
+    async def preprocess(self, payload: bytes, headers: dict[str, str] | None = None) -> list[bytes]:
+        """Return the texts of a body's instances; raises MalformedBody, BodyTooLarge, or InputError for no list."""
+        require_json((headers or {}).get("content-type"))
+        self.service.model()  # nothing is looked at before there is one
+        expected = "expected a list of requests as /ai/v1/risk takes them"
+        return await self.service.offload.call(len(payload), read_list, payload, "instances", expected=expected)
+
+    async def predict(
+        self,
+        payload: list[bytes],
+        headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
+    ) -> list[Answer]:
+        """Answer each instance; raises InputError naming the bad fields of all of them."""
+        questions = [self._question(instance, f"/instances/{place}") for place, instance in enumerate(payload)]
+        return await self.several.answer(questions, at=lambda place: f"/instances/{place}")
+
+    async def postprocess(
+        self,
+        result: list[Answer],
+        headers: dict[str, str],  # noqa: ARG002  KServe passes it
+        response_headers: dict[str, str],
+    ) -> bytes:
+        """Put the answers in V1's form: bytes, so that KServe encodes nothing anew."""
+        response_headers["content-type"] = "application/json"
+        explain = "explain" in current.get().scopes
+        predictions = [render(answer, explain=explain) for answer in result]
+        return msgspec.json.encode({"predictions": predictions})
+
+    async def explain(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """Refuse: every prediction carries its reasons."""
+        raise NotServed("There is no separate explanation.", remedy="Use :predict, whose answers carry their reasons.")
+
+    def _question(self, instance: bytes, at: str) -> Question:
+        return Question(lambda: self.service.answer(instance, at=at), len(instance))

@@ -1,0 +1,150 @@
+"""The server: KServe's application and our lane in one process, or in several on one port."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.decisions.reload import Reloader, Result
+from customer_risk.serving.http.admission import Line
+from customer_risk.serving.http.server import Http
+from customer_risk.serving.http.settings import ServerSettings
+from customer_risk.serving.process.listener import listeners, url_of
+from customer_risk.serving.process.supervisor import Supervisor
+from customer_risk.serving.process.worker import Worker, settle
+
+
+@contextmanager
+def _no_arguments() -> Iterator[None]:
+    """Hide the command line: KServe parses it where it is imported, and ends the process where it doesn't like it."""
+    kept, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        yield
+    finally:
+        sys.argv = kept
+
+
+with _no_arguments():
+    from kserve import ModelServer
+
+    from customer_risk.serving.kserve.application import application
+    from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+
+if TYPE_CHECKING:
+    import socket
+
+    from customer_risk.serving.auth.access import Gate
+    from customer_risk.serving.decisions.service import Service
+    from customer_risk.serving.exchange.observer import Observer
+    from customer_risk.serving.http.scoring_app import Mounted
+    from customer_risk.serving.kserve.model import RiskModel
+    from customer_risk.serving.process.component import Part
+    from customer_risk.serving.store.idempotency import Idempotency
+
+_log = logging.getLogger("serving")
+
+
+class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
+    """KServe's server for one model, which answers from the bundle in `folder`.
+
+    `gate`, `observer`, `rooms` and `keys` are the application's; `parts` makes what each worker runs beside it, after
+    the fork.
+    `shed()`, `waited(seconds)`, `reloaded(result)` and `lost(pid)`, of a worker that ended, are for metrics.
+    """
+
+    def __init__(
+        self,
+        model: RiskModel,
+        folder: Path,
+        settings: ServerSettings,
+        *,
+        gate: Gate | None = None,
+        observer: Observer | None = None,
+        rooms: Mapping[str, Mounted] | None = None,
+        keys: Callable[[], Idempotency] | None = None,
+        parts: Callable[[], Sequence[Part]] = tuple,
+        shed: Callable[[], object] = lambda: None,
+        waited: Callable[[float], object] = lambda _: None,
+        reloaded: Callable[[Result], object] = lambda _: None,
+        lost: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        super().__init__(
+            http_port=settings.port,
+            workers=settings.workers,
+            enable_grpc=False,
+            enable_docs_url=False,
+            enable_latency_logging=False,
+            grace_period=int(settings.grace_seconds),
+        )
+        self._settings = settings
+        self._lost = lost
+        self.dataplane = _DataPlane(model.service, self.registered_models)
+        self.model_repository_extension = FixedModels(model_registry=self.registered_models)
+        self.register_model(model)
+        lane = application(
+            model.service,
+            self.dataplane,
+            self.model_repository_extension,
+            gate=gate,
+            observer=observer,
+            rooms=rooms,
+            keys=keys,
+        )
+        self.reloader = Reloader(folder, model.use, told=reloaded)
+        most_wait, reloader = settings.most_wait_ms / 1000, self.reloader
+        line = Line(most_wait, lenient=lambda: reloader.loading, shed=shed, waited=waited)
+        self._worker = Worker(Http(lane, line, settings), self.reloader, model.service, settings, parts)
+
+    def run(self) -> None:
+        """Serve until asked to end.
+
+        Raises ConfigError where the port is taken, and whatever is wrong with the bundle unless `stay_up`.
+        """
+        settings = self._settings
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(each) for each in listeners(settings.host, settings.port, settings.workers)]
+            if len(sockets) == 1:
+                self._worker.run(sockets[0])
+            else:
+                self._load(sockets[0])
+                patience = settings.drain_seconds + settings.grace_seconds
+                killed = Supervisor(sockets, self._worker.run, patience=patience, lost=self._lost).run()
+                if killed:
+                    _log.error("%d workers had to be killed: their last requests took too long", killed)
+
+    def stop(self, sig: int = 0) -> None:  # noqa: ARG002  KServe passes it
+        """End in order; for one worker, from any thread."""
+        self._worker.stop()
+
+    def _load(self, listening: socket.socket) -> None:
+        """Load once for all workers, which inherit it."""
+        began = time.perf_counter()
+        try:
+            self.reloader.load()
+        except CustomerRiskError as error:
+            if not self._settings.stay_up:
+                raise
+            _log.error("not ready: %s", error)
+        else:
+            url, version, workers = url_of(listening), self.reloader.state.version or "", self._settings.workers
+            took = time.perf_counter() - began
+            _log.info(
+                "ready: POST %s/ai/v1/risk, bundle %s verified in %.1f s, %d workers", url, version[:12], took, workers
+            )
+        settle()
+
+
+class _DataPlane(TruthfulDataPlane):  # KServe's endpoints ask it
+    def __init__(self, service: Service, models: object) -> None:
+        super().__init__(model_registry=models)
+        self._service = service
+
+    async def ready(self) -> bool:
+        """Tell whether requests are wanted: not while draining, though they are still answered."""
+        return not self._service.draining and bool(await super().ready())

@@ -1,0 +1,120 @@
+"""What V2 tells of the server and its one model, and the inference that both ways of V2 share."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+
+from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.caller import current
+from customer_risk.serving.contract.answer import ModelName
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.errors import UnknownModel
+from customer_risk.serving.exchange.all_or_none import Several
+from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.kserve.v2.inputs import CUSTOMER_ID, FEATURES, REQUEST, datatype_of, read_inputs
+from customer_risk.serving.kserve.v2.outputs import OUTPUTS, Output, outputs_of, require_outputs
+from customer_risk.serving.kserve.v2.tensors import Call, Datatype
+
+PLATFORM: Final = "customer-risk_bundle"
+
+
+class ServerMetadata(msgspec.Struct, frozen=True):
+    """The server by name and version, with the extensions that it speaks."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...]
+
+
+class TensorMetadata(msgspec.Struct, frozen=True):
+    """A tensor: -1 stands for the number of customers."""
+
+    name: str
+    datatype: Datatype
+    shape: tuple[int, ...]
+
+
+class ModelMetadata(msgspec.Struct, frozen=True):
+    """The model: its one version is the hash of the bundle that answers now."""
+
+    name: str
+    versions: tuple[str, ...]
+    platform: str
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+
+
+class Inferred(msgspec.Struct, frozen=True):
+    """The outputs, and the model by the name that was asked for with the version that answered."""
+
+    model: ModelName
+    outputs: list[Output]
+
+
+class Models:
+    """The one model that `service` answers for; `offload` reads large calls."""
+
+    def __init__(self, service: Service, *, gate: Gate | None = None, observer: Observer | None = None) -> None:
+        self._service = service
+        self.offload = service.offload
+        self._several = Several(gate=gate, observer=observer, offload=service.offload)
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return self._service.ready
+
+    def names(self) -> tuple[str, ...]:
+        """Name the models: the one."""
+        return (self._service.name,)
+
+    def server(self) -> ServerMetadata:
+        """Tell of the server."""
+        return ServerMetadata("customer-risk", version("customer-risk"), ("binary_tensor_data",))
+
+    def require_name(self, name: str) -> None:
+        """Raise UnknownModel for another name than the configured one."""
+        if name != self._service.name:
+            raise UnknownModel("No model of this name is served.", remedy="GET /v2/models lists them.")
+
+    def require(self, name: str, wanted: str = "") -> ModelName:
+        """Name what answers now; raises UnknownModel for another name or version, NotReady where nothing answers."""
+        self.require_name(name)
+        model = self._service.model()
+        if wanted not in {"", model.version}:
+            raise UnknownModel(
+                "This version isn't served.", remedy="The model's metadata names the one that is; or name none."
+            )
+        return model
+
+    def is_ready(self, name: str, wanted: str = "") -> bool:
+        """Tell whether requests should be sent to the model; raises UnknownModel for another name or version."""
+        self.require_name(name)
+        if self._service.ready:
+            self.require(name, wanted)
+        return self._service.ready
+
+    def metadata(self, name: str, wanted: str = "") -> ModelMetadata:
+        """Tell of the model; raises UnknownModel, and NotReady before there is one."""
+        model, features = self.require(name, wanted), self._service.names()
+        texts = [TensorMetadata(each, datatype_of(each), (-1,)) for each in (REQUEST, CUSTOMER_ID)]
+        whole = TensorMetadata(FEATURES, datatype_of(FEATURES), (-1, len(features)))
+        return ModelMetadata(
+            name=model.name,
+            versions=(model.version,),
+            platform=PLATFORM,
+            inputs=(*texts, whole, *(TensorMetadata(each, datatype_of(each), (-1,)) for each in features)),
+            outputs=tuple(TensorMetadata(each, datatype, (-1,)) for each, datatype in OUTPUTS.items()),
+        )
+
+    async def infer(self, call: Call) -> Inferred:
+        """Answer for the `current` caller; raises InputError naming every tensor or value that can't be used."""
+        require_outputs(call.outputs)
+        asked = read_inputs(call.inputs, self._service)
+        answers = await self._several.answer(asked.questions, at=asked.about.pointer)
+        answering = (answers[-1].model if answers else self._service.model()).version
+        outputs = outputs_of(answers, call.outputs, explain="explain" in current.get().scopes)
+        return Inferred(ModelName(self._service.name, answering), outputs)

@@ -1,0 +1,81 @@
+"""Errors as gRPC tells them: the code, the problem document, and google.rpc's details."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any, Final
+
+import grpc
+import msgspec
+from google.protobuf.any_pb2 import Any as Packed
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from customer_risk.serving.contract.problem import UNEXPECTED, Problem, document_of
+from customer_risk.serving.errors import Later
+
+DETAILS_KEY: Final = "grpc-status-details-bin"
+_MOST_BYTES: Final = 2000  # of fields named: both forms and the rest must fit the 8 KB that clients take as metadata
+
+CODES: Final = {
+    HTTPStatus.BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.UNPROCESSABLE_ENTITY: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    HTTPStatus.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
+    HTTPStatus.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    HTTPStatus.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: grpc.StatusCode.UNIMPLEMENTED,
+    HTTPStatus.NOT_IMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
+    HTTPStatus.CONFLICT: grpc.StatusCode.ABORTED,
+    HTTPStatus.TOO_MANY_REQUESTS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    HTTPStatus.SERVICE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    HTTPStatus.INTERNAL_SERVER_ERROR: grpc.StatusCode.INTERNAL,
+}
+
+_log = logging.getLogger("serving")
+
+
+def refuse(context: Any, error: Exception) -> None:
+    """Set an error as the status of a call; an unexpected error is logged, and its text is hidden from the caller.
+
+    Return None from the handler afterwards. Don't call `context.abort`: gRPC keeps its exception, and so the message.
+    """
+    kind, document = document_of(error)
+    if kind is UNEXPECTED:
+        _log.error("a call failed", exc_info=error)
+    code = CODES[kind.status]
+    document = _shortened(document)
+    details: list[Any] = []
+    if document.errors:
+        fields = [BadRequest.FieldViolation(field=each.pointer, description=each.detail) for each in document.errors]
+        details.append(BadRequest(field_violations=fields))
+    if isinstance(error, Later):
+        retry = RetryInfo()
+        retry.retry_delay.FromSeconds(error.retry_after)
+        details.append(retry)
+    trailing = ((DETAILS_KEY, _status(code, document, details).SerializeToString()),) if details else ()
+    context.set_code(code)
+    context.set_details(msgspec.json.encode(document).decode())
+    context.set_trailing_metadata(trailing)
+
+
+def _status(code: grpc.StatusCode, document: Problem, details: list[Any]) -> Any:
+    status = Status(code=code.value[0], message=msgspec.json.encode(document).decode())
+    for detail in details:
+        packed = Packed()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _shortened(document: Problem) -> Problem:
+    """Keep as many fields as metadata can carry; the detail tells how many there are."""
+    kept, left = [], _MOST_BYTES
+    for each in document.errors:
+        left -= len(each.pointer) + len(each.detail)
+        if left < 0:
+            break
+        kept.append(each)
+    return msgspec.structs.replace(document, errors=tuple(kept))

@@ -1,0 +1,1 @@
+"""Records on the disk, until the shipper has moved them."""

@@ -1,0 +1,201 @@
+"""Outbox files as the shipper finds them: of processes that still write, and of those that are gone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from customer_risk.model.atomic import write_file
+from customer_risk.serving.record.outbox.writer import SUFFIX
+
+QUARANTINE: Final = "quarantine"
+
+
+class Kept(NamedTuple):
+    """A record as it lies in its file."""
+
+    seq: int
+    body: bytes
+
+
+class OutboxFile:
+    """One file, by its path; what can't be read is moved to the folder's `quarantine`, and counted in `damaged`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.source = path.stem
+        self.damaged = 0
+        self.patience = 5.0  # seconds that a lock is waited for
+        self._names: dict[str, tuple[str, ...]] = {"": ()}
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether a process still writes it."""
+        try:
+            lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def last(self) -> int:
+        """Give the number of the last record, 0 where there is none; of a damaged file, the last that can be read.
+
+        Raises sqlite3.OperationalError where it can't be read now.
+        """
+        try:
+            with self._base() as base:
+                return int(base.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            return self._last_by_trying() if _torn(error) else _none_yet(error, 0)
+
+    def read(self, after: int, most: int) -> list[Kept]:
+        """Give at most `most` records whose numbers come after `after`, in order, those that are damaged left out.
+
+        Raises sqlite3.OperationalError where it can't be read now.
+        """
+        try:
+            with self._base() as base:
+                rows = base.execute(
+                    "SELECT seq, sum, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (after, most)
+                ).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not _torn(error):
+                return _none_yet(error, [])
+            rows = [row for seq in range(after + 1, after + 1 + most) if (row := self._row(seq)) is not None]
+        return [Kept(seq, body) for seq, total, body in rows if self._sound(seq, total, body)]
+
+    def names(self, names_hash: str) -> tuple[str, ...]:
+        """Give the features' names that a hash stands for; raises KeyError where the file doesn't say."""
+        if names_hash not in self._names:
+            try:
+                with self._base() as base:
+                    row = base.execute("SELECT names FROM names WHERE hash = ?", (names_hash,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                if not _torn(error):
+                    raise
+                row = None
+            if row is None:
+                raise KeyError(names_hash)
+            self._names[names_hash] = tuple(json.loads(row[0]))
+        return self._names[names_hash]
+
+    def whole(self) -> bool:
+        """Tell whether all of the file can be read; reads all of it."""
+        try:
+            with self._base() as base:
+                return bool(base.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+        except sqlite3.DatabaseError as error:
+            if not _torn(error):
+                raise
+            return False
+
+    def size(self) -> int:
+        """Give the bytes that it takes, with its log."""
+        return sum(path.stat().st_size for path in self._files() if path.exists())
+
+    def checkpoint(self) -> None:
+        """Move what the log holds to the file."""
+        with self._base() as base:
+            base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def remove(self) -> None:
+        """Delete it with all that belongs to it."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def set_aside(self) -> None:
+        """Move it to quarantine: what it holds beside what was read can't be."""
+        aside = self.path.parent / QUARANTINE
+        aside.mkdir(exist_ok=True)
+        for path in self._files():
+            if path.exists():
+                path.replace(aside / path.name)
+
+    def _files(self) -> list[Path]:
+        names = (self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm", f"{self.source}.lock")
+        return [self.path.with_name(name) for name in names]
+
+    def _sound(self, seq: int, total: int, body: bytes) -> bool:
+        if isinstance(body, bytes) and zlib.crc32(body) == total:
+            return True
+        self.damaged += 1
+        aside = self.path.parent / QUARANTINE
+        aside.mkdir(exist_ok=True)
+        write_file(aside / f"{self.source}-{seq}.record", body if isinstance(body, bytes) else b"", mode=0o600)
+        return False
+
+    def _row(self, seq: int) -> tuple[int, int, bytes] | None:
+        try:
+            with self._base() as base:
+                row: tuple[int, int, bytes] | None = base.execute(
+                    "SELECT seq, sum, body FROM record WHERE seq = ?", (seq,)
+                ).fetchone()
+        except sqlite3.DatabaseError as error:
+            if not _torn(error):
+                raise
+            self.damaged += 1
+            return None
+        return row
+
+    def _last_by_trying(self) -> int:
+        """Find the last record of a file whose tree is torn: numbers are gapless, so what can be read tells."""
+        last, misses = 0, 0
+        while misses < _MOST_MISSES:
+            try:
+                with self._base() as base:
+                    row = base.execute("SELECT seq FROM record WHERE seq = ?", (last + misses + 1,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                if not _torn(error):
+                    raise
+                row = None
+            if row is None:
+                misses += 1
+            else:
+                last, misses = last + misses + 1, 0
+        return last
+
+    @contextmanager
+    def _base(self) -> Iterator[sqlite3.Connection]:
+        # Never made anew where it was removed meanwhile.
+        base = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=self.patience
+        )
+        try:
+            yield base
+        finally:
+            base.close()
+
+
+_MOST_MISSES: Final = 64
+_TORN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_Nothing = TypeVar("_Nothing")
+
+
+def _torn(error: sqlite3.DatabaseError) -> bool:
+    """Tell what will never be readable from what isn't now: locked, or a disk that fails."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _TORN
+
+
+def _none_yet(error: sqlite3.DatabaseError, nothing: _Nothing) -> _Nothing:
+    """Give nothing where the writer hasn't made its tables yet; raise any other error."""
+    if "no such table" not in str(error):
+        raise error
+    return nothing
+
+
+def find_files(folder: Path) -> list[OutboxFile]:
+    """Find the outbox's files, the oldest first."""
+    return [OutboxFile(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]

@@ -1,0 +1,93 @@
+"""Removes outbox files that are done, and puts aside those that are torn."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from customer_risk.serving.record.outbox.writer import SUFFIX
+from customer_risk.serving.record.shipper.files import Files, Seen
+from customer_risk.serving.record.shipper.progress import Progress
+
+_FULL: Final = 0.8  # of what the outbox may take: beyond it, done files make room at once
+_ORPHAN_SECONDS: Final = 60.0
+_log = logging.getLogger("serving.record")
+
+
+class Sweep:
+    """Sweeps one outbox folder; `torn(count)` hears of records that a file put aside may hold besides.
+
+    A file is done once its writer is gone and every sink of `sinks` is past its last record.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        files: Files,
+        progress: Progress,
+        sinks: Sequence[str],
+        *,
+        most_bytes: int,
+        keep_seconds: float,
+        torn: Callable[[int], object] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder = folder
+        self._files = files
+        self._progress = progress
+        self._sinks = sinks
+        self._most = most_bytes
+        self._keep = keep_seconds
+        self._torn = torn
+        self._clock = clock
+        self._whole: set[str] = set()
+
+    def run(self) -> None:
+        """Go over all files, the oldest first."""
+        size = sum(path.stat().st_size for path in self._folder.iterdir() if path.is_file())
+        for seen in self._files.look():
+            if self.done(seen) and self._in_order(seen):
+                taken = seen.file.size()
+                since = self._progress.done(seen.file.source, self._clock())
+                if seen.last == 0 or self._clock() - since >= self._keep or size > _FULL * self._most:
+                    seen.file.remove()
+                    self._forget(seen)
+                    size -= taken
+        self._remove_orphans()
+
+    def done(self, seen: Seen) -> bool:
+        """Tell whether a file has nothing more to give."""
+        source = seen.file.source
+        return not seen.alive and all(self._progress.cursor(sink, source) >= seen.last for sink in self._sinks)
+
+    def _in_order(self, seen: Seen) -> bool:
+        """Tell whether all of a file could be read; put it aside where not."""
+        source = seen.file.source
+        if source in self._whole:
+            return True
+        damaged = self._progress.damaged(source)
+        if not damaged and seen.file.whole():
+            self._whole.add(source)
+            return True
+        if not damaged:
+            self._torn(1)  # at least: how many it held can't be known
+        _log.error("the outbox file %s is torn; it is put aside, its sound records are shipped", seen.file.path.name)
+        seen.file.set_aside()
+        self._forget(seen)
+        return False
+
+    def _forget(self, seen: Seen) -> None:
+        self._files.forget(seen.file.source)
+        self._progress.forget(seen.file.source)
+
+    def _remove_orphans(self) -> None:
+        """Remove what a removal that was cut short left; not what a writer has only begun to make."""
+        before = self._clock() - _ORPHAN_SECONDS
+        for pattern in ("*.lock", f"*{SUFFIX}-wal", f"*{SUFFIX}-shm"):
+            for path in self._folder.glob(pattern):
+                source = path.name.partition(".")[0]
+                if len(source) == 32 and not path.with_name(source + SUFFIX).exists() and path.stat().st_mtime < before:
+                    path.unlink(missing_ok=True)

@@ -1,0 +1,230 @@
+"""Carries the record to one sink: each plan written down, then carried out, then settled."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from customer_risk.serving.record.shipper.batch import Batch, Reader, gather
+from customer_risk.serving.record.shipper.dead_letters import bury
+from customer_risk.serving.record.shipper.files import Files, Seen
+from customer_risk.serving.record.shipper.progress import Plan, Progress
+from customer_risk.serving.record.shipper.settings import ShipSettings
+from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable
+
+_IDLE_SECONDS: Final = 0.1  # between two looks for more
+_LEAST_BACKOFF: Final = 0.25
+_MOST_BACKOFF: Final = 30.0
+_MOST_BACKOFF_ENDING: Final = 1.0  # once the end is near, a sink that comes back is worth asking often
+_log = logging.getLogger("serving.record")
+
+
+@dataclass
+class Counts:
+    """What a courier has done since the process began; `error` is empty while its sink takes what it is given."""
+
+    shipped: int = 0
+    failures: int = 0
+    dead_letters: int = 0
+    error: str = ""
+
+
+class Ending:
+    """When to end: `stopping` once nothing is left to ship, `at` (of time.monotonic()) in any case."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.at = float("inf")
+
+    def begin(self, seconds: float) -> None:
+        """Ship what is left, within so many seconds."""
+        self.at = time.monotonic() + seconds
+        self.stopping.set()
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the time is over."""
+        return time.monotonic() >= self.at
+
+
+class Courier:
+    """Brings every record of an outbox to one sink, exactly once; `run` in a thread of its own.
+
+    `damaged(count)` hears of records that can't be read, once for each whatever the number of couriers, who may share
+    a `reader`.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        folder: Path,
+        files: Files,
+        progress: Progress,
+        settings: ShipSettings,
+        damaged: Callable[[int], object] = lambda _: None,
+        reader: Reader | None = None,
+    ) -> None:
+        self.name = sink.name
+        self.counts = Counts()
+        self._sink = sink
+        self._folder = folder
+        self._files = files
+        self._progress = progress
+        self._settings = settings
+        self._damaged = damaged
+        self._reader = reader or Reader()
+        self._kept: tuple[Plan, Batch] | None = None  # so that another try needn't read again
+        self._waiting: dict[str, tuple[int, float]] = {}
+        self._turn = ""  # the file that was served last
+
+    def run(self, ending: Ending) -> None:
+        """Carry until there is nothing left after `ending` has begun, or its time is over."""
+        failures = 0
+        while not ending.over:
+            try:
+                moved = self.step(hurry=ending.stopping.is_set())
+            except Exception as error:  # noqa: BLE001  whatever it is, the next try may succeed, and other sinks go on
+                failures += 1
+                self._fail(error, failures)
+                self._wait_to_retry(failures, ending)
+                continue
+            failures, self.counts.error = 0, ""
+            if moved:
+                continue
+            if ending.stopping.is_set():
+                if not self._left():
+                    break
+                time.sleep(_IDLE_SECONDS)
+            else:
+                ending.stopping.wait(_IDLE_SECONDS)
+        self._sink.close()
+
+    def step(self, *, hurry: bool = False) -> bool:
+        """Carry out one plan, and tell whether there was one; with `hurry`, records wait for no others.
+
+        Raises what the sink does, and what reading and writing the disk does; another step tries again.
+        """
+        plan = self._progress.plan(self.name)
+        if plan is None:
+            plan = self._next(hurry=hurry)
+            if plan is None:
+                return False
+        batch = self._batch(plan)
+        if batch is not None:
+            self._carry(plan, batch)
+        return True
+
+    def _carry(self, plan: Plan, batch: Batch) -> None:
+        left_out = set(plan.left_out)
+        documents = {seq: each for seq, each in batch.documents.items() if seq not in left_out}
+        place = plan.place
+        if documents:
+            whole = len(documents) == plan.last - plan.first + 1
+            seqs = () if whole else tuple(documents)
+            segment = Segment(plan.source, plan.first, plan.last, list(documents.values()), seqs)
+            try:
+                place = self._sink.write(segment, plan.place)
+            except RecordRefused as error:
+                self._refuse(plan, batch, {seq: why for seq, why in error.refused.items() if seq in documents})
+                return
+        self._progress.settle(self.name, plan, place)
+        self._kept = None
+        self.counts.shipped += len(documents)
+
+    def _refuse(self, plan: Plan, batch: Batch, refused: dict[int, str]) -> None:
+        """Take refused records out of a plan, of which nothing was written."""
+        if not refused:
+            raise SinkUnavailable(f"{self.name} refuses records without naming one.", remedy="It is tried again.")
+        self._bury(plan.source, {seq: (why, batch.documents[seq]) for seq, why in refused.items()})
+        plan = plan._replace(left_out=tuple(sorted({*plan.left_out, *refused})))
+        self._progress.intend(self.name, plan)
+        self._kept = (plan, batch)
+
+    def _bury(self, source: str, letters: dict[int, tuple[str, object]]) -> None:
+        bury(self._folder, self.name, source, letters)
+        self.counts.dead_letters += len(letters)
+        _log.error("%s: %d records are dead letters, the first: %s", self.name, len(letters), letters[min(letters)][0])
+
+    def _next(self, *, hurry: bool) -> Plan | None:
+        """Plan the next write, None where nothing is due; files take turns."""
+        seen = self._files.look()
+        place = sum(each.file.source <= self._turn for each in seen)
+        for each in (*seen[place:], *seen[:place]):
+            done = self._progress.cursor(self.name, each.file.source)
+            if done < each.last and (hurry or self._due(each, done)):
+                return self._plan(each, done)
+        return None
+
+    def _due(self, seen: Seen, done: int) -> bool:
+        """Tell whether a file's records have waited long enough for others."""
+        if not seen.alive or seen.last - done >= self._settings.batch_records:
+            return True
+        now = time.monotonic()
+        cursor, since = self._waiting.get(seen.file.source, (-1, now))
+        if cursor != done:
+            self._waiting[seen.file.source] = (done, now)
+            since = now
+        return now - since >= self._settings.batch_seconds
+
+    def _plan(self, seen: Seen, done: int) -> Plan:
+        last = min(seen.last, done + self._settings.batch_records)
+        batch = self._reader.next(seen.file, done + 1, last, most_bytes=self._settings.batch_bytes)
+        source = seen.file.source
+        self._note(source, batch)
+        place = self._progress.place(self.name) or self._sink.place()
+        plan = Plan(source, batch.first, batch.last, batch.left_out(), place)
+        self._progress.intend(self.name, plan)
+        self._kept, self._turn = (plan, batch), source
+        return plan
+
+    def _batch(self, plan: Plan) -> Batch | None:
+        """Give a plan's records, read anew after a restart; None where they are gone and the plan was given up."""
+        if self._kept is not None and self._kept[0] == plan:
+            return self._kept[1]
+        file = next((each.file for each in self._files.look() if each.file.source == plan.source), None)
+        if file is None:
+            if any(self._folder.glob(f"{plan.source}.*")):
+                raise SinkUnavailable(f"The outbox file {plan.source} can't be read now.", remedy="It is tried again.")
+            _log.error("%s: records %d to %d of %s are gone", self.name, plan.first, plan.last, plan.source)
+            self._progress.give_up(self.name)
+            return None
+        batch = gather(file, plan.first, plan.last)
+        self._note(plan.source, batch)
+        self._kept = (plan, batch)
+        return batch
+
+    def _note(self, source: str, batch: Batch) -> None:
+        if batch.unreadable:
+            self._bury(source, batch.unreadable)
+        if batch.damaged and (new := self._progress.damage(source, batch.damaged)):
+            _log.error("%d records of the outbox file %s can't be read", new, source)
+            self._damaged(new)
+
+    def _left(self) -> bool:
+        """Tell whether records may still come, or aren't shipped."""
+        return any(
+            seen.alive or self._progress.cursor(self.name, seen.file.source) < seen.last for seen in self._files.look()
+        )
+
+    def _fail(self, error: Exception, failures: int) -> None:
+        self.counts.failures += 1
+        self.counts.error = str(error) or repr(error)
+        unexpected = not isinstance(error, SinkUnavailable | OSError)
+        if failures == 1 or unexpected:
+            _log.warning("%s can't be written to: %s", self.name, error, exc_info=error if unexpected else None)
+
+    @staticmethod
+    def _wait_to_retry(failures: int, ending: Ending) -> None:
+        def backoff(most: float) -> float:
+            return min(most, _LEAST_BACKOFF * 2.0 ** min(failures - 1, 20)) * random.uniform(0.5, 1)  # noqa: S311  jitter
+
+        if not ending.stopping.is_set():
+            ending.stopping.wait(backoff(_MOST_BACKOFF))
+        else:
+            time.sleep(max(0.0, min(backoff(_MOST_BACKOFF_ENDING), ending.at - time.monotonic())))

@@ -1,0 +1,146 @@
+"""Chains of manifests: what was written, in order, so that nothing can be changed or removed unseen.
+
+Each shipper has a chain, `manifest/<shipper>/<n>.json`: a manifest names one segment with its hash, and the hash of
+the manifest before it. Erasures, `erasures/<id>.json`, say which segment stands in another's place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+
+from customer_risk.serving.record.sinks.parallel_reads import fetch
+
+if TYPE_CHECKING:
+    from customer_risk.serving.record.sinks.objects import Objects
+
+SEGMENTS: Final = "dt="
+MANIFESTS: Final = "manifest/"
+ERASURES: Final = "erasures/"
+_SEGMENT: Final = r"^dt=\d{4}-\d\d-\d\d/hour=\d\d/\w+-\d+-\d+-[0-9a-f]{16}\.(parquet|ndjson\.gz)$"
+SegmentKey = Annotated[str, msgspec.Meta(pattern=_SEGMENT)]
+encode: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A chain's end: the number of the next manifest, and the hash of the last; none before the first."""
+
+    n: int = 0
+    previous: str = ""
+
+    @classmethod
+    def read(cls, place: bytes) -> Link:
+        """Read what `encode` wrote; raises ValueError for anything else."""
+        try:
+            return msgspec.json.decode(place, type=cls)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not a chain's end: {error}") from error
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of a segment.
+
+    n, previous        its place in the chain, from 0, and the hash of the manifest before; none before the first
+    key, sha256, size  of the segment, in bytes
+    records            that it holds
+    first_at, last_at  RFC 3339, of its first and its last record
+    """
+
+    n: int
+    previous: str
+    key: SegmentKey
+    sha256: str
+    size: int = msgspec.field(name="bytes")
+    records: int
+    first_at: str
+    last_at: str
+
+    @classmethod
+    def read(cls, data: bytes) -> Manifest | None:
+        """Read what `encode` wrote, None where it is anything else."""
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.MsgspecError:
+            return None
+
+
+class Replaced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A segment that held a person's data, deleted, and the one without it that stands in its place."""
+
+    old_key: SegmentKey
+    old_sha256: str
+    new_key: SegmentKey
+    new_sha256: str
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was erased.
+
+    id, at       of the erasure; RFC 3339
+    by, why      who did it, and what for
+    legal_basis  of keeping what is left: that there was a decision, when, which and by what model
+    customer     SHA-256 of the id, as the record had it
+    replaced     the segments
+    waiting      segments that hold the person's data and that no manifest named yet: they need another erasure
+    """
+
+    id: str
+    at: str
+    by: str
+    why: str
+    legal_basis: str
+    customer: str
+    replaced: tuple[Replaced, ...]
+    waiting: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, data: bytes) -> Erasure | None:
+        """Read what `encode` wrote, None where it is anything else."""
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.MsgspecError:
+            return None
+
+
+def digest(data: bytes) -> str:
+    """Hash an object's bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def manifest_key(shipper: str, n: int) -> str:
+    """Give a manifest's key."""
+    return f"{MANIFESTS}{shipper}/{n:08d}.json"
+
+
+def end_of(objects: Objects, shipper: str) -> Link:
+    """Find a chain's end by doubling and halving: a long chain costs some forty reads, not one listing of it all."""
+    last, data = -1, b""
+    step = 1
+    while (found := objects.get(manifest_key(shipper, last + step))) is not None:
+        last, data, step = last + step, found, step * 2
+    while step > 1:
+        step //= 2
+        if (found := objects.get(manifest_key(shipper, last + step))) is not None:
+            last, data = last + step, found
+    return Link(last + 1, digest(data)) if data else Link()
+
+
+def manifests(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
+    """Give each manifest's key, what it says (None where that is no manifest) and its bytes, chain by chain."""
+    for key, data in fetch(objects, objects.list(MANIFESTS)):
+        yield key, Manifest.read(data or b""), data or b""
+
+
+def erasures(objects: Objects) -> Iterator[tuple[str, Erasure | None]]:
+    """Give each erasure's key and what it says, None where that is no erasure; the oldest first."""
+    for key in objects.list(ERASURES):
+        yield key, Erasure.read(objects.get(key) or b"")
+
+
+def standing(objects: Objects) -> list[str]:
+    """Give the keys of all segments, in order, those left out in whose place others stand."""
+    gone = {each.old_key for _, erasure in erasures(objects) if erasure for each in erasure.replaced}
+    return [key for key in objects.list(SEGMENTS) if key not in gone]

@@ -1,0 +1,88 @@
+"""Finds records among stored segments."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from customer_risk.serving.record.sinks.codecs import Forms
+from customer_risk.serving.record.sinks.manifest import standing
+from customer_risk.serving.record.sinks.objects import Objects
+from customer_risk.serving.record.sinks.parallel_reads import AHEAD, fetch
+
+_KEY: Final = re.compile(r"dt=([\d-]{10})/hour=(\d\d)/(\w+)-(\d+)-(\d+)-[0-9a-f]{16}\.[\w.]+")
+_HOUR: Final = dt.timedelta(hours=1)
+
+
+class _Stored(NamedTuple):
+    source: str
+    first: int
+    hour: str  # of its first record, as far as RFC 3339 text goes
+    key: str
+
+
+def find(
+    objects: Objects,
+    *,
+    decision_id: str | None = None,
+    since: dt.datetime | None = None,
+    customer_id: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Give the documents that meet every condition given; an id's search ends with its record.
+
+    Reads what may hold them: by an id's own time first, and nothing that ended before `since`. Raises
+    SegmentUnreadable.
+    """
+    after = "" if since is None else since.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    stored = [found for key in standing(objects) if (found := _stored(key)) is not None]
+    if since is not None:
+        stored = _not_before(stored, since)
+    if decision_id is not None:
+        near = _hours_about(decision_id)
+        stored.sort(key=lambda each: each.hour not in near)
+    else:
+        stored.sort(key=lambda each: each.key)
+    forms = Forms()
+    ahead = AHEAD if decision_id is None else 2  # an id's first segment is often the one
+    for key, data in fetch(objects, (each.key for each in stored), ahead=ahead):
+        for document in () if data is None else forms.decode(key, data):  # erased meanwhile: its heir is read too
+            if document["recorded_at"] < after or customer_id not in {None, document["customer_id"]}:
+                continue
+            if decision_id is None:
+                yield document
+            elif document["decision_id"] == decision_id:
+                yield document
+                return
+
+
+def _stored(key: str) -> _Stored | None:
+    parts = _KEY.fullmatch(key)
+    return None if parts is None else _Stored(parts[3], int(parts[4]), f"{parts[1]}T{parts[2]}", key)
+
+
+def _not_before(stored: Iterable[_Stored], since: dt.datetime) -> list[_Stored]:
+    """Leave out segments that ended before: a file's records are in order, so each ends where its next begins."""
+    hour = _written(since - _HOUR)  # threads may have written out of order by moments
+    kept = []
+    for _, group in groupby(sorted(stored), key=lambda each: each.source):
+        ordered = list(group)
+        for each, following in zip(ordered, [*ordered[1:], None], strict=True):
+            if following is None or following.hour >= hour:
+                kept.append(each)
+    return kept
+
+
+def _hours_about(decision_id: str) -> set[str]:
+    """Give the hours in which a segment may begin that holds a decision, if it was shipped without delay."""
+    try:
+        at = dt.datetime.fromtimestamp(int(decision_id.replace("-", "")[:12], 16) / 1000, dt.UTC)
+    except (ValueError, OverflowError):
+        return set()
+    return {_written(at + hours * _HOUR) for hours in (-1, 0, 1)}
+
+
+def _written(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H")

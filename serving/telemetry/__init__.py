@@ -1,0 +1,1 @@
+"""Metrics, logs and the event loop's delay."""

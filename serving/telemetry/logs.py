@@ -1,0 +1,231 @@
+"""Log lines: for people at a terminal, or as JSON in the form that Cloud Logging reads from standard output.
+
+google-cloud-logging's handler for that form takes a second to import and writes no time; so it is written here, and the
+library is there for `client: cloud` alone. No line holds a body, a customer's id or what a request says of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import logging.handlers
+import queue
+import random
+import sys
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import msgspec
+
+from customer_risk.model.errors import ConfigError, CustomerRiskError
+from customer_risk.serving.contract.problem import kind_of
+from customer_risk.serving.contract.trace import Trace, trace_of
+
+if TYPE_CHECKING:
+    from customer_risk.serving.contract.answer import Answer
+
+_MOST_WAITING: Final = 10_000  # lines
+_TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
+_log = logging.getLogger("serving.requests")
+
+_Info = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the service logs.
+
+    format         text for people, on standard error; json for machines, on standard output
+    client         stream (lines, which the cluster's agent collects) or cloud (Cloud Logging's API)
+    project        Google Cloud project of traces; without one, lines hold the trace's id alone
+    endpoint       of another server that speaks Cloud Logging's API over plain HTTP, without credentials
+    success_share  of requests that succeed; which ones is the trace's choice, so that a trace is logged whole
+    """
+
+    format: Literal["text", "json"] = "text"
+    client: Literal["stream", "cloud"] = "stream"
+    project: str | None = None
+    endpoint: str | None = None
+    success_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
+
+
+class Logs:
+    """Every line of the process, ours and libraries'; while started, written by a thread so that no answer waits.
+
+    `dropped(count)` hears of lines that found too many waiting.
+    """
+
+    def __init__(self, settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> None:
+        self._dropped = dropped
+        self._client = _client(settings) if settings.client == "cloud" else None
+        self._handler = _stream(settings)
+        self._listener: logging.handlers.QueueListener | None = None
+
+    async def start(self) -> None:
+        """Begin to write from a thread, which survives no fork."""
+        lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
+        handler = _Bounded(lines, self._dropped)
+        handler.setFormatter(_Discreet("%(message)s"))
+        self._listener = logging.handlers.QueueListener(lines, self._handler if self._client is None else self._cloud())
+        self._listener.start()
+        logging.getLogger().handlers[:] = [handler]
+
+    async def stop(self) -> None:
+        """Write what waits, and go on without the thread."""
+        logging.getLogger().handlers[:] = [self._handler]
+        if self._listener is not None:
+            self._listener.stop()
+            for handler in self._listener.handlers:
+                if handler is not self._handler:
+                    handler.close()  # sends what it has gathered
+            self._listener = None
+
+    def _cloud(self) -> logging.Handler:
+        from google.cloud.logging_v2.handlers import CloudLoggingHandler  # noqa: PLC0415  a second to import
+
+        # It gathers lines on a thread of its own, so it is made where it stays.
+        handler: logging.Handler = CloudLoggingHandler(self._client, name="customer-risk")
+        handler.setFormatter(_Discreet("%(message)s"))
+        return handler
+
+
+def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> Logs:
+    """Send our lines, and warnings of all others, where the settings say; what it gives is a worker's part."""
+    logs = Logs(settings, dropped)
+    root = logging.getLogger()
+    root.handlers[:] = [logs._handler]  # noqa: SLF001  its own
+    root.setLevel(logging.WARNING)
+    logging.getLogger("serving").setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    for name in ("kserve", "uvicorn", "uvicorn.error", "uvicorn.access"):
+        other = logging.getLogger(name)
+        other.handlers.clear()
+        other.propagate = True
+        other.setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of each connection that doesn't speak HTTP
+    return logs
+
+
+class RequestLog:
+    """Lines of requests: some of those that succeed, all that fail on our side."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._project = settings.project
+        self._bound = int(settings.success_share * 2**32)
+
+    def answered(
+        self, answer: Answer, caller_name: str, trace: Trace | None, *, status: int, seconds: float, route: str
+    ) -> None:
+        """Log a decision, if its trace is among those that are; without one, chance decides."""
+        chosen = int(trace.trace_id[-8:], 16) if trace is not None else random.getrandbits(32)
+        if chosen >= self._bound:
+            return
+        trace = trace or trace_of(None)
+        labels = {
+            "decision_id": answer.decision_id,
+            "model": answer.model.version,
+            "source": answer.source,
+            "route": route,
+            "code": str(status),
+            "caller": caller_name,
+        }
+        request = {"requestMethod": "POST", "requestUrl": route, "status": status, "latency": f"{seconds:.6f}s"}
+        _log.info("answered", extra={**self._traced(trace), "labels": labels, "http_request": request})
+
+    def failed(self, error: Exception, trace: Trace, *, route: str, status: int, caller_name: str) -> None:
+        """Log a failure with its stack if it is ours; a caller's mistake leaves its kind to those who debug."""
+        labels = {"kind": kind_of(error).name, "route": route, "code": str(status), "caller": caller_name}
+        extra = {**self._traced(trace), "labels": labels}
+        if status >= 500:
+            _log.error("a request failed", exc_info=error, extra=extra)
+        else:
+            _log.debug("a request was refused", extra=extra)
+
+    def _traced(self, trace: Trace) -> dict[str, Any]:
+        name = f"projects/{self._project}/traces/{trace.trace_id}" if self._project else trace.trace_id
+        return {"trace": name, "span_id": trace.span_id, "trace_sampled": trace.sampled}
+
+
+class _Discreet(logging.Formatter):
+    """Tells of an error where it was raised, but what it says only if it is ours: others may quote requests."""
+
+    def formatException(self, ei: _Info) -> str:  # noqa: N802  logging's name
+        lines: list[str] = []
+        error: BaseException | None = ei[1]
+        while error is not None and len(lines) < 1000:
+            stack = traceback.format_tb(error.__traceback__)
+            said = str(error) if isinstance(error, CustomerRiskError | OSError) else "(withheld)"
+            lines = ["Traceback (most recent call last):\n", *stack, f"{type(error).__name__}: {said}\n", *lines]
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "".join(lines).rstrip()
+
+
+class _Json(_Discreet):
+    """A line as Cloud Logging reads it: https://cloud.google.com/logging/docs/structured-logging."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        given = record.__dict__
+        line: dict[str, Any] = {
+            "severity": record.levelname,
+            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(),
+            "message": super().format(record),
+            "logger": record.name,
+        }
+        for name, field in (
+            ("labels", "logging.googleapis.com/labels"),
+            ("trace", "logging.googleapis.com/trace"),
+            ("span_id", "logging.googleapis.com/spanId"),
+            ("trace_sampled", "logging.googleapis.com/trace_sampled"),
+            ("http_request", "httpRequest"),
+        ):
+            if name in given:
+                line[field] = given[name]
+        if record.levelno >= logging.ERROR:
+            place = {"file": record.pathname, "line": str(record.lineno), "function": record.funcName}
+            line["logging.googleapis.com/sourceLocation"] = place
+        return _encode(line).decode()
+
+
+class _Bounded(logging.handlers.QueueHandler):
+    """Puts lines into a queue of bounded length."""
+
+    def __init__(self, lines: queue.Queue[logging.LogRecord], dropped: Callable[[int], object]) -> None:
+        super().__init__(lines)
+        self._dropped = dropped
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self._dropped(1)
+
+
+def _stream(settings: LogSettings) -> logging.Handler:
+    text = settings.format == "text" and settings.client == "stream"
+    handler = logging.StreamHandler(sys.stderr if text else sys.stdout)
+    handler.setFormatter(_Discreet(_TEXT) if text else _Json("%(message)s"))
+    return handler
+
+
+def _client(settings: LogSettings) -> Any:
+    """Make Cloud Logging's client; raises ConfigError where there are no credentials or no project."""
+    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
+    from google.cloud.logging_v2 import Client  # noqa: PLC0415  a second to import
+
+    given: dict[str, Any] = {}
+    if settings.endpoint:
+        given = {
+            "credentials": AnonymousCredentials(),  # type: ignore[no-untyped-call]  # the library types it not
+            "client_options": {"api_endpoint": settings.endpoint},
+        }
+    try:
+        # Over HTTP: gRPC's threads survive no fork.
+        return Client(project=settings.project, _use_grpc=False, **given)  # type: ignore[no-untyped-call]
+    except (DefaultCredentialsError, OSError) as error:  # a project that can't be told is an OSError there
+        raise ConfigError(
+            f"logs.client is cloud, and Cloud Logging can't be used: {error}",
+            remedy="Give the pod's service account credentials and set logs.project, or log to the stream.",
+        ) from error

@@ -1,0 +1,257 @@
+"""What Prometheus is told, summed over the worker processes that share a port.
+
+Each worker counts in plain integers, and adds them to files in one folder four times a second; whichever worker is
+scraped sums the folder. What a killed worker counted since it last wrote, a quarter of a second at most, is lost.
+prometheus_client, whose files these are, is imported where it is needed: it has to find the folder when it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, kind_of
+from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
+from customer_risk.serving.telemetry.shared_metrics import PREFIX, Counts, Level, Times, counter, gauge
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from customer_risk.serving.contract.answer import Answer
+
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+FLUSH_SECONDS: Final = 0.25
+_MS: Final = (0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 250, 1000, 5000)
+_DURATIONS: Final = tuple(each / 1000 for each in _MS)
+_WAITS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+_LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_INFO: Final = "bundle_info"
+_FIELDS: Final = frozenset(RiskRequest.__struct_fields__) | {*Profile.__struct_fields__, *Transaction.__struct_fields__}
+_log = logging.getLogger("serving")
+_DEEPEST: Final = 12  # names in a pointer that are looked at; what callers name is theirs to make long
+
+
+def prepare(folder: Path) -> None:
+    """Have prometheus_client keep its values in `folder`, emptied now: once, before the first worker is forked.
+
+    Raises RuntimeError where prometheus_client is imported already, since it would keep them to each process.
+    """
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("prometheus_client is imported before its folder is known")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.glob("*.db"):
+        left.unlink()
+    os.environ[FOLDER_VARIABLE] = str(folder)
+
+
+def forget(pid: int) -> None:
+    """Drop a dead worker's gauges; what it counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  not before `prepare`
+
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library types it not
+
+
+def field_of(pointer: str) -> str:
+    """Name the request's field that a warning points at, out of those that exist: a label must not grow with requests.
+
+    Positions count for nothing, every feature is "features", and what the request has no field for is "other".
+    """
+    names = pointer.split("/", _DEEPEST)
+    if "features" in names:
+        return "features"
+    name = next((each for each in reversed(names) if not each.isdecimal()), "")
+    return name if name in _FIELDS else "other"
+
+
+class Metrics:
+    """One worker's metrics, made after the fork. Any thread may call; recording costs about a microsecond a call.
+
+    Runs beside the server as a part that writes the counts. `look(metrics)` is called before each write, to note what
+    is a state rather than an event.
+    """
+
+    def __init__(self, look: Callable[[Metrics], object] = lambda _: None) -> None:
+        self._look = look
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._cpu = 0.0
+        self._failed = False
+        self._requests = Counts("requests", "Requests answered.", ("route", "code"))
+        self._decisions = Counts("decisions", "Decisions made.", ("segment", "action", "source"))
+        self._warnings = Counts("warnings", "Warnings in answers, by the request's field.", ("code", "field"))
+        self._refusals = Counts("refusals", "Requests, or items of one, that were refused.", ("kind",))
+        self._sheds = Counts("shed", "Requests refused since too many waited.")
+        self._reloads = Counts("reloads", "Bundles looked at while serving.", ("result",))
+        self._unrecorded = Counts("unrecorded", "Decisions and refusals given though they couldn't be recorded.")
+        self._drops = Counts("log_lines_dropped", "Log lines dropped since too many waited to be written.")
+        self._durations = Times("request_duration_seconds", "From body to response.", _DURATIONS, ("route",))
+        self._waits = Times("queue_wait_seconds", "A request's estimated wait for the event loop.", _WAITS)
+        self._lags = Times("event_loop_lag_seconds", "How late the event loop wakes who asked.", _LAGS)
+        self._cpu_seconds = counter("cpu_seconds", "CPU time of all workers.")
+        self._flying = gauge("requests_in_flight", "Requests being answered.", "livesum")
+        self._info = gauge(_INFO, "The bundle that answers.", "livemax", ("name", "version"))
+        self._ready = gauge("ready", "Whether every worker is ready.", "livemin")
+        self._forced = gauge("rules_forced", "Whether rules are put in the model's place.", "livemax")
+        self._failing = gauge("record_failing", "Whether a worker can't record decisions.", "livemax")
+        self._resident = gauge("resident_memory_bytes", "Memory of each worker, shared pages included.", "liveall")
+        self._bundle: tuple[str, str] | None = None
+        self._state: tuple[bool, bool, bool] = (False, False, False)
+        self.in_flight = Level(self._lock)
+        # What is there at zero from the start shows its first increase; what appears with it doesn't.
+        for kind in (*KINDS.values(), UNEXPECTED):
+            self._refusals.add(kind.name, count=0)
+        for result in ("taken", "refused", "unchanged"):
+            self._reloads.add(result, count=0)
+        self._sheds.add(count=0)
+        self._drops.add(count=0)
+        self._unrecorded.add(count=0)
+        self.flush()
+
+    def responded(self, route: str, status: int, seconds: float) -> None:
+        """Count a response and the time that it took."""
+        with self._lock:
+            self._requests.add(route, status)
+            self._durations.add(seconds, route)
+
+    def decided(self, answer: Answer) -> None:
+        """Count a decision and each of its warnings."""
+        decision = answer.decision
+        with self._lock:
+            self._decisions.add(decision.segment, decision.action, answer.source)
+            for warned in answer.warnings:
+                self._warnings.add(warned.code, field_of(warned.pointer))
+
+    def refused(self, error: Exception) -> None:
+        """Count a request, or an item of one, that got a problem document."""
+        with self._lock:
+            self._refusals.add(kind_of(error).name)
+
+    def shed(self) -> None:
+        """Count a request that was refused since too many waited."""
+        with self._lock:
+            self._sheds.add()
+
+    def waited(self, seconds: float) -> None:
+        """Note how long a request that was let in waits for the event loop."""
+        with self._lock:
+            self._waits.add(seconds)
+
+    def lagged(self, seconds: float) -> None:
+        """Note how late the event loop was."""
+        with self._lock:
+            self._lags.add(seconds)
+
+    def reloaded(self, result: str) -> None:
+        """Count a bundle that was looked at, by what became of it."""
+        with self._lock:
+            self._reloads.add(result)
+
+    def dropped_log_lines(self, count: int) -> None:
+        """Count log lines that were dropped."""
+        with self._lock:
+            self._drops.add(count=count)
+
+    def unrecorded(self) -> None:
+        """Count a decision, or a refusal, that couldn't be recorded."""
+        with self._lock:
+            self._unrecorded.add(count=1)
+
+    def bundle(self, name: str, version: str) -> None:
+        """Name the bundle that answers from now on."""
+        if self._bundle == (name, version):
+            return
+        with self._writing:
+            if self._bundle is not None:
+                self._info.labels(*self._bundle).set(0)
+            self._bundle = (name, version)
+            self._info.labels(name, version).set(1)
+
+    def state(self, *, ready: bool, rules_forced: bool, record_failing: bool = False) -> None:
+        """Note whether this worker is ready, whether rules are forced, and whether it can't record decisions."""
+        self._state = (ready, rules_forced, record_failing)
+
+    async def start(self) -> None:
+        """Begin to write the counts."""
+        self._task = asyncio.create_task(self._keep_flushing())
+
+    async def stop(self) -> None:
+        """Write what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the counts for all workers to see."""
+        self._look(self)
+        counts = (self._requests, self._decisions, self._warnings, self._refusals, self._sheds, self._reloads)
+        with self._writing:
+            with self._lock:
+                taken = [
+                    each.take()
+                    for each in (*counts, self._drops, self._unrecorded, self._durations, self._waits, self._lags)
+                ]
+            for write in taken:
+                write()
+            cpu = time.process_time()
+            self._cpu_seconds.inc(cpu - self._cpu)
+            self._cpu = cpu
+            self._flying.set(self.in_flight.now)
+            self._ready.set(self._state[0])
+            self._forced.set(self._state[1])
+            self._failing.set(self._state[2])
+            self._resident.set(_resident_bytes())
+
+    def exposition(self, accept: str | None) -> tuple[str, bytes]:
+        """Give all workers' metrics, KServe's own included, with their media type: OpenMetrics where `accept` asks."""
+        from prometheus_client import CollectorRegistry  # noqa: PLC0415  not before `prepare`
+        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415
+
+        self.flush()
+        registry = CollectorRegistry()
+        registry.register(_AllWorkers())
+        encode, media_type = choose_encoder(accept or "")
+        return media_type, encode(registry)
+
+    async def _keep_flushing(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            try:
+                self.flush()
+            except Exception:  # noqa: BLE001  whatever it is, the next write may do better, and answers go on
+                # Told once: four times a second it would bury the rest.
+                _log.log(logging.DEBUG if self._failed else logging.ERROR, "metrics weren't written", exc_info=True)
+                self._failed = True
+            else:
+                self._failed = False
+
+
+class _AllWorkers:
+    """Every metric in the folder, without the bundles that no worker answers from any more."""
+
+    def collect(self) -> Iterable[Metric]:
+        from prometheus_client import CollectorRegistry  # noqa: PLC0415  not before `prepare`
+        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+        collector: Any = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
+        for metric in collector.collect():
+            if metric.name == PREFIX + _INFO:  # files forget no label, so a former bundle stands there with 0
+                metric.samples = [sample for sample in metric.samples if sample.value]
+            yield metric
+
+
+def _resident_bytes() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # no Linux
+        return 0

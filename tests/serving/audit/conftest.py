@@ -1,0 +1,170 @@
+"""What the audit's tests share: two bundles in a registry, and decisions recorded by all routes."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import numpy as np
+import pytest
+
+from customer_risk.model.scoring.bundle import FILES, load_bundle, make_scorer, write_bundle
+from customer_risk.model.scoring.golden import answer, cpu_family
+from customer_risk.model.scoring.segments import Thresholds
+from customer_risk.serving.decisions.fallback.fallback import RuleFallback
+from customer_risk.serving.decisions.fallback.ruleset import load_rules
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.record import decode, document
+from customer_risk.serving.record.outbox.writer import Outbox
+from customer_risk.serving.record.recorder import Recorder
+
+NOW = 1_800_000_000.25
+
+
+@pytest.fixture(scope="session")
+def second_bundle(bundle, tmp_path_factory):
+    """The same trees with other thresholds: another version."""
+    first = load_bundle(bundle, verify_golden=False)
+    manifest = msgspec.structs.replace(first.manifest, thresholds=Thresholds(medium=0.1, high=0.2), files={})
+    scorer = make_scorer(first.trees, manifest)
+    files = {name: (bundle / name).read_bytes() for name in FILES}
+    files["golden.json"] = msgspec.json.encode([row | {"answer": answer(scorer, row)} for row in first.golden])
+    folder = tmp_path_factory.mktemp("second") / "bundle"
+    write_bundle(folder, manifest, files)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def registry(bundle, second_bundle, tmp_path_factory):
+    """A registry that holds both bundles."""
+    from customer_risk.model.registry.aliases import Author
+    from customer_risk.model.registry.registry import Registry
+
+    folder = tmp_path_factory.mktemp("registry")
+    author = Author(by="tests", at="2027-01-15T08:00:00Z", why="")
+    for each in (bundle, second_bundle):
+        Registry.at(folder).add(each, author)
+    return folder
+
+
+def requests_of(names):
+    """Make up requests without end: by row, in columns, and with features given, in turn."""
+    chance = np.random.default_rng(11)
+    number = 0
+    while True:
+        rows = [
+            {
+                "id": f"t-{i}",
+                "state": str(chance.choice(["COMPLETED", "PENDING", "DECLINED"])),
+                "type": str(chance.choice(["CARDS", "BANK_TRANSFER", "CRYPTO_ON_RAMP", "LEASING"])),
+                "amount": round(float(chance.lognormal(3, 1)), 2),
+                "currency": "EUR",
+                "direction": str(chance.choice(["IN", "OUT"])),
+                "created_at": f"2024-08-{1 + int(chance.integers(0, 28)):02}T{int(chance.integers(0, 24)):02}:33:50Z",
+                "completed_at": None,
+            }
+            for i in range(int(chance.integers(1, 8)))
+        ]
+        profile = {
+            "reason_to_use_app": str(chance.choice(["TRAVEL_ACCOUNT", "CRYPTO_SERVICES"])),
+            "occupation": str(chance.choice(["STUDENTS", "HEALTH", "ASTRONAUT"])),
+            "country_of_residence": "FR",
+        }
+        given = {name: None if chance.random() < 0.2 else float(chance.normal()) for name in names}
+        form = number % 3
+        request = {"customer_id": f"c-{number % 50}"}
+        if form == 2:
+            request["features"] = given
+        else:
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+            request |= {"profile": profile, "transactions": columns if form else rows}
+        number += 1
+        yield json.dumps(request).encode()
+
+
+@pytest.fixture(scope="session")
+def record_decisions(bundle, second_bundle):
+    """Record decisions in an outbox, by both bundles and by rules: a function of its folder and their number."""
+
+    def record(folder, count) -> None:
+        outbox = Outbox(folder, most_bytes=10**9, file_bytes=10**9)
+        recorder = Recorder(outbox, cpu=cpu_family())
+        clock = iter(range(count * 10))
+        service = Service(
+            "customer-risk",
+            fallback=RuleFallback(load_rules(), "rules"),
+            clock=lambda: NOW + next(clock) / 10,
+        )
+        first, second = (load_bundle(each, verify_golden=False) for each in (bundle, second_bundle))
+        requests = requests_of(first.manifest.features)
+        for number, body in zip(range(count), requests, strict=False):
+            if number == 0:
+                service.use(first)
+            if number == count // 2:
+                service.use(second)
+            service.forced = number % 7 == 0
+            recorder.decided(service.answer(body), caller="pay", route="/ai/v1/risk", trace=None, took=700)
+        recorder.settle()
+        recorder.close()
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def recorded(record_decisions, tmp_path_factory):
+    """An outbox folder with sixty decisions."""
+    folder = tmp_path_factory.mktemp("recorded") / "outbox"
+    record_decisions(folder, 60)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def records(recorded):
+    """Those decisions: pairs of a record and its features' names."""
+    return [
+        (record, file.names(record.names))
+        for file in find_files(recorded)
+        for record in (decode(kept.body) for kept in file.read(0, 1000))
+    ]
+
+
+@pytest.fixture
+def replayer(bundle, second_bundle):
+    """What replays with both bundles and the package's rules."""
+    from customer_risk.serving.audit.bundles import Bundles
+    from customer_risk.serving.audit.replay import Replayer
+
+    return Replayer(Bundles(None, (bundle, second_bundle)).find, [load_rules()])
+
+
+@pytest.fixture(scope="session")
+def stored(records, tmp_path_factory):
+    """A folder that the sixty decisions were shipped to, in four segments."""
+    from customer_risk.serving.record.sinks.folder import FolderSettings
+    from customer_risk.serving.record.sinks.interface import Segment
+
+    folder = tmp_path_factory.mktemp("stored") / "record"
+    sink = FolderSettings(path=str(folder)).open("a" * 32)
+    place = sink.place()
+    for first in range(0, 60, 15):
+        documents = [document(*each) for each in records[first : first + 15]]
+        place = sink.write(Segment("0" * 32, first + 1, first + 15, documents), place)
+    return folder
+
+
+@pytest.fixture
+def run():
+    """Run `customer-risk audit` in this process; its outcome, the errors that the command line words included."""
+    from click.testing import CliRunner
+
+    from customer_risk.model.errors import CustomerRiskError
+    from customer_risk.serving.audit.commands import audit
+
+    def invoke(*words, **options):
+        result = CliRunner().invoke(audit, [str(word) for word in words], **options)
+        if result.exception is not None and not isinstance(result.exception, SystemExit | CustomerRiskError):
+            raise result.exception
+        return result
+
+    return invoke

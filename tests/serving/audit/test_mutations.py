@@ -1,0 +1,178 @@
+"""The audit commands that change something."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.shipper.lock import Lock
+from customer_risk.serving.record.shipper.progress import Plan, Progress
+
+
+@pytest.fixture
+def own(stored, tmp_path):
+    """A copy of the stored record, the test's own to change."""
+    shutil.copytree(stored, tmp_path / "own")
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def shipped(recorded, tmp_path):
+    """An outbox that was shipped to a folder and a bucket, as its progress has it."""
+    folder = tmp_path / "outbox"
+    shutil.copytree(recorded, folder)
+    progress = Progress(folder)
+    (file,) = find_files(folder)
+    for sink in ("folder", "gcs"):
+        plan = Plan(file.source, 1, 60, (), b"")
+        progress.intend(sink, plan)
+        progress.settle(sink, plan, b"place")
+    progress.close()
+    return folder
+
+
+def cursor(folder, sink):
+    """How far a sink is, and its place."""
+    progress = Progress(folder)
+    (file,) = find_files(folder)
+    try:
+        return progress.cursor(sink, file.source), progress.place(sink)
+    finally:
+        progress.close()
+
+
+def erased(run, own, *more, customer="c-7"):
+    """Erase a customer without being asked."""
+    return run("erase", customer, "--from", own, "--by", "dpo", "--why", "request 12", "--yes", *more)
+
+
+def test_an_erased_customer_is_gone(run, own, records, registry) -> None:
+    """The record verifies, replay says that the decisions are erased, and nothing names the customer."""
+    result = erased(run, own)
+    assert result.exit_code == 0
+    assert "segments replaced" in result.output
+    assert run("verify", "--from", own).exit_code == 0
+    replayed = run("replay", "--since", "2027-01-15", "--from", own, "--registry", registry)
+    assert replayed.exit_code == 0
+    assert ["erased", "2"] in [line.split() for line in replayed.output.splitlines()]
+    record = next(record for record, _ in records if record.customer_id == "c-7")
+    assert "c-7" not in run("show", record.record_id, "--from", own).output
+
+
+def test_nothing_to_erase_is_said(run, own) -> None:
+    """Nothing is written down of what nobody asked about."""
+    assert "nothing of theirs is here" in erased(run, own, customer="nobody").output
+    assert not (own / "erasures").exists()
+
+
+def test_an_erasure_is_asked_for_twice(run, own) -> None:
+    """Without --yes it asks, and without consent nothing changes."""
+    result = run("erase", "c-7", "--from", own, "--by", "dpo", "--why", "request 12", input="n\n")
+    assert result.exit_code == 1
+    assert not (own / "erasures").exists()
+
+
+def test_an_erasure_needs_a_reason(run, own) -> None:
+    """It is written down for good."""
+    assert run("erase", "c-7", "--from", own).exit_code == 2
+
+
+def test_an_erasure_needs_an_author(run, own) -> None:
+    """It is written down for good."""
+    result = run("erase", "c-7", "--from", own, "--by", " ", "--why", "request 12", "--yes")
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_an_erasure_needs_a_place(run, recorded) -> None:
+    """The outbox alone isn't where the record is kept."""
+    result = run("erase", "c-7", "--outbox", recorded, "--by", "dpo", "--why", "request 12", "--yes")
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_what_the_outbox_still_keeps_is_said(run, own, recorded) -> None:
+    """With exit code 1: it would be shipped after the erasure, and must be erased then."""
+    result = erased(run, own, "--outbox", recorded)
+    assert result.exit_code == 1
+    assert "2 records of theirs are here" in result.output
+
+
+def test_segments_without_a_manifest_are_said(run, own) -> None:
+    """With exit code 1: their shipper may be about to write them again."""
+    max((own / "manifest").rglob("*.json")).unlink()
+    result = erased(run, own, customer="c-49")
+    assert result.exit_code == 1
+    assert "erase again" in result.output
+
+
+def test_shipping_again_forgets_one_sink(run, shipped) -> None:
+    """It is given all that the outbox keeps; the others stay where they are."""
+    result = run("reship", "--outbox", shipped, "--sink", "folder", "--yes")
+    assert result.exit_code == 0
+    assert "60 records" in result.output
+    assert cursor(shipped, "folder") == (0, b"")
+    assert cursor(shipped, "gcs") == (60, b"place")
+
+
+def test_shipping_again_from_a_time_on(run, shipped, records) -> None:
+    """What is older stays settled; the place is asked for anew."""
+    since = "2027-01-15T08:00:03Z"
+    older = sum(record.at < 1_800_000_003_000_000 for record, _ in records)
+    result = run("reship", "--outbox", shipped, "--sink", "folder", "--since", since, "--yes")
+    assert f"{60 - older} records" in result.output
+    assert cursor(shipped, "folder") == (older, b"")
+
+
+def test_shipping_again_waits_for_the_shipper(run, shipped) -> None:
+    """One that is at work knows where it was: it must end first."""
+    lock = Lock(shipped)
+    assert lock.take()
+    result = run("reship", "--outbox", shipped, "--sink", "folder", "--yes", "--wait", "0.05")
+    lock.release()
+    assert isinstance(result.exception, ConfigError)
+    assert "waiting for the shipper" in result.output
+    assert cursor(shipped, "folder") == (60, b"place")
+    assert run("reship", "--outbox", shipped, "--sink", "folder", "--yes").exit_code == 0
+
+
+def test_shipping_again_is_asked_for_twice(run, shipped) -> None:
+    """A sink that still has the records would get them twice."""
+    assert run("reship", "--outbox", shipped, "--sink", "folder", input="n\n").exit_code == 1
+    assert cursor(shipped, "folder") == (60, b"place")
+
+
+def test_what_was_never_shipped_cant_be_again(run, recorded) -> None:
+    """A folder without progress is a mistake."""
+    result = run("reship", "--outbox", recorded, "--sink", "folder", "--yes")
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_an_emptied_sink_is_filled_again(run, recorded, tmp_path, registry) -> None:
+    """By the shipper itself, with all that the outbox keeps; the record verifies and replays."""
+    from customer_risk.serving.record.settings import RecordSettings
+    from customer_risk.serving.record.shipper.shipper import Shipper
+    from customer_risk.serving.telemetry.logs import LogSettings
+
+    outbox, record = tmp_path / "outbox", tmp_path / "outbox" / "shipped"
+    shutil.copytree(recorded, outbox)
+    orders = RecordSettings(enabled=True, folder=str(outbox)).orders(LogSettings())
+
+    def ship() -> None:
+        shipper = Shipper(orders)
+        shipper.ending.begin(20)
+        shipper.run()
+
+    ship()
+    assert "60 records" in run("verify", "--from", record, "--outbox", outbox).output
+    shutil.rmtree(record)
+    ship()
+    assert not list(record.rglob("*.parquet"))
+    assert run("reship", "--outbox", outbox, "--sink", "folder", "--yes").exit_code == 0
+    ship()
+    verified = run("verify", "--from", record, "--outbox", outbox)
+    assert verified.exit_code == 0
+    assert "60 records" in verified.output
+    replayed = run("replay", "--since", "2027-01-15", "--from", record, "--registry", registry)
+    assert replayed.stdout.splitlines()[-1].split()[-1] == "60"

@@ -1,0 +1,32 @@
+"""A board in a file, and the room before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from customer_risk.serving.bulk.jobs.repository import Board
+    from customer_risk.serving.store.file import FileStore
+
+
+@pytest.fixture
+def jobs_store(tmp_path: Path) -> Iterator[FileStore]:
+    """A store in a file."""
+    from customer_risk.serving.store.file import FileStore
+
+    made = FileStore(str(tmp_path / "store"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def jobs_board(jobs_store: FileStore) -> Board:
+    """A board in that store."""
+    from customer_risk.serving.bulk.jobs.repository import Board
+
+    return Board(jobs_store, lease_seconds=1)

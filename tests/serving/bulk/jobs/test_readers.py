@@ -1,0 +1,269 @@
+"""Input of jobs, in its three forms."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from customer_risk.model.errors import InputError
+from customer_risk.serving.bulk.database import database
+from customer_risk.serving.bulk.jobs import readers as reading
+from customer_risk.serving.bulk.jobs.results import pack
+from customer_risk.serving.bulk.jobs.types import JobSettings
+from customer_risk.serving.errors import BodyTooLarge
+
+SETTINGS = JobSettings()
+ROW = {
+    "customer_id": "c-1",
+    "profile": {"occupation": "STUDENTS"},
+    "transactions": [{"amount": 1.5, "created_at": "2024-08-21 10:33:50.5", "completed_at": None}],
+    "history_complete": True,
+}
+
+
+def opened(kind: str, parts: list[bytes], settings: JobSettings, **options) -> reading.FileReader:
+    """Return a reader of a file."""
+    if kind == "csv":
+        return reading.CsvReader(lambda: parts, settings, **options)
+    return reading.ParquetReader(parts, settings, **options)
+
+
+def of(kind: str, parts: list[bytes], settings: JobSettings = SETTINGS, **options) -> list[dict]:
+    """Return every row of a file, decoded."""
+    reader = opened(kind, parts, settings, **options)
+    try:
+        return [json.loads(line) for read in iter(reader.read, None) for line in read.lines]
+    finally:
+        reader.close()
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 30), st.booleans())
+def test_pieces_together_are_the_upload(parts, size, lines) -> None:
+    """However it arrives, and wherever it is cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "PIECE_BYTES", size)
+        cutter = reading.Cutter(lines=lines)
+        cut = [piece for part in parts for piece in cutter.feed(part)] + list(cutter.end())
+    whole = b"".join(parts)
+    assert b"".join(cut) == whole
+    if lines:
+        assert [line for piece in cut for line in reading.lines_of(piece)] == reading.lines_of(whole)
+        assert cutter.rows == len(reading.lines_of(whole))
+
+
+def test_a_line_longer_than_a_piece_stays_whole(monkeypatch) -> None:
+    """It is a piece of its own, with what was before it."""
+    monkeypatch.setattr(reading, "PIECE_BYTES", 4)
+    cutter = reading.Cutter(lines=True)
+    assert [*cutter.feed(b"123456"), *cutter.feed(b"78\n9\n"), *cutter.end()] == [b"12345678\n", b"9\n"]
+
+
+def test_a_long_line_costs_time_in_proportion(monkeypatch) -> None:
+    """The time to cut a line grows in proportion to its length."""
+    monkeypatch.setattr(reading, "MOST_BYTES", 2**30)
+    part, cutter, began = b"x" * 65_536, reading.Cutter(lines=True), time.process_time()
+    for _ in range(1024):
+        assert list(cutter.feed(part)) == []
+    assert [len(piece) for piece in cutter.end()] == [64 * 2**20]
+    assert time.process_time() - began < 5  # 0.05 s on an idle machine; 28 s where it grows with the square
+
+
+def test_a_line_longer_than_a_request_is_refused_by_its_number() -> None:
+    """A line is refused by its number as soon as it is too long, before it is complete."""
+    cutter = reading.Cutter(lines=True)
+    list(cutter.feed(b"{}\n"))
+    for _ in range(128):
+        assert list(cutter.feed(b"x" * 65_536)) == []
+    with pytest.raises(BodyTooLarge, match="Line 2 has more than 8,388,608 bytes"):
+        list(cutter.feed(b"x"))
+
+
+def test_an_upload_of_too_many_lines_is_refused() -> None:
+    """Blank lines count towards the bound on lines."""
+    cutter = reading.Cutter(lines=True, most_rows=3)
+    list(cutter.feed(b"\n\n\n"))
+    with pytest.raises(BodyTooLarge, match="more than 3 lines"):
+        list(cutter.feed(b"\n"))
+
+
+def test_a_piece_has_at_most_500_rows() -> None:
+    """A piece has at most 500 rows, however short its lines are."""
+    cutter = reading.Cutter(lines=True)
+    cut = [*cutter.feed(b"{}\n" * 1200), *cutter.end()]
+    assert [len(reading.lines_of(piece)) for piece in cut] == [500, 500, 200]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_is_read_on_where_its_results_end(tmp_path, kind) -> None:
+    """A file that is reopened at any returned position yields the rest of its rows."""
+    if kind == "csv":
+        parts = [b'customer_id,a\n"c\n', b'0",1\r\n\n', *(b"c-%d,2\n" % i for i in range(1200))]
+    else:
+        parts = parquet(tmp_path, "SELECT 'c-' || range AS customer_id, 1 AS a FROM range(1200)")
+    whole, seen = of(kind, parts), []
+    reader = opened(kind, parts, SETTINGS)
+    for read in iter(reader.read, None):
+        seen += read.lines
+        assert of(kind, parts, at=read.at, rows=len(whole)) == whole[len(seen) :]
+    assert [json.loads(line) for line in seen] == whole
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_of_too_many_rows_is_refused_before_any_is_read(tmp_path, kind) -> None:
+    """The error for too many rows names the setting, and no row is returned before it."""
+    parts = [b"customer_id\n" + b"c\n" * 11]
+    if kind == "parquet":
+        parts = parquet(tmp_path, "SELECT 'c' AS customer_id FROM range(11)")
+    reader = opened(kind, parts, JobSettings(most_rows=10))
+    with pytest.raises(BodyTooLarge, match=r"jobs\.most_rows is 10"):
+        reader.read()
+
+
+def test_parquet_that_becomes_too_large_is_refused_before_any_is_read(tmp_path) -> None:
+    """Parquet is refused by the uncompressed sizes in its own metadata, before a row is read."""
+    parts = parquet(tmp_path, "SELECT 'c' AS customer_id, uuid() AS a FROM range(1000)")
+    reader = opened("parquet", parts, JobSettings(most_read_bytes=1000))
+    with pytest.raises(BodyTooLarge, match=r"jobs\.most_read_bytes"):
+        reader.read()
+
+
+def test_parquet_that_needs_too_much_memory_raises_memory_error(tmp_path) -> None:
+    """Reading a small Parquet file whose cells decompress to gigabytes raises MemoryError."""
+    query = "SELECT 'c' AS customer_id, repeat('x', 60000000) AS a, repeat('y', 60000000) AS b"
+    reader = opened(
+        "parquet", parquet(tmp_path, query), JobSettings(most_memory_bytes=64 * 2**20, most_read_bytes=2**40)
+    )
+    with pytest.raises(MemoryError):
+        list(iter(reader.read, None))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_reading_can_be_interrupted(tmp_path, kind) -> None:
+    """Another thread can interrupt reading even before the first row was read."""
+    if kind == "csv":
+        parts = [b"customer_id,a\n", *([b"c,1\n" * 200_000] * 20)]
+        settings = JobSettings(most_rows=2**40)
+    else:
+        # A row that unpacks a list of 15 million numbers.
+        parts = parquet(tmp_path, "SELECT 'c' AS customer_id, range(15000000) AS a")
+        settings = JobSettings(most_read_bytes=2**40, most_memory_bytes=2**32)
+    reader = opened(kind, parts, settings)
+    timer = threading.Timer(0.1, reader.interrupt)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(reading.Interrupted):
+        list(iter(reader.read, None))
+    timer.join()
+    assert time.monotonic() - began < 60  # 0.3 s on an idle machine
+
+
+def test_a_callers_parquet_reads_no_other_file(tmp_path) -> None:
+    """The database that reads a caller's Parquet can read files only in that Parquet's own folder."""
+    (tmp_path / "only").mkdir()
+    other = tmp_path / "other.csv"
+    other.write_text("a\n1\n")
+    with database(only=tmp_path / "only") as base:
+        for statement in (f"FROM '{other}'", "SET enable_external_access = true", "INSTALL httpfs"):
+            with pytest.raises(duckdb.Error):
+                base.execute(statement)
+
+
+def test_csv_gives_a_feature_a_column() -> None:
+    """An empty cell is missing, and one that is no number is left for the request's reader to refuse by name."""
+    text = "\ufeffcustomer_id,age,cash_share\r\nc-1,30,\r\nc-2,x, 0.5 \r\n".encode()
+    assert of("csv", [text[:9], text[9:]]) == [
+        {"customer_id": "c-1", "features": {"age": 30.0, "cash_share": None}},
+        {"customer_id": "c-2", "features": {"age": "x", "cash_share": 0.5}},
+    ]
+
+
+def test_csv_may_hold_whole_requests() -> None:
+    """In a column `request`, even over several lines."""
+    assert of("csv", [b'request\n"{""customer_id"":\n""c""}"\n']) == [{"customer_id": "c"}]
+
+
+@pytest.mark.parametrize("row", ["c,1,2", "c"])
+def test_a_csv_row_of_another_length_than_the_header_is_refused(row) -> None:
+    """Whose cell is whose can't be known; the line is named."""
+    with pytest.raises(InputError, match="line 3"):
+        of("csv", [f"customer_id,a\nb,1\n{row}\n".encode()])
+
+
+@pytest.mark.parametrize("text", [b"", b"a,b\n1,2\n", b"customer_id\n\xff\n"])
+def test_what_isnt_such_csv_is_refused(text) -> None:
+    """No header, another header, or bytes that aren't text."""
+    with pytest.raises(InputError):
+        of("csv", [text])
+
+
+def parquet(tmp_path, query: str) -> list[bytes]:
+    """What a query gives, as Parquet in two pieces."""
+    path = tmp_path / "x.parquet"
+    with duckdb.connect() as base:
+        base.sql(query).write_parquet(str(path))
+    data = path.read_bytes()
+    return [data[:50], data[50:]]
+
+
+def test_parquet_gives_a_feature_a_column(tmp_path) -> None:
+    """Numbers to the bit, nulls as missing."""
+    made = parquet(tmp_path, "SELECT 'c' AS customer_id, 0.1::DOUBLE AS age, NULL::DOUBLE AS transactions")
+    assert of("parquet", made) == [{"customer_id": "c", "features": {"age": 0.1, "transactions": None}}]
+
+
+def test_parquet_holds_requests_in_nested_columns(tmp_path) -> None:
+    """Times without a zone are UTC."""
+    (tmp_path / "rows.ndjson").write_text(json.dumps(ROW))
+    with duckdb.connect() as base:
+        base.read_json(str(tmp_path / "rows.ndjson")).write_parquet(str(tmp_path / "rows.parquet"))
+    made = [(tmp_path / "rows.parquet").read_bytes()]
+    (row,) = of("parquet", made)
+    assert row["transactions"][0]["created_at"] == "2024-08-21 10:33:50.5Z"
+    assert (row["profile"], row["history_complete"]) == (ROW["profile"], True)
+
+
+def test_parquet_holds_transactions_as_columns(tmp_path) -> None:
+    """A list each."""
+    made = parquet(
+        tmp_path,
+        "SELECT 'c' AS customer_id, {'locale': NULL} AS profile,"
+        " {'amount': [1.5], 'created_at': [TIMESTAMPTZ '2024-08-21 10:33:50+02']} AS transactions",
+    )
+    (row,) = of("parquet", made)
+    assert row["transactions"] == {"amount": [1.5], "created_at": ["2024-08-21 08:33:50Z"]}
+
+
+def test_what_isnt_such_parquet_is_refused(tmp_path) -> None:
+    """Other bytes, or no customer_id."""
+    with pytest.raises(InputError, match="Parquet"):
+        of("parquet", [b"PAR1 or not"])
+    with pytest.raises(InputError, match="customer_id"):
+        of("parquet", parquet(tmp_path, "SELECT 1 AS a"))
+
+
+def test_results_become_parquet(tmp_path) -> None:
+    """Status, answer and problem, with nulls where there is none."""
+    lines = [b'{"status":200,"answer":{"probability":0.1}}\n', b'{"status":422,"problem":{"title":"t"}}\n']
+    reading.to_parquet([pack(lines)], tmp_path / "out.parquet", SETTINGS)
+    with duckdb.connect() as base:
+        found = base.read_parquet(str(tmp_path / "out.parquet"))
+        assert found.project("status, answer.probability, problem.title").fetchall() == [
+            (200, 0.1, None),
+            (422, None, "t"),
+        ]
+
+
+@pytest.mark.parametrize("name", ["2024-01-01", "12:30:00", "ABCDEF01-2345-6789-ABCD-EF0123456789", "007"])
+def test_customers_keep_their_names_in_parquet(tmp_path, name) -> None:
+    """A customer_id that looks like a date, a time, a UUID or a number stays the text that it is."""
+    lines = [json.dumps({"status": 200, "answer": {"customer_id": name}}).encode()]
+    reading.to_parquet([pack(lines)], tmp_path / "out.parquet", SETTINGS)
+    with duckdb.connect() as base:
+        found = base.read_parquet(str(tmp_path / "out.parquet")).project("answer.customer_id").fetchall()
+    assert found == [(name,)]

@@ -1,0 +1,30 @@
+"""How far a run is."""
+
+from __future__ import annotations
+
+from customer_risk.serving.bulk.tables.progress import Progress
+
+
+def test_progress_is_told_after_two_seconds_then_more_rarely(caplog) -> None:
+    """With rows, share, rate and the time that is left."""
+    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
+    now = [0.0]
+    progress = Progress(lambda: now[0])
+    for second in range(1, 7):
+        now[0] = float(second)
+        progress.done(100, second / 10)
+    assert [record.getMessage() for record in caplog.records] == [
+        "200 rows scored (20%), 100 a second, about 8 s left",
+        "500 rows scored (50%), 100 a second, about 5 s left",
+    ]
+
+
+def test_what_was_stored_before_makes_nobody_faster(caplog) -> None:
+    """The time left is told by the work of this process alone."""
+    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
+    now = [0.0]
+    progress = Progress(lambda: now[0])
+    progress.skip(0.8)
+    now[0] = 10.0
+    progress.done(100, 0.9)
+    assert caplog.messages == ["100 rows scored (90%), 10 a second, about 10 s left"]

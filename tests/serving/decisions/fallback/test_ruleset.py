@@ -1,0 +1,127 @@
+"""Rules: what they hold, what they give, and every way in which a file of them is refused."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.decisions.fallback.ruleset import load_rules
+
+SET = """
+medium_from: 2
+high_from: 3
+rules:
+  - {code: RULE_A, when: [{feature: out_sum, at_least: 100}], points: 1, text: a, investigator_text: "{value} out"}
+  - {code: RULE_B, when: [{feature: in_sum, at_most: 5}, {feature: out_sum, at_least: 1}], points: 2, text: b,
+     investigator_text: b}
+"""
+
+
+@pytest.fixture
+def rules(tmp_path):
+    """Load rules from a text."""
+
+    def load(text: str):
+        (tmp_path / "rules.yaml").write_text(text, encoding="utf-8")
+        return load_rules(tmp_path / "rules.yaml")
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("values", "segment", "codes"),
+    [
+        ({}, "low", []),
+        ({"out_sum": 99.0, "in_sum": 6.0}, "low", []),
+        ({"out_sum": 100.0, "in_sum": 6.0}, "low", ["RULE_A"]),
+        ({"out_sum": 1.0, "in_sum": 5.0}, "medium", ["RULE_B"]),
+        ({"out_sum": 100.0, "in_sum": 5.0}, "high", ["RULE_B", "RULE_A"]),
+        ({"out_sum": math.nan, "in_sum": None}, "low", []),
+    ],
+)
+def test_points_add_up_to_a_segment(rules, values, segment, codes) -> None:
+    """Bounds are included, all conditions must hold, a missing value fulfils none, most points come first."""
+    ruling = rules(SET).judge(values)
+    assert (ruling.segment, [reason.code for reason in ruling.reasons]) == (segment, codes)
+    assert ruling.probability is None
+
+
+def test_rules_go_no_further_than_they_may(rules) -> None:
+    """However many points, nobody is proposed for off-boarding unless the file says so."""
+    values = {"out_sum": 100.0, "in_sum": 5.0}
+    assert rules(SET).judge(values).action == "review"
+    assert rules("most: propose_off_boarding\n" + SET).judge(values).action == "propose_off_boarding"
+    assert rules("most: none\n" + SET).judge(values).action == "none"
+
+
+def test_a_reason_says_what_held(rules) -> None:
+    """The value, its unit, the rule's share of the points, and both wordings."""
+    *_, reason = rules(SET).judge({"out_sum": 1234.5, "in_sum": 5.0}).reasons
+    assert (reason.feature, reason.value, reason.unit, reason.direction) == ("out_sum", 1234.5, "EUR", "raises")
+    assert (reason.text, reason.investigator_text) == ("a", "EUR 1,234.50 out")
+    assert (reason.share, reason.contribution) == (1 / 3, None)
+
+
+def test_the_version_follows_what_the_rules_say(rules) -> None:
+    """Comments and order of keys don't matter; a threshold does."""
+    assert rules(SET).version == rules("# a comment" + SET).version
+    assert rules(SET).version != rules(SET.replace("100", "101")).version
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("out_sum, at_least: 100", "shoe_size, at_least: 44", "shoe_size"),
+        ("RULE_B", "RULE_A", "RULE_A stands twice"),
+        ("in_sum, at_most: 5", "in_sum", "sets no bound for in_sum"),
+        ("in_sum, at_most: 5", "in_sum, at_most: 5, at_least: 6", "at least 6"),
+        ("medium_from: 2", "medium_from: 4", "medium_from"),
+        ("points: 1", "points: 0", "points"),
+        ("RULE_A", "a", "code"),
+        ("text: a,", "texts: a,", "texts"),
+        ("rules:", "rules: [", "can't be used"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused(rules, old, new, said) -> None:
+    """The message names the place."""
+    with pytest.raises(ConfigError, match=said):
+        rules(SET.replace(old, new, 1))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
+    """By its path."""
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        load_rules(tmp_path / "nowhere.yaml")
+
+
+def test_the_rules_that_come_along_tip_nobody_off() -> None:
+    """The customer's wording holds no value and no threshold."""
+    for rule in load_rules().rules:
+        assert not any(character.isdigit() or character in "{}%" for character in rule.text), rule.code
+
+
+def test_the_rules_that_come_along_rank_better_than_chance(hometask) -> None:
+    """On the labelled tables, points order customers well above the share of suspended ones."""
+    from sklearn.metrics import average_precision_score
+
+    from customer_risk.model.features.frame import feature_table
+    from customer_risk.model.tables.cleaning import load_cohort
+
+    cohort = load_cohort(hometask, "labelled")
+    table = feature_table(cohort.customers, cohort.events)
+    rules = load_rules()
+    points = [
+        sum(rule.points for rule in rules.rules if all(each.holds(row.get(each.feature)) for each in rule.when))
+        for row in (dict(zip(table.names, values, strict=True)) for values in table.values.tolist())
+    ]
+    suspended = cohort.customers["suspended"].to_numpy()
+    assert average_precision_score(suspended, points) > 2 * suspended.mean()
+
+
+def test_rules_survive_a_round_trip() -> None:
+    """What is hashed is all that there is."""
+    rules = load_rules()
+    assert msgspec.json.decode(msgspec.json.encode(rules), type=type(rules)) == rules

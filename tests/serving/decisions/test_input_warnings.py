@@ -1,0 +1,111 @@
+"""Warnings about input taken as it was sent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+from customer_risk.model.scoring.scorer import Warned
+from customer_risk.serving.decisions.input_warnings import by_column
+
+
+def _warnings(reader, request_, now) -> list[tuple[str, str, str]]:
+    read = reader.read(json.dumps(request_).encode(), now=now)
+    return [(each.code, each.pointer, each.detail) for each in read.as_sent(read.warnings)]
+
+
+def _time(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
+
+
+def test_an_incomplete_history_is_warned_of(reader, request_, now) -> None:
+    """A caller who says that the history is cut hears that the answer rests on less."""
+    request_["history_complete"] = False
+    ((code, pointer, _),) = _warnings(reader, request_, now)
+    assert (code, pointer) == ("HISTORY_CUT", "/history_complete")
+
+
+def test_a_history_left_open_is_taken_as_complete(reader, request_, now) -> None:
+    """Without the field, the answer says what it took for granted."""
+    del request_["history_complete"]
+    ((code, pointer, detail),) = _warnings(reader, request_, now)
+    assert (code, pointer, detail) == ("DEFAULT_TAKEN", "/history_complete", "Left out; taken as true.")
+
+
+def test_a_profile_field_left_out_is_unknown(reader, request_, now) -> None:
+    """As null is, but with a warning for each."""
+    given = reader.read(json.dumps(request_).encode(), now=now).person
+    del request_["profile"]["locale"], request_["profile"]["is_pep"]
+    assert {(code, pointer) for code, pointer, _ in _warnings(reader, request_, now)} == {
+        ("DEFAULT_TAKEN", "/profile/locale"),
+        ("DEFAULT_TAKEN", "/profile/is_pep"),
+    }
+    read = reader.read(json.dumps(request_).encode(), now=now)
+    assert read.person == given._replace(locale=None, is_pep=None)
+
+
+def test_what_transactions_leave_out_is_told_once(reader, request_, now) -> None:
+    """At the first of them; the rest are read alike."""
+    for row in request_["transactions"][1:]:
+        del row["currency"], row["completed_at"]
+    assert [each[:2] for each in _warnings(reader, request_, now)] == [
+        ("DEFAULT_TAKEN", "/transactions/1/completed_at"),
+        ("DEFAULT_TAKEN", "/transactions/1/currency"),
+    ]
+    left = reader.read(json.dumps(request_).encode(), now=now).history.completed.tolist()
+    for row in request_["transactions"][1:]:
+        row["completed_at"] = None
+    assert reader.read(json.dumps(request_).encode(), now=now).history.completed.tolist() == left
+
+
+def test_columns_left_out_are_told_as_columns(reader, request_, as_columns, now) -> None:
+    """With the column's own pointer."""
+    request_["transactions"] = as_columns(request_["transactions"])
+    del request_["transactions"]["currency"], request_["transactions"]["completed_at"]
+    assert [each[:2] for each in _warnings(reader, request_, now)] == [
+        ("DEFAULT_TAKEN", "/transactions/completed_at"),
+        ("DEFAULT_TAKEN", "/transactions/currency"),
+    ]
+
+
+def test_a_future_time_is_warned_of(reader, request_, now) -> None:
+    """Beyond what a clock may be off, the first of the rows is pointed at and their number told."""
+    for i in (2, 4):
+        request_["transactions"][i]["created_at"] = _time(now + 301)
+    ((code, pointer, detail),) = _warnings(reader, request_, now)
+    assert (code, pointer) == ("FUTURE_TIME", "/transactions/2/created_at")
+    assert detail.startswith("2 transactions ")
+
+
+def test_a_clock_may_be_a_little_ahead(reader, request_, now) -> None:
+    """Five minutes in the future are no warning."""
+    request_["transactions"][2]["created_at"] = _time(now + 299)
+    assert _warnings(reader, request_, now) == []
+
+
+def test_a_repeated_row_is_warned_of(reader, request_, now) -> None:
+    """A whole row sent twice is pointed at where it stands again."""
+    request_["transactions"].append(dict(request_["transactions"][1]))
+    ((code, pointer, detail),) = _warnings(reader, request_, now)
+    assert (code, pointer) == ("REPEATED_ROW", "/transactions/5")
+    assert detail.startswith("1 whole row ")
+
+
+def test_one_id_in_several_states_is_no_repetition(reader, request_, now) -> None:
+    """A transaction stands once for each state that it went through."""
+    request_["transactions"].append(request_["transactions"][1] | {"state": "PENDING"})
+    assert _warnings(reader, request_, now) == []
+
+
+def test_in_columns_a_warning_points_into_the_column(reader, request_, as_columns, now) -> None:
+    """The caller finds the place in what they sent."""
+    request_["transactions"][3]["created_at"] = _time(now + 1000)
+    request_["transactions"] = as_columns(request_["transactions"])
+    ((_, pointer, _),) = _warnings(reader, request_, now)
+    assert pointer == "/transactions/created_at/3"
+
+
+def test_other_pointers_stay_as_they_are() -> None:
+    """Only pointers at rows' fields are turned round."""
+    warned = Warned("UNKNOWN_CATEGORY", "/profile/occupation", "")
+    assert by_column(warned) == warned

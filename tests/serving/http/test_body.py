@@ -1,0 +1,101 @@
+"""Bodies: how large, declared as what."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from customer_risk.serving.errors import BodyTooLarge, WrongMediaType
+from customer_risk.serving.http import body
+from customer_risk.serving.http.body import Gone, bounded, header, read_body, require_json
+
+
+def _receiving(*messages):
+    pending = iter(messages)
+
+    async def receive():
+        return next(pending)
+
+    return receive
+
+
+def _part(body: bytes, *, more: bool = False) -> dict:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def _scope(length: str | None = None) -> dict:
+    return {"headers": [] if length is None else [(b"content-length", length.encode())]}
+
+
+def test_a_body_is_read_to_its_end() -> None:
+    """Parts are joined in order."""
+    receive = _receiving(_part(b"a", more=True), _part(b"b", more=True), _part(b""))
+    assert asyncio.run(read_body(receive)) == b"ab"
+
+
+def test_a_caller_who_hangs_up_is_noticed() -> None:
+    """Half a body is no body."""
+    with pytest.raises(Gone):
+        asyncio.run(read_body(_receiving(_part(b"a", more=True), {"type": "http.disconnect"})))
+
+
+def test_a_body_may_be_as_large_as_the_bound() -> None:
+    """The bound itself is allowed."""
+    assert asyncio.run(read_body(bounded(_scope("4"), _receiving(_part(b"abcd")), 4))) == b"abcd"
+
+
+def test_a_declared_length_past_the_bound_is_refused_and_the_body_dropped() -> None:
+    """A caller who sends it all the same hears the refusal at its end."""
+    rest = iter((_part(b"ab", more=True), _part(b"cde")))
+
+    async def receive():
+        return next(rest)
+
+    with pytest.raises(BodyTooLarge, match="more than 4 bytes"):
+        asyncio.run(read_body(bounded(_scope("5"), receive, 4)))
+    assert list(rest) == []
+
+
+def test_a_caller_who_waits_for_leave_to_send_is_refused_at_once() -> None:
+    """No part is received at all."""
+    scope = _scope("5")
+    scope["headers"].append((b"expect", b"100-continue"))
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(read_body(bounded(scope, _receiving(), 4)))
+
+
+def test_an_undeclared_body_past_the_bound_is_refused_and_the_rest_dropped() -> None:
+    """A chunked body is counted as it comes."""
+    receive = _receiving(_part(b"abc", more=True), _part(b"de", more=True), _part(b"f"))
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(read_body(bounded(_scope(), receive, 4)))
+
+
+def test_dropping_has_an_end(monkeypatch) -> None:
+    """A body without end is refused all the same."""
+    monkeypatch.setattr(body, "_MOST_DROPPED", 10)
+    receive = _receiving(*[_part(b"abcdef", more=True)] * 3)
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(read_body(bounded(_scope(), receive, 4)))
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.deblock+json"]
+)
+def test_json_is_json_however_it_is_declared(media_type) -> None:
+    """Case, parameters and suffixes don't matter."""
+    require_json(media_type)
+
+
+@pytest.mark.parametrize("media_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "json"])
+def test_what_is_not_declared_as_json_is_refused(media_type) -> None:
+    """A form, a text or nothing at all is not JSON."""
+    with pytest.raises(WrongMediaType, match="Content-Type: application/json"):
+        require_json(media_type)
+
+
+def test_a_header_is_found_by_name() -> None:
+    """The first of that name, or None."""
+    scope = {"headers": [(b"host", b"x"), (b"content-type", b"a"), (b"content-type", b"b")]}
+    assert (header(scope, b"content-type"), header(scope, b"accept")) == ("a", None)

@@ -1,0 +1,617 @@
+"""What a connection may do: over real sockets, against a server in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from customer_risk.serving.http.admission import Line
+from customer_risk.serving.http.server import Http
+from customer_risk.serving.http.settings import ServerSettings
+from customer_risk.serving.kserve.application import application
+from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+from customer_risk.serving.kserve.model import RiskModel
+from customer_risk.serving.process.listener import listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BODY = json.dumps({"customer_id": "c-1", "profile": {}, "transactions": [], "history_complete": True}).encode()
+
+
+class Stubborn(Line):
+    """A line that is as long as a test says."""
+
+    full = False
+
+    def wait(self) -> float:
+        """Give a minute, or nothing."""
+        return 60.0 if self.full else 0.0
+
+
+class Running:
+    """A server on a port, with the line that its requests stand in."""
+
+    def __init__(self, app: Any, settings: ServerSettings) -> None:
+        self.shed = 0
+        self.line = Stubborn(0.05, shed=self._count)
+        self.http = Http(app, self.line, settings)
+        self._listening = listener("127.0.0.1", 0)
+        self.port = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _count(self) -> None:
+        self.shed += 1
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=self.http.config.get_loop_factory()) as runner:
+            runner.run(self.http.run_on(self._listening))
+
+    def stop(self) -> None:
+        """End."""
+        self.http.end()
+        self._thread.join()
+
+    def connect(self) -> socket.socket:
+        """Open a connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=600)
+
+
+@pytest.fixture
+def run(service) -> Iterator[Callable[..., Running]]:
+    """Start a server with some settings on the small real bundle."""
+    from kserve import ModelRepository
+
+    models = ModelRepository()
+    model = RiskModel(service, Path())
+    model.ready = True
+    models.update(model)
+    app = application(service, TruthfulDataPlane(models), FixedModels(models))
+    with contextlib.ExitStack() as stack:
+
+        def started(**settings: Any) -> Running:
+            running = Running(app, ServerSettings(**settings))
+            stack.callback(running.stop)
+            return running
+
+        yield started
+
+
+def _post(body: bytes = BODY, *fields: str, path: str = "/ai/v1/risk") -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *fields]
+    if not any(each.lower().startswith(("content-length", "transfer")) for each in fields):
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _read(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Read one response: status, header fields, body."""
+    received = b""
+    while b"\r\n\r\n" not in received:  # byte by byte: another response may stand behind this one
+        more = connection.recv(1)
+        assert more, received
+        received += more
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    fields = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    while len(body) < int(fields.get("content-length", 0)):
+        body += connection.recv(int(fields["content-length"]) - len(body))
+    return int(first.split()[1]), fields, body
+
+
+def _rest(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_overload_is_told_with_when_to_come_back(run) -> None:
+    """A request for a decision that would wait too long gets 503, a problem document and Retry-After."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post())
+        status, fields, body = _read(connection)
+    assert (status, fields["retry-after"], fields["content-type"]) == (503, "1", "application/problem+json")
+    assert json.loads(body)["type"] == "urn:problem-type:customer-risk:overloaded"
+    assert server.shed == 1
+
+
+def test_a_connection_goes_on_after_a_refusal(run) -> None:
+    """The refused body is passed over, and the next request on the same connection is answered."""
+    server = run()
+    with server.connect() as connection:
+        server.line.full = True
+        connection.sendall(_post())
+        assert _read(connection)[0] == 503
+        server.line.full = False
+        connection.sendall(_post())
+        assert _read(connection)[0] == 200
+
+
+def test_a_refused_body_may_come_in_pieces(run) -> None:
+    """It is told once all of it came, and what follows in the same piece is the next request."""
+    server = run()
+    whole = _post()
+    with server.connect() as connection:
+        server.line.full = True
+        connection.sendall(whole[:-40])
+        while not server.shed:
+            time.sleep(0.01)
+        connection.sendall(whole[-40:-20])
+        time.sleep(0.1)
+        assert server.shed == 1
+        server.line.full = False
+        connection.sendall(whole[-20:] + whole)
+        assert [_read(connection)[0], _read(connection)[0]] == [503, 200]
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk:batch", "/v1/models/customer-risk:predict", "/v2/models/x/infer"])
+def test_every_way_to_a_decision_is_refused_alike(run, path) -> None:
+    """Batches and KServe's protocols stand in the same line."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post(path=path))
+        assert _read(connection)[0] == 503
+    assert server.shed == 1
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v2/health/live", "/metrics"])
+def test_health_and_metrics_are_answered_under_overload(run, path) -> None:
+    """They never stand in line."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert _read(connection)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["Transfer-Encoding: chunked"],
+        ["Expect: 100-continue", f"Content-Length: {len(BODY)}"],
+        [f"Content-Length: {len(BODY)}", f"Content-Length: {len(BODY)}"],
+        [f"Content-Length: +{len(BODY)}"],
+        [f"Content-Length: {len(BODY)}", "Connection: close"],
+    ],
+)
+def test_a_length_that_needs_the_parser_is_left_to_it(run, fields) -> None:
+    """What can't be passed over for certain isn't: such a request is answered, or refused as HTTP."""
+    server = run()
+    server.line.full = True
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY) if fields[0].startswith("Transfer") else BODY
+    with server.connect() as connection:
+        connection.sendall(_post(body, *fields))
+        status = _read(connection)[0]
+    assert status in {100, 200, 400}
+
+
+def test_a_head_that_does_not_come_is_given_up(run) -> None:
+    """A caller who dribbles a head is told 408 and hung up on."""
+    server = run(header_seconds=0.2)
+    with server.connect() as connection:
+        connection.sendall(b"POST /ai/v1/risk HTTP/1.1\r\n")
+        status, fields, body = _read(connection)
+        assert (status, fields["connection"]) == (408, "close")
+        assert json.loads(body)["type"] == "urn:problem-type:customer-risk:too-slow"
+        assert _rest(connection) == b""
+
+
+def test_a_connection_that_says_nothing_is_closed(run) -> None:
+    """Without a word: nothing was asked."""
+    server = run(header_seconds=0.2)
+    with server.connect() as connection:
+        assert _rest(connection) == b""
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk", "/ai/v1/risk:batch"])
+def test_a_body_that_does_not_come_is_given_up(run, path) -> None:
+    """By both ways, the direct one and the application's."""
+    server = run(body_seconds=0.2)
+    with server.connect() as connection:
+        connection.sendall(_post(path=path)[:-10])
+        assert _read(connection)[0] == 408
+        assert _rest(connection) == b""
+
+
+def test_a_refused_body_that_does_not_come_is_given_up(run) -> None:
+    """Being refused is no way to stay."""
+    server = run(body_seconds=0.2)
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post()[:-10])
+        assert _read(connection)[0] == 408
+
+
+def test_a_large_body_has_longer(run) -> None:
+    """A slow but steady caller is let finish: each `least_body_rate` bytes are worth a second."""
+    server = run(body_seconds=0.2, least_body_rate=10)
+    body = BODY[:-1] + b" " * 200 + b"}"
+    with server.connect() as connection:
+        connection.sendall(_post(body)[:-5])
+        time.sleep(1.2)
+        connection.sendall(body[-5:])
+        assert _read(connection)[0] == 200
+
+
+def test_an_idle_connection_is_closed(run) -> None:
+    """After its answer, once `keep_alive_seconds` have passed; a refusal is an answer too."""
+    server = run(keep_alive_seconds=1)
+    for full in (False, True):
+        server.line.full = full
+        with server.connect() as connection:
+            connection.sendall(_post())
+            _read(connection)
+            assert _rest(connection) == b""
+
+
+def test_a_giant_head_is_refused(run) -> None:
+    """431, whether it comes at once or in pieces."""
+    server = run(most_header_bytes=2048)
+    begins = (b"GET /healthz HTTP/1.1\r\nX: ", b"GET /", b"GET /healthz?")
+    for begin, pieces in itertools.product(begins, ([b"x" * 4000], [b"x" * 1500, b"y" * 1500], [b"x" * 70_000])):
+        with server.connect() as connection:
+            connection.sendall(begin)
+            for each in pieces:
+                connection.sendall(each)
+                time.sleep(0.05)
+            assert _read(connection)[0] == 431
+
+
+def test_a_large_body_behind_a_small_head_is_none(run) -> None:
+    """Only the head is bounded here."""
+    server = run(most_header_bytes=1024)
+    with server.connect() as connection:
+        connection.sendall(_post(BODY[:-1] + b" " * 5000 + b"}"))
+        assert _read(connection)[0] == 200
+
+
+OFFERS = {
+    "h2c": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"),
+    "websocket": (
+        "Upgrade: websocket",
+        "Connection: keep-alive, Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ),
+    "two": ("Upgrade: h2c", "Upgrade: TLS/1.2", "connection: upgrade"),
+}
+ROUTES = {
+    "/ai/v1/risk": BODY,
+    "/ai/v1/risk:batch": b'{"requests":[%b]}' % BODY,
+    "/v1/models/customer-risk:predict": b'{"instances":[%b]}' % BODY,
+    "/v2/models/customer-risk/infer": json.dumps(
+        {"inputs": [{"name": "request", "datatype": "BYTES", "shape": [1], "data": [BODY.decode()]}]}
+    ).encode(),
+}
+
+
+def _framed(body: bytes, *fields: str, path: str, chunked: bool, trailers: tuple[str, ...] = ()) -> bytes:
+    if not chunked:
+        return _post(body, *fields, path=path)
+    end = "".join(f"{each}\r\n" for each in trailers).encode()
+    parts = b"".join(b"%x;a=b\r\n%b\r\n" % (len(each), each) for each in (body[:40], body[40:]))
+    return _post(b"%b0\r\n%b\r\n" % (parts, end), *fields, "Transfer-Encoding: chunked", path=path)
+
+
+@pytest.mark.parametrize("split", ["whole", "after the head", "bytes"])
+@pytest.mark.parametrize("offer", OFFERS)
+def test_an_offered_upgrade_is_ignored(run, offer, split) -> None:
+    """A request that offers an upgrade is answered, and so are the requests behind it on the same connection."""
+    server = run()
+    behind = b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + "\r\n".join(OFFERS[offer]).encode() + b"\r\n\r\n"
+    for path, chunked in itertools.product(ROUTES, [False, True]):
+        sent = _framed(ROUTES[path], *OFFERS[offer], path=path, chunked=chunked)
+        end = sent.index(b"\r\n\r\n") + 4
+        pieces = {
+            "whole": [sent + behind + sent],
+            "after the head": [sent[:end], sent[end:-1], sent[-1:] + behind, sent],
+            "bytes": [*(sent[place : place + 7] for place in range(0, len(sent), 7)), behind + sent],
+        }[split]
+        with server.connect() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.001 if split == "bytes" else 0.02)
+            responses = [_read(connection) for _ in range(3)]
+        assert [status for status, _, _ in responses] == [200] * 3, path
+        assert responses[1][2] == b'{"status":"alive"}'
+        assert all(b"probability" in body for _, _, body in (responses[0], responses[2]))
+
+
+@pytest.mark.parametrize(
+    ("version", "option", "chunked"),
+    [("1.1", "close, Upgrade", False), ("1.1", "close, Upgrade", True), ("1.0", "Upgrade", False)],
+)
+def test_an_offered_upgrade_is_ignored_on_the_last_request_too(run, version, option, chunked) -> None:
+    """A connection that closes after the answer changes nothing about the answer."""
+    server = run()
+    for path, body in ROUTES.items():
+        sent = _framed(body, f"Connection: {option}", "Upgrade: h2c", path=path, chunked=chunked)
+        with server.connect() as connection:
+            connection.sendall(sent.replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
+            status, fields, _ = _read(connection)
+            assert (status, fields["connection"], _rest(connection)) == (200, "close", b"")
+
+
+@pytest.mark.parametrize("split", [b"\r", b"\r\n", b"\r\n\r"])
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_small_head_may_end_in_a_piece_with_a_large_body(run, split, before) -> None:
+    """Only bytes of the head count as such, wherever a piece ends."""
+    body = BODY[:-1] + b" " * 50_000 + b"}"
+    sent = before + _post(body)
+    at = len(before) + sent[len(before) :].index(b"\r\n\r\n") + len(split)
+    with run(most_header_bytes=1024).connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(sent[:at])
+        time.sleep(0.1)
+        connection.sendall(sent[at:])
+        assert [_read(connection)[0] for _ in range(2 if before else 1)][-1] == 200
+
+
+def test_an_offered_upgrade_is_refused_under_overload_as_any_request(run) -> None:
+    """Under overload, a request that offers an upgrade gets Retry-After, and its connection stays open."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post(BODY, *OFFERS["h2c"]))
+        assert _read(connection)[0] == 503
+        server.line.full = False
+        connection.sendall(_post(BODY, *OFFERS["h2c"]))
+        assert _read(connection)[0] == 200
+
+
+def test_a_tunnel_is_refused(run) -> None:
+    """CONNECT gets 501, and the bytes that follow it aren't read as a request."""
+    with run().connect() as connection:
+        connection.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n" + _post())
+        status, _, body = _read(connection)
+        assert (status, _rest(connection)) == (501, b"")
+    assert json.loads(body)["type"] == "urn:problem-type:customer-risk:not-served"
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "expected"),
+    [
+        ([], "1.1", 400),
+        (["Host: x", "Host: x"], "1.1", 400),
+        (["Host: x", "hOST: y"], "1.1", 400),
+        (["Host: x", "Host: x"], "1.0", 400),
+        (["Host: a b"], "1.1", 400),
+        (["Host: x/y"], "1.1", 400),
+        (["Host: x:port"], "1.1", 400),
+        (["Host: x, y"], "1.1", 400),
+        (["Host: x,y"], "1.1", 200),  # a comma may be part of a name
+        (["Host: "], "1.1", 200),
+        (["Host: [::1]:8080"], "1.1", 200),
+        (["Host: [fe80::1%25eth0]:80"], "1.1", 200),
+        (["Host:  x:80 \t"], "1.1", 200),
+        (["Host: my_service.default.svc:80"], "1.1", 200),
+        ([], "1.0", 200),
+    ],
+)
+def test_a_request_names_one_host(run, fields, version, expected) -> None:
+    """HTTP/1.1 without exactly one valid Host header gets 400, and no later request on the connection is read."""
+    server = run()
+    for path, body in ROUTES.items():
+        lines = [f"POST {path} HTTP/{version}", *fields, "Content-Type: application/json"]
+        lines.append(f"Content-Length: {len(body)}")
+        with server.connect() as connection:
+            connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+            status, _, answered = _read(connection)
+            assert status == expected, path
+            if status == 400:
+                assert json.loads(answered)["type"] == "urn:problem-type:customer-risk:malformed-body"
+                assert _rest(connection) == b""
+
+
+@pytest.mark.parametrize("shape", ["many", "one", "extension", "slowly"])
+def test_trailers_are_bounded_as_header_fields_are(run, shape) -> None:
+    """A chunked body whose trailers exceed the bound on header fields gets 431, on every path."""
+    server = run(most_header_bytes=4096)
+    flood = {
+        "many": b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 200,
+        "one": b"X-Trailer: " + b"a" * 6000,
+        "extension": b"1;" + b"a" * 6000,
+        "slowly": b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 200,
+    }[shape]
+    step = 500 if shape == "slowly" else 3000
+    for path in (*ROUTES, "/ai/v1/admin/switches", "/nothing"):
+        begin = _framed(ROUTES.get(path, BODY), path=path, chunked=True)[:-2]
+        if shape == "extension":
+            begin = begin[: begin.rindex(b"0\r\n")]
+        with server.connect() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(begin)
+            time.sleep(0.05)
+            with contextlib.suppress(ConnectionError):
+                for place in range(0, len(flood), step):
+                    connection.sendall(flood[place : place + step])
+                    time.sleep(0.01)
+            received = b""
+            with contextlib.suppress(ConnectionError):
+                received = _rest(connection)
+        assert received.startswith(b"HTTP/1.1 431 ") or path not in ROUTES, path
+        assert received.count(b"HTTP/1.1 ") == 1, received  # a path that isn't served has its answer already
+
+
+def test_a_flood_of_trailers_takes_no_memory(run) -> None:
+    """Sixty megabytes of trailers on one connection without a token don't increase the memory of the process."""
+    server = run()
+    begin = _framed(BODY, path="/ai/v1/risk", chunked=True)[:-2]
+    piece = b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 1000
+    before = _resident()
+    for _ in range(3):
+        with server.connect() as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(begin)
+            for _ in range(60_000_000 // len(piece)):
+                connection.sendall(piece)
+    assert _resident() < before * 1.2
+    with server.connect() as connection:
+        connection.sendall(_post())
+        assert _read(connection)[0] == 200
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [
+        ("Content-Type: text/plain", "Authorization: Bearer nonsense", "Idempotency-Key: a b"),
+        ("Host: y", "Expect: 100-continue", "Upgrade: h2c", "Connection: upgrade"),
+    ],
+)
+def test_trailers_are_dropped(run, trailers) -> None:
+    """No trailer is read as a header field, and the next request on the connection is answered."""
+    with run().connect() as connection:
+        for path, body in ROUTES.items():
+            connection.sendall(_framed(body, path=path, chunked=True, trailers=trailers))
+            assert _read(connection)[0] == 200
+
+
+def test_a_content_type_in_the_trailers_is_no_content_type(run) -> None:
+    """A chunked body without a Content-Type header is refused, even if a trailer has that name."""
+    sent = _framed(BODY, path="/ai/v1/risk", chunked=True, trailers=("Content-Type: application/json",))
+    with run().connect() as connection:
+        connection.sendall(sent.replace(b"Content-Type: application/json\r\n", b"", 1))
+        assert _read(connection)[0] == 415
+
+
+@pytest.mark.parametrize("fault", [b"X: " + b"a" * 5000 + b"\r\n\r\n", b"Content-Length: 1\r\n", b"\x00\r\n"])
+def test_a_faulty_trailer_costs_the_request_before_it_no_answer(run, fault) -> None:
+    """The answer to the first of two pipelined requests comes first, then the refusal of the second."""
+    server = run(most_header_bytes=4096)
+    first = _post(ROUTES["/ai/v1/risk:batch"], path="/ai/v1/risk:batch")
+    second = _framed(ROUTES["/ai/v1/risk:batch"], path="/ai/v1/risk:batch", chunked=True)
+    with server.connect() as connection:
+        connection.sendall(first + second[:-2] + fault)
+        assert _read(connection)[0] == 200
+        status = _read(connection)[0]
+        assert (status, _rest(connection)) == (431 if fault.startswith(b"X") else 400, b"")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v2/health/live"])
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [(b"garbage\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX: " + b"a" * 5000, 431)],
+)
+def test_a_fault_behind_an_answered_request_is_refused(run, path, fault, expected) -> None:
+    """A malformed second request on a connection gets its own refusal, and the connection is closed."""
+    with run(most_header_bytes=4096).connect() as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert _read(connection)[0] == 200
+        connection.sendall(fault)
+        assert (_read(connection)[0], _rest(connection)) == (expected, b"")
+
+
+def test_what_is_not_http_is_refused(run) -> None:
+    """With a problem document, as all else."""
+    server = run()
+    with server.connect() as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00\r\n\r\n")
+        status, _, body = _read(connection)
+    assert status == 400
+    assert json.loads(body)["type"] == "urn:problem-type:customer-risk:malformed-body"
+
+
+def test_too_many_connections_are_refused(run) -> None:
+    """The one too many is told; those before go on, and a place that becomes free is free."""
+    server = run(most_connections=2)
+    first, second = server.connect(), server.connect()
+    with second:
+        time.sleep(0.1)
+        with server.connect() as third:
+            assert _read(third)[0] == 503
+        with first:
+            first.sendall(_post())
+            assert _read(first)[0] == 200
+        _until_answered(server)
+
+
+def _until_answered(server) -> None:
+    """Open new connections until a request is answered."""
+    while True:
+        with server.connect() as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(_post())
+            if _read(connection)[0] == 200:
+                return
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk", "/v2/health/live"])
+def test_answers_while_draining_are_the_last_of_their_connection(run, path) -> None:
+    """Connections that are open and those that still come: answered, and closed."""
+    server = run()
+    request = _post() if path == "/ai/v1/risk" else f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with server.connect() as before:
+        before.sendall(request)
+        assert "connection" not in _read(before)[1]
+        server.http.drain()
+        for connection in (before, server.connect()):
+            with connection:
+                connection.sendall(request)
+                status, fields, _ = _read(connection)
+                assert (status, fields["connection"]) == (200, "close")
+                assert _rest(connection) == b""
+
+
+def test_a_refusal_while_draining_is_the_last_too(run) -> None:
+    """503 and goodbye."""
+    server = run()
+    server.http.drain()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(_post())
+        status, fields, _ = _read(connection)
+    assert (status, fields["connection"]) == (503, "close")
+
+
+def test_a_request_half_sent_when_the_port_closes_is_answered(run) -> None:
+    """Be it half a head or half a body."""
+    server = run()
+    whole = _post()
+    with server.connect() as head, server.connect() as body:
+        head.sendall(whole[:30])
+        body.sendall(whole[:-10])
+        _until_answered(server)  # sent after both, so the server has read them
+        server.http.end()
+        time.sleep(0.3)
+        head.sendall(whole[30:])
+        body.sendall(whole[-10:])
+        for connection in (head, body):
+            status, fields, _ = _read(connection)
+            assert (status, fields["connection"]) == (200, "close")
+
+
+def test_an_answer_ahead_of_its_body_leaves_the_connection_sound(run) -> None:
+    """A path that isn't there is told at once; the body is passed over, the next request answered, idleness ended."""
+    server = run(keep_alive_seconds=1)
+    early = _post(path="/v1/models/other:predict")
+    with server.connect() as connection:
+        connection.sendall(early[:-10])
+        assert _read(connection)[0] == 404
+        connection.sendall(early[-10:] + _post())
+        assert _read(connection)[0] == 200
+        assert _rest(connection) == b""
+
+
+def test_garbage_behind_a_request_costs_it_no_answer(run) -> None:
+    """The answer comes, and is the connection's last."""
+    body = b'{"requests":[' + BODY + b"]}"
+    head = b"POST /ai/v1/risk:batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with run().connect() as connection:
+        connection.sendall(head % len(body) + body + b"\x00garbage\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert received.count(b"HTTP/1.1") == 1

@@ -1,0 +1,168 @@
+"""The server's parts that need no process of their own; tests/system/test_serve.py has the rest."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from customer_risk.model.errors import BundleError
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.http.settings import ServerSettings
+from customer_risk.serving.kserve.model import RiskModel
+from customer_risk.serving.kserve.server import RiskServer
+from customer_risk.serving.process.listener import listener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+@pytest.fixture
+def untouched() -> Iterator[None]:
+    """Put back what a server changes in its process: signal handlers and logging."""
+    signals = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    root, ours = logging.getLogger(), logging.getLogger("serving")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    for each, handler in signals.items():
+        signal.signal(each, handler)
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_server_answers_until_it_is_stopped(model, bundle, request_) -> None:
+    """It listens, gets ready, answers, and returns once asked to end; then the model isn't ready any more."""
+    with listener("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    server = RiskServer(model, bundle, ServerSettings(port=port))
+    statuses = []
+
+    def use() -> None:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            while not model.ready:
+                time.sleep(0.01)
+            statuses.extend([client.get("/v2/health/ready"), client.post("/ai/v1/risk", json=request_)])
+        server.stop(signal.SIGTERM)
+
+    caller = threading.Thread(target=use)
+    caller.start()
+    server.run()
+    caller.join()
+    assert [each.status_code for each in statuses] == [200, 200]
+    assert not model.service.ready
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_bad_bundle_ends_the_server(tmp_path) -> None:
+    """What loading says is raised once the listener is closed."""
+    with pytest.raises(BundleError, match="There is no bundle at"):
+        RiskServer(RiskModel(Service("customer-risk"), tmp_path), tmp_path, ServerSettings(port=0)).run()
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("error", [BundleError("It is broken.", remedy="Mend it."), ZeroDivisionError("inside")])
+def test_with_stay_up_it_is_logged_and_the_server_stays(model, bundle, caplog, error) -> None:
+    """The server runs on, not ready, until it is stopped; what nobody foresaw is logged with its traceback."""
+
+    def use(_: object) -> bool:
+        threading.Timer(0.3, server.stop, [signal.SIGTERM]).start()
+        raise error
+
+    model.use = use
+    server = RiskServer(model, bundle, ServerSettings(port=0, stay_up=True))
+    server.run()
+    assert f"not ready: {error}" in caplog.text
+    assert ("Traceback" in caplog.text) == isinstance(error, ZeroDivisionError)
+
+
+class Noted:
+    """A part that notes what is done with it."""
+
+    def __init__(self, name: str, notes: list[str], *, fails: bool = False) -> None:
+        self._name, self._notes, self._fails = name, notes, fails
+
+    async def start(self) -> None:
+        """Begin, or not."""
+        if self._fails:
+            raise RuntimeError("can't begin")
+        self._notes.append(f"{self._name} started")
+
+    async def stop(self) -> None:
+        """End."""
+        self._notes.append(f"{self._name} stopped")
+
+
+@pytest.mark.usefixtures("untouched")
+def test_parts_run_as_long_as_the_server(model, bundle) -> None:
+    """They are started before it listens, and stopped behind its last answer in the opposite order."""
+    notes: list[str] = []
+    parts = lambda: [Noted("first", notes), Noted("second", notes)]  # noqa: E731
+    server = RiskServer(model, bundle, ServerSettings(port=0), parts=parts, reloaded=lambda _: server.stop())
+    server.run()
+    assert notes == ["first started", "second started", "second stopped", "first stopped"]
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_part_that_cannot_start_ends_the_server(model, bundle) -> None:
+    """Those before it are stopped; the error is told."""
+    notes: list[str] = []
+    parts = lambda: [Noted("first", notes), Noted("second", notes, fails=True)]  # noqa: E731
+    with pytest.raises(RuntimeError, match="can't begin"):
+        RiskServer(model, bundle, ServerSettings(port=0), parts=parts).run()
+    assert notes == ["first started", "first stopped"]
+
+
+@pytest.mark.usefixtures("untouched")
+def test_draining_answers_but_is_not_ready(model, bundle, request_) -> None:
+    """Between being asked to end and closing the port, readiness is false by every path and requests are answered."""
+    with listener("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    server = RiskServer(model, bundle, ServerSettings(port=port, drain_seconds=30))
+    statuses = []
+
+    def use() -> None:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            while not model.ready:
+                time.sleep(0.01)
+            server.stop()
+            while not model.service.draining:
+                time.sleep(0.01)
+            statuses.extend(client.get(path).status_code for path in ("/v2/health/ready", "/v2/health/live"))
+            statuses.append(client.post("/ai/v1/risk", json=request_).status_code)
+            predicted = client.post("/v1/models/customer-risk:predict", json={"instances": [request_]})
+            statuses.append(predicted.status_code)
+        server.stop()  # asked twice, it doesn't wait
+
+    caller = threading.Thread(target=use)
+    caller.start()
+    server.run()
+    caller.join()
+    assert statuses == [503, 200, 200, 200]
+
+
+def test_kserve_does_not_see_our_command_line() -> None:
+    """It parses the arguments of whichever program imports it, and ends the program where it doesn't like them."""
+    code = "import sys; sys.argv = ['x', '--http_port', 'none']; import customer_risk.serving.kserve.server; print(sys.argv)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.strip() == "['x', '--http_port', 'none']", done.stderr
+
+
+def test_the_command_starts_a_server(tmp_path) -> None:
+    """`serve` says what it does, and a bad bundle's error comes through to the command."""
+    command = [Path(sys.executable).parent / "customer-risk", "serve", tmp_path, "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith(f"starting: importing the server, then checking {tmp_path}")
+    assert "error: There is no bundle at" in done.stderr
+    assert done.returncode == 2

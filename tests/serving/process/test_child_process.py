@@ -1,0 +1,165 @@
+"""A process kept going beside the servers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from customer_risk.serving.process.child_process import Keeper
+
+# Writes its orders and its pid to the file that they name, and works until its input ends.
+_KEPT = """
+import os, sys, pathlib
+line = sys.stdin.readline().strip()
+with pathlib.Path(line).open("a") as file:
+    file.write(f"{os.getpid()}\\n")
+sys.stdin.read()
+pathlib.Path(line + ".ended").touch()
+"""
+_DEAF = "import time, sys; print(sys.stdin.readline()); time.sleep(3600)"
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Put a module where a process finds it."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def put(source: str) -> str:
+        (tmp_path / "kept.py").write_text(source)
+        return "kept"
+
+    return put
+
+
+@pytest.fixture
+def told(tmp_path) -> Path:
+    """The file that the process writes to."""
+    return tmp_path / "told"
+
+
+def started(told: Path) -> list[int]:
+    """Those that have started so far."""
+    return [int(pid) for pid in told.read_text().split()] if told.exists() else []
+
+
+async def pids(told: Path, count: int) -> list[int]:
+    """Wait until so many have started."""
+    deadline = time.monotonic() + 600
+    while True:
+        if len(started(told)) >= count:
+            return started(told)
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+def test_it_gets_its_orders_and_ends_with_the_server(module, told, tmp_path) -> None:
+    """By its input, which it may finish its work after."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        await keeper.start()
+        await pids(told, 1)
+        await keeper.stop()
+
+    asyncio.run(run())
+    assert Path(f"{told}.ended").exists()
+
+
+def test_one_that_died_is_followed_by_another(module, told, tmp_path, caplog) -> None:
+    """And the log says so."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        await keeper.start()
+        (first,) = await pids(told, 1)
+        os.kill(first, signal.SIGKILL)
+        assert (await pids(told, 2))[1] != first
+        await keeper.stop()
+
+    asyncio.run(run())
+    assert "kept ended with -9" in caplog.text
+
+
+def test_one_that_ended_itself_is_followed_by_another_at_once(module, told, tmp_path, caplog) -> None:
+    """After exit code 0 another starts without a pause or an error in the log."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_KEPT.replace("sys.stdin.read()", "")), str(told).encode(), tmp_path / "lock")
+        await keeper.start()
+        await pids(told, 4)
+        await keeper.stop()
+
+    asyncio.run(run())
+    assert not caplog.records
+
+
+def test_of_several_servers_one_keeps_it(module, told, tmp_path) -> None:
+    """Another takes over once that one has ended."""
+
+    async def run() -> None:
+        keepers = [Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock") for _ in range(2)]
+        for keeper in keepers:
+            await keeper.start()
+        await pids(told, 1)
+        await asyncio.sleep(0.3)
+        assert len(started(told)) == 1
+        await keepers[0].stop()
+        await pids(told, 2)
+        await keepers[1].stop()
+
+    asyncio.run(run())
+
+
+def test_one_that_doesnt_end_is_killed(module, tmp_path) -> None:
+    """A server's end isn't held up for ever."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_DEAF), b"x", tmp_path / "lock", end_seconds=0.2)
+        await keeper.start()
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+        await keeper.stop()
+        assert time.monotonic() - began < 600
+
+    asyncio.run(run())
+
+
+def test_it_starts_once_its_lock_can_be_opened(module, told, tmp_path) -> None:
+    """A missing folder, or a disk without free inodes, only delays the start."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "later" / "lock")
+        await keeper.start()
+        await asyncio.sleep(0.2)
+        (tmp_path / "later").mkdir()
+        await pids(told, 1)
+        await keeper.stop()
+
+    asyncio.run(run())
+
+
+def test_it_starts_once_there_are_descriptors(module, told, tmp_path, caplog) -> None:
+    """A process that can't be started is retried, and the log says why it failed."""
+
+    async def run() -> None:
+        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))  # enough for the lock file only
+        try:
+            await keeper.start()
+            await asyncio.sleep(0.2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await pids(told, 1)
+        await keeper.stop()
+
+    asyncio.run(run())
+    assert "can't be started" in caplog.text

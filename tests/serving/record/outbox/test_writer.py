@@ -1,0 +1,212 @@
+"""The outbox, and what is found of it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from customer_risk.serving.record.outbox.reader import QUARANTINE, OutboxFile, find_files
+from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Where the outbox is."""
+    return tmp_path / "outbox"
+
+
+@pytest.fixture
+def outbox(folder):
+    """An outbox of a megabyte, in files of a hundred thousand bytes."""
+    made = Outbox(folder, most_bytes=1_000_000, file_bytes=100_000)
+    yield made
+    made.close()
+
+
+def bodies(folder: Path) -> list[bytes]:
+    """All records, in order."""
+    return [kept.body for file in find_files(folder) for kept in file.read(0, 100_000)]
+
+
+def test_what_is_committed_is_found(outbox, folder) -> None:
+    """In order, with numbers from 1 on, and the names that they were written with."""
+    outbox.add(b"a", ("x", "y"), "h")
+    outbox.add(b"b", ("x", "y"), "h")
+    outbox.commit()
+    (file,) = find_files(folder)
+    assert [(kept.seq, kept.body) for kept in file.read(0, 10)] == [(1, b"a"), (2, b"b")]
+    assert (file.last(), file.read(1, 10)[0].seq, file.read(0, 1)[0].seq) == (2, 2, 1)
+    assert file.names("h") == ("x", "y")
+
+
+def test_what_isnt_committed_isnt_found(outbox, folder) -> None:
+    """A decision that didn't leave is none."""
+    outbox.add(b"a")
+    assert bodies(folder) == []
+
+
+def test_a_file_lives_as_long_as_its_writer(outbox, folder) -> None:
+    """Its lock tells, whatever became of the process."""
+    outbox.add(b"a")
+    outbox.commit()
+    (file,) = find_files(folder)
+    assert file.alive
+    outbox.close()
+    assert not file.alive
+
+
+_DYING = """
+import os, sys
+from pathlib import Path
+from customer_risk.serving.record.outbox.writer import Outbox
+outbox = Outbox(Path(sys.argv[1]), most_bytes=10**7, file_bytes=10**6)
+for number in range(100):
+    outbox.add(b"%d" % number)
+outbox.commit()
+outbox.add(b"never")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_killed_process_leaves_all_that_it_committed(folder) -> None:
+    """And nothing that it didn't."""
+    subprocess.run([sys.executable, "-c", _DYING, folder], check=False)
+    assert bodies(folder) == [b"%d" % number for number in range(100)]
+    assert not any(file.alive for file in find_files(folder))
+
+
+def test_a_full_file_is_followed_by_another(outbox, folder) -> None:
+    """Records stay in order over files."""
+    for number in range(30):
+        outbox.add(b"%02d" % number * 5000)
+        outbox.commit()
+    assert [body[:2] for body in bodies(folder)] == [b"%02d" % number for number in range(30)]
+    assert len(find_files(folder)) > 2
+
+
+def fill(outbox: Outbox) -> None:
+    """Write a megabyte."""
+    for _ in range(100):
+        outbox.add(b"x" * 10_000)
+        outbox.commit()
+
+
+def test_a_full_outbox_takes_no_more(folder) -> None:
+    """A full outbox refuses records until files are removed from it."""
+    outbox = Outbox(folder, most_bytes=200_000, file_bytes=20_000)
+    with pytest.raises(RecordUnavailable, match="full"):
+        fill(outbox)
+    deadline = time.monotonic() + 600
+    while True:  # threads close the files that are full
+        for file in find_files(folder):
+            if not file.alive:
+                file.remove()
+        try:
+            outbox.add(b"y")
+            break
+        except RecordUnavailable:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    outbox.commit()
+    assert bodies(folder)[-1] == b"y"
+    outbox.close()
+
+
+def test_the_next_file_is_ready_before_it_is_needed(outbox, folder) -> None:
+    """Nobody who waits for an answer waits for one to be made; at the end none is left that nothing was written to."""
+    for _ in range(7):
+        outbox.add(b"x" * 10_000)
+        outbox.commit()
+    deadline = time.monotonic() + 600
+    while len(find_files(folder)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert [file.last() for file in find_files(folder)] == [7, 0]
+    outbox.close()
+    assert [file.last() for file in find_files(folder)] == [7]
+
+
+def test_a_clock_that_goes_back_costs_nothing(folder) -> None:
+    """Files are named by the time, and found all the same."""
+    times = iter((2000.0, 1000.0))
+    outbox = Outbox(folder, most_bytes=10**7, file_bytes=10, clock=lambda: next(times))
+    for body in (b"first", b"x" * 20, b"second"):
+        outbox.add(body)
+        outbox.commit()
+        time.sleep(0.05)
+    assert sorted(bodies(folder)) == [b"first", b"second", b"x" * 20]
+    outbox.close()
+
+
+def spoil(path: Path, what: bytes, by: bytes) -> None:
+    """Change bytes on the disk."""
+    data = path.read_bytes()
+    assert what in data
+    path.write_bytes(data.replace(what, by))
+
+
+@pytest.fixture
+def closed(outbox, folder) -> OutboxFile:
+    """A file of 50 records whose writer is gone."""
+    for number in range(50):
+        outbox.add(b"record-%02d-" % number + b"x" * 2000)
+    outbox.commit()
+    outbox.close()
+    (file,) = find_files(folder)
+    return file
+
+
+def test_a_changed_record_is_set_aside_and_counted(closed, folder) -> None:
+    """The others are given."""
+    spoil(closed.path, b"record-07-", b"record-O7-")
+    assert [kept.seq for kept in closed.read(0, 100)] == [seq for seq in range(1, 51) if seq != 8]
+    assert closed.damaged == 1
+    assert (folder / QUARANTINE / f"{closed.source}-8.record").read_bytes().startswith(b"record-O7-")
+
+
+def test_of_a_torn_file_what_can_be_read_is_given(closed) -> None:
+    """Whatever page is lost, the file is no reason to lose the others."""
+    data = bytearray(closed.path.read_bytes())
+    page = 8192
+    middle = len(data) // page // 2
+    data[middle * page : (middle + 1) * page] = os.urandom(page)
+    closed.path.write_bytes(bytes(data))
+    found = [kept.body[:10] for kept in closed.read(0, 64)]
+    assert 30 < len(found) < 50
+    assert closed.damaged > 0
+    assert closed.last() == 50
+
+
+def test_a_file_can_be_set_aside_whole(closed, folder) -> None:
+    """With all that belongs to it."""
+    closed.set_aside()
+    assert find_files(folder) == []
+    assert (folder / QUARANTINE / closed.path.name).exists()
+
+
+def test_names_that_nobody_wrote_are_an_error(closed) -> None:
+    """Rather than features without a name."""
+    with pytest.raises(KeyError):
+        closed.names("other")
+
+
+def test_a_removed_file_leaves_nothing(closed, folder) -> None:
+    """Neither its log nor its lock."""
+    assert closed.size() > 100_000
+    closed.remove()
+    assert list(folder.iterdir()) == []
+
+
+def test_sqlite_is_set_to_survive_kills(outbox, folder) -> None:
+    """A log ahead of the file, synchronised at checkpoints."""
+    outbox.add(b"a")
+    outbox.commit()
+    with sqlite3.connect(next(folder.glob("*.outbox"))) as base:
+        assert base.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    base.close()

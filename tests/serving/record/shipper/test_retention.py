@@ -1,0 +1,171 @@
+"""Which files are removed, and when."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from customer_risk.serving.record.outbox.reader import QUARANTINE
+from customer_risk.serving.record.shipper.files import Files
+from customer_risk.serving.record.shipper.retention import Sweep
+
+
+class Clock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Now."""
+    return Clock()
+
+
+@pytest.fixture
+def sweep(folder, progress, clock):
+    """Make a sweep for two sinks."""
+
+    def make(**settings) -> Sweep:
+        known = {"most_bytes": 10**9, "keep_seconds": 100, "clock": clock, **settings}
+        return Sweep(folder, Files(folder), progress, ("told", "other"), **known)
+
+    return make
+
+
+@pytest.fixture
+def shipped(told, courier):
+    """Ship all there is to some sinks."""
+
+    def ship(*names: str) -> None:
+        for name in names:
+            one = courier(told(name))
+            while one.step(hurry=True):
+                pass
+
+    return ship
+
+
+def test_a_done_file_stays_as_long_as_it_is_kept(left, sweep, shipped, clock) -> None:
+    """And not longer, counted from when it was done, also by a process that began later."""
+    file, _ = left([1, 2])
+    shipped("told", "other")
+    sweep().run()
+    clock.now += 99
+    sweep().run()
+    assert file.path.exists()
+    clock.now += 2
+    sweep().run()
+    assert not list(file.path.parent.glob(f"{file.source}*"))
+
+
+def test_a_file_stays_until_every_sink_has_it(left, sweep, shipped, clock) -> None:
+    """However long that takes, and however full the outbox is."""
+    file, _ = left([1, 2])
+    shipped("told")
+    one = sweep(most_bytes=1)
+    one.run()
+    clock.now += 1e6
+    one.run()
+    assert file.path.exists()
+    shipped("other")
+    one.run()
+    assert not file.path.exists()
+
+
+def test_a_file_that_is_written_stays(outbox, put, sweep, shipped, folder) -> None:
+    """Though all that it holds is shipped."""
+    put(outbox, [1])
+    shipped("told", "other")
+    sweep(keep_seconds=0).run()
+    assert len(list(folder.glob("*.outbox"))) == 1
+
+
+def test_a_full_outbox_lets_go_of_the_oldest_first(left, sweep, shipped) -> None:
+    """Above four fifths of its bound, as many done files as it takes."""
+    files = [left([number], caller="x" * 3_000_000)[0] for number in (1, 2, 3)]
+    shipped("told", "other")
+    size = sum(file.size() for file in files)
+    sweep(most_bytes=size).run()
+    assert [file.path.exists() for file in files] == [False, True, True]
+
+
+_DYING = """
+import os, sys
+from pathlib import Path
+from customer_risk.serving.record.outbox.writer import Outbox
+outbox = Outbox(Path(sys.argv[1]), most_bytes=10**9, file_bytes=10**6)
+outbox.add(b"never committed")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_file_without_records_is_removed_at_once(folder, sweep) -> None:
+    """A process that died before its first record leaves nothing to keep."""
+    subprocess.run([sys.executable, "-c", _DYING, folder], check=False)
+    assert list(folder.glob("*.outbox"))
+    sweep().run()
+    assert not list(folder.glob("*.outbox*"))
+
+
+def test_a_torn_file_is_put_aside_once_its_sound_records_are_shipped(left, sweep, told, courier) -> None:
+    """It is counted, and leaves the outbox's way."""
+    file, ids = left(range(1, 200))
+    with file.path.open("r+b") as opened:
+        opened.seek(-5 * 8192, os.SEEK_END)
+        opened.write(b"\xff" * 8192)
+    counted, sinks = [], [told(), told("other")]
+    one = sweep(torn=counted.append)
+    one.run()
+    assert file.path.exists()
+    for sink in sinks:
+        each = courier(sink, counted.append)
+        while each.step(hurry=True):
+            pass
+    one.run()
+    assert 100 < len(sinks[0].ids) < 199
+    assert sinks[0].ids == sinks[1].ids
+    assert set(sinks[0].ids) < set(ids)
+    assert counted == [199 - len(sinks[0].ids)]
+    assert not file.path.exists()
+    assert (file.path.parent / QUARANTINE / file.path.name).exists()
+
+
+def test_a_file_that_is_no_database_is_put_aside(folder, sweep) -> None:
+    """Nothing of it can be shipped; it counts as one record at least."""
+    path = folder / f"{'a' * 32}.outbox"
+    path.write_bytes(b"\xff" * 100_000)
+    counted = []
+    sweep(torn=counted.append).run()
+    assert counted == [1]
+    assert (folder / QUARANTINE / path.name).exists()
+
+
+def test_what_a_removal_cut_short_left_is_removed(folder, sweep, clock) -> None:
+    """But not what a writer may just have begun to make, nor anybody else's files."""
+    names = [f"{'a' * 32}.lock", f"{'b' * 32}.outbox-wal", "shipper.lock"]
+    for name in names:
+        (folder / name).touch()
+    one = sweep()
+    one.run()
+    assert all((folder / name).exists() for name in names)
+    clock.now += 120
+    one.run()
+    assert [(folder / name).exists() for name in names] == [False, False, True]
+
+
+def test_nothing_is_known_of_a_file_that_is_gone(left, sweep, shipped, progress) -> None:
+    """Progress doesn't grow with the years."""
+    file, _ = left([1])
+    shipped("told", "other")
+    sweep(keep_seconds=0).run()
+    assert progress.cursor("told", file.source) == 0

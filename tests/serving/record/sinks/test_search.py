@@ -1,0 +1,119 @@
+"""Finding records among segments."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
+from customer_risk.serving.record.sinks.interface import Segment
+from customer_risk.serving.record.sinks.ndjson import Lines
+from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.search import find
+
+START = dt.datetime(2026, 3, 4, 5, 6, 7, 80_900, tzinfo=dt.UTC)  # of the samples, a second apart
+
+
+class Counting(LocalObjects):
+    """A folder that counts what is read."""
+
+    read = 0
+
+    def get(self, key: str) -> bytes | None:
+        """Read and count."""
+        self.read += key.startswith("dt=")
+        return super().get(key)
+
+
+@pytest.fixture
+def hours(tmp_path, samples) -> Counting:
+    """A record an hour for two days, each a segment of its own, the ids' times their own."""
+    objects = Counting(tmp_path)
+    sink = ObjectSink("folder", objects, Lines().encode, ".ndjson.gz", "a" * 32)
+    for hour in range(48):
+        at = int((START + dt.timedelta(hours=hour)).timestamp() * 1e6)
+        made = samples.document_of(samples.record(hour, at=at, record_id=uuid7(at // 1000, bits=hour)))
+        sink.write(Segment(samples.SOURCE, hour + 1, hour + 1, [made]), sink.place())
+    objects.read = 0
+    return objects
+
+
+def test_everything_is_found_without_conditions(chained, stored, samples) -> None:
+    """In both forms, refused requests included."""
+    chained((1, 6))
+    chained((7, 12), form="parquet", shipper="b" * 32, source=samples.OTHER)
+    assert list(find(stored)) == [*samples.segment(1, 6).documents, *samples.segment(7, 12).documents]
+
+
+def test_a_decision_is_found_by_its_id(chained, stored, samples) -> None:
+    """There is one, or none."""
+    chained((1, 6), (7, 12))
+    wanted = samples.segment(8, 8).documents[0]
+    assert list(find(stored, decision_id=wanted["decision_id"])) == [wanted]
+    assert list(find(stored, decision_id="0198a1b2-c3d4-7e5f-8a9b-ffffffffffff")) == []
+    assert list(find(stored, decision_id="nothing")) == []
+
+
+def test_a_decisions_id_tells_where_to_look(hours) -> None:
+    """Nothing but the hours about its own is read."""
+    decision_id = uuid7(int((START + dt.timedelta(hours=30)).timestamp() * 1000), bits=30)
+    (found,) = find(hours, decision_id=decision_id)
+    assert found["customer_id"] == "kunde-é-30"
+    assert hours.read <= 3
+
+
+def test_a_customers_records_are_found(chained, stored, samples) -> None:
+    """All of them."""
+    chained((1, 6))
+    chained((1, 6), source=samples.OTHER, shipper="b" * 32)
+    assert [each["decision_id"] for each in find(stored, customer_id=samples.record(3).customer_id)] == [
+        samples.record(3).record_id
+    ] * 2
+
+
+@pytest.mark.parametrize("zone", [dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30))])
+def test_records_since_a_moment_are_found(chained, stored, samples, zone) -> None:
+    """The moment included, in any zone."""
+    chained((1, 6), (7, 12))
+    since = (START + dt.timedelta(seconds=5)).astimezone(zone)
+    assert list(find(stored, since=since)) == samples.segment(5, 12).documents
+
+
+def test_segments_that_ended_before_are_not_read(hours) -> None:
+    """But for the one that may reach beyond the moment."""
+    since = START + dt.timedelta(hours=40)
+    assert len(list(find(hours, since=since))) == 8
+    assert hours.read <= 10
+
+
+def test_a_segment_that_reaches_beyond_the_moment_is_read(stored, samples) -> None:
+    """One that began days before, for its sink was down."""
+    sink = ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", "a" * 32)
+    ats = [START + dt.timedelta(days=days) for days in range(5)]
+    documents = [
+        samples.document_of(samples.record(number, at=int(at.timestamp() * 1e6))) for number, at in enumerate(ats)
+    ]
+    sink.write(Segment(samples.SOURCE, 1, 4, documents[:4]), sink.place())
+    sink.write(Segment(samples.SOURCE, 5, 5, documents[4:]), sink.place())
+    assert list(find(stored, since=ats[3])) == documents[3:]
+
+
+def test_conditions_must_all_be_met(chained, stored, samples) -> None:
+    """A customer's records since a moment, or a decision that is theirs."""
+    chained((1, 6))
+    customer = samples.record(3).customer_id
+    assert len(list(find(stored, customer_id=customer, since=START))) == 1
+    assert list(find(stored, customer_id=customer, since=START + dt.timedelta(seconds=4))) == []
+    assert list(find(stored, customer_id=customer, decision_id=samples.record(4).record_id)) == []
+
+
+def test_a_segment_that_cannot_be_read_is_no_empty_one(chained, stored) -> None:
+    """Whoever looks is told to verify."""
+    chained((1, 6))
+    (key,) = stored.list("dt=")
+    stored.delete(key)
+    stored.create(key, b"torn")
+    with pytest.raises(SegmentUnreadable, match="Verify"):
+        list(find(stored))

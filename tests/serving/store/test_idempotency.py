@@ -1,0 +1,95 @@
+"""The same request, sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+
+import msgspec
+import pytest
+
+from customer_risk.model.errors import InputError
+from customer_risk.serving.auth.caller import LOCAL
+from customer_risk.serving.errors import Conflict, Overloaded
+from customer_risk.serving.store.file import FileStore
+from customer_risk.serving.store.idempotency import Idempotency
+
+
+@pytest.fixture
+def once(tmp_path):
+    """Ask once, with what is said differently."""
+    store = FileStore(str(tmp_path / "store"))
+    keys = Idempotency(store, reserve_seconds=0.3, wait_seconds=0.1)
+    counter = itertools.count()
+
+    def ask(**options):
+        request = {"caller": LOCAL, "route": "/r", "key": "k", "body": b"{}", "produce": lambda: b"%d" % next(counter)}
+        return asyncio.run(keys.once(**(request | options)))
+
+    yield ask
+    store.close()
+
+
+def test_the_same_request_gets_the_same_answer(once) -> None:
+    """Byte for byte."""
+    assert once() == once() == b"0"
+
+
+@pytest.mark.parametrize(
+    "differs", [{"key": "l"}, {"route": "/s"}, {"caller": msgspec.structs.replace(LOCAL, name="o")}]
+)
+def test_a_key_is_its_callers_and_its_routes_own(once, differs) -> None:
+    """Elsewhere it is another key."""
+    once()
+    assert once(**differs) == b"1"
+
+
+@pytest.mark.parametrize(
+    "differs", [{"body": b"[]"}, {"caller": msgspec.structs.replace(LOCAL, scopes=frozenset(("score",)))}]
+)
+def test_a_key_used_for_another_request_is_a_conflict(once, differs) -> None:
+    """Another body, or another right to explanations."""
+    once()
+    with pytest.raises(Conflict):
+        once(**differs)
+
+
+def test_a_failure_isnt_kept(once) -> None:
+    """The next attempt is a first one."""
+
+    def fail() -> bytes:
+        raise Overloaded("Busy.", remedy="Wait.")
+
+    with pytest.raises(Overloaded, match="Busy"):
+        once(produce=fail)
+    assert once() == b"0"
+
+
+@pytest.mark.parametrize("key", ["", "a b", "é", "k" * 256, "k\n"])
+def test_a_bad_key_is_refused(once, key) -> None:
+    """It is told as a field."""
+    with pytest.raises(InputError, match="Idempotency-Key"):
+        once(key=key)
+
+
+def test_one_under_way_is_told_to_come_back(once) -> None:
+    """While the first answer is made, another request with its key gets none."""
+
+    def meanwhile() -> bytes:
+        with pytest.raises(Overloaded, match="under way"):
+            once()
+        return b"first"
+
+    assert once(produce=meanwhile) == b"first"
+
+
+def test_a_reservation_whose_maker_died_runs_out(once) -> None:
+    """What is left of it is in nobody's way for long."""
+
+    def die() -> bytes:
+        time.sleep(0.35)  # past the reservation, which another then makes
+        assert once() == b"0"
+        return b"late"
+
+    assert once(produce=die) == b"0"

@@ -1,0 +1,196 @@
+"""Log lines: their form, which of them there are, and what they never hold."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from customer_risk.model.errors import ConfigError, InputError
+from customer_risk.serving.contract.trace import Trace, trace_of
+from customer_risk.serving.errors import NotReady
+from customer_risk.serving.telemetry.logs import LogSettings, RequestLog, _Bounded, configure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from customer_risk.serving.decisions.service import Service
+
+TRACE = Trace("4bf92f3577b34da6a3ce929d00000000", "00f067aa0ba902b7", None, sampled=True)
+ALL = LogSettings(format="json", project="p", success_share=1)
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The JSON lines so far; logging is put back as it was afterwards."""
+    root, show = logging.getLogger(), warnings.showwarning
+    handlers, level = root.handlers[:], root.level
+    yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    logging.captureWarnings(capture=False)
+    warnings.showwarning = show
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def fail(error: Exception, status: int = 500) -> None:
+    """Log a failure that was raised."""
+    try:
+        raise error
+    except type(error) as raised:
+        RequestLog(ALL).failed(raised, TRACE, route="/ai/v1/risk", status=status, caller_name="payments")
+
+
+def test_a_failure_is_logged_whole(lines) -> None:
+    """Severity, trace, labels, place and stack stand where Cloud Logging looks for them."""
+    configure(ALL)
+    fail(NotReady("No bundle yet.", remedy="Wait."), 503)
+    (line,) = lines()
+    assert line["severity"] == "ERROR"
+    assert line["logging.googleapis.com/trace"] == f"projects/p/traces/{TRACE.trace_id}"
+    assert line["logging.googleapis.com/spanId"] == TRACE.span_id
+    assert line["logging.googleapis.com/labels"]["kind"] == "not-ready"
+    assert "test_logs.py" in line["message"]
+    assert "No bundle yet." in line["message"]
+
+
+def test_a_callers_mistake_is_not_logged(lines) -> None:
+    """Refusals with 4xx are counted, and leave no line."""
+    configure(ALL)
+    fail(InputError(()), 422)
+    assert lines() == []
+
+
+def test_successes_are_sampled_by_trace(lines, service: Service, request_) -> None:
+    """The share decides by the trace's id: the lowest is always in, unless no success is to be logged."""
+    configure(ALL)
+    answer = service.answer(msgspec.json.encode(request_))
+    highest = Trace("f" * 32, "1" * 16, None, sampled=False)
+    for share, trace in ((0.01, TRACE), (0.01, highest), (0, TRACE), (1, highest)):
+        log = RequestLog(LogSettings(success_share=share))
+        log.answered(answer, "payments", trace, status=200, seconds=0.002, route="/ai/v1/risk")
+    told = lines()
+    assert [line["logging.googleapis.com/trace"] for line in told] == [TRACE.trace_id, "f" * 32]
+    assert told[0]["logging.googleapis.com/labels"]["decision_id"] == answer.decision_id
+    assert told[0]["httpRequest"]["latency"] == "0.002000s"
+
+
+def test_nothing_that_a_request_says_reaches_a_line(lines, service: Service, request_) -> None:
+    """Markers in a request's fields, and in a foreign error that quotes them, leave no trace."""
+    configure(ALL)
+    request_["customer_id"] = request_["profile"]["occupation"] = request_["transactions"][0]["type"] = "MARKER"
+    answer = service.answer(msgspec.json.encode(request_))
+    RequestLog(ALL).answered(answer, "payments", TRACE, status=200, seconds=0.1, route="/ai/v1/risk")
+    try:
+        fail(KeyError("MARKER"))
+    except KeyError as error:
+        raise AssertionError from error
+    told = lines()
+    assert len(told) == 2
+    assert "MARKER" not in json.dumps(told)
+
+
+def test_others_lines_have_the_same_form(lines) -> None:
+    """KServe's, uvicorn's and Python's own warnings are JSON too."""
+    configure(ALL)
+    logging.getLogger("kserve").warning("a %s", "word")
+    logging.getLogger("uvicorn.error").error("an error")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn("careful", UserWarning, stacklevel=1)
+    assert [line["logger"] for line in lines()] == ["kserve", "uvicorn.error", "py.warnings"]
+
+
+def test_a_thread_writes_all_that_waits(lines) -> None:
+    """Between start and stop lines go through a queue, and none is lost at the end; stacks survive it."""
+    logs = configure(ALL)
+
+    async def run() -> None:
+        await logs.start()
+        for _ in range(100):
+            fail(NotReady("Not yet.", remedy="Wait."), 503)
+        await logs.stop()
+
+    asyncio.run(run())
+    told = lines()
+    assert len(told) == 100
+    assert "Traceback" in told[0]["message"]
+    assert told[0]["logging.googleapis.com/labels"]["caller"] == "payments"
+
+
+def test_lines_beyond_the_bound_are_dropped_and_counted() -> None:
+    """A full queue holds nobody up."""
+    import queue
+
+    dropped: list[int] = []
+    handler = _Bounded(queue.Queue(2), dropped.append)
+    for _ in range(5):
+        handler.emit(logging.makeLogRecord({"msg": "x"}))
+    assert dropped == [1, 1, 1]
+
+
+def test_text_is_for_people(lines, capsys) -> None:  # noqa: ARG001  it puts logging back
+    """By setting, a line is plain text."""
+    configure(LogSettings(format="text"))
+    logging.getLogger("serving").info("ready")
+    assert "INFO serving: ready" in capsys.readouterr().err
+
+
+@pytest.fixture
+def cloud():
+    """A server that takes Cloud Logging's entries, and what it took."""
+    entries: list[dict[str, Any]] = []
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            entries.extend({"path": self.path} | entry for entry in sent["entries"])
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", entries
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_cloud_loggings_own_client_sends_lines_with_their_trace(cloud, lines) -> None:  # noqa: ARG001  it puts logging back
+    """Where no agent collects lines, errors arrive with severity and trace; what a request said doesn't."""
+    url, entries = cloud
+    settings = LogSettings(client="cloud", project="p", endpoint=url)
+
+    async def fail() -> None:
+        logs = configure(settings)
+        await logs.start()
+        trace = trace_of(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        RequestLog(settings).failed(ValueError("c-secret"), trace, route="/r", status=500, caller_name="pay")
+        await logs.stop()
+
+    asyncio.run(fail())
+    (entry,) = entries
+    assert (entry["path"].partition("?")[0], entry["severity"]) == ("/v2/entries:write", 500)  # ERROR
+    assert entry["trace"] == "projects/p/traces/0af7651916cd43dd8448eb211c80319c"
+    assert "c-secret" not in json.dumps(entry)
+
+
+def test_cloud_logging_without_credentials_is_told_at_the_start(tmp_path, monkeypatch, lines) -> None:  # noqa: ARG001  it puts logging back
+    """Not at the first line."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(ConfigError, match=r"logs\.client"):
+        configure(LogSettings(client="cloud", project="p"))
