@@ -26,10 +26,10 @@ from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold, cross_v
 from xgboost import XGBClassifier
 
 from customer_risk.model.config import load_config
+from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.tables.synthetic import synthesize
 from customer_risk.model.training import pipeline
 from customer_risk.model.training.progress import Shown
-from customer_risk.model.training.thresholds import Cuts
 from customer_risk.model.training.tuning import FIXED, quiet
 from customer_risk.model.training.watch import Watch
 from loadtest.bench.versions import versions

@@ -22,9 +22,11 @@ from customer_risk.serving.bulk.jobs.runner import Orders
 from customer_risk.serving.decisions.factory import make_service
 from customer_risk.serving.decisions.switches import Control
 from customer_risk.serving.exchange.all_or_none import Several
-from customer_risk.serving.exchange.request_observer import METRICS_PATH, Telling
+from customer_risk.serving.exchange.request_observer import Telling
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
 from customer_risk.serving.http.endpoints.admin import Admin
+from customer_risk.serving.http.endpoints.metrics import PATH as METRICS_PATH
+from customer_risk.serving.http.endpoints.metrics import MetricsEndpoint
 from customer_risk.serving.http.endpoints.pages import Page
 from customer_risk.serving.http.scoring_app import Mounted
 from customer_risk.serving.kserve.model import RiskModel
@@ -88,7 +90,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     )
     rooms = _pages(service.name)
     rooms[ADMIN_PATH] = Mounted(admin, "admin")
-    rooms[METRICS_PATH] = Mounted(observer.show, None)
+    rooms[METRICS_PATH] = Mounted(MetricsEndpoint(observer), None)
     if settings.jobs.enabled:
         rooms[JOBS_PATH] = Mounted(Jobs(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from customer_risk.model.training.calibration import prior_shift, prior_weights, shifted
-from customer_risk.model.training.thresholds import Cuts, least_cost, max_f1, recall_at_least, segment_cuts
+from customer_risk.model.policy.calibration import prior_shift, prior_weights, shifted
+from customer_risk.model.policy.thresholds import Cuts, least_cost, max_f1, recall_at_least, segment_cuts
 
 if TYPE_CHECKING:
     import numpy as np

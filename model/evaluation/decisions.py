@@ -13,9 +13,9 @@ from customer_risk.model.evaluation.intervals import Draws, interval, measure, w
 from customer_risk.model.evaluation.money import worth
 from customer_risk.model.evaluation.results import Confusion, Decisions, SegmentRow, Strategy
 from customer_risk.model.evaluation.sensitivity import cost_rows, decision_curve, rate_rows
+from customer_risk.model.policy.calibration import prior_weights, shifted
+from customer_risk.model.policy.thresholds import Cuts, loss_matrix_cuts
 from customer_risk.model.scoring.segments import ACTIONS
-from customer_risk.model.training.calibration import prior_weights, shifted
-from customer_risk.model.training.thresholds import Cuts, loss_matrix_cuts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

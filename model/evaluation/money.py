@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from customer_risk.model.evaluation.metrics import confusion, decision
-from customer_risk.model.training.thresholds import least_cost
+from customer_risk.model.policy.thresholds import least_cost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.evaluation.decision_inputs import strategies
 from customer_risk.model.evaluation.money import net_benefit, worth
 from customer_risk.model.evaluation.results import CostRow, DecisionPoint, RateRow
-from customer_risk.model.training.calibration import prior_shift, prior_weights, shifted
-from customer_risk.model.training.thresholds import loss_matrix_cuts, segment_cuts
+from customer_risk.model.policy.calibration import prior_shift, prior_weights, shifted
+from customer_risk.model.policy.thresholds import loss_matrix_cuts, segment_cuts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

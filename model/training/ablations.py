@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS, Arm, Measurement
-from customer_risk.model.training.calibration import (
+from customer_risk.model.policy.calibration import (
     ENOUGH_FOR_ISOTONIC,
     ENOUGH_FOR_SLOPE,
     fit_intercept,

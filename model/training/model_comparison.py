@@ -10,9 +10,9 @@ import numpy as np
 from customer_risk.model.evaluation.cohorts import NEVER, month
 from customer_risk.model.evaluation.intervals import Measured
 from customer_risk.model.evaluation.results import Contender, Difference, Stratum
+from customer_risk.model.policy.thresholds import max_f1
 from customer_risk.model.training.baselines import Dummy, Forest, Logistic
 from customer_risk.model.training.procedure import fit_calibrated, fit_procedure
-from customer_risk.model.training.thresholds import max_f1
 
 if TYPE_CHECKING:
     from collections.abc import Callable

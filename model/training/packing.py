@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from customer_risk.model.features.catalogue import BY_NAME
+from customer_risk.model.policy.calibration import prior_weights
 from customer_risk.model.scoring.bundle import dumps_resamples, make_scorer
 from customer_risk.model.scoring.golden import golden_rows
 from customer_risk.model.tables.synthetic import generate
-from customer_risk.model.training.calibration import prior_weights
 from customer_risk.model.training.export import trees_from_booster
 from customer_risk.model.training.learners import Boosted, BoostedModel
 from customer_risk.model.training.reference import reference

@@ -19,6 +19,8 @@ from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.offboarding.criteria import declare
+from customer_risk.model.policy.calibration import prior_shift
+from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.report.writing import write_report
 from customer_risk.model.scoring import bundle as bundles
 from customer_risk.model.scoring.calibration import Calibration
@@ -32,9 +34,8 @@ from customer_risk.model.tables.reading import available_columns
 from customer_risk.model.tables.storage import is_there
 from customer_risk.model.training import ablations as arms
 from customer_risk.model.training import data_summary as account
-from customer_risk.model.training import importance, provenance, views
+from customer_risk.model.training import importance, learning_curve, provenance, temporal
 from customer_risk.model.training import model_comparison as contest
-from customer_risk.model.training.calibration import prior_shift
 from customer_risk.model.training.candidates import candidates, kernel_settings
 from customer_risk.model.training.export import trees_from_booster
 from customer_risk.model.training.leaks import guard
@@ -43,7 +44,6 @@ from customer_risk.model.training.packing import NAME, Shipped, bundle_files
 from customer_risk.model.training.procedure import fit_procedure
 from customer_risk.model.training.splits import possible_folds
 from customer_risk.model.training.study import Study
-from customer_risk.model.training.thresholds import Cuts
 from customer_risk.model.training.tuning import OBJECTIVE, quiet
 from customer_risk.model.training.watch import Watch
 
@@ -233,8 +233,8 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
         excluded = arms.excluded_types(study, material.with_excluded, tick)
     with watch.stage("Measure class weights", len(arms.WEIGHTINGS) * each) as tick:
         weighting = arms.weighting(study, tick)
-    with watch.stage("Learning curve", len(views.SIZES) * each) as tick:
-        curve = views.learning_curve(study, tick)
+    with watch.stage("Learning curve", len(learning_curve.SIZES) * each) as tick:
+        curve = learning_curve.learning_curve(study, tick)
     with watch.stage("Importance", each) as tick:
         frequency = importance.selection_frequency(first.found)
         names = shipped.model.names
@@ -288,7 +288,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
                 rows=rows,
                 features=tuple(_segment_feature(f, columns.values[:, at], members) for at, f in enumerate(features)),
             ),
-            time_view=views.time_view(study),
+            time_view=temporal.time_view(study),
             learning_curve=curve,
             importance=importance.importances(shares, falls, features, frequency, study.draws.confidence),
             shap=importance.shap_sample(shares, columns.values, names, config.seed),

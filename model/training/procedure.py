@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from customer_risk.model.training.calibration import fit_line, sigmoid
+from customer_risk.model.policy.calibration import fit_line, sigmoid
 from customer_risk.model.training.learners import Boosted
 from customer_risk.model.training.splits import customer_folds, possible_folds
 from customer_risk.model.training.tuning import FIXED, START, tune

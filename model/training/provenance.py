@@ -22,7 +22,7 @@ def git_commit() -> str:
     this = Path(__file__).resolve()  # git takes no path through a link to a folder
     here = this.parent
     commit = _git(here, "rev-parse", "HEAD")
-    if not commit or _git(here, "ls-files", "--error-unmatch", "--", this) is None:
+    if not commit or _git(here, "ls-files", "--error-unmatch", "--", str(this)) is None:
         return "unknown"  # installed somewhere in another project's checkout
     return commit + ("-dirty" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
 

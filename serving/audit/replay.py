@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from customer_risk.model.scoring.bundle import Bundle
     from customer_risk.model.scoring.scorer import Verdict
-    from customer_risk.serving.decisions.fallback.ruleset import RuleSet, Ruling
+    from customer_risk.serving.contract.answer import Ruling
+    from customer_risk.serving.decisions.fallback.ruleset import RuleSet
     from customer_risk.serving.record.outbox.record import Record
 
 Outcome = Literal["same", "differs", "not at hand", "erased", "refusal"]

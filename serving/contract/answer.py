@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from customer_risk.model.features.encoded import Encoded
-    from customer_risk.serving.decisions.fallback.ruleset import Ruling
 
 Source = Literal["model", "rules"]
 
@@ -70,6 +69,15 @@ class WireReason(msgspec.Struct, frozen=True, kw_only=True):
     contribution: float | UnsetType | None = UNSET
     share: float | UnsetType | None = UNSET
     investigator_text: str | UnsetType = UNSET
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """The decision of fallback rules about a customer: a segment and its reasons, but no probability."""
+
+    probability: None = None
+    segment: Segment
+    action: Action
+    reasons: tuple[WireReason, ...]
 
 
 class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):

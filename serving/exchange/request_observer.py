@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from customer_risk.serving.contract.trace import trace_of
-from customer_risk.serving.errors import NotFound, NotReady, WrongMethod
+from customer_risk.serving.errors import NotReady
 from customer_risk.serving.exchange.observer import Observer
-from customer_risk.serving.http.body import Receive, Scope, Send, header
-from customer_risk.serving.http.responses import Response, respond
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from customer_risk.serving.telemetry.logs import RequestLog
     from customer_risk.serving.telemetry.metrics import Metrics
 
-METRICS_PATH: Final = "/metrics"
 _log = logging.getLogger("serving")
 
 
@@ -151,16 +148,11 @@ class Telling(Observer):
         if self._metrics is not None:
             self._metrics.dropped_log_lines(count)
 
-    async def show(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  a room's signature
-        """Show all workers' metrics to Prometheus."""
-        if scope["path"] != METRICS_PATH:
-            raise NotFound("There is nothing at this path.", remedy=f"GET {METRICS_PATH}.")
-        if scope["method"] not in {"GET", "HEAD"}:
-            raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="Send GET.", allowed="GET")
+    def exposition(self, accept: str | None) -> tuple[str, bytes]:
+        """Return all workers' metrics for Prometheus, and their media type; raises NotReady before `start`."""
         if self._metrics is None:
             raise NotReady("There are no metrics yet.", remedy="Try again shortly.")
-        media_type, body = self._metrics.exposition(header(scope, b"accept"))
-        await respond(send, Response(200, body, media_type))
+        return self._metrics.exposition(accept)
 
     def _look(self, metrics: Metrics) -> None:
         service = self._service

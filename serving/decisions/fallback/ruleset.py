@@ -17,7 +17,7 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.features.catalogue import BY_NAME
 from customer_risk.model.features.feature import formatted
 from customer_risk.model.scoring.segments import ACTIONS, Action, Segment
-from customer_risk.serving.contract.answer import WireReason
+from customer_risk.serving.contract.answer import Ruling, WireReason
 
 _REMEDY: Final = "serving/decisions/fallback/defaults.yaml shows the form; docs/guide/features.md lists the features."
 _ORDER: Final[tuple[Action, ...]] = ("none", "review", "propose_off_boarding")
@@ -45,15 +45,6 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     points: Annotated[float, msgspec.Meta(gt=0)]
     text: str
     investigator_text: str
-
-
-class Ruling(msgspec.Struct, frozen=True, kw_only=True):
-    """What rules say of a customer: a segment and its reasons, but no probability."""
-
-    probability: None = None
-    segment: Segment
-    action: Action
-    reasons: tuple[WireReason, ...]
 
 
 class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):

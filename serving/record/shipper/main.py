@@ -1,4 +1,4 @@
-"""The shipper's process: `python -m customer_risk.serving.record.shipper.main`, told what to ship by a line of its input."""
+"""The shipper as a process, `python -m customer_risk.serving.record.shipper.main`, told by its first line of input."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from customer_risk.model.config import load_config
 from customer_risk.model.evaluation.decision_inputs import Ground, strategies
 from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.evaluation.intervals import make_draws
+from customer_risk.model.policy.thresholds import Cuts, least_cost, loss_matrix_cuts
 from customer_risk.model.training.comparison import FoldFit, OutOfFold
 from customer_risk.model.training.procedure import Fitted
 from customer_risk.model.training.splits import repeated_folds
-from customer_risk.model.training.thresholds import Cuts, least_cost, loss_matrix_cuts
 
 
 class _Known:

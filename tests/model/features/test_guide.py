@@ -11,7 +11,7 @@ GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "features.md"
 
 
 def test_guide_is_in_step_with_the_catalogue() -> None:
-    """docs/guide/features.md is what the catalogue says now: `python -m customer_risk.model.features.guide` writes it."""
+    """docs/guide/features.md is what `python -m customer_risk.model.features.guide` writes now."""
     assert GUIDE.read_text(encoding="utf-8") == features_guide()
 
 

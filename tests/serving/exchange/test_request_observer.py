@@ -19,6 +19,7 @@ prepare(Path(sys.argv[1]) / "metrics")
 import httpx2
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.http.endpoints.metrics import MetricsEndpoint
 from customer_risk.serving.http.scoring_app import Lane, Mounted
 from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 from customer_risk.serving.decisions.service import Service
@@ -27,7 +28,8 @@ from customer_risk.serving.exchange.request_observer import Telling
 async def main():
     service = Service("customer-risk")
     telling = Telling(service, Metrics, RequestLog(LogSettings(success_share=0)))
-    lane = Lane(None, service, gate=Gate(), observer=telling, rooms={"/metrics": Mounted(telling.show, None)})
+    rooms = {"/metrics": Mounted(MetricsEndpoint(telling), None)}
+    lane = Lane(None, service, gate=Gate(), observer=telling, rooms=rooms)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=lane), base_url="http://test")
     early = (await client.get("/metrics")).status_code
     await telling.start()

@@ -154,7 +154,10 @@ def test_draining_answers_but_is_not_ready(model, bundle, request_) -> None:
 
 def test_kserve_does_not_see_our_command_line() -> None:
     """It parses the arguments of whichever program imports it, and ends the program where it doesn't like them."""
-    code = "import sys; sys.argv = ['x', '--http_port', 'none']; import customer_risk.serving.kserve.server; print(sys.argv)"
+    code = (
+        "import sys; sys.argv = ['x', '--http_port', 'none']\n"
+        "import customer_risk.serving.kserve.server; print(sys.argv)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.stdout.strip() == "['x', '--http_port', 'none']", done.stderr
 

@@ -249,7 +249,8 @@ def test_settings_that_are_none_are_refused() -> None:
 def test_nothing_of_google_is_loaded_before_it_is_used() -> None:
     """Those who write to a folder don't wait for it."""
     code = (
-        "import sys; from customer_risk.serving.record.sinks.gcs import GcsSettings; GcsSettings(bucket='a').open('a' * 32).close()\n"
+        "import sys; from customer_risk.serving.record.sinks.gcs import GcsSettings\n"
+        "GcsSettings(bucket='a').open('a' * 32).close()\n"
         "assert not [name for name in sys.modules if name.startswith(('google.cloud', 'google.auth'))]"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The procedure over time and over the number of customers."""
+"""The procedure in time order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from customer_risk.model.evaluation.intervals import make_draws
-from customer_risk.model.training import views
+from customer_risk.model.training import temporal
 from customer_risk.model.training.study import Study
 
 
@@ -31,7 +31,7 @@ def study(learnable, small) -> Study:
 
 def test_parts_follow_each_other_in_time(study):
     """The three parts hold 70%, 15% and 15% of the dated customers, each later than the one before."""
-    parts = views.time_view(study).parts
+    parts = temporal.time_view(study).parts
     assert [part.customers for part in parts] == [102, 21, 22]
     assert parts[0].last < parts[1].first <= parts[1].last < parts[2].first
 
@@ -40,7 +40,7 @@ def test_small_parts_have_no_metrics_and_say_why(study):
     """Where a part holds fewer than ten of a label there is no metric, and the meaning says why."""
     few = np.zeros_like(study.suspended)
     few[:30] = True
-    found = views.time_view(replace(study, suspended=few))
+    found = temporal.time_view(replace(study, suspended=few))
     assert [part.suspended for part in found.parts] == [30, 0, 0]
     assert all(part.metrics is None for part in found.parts)
     assert "30 / 0 / 0" in found.meaning
@@ -54,16 +54,7 @@ def test_parts_with_enough_of_each_label_are_measured(study):
     values = study.table.values.copy()
     values[:, 0] = every_second + np.random.default_rng(1).normal(scale=0.3, size=len(values))
     told = replace(study, suspended=every_second, table=replace(study.table, values=values))
-    found = views.time_view(told)
+    found = temporal.time_view(told)
     assert found.parts[0].metrics is None
     assert all(part.metrics["roc_auc"].estimate > 0.9 for part in found.parts[1:])
     assert "Each later part is answered" in found.meaning
-
-
-def test_the_learning_curve_trains_on_growing_shares(study):
-    """Each point trains on more customers of both labels, and is measured on all who were held out."""
-    ticks = []
-    points = views.learning_curve(study, lambda: ticks.append(1))
-    assert len(ticks) == len(views.SIZES) * study.folds * study.repeats
-    assert [round(point.customers / points[-1].customers, 1) for point in points] == list(views.SIZES)
-    assert [point.suspended for point in points] == sorted(point.suspended for point in points)

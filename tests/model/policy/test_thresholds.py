@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from customer_risk.model.config import Costs, load_config
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.training import thresholds
+from customer_risk.model.policy import thresholds
 
 
 @pytest.fixture

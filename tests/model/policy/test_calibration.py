@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from customer_risk.model.training import calibration
+from customer_risk.model.policy import calibration
 
 
 @pytest.fixture

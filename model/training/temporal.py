@@ -1,4 +1,4 @@
-"""The procedure over time and over the number of customers."""
+"""The procedure in time order: trained on earlier customers, tested on later ones."""
 
 from __future__ import annotations
 
@@ -8,27 +8,20 @@ import numpy as np
 
 from customer_risk.model.evaluation.cohorts import NEVER, cohort_rows, week
 from customer_risk.model.evaluation.intervals import all_metrics, interval, make_draws
-from customer_risk.model.evaluation.results import CurvePoint, TimePart, TimeView
+from customer_risk.model.evaluation.results import TimePart, TimeView
+from customer_risk.model.policy.thresholds import max_f1
 from customer_risk.model.training.ablations import untuned
-from customer_risk.model.training.thresholds import max_f1
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import date
 
     from numpy.typing import NDArray
 
     from customer_risk.model.evaluation.results import Interval
-    from customer_risk.model.features.frame import FeatureTable
-    from customer_risk.model.training.procedure import Fitted
     from customer_risk.model.training.study import Study
-
-    Floats = NDArray[np.float64]
-    Flags = NDArray[np.bool_]
 
 PARTS = (("train 70%", 0.0, 0.7), ("validate 15%", 0.7, 0.85), ("test 15%", 0.85, 1.0))
 FEWEST = 10  # of each label, below which a part has no metrics
-SIZES = (0.4, 0.6, 0.8, 1.0)
 
 
 def time_view(study: Study) -> TimeView:
@@ -58,39 +51,6 @@ def time_view(study: Study) -> TimeView:
         weeks=cohort_rows([week(day) for day in study.joined], study.suspended, study.draws.confidence),
         meaning=_meaning(study, parts, bare),
     )
-
-
-def learning_curve(study: Study, tick: Callable[[], None]) -> tuple[CurvePoint, ...]:
-    """Train on growing shares of each training side (both labels alike), and test on all who were held out."""
-    points = []
-    plain = untuned(study)
-    for share in SIZES:
-
-        def fit(table: FeatureTable, suspended: Flags, seed: int, share: float = share) -> Fitted:
-            kept = _share(suspended, share, seed)
-            return plain(table.rows(kept), suspended[kept], seed)
-
-        found = study.cross_validate(fit, tick=tick)
-        sizes = [len(one.fitted.inner_margins) for one in found.fits]
-        positives = [int(one.labels[_share(one.labels, share, 0)].sum()) for one in found.fits]
-        points.append(
-            CurvePoint(
-                customers=float(np.mean(sizes)),
-                suspended=float(np.mean(positives)),
-                metrics=study.intervals(study.measure(found.probabilities, found=found)),
-            )
-        )
-    return tuple(points)
-
-
-def _share(suspended: Flags, share: float, seed: int) -> NDArray[np.int64]:
-    """Pick a share of each label's customers, ascending; four of each at least, which inner folds need."""
-    random = np.random.default_rng(seed)
-    kept = []
-    for kind in (suspended, ~suspended):
-        members = np.flatnonzero(kind)
-        kept.append(random.permutation(members)[: max(4, round(share * len(members)))])
-    return np.sort(np.concatenate(kept))
 
 
 def _later(study: Study, earlier: NDArray[np.int64], members: NDArray[np.int64]) -> dict[str, Interval] | None:
