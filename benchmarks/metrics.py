@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import click
 
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.telemetry.metrics import Metrics, prepare
 from loadtest.bench.versions import versions
 
@@ -30,7 +30,7 @@ def main() -> None:
 
         ours, decision = Metrics(), SimpleNamespace(segment="high", action="review", source="model")
         decision.decision = decision
-        decision.warnings = (Warned("UNKNOWN_CATEGORY", "/profile/occupation", ""),)
+        decision.warnings = (InputWarning("UNKNOWN_CATEGORY", "/profile/occupation", ""),)
         seconds = Histogram("peer_seconds", "As ours.", ("route",))
         counters = [Counter(f"peer_{place}", "As ours.", ("a", "b")) for place in range(3)]
 

@@ -12,40 +12,40 @@ import msgspec
 # First of all: it shields the command line, which KServe would parse.
 from customer_risk.serving.kserve.server import RiskServer  # isort: split
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.authenticator import Authenticator
 from customer_risk.serving.auth.rate_limits import Limiter
 from customer_risk.serving.bulk.jobs.endpoints import PATH as JOBS_PATH
-from customer_risk.serving.bulk.jobs.endpoints import Jobs
-from customer_risk.serving.bulk.jobs.repository import Board
-from customer_risk.serving.bulk.jobs.runner import Orders
-from customer_risk.serving.decisions.factory import make_service
-from customer_risk.serving.decisions.switches import Control
-from customer_risk.serving.exchange.all_or_none import Several
-from customer_risk.serving.exchange.request_observer import Telling
+from customer_risk.serving.bulk.jobs.endpoints import JobsEndpoint
+from customer_risk.serving.bulk.jobs.repository import JobRepository
+from customer_risk.serving.bulk.jobs.runner import WorkerConfig
+from customer_risk.serving.decisions.factory import create_service
+from customer_risk.serving.decisions.switches import SwitchFile
+from customer_risk.serving.exchange.all_or_none import AllOrNone
+from customer_risk.serving.exchange.request_observer import RequestObserver
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
 from customer_risk.serving.http.endpoints.admin import Admin
 from customer_risk.serving.http.endpoints.metrics import PATH as METRICS_PATH
 from customer_risk.serving.http.endpoints.metrics import MetricsEndpoint
 from customer_risk.serving.http.endpoints.pages import Page
-from customer_risk.serving.http.scoring_app import Mounted
+from customer_risk.serving.http.scoring_app import Mount
 from customer_risk.serving.kserve.model import RiskModel
 from customer_risk.serving.kserve.v2.grpc import GrpcServer
 from customer_risk.serving.kserve.v2.grpc_auth import AuthInterceptor
 from customer_risk.serving.kserve.v2.models import Models
 from customer_risk.serving.offload import Offload
 from customer_risk.serving.openapi import render_document, render_page
-from customer_risk.serving.process.child_process import Keeper
+from customer_risk.serving.process.child_process import ChildProcess
 from customer_risk.serving.process.memory import trim_memory
 from customer_risk.serving.record.recorder import recording
 from customer_risk.serving.store.idempotency import Idempotency
 from customer_risk.serving.store.settings import open_store
 from customer_risk.serving.telemetry.logs import RequestLog, configure
-from customer_risk.serving.telemetry.loop_lag import Lag
+from customer_risk.serving.telemetry.loop_lag import LoopLag
 from customer_risk.serving.telemetry.metrics import Metrics, forget
 
 if TYPE_CHECKING:
-    from customer_risk.serving.process.component import Part
+    from customer_risk.serving.process.component import Component
     from customer_risk.serving.settings import Settings
     from customer_risk.serving.store.interface import Store
 
@@ -59,16 +59,18 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
 
     `folder` is for what the workers share while they run.
     """
-    service = make_service(settings.model_name, settings.rules)
+    service = create_service(settings.model_name, settings.rules)
     service.offload = Offload(trim_memory)
     authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
     if authenticator is not None:
         service.require("the issuer's keys", lambda: authenticator.introduced)
     limited = bool(settings.limits.requests_per_second)
-    gate = Gate(authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None)
-    observer = Telling(service, Metrics, RequestLog(settings.logs), recording(settings.record))
+    gate = AccessControl(
+        authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None
+    )
+    observer = RequestObserver(service, Metrics, RequestLog(settings.logs), recording(settings.record))
     service.require("the decision record", lambda: observer.recordable)
-    model = RiskModel(service, bundle, several=Several(gate=gate, observer=observer, offload=service.offload))
+    model = RiskModel(service, bundle, several=AllOrNone(gate=gate, observer=observer, offload=service.offload))
 
     shared = _Shared(settings, folder)
 
@@ -76,10 +78,10 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         return server.reloader.reload()
 
     logs = configure(settings.logs, observer.dropped)
-    control = Control(folder, service, reload)
+    control = SwitchFile(folder, service, reload)
     admin = Admin(service, control, lambda: server.reloader.state)
 
-    orders = Orders(
+    orders = WorkerConfig(
         bundle=str(bundle.absolute()),
         folder=str(folder.absolute()),
         model_name=settings.model_name,
@@ -89,22 +91,24 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         record=settings.record,
     )
     rooms = _pages(service.name)
-    rooms[ADMIN_PATH] = Mounted(admin, "admin")
-    rooms[METRICS_PATH] = Mounted(MetricsEndpoint(observer), None)
+    rooms[ADMIN_PATH] = Mount(admin, "admin")
+    rooms[METRICS_PATH] = Mount(MetricsEndpoint(observer), None)
     if settings.jobs.enabled:
-        rooms[JOBS_PATH] = Mounted(Jobs(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
+        rooms[JOBS_PATH] = Mount(JobsEndpoint(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
 
     shipper = _shipper(settings)
 
-    def parts() -> Sequence[Part]:
+    def parts() -> Sequence[Component]:
         """Make what each worker runs beside its HTTP server."""
         # The shipper ends after what gives it work, so that it ships the last of it too.
         shipping = [] if shipper is None else [shipper]
-        made: list[Part] = [logs, *shipping, observer, Lag(observer.lagged), control]
+        made: list[Component] = [logs, *shipping, observer, LoopLag(observer.lagged), control]
         if authenticator is not None:
             made.append(authenticator)
         if settings.jobs.enabled:
-            made.append(Keeper("customer_risk.serving.bulk.jobs", msgspec.json.encode(orders), folder / "jobs.lock"))
+            made.append(
+                ChildProcess("customer_risk.serving.bulk.jobs", msgspec.json.encode(orders), folder / "jobs.lock")
+            )
         if settings.grpc.enabled:
             models = Models(service, gate=gate, observer=observer)
             made.append(
@@ -131,13 +135,13 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     return server
 
 
-def _shipper(settings: Settings) -> Keeper | None:
+def _shipper(settings: Settings) -> ChildProcess | None:
     record = settings.record
     if not (record.enabled and record.ship.embedded):
         return None
     orders = msgspec.json.encode(record.orders(settings.logs))
     lock, seconds = Path(record.folder) / "keeper.lock", record.ship.drain_seconds + _ENDING_SECONDS
-    return Keeper("customer_risk.serving.record.shipper.main", orders, lock, end_seconds=seconds)
+    return ChildProcess("customer_risk.serving.record.shipper.main", orders, lock, end_seconds=seconds)
 
 
 class _Shared:
@@ -156,16 +160,14 @@ class _Shared:
         return Idempotency(self.store, self._settings.idempotency_seconds)
 
     @cached_property
-    def board(self) -> Board:
-        return Board(self.store, lease_seconds=self._settings.jobs.lease_seconds)
+    def board(self) -> JobRepository:
+        return JobRepository(self.store, lease_seconds=self._settings.jobs.lease_seconds)
 
 
-def _pages(model_name: str) -> dict[str, Mounted]:
+def _pages(model_name: str) -> dict[str, Mount]:
     document = render_document(model_name)
     page, policy = render_page(document)
     return {
-        OPENAPI_PATH: Mounted(Page(OPENAPI_PATH, document, "application/json"), None),
-        DOCS_PATH: Mounted(
-            Page(DOCS_PATH, page, "text/html; charset=utf-8", ("content-security-policy", policy)), None
-        ),
+        OPENAPI_PATH: Mount(Page(OPENAPI_PATH, document, "application/json"), None),
+        DOCS_PATH: Mount(Page(DOCS_PATH, page, "text/html; charset=utf-8", ("content-security-policy", policy)), None),
     }

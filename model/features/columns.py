@@ -1,4 +1,4 @@
-"""One customer from columns of sound values, as a decoded request holds them: the fast twin of customer_risk.model.features.one."""
+"""One customer from columns of sound values, as a decoded request holds them: the fast twin of model.features.one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from customer_risk.model.features import residence
 from customer_risk.model.features.encoded import Encoded
-from customer_risk.model.features.one import Warned, unknown_category
+from customer_risk.model.features.one import InputWarning, unknown_category
 from customer_risk.model.features.vocabulary import (
     DIRECTIONS,
     FIRST,
@@ -58,7 +58,7 @@ class Person(NamedTuple):
 class History(NamedTuple):
     """Transactions' columns of equal length: amounts in EUR from 0 on, times in microseconds since 1970.
 
-    `completed` holds customer_risk.model.features.encoded.NEVER where a transaction didn't complete; `distinct` says that no id
+    `completed` holds model.features.encoded.NEVER where a transaction didn't complete; `distinct` says that no id
     stands twice.
     """
 
@@ -72,7 +72,7 @@ class History(NamedTuple):
     distinct: bool
 
 
-def encode_columns(person: Person, history: History) -> tuple[Encoded, tuple[Warned, ...]]:
+def encode_columns(person: Person, history: History) -> tuple[Encoded, tuple[InputWarning, ...]]:
     """Encode one customer; an unknown category becomes OTHER, with a warning that points at it by row.
 
     The values' types and bounds are the caller's to have checked; what comes out is what `encode_customer` gives.
@@ -99,7 +99,7 @@ def encode_columns(person: Person, history: History) -> tuple[Encoded, tuple[War
     return encoded, warned
 
 
-def encode_person(person: Person) -> tuple[NDArray[np.int32], tuple[Warned, ...]]:
+def encode_person(person: Person) -> tuple[NDArray[np.int32], tuple[InputWarning, ...]]:
     """Encode a profile alone: int32[1, len(PROFILE)], and a warning for each unknown category."""
     *categories, biometrics, pep, media, country, phone, document, locale, born = person
     codes, warned = _categories(*categories)
@@ -140,7 +140,7 @@ def _codes(history: History) -> bytes:
     )
 
 
-def _with_unknown(history: History) -> tuple[bytes, list[Warned]]:
+def _with_unknown(history: History) -> tuple[bytes, list[InputWarning]]:
     columns = (("state", history.state), ("type", history.type), ("direction", history.direction))
     known = _vocabularies()
     codes = [codes.get(name, len(codes)) for codes, (_, names) in zip(known, columns, strict=True) for name in names]
@@ -159,7 +159,7 @@ def _vocabularies() -> tuple[Mapping[str, int], ...]:
 
 
 @lru_cache(maxsize=4096)
-def _categories(*words: str | None) -> tuple[tuple[int, ...], tuple[Warned, ...]]:
+def _categories(*words: str | None) -> tuple[tuple[int, ...], tuple[InputWarning, ...]]:
     """Encode a profile's categories; the same few combinations come again and again."""
     codes, warned = [], []
     for word, (name, known) in zip(words, _CATEGORIES, strict=True):

@@ -1,4 +1,4 @@
-"""The guide to the features, written from the catalogue: `python -m customer_risk.model.features.guide > docs/guide/features.md`."""
+"""The guide to the features: `python -m customer_risk.model.features.guide > docs/guide/features.md`."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _LATEST = 253_402_300_800_000_000  # the year 10,000
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class InputWarning:
     """Something in a request that was understood otherwise than written; `pointer` is an RFC 6901 JSON pointer."""
 
     code: str
@@ -49,7 +49,7 @@ class Warned:
 
 def encode_customer(
     profile: Mapping[str, object], transactions: Sequence[Mapping[str, object]]
-) -> tuple[Encoded, tuple[Warned, ...]]:
+) -> tuple[Encoded, tuple[InputWarning, ...]]:
     """Encode one customer: the tables' columns as a mapping, and a mapping a transaction row, in any order.
 
     Times are aware datetimes or integers (microseconds since 1970). An unknown category becomes OTHER, with a warning;
@@ -58,7 +58,7 @@ def encode_customer(
     currency other than EUR.
     """
     bad: list[BadField] = []
-    warned: list[Warned] = []
+    warned: list[InputWarning] = []
     profile_codes = _profile_codes(profile, bad, warned)
     rows = None if bad else _clean_rows(transactions)
     if rows is None:
@@ -149,7 +149,9 @@ def _microseconds(value: object) -> int:
     return since.days * _DAY + since.seconds * 1_000_000 + since.microseconds
 
 
-def _checked_rows(transactions: Sequence[Mapping[str, object]], bad: list[BadField], warned: list[Warned]) -> _Rows:
+def _checked_rows(
+    transactions: Sequence[Mapping[str, object]], bad: list[BadField], warned: list[InputWarning]
+) -> _Rows:
     """Take rows field by field, noting what is bad and what is unknown."""
     taken: list[tuple[Any, ...]] = []
     for number, row in enumerate(transactions):
@@ -174,7 +176,7 @@ def _checked_rows(transactions: Sequence[Mapping[str, object]], bad: list[BadFie
     return _Rows(*zip(*taken, strict=True)) if taken else _Rows([], [], [], [], [], [], [])
 
 
-def _profile_codes(profile: Mapping[str, object], bad: list[BadField], warned: list[Warned]) -> list[int]:
+def _profile_codes(profile: Mapping[str, object], bad: list[BadField], warned: list[InputWarning]) -> list[int]:
     """Codes in the order of vocabulary.PROFILE."""
 
     def text(name: str) -> str | None:
@@ -230,9 +232,9 @@ def _birth_day(value: object, bad: list[BadField]) -> int:
     return value.toordinal() - _EPOCH_DAY
 
 
-def unknown_category(pointer: str, value: str) -> Warned:
+def unknown_category(pointer: str, value: str) -> InputWarning:
     """Warn of a category that no vocabulary holds."""
-    return Warned("UNKNOWN_CATEGORY", pointer, f"{value[:60]!r} is not known and was taken as any other")
+    return InputWarning("UNKNOWN_CATEGORY", pointer, f"{value[:60]!r} is not known and was taken as any other")
 
 
 def _text(value: object, pointer: str, bad: list[BadField]) -> str:
@@ -242,7 +244,9 @@ def _text(value: object, pointer: str, bad: list[BadField]) -> str:
     return ""
 
 
-def _event_code(value: object, codes: dict[str, int], pointer: str, bad: list[BadField], warned: list[Warned]) -> int:
+def _event_code(
+    value: object, codes: dict[str, int], pointer: str, bad: list[BadField], warned: list[InputWarning]
+) -> int:
     name = _text(value, pointer, bad)
     if name in codes:
         return codes[name]

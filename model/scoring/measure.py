@@ -9,7 +9,7 @@ import numpy as np
 
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.kernel import compute as kernel
-from customer_risk.model.features.one import Warned, encode_customer
+from customer_risk.model.features.one import InputWarning, encode_customer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def measure(names: Sequence[str], settings: FeatureSettings) -> Measure:
 
     def values_of(
         profile: Mapping[str, object], transactions: Sequence[Mapping[str, object]]
-    ) -> tuple[NDArray[np.float64], tuple[Warned, ...]]:
+    ) -> tuple[NDArray[np.float64], tuple[InputWarning, ...]]:
         encoded, warnings = encode_customer(profile, transactions)
         return kernel.compute(encoded, kernel_settings)[0, columns], warnings
 

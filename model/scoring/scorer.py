@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_risk.model.errors import BadField, InputError
-from customer_risk.model.features.one import Warned
+from customer_risk.model.features.one import InputWarning
 from customer_risk.model.scoring.calibration import sigmoid
 from customer_risk.model.scoring.reasons import Reason, top_reasons
 from customer_risk.model.scoring.segments import ACTIONS, Action, Segment, Thresholds
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from customer_risk.model.scoring.calibration import Calibration
     from customer_risk.model.scoring.explainer import Explainer
 
-__all__ = ["Decision", "Measure", "Scorer", "Scores", "Verdict", "Warned"]
+__all__ = ["Decision", "InputWarning", "Measure", "Scorer", "Scores", "Verdict"]
 
 # From a profile and transactions to (values float64[f] in the scorer's order, warnings).
 Measure = Callable[
-    [Mapping[str, object], Sequence[Mapping[str, object]]], tuple[NDArray[np.float64], tuple[Warned, ...]]
+    [Mapping[str, object], Sequence[Mapping[str, object]]], tuple[NDArray[np.float64], tuple[InputWarning, ...]]
 ]
 
 
@@ -37,7 +37,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     segment: Segment
     action: Action
     reasons: tuple[Reason, ...]
-    warnings: tuple[Warned, ...]
+    warnings: tuple[InputWarning, ...]
     features: dict[str, float | None]
 
 
@@ -131,7 +131,7 @@ class Scorer:
             raise InputError(tuple(bad))
         return self.decide_values(values)
 
-    def decide_values(self, values: NDArray[np.float64], warnings: Sequence[Warned] = ()) -> Decision:
+    def decide_values(self, values: NDArray[np.float64], warnings: Sequence[InputWarning] = ()) -> Decision:
         """Decide on one customer from values float64[f] in the scorer's order."""
         verdict = self.judge(values)
         return Decision(

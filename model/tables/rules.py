@@ -13,7 +13,7 @@ Kind = Literal["users", "transactions"]
 class Rule:
     """One rule of one kind of table.
 
-    `key` is the name that dataframely gives it (customer_risk.model.tables.schema); None for those that reading or the whole table
+    `key` is the name that dataframely gives it (model.tables.schema); None for those that reading or the whole table
     decides. `columns` are shown as the failing value. Cleaning sets a failing row aside where `sets_aside`; else it is
     kept: the kernel takes an unknown category as OTHER, as it does online.
     """

@@ -100,7 +100,7 @@ def refuse_overlap(train: Sequence[str], test: Sequence[str]) -> None:
     if both:
         raise LeakError(
             f"{len(both)} customers are on both sides of a split: {_some(both)}.",
-            remedy="Split by customer: customer_risk.model.training.splits.customer_folds takes ids and keeps each on one side.",
+            remedy="Split by customer: model.training.splits.customer_folds takes ids and keeps each on one side.",
         )
 
 

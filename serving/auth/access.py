@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from customer_risk.serving.auth.caller import LOCAL, Caller, Scope
+from customer_risk.serving.auth.caller import LOCAL, Caller, Permission
 from customer_risk.serving.offload import MOST_ON_LOOP
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ class Limits(Protocol):
         """Count `cost` more requests of a caller whose request was taken."""
 
 
-class Gate:
+class AccessControl:
     """Lets callers in by `authenticator` (None: everybody is LOCAL) and `limiter` (None: as often as they like)."""
 
     def __init__(self, authenticator: Authenticates | None = None, limiter: Limits | None = None) -> None:
         self._authenticator = authenticator
         self._limiter = limiter
 
-    def pass_now(self, authorization: str | None, scope: Scope) -> Caller | None:
+    def pass_now(self, authorization: str | None, scope: Permission) -> Caller | None:
         """Let a caller in whose token is known, for one request; None where that takes longer.
 
         Raises Forbidden without the scope and TooManyRequests past the caller's share.
@@ -53,7 +53,7 @@ class Gate:
         caller = self._authenticator.cached(authorization)
         return None if caller is None else self._admitted(caller, scope)
 
-    async def pass_in(self, authorization: str | None, scope: Scope) -> Caller:
+    async def pass_in(self, authorization: str | None, scope: Permission) -> Caller:
         """Let a caller in for one request; raises Unauthenticated too."""
         if self._authenticator is None:
             return self._admitted(LOCAL, scope)
@@ -64,7 +64,7 @@ class Gate:
         if self._limiter is not None:
             self._limiter.owe(caller.name, more)
 
-    def _admitted(self, caller: Caller, scope: Scope) -> Caller:
+    def _admitted(self, caller: Caller, scope: Permission) -> Caller:
         caller.require(scope)
         if self._limiter is not None:
             self._limiter.take(caller.name)

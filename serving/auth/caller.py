@@ -10,7 +10,7 @@ import msgspec
 from customer_risk.serving.contract.trace import Trace
 from customer_risk.serving.errors import Forbidden
 
-Scope = Literal["score", "batch", "explain", "admin"]
+Permission = Literal["score", "batch", "explain", "admin"]
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class Caller(msgspec.Struct, frozen=True):
     name: str
     scopes: frozenset[str]
 
-    def require(self, scope: Scope) -> None:
+    def require(self, scope: Permission) -> None:
         """Raise Forbidden unless the caller has `scope`."""
         if scope not in self.scopes:
             raise Forbidden(f"This needs the scope {scope}.", remedy="Ask the service's owners for it.")
@@ -28,7 +28,7 @@ class Caller(msgspec.Struct, frozen=True):
 LOCAL: Final = Caller("local", frozenset(("score", "batch", "explain", "admin")))
 
 
-class Whence(NamedTuple):
+class RequestContext(NamedTuple):
     """Which way a request came in, and its caller's trace."""
 
     route: str
@@ -36,5 +36,5 @@ class Whence(NamedTuple):
 
 
 current: Final[ContextVar[Caller]] = ContextVar("caller", default=LOCAL)
-_NOWHERE: Final = Whence("", None)
-whence: Final[ContextVar[Whence]] = ContextVar("whence", default=_NOWHERE)
+_NOWHERE: Final = RequestContext("", None)
+whence: Final[ContextVar[RequestContext]] = ContextVar("whence", default=_NOWHERE)

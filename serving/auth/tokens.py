@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from customer_risk.serving.auth.caller import Caller, Scope
+from customer_risk.serving.auth.caller import Caller, Permission
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.errors import Unauthenticated
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_CHARACTERS: Final = 8 * 1024
 _REMEDY: Final = "Send Authorization: Bearer with an access token for this service."
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE | re.ASCII)
-_SCOPES: Final = frozenset(get_args(Scope))
+_SCOPES: Final = frozenset(get_args(Permission))
 _MOST_NAME: Final = 256
 # What a token from outside can make the library raise besides its own errors: odd numbers and deep nesting.
 _ODD: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.model.scoring.scorer import Verdict, Warned
+from customer_risk.model.scoring.scorer import InputWarning, Verdict
 from customer_risk.model.scoring.segments import Action, Segment
 from customer_risk.serving.contract.identifiers import uuid7
 
@@ -53,7 +53,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     decision: Verdict | Ruling
     source: Source
     model: ModelName
-    warnings: tuple[Warned, ...]
+    warnings: tuple[InputWarning, ...]
     basis: Basis
 
 
@@ -92,7 +92,7 @@ class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reasons: Sequence[Reason | WireReason]
     source: Source
     model: ModelName
-    warnings: tuple[Warned, ...]
+    warnings: tuple[InputWarning, ...]
 
 
 def answer_of(
@@ -101,7 +101,7 @@ def answer_of(
     customer_id: str,
     source: Source,
     model: ModelName,
-    warnings: tuple[Warned, ...],
+    warnings: tuple[InputWarning, ...],
     basis: Basis,
     now: float,
 ) -> Answer:

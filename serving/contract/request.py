@@ -1,7 +1,7 @@
 """The request on the wire: types with their bounds, each described in the words that a refusal uses.
 
-These classes are the one definition of what is accepted; customer_risk.serving.decisions.request_parser decodes with them in one pass, and
-customer_risk.serving.decisions.validation asks them field by field once that pass has failed.
+These classes are the one definition of what is accepted. serving.decisions.request_parser decodes with them in one pass;
+serving.decisions.validation checks field by field once that pass has failed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ LATEST = 253_402_300_800_000_000  # the year 10,000
 _TIME = "a time with its zone, as in 2024-08-26T10:33:50.629801Z"
 
 
-class Moment(int):
+class Timestamp(int):
     """Microseconds since 1970 in UTC, between the years 1 and 9999."""
 
     __slots__ = ()
 
     @classmethod
-    def parse(cls, text: object) -> Moment:
+    def parse(cls, text: object) -> Timestamp:
         """Read RFC 3339, or the tables' form `2024-08-26 10:33:50.629801 UTC`; raises ValueError for all else."""
         if type(text) is str:
             # The tables write the zone as a word; the rest of their form is RFC 3339's with a space for its T.
@@ -44,8 +44,8 @@ class Moment(int):
 
 def decode_hook(kind: type, value: object) -> object:
     """Decode the types that msgspec doesn't know: Moment alone."""
-    if kind is Moment:
-        return Moment.parse(value)
+    if kind is Timestamp:
+        return Timestamp.parse(value)
     raise NotImplementedError(f"{kind} is not a type of the wire")
 
 
@@ -62,8 +62,8 @@ Amount = Annotated[
 ]
 Number = Annotated[float, Meta(ge=-1e15, le=1e15, description="a number from -1e15 to 1e15, or null where missing")]
 Currency = Annotated[Literal["EUR"], Meta(description='"EUR": convert the amount before sending it')]
-Time = Annotated[Moment, Meta(description=_TIME)]
-TimeOrNull = Annotated[Moment | None, Meta(description=f"{_TIME}, or null")]
+Time = Annotated[Timestamp, Meta(description=_TIME)]
+TimeOrNull = Annotated[Timestamp | None, Meta(description=f"{_TIME}, or null")]
 # In a sound request times stay texts, to be read a hundred at once; the shortest has 20 characters.
 _TimeText = Annotated[str, Meta(min_length=20, max_length=64)]
 TimeText = Annotated[_TimeText, Meta(description=_TIME)]

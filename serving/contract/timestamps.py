@@ -9,7 +9,7 @@ import numpy as np
 
 from customer_risk.model.features.encoded import NEVER
 from customer_risk.model.scoring.compiled import compiled
-from customer_risk.serving.contract.request import EARLIEST, LATEST, Moment
+from customer_risk.serving.contract.request import EARLIEST, LATEST, Timestamp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ _NULL: Final = "-"
 _LINE_FEED, _SPACE, _PLUS, _HYPHEN, _POINT, _COLON, _T, _Z = 10, 32, 43, 45, 46, 58, 84, 90
 
 
-def read_moments(created: Sequence[str], completed: Sequence[str | None]) -> NDArray[np.int64]:
+def read_timestamps(created: Sequence[str], completed: Sequence[str | None]) -> NDArray[np.int64]:
     """Read the times of both columns, one behind the other: int64[n + m], NEVER for null.
 
     Raises ValueError where one is no time with a zone. What comes out is what `Moment.parse` says of each: the compiled
@@ -41,7 +41,7 @@ def read_moments(created: Sequence[str], completed: Sequence[str | None]) -> NDA
 
 
 def _slowly(text: str | None) -> int:
-    return NEVER if text is None else Moment.parse(text)
+    return NEVER if text is None else Timestamp.parse(text)
 
 
 @compiled

@@ -11,10 +11,10 @@ from customer_risk.model.features.catalogue import BY_NAME, NAMES
 from customer_risk.model.features.columns import encode_columns
 from customer_risk.model.features.kernel import compute as kernel
 from customer_risk.model.scoring.compiled import compiled
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
 from customer_risk.serving.contract.pointers import pointer_to
-from customer_risk.serving.decisions.request_parser import Read, Reader
+from customer_risk.serving.decisions.request_parser import ParsedRequest, RequestParser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 MOST_WARNINGS: Final = 50  # told in one answer
 
 
-class Decider:
+class Engine:
     """Answers requests with `bundle`, under the model's `name`."""
 
     def __init__(self, bundle: Bundle, *, name: str | None = None) -> None:
         self.model = ModelName(name or bundle.manifest.name, bundle.version)
         self.names = bundle.manifest.features
-        self.reader = Reader(known=NAMES, wanted=self.names)
+        self.reader = RequestParser(known=NAMES, wanted=self.names)
         self._scorer = bundle.scorer
         self._settings = bundle.manifest.settings.for_kernel()
         self._columns = np.array([NAMES.index(name) for name in self.names], np.int64)
         features = [BY_NAME[name] for name in self.names]
         self._low, self._high = np.array([each.low for each in features]), np.array([each.high for each in features])
 
-    def decide(self, read: Read, *, now: float) -> Answer:
+    def decide(self, read: ParsedRequest, *, now: float) -> Answer:
         """Answer a request that was read; `now` is in seconds since 1970."""
         encoded, values, warnings = None, read.values, read.warnings
         if read.person is not None and read.history is not None:
@@ -56,12 +56,12 @@ class Decider:
             now=now,
         )
 
-    def _implausible(self, values: NDArray[np.float64], *, given: bool) -> list[Warned]:
+    def _implausible(self, values: NDArray[np.float64], *, given: bool) -> list[InputWarning]:
         found = []
         for place in np.flatnonzero((values < self._low) | (values > self._high)).tolist():
             name, low, high = self.names[place], self._low[place], self._high[place]
             detail = f"{name} is {values[place]:g}; plausible is {low:g} to {high:g}. Scored as it is."
-            found.append(Warned("IMPLAUSIBLE_VALUE", pointer_to("/features", name) if given else "", detail))
+            found.append(InputWarning("IMPLAUSIBLE_VALUE", pointer_to("/features", name) if given else "", detail))
         return found
 
 
@@ -74,9 +74,12 @@ def any_beyond(values: NDArray[np.float64], low: NDArray[np.float64], high: NDAr
     return False
 
 
-def at_most(warnings: Sequence[Warned]) -> tuple[Warned, ...]:
+def at_most(warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
     """Cut warnings to the first MOST_WARNINGS, the last of which says how many more there are."""
     if len(warnings) <= MOST_WARNINGS:
         return tuple(warnings)
     more = len(warnings) - MOST_WARNINGS
-    return (*warnings[:MOST_WARNINGS], Warned("MORE_WARNINGS", "", f"{more} more of the same kinds are not listed."))
+    return (
+        *warnings[:MOST_WARNINGS],
+        InputWarning("MORE_WARNINGS", "", f"{more} more of the same kinds are not listed."),
+    )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from customer_risk.serving.decisions.fallback.settings import RuleSettings
 
 
-def make_service(model_name: str, rules: RuleSettings) -> Service:
+def create_service(model_name: str, rules: RuleSettings) -> Service:
     """Make a service without a bundle yet; raises ConfigError for rules that can't be used."""
     fallback = RuleFallback(load_rules(Path(rules.file) if rules.file else None), rules.name) if rules.enabled else None
     return Service(model_name, fallback=fallback, without_bundle=rules.without_bundle)

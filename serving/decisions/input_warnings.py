@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from customer_risk.model.features.columns import History
 from customer_risk.model.scoring.compiled import compiled
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.pointers import pointer_to
 
 CLOCK_SKEW_SECONDS = 300  # a caller's clock may run this much ahead of ours before its times are called future
 _AT_ROW = re.compile(r"^/transactions/(\d+)/([^/]+)$")
 
 
-def find_caveats(history: History, *, complete: bool, now: float) -> tuple[Warned, ...]:
+def find_input_warnings(history: History, *, complete: bool, now: float) -> tuple[InputWarning, ...]:
     """Look at a sound request's transactions; `now` is in seconds since 1970. Pointers are by row."""
     found = [] if complete else [history_cut()]
     if not history.distinct:
@@ -28,32 +28,34 @@ def find_caveats(history: History, *, complete: bool, now: float) -> tuple[Warne
         detail = (
             f"{_count(future, 'transaction')} created in the future; scored as sent, since windows end at the last one."
         )
-        found.append(Warned("FUTURE_TIME", pointer_to("/transactions", future[0], "created_at"), detail))
+        found.append(InputWarning("FUTURE_TIME", pointer_to("/transactions", future[0], "created_at"), detail))
     return tuple(found)
 
 
-def left_out(pointer: str, taken: str) -> Warned:
+def left_out(pointer: str, taken: str) -> InputWarning:
     """Warn that a field wasn't there and what it was taken as."""
-    return Warned("DEFAULT_TAKEN", pointer, f"Left out; taken as {taken}.")
+    return InputWarning("DEFAULT_TAKEN", pointer, f"Left out; taken as {taken}.")
 
 
-def history_cut() -> Warned:
+def history_cut() -> InputWarning:
     """Warn that the answer rests on less than there is."""
     detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."
-    return Warned("HISTORY_CUT", "/history_complete", detail)
+    return InputWarning("HISTORY_CUT", "/history_complete", detail)
 
 
-def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[Warned]:
+def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[InputWarning]:
     """Warn of fields that aren't read: one warning for each pointer, and one for `more` fields."""
-    found = [Warned("UNKNOWN_FIELD", pointer, "No field of this name is read; it was ignored.") for pointer in pointers]
+    found = [
+        InputWarning("UNKNOWN_FIELD", pointer, "No field of this name is read; it was ignored.") for pointer in pointers
+    ]
     if more:
-        found.append(Warned("UNKNOWN_FIELD", "", f"{more:,} more fields are unknown; they were ignored."))
+        found.append(InputWarning("UNKNOWN_FIELD", "", f"{more:,} more fields are unknown; they were ignored."))
     return found
 
 
-def by_column(warned: Warned) -> Warned:
+def by_column(warned: InputWarning) -> InputWarning:
     """Turn a pointer at a row's field, /transactions/3/type, into one at a column's value, /transactions/type/3."""
-    return Warned(warned.code, _AT_ROW.sub(r"/transactions/\2/\1", warned.pointer), warned.detail)
+    return InputWarning(warned.code, _AT_ROW.sub(r"/transactions/\2/\1", warned.pointer), warned.detail)
 
 
 @compiled
@@ -65,7 +67,7 @@ def any_after(times: NDArray[np.int64], horizon: int) -> bool:
     return False
 
 
-def _repeated(history: History) -> list[Warned]:
+def _repeated(history: History) -> list[InputWarning]:
     columns = (*history[:5], history.created.tolist(), history.completed.tolist())
     seen: set[tuple[object, ...]] = set()
     again = []
@@ -76,7 +78,7 @@ def _repeated(history: History) -> list[Warned]:
     if not again:
         return []
     detail = f"{_count(again, 'whole row')} repeating an earlier one; each counts once."
-    return [Warned("REPEATED_ROW", pointer_to("/transactions", again[0]), detail)]
+    return [InputWarning("REPEATED_ROW", pointer_to("/transactions", again[0]), detail)]
 
 
 def _count(rows: Sequence[int], noun: str) -> str:

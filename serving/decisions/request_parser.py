@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from customer_risk.model.errors import InputError
 from customer_risk.model.features.columns import History, Person
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract import json_scanner as spans
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.request import (
@@ -26,10 +26,10 @@ from customer_risk.serving.contract.request import (
     Transaction,
     decode_hook,
 )
-from customer_risk.serving.contract.timestamps import read_moments
+from customer_risk.serving.contract.timestamps import read_timestamps
 from customer_risk.serving.decisions.input_warnings import (
     by_column,
-    find_caveats,
+    find_input_warnings,
     history_cut,
     left_out,
     unknown_fields,
@@ -44,7 +44,7 @@ _PERSON: Final = attrgetter(*Person._fields)
 
 
 @dataclass(slots=True, eq=False)  # not frozen, which would triple the cost of making one
-class Read:
+class ParsedRequest:
     """A sound request, and what its reading found worth a warning.
 
     It holds a `person` with a `history`, or else features: `values` float64[f] in the order of the model's, NaN where
@@ -55,15 +55,15 @@ class Read:
     person: Person | None
     history: History | None
     values: NDArray[np.float64]
-    warnings: tuple[Warned, ...]
+    warnings: tuple[InputWarning, ...]
     in_columns: bool = False
 
-    def as_sent(self, warnings: Sequence[Warned]) -> tuple[Warned, ...]:
+    def as_sent(self, warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
         """Point warnings at the transactions as they were sent: by row, or by column."""
         return tuple(by_column(each) for each in warnings) if self.in_columns else tuple(warnings)
 
 
-class Reader:
+class RequestParser:
     """Reads requests for a model that wants the features `wanted`, of the `known` ones.
 
     With `wanted` None, for rules that take what there is, any of the known features may be given.
@@ -79,7 +79,7 @@ class Reader:
         self._large_decoder = msgspec.json.Decoder(LargeRequest, dec_hook=decode_hook)
         self._lenient_decoder = msgspec.json.Decoder(LenientRequest, dec_hook=decode_hook)
 
-    def read(self, body: bytes, *, now: float, at: str = "") -> Read:
+    def read(self, body: bytes, *, now: float, at: str = "") -> ParsedRequest:
         """Read a body, or one of several that `at` points at; `now` is in seconds since 1970.
 
         Raises MalformedBody, or InputError naming every bad field.
@@ -105,7 +105,7 @@ class Reader:
                 raise
         return _with_rows(self._lenient_decoder.decode(last_values(body)))
 
-    def _read(self, request: RiskRequest, now: float) -> Read | None:
+    def _read(self, request: RiskRequest, now: float) -> ParsedRequest | None:
         """Check what types can't say; None where that fails."""
         profile, sent, given = request.profile, request.transactions, request.features
         if given is not UNSET:
@@ -124,18 +124,20 @@ class Reader:
             fields = tuple(None if each is UNSET else each for each in fields)
         if request.history_complete is UNSET:
             left += (left_out("/history_complete", "true"),)
-        caveats = find_caveats(history, complete=request.history_complete is not False, now=now)
+        caveats = find_input_warnings(history, complete=request.history_complete is not False, now=now)
         person = Person._make(fields)
-        return Read(request.customer_id, person, history, _NO_VALUES, left + caveats, isinstance(sent, Columns))
+        return ParsedRequest(
+            request.customer_id, person, history, _NO_VALUES, left + caveats, isinstance(sent, Columns)
+        )
 
-    def _read_features(self, request: RiskRequest, given: dict[str, float | None]) -> Read | None:
+    def _read_features(self, request: RiskRequest, given: dict[str, float | None]) -> ParsedRequest | None:
         try:
             values = np.array(self._values(given), np.float64)  # None becomes NaN
         except KeyError:
             return None
         if len(given) != len(self._required) and not self._known.issuperset(given):
             return None
-        return Read(
+        return ParsedRequest(
             request.customer_id, None, None, values, (history_cut(),) if request.history_complete is False else ()
         )
 
@@ -144,7 +146,7 @@ class Reader:
             return tuple(given.get(name) for name in self.names)
         return tuple(given[name] for name in self._required)
 
-    def _slowly(self, body: bytes, *, now: float, at: str = "", cause: Exception | None = None) -> Read:
+    def _slowly(self, body: bytes, *, now: float, at: str = "", cause: Exception | None = None) -> ParsedRequest:
         try:
             faults = find_faults(body, known=self._known, wanted=self._required, at=at)
             if faults.bad:
@@ -200,24 +202,26 @@ def _columns(text: bytes, within: Span) -> Columns:
         raise msgspec.ValidationError("A column is missing") from error
 
 
-def _with(read: Read, unknown: Sequence[Warned]) -> Read:
-    return Read(read.customer_id, read.person, read.history, read.values, (*unknown, *read.warnings), read.in_columns)
+def _with(read: ParsedRequest, unknown: Sequence[InputWarning]) -> ParsedRequest:
+    return ParsedRequest(
+        read.customer_id, read.person, read.history, read.values, (*unknown, *read.warnings), read.in_columns
+    )
 
 
 @lru_cache(maxsize=4096)
-def _absent(missing: tuple[bool, ...]) -> tuple[Warned, ...]:
+def _absent(missing: tuple[bool, ...]) -> tuple[InputWarning, ...]:
     return tuple(
         left_out(f"/profile/{name}", "unknown") for name, each in zip(Person._fields, missing, strict=True) if each
     )
 
 
-def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[Warned, ...]]:
+def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[InputWarning, ...]]:
     """Turn rows into columns; raises ValueError where a time is none."""
     if not rows:
         return _history((), (), (), (), (), (), ()), ()
     columns: Any = zip(*map(msgspec.structs.astuple, rows), strict=True)
     ids, state, type_, amount, direction, created, completed, currency = columns
-    left: tuple[Warned, ...] = ()
+    left: tuple[InputWarning, ...] = ()
     if not all(completed) and UNSET in completed:
         left += (left_out(f"/transactions/{completed.index(UNSET)}/completed_at", "not completed"),)
         completed = [None if each is UNSET else each for each in completed]
@@ -226,12 +230,12 @@ def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[Warned, ...]]:
     return _history(ids, state, type_, direction, amount, created, completed), left
 
 
-def _from_columns(sent: Columns) -> tuple[History, tuple[Warned, ...]]:
+def _from_columns(sent: Columns) -> tuple[History, tuple[InputWarning, ...]]:
     """Take columns; raises ValueError where their lengths differ or a time is none."""
     if len(set(sent.lengths().values())) > 1:
         raise ValueError("columns of different lengths")
     completed: Sequence[str | None] | UnsetType = sent.completed_at
-    left: tuple[Warned, ...] = ()
+    left: tuple[InputWarning, ...] = ()
     if completed is UNSET:
         completed = [None] * len(sent.id)
         left += (left_out("/transactions/completed_at", "not completed"),)
@@ -249,7 +253,7 @@ def _history(
     created: Sequence[str],
     completed: Sequence[str | None],
 ) -> History:
-    moments = read_moments(created, completed)
+    moments = read_timestamps(created, completed)
     rows = len(ids)
     return History(ids, state, type_, direction, amount, moments[:rows], moments[rows:], len(set(ids)) == rows)
 

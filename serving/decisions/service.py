@@ -12,8 +12,8 @@ import numpy as np
 from customer_risk.model.errors import BadField, InputError
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.serving.contract.answer import Answer, ModelName
-from customer_risk.serving.decisions.engine import Decider
-from customer_risk.serving.decisions.request_parser import Read, Reader
+from customer_risk.serving.decisions.engine import Engine
+from customer_risk.serving.decisions.request_parser import ParsedRequest, RequestParser
 from customer_risk.serving.errors import NotReady
 from customer_risk.serving.offload import Offload
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Why = Literal["forced", "no-bundle", "fault"]
 
-_READER: Final = Reader(known=NAMES, wanted=None)  # for rules, which take what there is
+_READER: Final = RequestParser(known=NAMES, wanted=None)  # for rules, which take what there is
 _QUIET_SECONDS: Final = 1.0  # between two log lines of faults: thousands a second would bury the first
 _log = logging.getLogger("serving")
 
@@ -34,7 +34,7 @@ class Fallback(Protocol):
 
     model: ModelName
 
-    def decide(self, read: Read, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
+    def decide(self, read: ParsedRequest, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
         """Answer a request that was read, saying in a warning why rules did; `names` are those of its values."""
 
 
@@ -62,12 +62,12 @@ class Service:
         self._clock = clock
         self.offload = Offload()
         self._conditions: dict[str, Callable[[], bool]] = {}
-        self._decider: Decider | None = None
+        self._decider: Engine | None = None
         self._logged = 0.0
 
     def use(self, bundle: Bundle) -> None:
         """Answer with a verified bundle from now on."""
-        self._decider = Decider(bundle, name=self.name)
+        self._decider = Engine(bundle, name=self.name)
 
     def require(self, name: str, holds: Callable[[], bool]) -> None:
         """Make readiness depend on `holds()`, which is called often and must return at once; the log shows `name`."""
@@ -120,9 +120,9 @@ class Service:
         if np.isinf(values).any():
             infinite = [decider.names[place] for place in np.flatnonzero(np.isinf(values)).tolist()]
             raise InputError(tuple(BadField(f"/features/{name}", "must be finite, or missing") for name in infinite))
-        return self._answer(decider, Read(customer_id, None, None, values, ()), self._clock())
+        return self._answer(decider, ParsedRequest(customer_id, None, None, values, ()), self._clock())
 
-    def _answer(self, decider: Decider | None, read: Read, now: float) -> Answer:
+    def _answer(self, decider: Engine | None, read: ParsedRequest, now: float) -> Answer:
         if decider is not None and not self.forced:
             if self._fallback is None:
                 return decider.decide(read, now=now)
@@ -136,7 +136,7 @@ class Service:
         names = _READER.names if decider is None else decider.names
         return self._by_rules(self._fallback, read, names, now, "forced" if self.forced else "no-bundle")
 
-    def _by_rules(self, rules: Fallback, read: Read, names: tuple[str, ...], now: float, why: Why) -> Answer:
+    def _by_rules(self, rules: Fallback, read: ParsedRequest, names: tuple[str, ...], now: float, why: Why) -> Answer:
         try:
             return rules.decide(read, names, now=now, why=why)
         except Exception as error:
@@ -148,11 +148,11 @@ class Service:
             self._logged = now
             _log.exception("an answer failed; rules take its place where they can")
 
-    def _decider_or_none(self) -> Decider | None:
+    def _decider_or_none(self) -> Engine | None:
         """Give the decider; None where rules may answer without one."""
         return self._decider if self.answering and self._fallback is not None else self._deciding()
 
-    def _deciding(self) -> Decider:
+    def _deciding(self) -> Engine:
         if self._decider is None:
             raise NotReady("No bundle is verified yet.", remedy="Try again shortly; /v2/health/ready says when.")
         return self._decider

@@ -31,7 +31,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     at: float | None = None
 
 
-class Control:
+class SwitchFile:
     """Applies the switches in `folder` to this worker's `service`, and has `reload` called when one is asked for.
 
     The folder is the pod's own: switches survive a worker, not the pod.

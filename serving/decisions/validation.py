@@ -32,7 +32,7 @@ from customer_risk.serving.contract.request import (
     Transaction,
     decode_hook,
 )
-from customer_risk.serving.contract.timestamps import read_moments
+from customer_risk.serving.contract.timestamps import read_timestamps
 from customer_risk.serving.offload import MOST_ON_LOOP
 
 _TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # judged here, where a sound request's are read in bulk
@@ -326,7 +326,7 @@ def _check_column(name: str, text: bytes) -> None:
 
 def _read_times(created: list[str], completed: list[str | None]) -> None:
     try:
-        read_moments(created, completed)
+        read_timestamps(created, completed)
     except UnicodeDecodeError:
         raise
     except ValueError as error:

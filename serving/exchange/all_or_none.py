@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from customer_risk.model.errors import InputError
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.caller import current, whence
 from customer_risk.serving.contract.answer import Answer
 from customer_risk.serving.contract.batch import MOST_ITEMS, too_many_items
@@ -24,13 +24,13 @@ class Question(NamedTuple):
     size: int
 
 
-class Several:
+class AllOrNone:
     """Asks one question after the other for the `current` caller; `gate` counts each, `observer` hears of each."""
 
     def __init__(
-        self, *, gate: Gate | None = None, observer: Observer | None = None, offload: Offload | None = None
+        self, *, gate: AccessControl | None = None, observer: Observer | None = None, offload: Offload | None = None
     ) -> None:
-        self._gate = gate or Gate()
+        self._gate = gate or AccessControl()
         self._offload = offload or Offload()
         self._observer = observer or Observer()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("serving")
 
 
-class Telling(Observer):
+class RequestObserver(Observer):
     """Tells a worker's metrics of what happens, `requests` the log, and what `record(unrecorded)` makes the record.
 
     Before `start` there are no metrics to tell, nor a record.

@@ -23,7 +23,7 @@ def _ignore(*_: object) -> None:
     """Hear of it and do nothing."""
 
 
-class Line:
+class Admission:
     """One worker's line; refuses once the wait passes `most_wait` seconds (0: never).
 
     While `lenient()` the bound is ten times as far: loading another bundle takes the interpreter for a moment, and no

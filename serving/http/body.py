@@ -17,7 +17,7 @@ MOST_BYTES: Final = 8 * 1024 * 1024  # about 35,000 transactions as rows, three 
 _MOST_DROPPED: Final = 64 * 1024 * 1024  # beyond it a caller finds the connection reset
 
 
-class Gone(Exception):
+class ClientDisconnected(Exception):
     """The caller hung up before the body was whole: nobody's error, and nobody to tell."""
 
 
@@ -76,7 +76,7 @@ async def read_body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise ClientDisconnected
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -20,7 +20,7 @@ from customer_risk.serving.http.fast_path import Direct, DirectProtocol, Settle
 if TYPE_CHECKING:
     from uvicorn.config import Config
 
-    from customer_risk.serving.http.admission import Line
+    from customer_risk.serving.http.admission import Admission
     from customer_risk.serving.http.settings import ServerSettings
 
 _SCORING: Final = (b"POST /ai/v1/risk ", b"POST /ai/v1/risk:batch ", b"POST /v1/models/", b"POST /v2/models/")
@@ -76,7 +76,7 @@ _HOSTS: Final = _told(
 _TUNNEL: Final = _told(NotServed("CONNECT isn't served.", remedy="Send the request without a tunnel."), _CLOSE)
 
 
-def protocol_with(direct: Direct, settle: Settle, line: Line, settings: ServerSettings) -> type[GuardedProtocol]:
+def protocol_with(direct: Direct, settle: Settle, line: Admission, settings: ServerSettings) -> type[GuardedProtocol]:
     """Make the protocol class of one worker; uvicorn takes classes."""
     given = {"direct": staticmethod(direct), "settle": staticmethod(settle), "outgoing": []}
     given |= {"line": line, "settings": settings}
@@ -94,7 +94,7 @@ class GuardedProtocol(DirectProtocol):
     on a request's header fields includes its trailers.
     """
 
-    line: Line
+    line: Admission
     settings: ServerSettings
     draining = False  # of the class: answers say that the connection closes
 

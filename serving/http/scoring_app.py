@@ -10,9 +10,8 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from customer_risk.serving.auth.access import Gate, authorization_of, work_of
-from customer_risk.serving.auth.caller import LOCAL, Caller, Whence, current, whence
-from customer_risk.serving.auth.caller import Scope as Right
+from customer_risk.serving.auth.access import AccessControl, authorization_of, work_of
+from customer_risk.serving.auth.caller import LOCAL, Caller, Permission, RequestContext, current, whence
 from customer_risk.serving.contract.answer import Answer, render
 from customer_risk.serving.contract.batch import BatchAnswer, BatchItem, read_items
 from customer_risk.serving.contract.problem import document_of
@@ -21,7 +20,7 @@ from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import Later, WrongMethod
 from customer_risk.serving.exchange.observer import Observer
 from customer_risk.serving.http.body import (
-    Gone,
+    ClientDisconnected,
     Message,
     Receive,
     Scope,
@@ -54,21 +53,21 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Room(Protocol):
+class Endpoint(Protocol):
     """An application that stands under a path of its own, for callers who are in."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         """Answer; a raised error becomes its problem document."""
 
 
-class Mounted(NamedTuple):
+class Mount(NamedTuple):
     """A room with the scope that it asks of callers, None where it is open to all."""
 
-    room: Room
-    scope: Right | None
+    room: Endpoint
+    permission: Permission | None
 
 
-class Lane:
+class ScoringApp:
     """Stands outermost, ahead of `beyond`, so that a request for a decision passes no middleware and no router.
 
     Callers come in through `gate`; `observer` hears of every answer; `rooms` are applications by path, each for that
@@ -80,9 +79,9 @@ class Lane:
         beyond: Application,
         service: Service,
         *,
-        gate: Gate,
+        gate: AccessControl,
         observer: Observer,
-        rooms: Mapping[str, Mounted] | None = None,
+        rooms: Mapping[str, Mount] | None = None,
         keys: Callable[[], Idempotency] | None = None,
     ) -> None:
         self._beyond = beyond
@@ -151,17 +150,17 @@ class Lane:
         elif (mounted := self._mounted(path)) is not None:
             await self._enter(mounted, scope, receive, send)
         elif scope["method"] == "POST":  # KServe's ways to an answer; all else that it offers is open
-            await self._enter(Mounted(self._kserve, "score"), scope, receive, send)
+            await self._enter(Mount(self._kserve, "score"), scope, receive, send)
         else:
             await self._beyond(scope, bounded(scope, receive), send)
 
-    def _mounted(self, path: str) -> Mounted | None:
+    def _mounted(self, path: str) -> Mount | None:
         for prefix, mounted in self._rooms.items():
             if path == prefix or path.startswith(f"{prefix}/"):
                 return mounted
         return None
 
-    async def _enter(self, mounted: Mounted, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _enter(self, mounted: Mount, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a caller into a room; an error that it raises before its answer becomes the answer."""
         began, status, caller = time.perf_counter(), 0, LOCAL
 
@@ -171,10 +170,10 @@ class Lane:
             await send(message)
 
         try:
-            if mounted.scope is not None:
-                caller = await self._gate.pass_in(authorization_of(scope["headers"]), mounted.scope)
+            if mounted.permission is not None:
+                caller = await self._gate.pass_in(authorization_of(scope["headers"]), mounted.permission)
             await mounted.room(scope, receive, noted, caller)
-        except Gone:
+        except ClientDisconnected:
             return
         except Exception as error:
             if status:  # too late for another answer: the connection breaks
@@ -188,7 +187,7 @@ class Lane:
         self._observer.responded(_route(scope["path"]), status, took, trace=_trace(scope), caller=caller)
 
     async def _kserve(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        who, where = current.set(caller), whence.set(Whence(_route(scope["path"]), _trace(scope)))
+        who, where = current.set(caller), whence.set(RequestContext(_route(scope["path"]), _trace(scope)))
         try:
             await self._beyond(scope, self._counted(bounded(scope, receive), caller), send)
         finally:
@@ -210,7 +209,7 @@ class Lane:
             self._service.model()  # refuse before a body is read where nothing can be answered
             require_json(header(scope, b"content-type"))
             response = await answer(scope, receive, caller)
-        except Gone:
+        except ClientDisconnected:
             return
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
             response = refusal(error)

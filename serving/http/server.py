@@ -15,17 +15,17 @@ from customer_risk.serving.http.protocol import GuardedProtocol, protocol_with
 if TYPE_CHECKING:
     import socket
 
-    from customer_risk.serving.http.admission import Line
-    from customer_risk.serving.http.scoring_app import Lane
+    from customer_risk.serving.http.admission import Admission
+    from customer_risk.serving.http.scoring_app import ScoringApp
     from customer_risk.serving.http.settings import ServerSettings
 
 _SWEEP_SECONDS: Final = 0.5
 
 
-class Http(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """Serves `app`, which answers decisions ahead of ASGI, on one listening socket until told to end."""
 
-    def __init__(self, app: Lane, line: Line, settings: ServerSettings) -> None:
+    def __init__(self, app: ScoringApp, line: Admission, settings: ServerSettings) -> None:
         self._protocol = protocol_with(app.direct, app.settle, line, settings)
         self._acceptors: list[Acceptor] = []
         super().__init__(

@@ -10,13 +10,13 @@ from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from starlette.exceptions import HTTPException
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.contract.problem import KINDS
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import MalformedBody, NotFound, NotReady, UnknownModel, WrongMethod
 from customer_risk.serving.exchange.observer import Observer
 from customer_risk.serving.http.responses import refusal
-from customer_risk.serving.http.scoring_app import Lane, Mounted
+from customer_risk.serving.http.scoring_app import Mount, ScoringApp
 from customer_risk.serving.kserve.v2.http import register as register_v2
 from customer_risk.serving.kserve.v2.models import Models
 
@@ -34,11 +34,11 @@ def application(
     data_plane: DataPlane,
     models: ModelRepositoryExtension,
     *,
-    gate: Gate | None = None,
+    gate: AccessControl | None = None,
     observer: Observer | None = None,
-    rooms: Mapping[str, Mounted] | None = None,
+    rooms: Mapping[str, Mount] | None = None,
     keys: Callable[[], Idempotency] | None = None,
-) -> Lane:
+) -> ScoringApp:
     """Put the application together.
 
     KServe's own assembly adds a middleware that times and logs every request, and a log line with a traceback for every
@@ -49,7 +49,7 @@ def application(
     app.add_api_route("/metrics", metrics_handler)
     register_v1_endpoints(app, data_plane, models)
     register_v2(app, Models(service, gate=gate, observer=observer))
-    gate, observer = gate or Gate(), observer or Observer()
+    gate, observer = gate or AccessControl(), observer or Observer()
 
     async def refuse(_: Request, error: Exception) -> Response:
         ours = _ours(error)
@@ -60,7 +60,7 @@ def application(
     # By their statuses, what the router refuses.
     for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, 404, 405, Exception):
         app.add_exception_handler(error, refuse)
-    return Lane(app, service, gate=gate, observer=observer, rooms=rooms, keys=keys)
+    return ScoringApp(app, service, gate=gate, observer=observer, rooms=rooms, keys=keys)
 
 
 def _ours(error: Exception) -> Exception:

@@ -14,18 +14,18 @@ from customer_risk.serving.contract.answer import Answer, render
 from customer_risk.serving.contract.batch import read_list
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import NotServed
-from customer_risk.serving.exchange.all_or_none import Question, Several
+from customer_risk.serving.exchange.all_or_none import AllOrNone, Question
 from customer_risk.serving.http.body import require_json
 
 
 class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     """Customer risk from the bundle in `folder`, answered by `service` and, for calls about many, by `several`."""
 
-    def __init__(self, service: Service, folder: Path, *, several: Several | None = None) -> None:
+    def __init__(self, service: Service, folder: Path, *, several: AllOrNone | None = None) -> None:
         super().__init__(service.name, return_response_headers=True)
         self._folder = folder
         self.service = service
-        self.several = several or Several()
+        self.several = several or AllOrNone()
 
     def load(self) -> bool:
         """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError where they don't."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.decisions.reload import Reloader, Result
-from customer_risk.serving.http.admission import Line
-from customer_risk.serving.http.server import Http
+from customer_risk.serving.http.admission import Admission
+from customer_risk.serving.http.server import HttpServer
 from customer_risk.serving.http.settings import ServerSettings
 from customer_risk.serving.process.listener import listeners, url_of
 from customer_risk.serving.process.supervisor import Supervisor
@@ -39,12 +39,12 @@ with _no_arguments():
 if TYPE_CHECKING:
     import socket
 
-    from customer_risk.serving.auth.access import Gate
+    from customer_risk.serving.auth.access import AccessControl
     from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.exchange.observer import Observer
-    from customer_risk.serving.http.scoring_app import Mounted
+    from customer_risk.serving.http.scoring_app import Mount
     from customer_risk.serving.kserve.model import RiskModel
-    from customer_risk.serving.process.component import Part
+    from customer_risk.serving.process.component import Component
     from customer_risk.serving.store.idempotency import Idempotency
 
 _log = logging.getLogger("serving")
@@ -64,11 +64,11 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         folder: Path,
         settings: ServerSettings,
         *,
-        gate: Gate | None = None,
+        gate: AccessControl | None = None,
         observer: Observer | None = None,
-        rooms: Mapping[str, Mounted] | None = None,
+        rooms: Mapping[str, Mount] | None = None,
         keys: Callable[[], Idempotency] | None = None,
-        parts: Callable[[], Sequence[Part]] = tuple,
+        parts: Callable[[], Sequence[Component]] = tuple,
         shed: Callable[[], object] = lambda: None,
         waited: Callable[[float], object] = lambda _: None,
         reloaded: Callable[[Result], object] = lambda _: None,
@@ -98,8 +98,8 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         )
         self.reloader = Reloader(folder, model.use, told=reloaded)
         most_wait, reloader = settings.most_wait_ms / 1000, self.reloader
-        line = Line(most_wait, lenient=lambda: reloader.loading, shed=shed, waited=waited)
-        self._worker = Worker(Http(lane, line, settings), self.reloader, model.service, settings, parts)
+        line = Admission(most_wait, lenient=lambda: reloader.loading, shed=shed, waited=waited)
+        self._worker = Worker(HttpServer(lane, line, settings), self.reloader, model.service, settings, parts)
 
     def run(self) -> None:
         """Serve until asked to end.

@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from customer_risk.model.errors import CustomerRiskError, InputError
-from customer_risk.serving.auth.caller import Scope
+from customer_risk.serving.auth.caller import Permission
 from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
@@ -299,7 +299,7 @@ def _operation(
     summary: str,
     description: str,
     *,
-    scope: Scope,
+    scope: Permission,
     parameters: list[dict[str, Any]],
     answers: dict[str, Any],
     refused: tuple[type[CustomerRiskError], ...],

@@ -13,7 +13,7 @@ from msgspec import UnsetType
 
 from customer_risk.model.features import vocabulary
 from customer_risk.model.features.catalogue import CATALOGUE
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.bulk.jobs.types import JobList, JobPath, JobView
 from customer_risk.serving.contract.answer import WireAnswer, WireReason
 from customer_risk.serving.contract.batch import MOST_ITEMS, BatchAnswer, BatchItem
@@ -143,7 +143,7 @@ def make_components() -> dict[str, Schema]:
     answer = _like(WireAnswer, reasons=list[WireReason])
     item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType)
     batch = _like(BatchAnswer, items=list[item])  # type: ignore[valid-type]  # a type made a line above
-    types = (RiskRequest, answer, batch, Problem, Warned, InferenceRequest, InferenceResponse, *_ROOMS)
+    types = (RiskRequest, answer, batch, Problem, InputWarning, InferenceRequest, InferenceResponse, *_ROOMS)
     _, found = msgspec.json.schema_components(types, schema_hook=_unknown_type, ref_template=_REF)
     components = dict(sorted(found.items()))
     for name, fields in SAYS.items():

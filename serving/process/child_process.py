@@ -18,7 +18,7 @@ _SETTLED_SECONDS: Final = 60.0  # a process that ran for so long is started agai
 _log = logging.getLogger("serving")
 
 
-class Keeper:
+class ChildProcess:
     """Starts `python -m MODULE` and starts it again when it ends, in whichever worker of the pod holds the lock.
 
     A process with exit code 0 is followed by another at once, otherwise after a pause. It gets `orders`, one line, on

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Part(Protocol):
+class Component(Protocol):
     """Something that a worker starts before it listens and stops after its last answer: a gRPC server, a monitor."""
 
     async def start(self) -> None:

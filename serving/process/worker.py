@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import socket
 
     from customer_risk.serving.decisions.reload import Reloader
-    from customer_risk.serving.http.server import Http
+    from customer_risk.serving.http.server import HttpServer
     from customer_risk.serving.http.settings import ServerSettings
-    from customer_risk.serving.process.component import Part
+    from customer_risk.serving.process.component import Component
 
 _SWITCH_SECONDS = 0.001  # how long the event loop waits for a thread that reads a large body; Python's default is 5 ms
 _log = logging.getLogger("serving")
@@ -42,11 +42,11 @@ class Worker:
 
     def __init__(
         self,
-        http: Http,
+        http: HttpServer,
         reloader: Reloader,
         service: Drains,
         settings: ServerSettings,
-        parts: Callable[[], Sequence[Part]] = tuple,
+        parts: Callable[[], Sequence[Component]] = tuple,
     ) -> None:
         self._http = http
         self._reloader = reloader

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.shipper.settings import Orders, ShipSettings
+from customer_risk.serving.record.shipper.settings import ShipperConfig, ShipSettings
 from customer_risk.serving.record.sinks.folder import FolderSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
@@ -54,11 +54,11 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             )
         return key
 
-    def orders(self, logs: LogSettings) -> Orders:
+    def orders(self, logs: LogSettings) -> ShipperConfig:
         """Tell a shipper what to do."""
         sinks = self.ship.sinks or (FolderSettings(path=str(Path(self.folder) / "shipped")),)
         ship = msgspec.structs.replace(self.ship, sinks=sinks)
-        return Orders(folder=str(Path(self.folder).absolute()), most_bytes=self.most_bytes, ship=ship, logs=logs)
+        return ShipperConfig(folder=str(Path(self.folder).absolute()), most_bytes=self.most_bytes, ship=ship, logs=logs)
 
     def check(self) -> None:
         """Raise ConfigError where the settings contradict each other."""

@@ -10,7 +10,7 @@ from typing import Final
 EVERY: Final = 0.1
 
 
-class Lag:
+class LoopLag:
     """Asks the event loop to be woken `every` so many seconds, and tells `lagged` by how many it was late."""
 
     def __init__(self, lagged: Callable[[float], object], *, every: float = EVERY) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from customer_risk.model.errors import InputError
 from customer_risk.model.features.catalogue import NAMES
-from customer_risk.serving.decisions.request_parser import Reader
+from customer_risk.serving.decisions.request_parser import RequestParser
 from loadtest.payloads import BATCH, SHARES, load_payloads, make_payloads, save_payloads
 
 NOW = 1_800_000_000.0
@@ -24,7 +24,7 @@ def payloads():
 @pytest.fixture(scope="module")
 def reader():
     """The service's own reader."""
-    return Reader(known=NAMES, wanted=NAMES)
+    return RequestParser(known=NAMES, wanted=NAMES)
 
 
 def items(payload):

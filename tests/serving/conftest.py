@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from customer_risk.serving.decisions.request_parser import Reader
+    from customer_risk.serving.decisions.request_parser import RequestParser
     from customer_risk.serving.decisions.service import Service
-    from customer_risk.serving.http.scoring_app import Lane
+    from customer_risk.serving.http.scoring_app import ScoringApp
     from customer_risk.serving.kserve.model import RiskModel
 
 NOW = 1_800_000_000.25  # 2027-01-15T08:00:00.250000Z
@@ -81,11 +81,11 @@ def as_columns() -> Callable[[list[dict[str, Any]]], dict[str, list[Any]]]:
 
 
 @pytest.fixture
-def reader() -> Reader:
+def reader() -> RequestParser:
     """A reader for a model of two features, of three that exist."""
-    from customer_risk.serving.decisions.request_parser import Reader
+    from customer_risk.serving.decisions.request_parser import RequestParser
 
-    return Reader(known=("a", "b", "c"), wanted=("a", "b"))
+    return RequestParser(known=("a", "b", "c"), wanted=("a", "b"))
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def model(bundle: Path) -> RiskModel:
 
 
 @pytest.fixture
-def app(model: RiskModel) -> Lane:
+def app(model: RiskModel) -> ScoringApp:
     """The whole application over `model`, without a process around it."""
     from kserve import ModelRepository
 

@@ -13,7 +13,7 @@ from customer_risk.model.features.catalogue import NAMES
 from customer_risk.serving.contract.answer import WireAnswer, WireReason
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, problem_of
 from customer_risk.serving.contract.request import Profile, Transaction
-from customer_risk.serving.decisions.request_parser import Reader
+from customer_risk.serving.decisions.request_parser import RequestParser
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = (ROOT / "docs/guide/api.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", GUID
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if "decision_id" not in each])
 def test_the_example_requests_are_sound(example, now) -> None:
     """Each is read without a warning but of what it leaves out."""
-    warnings = Reader(known=NAMES, wanted=()).read(json.dumps(example).encode(), now=now).warnings
+    warnings = RequestParser(known=NAMES, wanted=()).read(json.dumps(example).encode(), now=now).warnings
     assert {warned.code for warned in warnings} <= {"DEFAULT_TAKEN"}
 
 
@@ -38,7 +38,7 @@ def test_the_example_refusal_is_what_comes_back(now) -> None:
     """The body after `curl --json` is refused with the fields that the guide shows."""
     body = re.search(r"curl --json '(.*?)'", GUIDE)[1].encode()
     with pytest.raises(InputError) as caught:
-        Reader(known=NAMES, wanted=()).read(body, now=now)
+        RequestParser(known=NAMES, wanted=()).read(body, now=now)
     refusal = json.loads(problem_of(caught.value)[1])
     shown = re.search(r'\{"type": "urn:.*?\]\}', GUIDE.replace(", ...]", "]"), re.DOTALL)
     expected = json.loads(shown[0])

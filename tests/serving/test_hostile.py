@@ -14,11 +14,11 @@ from typing import Any
 import grpc
 import pytest
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.rate_limits import Limiter, LimitSettings
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.exchange.observer import Observer
-from customer_risk.serving.http.scoring_app import Lane
+from customer_risk.serving.http.scoring_app import ScoringApp
 from customer_risk.serving.kserve.v2.grpc import GrpcServer
 from customer_risk.serving.kserve.v2.settings import GrpcSettings
 from customer_risk.serving.offload import MOST_ON_LOOP
@@ -207,7 +207,7 @@ def test_a_large_body_counts_as_several_requests(service, request_, path, items,
     """A client's share counts each item, and each further 64 KiB of a body."""
     now = [0.0]
     limiter = Limiter(LimitSettings(requests_per_second=1, burst=1), clock=lambda: now[0])
-    lane = Lane(_nowhere, service, gate=Gate(limiter=limiter), observer=Observer())
+    lane = ScoringApp(_nowhere, service, gate=AccessControl(limiter=limiter), observer=Observer())
     one = json.dumps(request_).encode()
     body = b'{"requests":[%b]}' % b",".join([one] * items) if path == BATCH else one
     body += b" " * padding

@@ -19,7 +19,7 @@ import duckdb
 import httpx2
 import pytest
 
-from customer_risk.serving.bulk.jobs.repository import Board
+from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.types import Job
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.store.file import FileStore
@@ -155,7 +155,7 @@ class Heavy:
 
     server: Served
     store: Path
-    board: Board
+    board: JobRepository
 
     @property
     def size(self) -> int:
@@ -217,7 +217,7 @@ def heavy(start, command, bundle, tmp_path_factory) -> Iterator[Heavy]:
     store = folder / "store"
     settings = {"store": {"path": str(store)}, "jobs": {"lease_seconds": 2, "most_rows": 10_000_000}}
     shared = FileStore(str(store), timeout=PATIENCE)
-    made = Heavy(serve(start, command, bundle, folder / "a", **settings), store, Board(shared))
+    made = Heavy(serve(start, command, bundle, folder / "a", **settings), store, JobRepository(shared))
     made.server.wait_for("/v2/health/ready")
     for kind, content in (
         (PARQUET, parquet("SELECT 'c' AS customer_id FROM range(2000)", folder)),

@@ -16,7 +16,7 @@ import pytest
 
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.shipper.progress import Progress
-from customer_risk.serving.record.shipper.settings import Orders, ShipSettings
+from customer_risk.serving.record.shipper.settings import ShipperConfig, ShipSettings
 from customer_risk.serving.record.shipper.status import Status
 from customer_risk.serving.record.sinks.folder import FolderSettings
 from customer_risk.serving.record.sinks.parquet import Parquet
@@ -68,7 +68,7 @@ class Writer:
 class Ship:
     """A shipper's process, told what to do as a server tells it."""
 
-    def __init__(self, orders: Orders, log: Path) -> None:
+    def __init__(self, orders: ShipperConfig, log: Path) -> None:
         self.log = log
         with log.open("ab") as file:
             command = [sys.executable, "-m", "customer_risk.serving.record.shipper.main"]
@@ -92,10 +92,10 @@ def outbox(tmp_path) -> Path:
 
 
 @pytest.fixture
-def orders(outbox, tmp_path) -> Orders:
+def orders(outbox, tmp_path) -> ShipperConfig:
     """Orders to ship to a folder, soon."""
     ship = ShipSettings(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=50, batch_seconds=0.2)
-    return Orders(folder=str(outbox), most_bytes=10**9, ship=ship)
+    return ShipperConfig(folder=str(outbox), most_bytes=10**9, ship=ship)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from customer_risk.model.features.kernel.blocks.series import split
 from customer_risk.model.features.kernel.blocks.totals import fill_totals
 from customer_risk.model.features.kernel.blocks.windows import DAY, fill_busiest, fill_first_days, fill_last_days
 from customer_risk.model.features.kernel.rows import bring_in_order, look_back, take
-from customer_risk.model.features.kernel.workspace import make_room
+from customer_risk.model.features.kernel.workspace import make_workspace
 from customer_risk.model.features.vocabulary import TYPES
 
 
@@ -34,7 +34,7 @@ class Settings:
     """What applies to every customer alike; part of a bundle's meaning.
 
     `lookback_us` microseconds before the customer's last activity count, and of these the latest `max_transactions`.
-    Rows of `excluded_types` (names of customer_risk.model.features.vocabulary.TYPES, or OTHER) are dropped first of all.
+    Rows of `excluded_types` (names of model.features.vocabulary.TYPES, or OTHER) are dropped first of all.
     """
 
     lookback_us: int = LOOKBACK_DAYS * DAY
@@ -130,7 +130,7 @@ def _make(digest: str) -> Callable[..., None]:
         longest = 1
         for customer in range(first, last):
             longest = max(longest, offsets[customer + 1] - offsets[customer])
-        room = make_room(longest)
+        room = make_workspace(longest)
         for customer in range(first, last):
             begin, end, features = offsets[customer], offsets[customer + 1], out[customer]
             features[:] = np.nan

@@ -7,7 +7,7 @@ from typing import Final
 from customer_risk.model.features.compiled import compiled
 from customer_risk.model.features.encoded import GREATEST_AMOUNT
 from customer_risk.model.features.kernel.kinds import FEE, IS_BANKS
-from customer_risk.model.features.kernel.workspace import Room
+from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import N_DIRECTIONS, N_STATES, Codes, Floats, Ints, Kinds
 
 _RUN: Final = 16  # rows sorted by insertion before merging
@@ -16,7 +16,7 @@ _RUN: Final = 16  # rows sorted by insertion before merging
 @compiled
 def take(  # noqa: PLR0917  compiled code takes arrays
     ids: Ints, created: Ints, completed: Ints, amount: Floats, state: Codes, type_: Codes, direction: Codes,
-    begin: int, end: int, excluded: Codes, room: Room,
+    begin: int, end: int, excluded: Codes, room: Workspace,
 ) -> tuple[int, bool]:  # fmt: skip
     """Take rows begin..end but for the excluded types; returns how many, and whether they are collapsed and in order.
 
@@ -44,7 +44,7 @@ def take(  # noqa: PLR0917  compiled code takes arrays
 
 
 @compiled
-def bring_in_order(rows: int, room: Room) -> int:
+def bring_in_order(rows: int, room: Workspace) -> int:
     """Collapse the rows taken and write them in order into the room's second columns; returns how many are left."""
     slots = 2
     while slots < 2 * rows:

@@ -11,7 +11,7 @@ from customer_risk.model.features.kernel.kinds import N_ROLES
 from customer_risk.model.features.shapes import N_DIRECTIONS, N_TYPES, Floats, Ints, Kinds
 
 
-class Room(NamedTuple):
+class Workspace(NamedTuple):
     """Arrays with a place for each row of the customer who has most of them and one more, unless said otherwise."""
 
     ids: Ints
@@ -55,14 +55,14 @@ class Room(NamedTuple):
 
 
 @compiled
-def make_room(rows: int) -> Room:
+def make_workspace(rows: int) -> Workspace:
     """Make room for customers of at most so many rows."""
     slots = 2
     while slots < 2 * rows:
         slots *= 2
     ints, floats, kinds = np.empty((15, rows + 1), np.int64), np.empty((14, rows + 1)), np.empty((2, rows), np.uint8)
     matches, tables = np.empty((2, 2 * rows)), np.empty((3, N_TYPES, N_ROLES))
-    return Room(
+    return Workspace(
         ids=ints[0],
         created=ints[1],
         completed=ints[2],

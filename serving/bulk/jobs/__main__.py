@@ -1,4 +1,4 @@
-"""`python -m customer_risk.serving.bulk.jobs`: takes the lowest priority there is, and only then imports what works on jobs."""
+"""`python -m customer_risk.serving.bulk.jobs`: takes the lowest priority, and only then imports the runner."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ import msgspec
 
 from customer_risk.model.errors import BadField, InputError
 from customer_risk.serving.bulk.jobs.readers import Cutter, to_parquet
-from customer_risk.serving.bulk.jobs.repository import Board
+from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.types import Format, Job, JobList, JobPath, JobSettings, view
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.errors import BodyTooLarge, Conflict, MalformedBody, NotFound, WrongMediaType, WrongMethod
-from customer_risk.serving.http.body import Gone, Receive, Scope, Send, bounded, header, read_body
+from customer_risk.serving.http.body import ClientDisconnected, Receive, Scope, Send, bounded, header, read_body
 from customer_risk.serving.http.responses import Response, respond
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _MOST_DROPPED: Final = 64 * 1024 * 1024  # bytes of a refused upload that are re
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Jobs:
+class JobsEndpoint:
     """The application behind `PATH`; a job belongs to its caller, and to administrators.
 
     `board` and `keys` are made by functions, in each worker after the fork.
@@ -50,7 +50,7 @@ class Jobs:
     def __init__(
         self,
         settings: JobSettings,
-        board: Callable[[], Board],
+        board: Callable[[], JobRepository],
         keys: Callable[[], Idempotency],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -205,7 +205,7 @@ async def _of_body(receive: Receive) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise ClientDisconnected
         yield message.get("body", b"")
         if not message.get("more_body", False):
             return
@@ -224,7 +224,7 @@ async def _of_file(path: Path, most: int) -> AsyncIterator[bytes]:
 async def _drop(parts: AsyncIterator[bytes]) -> None:
     """Read and drop the rest of an upload: closing a connection with unread bytes resets it and loses the refusal."""
     left = _MOST_DROPPED
-    with contextlib.suppress(BodyTooLarge, Gone):
+    with contextlib.suppress(BodyTooLarge, ClientDisconnected):
         async for part in parts:
             left -= len(part)
             if left < 0:
@@ -241,7 +241,7 @@ async def _stream(send: Send, kind: str, chunks: Iterator[bytes]) -> None:
 class _Upload:
     """Writes an upload to the store, piece by piece. Call its methods on a thread: they wait for the store."""
 
-    def __init__(self, board: Board, job: Job, settings: JobSettings) -> None:
+    def __init__(self, board: JobRepository, job: Job, settings: JobSettings) -> None:
         self._board = board
         self._job = job
         self._seconds = settings.keep_seconds

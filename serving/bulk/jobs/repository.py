@@ -25,7 +25,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Job).decode
 
 
-class Board:
+class JobRepository:
     """Jobs, their pieces of input and of results, and who works on which; `clock` gives seconds since 1970."""
 
     def __init__(self, store: Store, *, lease_seconds: float = 15, clock: Callable[[], float] = time.time) -> None:

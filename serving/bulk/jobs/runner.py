@@ -19,13 +19,13 @@ from customer_risk.model.errors import CustomerRiskError
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.bulk.jobs import readers as reading
 from customer_risk.serving.bulk.jobs.readers import FileReader, Interrupted, Lines, ParquetReader, open_file
-from customer_risk.serving.bulk.jobs.repository import Board
+from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.results import pack
 from customer_risk.serving.bulk.jobs.types import FINAL, Job, JobSettings
 from customer_risk.serving.contract.answer import render
 from customer_risk.serving.contract.batch import BatchItem
 from customer_risk.serving.contract.problem import UNEXPECTED, document_of
-from customer_risk.serving.decisions.factory import make_service
+from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
 from customer_risk.serving.decisions.reload import identity
 from customer_risk.serving.errors import BodyTooLarge, Later
@@ -60,7 +60,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger("serving.jobs")
 
 
-class Orders(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker process is told: which bundle, which store, which rules."""
 
     bundle: str
@@ -76,14 +76,14 @@ class InputLost(Later):
     """Input that the store kept isn't there."""
 
 
-class Left(CustomerRiskError):
+class WorkStopped(CustomerRiskError):
     """Work on a job was stopped: the job has ended, another worker has it, or this worker is to stop."""
 
     def __init__(self) -> None:
         super().__init__("Work on this job was stopped.", remedy="Nothing needs to be done.")
 
 
-class Watch:
+class LeaseRenewal:
     """Renews a job's lease from a thread while the context lasts, and then releases the lease.
 
     `left` becomes true once the job has ended, another worker has its lease, or `stopping()` is true; `late` once
@@ -91,7 +91,7 @@ class Watch:
     """
 
     def __init__(
-        self, board: Board, job_id: str, nonce: bytes, stopping: Callable[[], bool], *, lease_seconds: float
+        self, board: JobRepository, job_id: str, nonce: bytes, stopping: Callable[[], bool], *, lease_seconds: float
     ) -> None:
         self.left = False
         self.late = False
@@ -118,7 +118,7 @@ class Watch:
     def check(self) -> None:
         """Raise Left if work on the job is to stop."""
         if self.left:
-            raise Left
+            raise WorkStopped
 
     @contextlib.contextmanager
     def reading(self, reader: FileReader, seconds: float) -> Iterator[None]:
@@ -147,7 +147,7 @@ class Watch:
                 reader.interrupt()
 
 
-class Desk:
+class JobRunner:
     """Answers the rows of jobs, whose clients take turns; `stopping()` says when to stop.
 
     A turn is about half a second of work, longer if no other client's job waits. A piece's decisions are recorded by
@@ -156,7 +156,7 @@ class Desk:
 
     def __init__(
         self,
-        board: Board,
+        board: JobRepository,
         service: Service,
         stopping: Callable[[], bool],
         *,
@@ -196,7 +196,7 @@ class Desk:
             self._begun_before.discard(job_id)
             self._served[self._callers[job_id]] = self._turns
             lease = self._settings.lease_seconds
-            with Watch(self._board, job_id, nonce, self._stopping, lease_seconds=lease) as watch:
+            with LeaseRenewal(self._board, job_id, nonce, self._stopping, lease_seconds=lease) as watch:
                 self._work_on(job_id, watch)
             return True
         return tidied
@@ -239,11 +239,11 @@ class Desk:
         waiting = self._waiting()
         return any(self._callers[each] != job.caller and not self._board.taken(each) for each in waiting)
 
-    def _work_on(self, job_id: str, watch: Watch) -> None:
+    def _work_on(self, job_id: str, watch: LeaseRenewal) -> None:
         try:
             try:
                 self._take_turn(job_id, watch)
-            except Left:
+            except WorkStopped:
                 self._close(job_id)
                 if self._ended(job_id):
                     self._board.end(job_id)
@@ -285,7 +285,7 @@ class Desk:
         job = self._board.get(job_id)
         return job is None or job.state in FINAL
 
-    def _take_turn(self, job_id: str, watch: Watch) -> None:
+    def _take_turn(self, job_id: str, watch: LeaseRenewal) -> None:
         job = self._board.get(job_id)
         if job is None or job.state in FINAL:
             self._board.end(job_id)
@@ -299,7 +299,7 @@ class Desk:
         end = time.monotonic() + self._turn_seconds
         while changed is not None and changed.state == "running":
             if self._stopping():
-                raise Left
+                raise WorkStopped
             read = self._read(changed, watch)
             if read is None:
                 self._close(job_id)
@@ -315,7 +315,7 @@ class Desk:
         self._close(job_id)
         self._board.end(job_id)  # the job has ended meanwhile: delete the results that were stored since
 
-    def _answer(self, job: Job, read: Lines, watch: Watch) -> Job | None:
+    def _answer(self, job: Job, read: Lines, watch: LeaseRenewal) -> Job | None:
         """Answer a piece and store its results; return the changed job."""
         settings, done = self._settings, job.done + len(read.lines)
         read_bytes = job.read_bytes + sum(map(len, read.lines))
@@ -357,7 +357,7 @@ class Desk:
             attempts=1,  # the next piece is begun at once
         )
 
-    def _read(self, job: Job, watch: Watch) -> Lines | None:
+    def _read(self, job: Job, watch: LeaseRenewal) -> Lines | None:
         """Return the next requests, None at the end."""
         if job.format == "ndjson":
             if job.next_piece == job.pieces:
@@ -419,16 +419,16 @@ class Desk:
 
 def work() -> None:
     """Work until standard input ends, which is when the server does, or until memory runs out."""
-    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     over = threading.Event()
     threading.Thread(target=_watch, args=(over,), daemon=True).start()
-    service = make_service(orders.model_name, orders.rules)
+    service = create_service(orders.model_name, orders.rules)
     store = open_store(orders.store, Path(orders.folder))
-    board = Board(store, lease_seconds=orders.jobs.lease_seconds)
+    board = JobRepository(store, lease_seconds=orders.jobs.lease_seconds)
     make = recording(orders.record)
     recorder = None if make is None else make(lambda: _log.error("a decision of a job went unrecorded"))
-    desk = Desk(board, service, over.is_set, settings=orders.jobs, recorder=recorder)
+    desk = JobRunner(board, service, over.is_set, settings=orders.jobs, recorder=recorder)
     bundle, seen, bounded = Path(orders.bundle), None, False
     while not over.is_set():
         try:

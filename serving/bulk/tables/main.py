@@ -20,7 +20,7 @@ from customer_risk.serving.bulk.tables.run_date import JOB, day_of
 from customer_risk.serving.bulk.tables.scoring import RecordsLost, Scoring
 from customer_risk.serving.bulk.tables.settings import BatchSettings, load_settings
 from customer_risk.serving.bulk.tables.shipper_process import RecordsLeft, Shipping
-from customer_risk.serving.decisions.factory import make_service
+from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.errors import Later
 from customer_risk.serving.record.recorder import recording
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
@@ -61,7 +61,7 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
     day = day_of(given or settings.run, os.environ.get(JOB, ""), dt.datetime.now(dt.UTC)).isoformat()
     name = f"{settings.name}-{day}"
     patience = Patience(settings.patience_seconds, stopping=stopping)
-    service = make_service(settings.model_name, settings.rules)
+    service = create_service(settings.model_name, settings.rules)
     service.use(load_bundle(bundle.resolve()))
     source = settings.input.source(name, service.names())
     output = settings.output.output(name, day)

@@ -9,13 +9,13 @@ import numpy as np
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.columns import encode_columns
 from customer_risk.model.features.kernel import compute as kernel
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
 from customer_risk.serving.decisions.engine import at_most
 
 if TYPE_CHECKING:
     from customer_risk.serving.decisions.fallback.ruleset import RuleSet
-    from customer_risk.serving.decisions.request_parser import Read
+    from customer_risk.serving.decisions.request_parser import ParsedRequest
     from customer_risk.serving.decisions.service import Why
 
 _WHY: Final[dict[str, str]] = {
@@ -32,14 +32,14 @@ class RuleFallback:
         self.model = ModelName(name, rules.version)
         self._rules = rules
 
-    def decide(self, read: Read, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
+    def decide(self, read: ParsedRequest, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
         """Answer a request; `names` are those of its given features. From transactions every feature is computed."""
         encoded, values, warnings = None, read.values, read.warnings
         if read.person is not None and read.history is not None:
             encoded, unknown = encode_columns(read.person, read.history)
             names, values = NAMES, kernel.compute(encoded)[0]
             warnings = (*warnings, *unknown)
-        told = Warned("RULES_ANSWERED", "", f"Rules answered, not the model: {_WHY[why]}.")
+        told = InputWarning("RULES_ANSWERED", "", f"Rules answered, not the model: {_WHY[why]}.")
         return answer_of(
             self._rules.judge(dict(zip(names, values.tolist(), strict=True))),
             customer_id=read.customer_id,

@@ -20,7 +20,7 @@ from customer_risk.serving.http.responses import Response, respond
 if TYPE_CHECKING:
     from customer_risk.serving.auth.caller import Caller
     from customer_risk.serving.decisions.service import Service
-    from customer_risk.serving.decisions.switches import Control, Switches
+    from customer_risk.serving.decisions.switches import Switches, SwitchFile
 
 PATH: Final = "/ai/v1/admin"
 _MOST_BYTES: Final = 16 * 1024
@@ -78,7 +78,7 @@ class Admin:
     def __init__(
         self,
         service: Service,
-        control: Control,
+        control: SwitchFile,
         reloads: Callable[[], ReloadState],
         *,
         record: Callable[[Event], object] = lambda _: None,

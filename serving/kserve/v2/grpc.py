@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.auth.caller import Whence, current, whence
+from customer_risk.serving.auth.caller import RequestContext, current, whence
 from customer_risk.serving.contract.problem import kind_of
 from customer_risk.serving.contract.trace import HEADER, trace_of
 from customer_risk.serving.decisions.validation import Faults
@@ -161,7 +161,7 @@ class _Servicer:
         began, status = time.perf_counter(), HTTPStatus.OK
         route, named = f"grpc:{method}", dict(context.invocation_metadata() or ()).get(HEADER.decode())
         trace = None if named is None else trace_of(named.encode("latin-1", "replace"))
-        token = whence.set(Whence(route, trace))
+        token = whence.set(RequestContext(route, trace))
         try:
             return await answer()
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets a code and a problem document

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import grpc
 
-from customer_risk.serving.auth.access import Gate, authorization_of, work_of
-from customer_risk.serving.auth.caller import Scope, current
+from customer_risk.serving.auth.access import AccessControl, authorization_of, work_of
+from customer_risk.serving.auth.caller import Permission, current
 from customer_risk.serving.contract.problem import headers_of
 from customer_risk.serving.errors import Forbidden, Later, RequestError, TooManyRequests, Unauthenticated
 
@@ -26,9 +26,9 @@ Handler = Any  # grpc.RpcMethodHandler, which ships no types
 
 
 class AuthInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # gRPC ships no types
-    """Lets callers in by `gate`; handlers find them in `customer_risk.serving.auth.caller.current`. Health and metadata are open."""
+    """Lets callers in by `gate`; handlers find them in `serving.auth.caller.current`. Health and metadata are open."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: AccessControl) -> None:
         self._gate = gate
 
     async def intercept_service(
@@ -41,7 +41,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # gRPC
             return handler
         if handler.unary_unary is None:
             return None
-        scope: Scope = "admin" if "Repository" in method else "score"
+        scope: Permission = "admin" if "Repository" in method else "score"
         metadata = [
             (name.encode(), value if isinstance(value, bytes) else value.encode())
             for name, value in handler_call_details.invocation_metadata or ()

@@ -12,7 +12,7 @@ import msgspec
 from starlette.responses import Response
 
 from customer_risk.serving.errors import MalformedBody, NotReady, NotServed
-from customer_risk.serving.http.body import Gone, read_body, require_json
+from customer_risk.serving.http.body import ClientDisconnected, read_body, require_json
 from customer_risk.serving.kserve.v2.body import read_call, write_response
 from customer_risk.serving.kserve.v2.models import Models
 from customer_risk.serving.kserve.v2.outputs import OUTPUTS
@@ -70,7 +70,7 @@ class _Routes:
         length = _json_length(request)
         try:
             body = await read_body(request.receive)
-        except Gone:
+        except ClientDisconnected:
             return Response(status_code=_HUNG_UP)
         received = await self._models.offload.call(len(body), read_call, body, json_length=length, every=OUTPUTS)
         inferred = await self._models.infer(received.call)

@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.caller import current
 from customer_risk.serving.contract.answer import ModelName
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import UnknownModel
-from customer_risk.serving.exchange.all_or_none import Several
+from customer_risk.serving.exchange.all_or_none import AllOrNone
 from customer_risk.serving.exchange.observer import Observer
 from customer_risk.serving.kserve.v2.inputs import CUSTOMER_ID, FEATURES, REQUEST, datatype_of, read_inputs
 from customer_risk.serving.kserve.v2.outputs import OUTPUTS, Output, outputs_of, require_outputs
@@ -57,10 +57,12 @@ class Inferred(msgspec.Struct, frozen=True):
 class Models:
     """The one model that `service` answers for; `offload` reads large calls."""
 
-    def __init__(self, service: Service, *, gate: Gate | None = None, observer: Observer | None = None) -> None:
+    def __init__(
+        self, service: Service, *, gate: AccessControl | None = None, observer: Observer | None = None
+    ) -> None:
         self._service = service
         self.offload = service.offload
-        self._several = Several(gate=gate, observer=observer, offload=service.offload)
+        self._several = AllOrNone(gate=gate, observer=observer, offload=service.offload)
 
     @property
     def ready(self) -> bool:

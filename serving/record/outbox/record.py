@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from customer_risk.model.features.encoded import Encoded
 from customer_risk.model.features.vocabulary import PROFILE
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import WireReason
 
 VERSION: Final = 1
@@ -65,7 +65,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     segment: str
     action: str
     reasons: tuple[WireReason, ...]
-    warnings: tuple[Warned, ...]
+    warnings: tuple[InputWarning, ...]
     names: str
     features: bytes
     encoded: bytes
@@ -164,7 +164,7 @@ def from_document(read: Mapping[str, Any]) -> tuple[Record, tuple[str, ...]]:
             model=read["model"]["name"],
             model_version=read["model"]["version"],
             reasons=tuple(msgspec.convert(reason, WireReason) for reason in read["reasons"]),
-            warnings=tuple(Warned(**warned) for warned in read["warnings"]),
+            warnings=tuple(InputWarning(**warned) for warned in read["warnings"]),
             names=hash_names(names) if names else "",
             features=np.array(values, "<f8").tobytes(),
             encoded=base64.b64decode(read["encoded"], validate=True),

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.serving.record.shipper.settings import Orders
+from customer_risk.serving.record.shipper.settings import ShipperConfig
 from customer_risk.serving.record.shipper.shipper import Shipper, ship
 from customer_risk.serving.telemetry.logs import configure
 
@@ -21,7 +21,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _log = logging.getLogger("serving.record")
 
 
-def run(orders: Orders, *, told_by_input: bool = False) -> int:
+def run(orders: ShipperConfig, *, told_by_input: bool = False) -> int:
     """Ship until SIGTERM, SIGINT or, where `told_by_input`, standard input's end; gives 1 where not all is shipped.
 
     Called by the main thread. Raises ConfigError where a sink can't work.
@@ -58,7 +58,7 @@ def leave(code: int) -> NoReturn:
 
 def main() -> None:
     """Ship as standard input's first line says, until it ends."""
-    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=ShipperConfig)
     configure(orders.logs)
     os.nice(5)  # who waits for an answer goes first
     gc.set_threshold(200_000, 20, 100)  # a batch is some 100,000 objects, none of them garbage: a tenth more a second

@@ -17,7 +17,7 @@ _ORPHAN_SECONDS: Final = 60.0
 _log = logging.getLogger("serving.record")
 
 
-class Sweep:
+class Retention:
     """Sweeps one outbox folder; `torn(count)` hears of records that a file put aside may hold besides.
 
     A file is done once its writer is gone and every sink of `sinks` is past its last record.

@@ -52,7 +52,7 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             )
 
 
-class Orders(msgspec.Struct, frozen=True, kw_only=True):
+class ShipperConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a shipper process is told: which outbox, how large it may get, and where to.
 
     most_bytes   of the outbox: above 80% of it, shipped files are removed before `keep_seconds` are over

@@ -18,9 +18,9 @@ from customer_risk.serving.record.shipper.batch import Reader
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.lock import Lock
 from customer_risk.serving.record.shipper.progress import Progress
-from customer_risk.serving.record.shipper.retention import Sweep
-from customer_risk.serving.record.shipper.settings import Orders
-from customer_risk.serving.record.shipper.sink_worker import Courier, Ending
+from customer_risk.serving.record.shipper.retention import Retention
+from customer_risk.serving.record.shipper.settings import ShipperConfig
+from customer_risk.serving.record.shipper.sink_worker import Drain, SinkWorker
 from customer_risk.serving.record.shipper.spool import discard, has_letters, recover, spool, spooled
 from customer_risk.serving.record.shipper.status import Measure, Status, serve
 from customer_risk.serving.record.sinks.factory import open_sink
@@ -39,7 +39,7 @@ class Shipper:
     `adopted`: the folder was left in the spool, and is removed once it is empty.
     """
 
-    def __init__(self, orders: Orders, open_sinks: OpenSinks | None = None, *, adopted: bool = False) -> None:
+    def __init__(self, orders: ShipperConfig, open_sinks: OpenSinks | None = None, *, adopted: bool = False) -> None:
         self._orders = orders
         self._folder = Path(orders.folder)
         self._spool = Path(orders.ship.spool) if orders.ship.spool else None
@@ -52,7 +52,7 @@ class Shipper:
         self._past = Status(at=0.0)  # of children that have ended
         self._adopting = -_ADOPT_SECONDS
         self.status = Status(at=0.0)
-        self.ending = Ending()
+        self.ending = Drain()
 
     def run(self) -> Status:
         """Ship until `ending`, and tell what is left; waits while another process ships the folder.
@@ -97,10 +97,11 @@ class Shipper:
         self._files = Files(self._folder)
         reader = Reader(keep=2 if len(sinks) > 1 else 0)
         self._couriers = [
-            Courier(sink, self._folder, self._files, self._progress, ship, self._note_damage, reader) for sink in sinks
+            SinkWorker(sink, self._folder, self._files, self._progress, ship, self._note_damage, reader)
+            for sink in sinks
         ]
         self._measure = Measure(self._files, self._progress)
-        self._sweep = Sweep(
+        self._sweep = Retention(
             self._folder,
             self._files,
             self._progress,
@@ -222,7 +223,7 @@ class Shipper:
             _log.exception("%s can't be moved to the spool", self._folder)
 
 
-def ship(orders: Orders, shipper: Shipper | None = None) -> Status:
+def ship(orders: ShipperConfig, shipper: Shipper | None = None) -> Status:
     """Ship an outbox as ordered, until the shipper's `ending`; tells what is left.
 
     Raises ConfigError where a sink can't work.

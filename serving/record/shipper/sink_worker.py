@@ -35,7 +35,7 @@ class Counts:
     error: str = ""
 
 
-class Ending:
+class Drain:
     """When to end: `stopping` once nothing is left to ship, `at` (of time.monotonic()) in any case."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Ending:
         return time.monotonic() >= self.at
 
 
-class Courier:
+class SinkWorker:
     """Brings every record of an outbox to one sink, exactly once; `run` in a thread of its own.
 
     `damaged(count)` hears of records that can't be read, once for each whatever the number of couriers, who may share
@@ -83,7 +83,7 @@ class Courier:
         self._waiting: dict[str, tuple[int, float]] = {}
         self._turn = ""  # the file that was served last
 
-    def run(self, ending: Ending) -> None:
+    def run(self, ending: Drain) -> None:
         """Carry until there is nothing left after `ending` has begun, or its time is over."""
         failures = 0
         while not ending.over:
@@ -220,7 +220,7 @@ class Courier:
             _log.warning("%s can't be written to: %s", self.name, error, exc_info=error if unexpected else None)
 
     @staticmethod
-    def _wait_to_retry(failures: int, ending: Ending) -> None:
+    def _wait_to_retry(failures: int, ending: Drain) -> None:
         def backoff(most: float) -> float:
             return min(most, _LEAST_BACKOFF * 2.0 ** min(failures - 1, 20)) * random.uniform(0.5, 1)  # noqa: S311  jitter
 

@@ -15,7 +15,7 @@ from customer_risk.serving.record.outbox.reader import OutboxFile
 from customer_risk.serving.record.outbox.record import decode
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.progress import Progress
-from customer_risk.serving.record.shipper.sink_worker import Courier
+from customer_risk.serving.record.shipper.sink_worker import SinkWorker
 from customer_risk.serving.telemetry.shared_metrics import PREFIX
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Measure:
         self._clock = clock
         self._ages: dict[tuple[str, int], float] = {}
 
-    def take(self, couriers: Iterable[Courier], *, quarantined: int) -> Status:
+    def take(self, couriers: Iterable[SinkWorker], *, quarantined: int) -> Status:
         """Measure now."""
         seen = [(each, each.file.size()) for each in self._files.look()]
         status = Status(at=self._clock(), files=len(seen), bytes=sum(size for _, size in seen), quarantined=quarantined)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from customer_risk.model.errors import InputError
-from customer_risk.model.features.one import Warned
+from customer_risk.model.features.one import InputWarning
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer
 from customer_risk.model.scoring.scorer import Scorer
@@ -86,7 +86,7 @@ def test_a_decision_holds_the_values_it_rests_on(make):
 
 def test_a_profile_and_transactions_are_measured_and_decided_on(make):
     """What measuring warned of is in the decision."""
-    warning = Warned("UNKNOWN_CATEGORY", "/profile/occupation", "not known")
+    warning = InputWarning("UNKNOWN_CATEGORY", "/profile/occupation", "not known")
 
     def measure(profile, transactions):
         return np.array([float(len(transactions)), np.nan, profile["kyc"]]), (warning,)

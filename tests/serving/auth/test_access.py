@@ -10,9 +10,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from customer_risk.serving.auth.access import Gate, authorization_of, work_of
+from customer_risk.serving.auth.access import AccessControl, authorization_of, work_of
 from customer_risk.serving.auth.authenticator import Authenticator
-from customer_risk.serving.auth.caller import LOCAL, Scope
+from customer_risk.serving.auth.caller import LOCAL, Permission
 from customer_risk.serving.auth.rate_limits import Limiter, LimitSettings
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.errors import Forbidden, TooManyRequests, Unauthenticated
@@ -49,7 +49,7 @@ def limiter() -> Limiter:
     return Limiter(LimitSettings(requests_per_second=1, burst=2), clock=lambda: 0.0)
 
 
-def _in(gate: Gate, authorization: str | None, scope: Scope = "score"):
+def _in(gate: AccessControl, authorization: str | None, scope: Permission = "score"):
     return asyncio.run(gate.pass_in(authorization, scope))
 
 
@@ -57,13 +57,13 @@ def _in(gate: Gate, authorization: str | None, scope: Scope = "score"):
 @pytest.mark.parametrize("authorization", [None, "Bearer nonsense"])
 def test_without_authentication(scope, authorization) -> None:
     """Without authentication everybody is local, whatever they send."""
-    assert Gate().pass_now(authorization, scope) is LOCAL
-    assert _in(Gate(), authorization, scope) is LOCAL
+    assert AccessControl().pass_now(authorization, scope) is LOCAL
+    assert _in(AccessControl(), authorization, scope) is LOCAL
 
 
 def test_shares_without_authentication(limiter) -> None:
     """Without authentication everybody shares the local caller's share."""
-    gate = Gate(limiter=limiter)
+    gate = AccessControl(limiter=limiter)
     gate.pass_now(None, "score")
     _in(gate, "Bearer whatever")
     with pytest.raises(TooManyRequests):
@@ -72,7 +72,7 @@ def test_shares_without_authentication(limiter) -> None:
 
 def test_known_at_the_second_time(authenticator, header) -> None:
     """A token is looked at once; from then on its caller passes at once."""
-    gate, sent = Gate(authenticator), header()
+    gate, sent = AccessControl(authenticator), header()
     assert gate.pass_now(sent, "score") is None
     caller = _in(gate, sent)
     assert gate.pass_now(sent, "score") is caller
@@ -81,7 +81,7 @@ def test_known_at_the_second_time(authenticator, header) -> None:
 @pytest.mark.parametrize("authorization", [None, "", "Bearer nonsense"])
 def test_no_token(authenticator, authorization) -> None:
     """Nobody passes without a token."""
-    gate = Gate(authenticator)
+    gate = AccessControl(authenticator)
     assert gate.pass_now(authorization, "score") is None
     with pytest.raises(Unauthenticated):
         _in(gate, authorization)
@@ -89,7 +89,7 @@ def test_no_token(authenticator, authorization) -> None:
 
 def test_no_scope(authenticator, header) -> None:
     """A caller without the scope is refused, at the first time and when they are known."""
-    gate, sent = Gate(authenticator), header(scopes="score")
+    gate, sent = AccessControl(authenticator), header(scopes="score")
     for _ in range(2):
         with pytest.raises(Forbidden, match="admin"):
             _in(gate, sent, "admin")
@@ -100,7 +100,7 @@ def test_no_scope(authenticator, header) -> None:
 
 def test_shares_by_client(authenticator, header, limiter) -> None:
     """Each client has their own share, whichever of their tokens they send."""
-    gate = Gate(authenticator, limiter)
+    gate = AccessControl(authenticator, limiter)
     _in(gate, header("a"))
     _in(gate, header("a", "score batch"))
     with pytest.raises(TooManyRequests):
@@ -110,7 +110,7 @@ def test_shares_by_client(authenticator, header, limiter) -> None:
 
 def test_what_is_refused_costs_nothing(authenticator, header, limiter) -> None:
     """A request without the scope isn't counted."""
-    gate, sent = Gate(authenticator, limiter), header()
+    gate, sent = AccessControl(authenticator, limiter), header()
     for _ in range(5):
         with pytest.raises(Forbidden):
             _in(gate, sent, "admin")
@@ -119,7 +119,7 @@ def test_what_is_refused_costs_nothing(authenticator, header, limiter) -> None:
 
 def test_a_batch_counts_its_items(authenticator, header, limiter) -> None:
     """A batch is admitted and owes for its further items; the caller's next request is refused."""
-    gate = Gate(authenticator, limiter)
+    gate = AccessControl(authenticator, limiter)
     gate.count(_in(gate, header()), 9)
     with pytest.raises(TooManyRequests) as refused:
         _in(gate, header())
@@ -134,7 +134,7 @@ def test_a_large_body_counts_as_several_requests(size, more) -> None:
 
 def test_nothing_is_counted_without_shares() -> None:
     """Without shares a batch may hold whatever it likes."""
-    Gate().count(LOCAL, 10**9)
+    AccessControl().count(LOCAL, 10**9)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from typing import get_args
 
 import pytest
 
-from customer_risk.serving.auth.caller import LOCAL, Caller, Scope, current
+from customer_risk.serving.auth.caller import LOCAL, Caller, Permission, current
 from customer_risk.serving.errors import Forbidden
 
-SCOPES = get_args(Scope)
+SCOPES = get_args(Permission)
 
 
 @pytest.mark.parametrize("scope", SCOPES)

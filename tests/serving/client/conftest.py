@@ -101,14 +101,14 @@ def reply() -> Callable[..., bytes]:
 @pytest.fixture
 def url(service) -> Iterator[str]:
     """Where the real lane on the small real bundle listens."""
-    from customer_risk.serving.auth.access import Gate
+    from customer_risk.serving.auth.access import AccessControl
     from customer_risk.serving.exchange.observer import Observer
-    from customer_risk.serving.http.scoring_app import Lane
+    from customer_risk.serving.http.scoring_app import ScoringApp
 
     async def beyond(*_: object) -> None:
         raise AssertionError("nothing stands beyond")
 
-    lane = Lane(beyond, service, gate=Gate(), observer=Observer())
+    lane = ScoringApp(beyond, service, gate=AccessControl(), observer=Observer())
     server = uvicorn.Server(uvicorn.Config(lane, port=0, log_config=None, access_log=False, lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))

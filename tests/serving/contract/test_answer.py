@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.model.scoring.scorer import Verdict, Warned
+from customer_risk.model.scoring.scorer import InputWarning, Verdict
 from customer_risk.serving.contract.answer import Basis, ModelName, answer_of, render
 
 _REASON = Reason(
@@ -37,7 +37,7 @@ def _wire(*, explain: bool) -> dict:
         customer_id="c-1",
         source="model",
         model=ModelName("customer-risk", "ab12"),
-        warnings=(Warned("HISTORY_CUT", "/history_complete", "..."),),
+        warnings=(InputWarning("HISTORY_CUT", "/history_complete", "..."),),
         basis=Basis(names=("pass_through_24h",), values=np.array([np.nan]), encoded=None),
         now=1_800_000_000.25,
     )

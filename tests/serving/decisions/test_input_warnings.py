@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.decisions.input_warnings import by_column
 
 
@@ -107,5 +107,5 @@ def test_in_columns_a_warning_points_into_the_column(reader, request_, as_column
 
 def test_other_pointers_stay_as_they_are() -> None:
     """Only pointers at rows' fields are turned round."""
-    warned = Warned("UNKNOWN_CATEGORY", "/profile/occupation", "")
+    warned = InputWarning("UNKNOWN_CATEGORY", "/profile/occupation", "")
     assert by_column(warned) == warned

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from customer_risk.model.errors import InputError
 from customer_risk.serving.contract.request import RiskRequest
-from customer_risk.serving.decisions.request_parser import Read, Reader
+from customer_risk.serving.decisions.request_parser import ParsedRequest, RequestParser
 from customer_risk.serving.decisions.validation import find_faults
 from customer_risk.serving.errors import MalformedBody
 
@@ -34,13 +34,13 @@ def _put(document: Any, path: str, value: object) -> None:
         document[last] = value
 
 
-def _faults(reader: Reader, body: bytes, now: float) -> dict[str, str]:
+def _faults(reader: RequestParser, body: bytes, now: float) -> dict[str, str]:
     with pytest.raises(InputError) as caught:
         reader.read(body, now=now)
     return {each.pointer: each.detail for each in caught.value.fields}
 
 
-def plain(read: Read) -> dict[str, Any]:
+def plain(read: ParsedRequest) -> dict[str, Any]:
     """Show what was read as plain values."""
     history = read.history._asdict() if read.history else {}
     columns = {name: np.asarray(column).tolist() for name, column in history.items()}

@@ -16,7 +16,7 @@ from customer_risk.model.features.columns import encode_columns
 from customer_risk.model.features.kernel import compute as kernel
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.decisions.engine import MOST_WARNINGS
-from customer_risk.serving.decisions.request_parser import Reader
+from customer_risk.serving.decisions.request_parser import RequestParser
 
 
 def _answer(service, request_):
@@ -31,7 +31,7 @@ def _features(answer):
 def test_an_answer_is_the_offline_scorers_to_the_bit(bundle, service, request_, now) -> None:
     """The probability equals what the scorer gives for the same customer among many rows of features."""
     loaded = load_bundle(bundle, verify_golden=False)
-    read = Reader(known=catalogue.NAMES, wanted=()).read(json.dumps(request_).encode(), now=now)
+    read = RequestParser(known=catalogue.NAMES, wanted=()).read(json.dumps(request_).encode(), now=now)
     values = kernel.compute(encode_columns(read.person, read.history)[0])
     columns = [catalogue.NAMES.index(name) for name in loaded.manifest.features]
     rows = np.vstack([values[:, columns], np.zeros((6, len(columns)))])

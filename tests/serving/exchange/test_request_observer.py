@@ -18,12 +18,12 @@ from customer_risk.serving.telemetry.metrics import Metrics, prepare
 prepare(Path(sys.argv[1]) / "metrics")
 import httpx2
 from customer_risk.model.scoring.bundle import load_bundle
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.http.endpoints.metrics import MetricsEndpoint
-from customer_risk.serving.http.scoring_app import Lane, Mounted
+from customer_risk.serving.http.scoring_app import ScoringApp, Mount
 from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 from customer_risk.serving.decisions.service import Service
-from customer_risk.serving.exchange.request_observer import Telling
+from customer_risk.serving.exchange.request_observer import RequestObserver
 
 async def main():
     service = Service("customer-risk")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from customer_risk.serving.http.admission import Line
+from customer_risk.serving.http.admission import Admission
 
 
 class Clock:
@@ -22,7 +22,7 @@ def test_the_first_of_a_turn_has_not_waited() -> None:
     """A turn of the event loop begins with the first request that it comes to."""
 
     async def first() -> float:
-        return Line(0.05).wait()
+        return Admission(0.05).wait()
 
     assert asyncio.run(first()) == 0
 
@@ -32,7 +32,7 @@ def test_those_behind_wait_as_long_as_the_turn_lasts() -> None:
     clock = Clock()
 
     async def waits() -> list[float]:
-        line = Line(0.05, clock=clock)
+        line = Admission(0.05, clock=clock)
         found = [line.wait()]
         clock.now += 0.5
         found.append(line.wait())
@@ -47,7 +47,7 @@ def test_tasks_that_have_not_run_are_waited_for() -> None:
     cpu = Clock()
 
     async def waits() -> list[float]:
-        line = Line(0.05, clock=Clock(), cpu=cpu)
+        line = Admission(0.05, clock=Clock(), cpu=cpu)
         for _ in range(64 * 60):
             line.answered()
             cpu.now += 0.001
@@ -67,7 +67,7 @@ def _admitted(wait: float, most: float, **options: object) -> tuple[bool, list[s
     clock, told = Clock(), []
 
     async def asked() -> bool:
-        line = Line(
+        line = Admission(
             most, clock=clock, shed=lambda: told.append("shed"), waited=lambda _: told.append("waited"), **options
         )
         line.wait()

@@ -8,7 +8,7 @@ import pytest
 
 from customer_risk.serving.errors import BodyTooLarge, WrongMediaType
 from customer_risk.serving.http import body
-from customer_risk.serving.http.body import Gone, bounded, header, read_body, require_json
+from customer_risk.serving.http.body import ClientDisconnected, bounded, header, read_body, require_json
 
 
 def _receiving(*messages):
@@ -36,7 +36,7 @@ def test_a_body_is_read_to_its_end() -> None:
 
 def test_a_caller_who_hangs_up_is_noticed() -> None:
     """Half a body is no body."""
-    with pytest.raises(Gone):
+    with pytest.raises(ClientDisconnected):
         asyncio.run(read_body(_receiving(_part(b"a", more=True), {"type": "http.disconnect"})))
 
 

@@ -11,11 +11,11 @@ import time
 import pytest
 import uvicorn
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.errors import Later
 from customer_risk.serving.exchange.observer import Observer
 from customer_risk.serving.http.fast_path import protocol_with
-from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, Lane
+from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, ScoringApp
 
 
 async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI application's signature
@@ -23,7 +23,7 @@ async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI applic
     await send({"type": "http.response.body", "body": b"beyond"})
 
 
-class _Ways(Lane):
+class _Ways(ScoringApp):
     """A lane that notes which way each answer took."""
 
     taken: list[str]
@@ -44,7 +44,7 @@ class _Ways(Lane):
 @pytest.fixture
 def lane(service) -> _Ways:
     """The lane that is served."""
-    made = _Ways(_beyond, service, gate=Gate(), observer=Observer())
+    made = _Ways(_beyond, service, gate=AccessControl(), observer=Observer())
     made.taken, made.failing = [], False
     return made
 

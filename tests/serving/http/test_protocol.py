@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from customer_risk.serving.http.admission import Line
-from customer_risk.serving.http.server import Http
+from customer_risk.serving.http.admission import Admission
+from customer_risk.serving.http.server import HttpServer
 from customer_risk.serving.http.settings import ServerSettings
 from customer_risk.serving.kserve.application import application
 from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BODY = json.dumps({"customer_id": "c-1", "profile": {}, "transactions": [], "history_complete": True}).encode()
 
 
-class Stubborn(Line):
+class Stubborn(Admission):
     """A line that is as long as a test says."""
 
     full = False
@@ -44,7 +44,7 @@ class Running:
     def __init__(self, app: Any, settings: ServerSettings) -> None:
         self.shed = 0
         self.line = Stubborn(0.05, shed=self._count)
-        self.http = Http(app, self.line, settings)
+        self.http = HttpServer(app, self.line, settings)
         self._listening = listener("127.0.0.1", 0)
         self.port = self._listening.getsockname()[1]
         self._thread = threading.Thread(target=self._run)

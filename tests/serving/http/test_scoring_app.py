@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import Unauthenticated
 from customer_risk.serving.exchange.observer import Observer
 from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.http.responses import refusal
-from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, Lane, Mounted
+from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, Mount, ScoringApp
 
 _FIELDS = ["customer_id", "profile", "transactions", "features", "history_complete", "id", "amount", "created_at"]
 
@@ -28,9 +28,9 @@ async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI applic
 
 
 @pytest.fixture
-def lane(service) -> Lane:
+def lane(service) -> ScoringApp:
     """A lane ahead of an application that answers everything with 299."""
-    return Lane(_beyond, service, gate=Gate(), observer=Observer())
+    return ScoringApp(_beyond, service, gate=AccessControl(), observer=Observer())
 
 
 class _Guard:
@@ -52,9 +52,9 @@ def _refuse() -> Caller:
 
 
 @pytest.fixture
-def guarded(service) -> Lane:
+def guarded(service) -> ScoringApp:
     """A lane that asks for tokens."""
-    return Lane(_beyond, service, gate=Gate(_Guard()), observer=Observer())
+    return ScoringApp(_beyond, service, gate=AccessControl(_Guard()), observer=Observer())
 
 
 def _problem(response) -> tuple[int, str]:
@@ -118,7 +118,7 @@ def test_another_method_is_a_405(lane, call) -> None:
 
 def test_without_a_verified_bundle_it_is_a_503(call, request_) -> None:
     """A caller is told to come back."""
-    empty = Lane(_beyond, Service("customer-risk"), gate=Gate(), observer=Observer())
+    empty = ScoringApp(_beyond, Service("customer-risk"), gate=AccessControl(), observer=Observer())
     response = call(empty, "POST", "/ai/v1/risk", json=request_)
     assert _problem(response) == (503, "not-ready")
     assert response.headers["retry-after"] == "1"
@@ -156,7 +156,7 @@ def test_a_caller_who_hangs_up_gets_no_answer(lane) -> None:
 
 def test_liveness_needs_no_model(call) -> None:
     """/healthz answers whatever the model's state."""
-    response = call(Lane(_beyond, Service("x"), gate=Gate(), observer=Observer()), "GET", "/healthz")
+    response = call(ScoringApp(_beyond, Service("x"), gate=AccessControl(), observer=Observer()), "GET", "/healthz")
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
@@ -260,7 +260,7 @@ def test_what_is_no_batch_is_refused_whole(lane, call, body, status) -> None:
 
 def test_a_batch_without_a_bundle_is_a_503(call, request_) -> None:
     """Where nothing can be answered, the call is refused, not each item."""
-    empty = Lane(_beyond, Service("customer-risk"), gate=Gate(), observer=Observer())
+    empty = ScoringApp(_beyond, Service("customer-risk"), gate=AccessControl(), observer=Observer())
     assert call(empty, "POST", "/ai/v1/risk:batch", json={"requests": [request_]}).status_code == 503
 
 
@@ -270,8 +270,8 @@ def test_a_room_gets_the_caller_and_its_errors_become_refusals(service, call) ->
     async def room(scope, receive, send, caller) -> None:  # noqa: ARG001  a room's signature
         raise Unauthenticated(f"{scope['path']} {caller.name}", remedy="None.")
 
-    lane = Lane(
-        _beyond, service, gate=Gate(_Guard()), observer=Observer(), rooms={"/ai/v1/jobs": Mounted(room, "score")}
+    lane = ScoringApp(
+        _beyond, service, gate=AccessControl(_Guard()), observer=Observer(), rooms={"/ai/v1/jobs": Mount(room, "score")}
     )
     response = call(lane, "GET", "/ai/v1/jobs/7", headers={"authorization": "scoring"})
     assert (response.status_code, response.json()["detail"]) == (401, "/ai/v1/jobs/7 scoring None.")
@@ -298,7 +298,7 @@ def test_an_observer_hears_of_everything(service, call, request_) -> None:
             heard.append((route, status, seconds > 0))
             traces.append(trace and trace.trace_id)
 
-    lane = Lane(_beyond, service, gate=Gate(), observer=Notes())
+    lane = ScoringApp(_beyond, service, gate=AccessControl(), observer=Notes())
     trace = "0af7651916cd43dd8448eb211c80319c"
     parent = f"00-{trace}-b7ad6b7169203331-01"
     call(lane, "POST", "/ai/v1/risk", json=request_, headers={"traceparent": parent})

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.caller import Caller
-from customer_risk.serving.bulk.jobs.endpoints import PARQUET, Jobs
+from customer_risk.serving.bulk.jobs.endpoints import PARQUET, JobsEndpoint
 from customer_risk.serving.bulk.jobs.endpoints import PATH as JOBS
-from customer_risk.serving.bulk.jobs.repository import Board
-from customer_risk.serving.bulk.jobs.runner import Desk
+from customer_risk.serving.bulk.jobs.repository import JobRepository
+from customer_risk.serving.bulk.jobs.runner import JobRunner
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.decisions.fallback.fallback import RuleFallback
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.decisions.reload import ReloadState
-from customer_risk.serving.decisions.switches import Control
+from customer_risk.serving.decisions.switches import SwitchFile
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN
 from customer_risk.serving.http.endpoints.admin import Admin
-from customer_risk.serving.http.scoring_app import BATCH_PATH, RISK_PATH, Lane, Mounted
+from customer_risk.serving.http.scoring_app import BATCH_PATH, RISK_PATH, Mount, ScoringApp
 from customer_risk.serving.kserve.application import application
 from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
 from customer_risk.serving.openapi import examples, render_document
@@ -69,8 +69,8 @@ class _Down:
 class Served:
     """The application with all its rooms; each answer is held against the document before it is given."""
 
-    lane: Lane
-    desk: Desk
+    lane: ScoringApp
+    desk: JobRunner
     call: Callable[..., httpx2.Response]
 
     def __call__(self, method: str, path: str, **options: Any) -> httpx2.Response:
@@ -121,22 +121,22 @@ def make(model, call, tmp_path) -> Callable[..., Served]:
         models.update(model)
         service = model.service
         service._fallback = RuleFallback(load_rules(), "rules")
-        board, keys = Board(store, lease_seconds=1), Idempotency(store)
+        board, keys = JobRepository(store, lease_seconds=1), Idempotency(store)
 
         async def reload() -> None:
             return None
 
-        admin = Admin(service, Control(tmp_path, service, reload), ReloadState)
-        jobs = Jobs(JobSettings(most_bytes=100_000), lambda: board, lambda: keys)
+        admin = Admin(service, SwitchFile(tmp_path, service, reload), ReloadState)
+        jobs = JobsEndpoint(JobSettings(most_bytes=100_000), lambda: board, lambda: keys)
         lane = application(
             service,
             TruthfulDataPlane(models),
             FixedModels(models),
-            gate=Gate(_Guard()),
-            rooms={ADMIN: Mounted(admin, "admin"), JOBS: Mounted(jobs, "batch")},
+            gate=AccessControl(_Guard()),
+            rooms={ADMIN: Mount(admin, "admin"), JOBS: Mount(jobs, "batch")},
             keys=lambda: keys,
         )
-        return Served(lane, Desk(board, service, lambda: False, settings=JobSettings(lease_seconds=1)), call)
+        return Served(lane, JobRunner(board, service, lambda: False, settings=JobSettings(lease_seconds=1)), call)
 
     return made
 

@@ -19,7 +19,7 @@ from customer_risk.model.features.vocabulary import OCCUPATIONS
 from customer_risk.serving.contract.answer import render
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED
 from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
-from customer_risk.serving.decisions.request_parser import Reader
+from customer_risk.serving.decisions.request_parser import RequestParser
 from customer_risk.serving.http.scoring_app import BATCH_PATH, LIVE_PATH, RISK_PATH
 from customer_risk.serving.openapi import examples, render_document
 from customer_risk.serving.openapi.schemas import SAYS
@@ -44,7 +44,7 @@ REQUEST = _validator("RiskRequest")
 
 def _reads(document: object, now: float) -> bool:
     try:
-        Reader(known=NAMES, wanted=()).read(json.dumps(document).encode(), now=now)
+        RequestParser(known=NAMES, wanted=()).read(json.dumps(document).encode(), now=now)
     except InputError:
         return False
     return True

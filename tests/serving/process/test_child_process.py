@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from customer_risk.serving.process.child_process import Keeper
+from customer_risk.serving.process.child_process import ChildProcess
 
 # Writes its orders and its pid to the file that they name, and works until its input ends.
 _KEPT = """
@@ -62,7 +62,7 @@ def test_it_gets_its_orders_and_ends_with_the_server(module, told, tmp_path) -> 
     """By its input, which it may finish its work after."""
 
     async def run() -> None:
-        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        keeper = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
         await keeper.start()
         await pids(told, 1)
         await keeper.stop()
@@ -75,7 +75,7 @@ def test_one_that_died_is_followed_by_another(module, told, tmp_path, caplog) ->
     """And the log says so."""
 
     async def run() -> None:
-        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        keeper = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
         await keeper.start()
         (first,) = await pids(told, 1)
         os.kill(first, signal.SIGKILL)
@@ -90,7 +90,7 @@ def test_one_that_ended_itself_is_followed_by_another_at_once(module, told, tmp_
     """After exit code 0 another starts without a pause or an error in the log."""
 
     async def run() -> None:
-        keeper = Keeper(module(_KEPT.replace("sys.stdin.read()", "")), str(told).encode(), tmp_path / "lock")
+        keeper = ChildProcess(module(_KEPT.replace("sys.stdin.read()", "")), str(told).encode(), tmp_path / "lock")
         await keeper.start()
         await pids(told, 4)
         await keeper.stop()
@@ -103,7 +103,7 @@ def test_of_several_servers_one_keeps_it(module, told, tmp_path) -> None:
     """Another takes over once that one has ended."""
 
     async def run() -> None:
-        keepers = [Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock") for _ in range(2)]
+        keepers = [ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock") for _ in range(2)]
         for keeper in keepers:
             await keeper.start()
         await pids(told, 1)
@@ -120,7 +120,7 @@ def test_one_that_doesnt_end_is_killed(module, tmp_path) -> None:
     """A server's end isn't held up for ever."""
 
     async def run() -> None:
-        keeper = Keeper(module(_DEAF), b"x", tmp_path / "lock", end_seconds=0.2)
+        keeper = ChildProcess(module(_DEAF), b"x", tmp_path / "lock", end_seconds=0.2)
         await keeper.start()
         await asyncio.sleep(0.3)
         began = time.monotonic()
@@ -134,7 +134,7 @@ def test_it_starts_once_its_lock_can_be_opened(module, told, tmp_path) -> None:
     """A missing folder, or a disk without free inodes, only delays the start."""
 
     async def run() -> None:
-        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "later" / "lock")
+        keeper = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "later" / "lock")
         await keeper.start()
         await asyncio.sleep(0.2)
         (tmp_path / "later").mkdir()
@@ -148,7 +148,7 @@ def test_it_starts_once_there_are_descriptors(module, told, tmp_path, caplog) ->
     """A process that can't be started is retried, and the log says why it failed."""
 
     async def run() -> None:
-        keeper = Keeper(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        keeper = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = os.dup(0)
         os.close(lowest)

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import WireReason
 from customer_risk.serving.record.outbox.record import Record, document, from_document, hash_names
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable
@@ -77,7 +77,7 @@ def record(number: int, **changes: Any) -> Record:
         segment="high",
         action="review",
         reasons=(reason, reason) if number % 2 else (),
-        warnings=(Warned("UNKNOWN_VALUE", "/profile/locale", "x"),) if number % 3 else (),
+        warnings=(InputWarning("UNKNOWN_VALUE", "/profile/locale", "x"),) if number % 3 else (),
         names=hash_names(_NAMES),
         features=np.array([number, np.nan, 1 / 7], "<f8").tobytes(),
         encoded=b"\x02\0\0\0\xff\x00\xfe" if number % 2 else b"",

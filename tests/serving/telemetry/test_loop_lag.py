@@ -8,7 +8,7 @@ import time
 import pytest
 import uvloop
 
-from customer_risk.serving.telemetry.loop_lag import Lag
+from customer_risk.serving.telemetry.loop_lag import LoopLag
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
@@ -26,7 +26,7 @@ def test_tells_how_late_a_blocked_loop_is(loop) -> None:
     lags: list[float] = []
 
     async def run() -> None:
-        lag = Lag(lags.append, every=0.02)
+        lag = LoopLag(lags.append, every=0.02)
         await lag.start()
         await _until(lambda: lags)
         time.sleep(0.15)  # noqa: ASYNC251  the very fault that is to be seen
@@ -43,7 +43,7 @@ def test_ends_when_stopped() -> None:
     lags: list[float] = []
 
     async def run() -> int:
-        lag = Lag(lags.append, every=0.01)
+        lag = LoopLag(lags.append, every=0.01)
         await lag.start()
         await _until(lambda: lags)
         await lag.stop()
@@ -56,4 +56,4 @@ def test_ends_when_stopped() -> None:
 
 def test_stopping_what_never_began_is_no_fault() -> None:
     """A part may be stopped though it never started."""
-    asyncio.run(Lag(print).stop())
+    asyncio.run(LoopLag(print).stop())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from customer_risk.model.errors import BadField, InputError
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.errors import Overloaded
 from customer_risk.serving.telemetry.metrics import FOLDER_VARIABLE, Metrics, field_of, forget, prepare
 
@@ -99,7 +99,7 @@ def value(samples: Samples, name: str, /, **labels: str) -> float | None:
     return samples.get((f"customer_risk_{name}", frozenset(labels.items())))
 
 
-def answer_with(*warnings: Warned) -> Any:
+def answer_with(*warnings: InputWarning) -> Any:
     """Make what of an answer is counted."""
     decision = SimpleNamespace(segment="high", action="review")
     return SimpleNamespace(decision=decision, source="model", warnings=warnings)
@@ -152,8 +152,8 @@ def test_buckets_resolve_the_milliseconds_that_matter(metrics) -> None:
 
 def test_counts_decisions_and_their_warnings(metrics) -> None:
     """A decision counts at its segment, action and source, each of its warnings at its code and field."""
-    unknown = Warned("UNKNOWN_CATEGORY", "/transactions/3/type", "'X' is not known")
-    metrics.decided(answer_with(unknown, unknown, Warned("HISTORY_CUT", "/history_complete", "")))
+    unknown = InputWarning("UNKNOWN_CATEGORY", "/transactions/3/type", "'X' is not known")
+    metrics.decided(answer_with(unknown, unknown, InputWarning("HISTORY_CUT", "/history_complete", "")))
     samples = read(metrics)
     assert value(samples, "decisions_total", segment="high", action="review", source="model") == 1
     assert value(samples, "warnings_total", code="UNKNOWN_CATEGORY", field="type") == 2

@@ -13,7 +13,7 @@ from customer_risk.model.features.kernel.blocks.numbers import median, share
 from customer_risk.model.features.kernel.blocks.series import Lengths
 from customer_risk.model.features.kernel.blocks.windows import DAY, HOUR
 from customer_risk.model.features.kernel.kinds import CARD_PAYMENT, CARDS, OUT, TYPES_ROLE
-from customer_risk.model.features.kernel.workspace import Room
+from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import N_DIRECTIONS, N_STATES, Floats, Ints, Kinds
 from customer_risk.model.features.vocabulary import PROFILE, UNKNOWN_DAY, UNKNOWN_OFFSET
 
@@ -23,7 +23,7 @@ _BIRTH: Final = PROFILE.index("birth_day")
 
 
 @compiled
-def fill_amounts(amount: Floats, kind: Kinds, rows: int, room: Room, lengths: Lengths, out: Floats) -> None:
+def fill_amounts(amount: Floats, kind: Kinds, rows: int, room: Workspace, lengths: Lengths, out: Floats) -> None:
     """Fill the features of single amounts: spread, patterns, sizes."""
     positive = large = small = below = checks = 0
     greatest = total = card_large = 0.0
@@ -69,7 +69,7 @@ def _just_below(value: float) -> bool:
 
 
 @compiled
-def fill_rhythm(profile: Ints, created: Ints, rows: int, room: Room, out: Floats) -> None:
+def fill_rhythm(profile: Ints, created: Ints, rows: int, room: Workspace, out: Floats) -> None:
     """Fill the features of when the transactions were, and the age."""
     first, last = created[0], created[rows - 1]
     days, before = 1, 0.0

@@ -9,7 +9,7 @@ from customer_risk.model.features.compiled import compiled
 from customer_risk.model.features.kernel.blocks.numbers import NEARLY, part_of, share, weighted_median
 from customer_risk.model.features.kernel.blocks.series import Lengths
 from customer_risk.model.features.kernel.blocks.windows import DAY, HOUR
-from customer_risk.model.features.kernel.workspace import Room
+from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import Floats, Ints
 
 _LARGE: Final = 100.0  # EUR: smaller transfers are no sweep's beginning
@@ -17,7 +17,7 @@ _SWEPT: Final = 0.8
 
 
 @compiled
-def fill_flow(begin: int, room: Room, lengths: Lengths, whole: bool, out: Floats) -> None:
+def fill_flow(begin: int, room: Workspace, lengths: Lengths, whole: bool, out: Floats) -> None:
     """Fill from the series; `begin` is the first transaction's time, `whole` where none was left out before it."""
     out[AT.irrevocable_out] = out[AT.onramp_sum] + out[AT.transfer_out_sum] + out[AT.card_large_sum]
     out[AT.irrevocable_share] = share(min(out[AT.irrevocable_out], out[AT.in_sum]), out[AT.in_sum])
@@ -39,7 +39,7 @@ def fill_flow(begin: int, room: Room, lengths: Lengths, whole: bool, out: Floats
 
 
 @compiled
-def _fed(times: Ints, sums: Floats, rows: int, room: Room, lengths: Lengths) -> float:
+def _fed(times: Ints, sums: Floats, rows: int, room: Workspace, lengths: Lengths) -> float:
     """Sum, over crypto purchases, of as much of each as a series brought in within 72 hours up to it."""
     fed = 0.0
     begin = end = 0
@@ -54,7 +54,7 @@ def _fed(times: Ints, sums: Floats, rows: int, room: Room, lengths: Lengths) -> 
 
 
 @compiled
-def _fill_sweeps(room: Room, lengths: Lengths, out: Floats) -> None:
+def _fill_sweeps(room: Workspace, lengths: Lengths, out: Floats) -> None:
     large = swept = begin = end = 0
     most = 0.0
     for place in range(lengths.transfers):
@@ -75,7 +75,7 @@ def _fill_sweeps(room: Room, lengths: Lengths, out: Floats) -> None:
 
 
 @compiled
-def _match(times: Ints, ins: Floats, n_ins: int, least: float, room: Room, outs: int) -> int:
+def _match(times: Ints, ins: Floats, n_ins: int, least: float, room: Workspace, outs: int) -> int:
     """Match moves out with the earliest money in, both of `least` or more; returns how many matches there are.
 
     Of each match: its time, its amount and when its money came in. Each uses up a move in or a move out, so there are

@@ -16,7 +16,7 @@ from customer_risk.model.features.kernel.kinds import (
     USUAL,
     WENT,
 )
-from customer_risk.model.features.kernel.workspace import Room
+from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import Floats, Ints, Kinds
 
 
@@ -32,7 +32,7 @@ class Lengths(NamedTuple):
 
 
 @compiled
-def split(created: Ints, amount: Floats, kind: Kinds, rows: int, room: Room) -> Lengths:
+def split(created: Ints, amount: Floats, kind: Kinds, rows: int, room: Workspace) -> Lengths:
     """List moves in and out, transfers in, top-ups, purchases (all greater than 0) and refusals, in order.
 
     Every row is written to both moves in and moves out, wanted or not, and kept by counting on: a branch would often be

@@ -26,7 +26,7 @@ from customer_risk.model.features.kernel.kinds import (
     TYPES_ROLE,
     WENT,
 )
-from customer_risk.model.features.kernel.workspace import Room
+from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import N_DIRECTIONS, N_STATES, N_TYPES, Floats, Kinds
 
 _MANY: Final = 256
@@ -34,7 +34,7 @@ _N_LOG_N: Final[Floats] = np.array([n * math.log(max(n, 1)) for n in range(_MANY
 
 
 @compiled
-def fill_totals(amount: Floats, kind: Kinds, rows: int, room: Room, out: Floats) -> None:
+def fill_totals(amount: Floats, kind: Kinds, rows: int, room: Workspace, out: Floats) -> None:
     """Fill from all transactions."""
     counts, sums, maxima, pairs = room.counts, room.sums, room.maxima, room.pairs
     counts[:], sums[:], maxima[:], pairs[:] = 0.0, 0.0, 0.0, 0.0

@@ -8,7 +8,7 @@ from customer_risk.model.features.catalogue import AT
 from customer_risk.model.features.compiled import compiled
 from customer_risk.model.features.kernel.blocks.series import Lengths
 from customer_risk.model.features.kernel.kinds import PENDING, RARITY, TRANSFER_IN, TRANSFER_OUT
-from customer_risk.model.features.kernel.workspace import Room
+from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import N_STATES, Floats, Ints, Kinds
 
 HOUR: Final = 3_600_000_000  # microseconds
@@ -16,7 +16,7 @@ DAY: Final = 24 * HOUR
 
 
 @compiled
-def fill_busiest(created: Ints, rows: int, room: Room, lengths: Lengths, out: Floats) -> None:
+def fill_busiest(created: Ints, rows: int, room: Workspace, lengths: Lengths, out: Floats) -> None:
     """Fill the greatest counts and sums within any window."""
     out[AT.busiest_1h_count] = _most_within(created, rows, HOUR)
     out[AT.busiest_24h_count] = _most_within(created, rows, DAY)
@@ -50,7 +50,7 @@ def _greatest_within(times: Ints, sums: Floats, rows: int, window: int) -> float
 
 @compiled
 def fill_last_days(
-    created: Ints, completed: Ints, kind: Kinds, rows: int, room: Room, lengths: Lengths, out: Floats
+    created: Ints, completed: Ints, kind: Kinds, rows: int, room: Workspace, lengths: Lengths, out: Floats
 ) -> None:
     """Fill the counts and sums of the hours and days up to the last activity, and what was open then."""
     last = created[rows - 1]
@@ -77,7 +77,7 @@ def _first_since(times: Ints, rows: int, begin: int) -> int:
 
 @compiled
 def fill_first_days(
-    created: Ints, amount: Floats, kind: Kinds, rows: int, room: Room, lengths: Lengths, out: Floats
+    created: Ints, amount: Floats, kind: Kinds, rows: int, room: Workspace, lengths: Lengths, out: Floats
 ) -> None:
     """Fill the sums of the days from the first transaction on."""
     begin = created[0]

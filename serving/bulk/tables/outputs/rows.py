@@ -9,7 +9,7 @@ import msgspec
 
 from customer_risk.model.errors import BadField
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.model.scoring.scorer import Warned
+from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import WireAnswer, WireReason
 from customer_risk.serving.contract.problem import Kind, Problem
 from customer_risk.serving.record.sinks.bigquery.schema import Column
@@ -99,7 +99,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     model_name: str | None = None
     model_version: str | None = None
     reasons: Sequence[Reason | WireReason] = ()
-    warnings: Sequence[Warned] = ()
+    warnings: Sequence[InputWarning] = ()
     problem: str | None = None
     detail: str | None = None
     errors: Sequence[BadField] = ()

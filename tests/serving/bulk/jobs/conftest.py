@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from customer_risk.serving.bulk.jobs.repository import Board
+    from customer_risk.serving.bulk.jobs.repository import JobRepository
     from customer_risk.serving.store.file import FileStore
 
 
@@ -25,8 +25,8 @@ def jobs_store(tmp_path: Path) -> Iterator[FileStore]:
 
 
 @pytest.fixture
-def jobs_board(jobs_store: FileStore) -> Board:
+def jobs_board(jobs_store: FileStore) -> JobRepository:
     """A board in that store."""
-    from customer_risk.serving.bulk.jobs.repository import Board
+    from customer_risk.serving.bulk.jobs.repository import JobRepository
 
-    return Board(jobs_store, lease_seconds=1)
+    return JobRepository(jobs_store, lease_seconds=1)

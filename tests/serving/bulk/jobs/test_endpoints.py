@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from customer_risk.serving.auth.caller import LOCAL, Caller
-from customer_risk.serving.bulk.jobs.endpoints import NDJSON, PARQUET, PATH, Jobs
+from customer_risk.serving.bulk.jobs.endpoints import NDJSON, PARQUET, PATH, JobsEndpoint
 from customer_risk.serving.bulk.jobs.types import JobSettings, JobView
 from customer_risk.serving.contract.problem import problem_of
-from customer_risk.serving.http.body import Gone
+from customer_risk.serving.http.body import ClientDisconnected
 from customer_risk.serving.http.responses import Response, respond
 from customer_risk.serving.store.idempotency import Idempotency
 
@@ -27,7 +27,7 @@ ONE = b'{"customer_id":"c-1"}\n'
 class Desk:
     """The room, asked by callers as the lane asks it."""
 
-    jobs: Jobs
+    jobs: JobsEndpoint
     call: object
     caller: Caller = LOCAL
 
@@ -59,7 +59,7 @@ def settings(tmp_path) -> JobSettings:
 @pytest.fixture
 def desk(settings, jobs_store, jobs_board, call) -> Desk:
     """The room."""
-    return Desk(Jobs(settings, lambda: jobs_board, lambda: Idempotency(jobs_store)), call)
+    return Desk(JobsEndpoint(settings, lambda: jobs_board, lambda: Idempotency(jobs_store)), call)
 
 
 def test_a_file_becomes_a_job(desk, jobs_board) -> None:
@@ -122,8 +122,8 @@ def test_a_caller_who_goes_leaves_nothing(settings, jobs_board, jobs_store) -> N
         return next(messages)
 
     scope = {"method": "POST", "path": PATH, "headers": [(b"content-type", NDJSON.encode())]}
-    jobs = Jobs(settings, lambda: jobs_board, lambda: Idempotency(jobs_store))
-    with pytest.raises(Gone):
+    jobs = JobsEndpoint(settings, lambda: jobs_board, lambda: Idempotency(jobs_store))
+    with pytest.raises(ClientDisconnected):
         asyncio.run(jobs(scope, receive, None, LOCAL))
     assert jobs_store.keys("in/") == []
 

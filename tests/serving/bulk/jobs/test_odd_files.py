@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import duckdb
 import pytest
 
-from customer_risk.serving.bulk.jobs.runner import Desk
+from customer_risk.serving.bulk.jobs.runner import JobRunner
 from customer_risk.serving.bulk.jobs.types import Job, JobSettings
 
 LONG = 9 * 1024 * 1024  # bytes, more than a request may have
@@ -115,9 +115,9 @@ ODD = {
 
 
 @pytest.fixture
-def desk(jobs_board, service) -> Desk:
+def desk(jobs_board, service) -> JobRunner:
     """Return a worker that is never told to stop."""
-    return Desk(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=5))
+    return JobRunner(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=5))
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def content_of(odd: Odd, folder) -> bytes:
     return path.read_bytes()
 
 
-def finish(desk: Desk, board, *names: str) -> list[Job]:
+def finish(desk: JobRunner, board, *names: str) -> list[Job]:
     """Work until the jobs have ended."""
     for _ in range(100):
         jobs = [board.get(name) for name in names]

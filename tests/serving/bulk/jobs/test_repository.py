@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from customer_risk.serving.bulk.jobs.repository import Board
+from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.types import Job, view
 from customer_risk.serving.store.file import FileStore
 
@@ -37,9 +37,9 @@ def store(tmp_path, clock):
 
 
 @pytest.fixture
-def board(store, clock) -> Board:
+def board(store, clock) -> JobRepository:
     """A board on the store."""
-    return Board(store, lease_seconds=10, clock=clock)
+    return JobRepository(store, lease_seconds=10, clock=clock)
 
 
 def job(**fields) -> Job:
@@ -67,8 +67,8 @@ def test_a_change_is_seen_by_all_who_share_the_store(board, store) -> None:
     """There is no copy in a process."""
     board.add(job())
     board.change("j", state="running", done=2)
-    assert Board(store).get("j") is not None
-    assert Board(store, clock=board.clock).get("j") == job(state="running", done=2)
+    assert JobRepository(store).get("j") is not None
+    assert JobRepository(store, clock=board.clock).get("j") == job(state="running", done=2)
 
 
 def test_what_has_ended_changes_no_more(board) -> None:
@@ -97,7 +97,7 @@ def test_two_changes_at_once_are_both_kept(board, store, clock) -> None:
             return store.replace(*arguments, **options)
 
     turns = itertools.count()
-    assert Board(Contended(), clock=clock).change("j", done=1) == job(done=1, failed=1)
+    assert JobRepository(Contended(), clock=clock).change("j", done=1) == job(done=1, failed=1)
 
 
 @pytest.mark.parametrize(("state", "left"), [("done", ["out/j/00000000"]), ("cancelled", []), ("failed", [])])

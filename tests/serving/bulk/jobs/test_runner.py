@@ -12,8 +12,8 @@ import duckdb
 import msgspec
 import pytest
 
-from customer_risk.serving.bulk.jobs.repository import Board
-from customer_risk.serving.bulk.jobs.runner import Desk, Orders
+from customer_risk.serving.bulk.jobs.repository import JobRepository
+from customer_risk.serving.bulk.jobs.runner import JobRunner, WorkerConfig
 from customer_risk.serving.bulk.jobs.types import Job, JobSettings
 from customer_risk.serving.contract.answer import render
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
@@ -41,9 +41,9 @@ def put_up(jobs_board):
 
 
 @pytest.fixture
-def desk(jobs_board, service) -> Desk:
+def desk(jobs_board, service) -> JobRunner:
     """A worker that nobody stops."""
-    return Desk(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=1))
+    return JobRunner(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=1))
 
 
 def outcomes(board, job_id: str) -> list[dict]:
@@ -124,7 +124,9 @@ def test_a_job_that_somebody_works_on_is_left_to_them(desk, jobs_board, put_up, 
 def test_work_stops_between_two_pieces(jobs_board, service, put_up, request_) -> None:
     """The rest stays for the next worker."""
     put_up(line(request_, "a"), line(request_, "b"))
-    Desk(jobs_board, service, lambda: jobs_board.get("j").next_piece == 1, settings=JobSettings(lease_seconds=1)).work()
+    JobRunner(
+        jobs_board, service, lambda: jobs_board.get("j").next_piece == 1, settings=JobSettings(lease_seconds=1)
+    ).work()
     job = jobs_board.get("j")
     assert (job.state, job.next_piece, jobs_board.open()) == ("running", 1, ["j"])
     assert jobs_board.take("j") is not None
@@ -138,7 +140,7 @@ def test_a_cancelled_job_is_left_off(jobs_board, jobs_store, service, put_up, re
         return False
 
     put_up(line(request_, "a"), line(request_, "b"))
-    Desk(jobs_board, service, cancel, settings=JobSettings(lease_seconds=1)).work()
+    JobRunner(jobs_board, service, cancel, settings=JobSettings(lease_seconds=1)).work()
     assert (jobs_board.get("j").state, jobs_board.open(), jobs_store.keys("out/")) == ("cancelled", [], [])
 
 
@@ -153,7 +155,7 @@ def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_board, jobs_store, 
             return service.answer(body)
 
     put_up(line(request_, "a"), line(request_, "b"))
-    Desk(jobs_board, Slow(), lambda: False, settings=JobSettings(lease_seconds=1)).work()
+    JobRunner(jobs_board, Slow(), lambda: False, settings=JobSettings(lease_seconds=1)).work()
     assert (jobs_board.get("j").state, jobs_store.keys("in/"), jobs_store.keys("out/")) == ("cancelled", [], [])
 
 
@@ -161,7 +163,7 @@ def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_board, jobs_store, 
 def test_an_unexpected_fault_fails_its_job_alone(jobs_board, service, put_up, request_, format_, caplog) -> None:
     """The cause of an unexpected fault is logged and hidden from the caller; another caller's job is done."""
 
-    class Poisoned(Board):
+    class Poisoned(JobRepository):
         """A board with one job that can't be read."""
 
         def input(self, job: Job, place: int) -> bytes | None:
@@ -172,7 +174,7 @@ def test_an_unexpected_fault_fails_its_job_alone(jobs_board, service, put_up, re
     board = Poisoned(jobs_board._store, lease_seconds=1)
     put_up(line(request_, "a"), job_id="1", format=format_)
     put_up(line(request_, "a"), job_id="2", caller="b")
-    desk = Desk(board, service, lambda: False, settings=JobSettings(lease_seconds=1))
+    desk = JobRunner(board, service, lambda: False, settings=JobSettings(lease_seconds=1))
     while desk.work():
         pass
     bad, good = board.get("1"), board.get("2")
@@ -206,7 +208,7 @@ def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, req
 
     put_up(line(request_, "wait"), job_id="1")
     put_up(line(request_, "a"), job_id="2")
-    desk = Desk(jobs_board, Waiting(), lambda: False, settings=JobSettings(lease_seconds=1))
+    desk = JobRunner(jobs_board, Waiting(), lambda: False, settings=JobSettings(lease_seconds=1))
     assert desk.work()
     assert desk.work()
     assert not desk.work()
@@ -228,8 +230,8 @@ def test_a_job_without_enough_memory_goes_to_another_process_first(jobs_board, s
                 raise MemoryError
             return service.answer(body)
 
-    def another() -> Desk:
-        return Desk(jobs_board, hungry, lambda: False, settings=JobSettings(lease_seconds=1))
+    def another() -> JobRunner:
+        return JobRunner(jobs_board, hungry, lambda: False, settings=JobSettings(lease_seconds=1))
 
     hungry = Hungry()
     put_up(line(request_, "much"), job_id="2")
@@ -257,7 +259,7 @@ def test_clients_take_turns(jobs_board, service, put_up, request_) -> None:
     pieces = [line(request_, str(place)) for place in range(3)]
     for job_id, caller in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c")):
         put_up(*pieces, job_id=job_id, caller=caller)
-    desk = Desk(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=5), turn_seconds=0)
+    desk = JobRunner(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=5), turn_seconds=0)
     seen = []
     while desk.work():
         seen.append({job_id: jobs_board.get(job_id).next_piece for job_id in "1234"})
@@ -285,7 +287,7 @@ def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_pa
     for job_id in "123":
         put_up(content, job_id=job_id, caller=job_id, format=format_)
     options = {"settings": JobSettings(lease_seconds=5), "turn_seconds": 0}
-    desks = [Desk(jobs_board, service, lambda: False, **options) for _ in range(2)]
+    desks = [JobRunner(jobs_board, service, lambda: False, **options) for _ in range(2)]
     while sum(desk.work() for desk in desks):
         pass
     for job_id in "123":
@@ -305,7 +307,7 @@ def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_pa
 def test_what_a_file_becomes_is_bounded(jobs_board, jobs_store, service, put_up, settings, said) -> None:
     """A job beyond a bound fails, its problem names the setting, and its input and results are deleted."""
     put_up(b"customer_id,a\nc,1\nd,2\n", format="csv")
-    Desk(jobs_board, service, lambda: False, settings=settings).work()
+    JobRunner(jobs_board, service, lambda: False, settings=settings).work()
     job = jobs_board.get("j")
     assert (job.state, job.problem.status, said in job.problem.detail) == ("failed", 413, True)
     assert (jobs_store.keys("in/"), jobs_store.keys("out/")) == ([], [])
@@ -315,7 +317,7 @@ def test_reading_that_takes_too_long_fails_the_job(jobs_board, service, put_up) 
     """The problem names the setting when reading takes too long."""
     put_up(b"customer_id,a\n" + b"c,1\n" * 900_000, format="csv")
     settings = JobSettings(lease_seconds=1, most_read_seconds=0.001)
-    Desk(jobs_board, service, lambda: False, settings=settings).work()
+    JobRunner(jobs_board, service, lambda: False, settings=settings).work()
     job = jobs_board.get("j")
     assert (job.state, "most_read_seconds" in job.problem.detail) == ("failed", True)
 
@@ -352,7 +354,7 @@ def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up
     timer = threading.Timer(0.3, leave)
     timer.start()
     began = time.monotonic()
-    Desk(jobs_board, Slow(), stopping.is_set, settings=JobSettings(lease_seconds=5)).work()
+    JobRunner(jobs_board, Slow(), stopping.is_set, settings=JobSettings(lease_seconds=5)).work()
     assert time.monotonic() - began < 9  # 0.6 s on an idle machine; all rows take 10 s
     timer.join()
     job = jobs_board.get("j")
@@ -395,14 +397,14 @@ def test_input_that_is_gone_fails_the_job(desk, jobs_board, put_up) -> None:
 def test_without_a_model_no_row_is_refused(jobs_board, put_up, request_) -> None:
     """The job waits: its rows aren't to blame."""
     put_up(line(request_, "a"))
-    assert Desk(jobs_board, Service("customer-risk"), lambda: False, settings=JobSettings(lease_seconds=1)).work()
+    assert JobRunner(jobs_board, Service("customer-risk"), lambda: False, settings=JobSettings(lease_seconds=1)).work()
     job = jobs_board.get("j")
     assert (job.state, job.done, job.attempts, jobs_board.open()) == ("running", 0, 0, ["j"])
 
 
 def test_the_process_works_until_its_input_ends(jobs_board, put_up, request_, bundle, tmp_path) -> None:
     """At a lower priority, told by one line what to do."""
-    orders = Orders(
+    orders = WorkerConfig(
         bundle=str(bundle),
         folder=str(tmp_path),
         model_name="customer-risk",

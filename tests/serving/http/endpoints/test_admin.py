@@ -8,16 +8,16 @@ import json
 import msgspec
 import pytest
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.decisions.fallback.fallback import RuleFallback
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.decisions.reload import ReloadState
 from customer_risk.serving.decisions.service import Service
-from customer_risk.serving.decisions.switches import Control, Switches
+from customer_risk.serving.decisions.switches import Switches, SwitchFile
 from customer_risk.serving.exchange.observer import Observer
 from customer_risk.serving.http.endpoints.admin import Admin
-from customer_risk.serving.http.scoring_app import Lane, Mounted
+from customer_risk.serving.http.scoring_app import Mount, ScoringApp
 
 
 class _Reloader:
@@ -53,9 +53,9 @@ def switched(service) -> Service:
 
 
 @pytest.fixture
-def control(tmp_path, switched, reloader) -> Control:
+def control(tmp_path, switched, reloader) -> SwitchFile:
     """The switches of one worker."""
-    return Control(tmp_path, switched, reloader.reload)
+    return SwitchFile(tmp_path, switched, reloader.reload)
 
 
 @pytest.fixture
@@ -65,11 +65,11 @@ def events() -> list:
 
 
 @pytest.fixture
-def lane(switched, control, reloader, events, now) -> Lane:
+def lane(switched, control, reloader, events, now) -> ScoringApp:
     """A lane with the administrators' room."""
     admin = Admin(switched, control, lambda: reloader.state, record=events.append, clock=lambda: now)
-    rooms = {"/ai/v1/admin": Mounted(admin, "admin")}
-    return Lane(None, switched, gate=Gate(_Guard()), observer=Observer(), rooms=rooms)
+    rooms = {"/ai/v1/admin": Mount(admin, "admin")}
+    return ScoringApp(None, switched, gate=AccessControl(_Guard()), observer=Observer(), rooms=rooms)
 
 
 ADMIN = {"authorization": "admin"}
@@ -163,7 +163,7 @@ def test_a_switch_that_was_not_made_is_not_recorded(lane, call, control, events,
 
 def test_an_order_to_one_worker_leaves_what_another_was_just_told(tmp_path, control, reloader) -> None:
     """A worker that hasn't looked at the file yet changes what stands there now, not what it last saw."""
-    other = Control(tmp_path, Service("other"), reloader.reload)
+    other = SwitchFile(tmp_path, Service("other"), reloader.reload)
     asyncio.run(control.change(lambda now: msgspec.structs.replace(now, force_rules=True)))
     asyncio.run(other.change(lambda now: msgspec.structs.replace(now, reloads=now.reloads + 1)))
     assert (other.switches.force_rules, other.switches.reloads) == (True, 1)
@@ -174,7 +174,7 @@ def test_a_switch_reaches_the_other_workers(tmp_path, control, reloader) -> None
     other, reloads = Service("other"), _Reloader()
 
     async def scenario() -> None:
-        watcher = Control(tmp_path, other, reloads.reload)
+        watcher = SwitchFile(tmp_path, other, reloads.reload)
         await watcher.start()
         await control.change(lambda _: Switches(force_rules=True, reloads=1))
         for _ in range(12_000):
@@ -189,7 +189,7 @@ def test_a_switch_reaches_the_other_workers(tmp_path, control, reloader) -> None
     late, none = Service("late"), _Reloader()
 
     async def begin() -> None:
-        watcher = Control(tmp_path, late, none.reload)
+        watcher = SwitchFile(tmp_path, late, none.reload)
         await watcher.start()
         await watcher.stop()
 

@@ -13,7 +13,7 @@ from grpc.aio import Metadata
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
-from customer_risk.serving.auth.access import Gate
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.authenticator import Authenticator
 from customer_risk.serving.auth.caller import LOCAL, current
 from customer_risk.serving.auth.rate_limits import Limiter, LimitSettings
@@ -73,7 +73,7 @@ def up(settings):
         async def run():
             authenticator = Authenticator(msgspec.structs.replace(settings, **other))
             await authenticator.refresh()
-            gate = Gate(authenticator, limits and Limiter(limits))
+            gate = AccessControl(authenticator, limits and Limiter(limits))
             server = grpc.aio.server(interceptors=(AuthInterceptor(gate),))
             stubs.add_GRPCInferenceServiceServicer_to_server(Telling(), server)
             server.add_generic_rpc_handlers((STREAMING,))

@@ -17,9 +17,9 @@ from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.shipper import shipper
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.progress import Progress
-from customer_risk.serving.record.shipper.settings import Orders, ShipSettings
+from customer_risk.serving.record.shipper.settings import ShipperConfig, ShipSettings
 from customer_risk.serving.record.shipper.shipper import Shipper
-from customer_risk.serving.record.shipper.sink_worker import Courier
+from customer_risk.serving.record.shipper.sink_worker import SinkWorker
 from customer_risk.serving.record.sinks.interface import Segment, SinkUnavailable
 
 if TYPE_CHECKING:
@@ -150,19 +150,19 @@ def progress(folder: Path) -> Iterator[Progress]:
 
 
 @pytest.fixture
-def courier(folder: Path, progress: Progress) -> Callable[..., Courier]:
+def courier(folder: Path, progress: Progress) -> Callable[..., SinkWorker]:
     """Make a courier to a sink, with settings that differ from the defaults."""
 
-    def make(sink: Told, damaged: Callable[[int], object] = lambda _: None, **settings: Any) -> Courier:
-        return Courier(sink, folder, Files(folder), progress, ShipSettings(**settings), damaged)
+    def make(sink: Told, damaged: Callable[[int], object] = lambda _: None, **settings: Any) -> SinkWorker:
+        return SinkWorker(sink, folder, Files(folder), progress, ShipSettings(**settings), damaged)
 
     return make
 
 
 @pytest.fixture
-def orders(folder: Path) -> Callable[..., Orders]:
+def orders(folder: Path) -> Callable[..., ShipperConfig]:
     """Orders for the outbox, with settings that differ from the defaults."""
-    return lambda **settings: Orders(folder=str(folder), most_bytes=MOST, ship=ShipSettings(**settings))
+    return lambda **settings: ShipperConfig(folder=str(folder), most_bytes=MOST, ship=ShipSettings(**settings))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import os, sys
 import msgspec
 from customer_risk.serving.record.shipper import sink_worker as courier
 from customer_risk.serving.record.shipper.progress import Progress
-from customer_risk.serving.record.shipper.settings import Orders
+from customer_risk.serving.record.shipper.settings import ShipperConfig
 from customer_risk.serving.record.shipper.shipper import Shipper
 from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
 from customer_risk.serving.record.sinks.interface import RecordRefused

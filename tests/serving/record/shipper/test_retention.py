@@ -11,7 +11,7 @@ import pytest
 
 from customer_risk.serving.record.outbox.reader import QUARANTINE
 from customer_risk.serving.record.shipper.files import Files
-from customer_risk.serving.record.shipper.retention import Sweep
+from customer_risk.serving.record.shipper.retention import Retention
 
 
 class Clock:
@@ -35,9 +35,9 @@ def clock() -> Clock:
 def sweep(folder, progress, clock):
     """Make a sweep for two sinks."""
 
-    def make(**settings) -> Sweep:
+    def make(**settings) -> Retention:
         known = {"most_bytes": 10**9, "keep_seconds": 100, "clock": clock, **settings}
-        return Sweep(folder, Files(folder), progress, ("told", "other"), **known)
+        return Retention(folder, Files(folder), progress, ("told", "other"), **known)
 
     return make
 

@@ -10,7 +10,7 @@ import pytest
 
 from customer_risk.serving.record.shipper import sink_worker as module
 from customer_risk.serving.record.shipper.progress import NAME
-from customer_risk.serving.record.shipper.sink_worker import Ending
+from customer_risk.serving.record.shipper.sink_worker import Drain
 from customer_risk.serving.record.sinks.interface import RecordRefused, SinkUnavailable
 
 HOUR = 3_600_000_000
@@ -18,7 +18,7 @@ HOUR = 3_600_000_000
 
 def drain(courier, seconds: float = 10) -> None:
     """Run a courier until nothing is left."""
-    ending = Ending()
+    ending = Drain()
     ending.begin(seconds)
     courier.run(ending)
 
@@ -295,7 +295,7 @@ def test_a_full_disk_keeps_records_until_dead_letters_can_be_written(told, couri
     assert len(list((folder / "dead" / "told").iterdir())) == 1
 
 
-class Waits(Ending):
+class Waits(Drain):
     """An ending that notes how long it was waited for, and comes after so many times."""
 
     def __init__(self, times: int) -> None:
