@@ -1,7 +1,7 @@
 """The request on the wire: types with their bounds, each described in the words that a refusal uses.
 
-These classes are the one definition of what is accepted. serving.decisions.request_parser decodes with them in one pass;
-serving.decisions.validation checks field by field once that pass has failed.
+These classes are the one definition of what is accepted. decisions.request_parser decodes with them in one pass;
+decisions.validation checks field by field once that pass has failed.
 """
 
 from __future__ import annotations
