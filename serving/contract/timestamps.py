@@ -14,7 +14,7 @@ from customer_risk.serving.contract.request import EARLIEST, LATEST, Timestamp
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_UNREAD: Final = NEVER + 1  # a text that the compiled reader leaves to Moment.parse
+_UNREAD: Final = NEVER + 1  # a text that the compiled reader leaves to Timestamp.parse
 _ASTRAY: Final = -1
 _NO_OFFSET: Final = 10_000  # minutes
 _NULL: Final = "-"
@@ -24,7 +24,7 @@ _LINE_FEED, _SPACE, _PLUS, _HYPHEN, _POINT, _COLON, _T, _Z = 10, 32, 43, 45, 46,
 def read_timestamps(created: Sequence[str], completed: Sequence[str | None]) -> NDArray[np.int64]:
     """Read the times of both columns, one behind the other: int64[n + m], NEVER for null.
 
-    Raises ValueError where one is no time with a zone. What comes out is what `Moment.parse` says of each: the compiled
+    Raises ValueError where one is no time with a zone. What comes out is what `Timestamp.parse` says of each: the compiled
     reader only takes the forms that nearly all have.
     """
     moments = np.empty(len(created) + len(completed), np.int64)

@@ -88,7 +88,7 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         "name": {"description": "the model's name, or the rule set's"},
         "version": {"description": "the SHA-256 of the bundle's manifest, or of the rule set"},
     },
-    "Warned": {
+    "InputWarning": {
         "code": {"description": "a stable name"},
         "pointer": {"description": "where in the request: a JSON pointer (RFC 6901)"},
         "detail": {"description": "what was done, in a sentence"},

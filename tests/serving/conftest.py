@@ -6,7 +6,9 @@ import asyncio
 import copy
 import ssl
 from datetime import UTC, datetime, timedelta
+from importlib.util import module_from_spec, spec_from_file_location
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -19,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+    from types import ModuleType
 
     from customer_risk.serving.decisions.request_parser import RequestParser
     from customer_risk.serving.decisions.service import Service
@@ -60,6 +62,15 @@ _REQUEST = {
     ],
     "history_complete": True,
 }
+
+
+@pytest.fixture(scope="session")
+def samples() -> ModuleType:
+    """The module of records, documents and segments to test with."""
+    spec = spec_from_file_location("conformance", Path(__file__).parent / "record" / "conformance.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

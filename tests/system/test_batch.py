@@ -189,7 +189,7 @@ def test_a_table_is_scored_into_a_table(score, dataset, sound_request, caplog) -
     assert reasons[0]["investigator_text"]
     assert at.tzinfo is not None
     assert warnings == []
-    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
+    caplog.set_level("INFO", "serving.batch")
     assert score(**ends) == summary
     assert "nothing is done" in caplog.text
     assert dataset.customers().total() == 1199
@@ -377,7 +377,7 @@ def test_objects_are_scored_into_objects(score, bucket, sound_request, caplog) -
     assert Counter(name for (name,) in bucket.results("customer_id")) == each_once(900)
     assert json.loads(bucket.objects.get(f"out/run=batch-{DAY}/summary.json")) == summary
     before = list(bucket.objects.list("out/"))
-    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
+    caplog.set_level("INFO", "serving.batch")
     assert score(**ends) == summary
     assert "nothing is done" in caplog.text
     assert list(bucket.objects.list("out/")) == before

@@ -27,9 +27,9 @@ from customer_risk.serving.exchange.request_observer import RequestObserver
 
 async def main():
     service = Service("customer-risk")
-    telling = Telling(service, Metrics, RequestLog(LogSettings(success_share=0)))
-    rooms = {"/metrics": Mounted(MetricsEndpoint(telling), None)}
-    lane = Lane(None, service, gate=Gate(), observer=telling, rooms=rooms)
+    telling = RequestObserver(service, Metrics, RequestLog(LogSettings(success_share=0)))
+    rooms = {"/metrics": Mount(MetricsEndpoint(telling), None)}
+    lane = ScoringApp(None, service, gate=AccessControl(), observer=telling, rooms=rooms)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=lane), base_url="http://test")
     early = (await client.get("/metrics")).status_code
     await telling.start()

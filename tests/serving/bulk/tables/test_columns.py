@@ -101,6 +101,6 @@ def test_a_quote_in_a_name_stays_within_it() -> None:
 
 def test_columns_that_are_left_out_are_named(caplog) -> None:
     """So that who forgot to call one by its name finds out."""
-    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
+    caplog.set_level("INFO", "serving.batch")
     request_of({"customer_id": False, "a": False, "B": False, "C": True}, ("a",), DUCKDB, "t")
     assert caplog.messages == ["t: no request has the columns B, C, which are ignored"]

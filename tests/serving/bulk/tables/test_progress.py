@@ -7,7 +7,7 @@ from customer_risk.serving.bulk.tables.progress import Progress
 
 def test_progress_is_told_after_two_seconds_then_more_rarely(caplog) -> None:
     """With rows, share, rate and the time that is left."""
-    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
+    caplog.set_level("INFO", "serving.batch")
     now = [0.0]
     progress = Progress(lambda: now[0])
     for second in range(1, 7):
@@ -21,7 +21,7 @@ def test_progress_is_told_after_two_seconds_then_more_rarely(caplog) -> None:
 
 def test_what_was_stored_before_makes_nobody_faster(caplog) -> None:
     """The time left is told by the work of this process alone."""
-    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
+    caplog.set_level("INFO", "serving.batch")
     now = [0.0]
     progress = Progress(lambda: now[0])
     progress.skip(0.8)

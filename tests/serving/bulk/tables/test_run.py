@@ -136,7 +136,7 @@ def test_a_run_goes_on_at_the_parts_that_are_missing(score, results, to_parquet,
 
 def test_a_run_that_is_over_does_nothing(score, to_parquet, customers, tmp_path, caplog) -> None:
     """Though its input is gone; it says so and gives the summary."""
-    caplog.set_level("INFO", "customer_risk.serving.bulk.tables")
+    caplog.set_level("INFO", "serving.batch")
     path = to_parquet(tmp_path / "in" / "a.parquet", customers(3))
     summary = score()
     path.unlink()

@@ -54,7 +54,7 @@ def refusing(self, segment, place):
     return write(self, segment, place)
 
 ObjectSink.write = refusing
-shipper = Shipper(msgspec.json.decode(sys.stdin.buffer.read(), type=Orders))
+shipper = Shipper(msgspec.json.decode(sys.stdin.buffer.read(), type=ShipperConfig))
 shipper.ending.begin(30)
 shipper.run()
 """

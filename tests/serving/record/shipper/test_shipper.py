@@ -81,7 +81,7 @@ def test_a_shipper_that_waits_can_be_ended(shipper, told, running, until) -> Non
 
 def test_the_end_waits_for_what_is_left(shipper, told, left, caplog) -> None:
     """All is shipped, however much waits, as long as there is time; the last line says so."""
-    caplog.set_level("INFO", "customer_risk.serving.record")
+    caplog.set_level("INFO", "serving.record")
     _, ids = left(range(1, 30))
     sink = told()
     sink.before = lambda _: time.sleep(0.02)

@@ -1,0 +1,93 @@
+"""Where a request came from, and its outcome: an answer or a refusal."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from customer_risk.serving.auth.caller import LOCAL, Caller
+from customer_risk.serving.contract.answer import Answer, WireAnswer, render
+from customer_risk.serving.contract.batch import BatchItem
+from customer_risk.serving.contract.problem import Kind, Problem
+
+if TYPE_CHECKING:
+    from customer_risk.serving.contract.trace import Trace
+
+
+class RequestContext(NamedTuple):
+    """Where a request came from.
+
+    `route` names the entrance for metrics, the log and the record. `caller` is None before authentication, `trace` None
+    if the caller named no trace. `began` is `time.perf_counter()` when the request began; 0 if its duration isn't
+    observed.
+    """
+
+    route: str
+    caller: Caller | None = LOCAL
+    trace: Trace | None = None
+    began: float = 0.0
+
+    @property
+    def caller_name(self) -> str:
+        """The caller's name; empty before authentication."""
+        return "" if self.caller is None else self.caller.name
+
+    @property
+    def explain(self) -> bool:
+        """Whether the caller may see explanations."""
+        return self.caller is not None and "explain" in self.caller.scopes
+
+
+_NOWHERE: Final = RequestContext("")
+current: Final[ContextVar[RequestContext]] = ContextVar("request", default=_NOWHERE)
+
+
+class Decided(NamedTuple):
+    """A decision, and the seconds from the request's whole body to it; below 0 where they aren't known.
+
+    `batch` numbers the commit that makes its record durable.
+    """
+
+    answer: Answer
+    context: RequestContext
+    seconds: float
+    batch: int
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return 200
+
+    def shown(self) -> WireAnswer:
+        """Return what the caller may see."""
+        return render(self.answer, explain=self.context.explain)
+
+    def item(self) -> BatchItem:
+        """Return the outcome as an item of a batch's response."""
+        return BatchItem(status=200, answer=self.shown())
+
+
+class Refused(NamedTuple):
+    """A refusal: its kind, its problem document, and the HTTP headers beside it.
+
+    It doesn't hold the error, whose traceback would keep the request's body in memory, unless the error is unexpected:
+    the log needs it.
+    """
+
+    kind: Kind
+    problem: Problem
+    headers: tuple[tuple[str, str], ...]
+    context: RequestContext
+    unexpected: Exception | None = None
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.kind.status.value
+
+    def item(self) -> BatchItem:
+        """Return the outcome as an item of a batch's response."""
+        return BatchItem(status=self.status, problem=self.problem)
+
+
+Outcome = Decided | Refused
