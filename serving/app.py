@@ -21,8 +21,8 @@ from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.runner import WorkerConfig
 from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.decisions.switches import SwitchFile
-from customer_risk.serving.exchange.all_or_none import AllOrNone
-from customer_risk.serving.exchange.request_observer import RequestObserver
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.observers import LogObserver, MetricsObserver
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
 from customer_risk.serving.http.endpoints.admin import Admin
 from customer_risk.serving.http.endpoints.metrics import PATH as METRICS_PATH
@@ -31,8 +31,6 @@ from customer_risk.serving.http.endpoints.pages import Page
 from customer_risk.serving.http.scoring_app import Mount
 from customer_risk.serving.kserve.model import RiskModel
 from customer_risk.serving.kserve.v2.grpc import GrpcServer
-from customer_risk.serving.kserve.v2.grpc_auth import AuthInterceptor
-from customer_risk.serving.kserve.v2.models import Models
 from customer_risk.serving.offload import Offload
 from customer_risk.serving.openapi import render_document, render_page
 from customer_risk.serving.process.child_process import ChildProcess
@@ -43,6 +41,7 @@ from customer_risk.serving.store.settings import open_store
 from customer_risk.serving.telemetry.logs import RequestLog, configure
 from customer_risk.serving.telemetry.loop_lag import LoopLag
 from customer_risk.serving.telemetry.metrics import Metrics, forget
+from customer_risk.serving.telemetry.state import WorkerState
 
 if TYPE_CHECKING:
     from customer_risk.serving.process.component import Component
@@ -65,23 +64,28 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     if authenticator is not None:
         service.require("the issuer's keys", lambda: authenticator.introduced)
     limited = bool(settings.limits.requests_per_second)
-    gate = AccessControl(
-        authenticator, Limiter(settings.limits, share=1 / settings.server.workers) if limited else None
+    limiter = Limiter(settings.limits, share=1 / settings.server.workers) if limited else None
+    metrics = Metrics()
+    exchange = Exchange(
+        service,
+        access=AccessControl(authenticator, limiter),
+        record=recording(settings.record, metrics.unrecorded),
+        observers=(MetricsObserver(metrics), LogObserver(RequestLog(settings.logs))),
     )
-    observer = RequestObserver(service, Metrics, RequestLog(settings.logs), recording(settings.record))
-    service.require("the decision record", lambda: observer.recordable)
-    model = RiskModel(service, bundle, several=AllOrNone(gate=gate, observer=observer, offload=service.offload))
+    metrics.look = WorkerState(service, lambda: exchange.record_failing)
+    service.require("the decision record", lambda: exchange.recordable)
+    model = RiskModel(exchange, bundle)
 
     shared = _Shared(settings, folder)
 
     def reload() -> Awaitable[object]:
         return server.reloader.reload()
 
-    logs = configure(settings.logs, observer.dropped)
-    control = SwitchFile(folder, service, reload)
-    admin = Admin(service, control, lambda: server.reloader.state)
+    logs = configure(settings.logs, metrics.dropped_log_lines)
+    switches = SwitchFile(folder, service, reload)
+    admin = Admin(service, switches, lambda: server.reloader.state)
 
-    orders = WorkerConfig(
+    jobs = WorkerConfig(
         bundle=str(bundle.absolute()),
         folder=str(folder.absolute()),
         model_name=settings.model_name,
@@ -89,47 +93,39 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         store=settings.store,
         rules=settings.rules,
         record=settings.record,
+        logs=settings.logs,
     )
-    rooms = _pages(service.name)
-    rooms[ADMIN_PATH] = Mount(admin, "admin")
-    rooms[METRICS_PATH] = Mount(MetricsEndpoint(observer), None)
+    endpoints = _pages(service.name)
+    endpoints[ADMIN_PATH] = Mount(admin, "admin")
+    endpoints[METRICS_PATH] = Mount(MetricsEndpoint(metrics), None)
     if settings.jobs.enabled:
-        rooms[JOBS_PATH] = Mount(JobsEndpoint(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
+        endpoints[JOBS_PATH] = Mount(JobsEndpoint(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
 
     shipper = _shipper(settings)
 
-    def parts() -> Sequence[Component]:
+    def components() -> Sequence[Component]:
         """Make what each worker runs beside its HTTP server."""
         # The shipper ends after what gives it work, so that it ships the last of it too.
         shipping = [] if shipper is None else [shipper]
-        made: list[Component] = [logs, *shipping, observer, LoopLag(observer.lagged), control]
+        made: list[Component] = [logs, *shipping, metrics, exchange, LoopLag(metrics.lagged), switches]
         if authenticator is not None:
             made.append(authenticator)
         if settings.jobs.enabled:
             made.append(
-                ChildProcess("customer_risk.serving.bulk.jobs", msgspec.json.encode(orders), folder / "jobs.lock")
+                ChildProcess("customer_risk.serving.bulk.jobs", msgspec.json.encode(jobs), folder / "jobs.lock")
             )
         if settings.grpc.enabled:
-            models = Models(service, gate=gate, observer=observer)
-            made.append(
-                GrpcServer(
-                    service, settings.grpc, interceptors=(AuthInterceptor(gate),), models=models, observer=observer
-                )
-            )
+            made.append(GrpcServer(exchange, settings.grpc))
         return made
 
     server = RiskServer(
         model,
         bundle,
         settings.server,
-        gate=gate,
-        observer=observer,
-        rooms=rooms,
+        endpoints=endpoints,
         keys=lambda: shared.keys,
-        parts=parts,
-        shed=observer.shed,
-        waited=observer.waited,
-        reloaded=observer.reloaded,
+        components=components,
+        metrics=metrics,
         lost=forget,
     )
     return server

@@ -11,10 +11,14 @@ RequestError
 ├── UnknownModel        a model that isn't served here
 ├── Conflict            what was asked for contradicts what was asked before
 ├── NotServed           a part of KServe's protocols that isn't served
+├── RequestTooSlow      a request that didn't arrive in time
+├── HeadTooLarge        more bytes of header fields than the server takes
 └── Later               to be tried again after `retry_after` seconds
     ├── TooManyRequests one caller asks more than their share
     ├── Overloaded      all callers ask more than the server can answer in time
-    └── NotReady        no verified bundle yet, or none at all
+    ├── NotReady        no verified bundle yet, or none at all
+    ├── RecordUnavailable  the decision record can't be written
+    └── StoreUnavailable   the shared store can't be reached
 
 customer_risk.serving.contract.problem maps each to its status.
 """
@@ -72,6 +76,14 @@ class NotServed(RequestError):
     """A part of KServe's protocols that isn't served."""
 
 
+class RequestTooSlow(RequestError):
+    """A request that didn't arrive in time."""
+
+
+class HeadTooLarge(RequestError):
+    """More bytes of header fields than the server takes."""
+
+
 class Later(RequestError):
     """To be tried again after `retry_after` whole seconds."""
 
@@ -90,3 +102,18 @@ class Overloaded(Later):
 
 class NotReady(Later):
     """No verified bundle yet, or none at all."""
+
+
+class RecordUnavailable(Later):
+    """The decision record can't be written; `records` of the asking thread's are lost."""
+
+    def __init__(self, why: str, *, records: int = 1) -> None:
+        super().__init__(f"The decision can't be recorded: {why}.", remedy="Send it again later.", retry_after=5)
+        self.records = records
+
+
+class StoreUnavailable(Later):
+    """The shared store can't be reached, or doesn't answer in time."""
+
+    def __init__(self) -> None:
+        super().__init__("The shared store doesn't answer.", remedy="Try again shortly.", retry_after=2)

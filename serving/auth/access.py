@@ -43,7 +43,7 @@ class AccessControl:
         self._authenticator = authenticator
         self._limiter = limiter
 
-    def pass_now(self, authorization: str | None, scope: Permission) -> Caller | None:
+    def admit_now(self, authorization: str | None, scope: Permission) -> Caller | None:
         """Let a caller in whose token is known, for one request; None where that takes longer.
 
         Raises Forbidden without the scope and TooManyRequests past the caller's share.
@@ -53,7 +53,7 @@ class AccessControl:
         caller = self._authenticator.cached(authorization)
         return None if caller is None else self._admitted(caller, scope)
 
-    async def pass_in(self, authorization: str | None, scope: Permission) -> Caller:
+    async def admit(self, authorization: str | None, scope: Permission) -> Caller:
         """Let a caller in for one request; raises Unauthenticated too."""
         if self._authenticator is None:
             return self._admitted(LOCAL, scope)

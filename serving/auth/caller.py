@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import msgspec
 
-from customer_risk.serving.contract.trace import Trace
 from customer_risk.serving.errors import Forbidden
 
 Permission = Literal["score", "batch", "explain", "admin"]
@@ -26,15 +24,3 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 LOCAL: Final = Caller("local", frozenset(("score", "batch", "explain", "admin")))
-
-
-class RequestContext(NamedTuple):
-    """Which way a request came in, and its caller's trace."""
-
-    route: str
-    trace: Trace | None
-
-
-current: Final[ContextVar[Caller]] = ContextVar("caller", default=LOCAL)
-_NOWHERE: Final = RequestContext("", None)
-whence: Final[ContextVar[RequestContext]] = ContextVar("whence", default=_NOWHERE)

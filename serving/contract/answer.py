@@ -35,12 +35,13 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision rests on, for the record.
 
     `values` float64[f] are the features in the order of `names`, NaN where missing; `encoded` are the transactions as
-    the kernel took them, None where features were given.
+    the kernel took them, None where features were given. `history_complete` is false if the caller said so.
     """
 
     names: tuple[str, ...]
     values: NDArray[np.float64]
     encoded: Encoded | None
+    history_complete: bool = True
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,12 +13,15 @@ from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
     Forbidden,
+    HeadTooLarge,
     Later,
     MalformedBody,
     NotFound,
     NotReady,
     NotServed,
     Overloaded,
+    RequestTooSlow,
+    StoreUnavailable,
     TooManyRequests,
     Unauthenticated,
     UnknownModel,
@@ -53,6 +56,9 @@ KINDS: Final[dict[type[CustomerRiskError], Kind]] = {
     TooManyRequests: Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "More than this caller's share"),
     Overloaded: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "More than can be answered in time"),
     NotReady: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "No verified model yet"),
+    RequestTooSlow: Kind(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The request came too slowly"),
+    HeadTooLarge: Kind(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large"),
+    StoreUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", "The shared store doesn't answer"),
     Later: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "This can't be done at present"),
 }
 UNEXPECTED: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Something failed on our side")
@@ -84,12 +90,6 @@ def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
             return (("www-authenticate", "Bearer"),)
         case _:
             return ()
-
-
-def problem_of(error: BaseException) -> tuple[Kind, bytes]:
-    """Tell an error: its kind and the document, encoded."""
-    kind, document = document_of(error)
-    return kind, msgspec.json.encode(document)
 
 
 def document_of(error: BaseException) -> tuple[Kind, Problem]:

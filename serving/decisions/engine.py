@@ -52,7 +52,7 @@ class Engine:
             source="model",
             model=self.model,
             warnings=at_most(read.as_sent(warnings)) if warnings else (),
-            basis=Basis(names=self.names, values=values, encoded=encoded),
+            basis=Basis(names=self.names, values=values, encoded=encoded, history_complete=read.history_complete),
             now=now,
         )
 

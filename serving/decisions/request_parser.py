@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -57,6 +57,7 @@ class ParsedRequest:
     values: NDArray[np.float64]
     warnings: tuple[InputWarning, ...]
     in_columns: bool = False
+    history_complete: bool = True
 
     def as_sent(self, warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
         """Point warnings at the transactions as they were sent: by row, or by column."""
@@ -126,8 +127,9 @@ class RequestParser:
             left += (left_out("/history_complete", "true"),)
         caveats = find_input_warnings(history, complete=request.history_complete is not False, now=now)
         person = Person._make(fields)
+        complete = request.history_complete is not False
         return ParsedRequest(
-            request.customer_id, person, history, _NO_VALUES, left + caveats, isinstance(sent, Columns)
+            request.customer_id, person, history, _NO_VALUES, left + caveats, isinstance(sent, Columns), complete
         )
 
     def _read_features(self, request: RiskRequest, given: dict[str, float | None]) -> ParsedRequest | None:
@@ -137,9 +139,9 @@ class RequestParser:
             return None
         if len(given) != len(self._required) and not self._known.issuperset(given):
             return None
-        return ParsedRequest(
-            request.customer_id, None, None, values, (history_cut(),) if request.history_complete is False else ()
-        )
+        complete = request.history_complete is not False
+        warnings = () if complete else (history_cut(),)
+        return ParsedRequest(request.customer_id, None, None, values, warnings, history_complete=complete)
 
     def _one_by_one(self, given: dict[str, float | None]) -> tuple[float | None, ...]:
         if not self._required:
@@ -203,9 +205,7 @@ def _columns(text: bytes, within: Span) -> Columns:
 
 
 def _with(read: ParsedRequest, unknown: Sequence[InputWarning]) -> ParsedRequest:
-    return ParsedRequest(
-        read.customer_id, read.person, read.history, read.values, (*unknown, *read.warnings), read.in_columns
-    )
+    return replace(read, warnings=(*unknown, *read.warnings))
 
 
 @lru_cache(maxsize=4096)

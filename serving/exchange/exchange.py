@@ -1,20 +1,24 @@
-"""The one way of a request through serving: decide or refuse, record, commit, tell the observers."""
+"""The one way of a request through serving: admit, decide or refuse, record, commit, tell the observers."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.contract.problem import UNEXPECTED, document_of, headers_of
-from customer_risk.serving.exchange.outcome import Decided, Outcome, Refused, RequestContext
+from customer_risk.serving.errors import Later, RecordUnavailable
+from customer_risk.serving.exchange.outcome import Decided, NotAnswered, Outcome, Refused, RequestContext
 
 if TYPE_CHECKING:
     from customer_risk.serving.contract.answer import Answer
     from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.record.recorder import Recorder
 
-_KEPT_FAILURES: Final = 1000  # commits; an outcome is committed in the same turn of the event loop as it is recorded
+_log = logging.getLogger("serving")
+_KEPT_FAILURES: Final = 1000  # of commits; a request commits soon after it has recorded
 
 
 class Observer(Protocol):
@@ -28,26 +32,63 @@ class Observer(Protocol):
 
 
 class Exchange:
-    """Answers requests with `service`, keeps outcomes with `recorder` (None: nothing is recorded), tells `observers`.
+    """Answers requests with `service`, within what `access` allows, and tells `observers` of the outcomes.
 
-    `answer` and `refuse` give an outcome that isn't observed yet and mustn't leave. `commit` makes it final: a decision
-    whose record can't be made durable becomes a refusal. Not safe for several threads.
+    `answer` and `refuse` return an outcome that isn't final: it mustn't leave, and no observer knows of it. `commit`
+    makes it final; a decision whose record can't be made durable becomes a refusal. Any thread may call.
+
+    As a component of a worker it makes the recorder with `record` after the fork (None: nothing is recorded).
     """
 
     def __init__(
-        self, service: Service, *, recorder: Recorder | None = None, observers: Sequence[Observer] = ()
+        self,
+        service: Service,
+        *,
+        access: AccessControl | None = None,
+        record: Callable[[], Recorder] | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.service = service
-        self.recorder = recorder
+        self.access = access or AccessControl()
+        self._record = record
+        self._recorder: Recorder | None = None
         self._observers = tuple(observers)
-        self._batch = 0
+        self._batch = 0  # the number of the next commit
         self._failed: dict[int, Refused] = {}  # the last commits that failed, by number
 
+    def open(self) -> None:
+        """Make the recorder."""
+        if self._record is not None:
+            self._recorder = self._record()
+
+    def close(self) -> None:
+        """Close the recorder, once nothing is answered any more."""
+        if self._recorder is not None:
+            self._recorder.close()
+
+    async def start(self) -> None:
+        """Make the recorder of this worker."""
+        self.open()
+
+    async def stop(self) -> None:
+        """Close the recorder."""
+        self.close()
+
+    @property
+    def recordable(self) -> bool:
+        """Whether decisions can be recorded, or needn't be."""
+        return self._recorder is None or self._recorder.ready
+
+    @property
+    def record_failing(self) -> bool:
+        """Whether decisions can't be recorded now."""
+        return self._recorder is not None and self._recorder.failing
+
     def answer(self, body: bytes, context: RequestContext, *, at: str = "") -> Outcome:
-        """Answer one request's body; `at` points at it in the call's body."""
+        """Answer one request's body; `at` points at it within the call's body."""
         began = time.perf_counter()
         try:
-            return self.record(self.service.answer(body, at=at), context, time.perf_counter() - began)
+            return self.keep(self.service.answer(body, at=at), context, time.perf_counter() - began)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an outcome
             return self.refuse(error, context)
 
@@ -56,50 +97,64 @@ class Exchange:
         began = time.perf_counter()
         try:
             answer = await self.service.offload.call(len(body), self.service.answer, body, at=at)
-            return self.record(answer, context, time.perf_counter() - began)
+            return self.keep(answer, context, time.perf_counter() - began)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an outcome
             return self.refuse(error, context)
 
-    def record(self, answer: Answer, context: RequestContext, seconds: float = -1e-6) -> Decided:
-        """Record a decision that was made elsewhere; raises RecordUnavailable."""
-        if self.recorder is not None:
-            self.recorder.decided(
-                answer,
-                caller=context.caller_name,
-                route=context.route,
-                trace=context.trace,
-                took=round(seconds * 1e6),
+    def keep(self, answer: Answer, context: RequestContext, seconds: float = -1e-6) -> Decided:
+        """Record a decision that took `seconds` (below 0: not known); raises RecordUnavailable."""
+        batch = self._batch  # before the record is added: another thread may commit between
+        if self._recorder is not None:
+            self._recorder.decided(
+                answer, caller=context.caller_name, route=context.route, trace=context.trace, took=round(seconds * 1e6)
             )
-        return Decided(answer, context, seconds, self._batch)
+        return Decided(answer, context, seconds, batch)
 
     def refuse(self, error: Exception, context: RequestContext) -> Refused:
         """Record a refusal."""
-        if self.recorder is not None:
-            self.recorder.refused(error, caller=context.caller_name, route=context.route, trace=context.trace)
+        if self._recorder is not None:
+            self._recorder.refused(error, caller=context.caller_name, route=context.route, trace=context.trace)
         return _refused(error, context)
 
     def commit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Make outcomes final before they leave, and tell the observers; return the final ones, in the same order.
+        """Make outcomes final and tell the observers; return the final ones in the same order.
 
-        A commit includes what was recorded for other requests: if it fails, theirs are refused too once they commit.
+        A commit includes what was recorded for other requests. If it fails, their decisions become refusals as well
+        when they commit.
         """
         batch, self._batch = self._batch, self._batch + 1
+        lost = None
         try:
-            if self.recorder is not None:
-                self.recorder.commit()
+            if self._recorder is not None:
+                self._recorder.commit()
         except Exception as error:  # noqa: BLE001  whatever fails, the callers get an outcome
-            self._failed[batch] = _refused(error, RequestContext(""))
+            lost = self._failed[batch] = _refused(error, RequestContext(""))._replace(unrecorded=True)
             if len(self._failed) > _KEPT_FAILURES:
                 del self._failed[next(iter(self._failed))]
-        final = [self._final(outcome) for outcome in outcomes] if self._failed else list(outcomes)
-        for outcome in final:
+        final = [self._final(outcome, lost) for outcome in outcomes] if self._failed else list(outcomes)
+        try:
             for observer in self._observers:
-                observer.observe(outcome)
+                for outcome in final:
+                    observer.observe(outcome)
+        except Exception:  # the callers get their answers all the same
+            _log.exception("an outcome wasn't counted or logged")
         return final
 
-    def commit_one(self, outcome: Outcome) -> Outcome:
-        """Make one outcome final."""
-        return self.commit((outcome,))[0]
+    def commit_all(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Make the outcomes of one call final; raises NotAnswered if a decision can't be recorded."""
+        final = self.commit(outcomes)
+        for outcome in final:
+            if isinstance(outcome, Refused) and outcome.unrecorded:
+                raise NotAnswered(outcome)
+        return final
+
+    def refuse_now(self, error: Exception, context: RequestContext) -> Refused:
+        """Refuse a call; the refusal is final."""
+        if isinstance(error, NotAnswered):
+            return error.refused
+        refused = self.refuse(error, context)
+        self.commit((refused,))
+        return refused
 
     def responded(self, context: RequestContext, status: int) -> None:
         """Tell the observers of a response."""
@@ -107,9 +162,9 @@ class Exchange:
         for observer in self._observers:
             observer.responded(context, status, seconds)
 
-    def _final(self, outcome: Outcome) -> Outcome:
+    def _final(self, outcome: Outcome, lost: Refused | None) -> Outcome:
         if isinstance(outcome, Decided):
-            refused = self._failed.get(outcome.batch)
+            refused = lost or self._failed.get(outcome.batch)
             if refused is not None:
                 return refused._replace(context=outcome.context)
         return outcome
@@ -117,4 +172,7 @@ class Exchange:
 
 def _refused(error: Exception, context: RequestContext) -> Refused:
     kind, problem = document_of(error)
-    return Refused(kind, problem, headers_of(error), context, error if kind is UNEXPECTED else None)
+    unexpected = error if kind is UNEXPECTED else None
+    unrecorded = isinstance(error, RecordUnavailable)
+    retry_after = error.retry_after if isinstance(error, Later) else None
+    return Refused(kind, problem, headers_of(error), context, unexpected, retry_after, unrecorded)

@@ -1,14 +1,38 @@
-"""The observers of outcomes: metrics and the log."""
+"""The observers of a worker: its metrics, and the log of requests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from customer_risk.serving.exchange.outcome import Decided, Outcome, RequestContext
 
 if TYPE_CHECKING:
     from customer_risk.serving.telemetry.logs import RequestLog
     from customer_risk.serving.telemetry.metrics import Metrics
+
+_SERVER_ERROR: Final = 500
+
+
+class LogObserver:
+    """Logs a share of the decisions, each unexpected error, and what else fails on our side."""
+
+    def __init__(self, log: RequestLog) -> None:
+        self._log = log
+
+    def observe(self, outcome: Outcome) -> None:
+        """Log an outcome, if it is to be logged."""
+        context = outcome.context
+        if isinstance(outcome, Decided):
+            self._log.answered(
+                outcome.answer, context.caller_name, context.trace, seconds=outcome.seconds, route=context.route
+            )
+        elif outcome.unexpected is not None:
+            self._log.failed(outcome.unexpected, context.trace, route=context.route, caller_name=context.caller_name)
+        elif outcome.status >= _SERVER_ERROR:
+            self._log.refused(outcome.kind, route=context.route)
+
+    def responded(self, context: RequestContext, status: int, seconds: float) -> None:
+        """Do nothing: the log has the outcomes."""
 
 
 class MetricsObserver:
@@ -27,29 +51,3 @@ class MetricsObserver:
     def responded(self, context: RequestContext, status: int, seconds: float) -> None:
         """Count a response."""
         self._metrics.responded(context.route, status, seconds)
-
-
-class LogObserver:
-    """Logs a share of the decisions, and each failure on our side."""
-
-    def __init__(self, log: RequestLog) -> None:
-        self._log = log
-
-    def observe(self, outcome: Outcome) -> None:
-        """Log an outcome, if it is to be logged."""
-        context = outcome.context
-        if isinstance(outcome, Decided):
-            self._log.answered(
-                outcome.answer, context.caller_name, context.trace, seconds=outcome.seconds, route=context.route
-            )
-        else:
-            self._log.refused(
-                outcome.kind,
-                context.trace,
-                route=context.route,
-                caller_name=context.caller_name,
-                error=outcome.unexpected,
-            )
-
-    def responded(self, context: RequestContext, status: int, seconds: float) -> None:
-        """Do nothing: the log has the outcomes."""

@@ -23,9 +23,16 @@ class RequestContext(NamedTuple):
     """
 
     route: str
-    caller: Caller | None = LOCAL
+    caller: Caller | None = None
     trace: Trace | None = None
     began: float = 0.0
+
+    @property
+    def admitted(self) -> Caller:
+        """The authenticated caller."""
+        if self.caller is None:
+            raise AssertionError("the caller isn't authenticated yet")
+        return self.caller
 
     @property
     def caller_name(self) -> str:
@@ -38,7 +45,7 @@ class RequestContext(NamedTuple):
         return self.caller is not None and "explain" in self.caller.scopes
 
 
-_NOWHERE: Final = RequestContext("")
+_NOWHERE: Final = RequestContext("", LOCAL)
 current: Final[ContextVar[RequestContext]] = ContextVar("request", default=_NOWHERE)
 
 
@@ -70,8 +77,9 @@ class Decided(NamedTuple):
 class Refused(NamedTuple):
     """A refusal: its kind, its problem document, and the HTTP headers beside it.
 
-    It doesn't hold the error, whose traceback would keep the request's body in memory, unless the error is unexpected:
-    the log needs it.
+    `retry_after` is in seconds, None if the request can't be repeated with success. `unrecorded` says that there was a
+    decision whose record can't be written. The error itself is held only if it is unexpected, for the log: its
+    traceback keeps the request's body in memory.
     """
 
     kind: Kind
@@ -79,6 +87,8 @@ class Refused(NamedTuple):
     headers: tuple[tuple[str, str], ...]
     context: RequestContext
     unexpected: Exception | None = None
+    retry_after: int | None = None
+    unrecorded: bool = False
 
     @property
     def status(self) -> int:
@@ -91,3 +101,11 @@ class Refused(NamedTuple):
 
 
 Outcome = Decided | Refused
+
+
+class NotAnswered(Exception):
+    """Ends a call that is refused with `refused`, which is final already."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.problem.detail)
+        self.refused = refused

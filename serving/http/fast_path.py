@@ -1,19 +1,20 @@
 """HTTP connections that answer a request for a decision as soon as its body is whole.
 
 ASGI's scope, task, event and four coroutines cost a third of an answer. So such requests go from the parser straight to
-the lane; all others, and those that the lane wants to wait for, take uvicorn's own way.
+the scoring application. All others, and those that it can't answer without waiting, take uvicorn's own way.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from customer_risk.serving.http.responses import Response, refusal
+from customer_risk.serving.exchange.outcome import Outcome
+from customer_risk.serving.http.responses import Response
 from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, RISK_PATH
 
 if TYPE_CHECKING:
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
 
     from customer_risk.serving.http.scoring_app import Headers
 
-Direct = Callable[["Headers", bytes], Response | None]
-Settle = Callable[[], object]
+Direct = Callable[["Headers", bytes], Outcome | None]
+Finish = Callable[[Sequence[Outcome]], list[Response]]
 
 _URL: Final = RISK_PATH.encode()
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _OK: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
 
 
-def protocol_with(direct: Direct, settle: Settle) -> type[DirectProtocol]:
-    """Make the protocol class that answers with `direct`; uvicorn takes classes."""
-    given = {"direct": staticmethod(direct), "settle": staticmethod(settle), "outgoing": []}
+def protocol_with(direct: Direct, finish: Finish) -> type[DirectProtocol]:
+    """Make the protocol class that answers with `direct` and `finish`; uvicorn takes classes."""
+    given = {"direct": staticmethod(direct), "finish": staticmethod(finish), "outgoing": []}
     return type("Protocol", (DirectProtocol,), given)
 
 
@@ -43,8 +44,9 @@ class DirectProtocol(HttpToolsProtocol):
     """
 
     direct: Direct
-    settle: Settle  # see to it that the decisions of this turn are kept, or raise what their callers get instead
-    outgoing: list[tuple[asyncio.Transport, bytes, bool]]  # of the class: what leaves at the end of this turn
+    finish: Finish  # makes the outcomes of this turn final
+    outgoing: list[tuple[asyncio.Transport, Outcome | bytes, bool]]  # of the class: what leaves at the end of this
+    # turn, and whether the connection is to be told that it closes
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
@@ -78,13 +80,13 @@ class DirectProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        response = self.direct(self.headers, body)
-        if response is None:
+        outcome = self.direct(self.headers, body)
+        if outcome is None:
             self._begin()
             super().on_body(body)
             super().on_message_complete()
         else:
-            self._write(response)
+            self._write(outcome)
         self._parts = None
 
     def shutdown(self) -> None:
@@ -116,9 +118,9 @@ class DirectProtocol(HttpToolsProtocol):
                 return False
         return length.isdigit() and int(length) <= MOST_DIRECT_BYTES
 
-    def _write(self, response: Response) -> None:
+    def _write(self, outcome: Outcome) -> None:
         closing = self._closing or not self.parser.should_keep_alive()
-        self.send(self._whole(response, closing=closing), decided=response.status == 200)
+        self.send(outcome, closing=closing)
         self.server_state.total_requests += 1
         if closing:
             self.flush()
@@ -134,21 +136,19 @@ class DirectProtocol(HttpToolsProtocol):
         head.append(b"connection: close\r\n\r\n" if closing else b"\r\n")
         return b"".join((*head, response.body))
 
-    def send(self, data: bytes, *, decided: bool = False) -> None:
-        """Send data at the end of this turn of the event loop; a decision only once it is kept."""
+    def send(self, content: Outcome | bytes, *, closing: bool = False) -> None:
+        """Send an outcome, once it is final, or a whole response at the end of this turn of the event loop."""
         if not self.outgoing:
             self.loop.call_soon(self.flush)
-        self.outgoing.append((self.transport, data, decided))
+        self.outgoing.append((self.transport, content, closing))
 
     def flush(self) -> None:
-        """Keep what this turn has decided so far, then send its answers, on all connections."""
+        """Make the outcomes of this turn so far final, then send the responses, on all connections."""
         if not self.outgoing:
             return
-        instead = None
-        try:
-            self.settle()
-        except Exception as error:  # noqa: BLE001  whatever fails, the callers get an answer
-            instead = self._whole(refusal(error), closing=False)
-        for transport, data, decided in self.outgoing:
-            transport.write(instead if decided and instead is not None else data)
+        outgoing = self.outgoing.copy()
         self.outgoing.clear()
+        outcomes = [content for _, content, _ in outgoing if not isinstance(content, bytes)]
+        responses = iter(self.finish(outcomes) if outcomes else ())
+        for transport, content, closing in outgoing:
+            transport.write(content if isinstance(content, bytes) else self._whole(next(responses), closing=closing))

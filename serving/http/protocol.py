@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 import httptools
 import msgspec
 
-from customer_risk.serving.contract.problem import MEDIA_TYPE, Problem, headers_of, problem_of
-from customer_risk.serving.errors import MalformedBody, NotServed, Overloaded
-from customer_risk.serving.http.fast_path import Direct, DirectProtocol, Settle
+from customer_risk.serving.contract.problem import MEDIA_TYPE, Kind, document_of, headers_of
+from customer_risk.serving.errors import HeadTooLarge, MalformedBody, NotServed, Overloaded, RequestTooSlow
+from customer_risk.serving.http.fast_path import Direct, DirectProtocol, Finish
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -38,48 +38,50 @@ _HOST: Final = re.compile(rb"(\[[\w.~:%-]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  
 _IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection is waiting for; idle has had an answer before
 
 
-def _whole(status: int, document: bytes, *headers: tuple[str, str]) -> bytes:
-    """Write a whole response."""
-    fields = (("content-type", MEDIA_TYPE), ("content-length", str(len(document))), *headers)
+class _Canned(NamedTuple):
+    """A refusal of a connection, as a whole response. `kind` is None if nothing is to be counted."""
+
+    kind: Kind | None
+    response: bytes
+
+
+def _canned(error: Exception, *headers: tuple[str, str]) -> _Canned:
+    kind, document = document_of(error)
+    body = msgspec.json.encode(document)
+    fields = (("content-type", MEDIA_TYPE), ("content-length", str(len(body))), *headers_of(error), *headers)
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode() + document
-
-
-def _told(error: Exception, *headers: tuple[str, str]) -> bytes:
-    kind, document = problem_of(error)
-    return _whole(kind.status, document, *headers_of(error), *headers)
-
-
-def _problem(status: HTTPStatus, name: str, title: str, detail: str) -> bytes:
-    problem = Problem(type=f"urn:problem-type:customer-risk:{name}", title=title, status=status.value, detail=detail)
-    return _whole(status, msgspec.json.encode(problem), _CLOSE)
+    return _Canned(kind, f"HTTP/1.1 {kind.status} {kind.status.phrase}\r\n{lines}\r\n".encode() + body)
 
 
 _CLOSE: Final = ("connection", "close")
-_OVERLOADED: Final = _told(
-    Overloaded("More requests wait than can be answered in time.", remedy="Send it again later.")
-)
-_LAST_OVERLOADED: Final = _told(
-    Overloaded("More requests wait than can be answered in time.", remedy="Send it again later."), _CLOSE
-)
-_FULL: Final = _told(Overloaded("Too many connections are open.", remedy="Close some, or try again later."), _CLOSE)
-_INVALID: Final = _told(MalformedBody("This isn't HTTP.", remedy="Send HTTP/1.1."), _CLOSE)
-_LATE: Final = _problem(
-    HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The request came too slowly", "Send the whole request at once."
-)
-_GIANT: Final = _problem(
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large", "Send fewer header fields."
-)
-_HOSTS: Final = _told(
+_SILENT: Final = _Canned(None, b"")
+_CROWD: Final = Overloaded("More requests wait than can be answered in time.", remedy="Send it again later.")
+_OVERLOADED: Final = _canned(_CROWD)._replace(kind=None)  # counted as shed
+_LAST_OVERLOADED: Final = _canned(_CROWD, _CLOSE)._replace(kind=None)
+_FULL: Final = _canned(Overloaded("Too many connections are open.", remedy="Close some, or try again later."), _CLOSE)
+_INVALID: Final = _canned(MalformedBody("This isn't HTTP.", remedy="Send HTTP/1.1."), _CLOSE)
+_LATE: Final = _canned(RequestTooSlow("The request came too slowly.", remedy="Send the whole request at once."), _CLOSE)
+_GIANT: Final = _canned(HeadTooLarge("The head is too large.", remedy="Send fewer header fields."), _CLOSE)
+_HOSTS: Final = _canned(
     MalformedBody("The request doesn't have one valid Host header.", remedy="Send exactly one."), _CLOSE
 )
-_TUNNEL: Final = _told(NotServed("CONNECT isn't served.", remedy="Send the request without a tunnel."), _CLOSE)
+_TUNNEL: Final = _canned(NotServed("CONNECT isn't served.", remedy="Send the request without a tunnel."), _CLOSE)
 
 
-def protocol_with(direct: Direct, settle: Settle, line: Admission, settings: ServerSettings) -> type[GuardedProtocol]:
-    """Make the protocol class of one worker; uvicorn takes classes."""
-    given = {"direct": staticmethod(direct), "settle": staticmethod(settle), "outgoing": []}
-    given |= {"line": line, "settings": settings}
+def _ignore(_: Kind) -> None:
+    """Count nothing."""
+
+
+def protocol_with(
+    direct: Direct,
+    finish: Finish,
+    admission: Admission,
+    settings: ServerSettings,
+    refused: Callable[[Kind], object] = _ignore,
+) -> type[GuardedProtocol]:
+    """Make the protocol class of one worker; uvicorn takes classes. `refused` hears of refused connections."""
+    given = {"direct": staticmethod(direct), "finish": staticmethod(finish), "refused": staticmethod(refused)}
+    given |= {"admission": admission, "settings": settings, "outgoing": []}
     return type("Protocol", (GuardedProtocol,), given)
 
 
@@ -94,8 +96,9 @@ class GuardedProtocol(DirectProtocol):
     on a request's header fields includes its trailers.
     """
 
-    line: Admission
+    admission: Admission
     settings: ServerSettings
+    refused: Callable[[Kind], object]
     draining = False  # of the class: answers say that the connection closes
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
@@ -104,7 +107,7 @@ class GuardedProtocol(DirectProtocol):
         self._since = self.loop.time()  # when what the connection waits for began
         self._taken = 0  # bytes of this head, or of this body
         self._passing = 0  # bytes still to come of a body that nobody reads, its request having been refused
-        self._in_line = False
+        self._queued = False
         self._fields = 0  # bytes of this request's target, header fields and trailers
         self._framing = 0  # bytes received since the last piece of this request's body
         self._hosts = 0
@@ -130,7 +133,7 @@ class GuardedProtocol(DirectProtocol):
             if not data:
                 return
         if self._stage <= _HEAD and not self._taken:
-            if data.startswith(_SCORING) and not self.line.admits() and self._turned_away(data):
+            if data.startswith(_SCORING) and not self.admission.admits() and self._turned_away(data):
                 return
             self._stage = _HEAD
         if self._stage == _HEAD:
@@ -197,24 +200,24 @@ class GuardedProtocol(DirectProtocol):
         directly = self._parts is not None
         super().on_message_complete()
         if self.cycle is not None and not self.cycle.response_complete:
-            if not self._in_line and self.cycle.scope["path"].startswith(_SCORING_PATHS):
-                self._in_line = True
-                self.line.queue()
+            if not self._queued and self.cycle.scope["path"].startswith(_SCORING_PATHS):
+                self._queued = True
+                self.admission.queue()
             return
         if directly:
-            self.line.answered()
+            self.admission.answered()
         self._rest()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it is there already."""
         super().on_response_complete()
-        self._leave_line()
+        self._leave_queue()
         if self._stage == _ANSWER:
             self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._leave_line()
+        self._leave_queue()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
@@ -231,7 +234,7 @@ class GuardedProtocol(DirectProtocol):
         elif self._stage != _BODY and self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
-            self._refuse(b"" if self._answering() else self._refusal)
+            self._refuse(_SILENT if self._answering() else self._refusal)
 
     def drain(self) -> None:
         """Let every answer from now on be the connection's last."""
@@ -253,13 +256,13 @@ class GuardedProtocol(DirectProtocol):
             return
         lasted = now - self._since
         if self._stage == _HEAD and lasted > self.settings.header_seconds:
-            self._refuse(_LATE if self._taken else b"")
+            self._refuse(_LATE if self._taken else _SILENT)
         elif self._stage == _IDLE and lasted > self.settings.keep_alive_seconds:
-            self._refuse(b"")
+            self._refuse(_SILENT)
         elif self._stage == _BODY:
             allowed = self.settings.body_seconds + self._taken / self.settings.least_body_rate
             if lasted > allowed:
-                self._refuse(b"" if self._answering() else _LATE)
+                self._refuse(_SILENT if self._answering() else _LATE)
 
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -286,7 +289,7 @@ class GuardedProtocol(DirectProtocol):
         fields = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
         return b"".join((line, *fields, b"\r\n"))
 
-    def _stop(self, refusal: bytes) -> NoReturn:
+    def _stop(self, refusal: _Canned) -> NoReturn:
         """Stop the parser at the current request, whose response is `refusal`."""
         self._refusal = refusal
         raise _Stop
@@ -326,19 +329,21 @@ class GuardedProtocol(DirectProtocol):
         if self._closing:
             self._refuse(_LAST_OVERLOADED)
             return
-        self.send(_OVERLOADED)
+        self.send(_OVERLOADED.response)
         self._rest()  # `sweep` closes it where nothing follows: a timer would cost more than all the rest of this
 
-    def _refuse(self, response: bytes) -> None:
+    def _refuse(self, refusal: _Canned) -> None:
         """Say why, and hang up."""
+        if refusal.kind is not None:
+            self.refused(refusal.kind)
         self._unset_keepalive_if_required()
         self._stage, self._since = _ANSWER, self.loop.time()
         self.flush()
         if not self.transport.is_closing():
-            self.transport.write(response)
+            self.transport.write(refusal.response)
             self.transport.close()
 
-    def _leave_line(self) -> None:
-        if self._in_line:
-            self._in_line = False
-            self.line.leave()
+    def _leave_queue(self) -> None:
+        if self._queued:
+            self._queued = False
+            self.admission.leave()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from customer_risk.serving.contract.problem import MEDIA_TYPE, headers_of, problem_of
+import msgspec
+
+from customer_risk.serving.contract.problem import MEDIA_TYPE
+from customer_risk.serving.exchange.outcome import Decided, Outcome
 from customer_risk.serving.http.body import Send
 
 JSON: Final = "application/json"
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Response(NamedTuple):
@@ -19,15 +23,11 @@ class Response(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def refusal(error: Exception) -> Response:
-    """Make the problem document of an error."""
-    kind, document = problem_of(error)
-    return Response(kind.status.value, document, MEDIA_TYPE, headers_of(error))
-
-
-async def refuse(send: Send, error: Exception) -> None:
-    """Send the problem document of an error."""
-    await respond(send, refusal(error))
+def response_of(outcome: Outcome) -> Response:
+    """Return the response to a request for one decision."""
+    if isinstance(outcome, Decided):
+        return Response(outcome.status, _encode(outcome.shown()))
+    return Response(outcome.status, _encode(outcome.problem), MEDIA_TYPE, outcome.headers)
 
 
 async def respond(send: Send, response: Response) -> None:

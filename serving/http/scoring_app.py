@@ -1,24 +1,21 @@
-"""The straight way to an answer: it takes the scoring paths and leaves the rest to KServe's application."""
+"""The outermost application: it answers the scoring paths and leaves the rest to endpoints and to KServe's application."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from customer_risk.serving.auth.access import AccessControl, authorization_of, work_of
-from customer_risk.serving.auth.caller import LOCAL, Caller, Permission, RequestContext, current, whence
-from customer_risk.serving.contract.answer import Answer, render
+from customer_risk.serving.auth.access import authorization_of, work_of
+from customer_risk.serving.auth.caller import LOCAL, Caller, Permission
 from customer_risk.serving.contract.batch import BatchAnswer, BatchItem, read_items
-from customer_risk.serving.contract.problem import document_of
 from customer_risk.serving.contract.trace import HEADER, Trace, trace_of
-from customer_risk.serving.decisions.service import Service
-from customer_risk.serving.errors import Later, WrongMethod
-from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.errors import WrongMethod
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.outcome import NotAnswered, Outcome, Refused, RequestContext, current
 from customer_risk.serving.http.body import (
     ClientDisconnected,
     Message,
@@ -30,7 +27,7 @@ from customer_risk.serving.http.body import (
     read_body,
     require_json,
 )
-from customer_risk.serving.http.responses import Response, refusal, respond
+from customer_risk.serving.http.responses import Response, respond, response_of
 from customer_risk.serving.offload import MOST_ON_LOOP, Turns
 from customer_risk.serving.store.idempotency import Idempotency
 
@@ -50,54 +47,65 @@ _ROUTES: Final = (
 
 Headers = Sequence[tuple[bytes, bytes]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+_Answer = Callable[[Scope, Receive, RequestContext], Awaitable[Response]]
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class Endpoint(Protocol):
-    """An application that stands under a path of its own, for callers who are in."""
+    """An application under a path of its own."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        """Answer; a raised error becomes its problem document."""
+        """Answer an admitted caller; a raised error becomes its problem document."""
 
 
 class Mount(NamedTuple):
-    """A room with the scope that it asks of callers, None where it is open to all."""
+    """An endpoint, and the permission that its callers need; None if it is open to all."""
 
-    room: Endpoint
+    endpoint: Endpoint
     permission: Permission | None
 
 
-class ScoringApp:
-    """Stands outermost, ahead of `beyond`, so that a request for a decision passes no middleware and no router.
+class InFlight(Protocol):
+    """Counts the requests that are being answered."""
 
-    Callers come in through `gate`; `observer` hears of every answer; `rooms` are applications by path, each for that
-    path and all beneath it; `keys` gives what keeps answers under idempotency keys.
+    def inc(self) -> None:
+        """Count one more."""
+
+    def dec(self) -> None:
+        """Count one less."""
+
+
+class ScoringApp:
+    """Stands ahead of `beyond`, so that a request for a decision passes no middleware and no router.
+
+    `endpoints` are applications by path, each for that path and all beneath it; `keys` returns what keeps answers
+    under idempotency keys.
     """
 
     def __init__(
         self,
         beyond: Application,
-        service: Service,
+        exchange: Exchange,
         *,
-        gate: AccessControl,
-        observer: Observer,
-        rooms: Mapping[str, Mount] | None = None,
+        endpoints: Mapping[str, Mount] | None = None,
         keys: Callable[[], Idempotency] | None = None,
+        in_flight: InFlight | None = None,
     ) -> None:
         self._beyond = beyond
-        self._service = service
-        self._gate = gate
-        self._observer = observer
-        self._rooms = dict(rooms or {})
+        self._exchange = exchange
+        self._access = exchange.access
+        self._endpoints = dict(endpoints or {})
         self._keys = keys
+        self._in_flight = in_flight
 
-    def direct(self, headers: Headers, body: bytes) -> Response | None:
-        """Answer one request for a decision at once; None where that takes waiting, for the slow way to see to.
+    def direct(self, headers: Headers, body: bytes) -> Outcome | None:
+        """Answer one request for a decision at once; None if that takes waiting, so that ASGI's way must be taken.
 
-        Serving calls it as soon as a body is whole, without a task or a queue between.
+        The HTTP server calls it as soon as a body is whole, without a task or a queue between. The outcome isn't final
+        before `finish`.
         """
         began = time.perf_counter()
-        authorization = media_type = trace = caller = answer = None
+        authorization = media_type = trace = None
         for name, value in headers:
             if name == b"content-type":
                 media_type = value
@@ -107,37 +115,39 @@ class ScoringApp:
                 trace = trace_of(value)
             elif name == b"idempotency-key":
                 return None
+        caller = None
         try:
-            caller = self._gate.pass_now(authorization, "score")
+            caller = self._access.admit_now(authorization, "score")
             if caller is None:
                 return None
             if more := work_of(len(body)):
-                self._gate.count(caller, more)
+                self._access.count(caller, more)
             if media_type != b"application/json":
                 require_json(None if media_type is None else media_type.decode("latin-1"))
-            answer = self._service.answer(body)
-            response = self._shown(answer, caller, trace, began)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
-            response = refusal(error)
-            self._observer.refused(error, route=RISK_PATH, trace=trace, caller=caller)
-        took = time.perf_counter() - began
-        self._observer.responded(RISK_PATH, response.status, took, trace=trace, answer=answer, caller=caller)
-        return response
+            return self._exchange.refuse(error, RequestContext(RISK_PATH, caller, trace, began))
+        return self._exchange.answer(body, RequestContext(RISK_PATH, caller, trace, began))
 
-    def settle(self) -> None:
-        """See to it that what `direct` has decided is kept, before the answers leave; raises what they get instead."""
-        self._observer.settle()
+    def finish(self, outcomes: Sequence[Outcome]) -> list[Response]:
+        """Make outcomes of `direct` final; return their responses."""
+        responses = [response_of(outcome) for outcome in self._exchange.commit(outcomes)]
+        for outcome, response in zip(outcomes, responses, strict=True):
+            self._exchange.responded(outcome.context, response.status)
+        return responses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         if scope["type"] != "http":
             await self._beyond(scope, receive, send)
             return
-        self._observer.entered()
+        if self._in_flight is None:
+            await self._take(scope, receive, send)
+            return
+        self._in_flight.inc()
         try:
             await self._take(scope, receive, send)
         finally:
-            self._observer.left()
+            self._in_flight.dec()
 
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -147,22 +157,22 @@ class ScoringApp:
             await self._respond(scope, receive, send, self._batch)
         elif path == LIVE_PATH:
             await respond(send, Response(200, b'{"status":"alive"}'))
-        elif (mounted := self._mounted(path)) is not None:
-            await self._enter(mounted, scope, receive, send)
+        elif (mount := self._mounted(path)) is not None:
+            await self._enter(mount, scope, receive, send)
         elif scope["method"] == "POST":  # KServe's ways to an answer; all else that it offers is open
             await self._enter(Mount(self._kserve, "score"), scope, receive, send)
         else:
             await self._beyond(scope, bounded(scope, receive), send)
 
     def _mounted(self, path: str) -> Mount | None:
-        for prefix, mounted in self._rooms.items():
+        for prefix, mount in self._endpoints.items():
             if path == prefix or path.startswith(f"{prefix}/"):
-                return mounted
+                return mount
         return None
 
-    async def _enter(self, mounted: Mount, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a caller into a room; an error that it raises before its answer becomes the answer."""
-        began, status, caller = time.perf_counter(), 0, LOCAL
+    async def _enter(self, mount: Mount, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit a caller to an endpoint; an error that it raises before its response becomes the response."""
+        context, status = RequestContext(_route(scope["path"]), LOCAL, _trace(scope), time.perf_counter()), 0
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -170,121 +180,85 @@ class ScoringApp:
             await send(message)
 
         try:
-            if mounted.permission is not None:
-                caller = await self._gate.pass_in(authorization_of(scope["headers"]), mounted.permission)
-            await mounted.room(scope, receive, noted, caller)
+            if mount.permission is not None:
+                context = context._replace(caller=None)
+                caller = await self._access.admit(authorization_of(scope["headers"]), mount.permission)
+                context = context._replace(caller=caller)
+            token = current.set(context)
+            try:
+                await mount.endpoint(scope, receive, noted, context.admitted)
+            finally:
+                current.reset(token)
         except ClientDisconnected:
             return
         except Exception as error:
             if status:  # too late for another answer: the connection breaks
                 raise
-            self._observer.refused(error, route=_route(scope["path"]), trace=_trace(scope), caller=caller)
-            self._settle_refusals()
-            response = refusal(error)
+            response = response_of(self._exchange.refuse_now(error, context))
             status = response.status
             await respond(send, response)
-        took = time.perf_counter() - began
-        self._observer.responded(_route(scope["path"]), status, took, trace=_trace(scope), caller=caller)
+        self._exchange.responded(context, status)
 
     async def _kserve(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        who, where = current.set(caller), whence.set(RequestContext(_route(scope["path"]), _trace(scope)))
-        try:
-            await self._beyond(scope, self._counted(bounded(scope, receive), caller), send)
-        finally:
-            current.reset(who)
-            whence.reset(where)
+        await self._beyond(scope, self._counted(bounded(scope, receive), caller), send)
 
-    async def _respond(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        answer: Callable[[Scope, Receive, Caller], Awaitable[Response]],
-    ) -> None:
-        began, caller = time.perf_counter(), None
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, answer: _Answer) -> None:
+        context = RequestContext(scope["path"], None, _trace(scope), time.perf_counter())
         try:
             if scope["method"] != "POST":
                 raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="POST a JSON object.")  # noqa: TRY301  one place tells every refusal
-            caller = await self._gate.pass_in(authorization_of(scope["headers"]), "score")
-            self._service.model()  # refuse before a body is read where nothing can be answered
+            caller = await self._access.admit(authorization_of(scope["headers"]), "score")
+            context = context._replace(caller=caller)
+            self._exchange.service.model()  # refuse before a body is read where nothing can be answered
             require_json(header(scope, b"content-type"))
-            response = await answer(scope, receive, caller)
+            response = await answer(scope, receive, context)
         except ClientDisconnected:
             return
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
-            response = refusal(error)
-            self._observer.refused(error, route=scope["path"], trace=_trace(scope), caller=caller)
-            self._settle_refusals()
+            response = response_of(self._exchange.refuse_now(error, context))
         await respond(send, response)
-        took = time.perf_counter() - began
-        self._observer.responded(scope["path"], response.status, took, trace=_trace(scope), caller=caller)
+        self._exchange.responded(context, response.status)
 
-    async def _risk(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
-        body, trace = await read_body(self._counted(bounded(scope, receive), caller)), _trace(scope)
+    async def _risk(self, scope: Scope, receive: Receive, context: RequestContext) -> Response:
+        body = await read_body(self._counted(bounded(scope, receive), context.admitted))
         if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
 
             def produce() -> bytes:
-                return self._answered(body, caller, trace).body
+                outcome = self._exchange.commit((self._exchange.answer(body, context),))[0]
+                if isinstance(outcome, Refused):
+                    raise NotAnswered(outcome)
+                return response_of(outcome).body
 
-            return Response(200, await self._keys().once(caller, RISK_PATH, key, body, produce))
-        began = time.perf_counter()
-        answer = await self._service.offload.call(len(body), self._service.answer, body)
-        return self._kept(answer, caller, trace, began)
+            return Response(200, await self._keys().once(context.admitted, RISK_PATH, key, body, produce))
+        outcome = await self._exchange.answer_large(body, context)
+        return response_of(self._exchange.commit((outcome,))[0])
 
-    async def _batch(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
+    async def _batch(self, scope: Scope, receive: Receive, context: RequestContext) -> Response:
+        caller = context.admitted
         body = await read_body(self._counted(bounded(scope, receive, MOST_BATCH_BYTES), caller))
-        items, trace = await self._service.offload.call(len(body), read_items, body), _trace(scope)
-        self._gate.count(caller, len(items) - 1)
+        items = await self._exchange.service.offload.call(len(body), read_items, body)
+        self._access.count(caller, len(items) - 1)
         if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
 
             def produce() -> bytes:
-                answers = [self._item(item, f"/requests/{i}", caller, trace) for i, item in enumerate(items)]
-                made = _encode(BatchAnswer(answers))
-                self._observer.settle()
-                return made
+                outcomes = [
+                    self._exchange.answer(item, context, at=f"/requests/{place}") for place, item in enumerate(items)
+                ]
+                return _encode(BatchAnswer([each.item() for each in self._exchange.commit_all(outcomes)]))
 
             return Response(200, await self._keys().once(caller, BATCH_PATH, key, body, produce))
-        answers, turns = [], Turns()
+        answers: list[BatchItem] = []
+        outcomes: list[Outcome] = []
+        turns = Turns()
         for place, item in enumerate(items):
             if turns.due(len(item)):
-                self._observer.settle()  # commit first: a failure during the wait would lose uncommitted records
+                # Commit before the wait: a failure during it would lose uncommitted records.
+                answers += [each.item() for each in self._exchange.commit_all(outcomes)]
+                outcomes.clear()
                 await asyncio.sleep(0)
-            at = f"/requests/{place}"
-            if len(item) > MOST_ON_LOOP:
-                answers.append(await self._large_item(item, at, caller, trace))
-            else:
-                answers.append(self._item(item, at, caller, trace))
-        self._observer.settle()
+            outcomes.append(await self._exchange.answer_large(item, context, at=f"/requests/{place}"))
+        answers += [each.item() for each in self._exchange.commit_all(outcomes)]
         return Response(200, _encode(BatchAnswer(answers)))
-
-    def _item(self, item: bytes, at: str, caller: Caller, trace: Trace | None) -> BatchItem:
-        began = time.perf_counter()
-        try:
-            answer = self._service.answer(item, at=at)
-        except Exception as error:  # noqa: BLE001  a bad item gets its problem; the other items are answered
-            return self._refused_item(error, caller, trace)
-        return self._decided_item(answer, caller, trace, began)
-
-    async def _large_item(self, item: bytes, at: str, caller: Caller, trace: Trace | None) -> BatchItem:
-        began = time.perf_counter()
-        try:
-            answer = await self._service.offload.call(len(item), self._service.answer, item, at=at)
-        except Exception as error:  # noqa: BLE001  a bad item gets its problem; the other items are answered
-            return self._refused_item(error, caller, trace)
-        return self._decided_item(answer, caller, trace, began)
-
-    def _decided_item(self, answer: Answer, caller: Caller, trace: Trace | None, began: float) -> BatchItem:
-        self._observer.decided(answer, caller, route=BATCH_PATH, trace=trace, took=time.perf_counter() - began)
-        return BatchItem(status=200, answer=render(answer, explain="explain" in caller.scopes))
-
-    def _refused_item(self, error: Exception, caller: Caller, trace: Trace | None) -> BatchItem:
-        kind, problem = document_of(error)
-        self._observer.refused(error, route=BATCH_PATH, trace=trace, caller=caller)
-        return BatchItem(status=kind.status.value, problem=problem)
-
-    def _settle_refusals(self) -> None:
-        with contextlib.suppress(Later):  # a refusal that can't be recorded is one all the same
-            self._observer.settle()
 
     def _counted(self, receive: Receive, caller: Caller) -> Receive:
         """Wrap `receive` so that a large body counts as several requests of the caller."""
@@ -295,23 +269,10 @@ class ScoringApp:
             message = await receive()
             received += len(message.get("body", b""))
             if not message.get("more_body", False):
-                self._gate.count(caller, work_of(received))
+                self._access.count(caller, work_of(received))
             return message
 
         return receive_counted
-
-    def _answered(self, body: bytes, caller: Caller, trace: Trace | None) -> Response:
-        began = time.perf_counter()
-        return self._kept(self._service.answer(body), caller, trace, began)
-
-    def _kept(self, answer: Answer, caller: Caller, trace: Trace | None, began: float) -> Response:
-        response = self._shown(answer, caller, trace, began)
-        self._observer.settle()
-        return response
-
-    def _shown(self, answer: Answer, caller: Caller, trace: Trace | None, began: float) -> Response:
-        self._observer.decided(answer, caller, route=RISK_PATH, trace=trace, took=time.perf_counter() - began)
-        return Response(200, _encode(render(answer, explain="explain" in caller.scopes)))
 
 
 def _trace(scope: Scope) -> Trace | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -15,6 +15,7 @@ from customer_risk.serving.http.protocol import GuardedProtocol, protocol_with
 if TYPE_CHECKING:
     import socket
 
+    from customer_risk.serving.contract.problem import Kind
     from customer_risk.serving.http.admission import Admission
     from customer_risk.serving.http.scoring_app import ScoringApp
     from customer_risk.serving.http.settings import ServerSettings
@@ -25,8 +26,14 @@ _SWEEP_SECONDS: Final = 0.5
 class HttpServer(uvicorn.Server):
     """Serves `app`, which answers decisions ahead of ASGI, on one listening socket until told to end."""
 
-    def __init__(self, app: ScoringApp, line: Admission, settings: ServerSettings) -> None:
-        self._protocol = protocol_with(app.direct, app.settle, line, settings)
+    def __init__(
+        self,
+        app: ScoringApp,
+        admission: Admission,
+        settings: ServerSettings,
+        refused: Callable[[Kind], object] = lambda _: None,
+    ) -> None:
+        self._protocol = protocol_with(app.direct, app.finish, admission, settings, refused)
         self._acceptors: list[Acceptor] = []
         super().__init__(
             uvicorn.Config(

@@ -10,13 +10,12 @@ from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from starlette.exceptions import HTTPException
 
-from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.contract.problem import KINDS
-from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import MalformedBody, NotFound, NotReady, UnknownModel, WrongMethod
-from customer_risk.serving.exchange.observer import Observer
-from customer_risk.serving.http.responses import refusal
-from customer_risk.serving.http.scoring_app import Mount, ScoringApp
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.outcome import NotAnswered, current
+from customer_risk.serving.http.responses import response_of
+from customer_risk.serving.http.scoring_app import InFlight, Mount, ScoringApp
 from customer_risk.serving.kserve.v2.http import register as register_v2
 from customer_risk.serving.kserve.v2.models import Models
 
@@ -30,14 +29,13 @@ if TYPE_CHECKING:
 
 
 def application(
-    service: Service,
+    exchange: Exchange,
     data_plane: DataPlane,
     models: ModelRepositoryExtension,
     *,
-    gate: AccessControl | None = None,
-    observer: Observer | None = None,
-    rooms: Mapping[str, Mount] | None = None,
+    endpoints: Mapping[str, Mount] | None = None,
     keys: Callable[[], Idempotency] | None = None,
+    in_flight: InFlight | None = None,
 ) -> ScoringApp:
     """Put the application together.
 
@@ -48,19 +46,16 @@ def application(
     app.add_api_route("/", data_plane.live)
     app.add_api_route("/metrics", metrics_handler)
     register_v1_endpoints(app, data_plane, models)
-    register_v2(app, Models(service, gate=gate, observer=observer))
-    gate, observer = gate or AccessControl(), observer or Observer()
+    register_v2(app, Models(exchange))
 
     async def refuse(_: Request, error: Exception) -> Response:
-        ours = _ours(error)
-        observer.refused(ours)
-        response = refusal(ours)
+        response = response_of(exchange.refuse_now(_ours(error), current.get()))
         return Response(response.body, response.status, dict(response.headers), response.media_type)
 
     # By their statuses, what the router refuses.
-    for error in (*KINDS, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, 404, 405, Exception):
+    for error in (*KINDS, NotAnswered, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, 404, 405, Exception):
         app.add_exception_handler(error, refuse)
-    return ScoringApp(app, service, gate=gate, observer=observer, rooms=rooms, keys=keys)
+    return ScoringApp(app, exchange, endpoints=endpoints, keys=keys, in_flight=in_flight)
 
 
 def _ours(error: Exception) -> Exception:

@@ -9,23 +9,23 @@ import kserve
 import msgspec
 
 from customer_risk.model.scoring.bundle import Bundle, load_bundle
-from customer_risk.serving.auth.caller import current
 from customer_risk.serving.contract.answer import Answer, render
 from customer_risk.serving.contract.batch import read_list
-from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import NotServed
-from customer_risk.serving.exchange.all_or_none import AllOrNone, Question
+from customer_risk.serving.exchange.all_or_none import Question, answer_all
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.outcome import current
 from customer_risk.serving.http.body import require_json
 
 
 class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
-    """Customer risk from the bundle in `folder`, answered by `service` and, for calls about many, by `several`."""
+    """Customer risk from the bundle in `folder`, answered through `exchange`."""
 
-    def __init__(self, service: Service, folder: Path, *, several: AllOrNone | None = None) -> None:
-        super().__init__(service.name, return_response_headers=True)
+    def __init__(self, exchange: Exchange, folder: Path) -> None:
+        super().__init__(exchange.service.name, return_response_headers=True)
         self._folder = folder
-        self.service = service
-        self.several = several or AllOrNone()
+        self.exchange = exchange
+        self.service = exchange.service
 
     def load(self) -> bool:
         """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError where they don't."""
@@ -64,7 +64,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     ) -> list[Answer]:
         """Answer each instance; raises InputError naming the bad fields of all of them."""
         questions = [self._question(instance, f"/instances/{place}") for place, instance in enumerate(payload)]
-        return await self.several.answer(questions, at=lambda place: f"/instances/{place}")
+        return await answer_all(self.exchange, questions, at=lambda place: f"/instances/{place}")
 
     async def postprocess(
         self,
@@ -74,7 +74,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     ) -> bytes:
         """Put the answers in V1's form: bytes, so that KServe encodes nothing anew."""
         response_headers["content-type"] = "application/json"
-        explain = "explain" in current.get().scopes
+        explain = current.get().explain
         predictions = [render(answer, explain=explain) for answer in result]
         return msgspec.json.encode({"predictions": predictions})
 

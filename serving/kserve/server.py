@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.serving.decisions.reload import Reloader, Result
+from customer_risk.serving.decisions.reload import Reloader
 from customer_risk.serving.http.admission import Admission
 from customer_risk.serving.http.server import HttpServer
 from customer_risk.serving.http.settings import ServerSettings
 from customer_risk.serving.process.listener import listeners, url_of
 from customer_risk.serving.process.supervisor import Supervisor
-from customer_risk.serving.process.worker import Worker, settle
+from customer_risk.serving.process.worker import Worker, freeze_memory
+from customer_risk.serving.telemetry.metrics import Metrics
 
 
 @contextmanager
@@ -39,9 +40,7 @@ with _no_arguments():
 if TYPE_CHECKING:
     import socket
 
-    from customer_risk.serving.auth.access import AccessControl
     from customer_risk.serving.decisions.service import Service
-    from customer_risk.serving.exchange.observer import Observer
     from customer_risk.serving.http.scoring_app import Mount
     from customer_risk.serving.kserve.model import RiskModel
     from customer_risk.serving.process.component import Component
@@ -53,9 +52,8 @@ _log = logging.getLogger("serving")
 class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
     """KServe's server for one model, which answers from the bundle in `folder`.
 
-    `gate`, `observer`, `rooms` and `keys` are the application's; `parts` makes what each worker runs beside it, after
-    the fork.
-    `shed()`, `waited(seconds)`, `reloaded(result)` and `lost(pid)`, of a worker that ended, are for metrics.
+    `endpoints` and `keys` are the application's; `components` makes what each worker runs beside it, after the fork.
+    `metrics` hears of what happens in a worker, `lost(pid)` of a worker that ended.
     """
 
     def __init__(
@@ -64,14 +62,10 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         folder: Path,
         settings: ServerSettings,
         *,
-        gate: AccessControl | None = None,
-        observer: Observer | None = None,
-        rooms: Mapping[str, Mount] | None = None,
+        endpoints: Mapping[str, Mount] | None = None,
         keys: Callable[[], Idempotency] | None = None,
-        parts: Callable[[], Sequence[Component]] = tuple,
-        shed: Callable[[], object] = lambda: None,
-        waited: Callable[[float], object] = lambda _: None,
-        reloaded: Callable[[Result], object] = lambda _: None,
+        components: Callable[[], Sequence[Component]] = tuple,
+        metrics: Metrics | None = None,
         lost: Callable[[int], object] = lambda _: None,
     ) -> None:
         super().__init__(
@@ -87,19 +81,24 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         self.dataplane = _DataPlane(model.service, self.registered_models)
         self.model_repository_extension = FixedModels(model_registry=self.registered_models)
         self.register_model(model)
-        lane = application(
-            model.service,
+        metrics = metrics or Metrics()
+        app = application(
+            model.exchange,
             self.dataplane,
             self.model_repository_extension,
-            gate=gate,
-            observer=observer,
-            rooms=rooms,
+            endpoints=endpoints,
             keys=keys,
+            in_flight=metrics.in_flight,
         )
-        self.reloader = Reloader(folder, model.use, told=reloaded)
-        most_wait, reloader = settings.most_wait_ms / 1000, self.reloader
-        line = Admission(most_wait, lenient=lambda: reloader.loading, shed=shed, waited=waited)
-        self._worker = Worker(HttpServer(lane, line, settings), self.reloader, model.service, settings, parts)
+        self.reloader = reloader = Reloader(folder, model.use, told=metrics.reloaded)
+        admission = Admission(
+            settings.most_wait_ms / 1000,
+            lenient=lambda: reloader.loading,
+            shed=metrics.shed,
+            waited=metrics.waited,
+        )
+        http = HttpServer(app, admission, settings, metrics.refused)
+        self._worker = Worker(http, self.reloader, model.service, settings, components)
 
     def run(self) -> None:
         """Serve until asked to end.
@@ -137,7 +136,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
             _log.info(
                 "ready: POST %s/ai/v1/risk, bundle %s verified in %.1f s, %d workers", url, version[:12], took, workers
             )
-        settle()
+        freeze_memory()
 
 
 class _DataPlane(TruthfulDataPlane):  # KServe's endpoints ask it

@@ -34,7 +34,7 @@ class Drains(Protocol):
 
 
 class Worker:
-    """Serves on a listening socket with `http` and `parts` (made here, since what they hold survives no fork).
+    """Serves on a listening socket with `http` and `components` (made here, since what they hold survives no fork).
 
     It isn't ready until `reloader` has loaded a bundle, which happens beside the first requests where it wasn't done
     before. SIGTERM and SIGINT drain and end it, SIGHUP has it look for another bundle.
@@ -46,20 +46,20 @@ class Worker:
         reloader: Reloader,
         service: Drains,
         settings: ServerSettings,
-        parts: Callable[[], Sequence[Component]] = tuple,
+        components: Callable[[], Sequence[Component]] = tuple,
     ) -> None:
         self._http = http
         self._reloader = reloader
         self._service = service
         self._settings = settings
-        self._parts = parts
+        self._components = components
         self._asked: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hurry = False
         self._failure: Exception | None = None
 
     def run(self, listening: socket.socket) -> None:
-        """Serve until told to end; raises what made the first bundle unfit unless `stay_up`, or a part fail."""
+        """Serve until told to end; raises what made the first bundle unfit unless `stay_up`, or a component fail."""
         give_back_memory()
         sys.setswitchinterval(_SWITCH_SECONDS)
         with asyncio.Runner(loop_factory=self._http.config.get_loop_factory()) as runner:
@@ -79,7 +79,7 @@ class Worker:
         tasks: set[asyncio.Task[object]] = set()
         self._loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.ensure_future(self._reloader.reload())))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        async with self._started_parts():
+        async with self._started_components():
             serving = asyncio.create_task(self._http.run_on(listening))
             tasks.add(asyncio.create_task(self._begin(url_of(listening))))
             asked = asyncio.create_task(self._asked.wait())
@@ -102,12 +102,12 @@ class Worker:
             self._asked.set()
 
     @contextlib.asynccontextmanager
-    async def _started_parts(self) -> AsyncIterator[None]:
-        """Start every part, stop those that were started in the opposite order."""
+    async def _started_components(self) -> AsyncIterator[None]:
+        """Start every component, stop those that were started in the opposite order."""
         async with contextlib.AsyncExitStack() as stack:
-            for part in self._parts():
-                await part.start()
-                stack.push_async_callback(part.stop)
+            for component in self._components():
+                await component.start()
+                stack.push_async_callback(component.stop)
             yield
 
     async def _begin(self, url: str) -> None:
@@ -122,7 +122,7 @@ class Worker:
                     return
                 _log.error("not ready: %s", error, exc_info=not isinstance(error, CustomerRiskError))
             else:
-                settle()
+                freeze_memory()
                 _log.info(
                     "ready: POST %s/ai/v1/risk, bundle %s verified", url, (self._reloader.state.version or "")[:12]
                 )
@@ -130,7 +130,7 @@ class Worker:
             await self._reloader.watch(self._settings.reload_seconds)
 
 
-def settle() -> None:
+def freeze_memory() -> None:
     """Tell the collector that what is loaded stays: looking through it finds nothing, and would unshare its pages."""
     gc.collect()
     gc.freeze()

@@ -14,9 +14,9 @@ from customer_risk.model.errors import ConfigError, InputError
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.contract.problem import kind_of
-from customer_risk.serving.errors import BodyTooLarge, MalformedBody, WrongMediaType
+from customer_risk.serving.errors import BodyTooLarge, MalformedBody, RecordUnavailable, WrongMediaType
 from customer_risk.serving.record.outbox.record import VERSION, Record, encode, hash_names, pack
-from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
+from customer_risk.serving.record.outbox.writer import Outbox
 
 if TYPE_CHECKING:
     from customer_risk.serving.contract.answer import Answer, WireReason
@@ -27,12 +27,11 @@ _OF_THE_INPUT: Final = (InputError, MalformedBody, BodyTooLarge, WrongMediaType)
 _MOST_POINTERS: Final = 20
 _LONGEST_POINTER: Final = 200
 _FREE_BYTES: Final = 10_000_000  # the share counts from here on: at first there are no decisions to be a share of
-_CUT: Final = "HISTORY_CUT"
 _PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # these may pass, and no setting is wrong
 
 
-def recording(settings: RecordSettings) -> Callable[[Callable[[], object]], Recorder] | None:
-    """Give what makes a process's recorder, told who hears of what goes unrecorded; None where nothing is recorded.
+def recording(settings: RecordSettings, unrecorded: Callable[[], object]) -> Callable[[], Recorder] | None:
+    """Return what makes a process's recorder; None if nothing is recorded. `unrecorded` hears of what goes unrecorded.
 
     Raises ConfigError for settings that can't be used. Nothing is opened before a recorder is made.
     """
@@ -48,7 +47,7 @@ def recording(settings: RecordSettings) -> Callable[[Callable[[], object]], Reco
         if error.errno not in _PASSING:  # for the others the shipper must start: it makes room
             raise ConfigError(f"record.folder can't be written: {error}.", remedy="Mount a disk there.") from error
 
-    def make(unrecorded: Callable[[], object]) -> Recorder:
+    def make() -> Recorder:
         return Recorder(
             Outbox(folder, most_bytes=settings.most_bytes, file_bytes=settings.file_bytes),
             cpu=cpu_family(),
@@ -128,7 +127,7 @@ class Recorder:
                 names=hash_names(basis.names),
                 features=basis.values.tobytes(),
                 encoded=b"" if basis.encoded is None else pack(basis.encoded),
-                history_complete=not any(warned.code == _CUT for warned in answer.warnings),
+                history_complete=basis.history_complete,
             )
         )
         self._decisions += len(body)
@@ -182,8 +181,8 @@ class Recorder:
         except RecordUnavailable:
             self._unrecorded()
 
-    def settle(self) -> None:
-        """See to it that all that was written survives this process; raises as `decided` does."""
+    def commit(self) -> None:
+        """Make all that was written durable; raises RecordUnavailable as `decided` does."""
         try:
             self._outbox.commit()
         except RecordUnavailable as error:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.store.interface import StoreUnavailable
+from customer_risk.serving.errors import StoreUnavailable
 
 _SWEEP_SECONDS: Final = 10.0  # between two checks for expired rows and free pages
 _STEP_SECONDS: Final = 0.05  # between two steps while more is left

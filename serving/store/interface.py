@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from customer_risk.serving.errors import Overloaded
-
-
-class StoreUnavailable(Overloaded):
-    """The store can't be reached, or doesn't answer in time."""
-
-    def __init__(self) -> None:
-        super().__init__("The shared store doesn't answer.", remedy="Try again shortly.", retry_after=2)
-
 
 class Store(Protocol):
-    """Values by key for `seconds`; every method is safe from any thread and raises StoreUnavailable."""
+    """Values by key for `seconds`; every method is safe from any thread and raises errors.StoreUnavailable."""
 
     def get(self, key: str) -> bytes | None:
         """Give a value, None where there is none or it has expired."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from customer_risk.serving.store.interface import StoreUnavailable
+from customer_risk.serving.errors import StoreUnavailable
 
 _REPLACE: Final = """
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end

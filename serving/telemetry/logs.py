@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import logging.handlers
+import math
 import queue
 import random
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -20,13 +22,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 
 from customer_risk.model.errors import ConfigError, CustomerRiskError
-from customer_risk.serving.contract.problem import kind_of
+from customer_risk.serving.contract.problem import UNEXPECTED, Kind
 from customer_risk.serving.contract.trace import Trace, trace_of
 
 if TYPE_CHECKING:
     from customer_risk.serving.contract.answer import Answer
 
 _MOST_WAITING: Final = 10_000  # lines
+_QUIET_SECONDS: Final = 1.0  # between two lines of one kind of refusal
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 _log = logging.getLogger("serving.requests")
@@ -109,15 +112,14 @@ def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _
 
 
 class RequestLog:
-    """Lines of requests: some of those that succeed, all that fail on our side."""
+    """Lines of requests: a share of those that succeed, and those that fail on our side."""
 
     def __init__(self, settings: LogSettings) -> None:
         self._project = settings.project
         self._bound = int(settings.success_share * 2**32)
+        self._refused: dict[str, float] = {}  # when each kind was logged last
 
-    def answered(
-        self, answer: Answer, caller_name: str, trace: Trace | None, *, status: int, seconds: float, route: str
-    ) -> None:
+    def answered(self, answer: Answer, caller_name: str, trace: Trace | None, *, seconds: float, route: str) -> None:
         """Log a decision, if its trace is among those that are; without one, chance decides."""
         chosen = int(trace.trace_id[-8:], 16) if trace is not None else random.getrandbits(32)
         if chosen >= self._bound:
@@ -128,20 +130,27 @@ class RequestLog:
             "model": answer.model.version,
             "source": answer.source,
             "route": route,
-            "code": str(status),
+            "code": "200",
             "caller": caller_name,
         }
-        request = {"requestMethod": "POST", "requestUrl": route, "status": status, "latency": f"{seconds:.6f}s"}
+        request = {"requestMethod": "POST", "requestUrl": route, "status": 200}
+        if seconds >= 0:
+            request["latency"] = f"{seconds:.6f}s"
         _log.info("answered", extra={**self._traced(trace), "labels": labels, "http_request": request})
 
-    def failed(self, error: Exception, trace: Trace, *, route: str, status: int, caller_name: str) -> None:
-        """Log a failure with its stack if it is ours; a caller's mistake leaves its kind to those who debug."""
-        labels = {"kind": kind_of(error).name, "route": route, "code": str(status), "caller": caller_name}
-        extra = {**self._traced(trace), "labels": labels}
-        if status >= 500:
-            _log.error("a request failed", exc_info=error, extra=extra)
-        else:
-            _log.debug("a request was refused", extra=extra)
+    def failed(self, error: Exception, trace: Trace | None, *, route: str, caller_name: str) -> None:
+        """Log an unexpected error with its stack."""
+        labels = {"kind": UNEXPECTED.name, "route": route, "code": str(UNEXPECTED.status.value), "caller": caller_name}
+        extra = {**self._traced(trace or trace_of(None)), "labels": labels}
+        _log.error("a request failed", exc_info=error, extra=extra)
+
+    def refused(self, kind: Kind, *, route: str) -> None:
+        """Log that requests are refused for our reasons, at most once a second for each kind."""
+        now = time.monotonic()
+        if now - self._refused.get(kind.name, -math.inf) >= _QUIET_SECONDS:
+            self._refused[kind.name] = now
+            labels = {"kind": kind.name, "route": route, "code": str(kind.status.value)}
+            _log.warning("a request was refused: %s", kind.title, extra={"labels": labels})
 
     def _traced(self, trace: Trace) -> dict[str, Any]:
         name = f"projects/{self._project}/traces/{trace.trace_id}" if self._project else trace.trace_id

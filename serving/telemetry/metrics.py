@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, kind_of
+from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, Kind
 from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
-from customer_risk.serving.telemetry.shared_metrics import PREFIX, Counts, Level, Times, counter, gauge
+from customer_risk.serving.telemetry.shared_metrics import PREFIX, Counts, Level, Times, Value
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -72,14 +72,14 @@ def field_of(pointer: str) -> str:
 
 
 class Metrics:
-    """One worker's metrics, made after the fork. Any thread may call; recording costs about a microsecond a call.
+    """One worker's metrics. Any thread may call; recording costs about a microsecond a call.
 
-    Runs beside the server as a part that writes the counts. `look(metrics)` is called before each write, to note what
-    is a state rather than an event.
+    Nothing is written before `start`, so a process may fork until then. `look(metrics)` is called before each write, to
+    note what is a state rather than an event.
     """
 
     def __init__(self, look: Callable[[Metrics], object] = lambda _: None) -> None:
-        self._look = look
+        self.look = look
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -96,13 +96,13 @@ class Metrics:
         self._durations = Times("request_duration_seconds", "From body to response.", _DURATIONS, ("route",))
         self._waits = Times("queue_wait_seconds", "A request's estimated wait for the event loop.", _WAITS)
         self._lags = Times("event_loop_lag_seconds", "How late the event loop wakes who asked.", _LAGS)
-        self._cpu_seconds = counter("cpu_seconds", "CPU time of all workers.")
-        self._flying = gauge("requests_in_flight", "Requests being answered.", "livesum")
-        self._info = gauge(_INFO, "The bundle that answers.", "livemax", ("name", "version"))
-        self._ready = gauge("ready", "Whether every worker is ready.", "livemin")
-        self._forced = gauge("rules_forced", "Whether rules are put in the model's place.", "livemax")
-        self._failing = gauge("record_failing", "Whether a worker can't record decisions.", "livemax")
-        self._resident = gauge("resident_memory_bytes", "Memory of each worker, shared pages included.", "liveall")
+        self._cpu_seconds = Counts("cpu_seconds", "CPU time of all workers.")
+        self._flying = Value("requests_in_flight", "Requests being answered.", "livesum")
+        self._info = Value(_INFO, "The bundle that answers.", "livemax", ("name", "version"))
+        self._ready = Value("ready", "Whether every worker is ready.", "livemin")
+        self._forced = Value("rules_forced", "Whether rules are put in the model's place.", "livemax")
+        self._failing = Value("record_failing", "Whether a worker can't record decisions.", "livemax")
+        self._resident = Value("resident_memory_bytes", "Memory of each worker, shared pages included.", "liveall")
         self._bundle: tuple[str, str] | None = None
         self._state: tuple[bool, bool, bool] = (False, False, False)
         self.in_flight = Level(self._lock)
@@ -114,7 +114,6 @@ class Metrics:
         self._sheds.add(count=0)
         self._drops.add(count=0)
         self._unrecorded.add(count=0)
-        self.flush()
 
     def responded(self, route: str, status: int, seconds: float) -> None:
         """Count a response and the time that it took."""
@@ -130,10 +129,10 @@ class Metrics:
             for warned in answer.warnings:
                 self._warnings.add(warned.code, field_of(warned.pointer))
 
-    def refused(self, error: Exception) -> None:
+    def refused(self, kind: Kind) -> None:
         """Count a request, or an item of one, that got a problem document."""
         with self._lock:
-            self._refusals.add(kind_of(error).name)
+            self._refusals.add(kind.name)
 
     def shed(self) -> None:
         """Count a request that was refused since too many waited."""
@@ -171,9 +170,9 @@ class Metrics:
             return
         with self._writing:
             if self._bundle is not None:
-                self._info.labels(*self._bundle).set(0)
+                self._info.gauge.labels(*self._bundle).set(0)
             self._bundle = (name, version)
-            self._info.labels(name, version).set(1)
+            self._info.gauge.labels(name, version).set(1)
 
     def state(self, *, ready: bool, rules_forced: bool, record_failing: bool = False) -> None:
         """Note whether this worker is ready, whether rules are forced, and whether it can't record decisions."""
@@ -181,6 +180,7 @@ class Metrics:
 
     async def start(self) -> None:
         """Begin to write the counts."""
+        self.flush()
         self._task = asyncio.create_task(self._keep_flushing())
 
     async def stop(self) -> None:
@@ -193,24 +193,20 @@ class Metrics:
 
     def flush(self) -> None:
         """Write the counts for all workers to see."""
-        self._look(self)
-        counts = (self._requests, self._decisions, self._warnings, self._refusals, self._sheds, self._reloads)
+        self.look(self)
         with self._writing:
             with self._lock:
-                taken = [
-                    each.take()
-                    for each in (*counts, self._drops, self._unrecorded, self._durations, self._waits, self._lags)
-                ]
+                cpu = time.process_time()
+                self._cpu_seconds.add(count=cpu - self._cpu)
+                self._cpu = cpu
+                taken = [each.take() for each in vars(self).values() if isinstance(each, Counts | Times)]
             for write in taken:
                 write()
-            cpu = time.process_time()
-            self._cpu_seconds.inc(cpu - self._cpu)
-            self._cpu = cpu
-            self._flying.set(self.in_flight.now)
-            self._ready.set(self._state[0])
-            self._forced.set(self._state[1])
-            self._failing.set(self._state[2])
-            self._resident.set(_resident_bytes())
+            self._flying.gauge.set(self.in_flight.now)
+            self._ready.gauge.set(self._state[0])
+            self._forced.gauge.set(self._state[1])
+            self._failing.gauge.set(self._state[2])
+            self._resident.gauge.set(_resident_bytes())
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:
         """Give all workers' metrics, KServe's own included, with their media type: OpenMetrics where `accept` asks."""

@@ -1,7 +1,7 @@
 """Counts and times of one worker on their way to what all workers share.
 
 prometheus_client takes microseconds for each value that is counted in a shared file. These take a fraction of one, and
-add everything up in one go when it is written.
+add everything up in one go when it is written. Its own objects are made at the first write, which is after the fork.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import threading
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -41,16 +42,20 @@ class Counts:
     """A counter by its labels: the counts since they were last taken."""
 
     def __init__(self, name: str, help_: str, labels: tuple[str, ...] = ()) -> None:
-        self._counter = counter(name, help_, labels)
-        self._counts: defaultdict[tuple[str | int, ...], int] = defaultdict(int)
+        self._made = (name, help_, labels)
+        self._counts: defaultdict[tuple[str | int, ...], float] = defaultdict(float)
 
-    def add(self, *labels: str | int, count: int = 1) -> None:
+    @cached_property
+    def _counter(self) -> Counter:
+        return counter(*self._made)
+
+    def add(self, *labels: str | int, count: float = 1) -> None:
         """Count; the caller sees to it that no one else does meanwhile, nor takes."""
         self._counts[labels] += count
 
     def take(self) -> Callable[[], None]:
         """Begin anew; what it gives adds the counts so far to what all workers share."""
-        taken, self._counts = self._counts, defaultdict(int)
+        taken, self._counts = self._counts, defaultdict(float)
 
         def write() -> None:
             for labels, count in taken.items():
@@ -63,12 +68,16 @@ class Times:
     """A histogram by its labels: how many fell into each bucket since they were last taken, and their sums."""
 
     def __init__(self, name: str, help_: str, bounds: tuple[float, ...], labels: tuple[str, ...] = ()) -> None:
-        from prometheus_client import Histogram  # noqa: PLC0415  not before `prepare`
-
-        self._histogram: Histogram = Histogram(PREFIX + name, help_, labels, buckets=bounds, registry=None)
+        self._made = (PREFIX + name, help_, labels)
         self._bounds = bounds
         self._buckets: dict[tuple[str, ...], list[int]] = {}
         self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
+
+    @cached_property
+    def _histogram(self) -> Histogram:
+        from prometheus_client import Histogram  # noqa: PLC0415  not before `prepare`
+
+        return Histogram(*self._made, buckets=self._bounds, registry=None)
 
     def add(self, seconds: float, *labels: str) -> None:
         """Note a time; alone, as with counts."""
@@ -103,8 +112,16 @@ def counter(name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
     return Counter(PREFIX + name, help_, labels, registry=None)
 
 
-def gauge(name: str, help_: str, mode: Mode, labels: tuple[str, ...] = ()) -> Gauge:
-    """Make a gauge that all workers share, put together by `mode`."""
-    from prometheus_client import Gauge  # noqa: PLC0415  not before `prepare`
+class Value:
+    """A gauge that all workers share, put together by `mode`."""
 
-    return Gauge(PREFIX + name, help_, labels, registry=None, multiprocess_mode=mode)
+    def __init__(self, name: str, help_: str, mode: Mode, labels: tuple[str, ...] = ()) -> None:
+        self._made = (PREFIX + name, help_, labels)
+        self._mode = mode
+
+    @cached_property
+    def gauge(self) -> Gauge:
+        """Its object in prometheus_client."""
+        from prometheus_client import Gauge  # noqa: PLC0415  not before `prepare`
+
+        return Gauge(*self._made, registry=None, multiprocess_mode=self._mode)

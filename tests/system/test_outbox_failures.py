@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from customer_risk.serving.errors import RecordUnavailable
 from customer_risk.serving.record.outbox.reader import find_files
-from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
+from customer_risk.serving.record.outbox.writer import Outbox
 from tests.failing_disk import full_disk, mounted
 
 pytestmark = pytest.mark.system

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from customer_risk.serving.store.interface import StoreUnavailable
+from customer_risk.serving.errors import StoreUnavailable
 from customer_risk.serving.store.redis import RedisStore
 from tests.system.asking import PATIENCE
 from tests.system.packages import ensure

@@ -11,31 +11,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.auth.caller import Caller
+from customer_risk.serving.bulk.exchange import bulk_exchange
 from customer_risk.serving.bulk.jobs import readers as reading
 from customer_risk.serving.bulk.jobs.readers import FileReader, Interrupted, Lines, ParquetReader, open_file
 from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.results import pack
 from customer_risk.serving.bulk.jobs.types import FINAL, Job, JobSettings
-from customer_risk.serving.contract.answer import render
 from customer_risk.serving.contract.batch import BatchItem
 from customer_risk.serving.contract.problem import UNEXPECTED, document_of
 from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
 from customer_risk.serving.decisions.reload import identity
-from customer_risk.serving.errors import BodyTooLarge, Later
-from customer_risk.serving.record.recorder import Recorder, recording
+from customer_risk.serving.errors import BodyTooLarge, Later, StoreUnavailable
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.outcome import NotAnswered, Outcome, Refused, RequestContext
 from customer_risk.serving.record.settings import RecordSettings
-from customer_risk.serving.store.interface import StoreUnavailable
 from customer_risk.serving.store.settings import StoreSettings, open_store
-
-if TYPE_CHECKING:
-    from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.telemetry.logs import LogSettings, configure
 
 _LOOK_SECONDS: Final = 0.2
 _WATCH_SECONDS: Final = 0.2
@@ -70,6 +69,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreSettings
     rules: RuleSettings
     record: RecordSettings
+    logs: LogSettings
 
 
 class InputLost(Later):
@@ -150,25 +150,23 @@ class LeaseRenewal:
 class JobRunner:
     """Answers the rows of jobs, whose clients take turns; `stopping()` says when to stop.
 
-    A turn is about half a second of work, longer if no other client's job waits. A piece's decisions are recorded by
-    `recorder` before its results are kept.
+    A turn is about half a second of work, longer if no other client's job waits. A piece's decisions are recorded
+    before its results are kept.
     """
 
     def __init__(
         self,
         board: JobRepository,
-        service: Service,
+        exchange: Exchange,
         stopping: Callable[[], bool],
         *,
         settings: JobSettings,
-        recorder: Recorder | None = None,
         turn_seconds: float = 0.5,
     ) -> None:
         self._board = board
-        self._service = service
+        self._exchange = exchange
         self._stopping = stopping
         self._settings = settings
-        self._recorder = recorder
         self._turn_seconds = turn_seconds
         self._turns = 0
         self._tidy_at = -math.inf
@@ -325,19 +323,24 @@ class JobRunner:
             )
         if read_bytes > settings.most_read_bytes:
             raise reading.read_too_much(settings)
-        failed = job.failed
+        failed, outcomes = job.failed, []
+        context = RequestContext(_ROUTE, Caller(job.caller, frozenset({"explain"} if job.explain else ())))
 
         def answered() -> Iterator[bytes]:
             nonlocal failed
             for line in read.lines:
                 watch.check()
-                result, good = self._line(line, job)
+                outcome = self._exchange.answer(line, context)
+                outcomes.append(_blamed(outcome))
+                result, good = _result(outcome)
                 failed += not good
                 yield result
 
         results = pack(answered())
-        if self._recorder is not None:
-            self._recorder.settle()
+        try:
+            self._exchange.commit_all(outcomes)
+        except NotAnswered as error:
+            raise Later(str(error), remedy="The rows are answered again.") from error
         result_bytes = job.result_bytes + len(results)
         if result_bytes > settings.most_result_bytes:
             raise BodyTooLarge(
@@ -394,41 +397,39 @@ class JobRunner:
         if reader is not None:
             reader.close()
 
-    def _line(self, line: bytes, job: Job) -> tuple[bytes, bool]:
-        try:
-            answer = self._service.answer(line)
-            if self._recorder is not None:
-                self._recorder.decided(answer, caller=job.caller, route=_ROUTE, trace=None, took=-1)
-            item = BatchItem(status=200, answer=render(answer, explain=job.explain))
-        except (Later, MemoryError):  # of no model, no record, or no memory: the row isn't to blame
-            raise
-        except Exception as error:  # noqa: BLE001  a bad row is told as one; the others are answered
-            kind, problem = document_of(error)
-            if kind is UNEXPECTED:
-                _log.error("a row failed", exc_info=error)
-            if self._recorder is not None:
-                self._recorder.refused(error, caller=job.caller, route=_ROUTE, trace=None)
-            item = BatchItem(status=kind.status.value, problem=problem)
+
+def _blamed(outcome: Outcome) -> Outcome:
+    """Return a row's outcome; raises MemoryError, or Later for what the row isn't to blame for."""
+    if isinstance(outcome, Refused):
+        if isinstance(outcome.unexpected, MemoryError):
+            raise outcome.unexpected
+        if outcome.retry_after is not None:  # there is no model, or no record
+            raise Later(outcome.problem.detail, remedy="The row is answered again.")
+    return outcome
+
+
+def _result(outcome: Outcome) -> tuple[bytes, bool]:
+    """Return the line of a row's result, and whether the row was answered."""
+    item = outcome.item()
+    result = _encode(item) + b"\n"
+    if len(result) > reading.MOST_RESULT:
+        kind, problem = document_of(_TOO_LARGE)
+        item = BatchItem(status=kind.status.value, problem=problem)
         result = _encode(item) + b"\n"
-        if len(result) > reading.MOST_RESULT:
-            kind, problem = document_of(_TOO_LARGE)
-            item = BatchItem(status=kind.status.value, problem=problem)
-            result = _encode(item) + b"\n"
-        return result, item.status == 200
+    return result, item.status == 200
 
 
 def work() -> None:
     """Work until standard input ends, which is when the server does, or until memory runs out."""
     orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure(orders.logs)
     over = threading.Event()
     threading.Thread(target=_watch, args=(over,), daemon=True).start()
     service = create_service(orders.model_name, orders.rules)
     store = open_store(orders.store, Path(orders.folder))
     board = JobRepository(store, lease_seconds=orders.jobs.lease_seconds)
-    make = recording(orders.record)
-    recorder = None if make is None else make(lambda: _log.error("a decision of a job went unrecorded"))
-    desk = JobRunner(board, service, over.is_set, settings=orders.jobs, recorder=recorder)
+    exchange = bulk_exchange(service, orders.record, orders.logs)
+    runner = JobRunner(board, exchange, over.is_set, settings=orders.jobs)
     bundle, seen, bounded = Path(orders.bundle), None, False
     while not over.is_set():
         try:
@@ -439,7 +440,7 @@ def work() -> None:
             if service.answering and not bounded:
                 bounded = True
                 _bound_memory(orders.jobs.most_memory_bytes)
-            if not (service.answering and desk.work()):
+            if not (service.answering and runner.work()):
                 over.wait(_LOOK_SECONDS)
         except MemoryError:
             _log.warning("the worker ends, as its memory is used up; another one starts")
@@ -447,9 +448,8 @@ def work() -> None:
         except Exception as error:  # noqa: BLE001  a worker that ended would only be restarted
             _log.warning("jobs wait: %s", error, exc_info=not isinstance(error, CustomerRiskError))
             over.wait(_PAUSE_SECONDS)
-    desk.close()
-    if recorder is not None:
-        recorder.close()
+    runner.close()
+    exchange.close()
 
 
 def _bound_memory(more: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.bulk.exchange import bulk_exchange
 from customer_risk.serving.bulk.tables.retry import Patience
 from customer_risk.serving.bulk.tables.run import Interrupted, Run
 from customer_risk.serving.bulk.tables.run_date import JOB, day_of
@@ -22,7 +23,6 @@ from customer_risk.serving.bulk.tables.settings import BatchSettings, load_setti
 from customer_risk.serving.bulk.tables.shipper_process import RecordsLeft, Shipping
 from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.errors import Later
-from customer_risk.serving.record.recorder import recording
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.telemetry.logs import configure
 
@@ -65,9 +65,8 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
     service.use(load_bundle(bundle.resolve()))
     source = settings.input.source(name, service.names())
     output = settings.output.output(name, day)
-    make = recording(settings.record)
-    recorder = None if make is None else make(lambda: _log.error("a decision went unrecorded"))
-    scoring = Scoring(service, explain=settings.explain, caller=name, patience=patience, recorder=recorder)
+    exchange = bulk_exchange(service, settings.record, settings.logs)
+    scoring = Scoring(exchange, explain=settings.explain, caller=name, patience=patience)
     model = service.model()
     _log.info("run %s begins, with %s %s", name, model.name, model.version)
     try:
@@ -87,8 +86,7 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
             try:
                 summary = run.run({"model": {"name": model.name, "version": model.version}})
             finally:
-                if recorder is not None:
-                    recorder.close()
+                exchange.close()
             shipping.finish(settings.patience_seconds)
             return summary
     finally:

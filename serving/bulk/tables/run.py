@@ -131,7 +131,7 @@ class Run:
                     counts[segment] += 1
                     row += 1
                 if self._stopping.is_set():
-                    self._scoring.settle()
+                    self._scoring.commit()
                     raise Interrupted
                 self._progress.done(len(some), reading.share(row))
         if row != part.end:
@@ -139,7 +139,7 @@ class Run:
                 f"{reading.name} has said to have {reading.count} rows, and gave {row}.", remedy="Run it again."
             )
         reading.at = row
-        self._scoring.settle()
+        self._scoring.commit()
         return counts
 
     def _finish(self, about: Mapping[str, Any], plan: str) -> dict[str, Any]:

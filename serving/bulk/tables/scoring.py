@@ -2,78 +2,68 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.serving.bulk.tables.outputs.rows import Place, ResultRow, answered, refused
+from customer_risk.serving.auth.caller import Caller
+from customer_risk.serving.bulk.tables.outputs.rows import Place, answered, refused
 from customer_risk.serving.bulk.tables.retry import Patience
-from customer_risk.serving.contract.answer import render
-from customer_risk.serving.contract.problem import UNEXPECTED, document_of
 from customer_risk.serving.errors import Later
-
-if TYPE_CHECKING:
-    from customer_risk.serving.decisions.service import Service
-    from customer_risk.serving.record.recorder import Recorder
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.outcome import NotAnswered, Outcome, Refused, RequestContext
 
 
 class RecordsLost(CustomerRiskError):
-    """Decisions whose records are gone, though their lines are written: all since the last `settle`."""
+    """Decisions whose records are gone, though their lines are written: all since the last `commit`."""
 
 
 ROUTE: Final = "batch"
 REFUSED: Final = "refused"
+_MOST_PENDING: Final = 500  # outcomes between two commits
 _encode: Final = msgspec.json.Encoder().encode
-_log = logging.getLogger("serving.batch")
 
 
 class Scoring:
-    """Scores rows with a service that has its bundle; `caller` is who the record says has asked."""
+    """Scores rows through `exchange`; the record says that `caller` has asked."""
 
-    def __init__(
-        self, service: Service, *, explain: bool, caller: str, patience: Patience, recorder: Recorder | None = None
-    ) -> None:
-        self._service = service
-        self._explain = explain
-        self._caller = caller
+    def __init__(self, exchange: Exchange, *, explain: bool, caller: str, patience: Patience) -> None:
+        self._exchange = exchange
+        scopes = frozenset({"explain"} if explain else ())
+        self._context = RequestContext(ROUTE, Caller(caller, scopes))
         self._patience = patience
-        self._recorder = recorder
+        self._pending: list[Outcome] = []
 
     def line(self, request: bytes, place: Place, row: int) -> tuple[bytes, str]:
-        """Score a request; gives its line and its segment, REFUSED where it was.
+        """Score a request; return its line and its segment, REFUSED if it was refused.
 
-        Raises Later where the record, or whatever else answers need, was away for too long; RecordsLost.
+        Raises Later if the record, or what else is needed to answer, was away for too long; RecordsLost.
         """
-        made = self._patience.have(lambda: self._row(request, place, row))
+        if len(self._pending) >= _MOST_PENDING:
+            self.commit()
+        outcome = self._patience.have(lambda: self._outcome(request))
+        self._pending.append(outcome)
+        if isinstance(outcome, Refused):
+            made = refused(place, row, _customer(request), outcome.kind, outcome.problem)
+        else:
+            made = answered(place, row, outcome.shown())
         return _encode(made) + b"\n", made.segment or REFUSED
 
-    def settle(self) -> None:
-        """See to it that what was recorded so far survives; raises RecordsLost where it may not."""
-        if self._recorder is None:
-            return
+    def commit(self) -> None:
+        """Make what was recorded so far durable; raises RecordsLost if it may not be."""
+        pending, self._pending = self._pending, []
         try:
-            self._recorder.settle()
-        except Later as error:
-            raise RecordsLost(error.problem, remedy="The part is scored again.") from error
+            self._exchange.commit_all(pending)
+        except NotAnswered as error:
+            raise RecordsLost(str(error), remedy="The part is scored again.") from error
 
-    def _row(self, request: bytes, place: Place, row: int) -> ResultRow:
-        try:
-            answer = self._service.answer(request)
-            if self._recorder is not None:
-                self._recorder.decided(answer, caller=self._caller, route=ROUTE, trace=None, took=-1)
-        except Later:  # of no room in the outbox: the row isn't to blame
-            self.settle()
-            raise
-        except Exception as error:  # noqa: BLE001  a bad row is told as one; the others are scored
-            kind, problem = document_of(error)
-            if kind is UNEXPECTED:
-                _log.error("a row failed", exc_info=error)
-            if self._recorder is not None:
-                self._recorder.refused(error, caller=self._caller, route=ROUTE, trace=None)
-            return refused(place, row, _customer(request), kind, problem)
-        return answered(place, row, render(answer, explain=self._explain))
+    def _outcome(self, request: bytes) -> Outcome:
+        outcome = self._exchange.answer(request, self._context)
+        if isinstance(outcome, Refused) and outcome.retry_after is not None:  # the row isn't to blame
+            self.commit()
+            raise Later(outcome.problem.detail, remedy="The row is scored again.")
+        return outcome
 
 
 def _customer(request: bytes) -> str | None:

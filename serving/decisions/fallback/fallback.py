@@ -46,6 +46,8 @@ class RuleFallback:
             source="rules",
             model=self.model,
             warnings=(told, *at_most(read.as_sent(warnings))),
-            basis=Basis(names=names, values=np.asarray(values), encoded=encoded),
+            basis=Basis(
+                names=names, values=np.asarray(values), encoded=encoded, history_complete=read.history_complete
+            ),
             now=now,
         )

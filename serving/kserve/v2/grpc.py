@@ -14,13 +14,14 @@ from google.protobuf.message import DecodeError
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.auth.caller import RequestContext, current, whence
-from customer_risk.serving.contract.problem import kind_of
+from customer_risk.serving.auth.access import authorization_of, work_of
+from customer_risk.serving.auth.caller import LOCAL, Permission
 from customer_risk.serving.contract.trace import HEADER, trace_of
 from customer_risk.serving.decisions.validation import Faults
 from customer_risk.serving.errors import MalformedBody, NotServed
 from customer_risk.serving.exchange.all_or_none import raise_faults
-from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.outcome import RequestContext, current
 from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.kserve.v2 import fields
 from customer_risk.serving.kserve.v2.models import Models
@@ -38,7 +39,6 @@ from customer_risk.serving.kserve.v2.tensors import (
 )
 
 if TYPE_CHECKING:
-    from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.kserve.v2.outputs import Output
 
 Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
@@ -47,33 +47,21 @@ _CONTENTS: Final = {"FP64": "fp64_contents", "BYTES": "bytes_contents"}
 
 
 class GrpcServer:
-    """Answers KServe's gRPC service by `models`; calls pass `interceptors` first, `observer` hears of each.
+    """Answers KServe's gRPC service through `exchange`.
 
     Nothing of gRPC is made before `start`, so a process may fork until then.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        settings: GrpcSettings,
-        *,
-        interceptors: Sequence[Any] = (),
-        models: Models | None = None,
-        observer: Observer | None = None,
-    ) -> None:
-        self._models = models or Models(service, observer=observer)
+    def __init__(self, exchange: Exchange, settings: GrpcSettings) -> None:
+        self._exchange = exchange
         self._settings = settings
-        self._interceptors = tuple(interceptors)
-        self._observer = observer or Observer()
         self._server: Any = None
         self.port = settings.port
 
     async def start(self) -> None:
         """Listen, on the running event loop; raises ConfigError where that can't be done."""
-        self._server = grpc.aio.server(
-            interceptors=self._interceptors, options=(("grpc.max_receive_message_length", MOST_BYTES),)
-        )
-        self._server.add_generic_rpc_handlers((_handlers(_Servicer(self._models, self._observer)),))
+        self._server = grpc.aio.server(options=(("grpc.max_receive_message_length", MOST_BYTES),))
+        self._server.add_generic_rpc_handlers((_handlers(_Servicer(self._exchange)),))
         host, port = self._settings.host, self._settings.port
         try:
             self.port = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
@@ -106,9 +94,9 @@ def _handlers(servicer: _Servicer) -> Any:
 
 
 class _Servicer:
-    def __init__(self, models: Models, observer: Observer) -> None:
-        self._models = models
-        self._observer = observer
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._models = Models(exchange)
 
     async def ServerLive(self, _: bytes, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
         return pb.ServerLiveResponse(live=True)
@@ -121,7 +109,7 @@ class _Servicer:
             request = await self._parsed(pb.ModelReadyRequest, message)
             return pb.ModelReadyResponse(ready=self._models.is_ready(request.name, request.version))
 
-        return await self._answered("ModelReady", answer, context)
+        return await self._answered("ModelReady", answer, context, permission=None)
 
     async def ServerMetadata(self, _: bytes, __: Context) -> pb.ServerMetadataResponse:  # noqa: N802  gRPC's name
         return pb.ServerMetadataResponse(**msgspec.to_builtins(self._models.server()))
@@ -131,7 +119,7 @@ class _Servicer:
             request = await self._parsed(pb.ModelMetadataRequest, message)
             return pb.ModelMetadataResponse(**msgspec.to_builtins(self._models.metadata(request.name, request.version)))
 
-        return await self._answered("ModelMetadata", answer, context)
+        return await self._answered("ModelMetadata", answer, context, permission=None)
 
     async def ModelInfer(self, message: bytes, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
         async def answer() -> Any:
@@ -145,34 +133,55 @@ class _Servicer:
             _write(inferred.outputs, response, raw=bool(request.raw_input_contents))
             return response
 
-        return await self._answered("ModelInfer", answer, context)
+        return await self._answered("ModelInfer", answer, context, permission="score", size=len(message))
 
     async def RepositoryModelLoad(self, _: bytes, context: Context) -> Any:  # noqa: N802  gRPC's name
-        return await self._answered("RepositoryModelLoad", _refuse_change, context)
+        return await self._answered("RepositoryModelLoad", _refuse_change, context, permission="admin")
 
     async def RepositoryModelUnload(self, _: bytes, context: Context) -> Any:  # noqa: N802  gRPC's name
-        return await self._answered("RepositoryModelUnload", _refuse_change, context)
+        return await self._answered("RepositoryModelUnload", _refuse_change, context, permission="admin")
 
     async def _parsed(self, kind: Any, message: bytes) -> Any:
         return await self._models.offload.call(len(message), parse, kind, message)
 
-    async def _answered(self, method: str, answer: Callable[[], Awaitable[Any]], context: Context) -> Any:
-        """Answer, or tell the error as gRPC does."""
-        began, status = time.perf_counter(), HTTPStatus.OK
-        route, named = f"grpc:{method}", dict(context.invocation_metadata() or ()).get(HEADER.decode())
-        trace = None if named is None else trace_of(named.encode("latin-1", "replace"))
-        token = whence.set(RequestContext(route, trace))
+    async def _answered(
+        self,
+        method: str,
+        answer: Callable[[], Awaitable[Any]],
+        call: Context,
+        *,
+        permission: Permission | None,
+        size: int = 0,
+    ) -> Any:
+        """Answer a caller who has `permission` (None: anybody), or tell the error as gRPC does."""
+        metadata = [(name.encode(), _bytes(value)) for name, value in call.invocation_metadata() or ()]
+        named = next((value for name, value in metadata if name == HEADER), None)
+        trace = None if named is None else trace_of(named)
+        context = RequestContext(f"grpc:{method}", LOCAL, trace, time.perf_counter())
+        status = HTTPStatus.OK.value
         try:
-            return await answer()
+            if permission is not None:
+                context = context._replace(caller=None)
+                caller = await self._exchange.access.admit(authorization_of(metadata), permission)
+                self._exchange.access.count(caller, work_of(size))
+                context = context._replace(caller=caller)
+            token = current.set(context)
+            try:
+                return await answer()
+            finally:
+                current.reset(token)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets a code and a problem document
             # Don't keep `error` after this block: it and its traceback form a cycle that keeps the message.
-            status = kind_of(error).status
-            self._observer.refused(error, route=route, trace=trace, caller=current.get())
-            refuse(context, error)
+            refused = self._exchange.refuse_now(error, context)
+            status = refused.status
+            refuse(call, refused)
             return None
         finally:
-            whence.reset(token)
-            self._observer.responded(route, status.value, time.perf_counter() - began)
+            self._exchange.responded(context, status)
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("latin-1", "replace")
 
 
 async def _refuse_change() -> Any:

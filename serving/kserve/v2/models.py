@@ -7,13 +7,11 @@ from typing import Final
 
 import msgspec
 
-from customer_risk.serving.auth.access import AccessControl
-from customer_risk.serving.auth.caller import current
 from customer_risk.serving.contract.answer import ModelName
-from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import UnknownModel
-from customer_risk.serving.exchange.all_or_none import AllOrNone
-from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.exchange.all_or_none import answer_all
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.outcome import current
 from customer_risk.serving.kserve.v2.inputs import CUSTOMER_ID, FEATURES, REQUEST, datatype_of, read_inputs
 from customer_risk.serving.kserve.v2.outputs import OUTPUTS, Output, outputs_of, require_outputs
 from customer_risk.serving.kserve.v2.tensors import Call, Datatype
@@ -55,14 +53,12 @@ class Inferred(msgspec.Struct, frozen=True):
 
 
 class Models:
-    """The one model that `service` answers for; `offload` reads large calls."""
+    """The one model that is served; `offload` reads large calls."""
 
-    def __init__(
-        self, service: Service, *, gate: AccessControl | None = None, observer: Observer | None = None
-    ) -> None:
-        self._service = service
-        self.offload = service.offload
-        self._several = AllOrNone(gate=gate, observer=observer, offload=service.offload)
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._service = exchange.service
+        self.offload = exchange.service.offload
 
     @property
     def ready(self) -> bool:
@@ -113,10 +109,10 @@ class Models:
         )
 
     async def infer(self, call: Call) -> Inferred:
-        """Answer for the `current` caller; raises InputError naming every tensor or value that can't be used."""
+        """Answer the `current` request; raises InputError naming every tensor or value that can't be used."""
         require_outputs(call.outputs)
         asked = read_inputs(call.inputs, self._service)
-        answers = await self._several.answer(asked.questions, at=asked.about.pointer)
+        answers = await answer_all(self._exchange, asked.questions, at=asked.about.pointer)
         answering = (answers[-1].model if answers else self._service.model()).version
-        outputs = outputs_of(answers, call.outputs, explain="explain" in current.get().scopes)
+        outputs = outputs_of(answers, call.outputs, explain=current.get().explain)
         return Inferred(ModelName(self._service.name, answering), outputs)

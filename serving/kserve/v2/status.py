@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,8 +11,8 @@ from google.protobuf.any_pb2 import Any as Packed
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from customer_risk.serving.contract.problem import UNEXPECTED, Problem, document_of
-from customer_risk.serving.errors import Later
+from customer_risk.serving.contract.problem import Problem
+from customer_risk.serving.exchange.outcome import Refused
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
 _MOST_BYTES: Final = 2000  # of fields named: both forms and the rest must fit the 8 KB that clients take as metadata
@@ -34,31 +33,27 @@ CODES: Final = {
     HTTPStatus.INTERNAL_SERVER_ERROR: grpc.StatusCode.INTERNAL,
 }
 
-_log = logging.getLogger("serving")
 
+def refuse(call: Any, refused: Refused) -> None:
+    """Set a refusal as the status of a call.
 
-def refuse(context: Any, error: Exception) -> None:
-    """Set an error as the status of a call; an unexpected error is logged, and its text is hidden from the caller.
-
-    Return None from the handler afterwards. Don't call `context.abort`: gRPC keeps its exception, and so the message.
+    Return None from the handler afterwards. Don't call `call.abort`: gRPC keeps its exception, and so the message.
     """
-    kind, document = document_of(error)
-    if kind is UNEXPECTED:
-        _log.error("a call failed", exc_info=error)
-    code = CODES[kind.status]
-    document = _shortened(document)
+    code, document = CODES[refused.kind.status], _shortened(refused.problem)
     details: list[Any] = []
     if document.errors:
         fields = [BadRequest.FieldViolation(field=each.pointer, description=each.detail) for each in document.errors]
         details.append(BadRequest(field_violations=fields))
-    if isinstance(error, Later):
+    trailing: list[tuple[str, str | bytes]] = list(refused.headers)
+    if refused.retry_after is not None:
         retry = RetryInfo()
-        retry.retry_delay.FromSeconds(error.retry_after)
+        retry.retry_delay.FromSeconds(refused.retry_after)
         details.append(retry)
-    trailing = ((DETAILS_KEY, _status(code, document, details).SerializeToString()),) if details else ()
-    context.set_code(code)
-    context.set_details(msgspec.json.encode(document).decode())
-    context.set_trailing_metadata(trailing)
+    if details:
+        trailing.append((DETAILS_KEY, _status(code, document, details).SerializeToString()))
+    call.set_code(code)
+    call.set_details(msgspec.json.encode(document).decode())
+    call.set_trailing_metadata(tuple(trailing))
 
 
 def _status(code: grpc.StatusCode, document: Problem, details: list[Any]) -> Any:

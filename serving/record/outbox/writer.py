@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from customer_risk.serving.contract.identifiers import uuid7
-from customer_risk.serving.errors import Later
+from customer_risk.serving.errors import RecordUnavailable
 
 SUFFIX: Final = ".outbox"
 _SCHEMA: Final = """
@@ -36,14 +36,6 @@ _FULL: Final = "the outbox is full"
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 _NO_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE}
 _log = logging.getLogger("serving.record")
-
-
-class RecordUnavailable(Later):
-    """So many records, the asking thread's, can't be kept."""
-
-    def __init__(self, why: str, *, records: int = 1) -> None:
-        super().__init__(f"The decision can't be recorded: {why}.", remedy="Send it again later.", retry_after=5)
-        self.records = records
 
 
 class Outbox:

@@ -21,6 +21,7 @@ from customer_risk.serving.decisions.fallback.fallback import RuleFallback
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.decisions.reload import ReloadState
 from customer_risk.serving.decisions.switches import SwitchFile
+from customer_risk.serving.errors import StoreUnavailable
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN
 from customer_risk.serving.http.endpoints.admin import Admin
 from customer_risk.serving.http.scoring_app import BATCH_PATH, RISK_PATH, Mount, ScoringApp
@@ -29,7 +30,6 @@ from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPla
 from customer_risk.serving.openapi import examples, render_document
 from customer_risk.serving.store.file import FileStore
 from customer_risk.serving.store.idempotency import Idempotency
-from customer_risk.serving.store.interface import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,10 +12,10 @@ import pytest
 
 from customer_risk.model.errors import BadField, ConfigError, InputError
 from customer_risk.serving.contract.trace import trace_of
-from customer_risk.serving.errors import Forbidden, MalformedBody
+from customer_risk.serving.errors import Forbidden, MalformedBody, RecordUnavailable
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import decode
-from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
+from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.recorder import Recorder, recording
 from customer_risk.serving.record.settings import RecordSettings
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.serving.errors import StoreUnavailable
 from customer_risk.serving.store.file import FileStore
-from customer_risk.serving.store.interface import StoreUnavailable
 from customer_risk.serving.store.settings import StoreSettings, open_store
 
 

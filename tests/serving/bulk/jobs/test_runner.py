@@ -18,9 +18,8 @@ from customer_risk.serving.bulk.jobs.types import Job, JobSettings
 from customer_risk.serving.contract.answer import render
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
 from customer_risk.serving.decisions.service import Service
-from customer_risk.serving.errors import NotReady
+from customer_risk.serving.errors import NotReady, StoreUnavailable
 from customer_risk.serving.record.settings import RecordSettings
-from customer_risk.serving.store.interface import StoreUnavailable
 from customer_risk.serving.store.settings import StoreSettings
 
 

@@ -15,7 +15,7 @@ from customer_risk.serving.bulk.tables.retry import Patience
 from customer_risk.serving.bulk.tables.run import Interrupted, Run
 from customer_risk.serving.bulk.tables.scoring import RecordsLost, Scoring
 from customer_risk.serving.bulk.tables.shipper_process import Shipping
-from customer_risk.serving.record.outbox.writer import RecordUnavailable
+from customer_risk.serving.errors import RecordUnavailable
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 

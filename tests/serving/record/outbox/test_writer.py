@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from customer_risk.serving.errors import RecordUnavailable
 from customer_risk.serving.record.outbox.reader import QUARANTINE, OutboxFile, find_files
-from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
+from customer_risk.serving.record.outbox.writer import Outbox
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import time
 import msgspec
 import pytest
 
+from customer_risk.serving.errors import RecordUnavailable
 from customer_risk.serving.record.outbox.reader import QUARANTINE, OutboxFile
-from customer_risk.serving.record.outbox.writer import Outbox, RecordUnavailable
+from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.shipper import Shipper
 from customer_risk.serving.record.shipper.spool import recover, spool

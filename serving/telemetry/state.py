@@ -1,0 +1,36 @@
+"""What of a worker is a state rather than an event: written to its metrics before each flush."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from customer_risk.serving.decisions.service import Service
+    from customer_risk.serving.telemetry.metrics import Metrics
+
+_log = logging.getLogger("serving")
+
+
+class WorkerState:
+    """Notes in metrics whether a worker is ready, and logs each change of what readiness waits for."""
+
+    def __init__(self, service: Service, record_failing: Callable[[], bool]) -> None:
+        self._service = service
+        self._record_failing = record_failing
+        self._unmet: tuple[str, ...] = ()
+
+    def __call__(self, metrics: Metrics) -> None:
+        """Note the state as it is now."""
+        service = self._service
+        metrics.state(ready=service.ready, rules_forced=service.forced, record_failing=self._record_failing())
+        if (unmet := service.unmet) != self._unmet:
+            self._unmet = unmet
+            if unmet:
+                _log.warning("readiness waits for %s", " and ".join(unmet))
+            else:
+                _log.warning("readiness waits for nothing now")
+        if service.answering:
+            model = service.model()
+            metrics.bundle(model.name, model.version)
