@@ -96,7 +96,7 @@ def measure(together: int) -> Sizes:
             request = material.raw[0] | {"customer_id": f"customer-{number:08d}", "transactions": sent}
             answer = service.answer(json.dumps(request).encode())
             recorder.decided(answer, caller="payments", route="/ai/v1/risk", trace=None, took=240)
-        recorder.settle()
+        recorder.commit()
         recorder.close()
         (file,) = find_files(Path(scratch) / "outbox")
         kept = file.read(0, RECORDS)

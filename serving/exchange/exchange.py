@@ -136,7 +136,7 @@ class Exchange:
             for observer in self._observers:
                 for outcome in final:
                     observer.observe(outcome)
-        except Exception:  # the callers get their answers all the same
+        except Exception:  # noqa: BLE001  the callers get their answers all the same
             _log.exception("an outcome wasn't counted or logged")
         return final
 

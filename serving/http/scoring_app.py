@@ -1,4 +1,4 @@
-"""The outermost application: it answers the scoring paths and leaves the rest to endpoints and to KServe's application."""
+"""The outermost application: it answers the scoring paths, and leaves the rest to endpoints and KServe."""
 
 from __future__ import annotations
 

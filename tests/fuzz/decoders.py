@@ -29,6 +29,7 @@ with atheris.instrument_imports(include=["serving"], exclude=_COMPILED):
     from customer_risk.serving.contract.batch import read_items
     from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.decisions.validation import MOST_FAULTS
+    from customer_risk.serving.exchange.exchange import Exchange
     from customer_risk.serving.kserve.v2.body import read_call, write_response
     from customer_risk.serving.kserve.v2.models import Models
     from customer_risk.serving.kserve.v2.outputs import OUTPUTS
@@ -42,7 +43,7 @@ def main() -> None:
     _, target, bundle, corpus, *options = sys.argv
     service = Service("customer-risk")
     service.use(load_bundle(Path(bundle), verify_golden=False))
-    models = Models(service)
+    models = Models(Exchange(service))
 
     def binary(data: bytes) -> None:
         _infer(models, data[LENGTH_BYTES:], int.from_bytes(data[:LENGTH_BYTES], "big"))

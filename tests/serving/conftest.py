@@ -129,9 +129,10 @@ def call() -> Callable[..., httpx2.Response]:
 def model(bundle: Path) -> RiskModel:
     """The KServe model on the small real bundle, not loaded yet."""
     from customer_risk.serving.decisions.service import Service
+    from customer_risk.serving.exchange.exchange import Exchange
     from customer_risk.serving.kserve.model import RiskModel
 
-    return RiskModel(Service("customer-risk"), bundle)
+    return RiskModel(Exchange(Service("customer-risk")), bundle)
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def app(model: RiskModel) -> ScoringApp:
 
     models = ModelRepository()
     models.update(model)
-    return application(model.service, TruthfulDataPlane(models), FixedModels(models))
+    return application(model.exchange, TruthfulDataPlane(models), FixedModels(models))
 
 
 @pytest.fixture(scope="session")

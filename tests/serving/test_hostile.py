@@ -17,7 +17,7 @@ import pytest
 from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.rate_limits import Limiter, LimitSettings
 from customer_risk.serving.decisions.service import Service
-from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.http.scoring_app import ScoringApp
 from customer_risk.serving.kserve.v2.grpc import GrpcServer
 from customer_risk.serving.kserve.v2.settings import GrpcSettings
@@ -105,11 +105,11 @@ def run(bundle):
     def made(work: Any) -> Any:
         async def running() -> Any:
             service = Noting(threading.get_ident())
-            model, models = RiskModel(service, bundle), ModelRepository()
+            model, models = RiskModel(Exchange(service), bundle), ModelRepository()
             model.use(loaded)
             models.update(model)
-            one = Running(application(service, TruthfulDataPlane(models), FixedModels(models)), service)
-            server = GrpcServer(service, GrpcSettings(port=0, grace_seconds=0))
+            one = Running(application(model.exchange, TruthfulDataPlane(models), FixedModels(models)), service)
+            server = GrpcServer(Exchange(service), GrpcSettings(port=0, grace_seconds=0))
             await server.start()
             one.port = server.port
             try:
@@ -207,7 +207,7 @@ def test_a_large_body_counts_as_several_requests(service, request_, path, items,
     """A client's share counts each item, and each further 64 KiB of a body."""
     now = [0.0]
     limiter = Limiter(LimitSettings(requests_per_second=1, burst=1), clock=lambda: now[0])
-    lane = ScoringApp(_nowhere, service, gate=AccessControl(limiter=limiter), observer=Observer())
+    lane = ScoringApp(_nowhere, Exchange(service, access=AccessControl(limiter=limiter)))
     one = json.dumps(request_).encode()
     body = b'{"requests":[%b]}' % b",".join([one] * items) if path == BATCH else one
     body += b" " * padding

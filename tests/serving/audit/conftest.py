@@ -105,7 +105,7 @@ def record_decisions(bundle, second_bundle):
                 service.use(second)
             service.forced = number % 7 == 0
             recorder.decided(service.answer(body), caller="pay", route="/ai/v1/risk", trace=None, took=700)
-        recorder.settle()
+        recorder.commit()
         recorder.close()
 
     return record

@@ -68,7 +68,7 @@ def test_transactions_are_shown(run, service, request_, tmp_path) -> None:
     answer = service.answer(json.dumps(request_).encode())
     recorder = Recorder(Outbox(tmp_path, most_bytes=10**8, file_bytes=10**7), cpu="x")
     recorder.decided(answer, caller="pay", route="/ai/v1/risk", trace=None, took=3)
-    recorder.settle()
+    recorder.commit()
     recorder.close()
     shown = run("show", answer.decision_id, "--outbox", tmp_path, "--transactions").output
     sent = request_["transactions"]

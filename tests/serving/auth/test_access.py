@@ -50,39 +50,39 @@ def limiter() -> Limiter:
 
 
 def _in(gate: AccessControl, authorization: str | None, scope: Permission = "score"):
-    return asyncio.run(gate.pass_in(authorization, scope))
+    return asyncio.run(gate.admit(authorization, scope))
 
 
 @pytest.mark.parametrize("scope", ["score", "batch", "explain", "admin"])
 @pytest.mark.parametrize("authorization", [None, "Bearer nonsense"])
 def test_without_authentication(scope, authorization) -> None:
     """Without authentication everybody is local, whatever they send."""
-    assert AccessControl().pass_now(authorization, scope) is LOCAL
+    assert AccessControl().admit_now(authorization, scope) is LOCAL
     assert _in(AccessControl(), authorization, scope) is LOCAL
 
 
 def test_shares_without_authentication(limiter) -> None:
     """Without authentication everybody shares the local caller's share."""
     gate = AccessControl(limiter=limiter)
-    gate.pass_now(None, "score")
+    gate.admit_now(None, "score")
     _in(gate, "Bearer whatever")
     with pytest.raises(TooManyRequests):
-        gate.pass_now(None, "score")
+        gate.admit_now(None, "score")
 
 
 def test_known_at_the_second_time(authenticator, header) -> None:
     """A token is looked at once; from then on its caller passes at once."""
     gate, sent = AccessControl(authenticator), header()
-    assert gate.pass_now(sent, "score") is None
+    assert gate.admit_now(sent, "score") is None
     caller = _in(gate, sent)
-    assert gate.pass_now(sent, "score") is caller
+    assert gate.admit_now(sent, "score") is caller
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer nonsense"])
 def test_no_token(authenticator, authorization) -> None:
     """Nobody passes without a token."""
     gate = AccessControl(authenticator)
-    assert gate.pass_now(authorization, "score") is None
+    assert gate.admit_now(authorization, "score") is None
     with pytest.raises(Unauthenticated):
         _in(gate, authorization)
 
@@ -94,8 +94,8 @@ def test_no_scope(authenticator, header) -> None:
         with pytest.raises(Forbidden, match="admin"):
             _in(gate, sent, "admin")
     with pytest.raises(Forbidden, match="batch"):
-        gate.pass_now(sent, "batch")
-    assert gate.pass_now(sent, "score")
+        gate.admit_now(sent, "batch")
+    assert gate.admit_now(sent, "score")
 
 
 def test_shares_by_client(authenticator, header, limiter) -> None:
@@ -114,7 +114,7 @@ def test_what_is_refused_costs_nothing(authenticator, header, limiter) -> None:
     for _ in range(5):
         with pytest.raises(Forbidden):
             _in(gate, sent, "admin")
-    assert gate.pass_now(sent, "score")
+    assert gate.admit_now(sent, "score")
 
 
 def test_a_batch_counts_its_items(authenticator, header, limiter) -> None:

@@ -1,13 +1,12 @@
-"""Who asks, and what they may do."""
+"""A caller, and what they may do."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import get_args
 
 import pytest
 
-from customer_risk.serving.auth.caller import LOCAL, Caller, Permission, current
+from customer_risk.serving.auth.caller import LOCAL, Caller, Permission
 from customer_risk.serving.errors import Forbidden
 
 SCOPES = get_args(Permission)
@@ -36,23 +35,3 @@ def test_cannot_be_changed() -> None:
     """What a caller may do doesn't change while they are answered."""
     with pytest.raises(AttributeError):
         LOCAL.scopes = frozenset()
-
-
-def test_current_is_local_until_told() -> None:
-    """Where no gate stands the current caller is local."""
-    assert current.get() is LOCAL
-
-
-def test_current_is_the_tasks_own() -> None:
-    """Two requests at once each see their own caller."""
-
-    async def answered(name: str) -> str:
-        current.set(Caller(name, frozenset()))
-        await asyncio.sleep(0)
-        return current.get().name
-
-    async def both() -> list[str]:
-        return await asyncio.gather(answered("a"), answered("b"))
-
-    assert asyncio.run(both()) == ["a", "b"]
-    assert current.get() is LOCAL

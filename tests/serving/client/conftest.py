@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from customer_risk.serving.client import Patience, RiskClient
+from customer_risk.serving.exchange.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,14 +102,12 @@ def reply() -> Callable[..., bytes]:
 @pytest.fixture
 def url(service) -> Iterator[str]:
     """Where the real lane on the small real bundle listens."""
-    from customer_risk.serving.auth.access import AccessControl
-    from customer_risk.serving.exchange.observer import Observer
     from customer_risk.serving.http.scoring_app import ScoringApp
 
     async def beyond(*_: object) -> None:
         raise AssertionError("nothing stands beyond")
 
-    lane = ScoringApp(beyond, service, gate=AccessControl(), observer=Observer())
+    lane = ScoringApp(beyond, Exchange(service))
     server = uvicorn.Server(uvicorn.Config(lane, port=0, log_config=None, access_log=False, lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -11,9 +11,8 @@ import time
 import pytest
 import uvicorn
 
-from customer_risk.serving.auth.access import AccessControl
-from customer_risk.serving.errors import Later
-from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.errors import RecordUnavailable
+from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.http.fast_path import protocol_with
 from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, ScoringApp
 
@@ -21,6 +20,20 @@ from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, ScoringApp
 async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI application's signature
     await send({"type": "http.response.start", "status": 299, "headers": [(b"content-length", b"6")]})
     await send({"type": "http.response.body", "body": b"beyond"})
+
+
+class _Failing:
+    """A recorder whose commits fail."""
+
+    def decided(self, *_, **__) -> None:
+        """Take a decision."""
+
+    def refused(self, *_, **__) -> None:
+        """Take a refusal."""
+
+    def commit(self) -> None:
+        """Fail."""
+        raise RecordUnavailable("the disk is full")
 
 
 class _Ways(ScoringApp):
@@ -32,9 +45,10 @@ class _Ways(ScoringApp):
         self.taken.append("direct")
         return super().direct(headers, body)
 
-    def settle(self) -> None:
+    def finish(self, outcomes):
         if self.failing:
-            raise Later("Nothing can be kept.", remedy="Wait.", retry_after=5)
+            self._exchange._recorder = _Failing()
+        return super().finish(outcomes)
 
     async def __call__(self, scope, receive, send) -> None:
         self.taken.append("task")
@@ -44,7 +58,7 @@ class _Ways(ScoringApp):
 @pytest.fixture
 def lane(service) -> _Ways:
     """The lane that is served."""
-    made = _Ways(_beyond, service, gate=AccessControl(), observer=Observer())
+    made = _Ways(_beyond, Exchange(service))
     made.taken, made.failing = [], False
     return made
 
@@ -54,7 +68,7 @@ def connection(lane):
     """A connection to a server of the lane."""
     config = uvicorn.Config(
         lane,
-        http=protocol_with(lane.direct, lane.settle),
+        http=protocol_with(lane.direct, lane.finish),
         loop="uvloop",
         log_config=None,
         lifespan="off",
@@ -196,6 +210,6 @@ def test_a_decision_that_isnt_kept_isnt_sent(connection, lane, request_) -> None
     assert (first[0], first[1]["retry-after"], json.loads(first[2])["detail"]) == (
         503,
         "5",
-        "Nothing can be kept. Wait.",
+        "The decision can't be recorded: the disk is full. Send it again later.",
     )
     assert second[0] == 422

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.http.admission import Admission
 from customer_risk.serving.http.server import HttpServer
 from customer_risk.serving.http.settings import ServerSettings
@@ -73,10 +74,10 @@ def run(service) -> Iterator[Callable[..., Running]]:
     from kserve import ModelRepository
 
     models = ModelRepository()
-    model = RiskModel(service, Path())
+    model = RiskModel(Exchange(service), Path())
     model.ready = True
     models.update(model)
-    app = application(service, TruthfulDataPlane(models), FixedModels(models))
+    app = application(model.exchange, TruthfulDataPlane(models), FixedModels(models))
     with contextlib.ExitStack() as stack:
 
         def started(**settings: Any) -> Running:

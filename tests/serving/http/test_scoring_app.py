@@ -14,10 +14,13 @@ from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import Unauthenticated
-from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.observers import LogObserver
+from customer_risk.serving.exchange.outcome import Decided, RequestContext
 from customer_risk.serving.http.body import MOST_BYTES
-from customer_risk.serving.http.responses import refusal
+from customer_risk.serving.http.responses import response_of
 from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, Mount, ScoringApp
+from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 
 _FIELDS = ["customer_id", "profile", "transactions", "features", "history_complete", "id", "amount", "created_at"]
 
@@ -30,7 +33,7 @@ async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI applic
 @pytest.fixture
 def lane(service) -> ScoringApp:
     """A lane ahead of an application that answers everything with 299."""
-    return ScoringApp(_beyond, service, gate=AccessControl(), observer=Observer())
+    return ScoringApp(_beyond, Exchange(service))
 
 
 class _Guard:
@@ -54,7 +57,7 @@ def _refuse() -> Caller:
 @pytest.fixture
 def guarded(service) -> ScoringApp:
     """A lane that asks for tokens."""
-    return ScoringApp(_beyond, service, gate=AccessControl(_Guard()), observer=Observer())
+    return ScoringApp(_beyond, Exchange(service, access=AccessControl(_Guard())))
 
 
 def _problem(response) -> tuple[int, str]:
@@ -118,23 +121,25 @@ def test_another_method_is_a_405(lane, call) -> None:
 
 def test_without_a_verified_bundle_it_is_a_503(call, request_) -> None:
     """A caller is told to come back."""
-    empty = ScoringApp(_beyond, Service("customer-risk"), gate=AccessControl(), observer=Observer())
+    empty = ScoringApp(_beyond, Exchange(Service("customer-risk")))
     response = call(empty, "POST", "/ai/v1/risk", json=request_)
     assert _problem(response) == (503, "not-ready")
     assert response.headers["retry-after"] == "1"
 
 
-def test_a_fault_of_ours_is_a_500_that_is_logged(lane, service, call, request_, caplog) -> None:
+def test_a_fault_of_ours_is_a_500_that_is_logged(service, call, request_, caplog) -> None:
     """The caller learns nothing of the inside; the log has the cause."""
     service._clock = lambda: {}["inside"]
+    lane = ScoringApp(_beyond, Exchange(service, observers=(LogObserver(RequestLog(LogSettings())),)))
     response = call(lane, "POST", "/ai/v1/risk", json=request_)
     assert _problem(response) == (500, "unexpected")
     assert "inside" not in response.text
     assert "KeyError: 'inside'" in caplog.text
 
 
-def test_a_refused_request_is_not_logged(lane, call, caplog) -> None:
+def test_a_refused_request_is_not_logged(service, call, caplog) -> None:
     """A caller's mistakes, which may hold personal data, leave no line."""
+    lane = ScoringApp(_beyond, Exchange(service, observers=(LogObserver(RequestLog(LogSettings())),)))
     call(lane, "POST", "/ai/v1/risk", json={"customer_id": 7})
     assert caplog.text == ""
 
@@ -156,7 +161,7 @@ def test_a_caller_who_hangs_up_gets_no_answer(lane) -> None:
 
 def test_liveness_needs_no_model(call) -> None:
     """/healthz answers whatever the model's state."""
-    response = call(ScoringApp(_beyond, Service("x"), gate=AccessControl(), observer=Observer()), "GET", "/healthz")
+    response = call(ScoringApp(_beyond, Exchange(Service("x"))), "GET", "/healthz")
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
@@ -167,7 +172,8 @@ def test_every_other_path_is_passed_on(lane, call) -> None:
 
 def _direct(lane, request_, *headers):
     fields = [(b"content-type", b"application/json"), *headers]
-    return lane.direct(fields, json.dumps(request_).encode())
+    outcome = lane.direct(fields, json.dumps(request_).encode())
+    return None if outcome is None else lane.finish([outcome])[0]
 
 
 def _same(body: bytes) -> dict:
@@ -260,7 +266,7 @@ def test_what_is_no_batch_is_refused_whole(lane, call, body, status) -> None:
 
 def test_a_batch_without_a_bundle_is_a_503(call, request_) -> None:
     """Where nothing can be answered, the call is refused, not each item."""
-    empty = ScoringApp(_beyond, Service("customer-risk"), gate=AccessControl(), observer=Observer())
+    empty = ScoringApp(_beyond, Exchange(Service("customer-risk")))
     assert call(empty, "POST", "/ai/v1/risk:batch", json={"requests": [request_]}).status_code == 503
 
 
@@ -271,7 +277,9 @@ def test_a_room_gets_the_caller_and_its_errors_become_refusals(service, call) ->
         raise Unauthenticated(f"{scope['path']} {caller.name}", remedy="None.")
 
     lane = ScoringApp(
-        _beyond, service, gate=AccessControl(_Guard()), observer=Observer(), rooms={"/ai/v1/jobs": Mount(room, "score")}
+        _beyond,
+        Exchange(service, access=AccessControl(_Guard())),
+        endpoints={"/ai/v1/jobs": Mount(room, "score")},
     )
     response = call(lane, "GET", "/ai/v1/jobs/7", headers={"authorization": "scoring"})
     assert (response.status_code, response.json()["detail"]) == (401, "/ai/v1/jobs/7 scoring None.")
@@ -280,25 +288,24 @@ def test_a_room_gets_the_caller_and_its_errors_become_refusals(service, call) ->
 
 def test_a_refusal_keeps_its_headers() -> None:
     """A 401 says which kind of token is wanted."""
-    assert refusal(Unauthenticated("No token.", remedy="Send one.")).headers == (("www-authenticate", "Bearer"),)
+    refused = Exchange(Service("x")).refuse(Unauthenticated("No token.", remedy="Send one."), RequestContext("/"))
+    assert response_of(refused).headers == (("www-authenticate", "Bearer"),)
 
 
 def test_an_observer_hears_of_everything(service, call, request_) -> None:
-    """Decisions, refusals and responses, by both ways."""
+    """Observers hear of each decision, refusal and response, by ASGI's way and by the fast path."""
     heard, traces = [], []
 
-    class Notes(Observer):
-        def decided(self, answer, caller, **_) -> None:
-            heard.append(("decided", answer.customer_id, caller.name))
+    class Notes:
+        def observe(self, outcome) -> None:
+            told = outcome.answer.customer_id if isinstance(outcome, Decided) else outcome.kind.name
+            heard.append((told, outcome.context.caller_name))
 
-        def refused(self, error, **_) -> None:
-            heard.append(("refused", type(error).__name__))
+        def responded(self, context, status, seconds) -> None:
+            heard.append((context.route, status, seconds > 0))
+            traces.append(context.trace and context.trace.trace_id)
 
-        def responded(self, route, status, seconds, *, trace=None, **_) -> None:
-            heard.append((route, status, seconds > 0))
-            traces.append(trace and trace.trace_id)
-
-    lane = ScoringApp(_beyond, service, gate=AccessControl(), observer=Notes())
+    lane = ScoringApp(_beyond, Exchange(service, observers=(Notes(),)))
     trace = "0af7651916cd43dd8448eb211c80319c"
     parent = f"00-{trace}-b7ad6b7169203331-01"
     call(lane, "POST", "/ai/v1/risk", json=request_, headers={"traceparent": parent})
@@ -306,10 +313,10 @@ def test_an_observer_hears_of_everything(service, call, request_) -> None:
     _direct(lane, {})
     call(lane, "POST", "/ai/v1/risk:batch", json={"requests": [request_]})
     assert traces == [trace, trace, None, None]
-    decided = ("decided", "c-1", "local")
+    decided = ("c-1", "local")
     assert heard == [
         *[decided, ("/ai/v1/risk", 200, True)] * 2,
-        ("refused", "InputError"),
+        ("bad-fields", "local"),
         ("/ai/v1/risk", 422, True),
         decided,
         ("/ai/v1/risk:batch", 200, True),

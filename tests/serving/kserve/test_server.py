@@ -16,10 +16,12 @@ import pytest
 
 from customer_risk.model.errors import BundleError
 from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.http.settings import ServerSettings
 from customer_risk.serving.kserve.model import RiskModel
 from customer_risk.serving.kserve.server import RiskServer
 from customer_risk.serving.process.listener import listener
+from customer_risk.serving.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +70,7 @@ def test_a_server_answers_until_it_is_stopped(model, bundle, request_) -> None:
 def test_a_bad_bundle_ends_the_server(tmp_path) -> None:
     """What loading says is raised once the listener is closed."""
     with pytest.raises(BundleError, match="There is no bundle at"):
-        RiskServer(RiskModel(Service("customer-risk"), tmp_path), tmp_path, ServerSettings(port=0)).run()
+        RiskServer(RiskModel(Exchange(Service("customer-risk")), tmp_path), tmp_path, ServerSettings(port=0)).run()
 
 
 @pytest.mark.usefixtures("untouched")
@@ -108,8 +110,10 @@ class Noted:
 def test_parts_run_as_long_as_the_server(model, bundle) -> None:
     """They are started before it listens, and stopped behind its last answer in the opposite order."""
     notes: list[str] = []
+    metrics = Metrics()
+    metrics.reloaded = lambda _: server.stop()
     parts = lambda: [Noted("first", notes), Noted("second", notes)]  # noqa: E731
-    server = RiskServer(model, bundle, ServerSettings(port=0), parts=parts, reloaded=lambda _: server.stop())
+    server = RiskServer(model, bundle, ServerSettings(port=0), components=parts, metrics=metrics)
     server.run()
     assert notes == ["first started", "second started", "second stopped", "first stopped"]
 
@@ -120,7 +124,7 @@ def test_a_part_that_cannot_start_ends_the_server(model, bundle) -> None:
     notes: list[str] = []
     parts = lambda: [Noted("first", notes), Noted("second", notes, fails=True)]  # noqa: E731
     with pytest.raises(RuntimeError, match="can't begin"):
-        RiskServer(model, bundle, ServerSettings(port=0), parts=parts).run()
+        RiskServer(model, bundle, ServerSettings(port=0), components=parts).run()
     assert notes == ["first started", "first stopped"]
 
 

@@ -22,6 +22,7 @@ from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.decisions.reload import ReloadState
 from customer_risk.serving.decisions.switches import SwitchFile
 from customer_risk.serving.errors import StoreUnavailable
+from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN
 from customer_risk.serving.http.endpoints.admin import Admin
 from customer_risk.serving.http.scoring_app import BATCH_PATH, RISK_PATH, Mount, ScoringApp
@@ -128,15 +129,16 @@ def make(model, call, tmp_path) -> Callable[..., Served]:
 
         admin = Admin(service, SwitchFile(tmp_path, service, reload), ReloadState)
         jobs = JobsEndpoint(JobSettings(most_bytes=100_000), lambda: board, lambda: keys)
+        exchange = Exchange(service, access=AccessControl(_Guard()))
         lane = application(
-            service,
+            exchange,
             TruthfulDataPlane(models),
             FixedModels(models),
-            gate=AccessControl(_Guard()),
-            rooms={ADMIN: Mount(admin, "admin"), JOBS: Mount(jobs, "batch")},
+            endpoints={ADMIN: Mount(admin, "admin"), JOBS: Mount(jobs, "batch")},
             keys=lambda: keys,
         )
-        return Served(lane, JobRunner(board, service, lambda: False, settings=JobSettings(lease_seconds=1)), call)
+        runner = JobRunner(board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
+        return Served(lane, runner, call)
 
     return made
 

@@ -50,7 +50,7 @@ def test_a_settled_decision_is_on_the_disk(outbox, folder, answer) -> None:
     trace = trace_of(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     recorder = Recorder(outbox, cpu="x")
     recorder.decided(answer, caller="pay", route="/ai/v1/risk", trace=trace, took=3)
-    recorder.settle()
+    recorder.commit()
     (record,) = records(folder)
     assert (record.record_id, record.at, record.kind) == (answer.decision_id, answer.at, "decision")
     assert (record.route, record.caller, record.trace) == ("/ai/v1/risk", "pay", "0af7651916cd43dd8448eb211c80319c")
@@ -64,7 +64,7 @@ def test_a_cut_history_is_kept_as_one(outbox, folder, service, request_) -> None
     recorder = Recorder(outbox, cpu="x")
     cut = service.answer(json.dumps(request_).encode())
     recorder.decided(cut, caller="", route="", trace=None, took=-1)
-    recorder.settle()
+    recorder.commit()
     assert not records(folder)[0].history_complete
 
 
@@ -72,7 +72,7 @@ def test_customers_can_be_kept_by_a_keyed_hash(outbox, folder, answer) -> None:
     """Only who has the key can look one up."""
     recorder = Recorder(outbox, cpu="x", key=b"k" * 32)
     recorder.decided(answer, caller="", route="", trace=None, took=-1)
-    recorder.settle()
+    recorder.commit()
     expected = hmac.new(b"k" * 32, b"c-1", hashlib.sha256).hexdigest()
     assert records(folder)[0].customer_id == f"hmac-sha256:{expected}"
 
@@ -82,7 +82,7 @@ def test_a_refused_input_is_kept_by_its_fields_names(outbox, folder) -> None:
     recorder = Recorder(outbox, cpu="x")
     error = InputError(tuple(BadField(f"/a/{i}", "expected a marker") for i in range(30)))
     recorder.refused(error, caller="pay", route="/r", trace=None)
-    recorder.settle()
+    recorder.commit()
     (record,) = records(folder)
     assert (record.kind, record.status, record.problem, len(record.pointers)) == ("refusal", 422, "bad-fields", 20)
     assert b"marker" not in msgspec.msgpack.encode(record)
@@ -101,7 +101,7 @@ def test_refusals_take_no_more_than_their_share(outbox, folder, monkeypatch) -> 
     recorder = Recorder(outbox, cpu="x", refusal_share=0.5)
     for _ in range(1000):
         recorder.refused(MalformedBody("No.", remedy="."), caller="", route="", trace=None)
-    recorder.settle()
+    recorder.commit()
     kept = sum(len(msgspec.msgpack.encode(record)) for record in records(folder))
     assert 9_000 < kept < 11_000
 
@@ -125,7 +125,7 @@ def test_what_cant_be_recorded_is_given_and_counted_where_the_settings_say_so(fu
     unrecorded = []
     recorder = Recorder(full, cpu="x", refuse=False, unrecorded=lambda: unrecorded.append(1))
     recorder.decided(answer, caller="", route="", trace=None, took=-1)
-    recorder.settle()
+    recorder.commit()
     assert len(unrecorded) == 1
 
 
@@ -149,9 +149,9 @@ def test_a_commit_that_fails_is_told_or_counted(outbox, answer, refuse) -> None:
     try:
         if refuse:
             with pytest.raises(RecordUnavailable):
-                recorder.settle()
+                recorder.commit()
         else:
-            recorder.settle()
+            recorder.commit()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(unrecorded) == (0 if refuse else 3)
@@ -167,7 +167,7 @@ def test_settings_make_a_recorder(folder, answer) -> None:
     """In each process anew."""
     recorder = recording(RecordSettings(enabled=True, folder=str(folder)))(lambda: None)
     recorder.decided(answer, caller="", route="", trace=None, took=-1)
-    recorder.settle()
+    recorder.commit()
     recorder.close()
     assert len(records(folder)) == 1
 

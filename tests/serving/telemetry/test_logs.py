@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from customer_risk.model.errors import ConfigError, InputError
+from customer_risk.model.errors import BundleError, ConfigError
+from customer_risk.serving.contract.problem import KINDS
 from customer_risk.serving.contract.trace import Trace, trace_of
-from customer_risk.serving.errors import NotReady
+from customer_risk.serving.errors import NotReady, StoreUnavailable
 from customer_risk.serving.telemetry.logs import LogSettings, RequestLog, _Bounded, configure
 
 if TYPE_CHECKING:
@@ -39,32 +40,35 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict
     root.setLevel(level)
 
 
-def fail(error: Exception, status: int = 500) -> None:
+def fail(error: Exception) -> None:
     """Log a failure that was raised."""
     try:
         raise error
     except type(error) as raised:
-        RequestLog(ALL).failed(raised, TRACE, route="/ai/v1/risk", status=status, caller_name="payments")
+        RequestLog(ALL).failed(raised, TRACE, route="/ai/v1/risk", caller_name="payments")
 
 
 def test_a_failure_is_logged_whole(lines) -> None:
     """Severity, trace, labels, place and stack stand where Cloud Logging looks for them."""
     configure(ALL)
-    fail(NotReady("No bundle yet.", remedy="Wait."), 503)
+    fail(BundleError("No bundle yet.", remedy="Wait."))
     (line,) = lines()
     assert line["severity"] == "ERROR"
     assert line["logging.googleapis.com/trace"] == f"projects/p/traces/{TRACE.trace_id}"
     assert line["logging.googleapis.com/spanId"] == TRACE.span_id
-    assert line["logging.googleapis.com/labels"]["kind"] == "not-ready"
+    assert line["logging.googleapis.com/labels"]["kind"] == "unexpected"
     assert "test_logs.py" in line["message"]
     assert "No bundle yet." in line["message"]
 
 
-def test_a_callers_mistake_is_not_logged(lines) -> None:
-    """Refusals with 4xx are counted, and leave no line."""
+def test_refusals_on_our_side_are_logged_once_a_second(lines) -> None:
+    """Of many refusals of one kind, one line a second says that there are some."""
     configure(ALL)
-    fail(InputError(()), 422)
-    assert lines() == []
+    log = RequestLog(ALL)
+    for _ in range(50):
+        for error in (NotReady, StoreUnavailable):
+            log.refused(KINDS[error], route="/ai/v1/risk")
+    assert [line["logging.googleapis.com/labels"]["kind"] for line in lines()] == ["not-ready", "store-unavailable"]
 
 
 def test_successes_are_sampled_by_trace(lines, service: Service, request_) -> None:
@@ -74,7 +78,7 @@ def test_successes_are_sampled_by_trace(lines, service: Service, request_) -> No
     highest = Trace("f" * 32, "1" * 16, None, sampled=False)
     for share, trace in ((0.01, TRACE), (0.01, highest), (0, TRACE), (1, highest)):
         log = RequestLog(LogSettings(success_share=share))
-        log.answered(answer, "payments", trace, status=200, seconds=0.002, route="/ai/v1/risk")
+        log.answered(answer, "payments", trace, seconds=0.002, route="/ai/v1/risk")
     told = lines()
     assert [line["logging.googleapis.com/trace"] for line in told] == [TRACE.trace_id, "f" * 32]
     assert told[0]["logging.googleapis.com/labels"]["decision_id"] == answer.decision_id
@@ -86,7 +90,7 @@ def test_nothing_that_a_request_says_reaches_a_line(lines, service: Service, req
     configure(ALL)
     request_["customer_id"] = request_["profile"]["occupation"] = request_["transactions"][0]["type"] = "MARKER"
     answer = service.answer(msgspec.json.encode(request_))
-    RequestLog(ALL).answered(answer, "payments", TRACE, status=200, seconds=0.1, route="/ai/v1/risk")
+    RequestLog(ALL).answered(answer, "payments", TRACE, seconds=0.1, route="/ai/v1/risk")
     try:
         fail(KeyError("MARKER"))
     except KeyError as error:
@@ -116,7 +120,7 @@ def test_a_thread_writes_all_that_waits(lines) -> None:
     async def run() -> None:
         await logs.start()
         for _ in range(100):
-            fail(NotReady("Not yet.", remedy="Wait."), 503)
+            fail(BundleError("Not yet.", remedy="Wait."))
         await logs.stop()
 
     asyncio.run(run())
@@ -179,7 +183,7 @@ def test_cloud_loggings_own_client_sends_lines_with_their_trace(cloud, lines) ->
         logs = configure(settings)
         await logs.start()
         trace = trace_of(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-        RequestLog(settings).failed(ValueError("c-secret"), trace, route="/r", status=500, caller_name="pay")
+        RequestLog(settings).failed(ValueError("c-secret"), trace, route="/r", caller_name="pay")
         await logs.stop()
 
     asyncio.run(fail())

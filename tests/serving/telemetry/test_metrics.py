@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from customer_risk.model.errors import BadField, InputError
+from customer_risk.model.errors import InputError
 from customer_risk.model.scoring.scorer import InputWarning
+from customer_risk.serving.contract.problem import KINDS, UNEXPECTED
 from customer_risk.serving.errors import Overloaded
 from customer_risk.serving.telemetry.metrics import FOLDER_VARIABLE, Metrics, field_of, forget, prepare
 
@@ -198,9 +199,8 @@ def test_a_warnings_field_is_one_of_those_that_exist(pointer, field) -> None:
 
 def test_counts_refusals_by_kind(metrics) -> None:
     """Refusals count at the problem document's kind, all of which are there from the start."""
-    metrics.refused(InputError((BadField("/profile", "is missing"),)))
-    metrics.refused(Overloaded("Too many.", remedy="Wait."))
-    metrics.refused(ZeroDivisionError())
+    for kind in (KINDS[InputError], KINDS[Overloaded], UNEXPECTED):
+        metrics.refused(kind)
     samples = read(metrics)
     counted = {kind: value(samples, "refusals_total", kind=kind) for kind in ("bad-fields", "overloaded", "unexpected")}
     assert counted == {"bad-fields": 1, "overloaded": 1, "unexpected": 1}

@@ -11,6 +11,7 @@ import pytest
 
 from customer_risk.serving.bulk.jobs.runner import JobRunner
 from customer_risk.serving.bulk.jobs.types import Job, JobSettings
+from customer_risk.serving.exchange.exchange import Exchange
 
 LONG = 9 * 1024 * 1024  # bytes, more than a request may have
 
@@ -117,7 +118,7 @@ ODD = {
 @pytest.fixture
 def desk(jobs_board, service) -> JobRunner:
     """Return a worker that is never told to stop."""
-    return JobRunner(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=5))
+    return JobRunner(jobs_board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=5))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from customer_risk.serving.contract.answer import render
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.errors import NotReady, StoreUnavailable
+from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.store.settings import StoreSettings
 
@@ -42,7 +43,7 @@ def put_up(jobs_board):
 @pytest.fixture
 def desk(jobs_board, service) -> JobRunner:
     """A worker that nobody stops."""
-    return JobRunner(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=1))
+    return JobRunner(jobs_board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
 
 
 def outcomes(board, job_id: str) -> list[dict]:
@@ -139,7 +140,7 @@ def test_a_cancelled_job_is_left_off(jobs_board, jobs_store, service, put_up, re
         return False
 
     put_up(line(request_, "a"), line(request_, "b"))
-    JobRunner(jobs_board, service, cancel, settings=JobSettings(lease_seconds=1)).work()
+    JobRunner(jobs_board, Exchange(service), cancel, settings=JobSettings(lease_seconds=1)).work()
     assert (jobs_board.get("j").state, jobs_board.open(), jobs_store.keys("out/")) == ("cancelled", [], [])
 
 
@@ -154,7 +155,7 @@ def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_board, jobs_store, 
             return service.answer(body)
 
     put_up(line(request_, "a"), line(request_, "b"))
-    JobRunner(jobs_board, Slow(), lambda: False, settings=JobSettings(lease_seconds=1)).work()
+    JobRunner(jobs_board, Exchange(Slow()), lambda: False, settings=JobSettings(lease_seconds=1)).work()
     assert (jobs_board.get("j").state, jobs_store.keys("in/"), jobs_store.keys("out/")) == ("cancelled", [], [])
 
 
@@ -173,7 +174,7 @@ def test_an_unexpected_fault_fails_its_job_alone(jobs_board, service, put_up, re
     board = Poisoned(jobs_board._store, lease_seconds=1)
     put_up(line(request_, "a"), job_id="1", format=format_)
     put_up(line(request_, "a"), job_id="2", caller="b")
-    desk = JobRunner(board, service, lambda: False, settings=JobSettings(lease_seconds=1))
+    desk = JobRunner(board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
     while desk.work():
         pass
     bad, good = board.get("1"), board.get("2")
@@ -207,7 +208,7 @@ def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, req
 
     put_up(line(request_, "wait"), job_id="1")
     put_up(line(request_, "a"), job_id="2")
-    desk = JobRunner(jobs_board, Waiting(), lambda: False, settings=JobSettings(lease_seconds=1))
+    desk = JobRunner(jobs_board, Exchange(Waiting()), lambda: False, settings=JobSettings(lease_seconds=1))
     assert desk.work()
     assert desk.work()
     assert not desk.work()
@@ -230,7 +231,7 @@ def test_a_job_without_enough_memory_goes_to_another_process_first(jobs_board, s
             return service.answer(body)
 
     def another() -> JobRunner:
-        return JobRunner(jobs_board, hungry, lambda: False, settings=JobSettings(lease_seconds=1))
+        return JobRunner(jobs_board, Exchange(hungry), lambda: False, settings=JobSettings(lease_seconds=1))
 
     hungry = Hungry()
     put_up(line(request_, "much"), job_id="2")
@@ -258,7 +259,9 @@ def test_clients_take_turns(jobs_board, service, put_up, request_) -> None:
     pieces = [line(request_, str(place)) for place in range(3)]
     for job_id, caller in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c")):
         put_up(*pieces, job_id=job_id, caller=caller)
-    desk = JobRunner(jobs_board, service, lambda: False, settings=JobSettings(lease_seconds=5), turn_seconds=0)
+    desk = JobRunner(
+        jobs_board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=5), turn_seconds=0
+    )
     seen = []
     while desk.work():
         seen.append({job_id: jobs_board.get(job_id).next_piece for job_id in "1234"})
@@ -286,7 +289,7 @@ def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_pa
     for job_id in "123":
         put_up(content, job_id=job_id, caller=job_id, format=format_)
     options = {"settings": JobSettings(lease_seconds=5), "turn_seconds": 0}
-    desks = [JobRunner(jobs_board, service, lambda: False, **options) for _ in range(2)]
+    desks = [JobRunner(jobs_board, Exchange(service), lambda: False, **options) for _ in range(2)]
     while sum(desk.work() for desk in desks):
         pass
     for job_id in "123":
@@ -306,7 +309,7 @@ def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_pa
 def test_what_a_file_becomes_is_bounded(jobs_board, jobs_store, service, put_up, settings, said) -> None:
     """A job beyond a bound fails, its problem names the setting, and its input and results are deleted."""
     put_up(b"customer_id,a\nc,1\nd,2\n", format="csv")
-    JobRunner(jobs_board, service, lambda: False, settings=settings).work()
+    JobRunner(jobs_board, Exchange(service), lambda: False, settings=settings).work()
     job = jobs_board.get("j")
     assert (job.state, job.problem.status, said in job.problem.detail) == ("failed", 413, True)
     assert (jobs_store.keys("in/"), jobs_store.keys("out/")) == ([], [])
@@ -316,7 +319,7 @@ def test_reading_that_takes_too_long_fails_the_job(jobs_board, service, put_up) 
     """The problem names the setting when reading takes too long."""
     put_up(b"customer_id,a\n" + b"c,1\n" * 900_000, format="csv")
     settings = JobSettings(lease_seconds=1, most_read_seconds=0.001)
-    JobRunner(jobs_board, service, lambda: False, settings=settings).work()
+    JobRunner(jobs_board, Exchange(service), lambda: False, settings=settings).work()
     job = jobs_board.get("j")
     assert (job.state, "most_read_seconds" in job.problem.detail) == ("failed", True)
 
@@ -353,7 +356,7 @@ def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up
     timer = threading.Timer(0.3, leave)
     timer.start()
     began = time.monotonic()
-    JobRunner(jobs_board, Slow(), stopping.is_set, settings=JobSettings(lease_seconds=5)).work()
+    JobRunner(jobs_board, Exchange(Slow()), stopping.is_set, settings=JobSettings(lease_seconds=5)).work()
     assert time.monotonic() - began < 9  # 0.6 s on an idle machine; all rows take 10 s
     timer.join()
     job = jobs_board.get("j")
@@ -396,7 +399,9 @@ def test_input_that_is_gone_fails_the_job(desk, jobs_board, put_up) -> None:
 def test_without_a_model_no_row_is_refused(jobs_board, put_up, request_) -> None:
     """The job waits: its rows aren't to blame."""
     put_up(line(request_, "a"))
-    assert JobRunner(jobs_board, Service("customer-risk"), lambda: False, settings=JobSettings(lease_seconds=1)).work()
+    assert JobRunner(
+        jobs_board, Exchange(Service("customer-risk")), lambda: False, settings=JobSettings(lease_seconds=1)
+    ).work()
     job = jobs_board.get("j")
     assert (job.state, job.done, job.attempts, jobs_board.open()) == ("running", 0, 0, ["j"])
 

@@ -16,6 +16,7 @@ from customer_risk.serving.bulk.tables.run import Interrupted, Run
 from customer_risk.serving.bulk.tables.scoring import RecordsLost, Scoring
 from customer_risk.serving.bulk.tables.shipper_process import Shipping
 from customer_risk.serving.errors import RecordUnavailable
+from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
@@ -30,10 +31,12 @@ def score(service, tmp_path):
         source = FolderInput(path=str(tmp_path / "in")).source(NAME, service.names())
         output = FolderOutput(path=str(tmp_path / "out")).output(NAME, DAY)
         had = Patience(patience)
+        exchange = Exchange(service, record=None if recorder is None else lambda: recorder)
+        exchange.open()
         return Run(
             source,
             output,
-            Scoring(service, explain=explain, caller=NAME, patience=had, recorder=recorder),
+            Scoring(exchange, explain=explain, caller=NAME, patience=had),
             name=NAME,
             day=DAY,
             part_rows=part_rows,
@@ -199,7 +202,10 @@ class Recorder:
         """Take a decision."""
         self.written.append(answer.customer_id)
 
-    def settle(self) -> None:
+    def refused(self, *_, **__) -> None:
+        """Take a refusal."""
+
+    def commit(self) -> None:
         """Keep what was written, or lose it."""
         written, self.written = self.written, []
         if self.failures:

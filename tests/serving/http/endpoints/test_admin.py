@@ -15,7 +15,7 @@ from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.decisions.reload import ReloadState
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.decisions.switches import Switches, SwitchFile
-from customer_risk.serving.exchange.observer import Observer
+from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.http.endpoints.admin import Admin
 from customer_risk.serving.http.scoring_app import Mount, ScoringApp
 
@@ -69,7 +69,7 @@ def lane(switched, control, reloader, events, now) -> ScoringApp:
     """A lane with the administrators' room."""
     admin = Admin(switched, control, lambda: reloader.state, record=events.append, clock=lambda: now)
     rooms = {"/ai/v1/admin": Mount(admin, "admin")}
-    return ScoringApp(None, switched, gate=AccessControl(_Guard()), observer=Observer(), rooms=rooms)
+    return ScoringApp(None, Exchange(switched, access=AccessControl(_Guard())), endpoints=rooms)
 
 
 ADMIN = {"authorization": "admin"}

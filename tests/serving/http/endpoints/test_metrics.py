@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent.parent
+ROOT = Path(__file__).parents[4]
 
 SCRIPT = """
 import asyncio, json, sys
@@ -18,32 +18,32 @@ from customer_risk.serving.telemetry.metrics import Metrics, prepare
 prepare(Path(sys.argv[1]) / "metrics")
 import httpx2
 from customer_risk.model.scoring.bundle import load_bundle
-from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.http.endpoints.metrics import MetricsEndpoint
 from customer_risk.serving.http.scoring_app import ScoringApp, Mount
-from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
+from customer_risk.serving.telemetry.state import WorkerState
 from customer_risk.serving.decisions.service import Service
-from customer_risk.serving.exchange.request_observer import RequestObserver
+from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.observers import MetricsObserver
 
 async def main():
     service = Service("customer-risk")
-    telling = RequestObserver(service, Metrics, RequestLog(LogSettings(success_share=0)))
-    rooms = {"/metrics": Mount(MetricsEndpoint(telling), None)}
-    lane = ScoringApp(None, service, gate=AccessControl(), observer=telling, rooms=rooms)
-    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=lane), base_url="http://test")
-    early = (await client.get("/metrics")).status_code
-    await telling.start()
+    metrics = Metrics(WorkerState(service, lambda: False))
+    exchange = Exchange(service, observers=(MetricsObserver(metrics),))
+    endpoints = {"/metrics": Mount(MetricsEndpoint(metrics), None)}
+    app = ScoringApp(None, exchange, endpoints=endpoints, in_flight=metrics.in_flight)
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+    await metrics.start()
     body = json.loads(sys.stdin.read())
     await client.post("/ai/v1/risk", json=body)
     service.use(load_bundle(Path(sys.argv[2]), verify_golden=False))
     for _ in range(3):
         await client.post("/ai/v1/risk", json=body)
     await client.post("/ai/v1/risk", json={"customer_id": 7})
-    telling.shed(), telling.waited(0.01), telling.reloaded("taken"), telling.lagged(0.2)
+    metrics.shed(), metrics.waited(0.01), metrics.reloaded("taken"), metrics.lagged(0.2)
     shown = await client.get("/metrics")
     others = [(await client.request(*each)).status_code for each in (("POST", "/metrics"), ("GET", "/metrics/x"))]
-    await telling.stop()
-    print(json.dumps({"early": early, "others": others, "text": shown.text, "type": shown.headers["content-type"]}))
+    await metrics.stop()
+    print(json.dumps({"others": others, "text": shown.text, "type": shown.headers["content-type"]}))
 
 asyncio.run(main())
 """
@@ -51,7 +51,7 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def told(bundle, tmp_path_factory) -> dict:
-    """What a lane's metrics say after five requests."""
+    """What the metrics of an application say after five requests."""
     request = {"customer_id": "c", "profile": {"occupation": "ASTRONAUT"}, "transactions": []}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, tmp_path_factory.mktemp("run"), bundle],
@@ -89,11 +89,6 @@ def test_what_happened_is_shown(told, line) -> None:
 def test_every_family_is_there(told, name) -> None:
     """Decisions, the bundle and durations have series."""
     assert f"customer_risk_{name}" in told["text"]
-
-
-def test_before_the_worker_has_begun_there_are_no_metrics(told) -> None:
-    """A scrape is told to come back."""
-    assert told["early"] == 503
 
 
 def test_metrics_are_at_one_path_for_getting(told) -> None:
