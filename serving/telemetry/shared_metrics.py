@@ -10,10 +10,9 @@ import threading
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
-if TYPE_CHECKING:
-    from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 PREFIX: Final = "customer_risk_"
 Mode = Literal["livemin", "livemax", "livesum", "liveall"]
@@ -63,9 +62,7 @@ class Times:
     """A histogram by its labels: how many fell into each bucket since they were last taken, and their sums."""
 
     def __init__(self, name: str, help_: str, bounds: tuple[float, ...], labels: tuple[str, ...] = ()) -> None:
-        from prometheus_client import Histogram  # noqa: PLC0415  not before `prepare`
-
-        self._histogram: Histogram = Histogram(PREFIX + name, help_, labels, buckets=bounds, registry=None)
+        self._histogram = Histogram(PREFIX + name, help_, labels, buckets=bounds, registry=None)
         self._bounds = bounds
         self._buckets: dict[tuple[str, ...], list[int]] = {}
         self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
@@ -98,13 +95,9 @@ class Times:
 
 def counter(name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
     """Make a counter that all workers share."""
-    from prometheus_client import Counter  # noqa: PLC0415  not before `prepare`
-
     return Counter(PREFIX + name, help_, labels, registry=None)
 
 
 def gauge(name: str, help_: str, mode: Mode, labels: tuple[str, ...] = ()) -> Gauge:
     """Make a gauge that all workers share, put together by `mode`."""
-    from prometheus_client import Gauge  # noqa: PLC0415  not before `prepare`
-
     return Gauge(PREFIX + name, help_, labels, registry=None, multiprocess_mode=mode)
