@@ -6,6 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from customer_risk.serving.store.interface import StoreUnavailable
 
 _REPLACE: Final = """
@@ -21,11 +25,6 @@ class RedisStore:
     """Keeps values in the Redis at `url`, their keys after `prefix`; raises ValueError where `url` is none."""
 
     def __init__(self, url: str, *, prefix: str, timeout: float = 2) -> None:
-        import redis  # noqa: PLC0415  only where it is used
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
-
-        self._error = redis.RedisError
         self._prefix = prefix
         # The client's own retries would multiply the timeout, and repeat an `add` whose answer alone was lost.
         self._redis: Any = redis.Redis.from_url(
@@ -75,7 +74,7 @@ class RedisStore:
     def _ask(self, command: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
-        except (self._error, OSError) as error:
+        except (redis.RedisError, OSError) as error:
             raise StoreUnavailable from error
 
 

@@ -31,8 +31,9 @@ from customer_risk.serving.decisions.reload import identity
 from customer_risk.serving.errors import BodyTooLarge, Later
 from customer_risk.serving.record.recorder import Recorder, recording
 from customer_risk.serving.record.settings import RecordSettings
+from customer_risk.serving.store.factory import open_store
 from customer_risk.serving.store.interface import StoreUnavailable
-from customer_risk.serving.store.settings import StoreSettings, open_store
+from customer_risk.serving.store.settings import StoreSettings
 
 if TYPE_CHECKING:
     from customer_risk.serving.decisions.service import Service
