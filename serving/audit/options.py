@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -18,11 +18,9 @@ from customer_risk.serving.audit.progress import Progress
 from customer_risk.serving.audit.records import Place, Records, place_at
 from customer_risk.serving.audit.watched_store import Watched
 from customer_risk.serving.record.settings import RecordSettings
-
-if TYPE_CHECKING:
-    from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
-    from customer_risk.serving.record.sinks.factory import SinkSettings
-    from customer_risk.serving.settings import Settings
+from customer_risk.serving.record.sinks.factory import open_objects
+from customer_risk.serving.record.sinks.settings import BigQuerySettings, FolderSettings, GcsSettings, SinkSettings
+from customer_risk.serving.settings import Settings, load_settings
 
 _REMEDY: Final = "Give --from FOLDER, --from gs://BUCKET/PREFIX, --outbox FOLDER, or --config FILE."
 
@@ -75,8 +73,6 @@ class Where:
 
     def tables(self) -> list[BigQuerySettings]:
         """Give the tables in BigQuery that the configuration ships to."""
-        from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings  # noqa: PLC0415  --help needn't pay for it
-
         sinks = () if self.settings is None or not self.whole else configured_sinks(self.settings)
         return [sink for sink in sinks if isinstance(sink, BigQuerySettings)]
 
@@ -115,8 +111,6 @@ def configured_sinks(settings: Settings) -> tuple[SinkSettings, ...]:
 
 def read_settings(config: Path) -> Settings:
     """Read the server's settings; raises ConfigError."""
-    from customer_risk.serving.settings import load_settings  # noqa: PLC0415  --help needn't pay for it
-
     settings = load_settings(config, server={})
     if not settings.record.folder:
         raise ConfigError(
@@ -139,12 +133,8 @@ def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where
 
 def _configured(settings: Settings) -> Iterator[Place]:
     """Open the stores of segments that the configuration ships to."""
-    from customer_risk.serving.record.sinks.folder import FolderSettings  # noqa: PLC0415  as above
-    from customer_risk.serving.record.sinks.gcs import GcsSettings  # noqa: PLC0415
-    from customer_risk.serving.record.sinks.objects import LocalObjects  # noqa: PLC0415
-
     for sink in configured_sinks(settings):
         if isinstance(sink, FolderSettings):
-            yield Place("folder", sink.path, LocalObjects(Path(sink.path)))
+            yield Place("folder", sink.path, open_objects(sink))
         elif isinstance(sink, GcsSettings):
-            yield Place("gcs", f"gs://{sink.bucket}/{sink.prefix}", sink.objects())
+            yield Place("gcs", f"gs://{sink.bucket}/{sink.prefix}", open_objects(sink))

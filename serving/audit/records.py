@@ -5,18 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import Record, decode, from_document
-from customer_risk.serving.record.sinks.objects import LocalObjects
+from customer_risk.serving.record.sinks.factory import open_objects
+from customer_risk.serving.record.sinks.objects import LocalObjects, Objects
 from customer_risk.serving.record.sinks.search import find
-
-if TYPE_CHECKING:
-    from customer_risk.serving.record.sinks.objects import Objects
+from customer_risk.serving.record.sinks.settings import GcsSettings
 
 _GCS = "gs://"
 
@@ -39,10 +38,8 @@ class Told(NamedTuple):
 def place_at(where: str) -> Place:
     """Open a folder, or a bucket's `gs://BUCKET/PREFIX`; raises ConfigError where there is no such folder."""
     if where.startswith(_GCS):
-        from customer_risk.serving.record.sinks.gcs import GcsSettings  # noqa: PLC0415  an extra's, which folders don't need
-
         bucket, _, prefix = where.removeprefix(_GCS).partition("/")
-        return Place("gcs", where, GcsSettings(bucket=bucket, prefix=prefix).objects())
+        return Place("gcs", where, open_objects(GcsSettings(bucket=bucket, prefix=prefix), "--from"))
     folder = Path(where)
     if not folder.is_dir():
         raise ConfigError(f"There is no folder {folder}.", remedy="Give the folder that the record is shipped to.")

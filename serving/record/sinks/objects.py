@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Link, Manifest, digest, encode, end_of, manifest_key
+from customer_risk.serving.record.sinks.settings import SINKS
 
 _ASIDE: Final = ".unfinished"  # where files are until they are whole
 _ABANDONED_SECONDS: Final = 3600
@@ -41,10 +42,14 @@ class Objects(Protocol):
 
 
 class LocalObjects:
-    """Objects as files of `folder`, which outlive the machine's sudden end once `create` has returned."""
+    """Objects as files of `folder`, which outlive the machine's sudden end once `create` has returned.
 
-    def __init__(self, folder: Path) -> None:
+    Messages name `setting`.
+    """
+
+    def __init__(self, folder: Path, setting: str = SINKS) -> None:
         self._folder = folder
+        self._setting = setting
 
     def check(self) -> None:
         """Raise ConfigError where files can't be written here, or not linked to their place."""
@@ -55,7 +60,7 @@ class LocalObjects:
             self._sweep()
         except SinkUnavailable as error:
             raise ConfigError(
-                f"record.ship.sinks: the folder {self._folder} can't be used: {error.problem}",
+                f"{self._setting}: the folder {self._folder} can't be used: {error.problem}",
                 remedy="Name a folder to write, on a file system with hard links.",
             ) from error
 
