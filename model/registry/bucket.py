@@ -47,7 +47,7 @@ class BucketStore:
         self.where = f"{self._root}{DOCUMENT}"
 
     def read(self) -> tuple[bytes | None, str]:
-        """Give the document and its generation."""
+        """Return the document and its generation."""
         found = self._bucket.get(DOCUMENT)
         if found is None:
             next(self._bucket.list(max_results=1), None)  # an absent bucket is 404 too, and no empty registry
@@ -105,7 +105,7 @@ class BucketStore:
             path.write_bytes(self._content(name))
 
     def _once(self, name: str, content: bytes) -> None:
-        """See to it that an object is there; one that is already must be the same."""
+        """Write an object; one that is there already must be the same."""
         if self._bucket.put(name, content) or self._content(name) == content:
             return
         raise RegistryError(

@@ -172,7 +172,7 @@ def _take(lock: Lock, outbox: Path, wait: float) -> None:
 
 
 def _before(file: OutboxFile, since: dt.datetime | None) -> int:
-    """Give the number of a file's last record before a time, 0 where there is none."""
+    """Return the number of a file's last record before a time, 0 where there is none."""
     if since is None:
         return 0
     first, after = int(since.timestamp() * 1e6), 0

@@ -72,12 +72,12 @@ class Where:
         return Records((), self.outbox)
 
     def tables(self) -> list[BigQuerySettings]:
-        """Give the tables in BigQuery that the configuration ships to."""
+        """Return the tables in BigQuery that the configuration ships to."""
         sinks = () if self.settings is None or not self.whole else configured_sinks(self.settings)
         return [sink for sink in sinks if isinstance(sink, BigQuerySettings)]
 
     def named(self, customer_id: str, key_file: Path | None) -> str:
-        """Give a customer's id as the record has it: hashed where the configuration or a key's file says so."""
+        """Return a customer's id as the record has it: hashed where the configuration or a key's file says so."""
         settings = RecordSettings() if self.settings is None else self.settings.record
         if key_file is not None:
             settings = RecordSettings(customer_id="hashed", key_file=str(key_file))
@@ -88,7 +88,7 @@ class Where:
 
 
 def reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say where the record is; it gets `where`."""
+    """Add the options that say where the record is to a command, which gets `where`."""
 
     @click.option("--from", "place", metavar="FOLDER|gs://...", help="Where the record is shipped to.")
     @click.option("--outbox", type=click.Path(path_type=Path), help="An outbox folder: records not shipped yet.")
@@ -105,7 +105,7 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def configured_sinks(settings: Settings) -> tuple[SinkSettings, ...]:
-    """Give what the configuration ships to."""
+    """Return what the configuration ships to."""
     return settings.record.orders(settings.logs).ship.sinks
 
 

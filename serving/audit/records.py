@@ -58,7 +58,7 @@ class Records:
         self.unreadable = 0
 
     def one(self, record_id: str) -> Told | None:
-        """Give the record of a decision, None where there is none."""
+        """Return the record of a decision, None where there is none."""
         needle = record_id.encode()
         for told in self._kept(needle):
             if told.record.record_id == record_id:
@@ -69,7 +69,7 @@ class Records:
         return None
 
     def since(self, since: dt.datetime | None = None, customer_id: str | None = None) -> Iterator[Told]:
-        """Give all records from a time on, of one customer or of all."""
+        """Return all records from a time on, of one customer or of all."""
         first = 0 if since is None else int(since.timestamp() * 1e6)
         seen: set[str] = set()
         several = len(self._places) + (self._outbox is not None) > 1
@@ -90,7 +90,7 @@ class Records:
                     seen.add(told.record.record_id)
 
     def _kept(self, needle: bytes) -> Iterator[Told]:
-        """Give the outbox's records whose bytes hold `needle`, which costs less than decoding all."""
+        """Return the outbox's records whose bytes hold `needle`, which costs less than decoding all."""
         for file in () if self._outbox is None else find_files(self._outbox):
             after = 0
             while kept := file.read(after, 1000):

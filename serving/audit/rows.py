@@ -104,5 +104,5 @@ class _Asking:
                 ) from error
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._connections.close()

@@ -32,7 +32,7 @@ class RedisStore:
         )
 
     def get(self, key: str) -> bytes | None:
-        """Give a value, None where there is none or it has expired."""
+        """Return a value, None where there is none or it has expired."""
         value: bytes | None = self._ask(self._redis.get, self._prefix + key)
         return value
 
@@ -41,15 +41,15 @@ class RedisStore:
         self._ask(self._redis.set, self._prefix + key, value, px=_milliseconds(seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value where there is none; tell whether there was none."""
+        """Set a value where there is none; return whether there was none."""
         return bool(self._ask(self._redis.set, self._prefix + key, value, px=_milliseconds(seconds), nx=True))
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value where it is `old`; tell whether it was."""
+        """Set a value where it is `old`; return whether it was."""
         return bool(self._ask(self._redis.eval, _REPLACE, 1, self._prefix + key, old, new, _milliseconds(seconds)))
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
-        """Delete a value, or only where it is `old`; tell whether it was there."""
+        """Delete a value, or only where it is `old`; return whether it was there."""
         if old is None:
             return bool(self._ask(self._redis.delete, self._prefix + key))
         return bool(self._ask(self._redis.eval, _REMOVE, 1, self._prefix + key, old))

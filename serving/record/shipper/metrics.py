@@ -15,7 +15,7 @@ from customer_risk.serving.telemetry.shared_metrics import PREFIX
 
 
 class Exposed:
-    """Gives Prometheus the latest status; `status()` is asked whenever it looks."""
+    """Collects the latest status for Prometheus; `status()` is called at each scrape."""
 
     def __init__(self, status: Callable[[], Status]) -> None:
         self._status = status

@@ -69,7 +69,7 @@ class Status(msgspec.Struct, kw_only=True):
             self.sinks.setdefault(name, SinkStatus()).add(each)
 
     def without_lag(self) -> Status:
-        """Give what was counted, without what was measured."""
+        """Return what was counted, without what was measured."""
         kept = {
             name: SinkStatus(shipped=each.shipped, failures=each.failures, dead_letters=each.dead_letters)
             for name, each in self.sinks.items()
@@ -128,7 +128,7 @@ class Measure:
 
 
 def _moment(file: OutboxFile, after: int, otherwise: float) -> float:
-    """Tell when the first record after a number was made, in seconds since 1970."""
+    """Return when the first record after a number was made, in seconds since 1970."""
     try:
         return decode(file.read(after, 1)[0].body).at / 1e6
     except Exception:  # noqa: BLE001  whatever is wrong with it is told by those who ship it

@@ -26,19 +26,19 @@ class Objects(Protocol):
         """Raise ConfigError where this can't work."""
 
     def get(self, key: str) -> bytes | None:
-        """Give an object, None where there is none."""
+        """Return an object, None where there is none."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Write an object, whole or not at all; False, and nothing written, where there is one."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the keys that begin with `prefix`, in order."""
+        """Return the keys that begin with `prefix`, in order."""
 
     def delete(self, key: str) -> None:
         """Delete an object, if there is one."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 class LocalObjects:
@@ -65,7 +65,7 @@ class LocalObjects:
             ) from error
 
     def get(self, key: str) -> bytes | None:
-        """Give a file's bytes, None where there is none."""
+        """Return a file's bytes, None where there is none."""
         with _reaching(self._folder):
             try:
                 return self._path(key).read_bytes()
@@ -95,7 +95,7 @@ class LocalObjects:
         return True
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the files' keys, in order; those of unfinished files left out."""
+        """Return the files' keys, in order; those of unfinished files left out."""
         start = self._path(prefix.rpartition("/")[0])
         with _reaching(self._folder):
             found = [
@@ -155,7 +155,7 @@ class ObjectSink:
         self._objects.check()
 
     def place(self) -> bytes:
-        """Give the chain's end: the number of the next manifest and the hash of the last."""
+        """Return the chain's end: the number of the next manifest and the hash of the last."""
         if not self._place:
             self._place = encode(end_of(self._objects, self._shipper))
         return self._place
@@ -192,7 +192,7 @@ class ObjectSink:
         return self._place
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._objects.close()
 
     def _bytes(self, segment: Segment) -> bytes:
@@ -210,7 +210,7 @@ class ObjectSink:
             raise RecordRefused(refused) from None
 
     def _once(self, key: str, data: bytes) -> None:
-        """See to it that an object has been written; what is there already must be the same."""
+        """Write an object; one that is there already must be the same."""
         if not self._objects.create(key, data) and self._objects.get(key) != data:
             raise _forked(key)
 
@@ -221,7 +221,7 @@ class ObjectSink:
 
 
 def _stem(segment: Segment) -> str:
-    """Give a segment's key up to the hash of its bytes; by the hour of its first record, UTC."""
+    """Return a segment's key up to the hash of its bytes; by the hour of its first record, UTC."""
     at = segment.documents[0]["recorded_at"]
     return f"dt={at[:10]}/hour={at[11:13]}/{segment.source}-{segment.first}-{segment.last}-"
 

@@ -60,7 +60,7 @@ class BigQuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     @property
     def path(self) -> str:
-        """Give the table's full name."""
+        """The table's full name."""
         return f"{self.project}.{self.dataset}.{self.table}"
 
     def validate(self, setting: str = SINKS) -> None:

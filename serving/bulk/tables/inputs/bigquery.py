@@ -56,7 +56,7 @@ class BigQuerySource:
         return str(self._job.job_id)
 
     def blocks(self) -> Sequence[Block]:
-        """Give the whole of it."""
+        """Return one block: all of the result."""
         return [Block(self._path, 1.0)]
 
     @contextmanager
@@ -66,11 +66,11 @@ class BigQuerySource:
         yield _Result(self, count)
 
     def page(self, first: int) -> list[bytes]:
-        """Give the rows from a number on, at most a page of them."""
+        """Return the rows from a number on, at most a page of them."""
         return [each.encode() for each in self._page(first, _PAGE)[1]]
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._connections.close()
 
     def _page(self, first: int, most: int) -> tuple[int, list[str]]:
@@ -140,7 +140,7 @@ class _Result:
         self.count = count
 
     def lines(self, first: int) -> Iterator[Sequence[bytes]]:
-        """Give the rows from a number on."""
+        """Return the rows from a number on."""
         firsts = iter(range(first, self.count, _PAGE))
         waiting: deque[Future[list[bytes]]] = deque()
         pool = ThreadPoolExecutor(_AHEAD)

@@ -27,7 +27,7 @@ class FolderSource:
         ).hexdigest()
 
     def blocks(self) -> Sequence[Block]:
-        """Give the files by name; raises UnusableInput where there is none."""
+        """Return the files by name; raises UnusableInput where there is none."""
         return [Block(str(path), path.stat().st_size) for path in self._files()]
 
     def open(self, place: int) -> AbstractContextManager[Rows]:

@@ -38,7 +38,7 @@ class GcsSource:
         return hashlib.sha256(repr(self._stored).encode()).hexdigest()
 
     def blocks(self) -> Sequence[Block]:
-        """Give the objects by name."""
+        """Return the objects by name."""
         return [Block(self._called(each), each.size) for each in self._stored]
 
     @contextmanager
@@ -58,7 +58,7 @@ class GcsSource:
                 yield rows
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._bucket.close()
 
     def _called(self, stored: Stored) -> str:

@@ -31,7 +31,7 @@ class ParquetRows:
         self.count: int = counted[0]
 
     def lines(self, first: int) -> Iterator[Sequence[bytes]]:
-        """Give the rows from number `first` on, as requests."""
+        """Return the rows from number `first` on, as requests."""
         query = f"SELECT {self._request} FROM (SELECT * FROM read_parquet(?) OFFSET {first})"  # noqa: S608  names are quoted
         rows = self._base.execute(query, [self._path])
         while some := rows.fetchmany(ROWS):

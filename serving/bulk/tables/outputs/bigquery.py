@@ -72,7 +72,7 @@ class BigQueryResults:
         self._tried: set[str] = set()  # parts of which it isn't known whether they are stored
 
     def check(self) -> None:
-        """See to it that there are tables with all the columns; raises ConfigError."""
+        """Make the tables, or check that they have all the columns; raises ConfigError."""
         with self._asking():
             self._location = self._have(self._path, COLUMNS).location
             self._have(f"{self._path}_runs", _RUNS)
@@ -123,7 +123,7 @@ class BigQueryResults:
         self._load(io.BytesIO(msgspec.json.encode(row)), f"{self._path}_runs", _RUNS, "summary")
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._connections.close()
 
     def _load(self, file: BinaryIO, path: str, columns: Iterable[Column], what: str) -> None:
@@ -192,7 +192,7 @@ class BigQueryResults:
 
 
 def _kinds(schema: Iterable[SchemaField], within: str = "") -> Iterator[tuple[str, str]]:
-    """Give each column's type by its name, those within others by their path."""
+    """Return each column's type by its name, those within others by their path."""
     for each in schema:
         yield f"{within}{each.name}", f"{'REPEATED ' if each.mode == 'REPEATED' else ''}{each.field_type}"
         yield from _kinds(each.fields, f"{within}{each.name}.")

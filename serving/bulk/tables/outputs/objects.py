@@ -68,7 +68,7 @@ class ObjectsOutput:
         self._objects.create(f"{self._run}summary.json", msgspec.json.encode(summary))
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._objects.close()
 
 

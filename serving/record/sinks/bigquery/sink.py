@@ -79,7 +79,7 @@ class BigQuerySink:
             ) from error
 
     def place(self) -> bytes:
-        """Make a stream, and give its beginning."""
+        """Make a stream, and return its beginning."""
         with self._anew():
             return msgspec.json.encode(Place(self._new_stream(), 0, self._form))
 
@@ -134,7 +134,7 @@ class BigQuerySink:
         return written
 
     def _present(self, segment: Segment) -> set[str]:
-        """Give the ids of a segment's decisions that the table has."""
+        """Return the ids of a segment's decisions that the table has."""
         ids = [each["decision_id"] for each in segment.documents]
         times = [each["recorded_at"] for each in segment.documents]
         asked = (
@@ -147,7 +147,7 @@ class BigQuerySink:
             return {row["decision_id"] for row in rows}
 
     def _finalize(self, stream: str) -> None:
-        """See to it that a stream takes no more rows; one that is unknown or closed doesn't."""
+        """Close a stream for more rows; one that is unknown or closed takes none."""
         try:
             with self._connections.reaching(FailedPrecondition, NotFound):
                 self._connections.write.finalize_write_stream(name=stream, **ONCE)
@@ -162,7 +162,7 @@ class BigQuerySink:
 
     @contextmanager
     def _anew(self) -> Iterator[None]:
-        """See to it that the next try begins with a new connection where this one fails."""
+        """Close the connection of a try that fails, so that the next begins with a new one."""
         try:
             yield
         except SinkUnavailable:
