@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import click
 
 from customer_risk.model.scoring.scorer import InputWarning
-from customer_risk.serving.telemetry.metrics import Metrics, prepare
+from customer_risk.serving.telemetry.metrics_folder import prepare
 from loadtest.bench.versions import versions
 
 CALLS, ROUNDS = 2_000, 15
@@ -27,6 +27,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         from prometheus_client import Counter, Histogram  # noqa: PLC0415  only after `prepare`
+
+        from customer_risk.serving.telemetry.metrics import Metrics  # noqa: PLC0415  likewise
 
         ours, decision = Metrics(), SimpleNamespace(segment="high", action="review", source="model")
         decision.decision = decision

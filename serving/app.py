@@ -13,7 +13,7 @@ import msgspec
 from customer_risk.serving.kserve.server import RiskServer  # isort: split
 
 from customer_risk.serving.auth.access import AccessControl
-from customer_risk.serving.auth.authenticator import Authenticator
+from customer_risk.serving.auth.factory import create_authenticator
 from customer_risk.serving.auth.rate_limits import Limiter
 from customer_risk.serving.bulk.jobs.endpoints import PATH as JOBS_PATH
 from customer_risk.serving.bulk.jobs.endpoints import JobsEndpoint
@@ -36,8 +36,8 @@ from customer_risk.serving.openapi import render_document, render_page
 from customer_risk.serving.process.child_process import ChildProcess
 from customer_risk.serving.process.memory import trim_memory
 from customer_risk.serving.record.recorder import recording
+from customer_risk.serving.store.factory import open_store
 from customer_risk.serving.store.idempotency import Idempotency
-from customer_risk.serving.store.settings import open_store
 from customer_risk.serving.telemetry.logs import RequestLog, configure
 from customer_risk.serving.telemetry.loop_lag import LoopLag
 from customer_risk.serving.telemetry.metrics import Metrics, forget
@@ -60,7 +60,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     """
     service = create_service(settings.model_name, settings.rules)
     service.offload = Offload(trim_memory)
-    authenticator = Authenticator(settings.auth) if settings.auth.enabled else None
+    authenticator = create_authenticator(settings.auth)
     if authenticator is not None:
         service.require("the issuer's keys", lambda: authenticator.introduced)
     limited = bool(settings.limits.requests_per_second)

@@ -57,7 +57,7 @@ def serve(
         config, model_name=model_name, server={name: value for name, value in given.items() if value is not None}
     )
     folder = Path(settings.run_folder or tempfile.mkdtemp(prefix="customer-risk-"))
-    from customer_risk.serving.telemetry.metrics import prepare  # noqa: PLC0415
+    from customer_risk.serving.telemetry.metrics_folder import prepare  # noqa: PLC0415
 
     prepare(folder / "metrics")  # before anything imports prometheus_client, as KServe does
     from customer_risk.serving.app import assemble  # noqa: PLC0415

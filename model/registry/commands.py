@@ -12,6 +12,8 @@ import msgspec
 from customer_risk.model.errors import RegistryError
 from customer_risk.model.operator import named
 from customer_risk.model.registry.aliases import Author
+from customer_risk.model.registry.factory import open_store
+from customer_risk.model.registry.pulling import pull as pull_
 
 if TYPE_CHECKING:
     from customer_risk.model.registry.aliases import Change
@@ -132,9 +134,6 @@ def pull(version: str, where: str, endpoint: str, out: Path) -> None:
 
     Whole or not at all; a folder that holds that bundle already is left as it is. Follows no alias.
     """
-    from customer_risk.model.registry.factory import open_store  # noqa: PLC0415  only where it is used
-    from customer_risk.model.registry.pulling import pull as pull_  # noqa: PLC0415
-
     fetched = pull_(version, open_store(where, endpoint), out)
     click.echo(f"{out} holds {version}, {'fetched from ' + where if fetched else 'as it did'}; verified.", err=True)
 

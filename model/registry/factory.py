@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.registry.bucket import SCHEME, BucketStore
-from customer_risk.model.registry.interface import FolderStore
+from customer_risk.model.registry.interface import BUCKETS, FolderStore
 
 if TYPE_CHECKING:
     from customer_risk.model.registry.interface import Store
@@ -19,7 +18,9 @@ def open_store(where: str | Path, endpoint: str = "") -> Store:
     `endpoint` is another server than Google's, for buckets alone. Raises ConfigError for an address that is neither.
     """
     text = str(where)
-    if text.startswith(SCHEME):
+    if text.startswith(BUCKETS):
+        from customer_risk.model.registry.bucket import BucketStore  # noqa: PLC0415  Google's libraries take seconds
+
         return BucketStore(text, endpoint)
     if "://" in text:
         raise ConfigError(f"{text!r} is no registry's address.", remedy="Name a folder, or gs://BUCKET/PREFIX.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DOCUMENT: Final = "aliases.json"
 MANIFEST: Final = "manifest.json"
+BUCKETS: Final = "gs://"  # what a bucket's address begins with
 _ABSENT: Final = ""
 _BROUGHT_ALONG = shutil.ignore_patterns(".*", "lost+found")  # by file browsers and mounted volumes; no part of a bundle
 

@@ -7,19 +7,25 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 import msgspec
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.serving.audit.bundles import Bundles
+from customer_risk.serving.audit.display import tell_record, tell_replays, tell_table, tell_transactions
 from customer_risk.serving.audit.mutations import erase, init, reship
 from customer_risk.serving.audit.options import Moment, Where, key_file, reading
-
-if TYPE_CHECKING:
-    from customer_risk.serving.audit.records import Told
-    from customer_risk.serving.audit.replay import Replayed
-    from customer_risk.serving.record.sinks.manifest import Link
+from customer_risk.serving.audit.progress import Progress
+from customer_risk.serving.audit.records import Told
+from customer_risk.serving.audit.replay import Replayed, Replayer
+from customer_risk.serving.decisions.fallback.ruleset import load_rules
+from customer_risk.serving.record.outbox.record import document, written
+from customer_risk.serving.record.shipper.progress import NAME
+from customer_risk.serving.record.shipper.progress import Progress as Shipped
+from customer_risk.serving.record.sinks.manifest import Link
+from customer_risk.serving.record.sinks.verification import verify as verified
 
 _DIFFERS: Final = 1  # exit codes, beside click's 2 for what can't be done
 _NOT_AT_HAND: Final = 3
@@ -41,9 +47,6 @@ def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> N
 
     When DECISION_ID was made, for whom, by what, the answer, its reasons, and the features that it rests on.
     """
-    from customer_risk.serving.audit.display import tell_record, tell_transactions  # noqa: PLC0415  --help needn't pay for it
-    from customer_risk.serving.record.outbox.record import document  # noqa: PLC0415
-
     told = _one(where, decision_id)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(document(told.record, told.names)), indent=2))
@@ -60,9 +63,6 @@ def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> N
 @key_file
 def list_(where: Where, since: dt.datetime | None, customer: str | None, key_file: Path | None) -> None:
     """List a customer's decisions, or a time's."""
-    from customer_risk.serving.audit.display import tell_table  # noqa: PLC0415  as above
-    from customer_risk.serving.record.outbox.record import written  # noqa: PLC0415
-
     if customer is None and since is None:
         raise click.UsageError("Give --customer or --since.")
     rows = []
@@ -112,12 +112,6 @@ def replay(
     """
     if (decision_id is None) == (since is None and sample is None):
         raise click.UsageError("Give a DECISION_ID, or --since, or --sample.")
-    from customer_risk.serving.audit.bundles import Bundles  # noqa: PLC0415  importing what scores takes a second
-    from customer_risk.serving.audit.display import tell_replays  # noqa: PLC0415
-    from customer_risk.serving.audit.progress import Progress  # noqa: PLC0415
-    from customer_risk.serving.audit.replay import Replayer  # noqa: PLC0415
-    from customer_risk.serving.decisions.fallback.ruleset import load_rules  # noqa: PLC0415
-
     if where.settings is not None and where.settings.rules.file:
         rule_files = (*rule_files, Path(where.settings.rules.file))
     rules = [load_rules(), *(load_rules(path) for path in rule_files)]
@@ -147,8 +141,6 @@ def verify(where: Where) -> None:
     Every segment is held against its chain of manifests; each problem is named, and the exit code is 1. With the
     outbox's folder (--outbox, --config), what its shipper knows of each chain's end is held against it too.
     """
-    from customer_risk.serving.record.sinks.verification import verify as verified  # noqa: PLC0415  as above
-
     if not where.places:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
     sound = True
@@ -209,12 +201,9 @@ def _drawn(records: Iterable[Told], size: int, seed: int) -> list[Told]:
 
 def _ends(outbox: Path | None, sink: str) -> dict[str, Link]:
     """Read where the outbox's shipper believes its chain to end."""
-    from customer_risk.serving.record.shipper.progress import NAME, Progress  # noqa: PLC0415  as above
-    from customer_risk.serving.record.sinks.manifest import Link  # noqa: PLC0415
-
     if outbox is None or not (outbox / NAME).exists():
         return {}
-    progress = Progress(outbox)
+    progress = Shipped(outbox)
     try:
         place = progress.place(sink)
         return {progress.shipper: Link.read(place)} if place else {}

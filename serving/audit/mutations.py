@@ -5,20 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.operator import named
 from customer_risk.serving.audit.options import Moment, Where, configured_sinks, key_file, read_settings, reading
+from customer_risk.serving.audit.records import Place
+from customer_risk.serving.record.outbox.reader import OutboxFile, find_files
+from customer_risk.serving.record.outbox.record import decode
+from customer_risk.serving.record.shipper.lock import Lock
+from customer_risk.serving.record.shipper.progress import NAME, Plan, Progress
+from customer_risk.serving.record.sinks.erasure import erase as erased
+from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
-
-if TYPE_CHECKING:
-    from customer_risk.serving.audit.records import Place
-    from customer_risk.serving.record.outbox.reader import OutboxFile
-    from customer_risk.serving.record.shipper.lock import Lock
-    from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _UNFINISHED: Final = 1  # exit code: what was asked for needs doing again later
 _LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes to start
@@ -68,10 +70,6 @@ def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes:
     It is given all that the outbox still keeps. The shipper must have ended, since it knows where it was: this
     waits for it, and whatever starts it again waits for this. A sink that still has the records gets them twice.
     """
-    from customer_risk.serving.record.outbox.reader import find_files  # noqa: PLC0415  as above
-    from customer_risk.serving.record.shipper.lock import Lock  # noqa: PLC0415
-    from customer_risk.serving.record.shipper.progress import NAME, Plan, Progress  # noqa: PLC0415
-
     if not (outbox / NAME).exists():
         raise ConfigError(f"Nothing was ever shipped from {outbox}.", remedy="Name the folder of record.folder.")
     if not yes:
@@ -108,12 +106,10 @@ def init(config: Path) -> None:
 
     What is there is migrated by adding to it; nothing is removed.
     """
-    from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings  # noqa: PLC0415  as above
-    from customer_risk.serving.record.sinks.bigquery.setup import init as init_table  # noqa: PLC0415
-    from customer_risk.serving.record.sinks.factory import open_sink  # noqa: PLC0415
-
     for each in configured_sinks(read_settings(config)):
         if isinstance(each, BigQuerySettings):
+            from customer_risk.serving.record.sinks.bigquery.setup import init as init_table  # noqa: PLC0415  loads Google's libraries
+
             for line in init_table(each):
                 click.echo(line)
         sink = open_sink(each, "0" * 32)
@@ -126,8 +122,6 @@ def init(config: Path) -> None:
 
 def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
     """Erase a customer from one place; tells whether it must be done again."""
-    from customer_risk.serving.record.sinks.erasure import erase as erased  # noqa: PLC0415  --help needn't pay for it
-
     erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
     if erasure.replaced:
         click.echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
@@ -140,7 +134,7 @@ def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
 
 def _erase_rows(table: BigQuerySettings, recorded: str, author: str, why: str) -> bool:
     """Erase a customer from a table; tells whether it must be done again."""
-    from customer_risk.serving.audit.rows import erase_rows  # noqa: PLC0415  as above
+    from customer_risk.serving.audit.rows import erase_rows  # noqa: PLC0415  loads Google's libraries
 
     try:
         count = erase_rows(table, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
@@ -178,9 +172,7 @@ def _take(lock: Lock, outbox: Path, wait: float) -> None:
 
 
 def _before(file: OutboxFile, since: dt.datetime | None) -> int:
-    """Give the number of a file's last record before a time, 0 where there is none."""
-    from customer_risk.serving.record.outbox.record import decode  # noqa: PLC0415  as above
-
+    """Return the number of a file's last record before a time, 0 where there is none."""
     if since is None:
         return 0
     first, after = int(since.timestamp() * 1e6), 0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -18,11 +18,9 @@ from customer_risk.serving.audit.progress import Progress
 from customer_risk.serving.audit.records import Place, Records, place_at
 from customer_risk.serving.audit.watched_store import Watched
 from customer_risk.serving.record.settings import RecordSettings
-
-if TYPE_CHECKING:
-    from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
-    from customer_risk.serving.record.sinks.factory import SinkSettings
-    from customer_risk.serving.settings import Settings
+from customer_risk.serving.record.sinks.factory import open_objects
+from customer_risk.serving.record.sinks.settings import BigQuerySettings, FolderSettings, GcsSettings, SinkSettings
+from customer_risk.serving.settings import Settings, load_settings
 
 _REMEDY: Final = "Give --from FOLDER, --from gs://BUCKET/PREFIX, --outbox FOLDER, or --config FILE."
 
@@ -74,14 +72,12 @@ class Where:
         return Records((), self.outbox)
 
     def tables(self) -> list[BigQuerySettings]:
-        """Give the tables in BigQuery that the configuration ships to."""
-        from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings  # noqa: PLC0415  --help needn't pay for it
-
+        """Return the tables in BigQuery that the configuration ships to."""
         sinks = () if self.settings is None or not self.whole else configured_sinks(self.settings)
         return [sink for sink in sinks if isinstance(sink, BigQuerySettings)]
 
     def named(self, customer_id: str, key_file: Path | None) -> str:
-        """Give a customer's id as the record has it: hashed where the configuration or a key's file says so."""
+        """Return a customer's id as the record has it: hashed where the configuration or a key's file says so."""
         settings = RecordSettings() if self.settings is None else self.settings.record
         if key_file is not None:
             settings = RecordSettings(customer_id="hashed", key_file=str(key_file))
@@ -92,7 +88,7 @@ class Where:
 
 
 def reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say where the record is; it gets `where`."""
+    """Add the options that say where the record is to a command, which gets `where`."""
 
     @click.option("--from", "place", metavar="FOLDER|gs://...", help="Where the record is shipped to.")
     @click.option("--outbox", type=click.Path(path_type=Path), help="An outbox folder: records not shipped yet.")
@@ -109,14 +105,12 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def configured_sinks(settings: Settings) -> tuple[SinkSettings, ...]:
-    """Give what the configuration ships to."""
+    """Return what the configuration ships to."""
     return settings.record.orders(settings.logs).ship.sinks
 
 
 def read_settings(config: Path) -> Settings:
     """Read the server's settings; raises ConfigError."""
-    from customer_risk.serving.settings import load_settings  # noqa: PLC0415  --help needn't pay for it
-
     settings = load_settings(config, server={})
     if not settings.record.folder:
         raise ConfigError(
@@ -139,12 +133,8 @@ def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where
 
 def _configured(settings: Settings) -> Iterator[Place]:
     """Open the stores of segments that the configuration ships to."""
-    from customer_risk.serving.record.sinks.folder import FolderSettings  # noqa: PLC0415  as above
-    from customer_risk.serving.record.sinks.gcs import GcsSettings  # noqa: PLC0415
-    from customer_risk.serving.record.sinks.objects import LocalObjects  # noqa: PLC0415
-
     for sink in configured_sinks(settings):
         if isinstance(sink, FolderSettings):
-            yield Place("folder", sink.path, LocalObjects(Path(sink.path)))
+            yield Place("folder", sink.path, open_objects(sink))
         elif isinstance(sink, GcsSettings):
-            yield Place("gcs", f"gs://{sink.bucket}/{sink.prefix}", sink.objects())
+            yield Place("gcs", f"gs://{sink.bucket}/{sink.prefix}", open_objects(sink))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import Record, decode, from_document
-from customer_risk.serving.record.sinks.objects import LocalObjects
+from customer_risk.serving.record.sinks.factory import open_objects
+from customer_risk.serving.record.sinks.objects import LocalObjects, Objects
 from customer_risk.serving.record.sinks.search import find
-
-if TYPE_CHECKING:
-    from customer_risk.serving.record.sinks.objects import Objects
+from customer_risk.serving.record.sinks.settings import GcsSettings
 
 _GCS = "gs://"
 
@@ -39,10 +38,8 @@ class Told(NamedTuple):
 def place_at(where: str) -> Place:
     """Open a folder, or a bucket's `gs://BUCKET/PREFIX`; raises ConfigError where there is no such folder."""
     if where.startswith(_GCS):
-        from customer_risk.serving.record.sinks.gcs import GcsSettings  # noqa: PLC0415  an extra's, which folders don't need
-
         bucket, _, prefix = where.removeprefix(_GCS).partition("/")
-        return Place("gcs", where, GcsSettings(bucket=bucket, prefix=prefix).objects())
+        return Place("gcs", where, open_objects(GcsSettings(bucket=bucket, prefix=prefix), "--from"))
     folder = Path(where)
     if not folder.is_dir():
         raise ConfigError(f"There is no folder {folder}.", remedy="Give the folder that the record is shipped to.")
@@ -61,7 +58,7 @@ class Records:
         self.unreadable = 0
 
     def one(self, record_id: str) -> Told | None:
-        """Give the record of a decision, None where there is none."""
+        """Return the record of a decision, None where there is none."""
         needle = record_id.encode()
         for told in self._kept(needle):
             if told.record.record_id == record_id:
@@ -72,7 +69,7 @@ class Records:
         return None
 
     def since(self, since: dt.datetime | None = None, customer_id: str | None = None) -> Iterator[Told]:
-        """Give all records from a time on, of one customer or of all."""
+        """Return all records from a time on, of one customer or of all."""
         first = 0 if since is None else int(since.timestamp() * 1e6)
         seen: set[str] = set()
         several = len(self._places) + (self._outbox is not None) > 1
@@ -93,7 +90,7 @@ class Records:
                     seen.add(told.record.record_id)
 
     def _kept(self, needle: bytes) -> Iterator[Told]:
-        """Give the outbox's records whose bytes hold `needle`, which costs less than decoding all."""
+        """Return the outbox's records whose bytes hold `needle`, which costs less than decoding all."""
         for file in () if self._outbox is None else find_files(self._outbox):
             after = 0
             while kept := file.read(after, 1000):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from customer_risk.model.errors import ConfigError
+from google.api_core.exceptions import BadRequest
+from google.cloud.bigquery import ScalarQueryParameter
+
 from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.erasure import ERASED, LEGAL_BASIS
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import digest
-
-if TYPE_CHECKING:
-    from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 # What segments are blanked to; all else in a row is of the decision, not of the person.
 BLANK: Final = {
@@ -38,7 +39,9 @@ _WRITE_DOWN: Final = (
     "INSERT INTO `{table}_erasures` (id, erased_at, erased_by, why, legal_basis, customer, row_count) "
     "VALUES (@id, @at, @by, @why, @legal_basis, @customer, @found)"
 )
-_SECONDS: Final = 600.0  # a table of years is updated in minutes
+_SECONDS: Final = 30.0  # for one response
+_WAIT_SECONDS: Final = 600.0  # a table of years is updated in minutes
+_REMEDY: Final = "Grant this identity roles/bigquery.dataEditor on the dataset and roles/bigquery.jobUser."
 _TOO_FRESH: Final = "streaming buffer"  # rows that were written within about half an hour can't be changed
 
 
@@ -79,46 +82,27 @@ class _Asking:
     """Runs one query after another."""
 
     def __init__(self, settings: BigQuerySettings) -> None:
-        from customer_risk.serving.record.sinks.bigquery.connections import Connections  # noqa: PLC0415  an extra's
-
         self._table = settings.path
         self._connections = Connections(settings)
 
     def __call__(self, query: str, **values: str | int | dt.datetime) -> Any:
-        from google.api_core import exceptions  # noqa: PLC0415  as above
-        from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter  # noqa: PLC0415
-
         kinds = {int: "INT64", str: "STRING", dt.datetime: "TIMESTAMP"}
-        config = QueryJobConfig(
-            query_parameters=[ScalarQueryParameter(name, kinds[type(each)], each) for name, each in values.items()],
-            use_query_cache=False,
-        )
+        parameters = [ScalarQueryParameter(name, kinds[type(each)], each) for name, each in values.items()]
         blank = ", ".join(f"{name} = {value}" for name, value in BLANK.items())
-        wrong = (exceptions.BadRequest, exceptions.Forbidden, exceptions.NotFound)
-        try:
-            with self._connections.reaching(*wrong):
-                self._connections.rest.get_table(
-                    self._table, timeout=30, retry=None
-                )  # a query may give no rows instead
-                return self._connections.rest.query_and_wait(
-                    query.format(table=self._table, blank=blank),
-                    job_config=config,
-                    api_timeout=30,
-                    wait_timeout=_SECONDS,
-                    retry=None,
-                    job_retry=None,
-                )
-        except wrong as error:
-            if _TOO_FRESH in str(error):
+        text = query.format(table=self._table, blank=blank)
+        with self._connections.asking("changed", _REMEDY):
+            # A query of an absent table may give no rows instead of an error.
+            self._connections.rest.get_table(self._table, timeout=_SECONDS, retry=None)
+            try:
+                return self._connections.query(text, parameters, seconds=_SECONDS, wait=_WAIT_SECONDS)
+            except BadRequest as error:
+                if _TOO_FRESH not in str(error):
+                    raise
                 raise SinkUnavailable(
                     f"Some rows of theirs in {self._table} are too fresh to be changed.",
                     remedy="Erase again in an hour.",
                 ) from error
-            raise ConfigError(
-                f"record.ship.sinks: bigquery: {self._table} can't be changed: {error}.",
-                remedy="Grant this identity roles/bigquery.dataEditor on the dataset and roles/bigquery.jobUser.",
-            ) from error
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._connections.close()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import httpx2
+import jwt
 import msgspec
+from jwt.algorithms import AllowedPublicKeys
 
 from customer_risk.serving.auth.settings import ASYMMETRIC, AuthSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jwt.algorithms import AllowedPublicKeys
 
 MOST_BYTES: Final = 1024 * 1024
 _LEAST_RSA_BITS: Final = 2048
@@ -77,8 +76,6 @@ def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]
 
 def _key(member: Mapping[str, Any], accepted: tuple[str, ...]) -> Key | None:
     """Make a key of a set's member; None where it can't verify anything that is accepted."""
-    import jwt  # noqa: PLC0415  only servers with authentication need it
-
     kind, declared = member.get("kty"), member.get("alg")
     begins = _BY_TYPE.get(kind) if isinstance(kind, str) else None
     if begins is None or member.get("use", "sig") != "sig":
@@ -108,8 +105,6 @@ def _read(path: Path) -> bytes:
 
 
 async def _download(url: str) -> bytes:
-    import httpx2  # noqa: PLC0415  only servers with authentication need it
-
     try:
         async with httpx2.AsyncClient(follow_redirects=False) as client, client.stream("GET", url) as response:
             if response.status_code != httpx2.codes.OK:

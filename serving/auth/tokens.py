@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+import jwt
+
 from customer_risk.serving.auth.caller import Caller, Permission
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.errors import Unauthenticated
@@ -42,8 +44,6 @@ def bearer(authorization: str | None) -> str:
 
 def key_id(token: str, settings: AuthSettings) -> str | None:
     """Read which key a token says it is signed with, None where it doesn't; raises Unauthenticated."""
-    import jwt  # noqa: PLC0415  only servers with authentication need it
-
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, *_ODD) as error:
@@ -56,8 +56,6 @@ def key_id(token: str, settings: AuthSettings) -> str | None:
 
 def verify(token: str, key: Key, settings: AuthSettings) -> tuple[Caller, float]:
     """Verify a token: its caller, and when it expires in seconds since 1970; raises Unauthenticated."""
-    import jwt  # noqa: PLC0415  only servers with authentication need it
-
     try:
         claims = jwt.decode(
             token,
@@ -76,8 +74,6 @@ def verify(token: str, key: Key, settings: AuthSettings) -> tuple[Caller, float]
 
 def _why(error: Exception) -> str:
     """Say what is wrong with a token, in words of our own: the library's may repeat what was sent."""
-    import jwt  # noqa: PLC0415  only servers with authentication need it
-
     said = {
         jwt.ExpiredSignatureError: "The token is expired.",
         jwt.InvalidAudienceError: "The token is meant for another audience.",

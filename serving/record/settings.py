@@ -9,7 +9,7 @@ import msgspec
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.shipper.settings import ShipperConfig, ShipSettings
-from customer_risk.serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.record.sinks.settings import FolderSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]

@@ -6,6 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from customer_risk.serving.errors import StoreUnavailable
 
 _REPLACE: Final = """
@@ -21,11 +25,6 @@ class RedisStore:
     """Keeps values in the Redis at `url`, their keys after `prefix`; raises ValueError where `url` is none."""
 
     def __init__(self, url: str, *, prefix: str, timeout: float = 2) -> None:
-        import redis  # noqa: PLC0415  only where it is used
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
-
-        self._error = redis.RedisError
         self._prefix = prefix
         # The client's own retries would multiply the timeout, and repeat an `add` whose answer alone was lost.
         self._redis: Any = redis.Redis.from_url(
@@ -33,7 +32,7 @@ class RedisStore:
         )
 
     def get(self, key: str) -> bytes | None:
-        """Give a value, None where there is none or it has expired."""
+        """Return a value, None where there is none or it has expired."""
         value: bytes | None = self._ask(self._redis.get, self._prefix + key)
         return value
 
@@ -42,15 +41,15 @@ class RedisStore:
         self._ask(self._redis.set, self._prefix + key, value, px=_milliseconds(seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value where there is none; tell whether there was none."""
+        """Set a value where there is none; return whether there was none."""
         return bool(self._ask(self._redis.set, self._prefix + key, value, px=_milliseconds(seconds), nx=True))
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value where it is `old`; tell whether it was."""
+        """Set a value where it is `old`; return whether it was."""
         return bool(self._ask(self._redis.eval, _REPLACE, 1, self._prefix + key, old, new, _milliseconds(seconds)))
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
-        """Delete a value, or only where it is `old`; tell whether it was there."""
+        """Delete a value, or only where it is `old`; return whether it was there."""
         if old is None:
             return bool(self._ask(self._redis.delete, self._prefix + key))
         return bool(self._ask(self._redis.eval, _REMOVE, 1, self._prefix + key, old))
@@ -75,7 +74,7 @@ class RedisStore:
     def _ask(self, command: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
-        except (self._error, OSError) as error:
+        except (redis.RedisError, OSError) as error:
             raise StoreUnavailable from error
 
 

@@ -1,7 +1,8 @@
 """Log lines: for people at a terminal, or as JSON in the form that Cloud Logging reads from standard output.
 
 google-cloud-logging's handler for that form takes a second to import and writes no time; so it is written here, and the
-library is there for `client: cloud` alone. No line holds a body, a customer's id or what a request says of them.
+library is there for `client: cloud` alone, in `cloud_logging`. No line holds a body, a customer's id or what a request
+says of them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
-from customer_risk.model.errors import ConfigError, CustomerRiskError
+from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.contract.problem import UNEXPECTED, Kind
 from customer_risk.serving.contract.trace import Trace, trace_of
 
@@ -43,7 +44,7 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     format         text for people, on standard error; json for machines, on standard output
     client         stream (lines, which the cluster's agent collects) or cloud (Cloud Logging's API)
     project        Google Cloud project of traces; without one, lines hold the trace's id alone
-    endpoint       of another server that speaks Cloud Logging's API over plain HTTP, without credentials
+    endpoint       of another server that speaks Cloud Logging's API; without credentials where it begins with http:
     success_share  of requests that succeed; which ones is the trace's choice, so that a trace is logged whole
     """
 
@@ -62,7 +63,7 @@ class Logs:
 
     def __init__(self, settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> None:
         self._dropped = dropped
-        self._client = _client(settings) if settings.client == "cloud" else None
+        self._cloud = _cloud_handler(settings) if settings.client == "cloud" else None
         self._handler = _stream(settings)
         self._listener: logging.handlers.QueueListener | None = None
 
@@ -71,7 +72,7 @@ class Logs:
         lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
         handler = _Bounded(lines, self._dropped)
         handler.setFormatter(_Discreet("%(message)s"))
-        self._listener = logging.handlers.QueueListener(lines, self._handler if self._client is None else self._cloud())
+        self._listener = logging.handlers.QueueListener(lines, self._handler if self._cloud is None else self._cloud())
         self._listener.start()
         logging.getLogger().handlers[:] = [handler]
 
@@ -84,14 +85,6 @@ class Logs:
                 if handler is not self._handler:
                     handler.close()  # sends what it has gathered
             self._listener = None
-
-    def _cloud(self) -> logging.Handler:
-        from google.cloud.logging_v2.handlers import CloudLoggingHandler  # noqa: PLC0415  a second to import
-
-        # It gathers lines on a thread of its own, so it is made where it stays.
-        handler: logging.Handler = CloudLoggingHandler(self._client, name="customer-risk")
-        handler.setFormatter(_Discreet("%(message)s"))
-        return handler
 
 
 def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> Logs:
@@ -218,23 +211,15 @@ def _stream(settings: LogSettings) -> logging.Handler:
     return handler
 
 
-def _client(settings: LogSettings) -> Any:
-    """Make Cloud Logging's client; raises ConfigError where there are no credentials or no project."""
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
-    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
-    from google.cloud.logging_v2 import Client  # noqa: PLC0415  a second to import
+def _cloud_handler(settings: LogSettings) -> Callable[[], logging.Handler]:
+    """Return what makes Cloud Logging's handler; raises ConfigError where there are no credentials or no project."""
+    from customer_risk.serving.telemetry import cloud_logging  # noqa: PLC0415  loads Google's libraries
 
-    given: dict[str, Any] = {}
-    if settings.endpoint:
-        given = {
-            "credentials": AnonymousCredentials(),  # type: ignore[no-untyped-call]  # the library types it not
-            "client_options": {"api_endpoint": settings.endpoint},
-        }
-    try:
-        # Over HTTP: gRPC's threads survive no fork.
-        return Client(project=settings.project, _use_grpc=False, **given)  # type: ignore[no-untyped-call]
-    except (DefaultCredentialsError, OSError) as error:  # a project that can't be told is an OSError there
-        raise ConfigError(
-            f"logs.client is cloud, and Cloud Logging can't be used: {error}",
-            remedy="Give the pod's service account credentials and set logs.project, or log to the stream.",
-        ) from error
+    client = cloud_logging.create_client(settings.project, settings.endpoint or "")
+
+    def make() -> logging.Handler:
+        handler = cloud_logging.create_handler(client)
+        handler.setFormatter(_Discreet("%(message)s"))
+        return handler
+
+    return make

@@ -2,7 +2,8 @@
 
 Each worker counts in plain integers, and adds them to files in one folder four times a second; whichever worker is
 scraped sums the folder. What a killed worker counted since it last wrote, a quarter of a second at most, is lost.
-prometheus_client, whose files these are, is imported where it is needed: it has to find the folder when it is.
+prometheus_client, whose files these are, has to find the folder when it is imported: call `metrics_folder.prepare`
+before importing this module.
 """
 
 from __future__ import annotations
@@ -11,23 +12,24 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, Kind
 from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
 from customer_risk.serving.telemetry.shared_metrics import PREFIX, Counts, Level, Times, Value
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
-
     from customer_risk.serving.contract.answer import Answer
 
-FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 FLUSH_SECONDS: Final = 0.25
 _MS: Final = (0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 250, 1000, 5000)
 _DURATIONS: Final = tuple(each / 1000 for each in _MS)
@@ -39,23 +41,8 @@ _log = logging.getLogger("serving")
 _DEEPEST: Final = 12  # names in a pointer that are looked at; what callers name is theirs to make long
 
 
-def prepare(folder: Path) -> None:
-    """Have prometheus_client keep its values in `folder`, emptied now: once, before the first worker is forked.
-
-    Raises RuntimeError where prometheus_client is imported already, since it would keep them to each process.
-    """
-    if "prometheus_client" in sys.modules:
-        raise RuntimeError("prometheus_client is imported before its folder is known")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.glob("*.db"):
-        left.unlink()
-    os.environ[FOLDER_VARIABLE] = str(folder)
-
-
 def forget(pid: int) -> None:
     """Drop a dead worker's gauges; what it counted stays."""
-    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  not before `prepare`
-
     mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library types it not
 
 
@@ -210,9 +197,6 @@ class Metrics:
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:
         """Give all workers' metrics, KServe's own included, with their media type: OpenMetrics where `accept` asks."""
-        from prometheus_client import CollectorRegistry  # noqa: PLC0415  not before `prepare`
-        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415
-
         self.flush()
         registry = CollectorRegistry()
         registry.register(_AllWorkers())
@@ -236,9 +220,6 @@ class _AllWorkers:
     """Every metric in the folder, without the bundles that no worker answers from any more."""
 
     def collect(self) -> Iterable[Metric]:
-        from prometheus_client import CollectorRegistry  # noqa: PLC0415  not before `prepare`
-        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
-
         collector: Any = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
         for metric in collector.collect():
             if metric.name == PREFIX + _INFO:  # files forget no label, so a former bundle stands there with 0

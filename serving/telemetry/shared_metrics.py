@@ -11,10 +11,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
-if TYPE_CHECKING:
-    from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 PREFIX: Final = "customer_risk_"
 Mode = Literal["livemin", "livemax", "livesum", "liveall"]
@@ -75,8 +74,6 @@ class Times:
 
     @cached_property
     def _histogram(self) -> Histogram:
-        from prometheus_client import Histogram  # noqa: PLC0415  not before `prepare`
-
         return Histogram(*self._made, buckets=self._bounds, registry=None)
 
     def add(self, seconds: float, *labels: str) -> None:
@@ -107,8 +104,6 @@ class Times:
 
 def counter(name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
     """Make a counter that all workers share."""
-    from prometheus_client import Counter  # noqa: PLC0415  not before `prepare`
-
     return Counter(PREFIX + name, help_, labels, registry=None)
 
 
@@ -122,6 +117,4 @@ class Value:
     @cached_property
     def gauge(self) -> Gauge:
         """Its object in prometheus_client."""
-        from prometheus_client import Gauge  # noqa: PLC0415  not before `prepare`
-
         return Gauge(*self._made, registry=None, multiprocess_mode=self._mode)

@@ -20,6 +20,7 @@ ALLOWED = {
     "customer_risk.model.features.encoded",
     "customer_risk.model.features.feature",
     "customer_risk.model.features.vocabulary",
+    "customer_risk.model.google_cloud",
     "customer_risk.model.operator",  # who erases
     "customer_risk.model.registry",  # where an audit finds the very bundle
 }

@@ -238,11 +238,12 @@ def _soak(bundle: Path, rounds: int, seed: int, folder: Path, gcs: Any, bigquery
 
 
 def _found(folder: Path, sinks: list[dict[str, Any]], bigquery: Any) -> dict[str, Counter[str]]:
-    from customer_risk.serving.record.sinks.gcs import GcsSettings
+    from customer_risk.serving.record.sinks.factory import open_objects
     from customer_risk.serving.record.sinks.objects import LocalObjects
     from customer_risk.serving.record.sinks.search import find
+    from customer_risk.serving.record.sinks.settings import GcsSettings
 
-    cloud = GcsSettings(bucket="record", endpoint=sinks[1]["endpoint"]).objects()
+    cloud = open_objects(GcsSettings(bucket="record", endpoint=sinks[1]["endpoint"]))
     return {
         "folder": Counter(each["decision_id"] for each in find(LocalObjects(folder / "record"))),
         "gcs": Counter(each["decision_id"] for each in find(cloud)),

@@ -18,14 +18,15 @@ from google.cloud.bigquery import LoadJobConfig, SchemaField, Table
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.bulk.tables import main
 from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
-from customer_risk.serving.bulk.tables.outputs.bigquery import BigQueryOutput
+from customer_risk.serving.bulk.tables.outputs.factory import open_output
+from customer_risk.serving.bulk.tables.outputs.settings import BigQueryOutput
 from customer_risk.serving.bulk.tables.settings import BatchSettings
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
-from customer_risk.serving.record.sinks.gcs import GcsSettings
+from customer_risk.serving.record.sinks.factory import open_objects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.objects import LocalObjects
 from customer_risk.serving.record.sinks.search import find
+from customer_risk.serving.record.sinks.settings import BigQuerySettings, GcsSettings
 from tests.system.asking import PATIENCE
 from tests.system.gate import Gate
 
@@ -304,7 +305,7 @@ def test_results_that_were_meddled_with_are_not_called_whole(score, dataset, sou
     summary = score(**ends)
     dataset.ask("DELETE FROM {t} WHERE part = '00000-00001'")
     dataset.ask("DELETE FROM {t} WHERE TRUE", table="scores_runs")
-    output = msgspec.convert(ends["output"], BigQueryOutput).output(f"batch-{DAY}", DAY)
+    output = open_output(msgspec.convert(ends["output"], BigQueryOutput), f"batch-{DAY}", DAY)
     with pytest.raises(ResultsAltered, match=r"holds 700 rows of .*, and 1200 were stored"):
         output.finish(summary)
     output.close()
@@ -329,7 +330,7 @@ class Bucket:
     def __init__(self, server, name: str, folder) -> None:
         server.make_bucket(name)
         self.server, self.name, self._folder = server, name, folder
-        self.objects = GcsSettings(bucket=name, endpoint=server.endpoint).objects()
+        self.objects = open_objects(GcsSettings(bucket=name, endpoint=server.endpoint))
 
     def settings(self, prefix: str) -> dict:
         """The settings of the input, and of the output."""

@@ -21,9 +21,10 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import Record, decode
-from customer_risk.serving.record.sinks.gcs import GcsSettings
+from customer_risk.serving.record.sinks.factory import open_objects
 from customer_risk.serving.record.sinks.objects import LocalObjects
 from customer_risk.serving.record.sinks.search import find
+from customer_risk.serving.record.sinks.settings import GcsSettings
 from tests.failing_disk import mounted
 from tests.system.asking import PATIENCE, ask
 
@@ -347,7 +348,7 @@ def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
     assert stored(LocalObjects(tmp_path / "record")) == Counter(dict.fromkeys(answered, 1))
     gcs.start()
     server = serve(start, command, bundle, tmp_path, record)
-    bucket = GcsSettings(bucket="record", endpoint=gcs.endpoint).objects()
+    bucket = open_objects(GcsSettings(bucket="record", endpoint=gcs.endpoint))
     until(lambda: sum(stored(bucket).values()) >= len(answered))
     assert stored(bucket) == Counter(dict.fromkeys(answered, 1))
 

@@ -11,11 +11,12 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.rows import erase_rows
 from customer_risk.serving.record.outbox.record import from_document
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
 from customer_risk.serving.record.sinks.bigquery.setup import init
 from customer_risk.serving.record.sinks.erasure import ERASED
+from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import digest
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 from tests.serving.record import conformance as samples
 
 pytestmark = pytest.mark.system
@@ -33,7 +34,7 @@ def table(bigquery, request):
         grpc_endpoint=bigquery.grpc_endpoint,
     )
     init(settings)
-    sink = settings.open("a" * 32)
+    sink = open_sink(settings, "a" * 32)
     segment = samples.segment(1, 10)
     sink.write(segment, sink.place())
     sink.close()

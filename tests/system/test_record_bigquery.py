@@ -18,11 +18,11 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.outbox.record import written
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, LABEL, VERSION
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
-from customer_risk.serving.record.sinks.bigquery.setup import _fields, init
+from customer_risk.serving.record.sinks.bigquery.setup import fields, init
 from customer_risk.serving.record.sinks.bigquery.sink import BigQuerySink, Place
 from customer_risk.serving.record.sinks.bigquery.views import views
 from customer_risk.serving.record.sinks.interface import Segment, SinkUnavailable
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 from tests.serving.record import conformance as samples
 from tests.system.asking import PATIENCE
 from tests.system.gate import Gate
@@ -59,7 +59,7 @@ class Bench:
         """Make the table as another release, or somebody else, might have."""
         with self.client() as client:
             client.delete_table(self.settings.path)
-            table = Table(self.settings.path, schema=_fields(columns))
+            table = Table(self.settings.path, schema=fields(columns))
             table.labels = {LABEL: str(version)} if labels is None else labels
             if partitioned:
                 table.time_partitioning = TimePartitioning(type_="DAY", field=partitioned)

@@ -11,12 +11,14 @@ import pytest
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.erasure import erase
-from customer_risk.serving.record.sinks.gcs import GcsObjects, GcsSettings
+from customer_risk.serving.record.sinks.factory import open_objects, open_sink
+from customer_risk.serving.record.sinks.gcs import GcsObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Link
 from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.objects import ObjectSink
 from customer_risk.serving.record.sinks.search import find
+from customer_risk.serving.record.sinks.settings import GcsSettings
 from customer_risk.serving.record.sinks.verification import verify
 from tests.serving.record import conformance as samples
 from tests.system.asking import PATIENCE
@@ -36,12 +38,12 @@ class Bench:
         self.server = server
         self.gate = Gate(server.endpoint)
         self.settings = GcsSettings(bucket=bucket, prefix="record/", endpoint=self.gate.endpoint)
-        self.objects = self.settings.objects()
+        self.objects = open_objects(self.settings)
         self._sinks: list[ObjectSink] = []
 
     def sink(self) -> ObjectSink:
         """Another sink over the same bucket."""
-        self._sinks.append(self.settings.open(SHIPPER))
+        self._sinks.append(open_sink(self.settings, SHIPPER))
         return self._sinks[-1]
 
     def close(self) -> None:
@@ -119,7 +121,7 @@ def test_a_person_is_erased_from_a_bucket(bench) -> None:
 
 def test_an_object_is_written_once(bench) -> None:
     """By whichever of two who write at the same time comes first."""
-    objects, created = [bench.settings.objects() for _ in range(4)], []
+    objects, created = [open_objects(bench.settings) for _ in range(4)], []
     threads = [
         threading.Thread(target=lambda n=n, each=each: created.append(each.create("dt=1/x.json", b"%d" % n) and n))
         for n, each in enumerate(objects, 1)
@@ -234,7 +236,7 @@ def test_more_objects_than_a_page_are_listed(bench) -> None:
 
 def test_a_bucket_that_is_not_there_is_a_mistake_of_configuration(gcs) -> None:
     """The check names it."""
-    sink = GcsSettings(bucket="nobodys", endpoint=gcs.endpoint).open(SHIPPER)
+    sink = open_sink(GcsSettings(bucket="nobodys", endpoint=gcs.endpoint), SHIPPER)
     with pytest.raises(ConfigError, match=r"record\.ship\.sinks: gcs: the bucket 'nobodys'"):
         sink.check()
     sink.close()

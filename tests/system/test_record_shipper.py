@@ -18,8 +18,8 @@ from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.settings import ShipperConfig, ShipSettings
 from customer_risk.serving.record.shipper.status import Status
-from customer_risk.serving.record.sinks.folder import FolderSettings
 from customer_risk.serving.record.sinks.parquet import Parquet
+from customer_risk.serving.record.sinks.settings import FolderSettings
 from tests.system.asking import PATIENCE
 
 pytestmark = pytest.mark.system

@@ -33,7 +33,8 @@ from customer_risk.serving.errors import BodyTooLarge, Later, StoreUnavailable
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.outcome import NotAnswered, Outcome, Refused, RequestContext
 from customer_risk.serving.record.settings import RecordSettings
-from customer_risk.serving.store.settings import StoreSettings, open_store
+from customer_risk.serving.store.factory import open_store
+from customer_risk.serving.store.settings import StoreSettings
 from customer_risk.serving.telemetry.logs import LogSettings, configure
 
 _LOOK_SECONDS: Final = 0.2

@@ -15,6 +15,8 @@ import msgspec
 
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.bulk.exchange import bulk_exchange
+from customer_risk.serving.bulk.tables.inputs.factory import open_source
+from customer_risk.serving.bulk.tables.outputs.factory import open_output
 from customer_risk.serving.bulk.tables.retry import Patience
 from customer_risk.serving.bulk.tables.run import Interrupted, Run
 from customer_risk.serving.bulk.tables.run_date import JOB, day_of
@@ -63,8 +65,8 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
     patience = Patience(settings.patience_seconds, stopping=stopping)
     service = create_service(settings.model_name, settings.rules)
     service.use(load_bundle(bundle.resolve()))
-    source = settings.input.source(name, service.names())
-    output = settings.output.output(name, day)
+    source = open_source(settings.input, name, service.names())
+    output = open_output(settings.output, name, day)
     exchange = bulk_exchange(service, settings.record, settings.logs)
     scoring = Scoring(exchange, explain=settings.explain, caller=name, patience=patience)
     model = service.model()

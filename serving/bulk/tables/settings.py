@@ -11,17 +11,12 @@ import yaml
 from msgspec import Meta
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.bulk.tables.inputs.bigquery import BigQueryInput
-from customer_risk.serving.bulk.tables.inputs.folder import FolderInput
-from customer_risk.serving.bulk.tables.inputs.gcs import GcsInput
-from customer_risk.serving.bulk.tables.outputs.bigquery import BigQueryOutput
-from customer_risk.serving.bulk.tables.outputs.objects import FolderOutput, GcsOutput
+from customer_risk.serving.bulk.tables.inputs.settings import InputSettings
+from customer_risk.serving.bulk.tables.outputs.settings import OutputSettings
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
-InputSettings = BigQueryInput | GcsInput | FolderInput
-OutputSettings = BigQueryOutput | GcsOutput | FolderOutput
 _Share = Annotated[float, Meta(ge=0, le=1)]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.sinks.factory import SinkSettings
+from customer_risk.serving.record.sinks.settings import SinkSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]

@@ -22,7 +22,7 @@ from customer_risk.serving.record.shipper.retention import Retention
 from customer_risk.serving.record.shipper.settings import ShipperConfig
 from customer_risk.serving.record.shipper.sink_worker import Drain, SinkWorker
 from customer_risk.serving.record.shipper.spool import discard, has_letters, recover, spool, spooled
-from customer_risk.serving.record.shipper.status import Measure, Status, serve
+from customer_risk.serving.record.shipper.status import Measure, Status
 from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import Sink, SinkUnavailable
 
@@ -137,6 +137,8 @@ class Shipper:
         if self._adopted or not ship.metrics_port:
             yield
         else:
+            from customer_risk.serving.record.shipper.metrics import serve  # noqa: PLC0415  loads prometheus_client
+
             with serve(ship.metrics_host, ship.metrics_port, lambda: self.status):
                 yield
 

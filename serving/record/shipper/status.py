@@ -1,12 +1,11 @@
-"""What a shipper tells of itself: in a file beside the outbox, and to Prometheus."""
+"""What a shipper tells of itself, in a file beside the outbox."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -16,10 +15,6 @@ from customer_risk.serving.record.outbox.record import decode
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.sink_worker import SinkWorker
-from customer_risk.serving.telemetry.shared_metrics import PREFIX
-
-if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
 
 NAME: Final = "status.json"
 
@@ -74,7 +69,7 @@ class Status(msgspec.Struct, kw_only=True):
             self.sinks.setdefault(name, SinkStatus()).add(each)
 
     def without_lag(self) -> Status:
-        """Give what was counted, without what was measured."""
+        """Return what was counted, without what was measured."""
         kept = {
             name: SinkStatus(shipped=each.shipped, failures=each.failures, dead_letters=each.dead_letters)
             for name, each in self.sinks.items()
@@ -133,66 +128,8 @@ class Measure:
 
 
 def _moment(file: OutboxFile, after: int, otherwise: float) -> float:
-    """Tell when the first record after a number was made, in seconds since 1970."""
+    """Return when the first record after a number was made, in seconds since 1970."""
     try:
         return decode(file.read(after, 1)[0].body).at / 1e6
     except Exception:  # noqa: BLE001  whatever is wrong with it is told by those who ship it
         return otherwise
-
-
-class Exposed:
-    """Gives Prometheus the latest status; `status()` is asked whenever it looks."""
-
-    def __init__(self, status: Callable[[], Status]) -> None:
-        self._status = status
-
-    def collect(self) -> Iterator[Metric]:
-        """Give all metrics."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415  only where served
-
-        status = self._status()
-        of_sinks: dict[str, GaugeMetricFamily | CounterMetricFamily] = {
-            "lag_records": GaugeMetricFamily(f"{PREFIX}record_lag_records", "Records yet to ship.", labels=["sink"]),
-            "lag_bytes": GaugeMetricFamily(f"{PREFIX}record_lag_bytes", "Bytes yet to ship.", labels=["sink"]),
-            "lag_seconds": GaugeMetricFamily(
-                f"{PREFIX}record_lag_seconds", "Age of the oldest record yet to ship.", labels=["sink"]
-            ),
-            "shipped": CounterMetricFamily(f"{PREFIX}record_shipped", "Records shipped.", labels=["sink"]),
-            "failures": CounterMetricFamily(f"{PREFIX}record_failures", "Writes that failed.", labels=["sink"]),
-            "dead_letters": CounterMetricFamily(
-                f"{PREFIX}record_dead_letters", "Records that a sink will never take.", labels=["sink"]
-            ),
-        }
-        for name, sink in status.sinks.items():
-            for each, family in of_sinks.items():
-                family.add_metric([name], getattr(sink, each))
-        yield from of_sinks.values()
-        yield CounterMetricFamily(
-            f"{PREFIX}record_quarantined", "Records that couldn't be read.", value=status.quarantined
-        )
-        yield GaugeMetricFamily(f"{PREFIX}record_outbox_bytes", "Bytes in the outbox.", value=status.bytes)
-        yield GaugeMetricFamily(f"{PREFIX}record_outbox_files", "Files in the outbox.", value=status.files)
-        yield GaugeMetricFamily(
-            f"{PREFIX}record_adopted", "Spooled outboxes of other pods being shipped.", value=status.adopted
-        )
-
-
-@contextmanager
-def serve(host: str, port: int, status: Callable[[], Status]) -> Iterator[None]:
-    """Serve the metrics while the context lasts, in a registry of their own. Raises ConfigError where it can't."""
-    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  only where served
-
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Exposed(status))
-    try:
-        server, thread = start_http_server(port, host, registry)
-    except OSError as error:
-        raise ConfigError(
-            f"record.ship.metrics_port: {host}:{port} can't be listened on: {error}.", remedy="Choose another."
-        ) from error
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Link, Manifest, digest, encode, end_of, manifest_key
+from customer_risk.serving.record.sinks.settings import SINKS
 
 _ASIDE: Final = ".unfinished"  # where files are until they are whole
 _ABANDONED_SECONDS: Final = 3600
@@ -25,26 +26,30 @@ class Objects(Protocol):
         """Raise ConfigError where this can't work."""
 
     def get(self, key: str) -> bytes | None:
-        """Give an object, None where there is none."""
+        """Return an object, None where there is none."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Write an object, whole or not at all; False, and nothing written, where there is one."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the keys that begin with `prefix`, in order."""
+        """Return the keys that begin with `prefix`, in order."""
 
     def delete(self, key: str) -> None:
         """Delete an object, if there is one."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 class LocalObjects:
-    """Objects as files of `folder`, which outlive the machine's sudden end once `create` has returned."""
+    """Objects as files of `folder`, which outlive the machine's sudden end once `create` has returned.
 
-    def __init__(self, folder: Path) -> None:
+    Messages name `setting`.
+    """
+
+    def __init__(self, folder: Path, setting: str = SINKS) -> None:
         self._folder = folder
+        self._setting = setting
 
     def check(self) -> None:
         """Raise ConfigError where files can't be written here, or not linked to their place."""
@@ -55,12 +60,12 @@ class LocalObjects:
             self._sweep()
         except SinkUnavailable as error:
             raise ConfigError(
-                f"record.ship.sinks: the folder {self._folder} can't be used: {error.problem}",
+                f"{self._setting}: the folder {self._folder} can't be used: {error.problem}",
                 remedy="Name a folder to write, on a file system with hard links.",
             ) from error
 
     def get(self, key: str) -> bytes | None:
-        """Give a file's bytes, None where there is none."""
+        """Return a file's bytes, None where there is none."""
         with _reaching(self._folder):
             try:
                 return self._path(key).read_bytes()
@@ -90,7 +95,7 @@ class LocalObjects:
         return True
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the files' keys, in order; those of unfinished files left out."""
+        """Return the files' keys, in order; those of unfinished files left out."""
         start = self._path(prefix.rpartition("/")[0])
         with _reaching(self._folder):
             found = [
@@ -150,7 +155,7 @@ class ObjectSink:
         self._objects.check()
 
     def place(self) -> bytes:
-        """Give the chain's end: the number of the next manifest and the hash of the last."""
+        """Return the chain's end: the number of the next manifest and the hash of the last."""
         if not self._place:
             self._place = encode(end_of(self._objects, self._shipper))
         return self._place
@@ -187,7 +192,7 @@ class ObjectSink:
         return self._place
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._objects.close()
 
     def _bytes(self, segment: Segment) -> bytes:
@@ -205,7 +210,7 @@ class ObjectSink:
             raise RecordRefused(refused) from None
 
     def _once(self, key: str, data: bytes) -> None:
-        """See to it that an object has been written; what is there already must be the same."""
+        """Write an object; one that is there already must be the same."""
         if not self._objects.create(key, data) and self._objects.get(key) != data:
             raise _forked(key)
 
@@ -216,7 +221,7 @@ class ObjectSink:
 
 
 def _stem(segment: Segment) -> str:
-    """Give a segment's key up to the hash of its bytes; by the hour of its first record, UTC."""
+    """Return a segment's key up to the hash of its bytes; by the hour of its first record, UTC."""
     at = segment.documents[0]["recorded_at"]
     return f"dt={at[:10]}/hour={at[11:13]}/{segment.source}-{segment.first}-{segment.last}-"
 

@@ -6,14 +6,11 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import duckdb
 import msgspec
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-SUFFIX: Final = ".parquet"
 COLUMNS: Final = {
     "version": "INTEGER",
     "kind": "VARCHAR",
@@ -59,12 +56,10 @@ class Parquet:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._base: DuckDBPyConnection | None = None
+        self._base: duckdb.DuckDBPyConnection | None = None
 
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
         """Write documents to Parquet; raises ValueError where one has other fields or types than columns."""
-        import duckdb  # noqa: PLC0415  as below
-
         for each in documents:
             if each.keys() != COLUMNS.keys():
                 raise ValueError(f"a record has other fields than its columns: {set(each) ^ set(COLUMNS)}")
@@ -82,8 +77,6 @@ class Parquet:
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
         """Read documents back, as they were and in order; raises ValueError where the bytes are no segment."""
-        import duckdb  # noqa: PLC0415  as below
-
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
             path = Path(folder) / "segment"
             path.write_bytes(data)
@@ -96,10 +89,8 @@ class Parquet:
             except duckdb.Error as error:
                 raise ValueError(f"not a segment: {error}") from error
 
-    def _opened(self) -> DuckDBPyConnection:
+    def _opened(self) -> duckdb.DuckDBPyConnection:
         if self._base is None:
-            import duckdb  # noqa: PLC0415  a tenth of a second that only those who write Parquet need
-
             # One thread, so that rows keep their order and files their bytes.
             self._base = duckdb.connect(
                 ":memory:",

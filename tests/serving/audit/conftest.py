@@ -141,11 +141,12 @@ def replayer(bundle, second_bundle):
 @pytest.fixture(scope="session")
 def stored(records, tmp_path_factory):
     """A folder that the sixty decisions were shipped to, in four segments."""
-    from customer_risk.serving.record.sinks.folder import FolderSettings
+    from customer_risk.serving.record.sinks.factory import open_sink
     from customer_risk.serving.record.sinks.interface import Segment
+    from customer_risk.serving.record.sinks.settings import FolderSettings
 
     folder = tmp_path_factory.mktemp("stored") / "record"
-    sink = FolderSettings(path=str(folder)).open("a" * 32)
+    sink = open_sink(FolderSettings(path=str(folder)), "a" * 32)
     place = sink.place()
     for first in range(0, 60, 15):
         documents = [document(*each) for each in records[first : first + 15]]

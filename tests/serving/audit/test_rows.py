@@ -12,8 +12,8 @@ import pytest
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.rows import BLANK, erase_rows
 from customer_risk.serving.record.sinks import erasure
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 NOT_YET = "UPDATE or DELETE statement over table p.d.decisions would affect rows in the streaming buffer"
 NOW = dt.datetime(2027, 1, 15, tzinfo=dt.UTC)

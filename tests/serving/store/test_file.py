@@ -9,8 +9,9 @@ import pytest
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.errors import StoreUnavailable
+from customer_risk.serving.store.factory import open_store
 from customer_risk.serving.store.file import FileStore
-from customer_risk.serving.store.settings import StoreSettings, open_store
+from customer_risk.serving.store.settings import StoreSettings
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_redis_may_be_named_by_a_file(tmp_path) -> None:
     [
         (None, "", r"store\.url_file can't be read"),
         ("\n", "", "give no address"),
-        ("nowhere", "", r"store\.url_file is no address"),
+        ("nowhere", "", r"store\.url_file is not a valid address"),
         ("redis://a:1/0", "redis://b:1/0", "both given"),
     ],
 )

@@ -17,7 +17,8 @@ from customer_risk.model.errors import InputError
 from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED
 from customer_risk.serving.errors import Overloaded
-from customer_risk.serving.telemetry.metrics import FOLDER_VARIABLE, Metrics, field_of, forget, prepare
+from customer_risk.serving.telemetry.metrics import Metrics, field_of, forget
+from customer_risk.serving.telemetry.metrics_folder import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,9 +33,10 @@ _WORKER = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from customer_risk.serving.telemetry import metrics
+from customer_risk.serving.telemetry.metrics_folder import prepare
 if sys.argv[2] == "first":
-    metrics.prepare(Path(sys.argv[1]))
+    prepare(Path(sys.argv[1]))
+from customer_risk.serving.telemetry import metrics
 made = metrics.Metrics()
 for place in range(10):
     made.responded("/ai/v1/risk", 200, 0.004 if place else 0.2)
@@ -379,11 +381,3 @@ def test_a_new_server_begins_at_nothing(folder, worker) -> None:
     worker("first")
     assert not (folder / "counter_999999.db").exists()
     assert list(folder.glob("counter_*.db"))
-
-
-def test_the_folder_must_be_known_first(tmp_path) -> None:
-    """Preparing it after the library is imported would count each process by itself, so it is refused."""
-    import prometheus_client  # noqa: F401  imported is what it has to be
-
-    with pytest.raises(RuntimeError, match="before its folder is known"):
-        prepare(tmp_path)

@@ -8,19 +8,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import msgspec
+from google.api_core.exceptions import Conflict, NotFound
+from google.cloud.bigquery import Client, QueryJob, SchemaField
 
-from customer_risk.model.errors import ConfigError
-from customer_risk.serving.bulk.tables.errors import UnusableInput, passes, speaking_of
+from customer_risk.model.google_cloud.credentials import ONCE
+from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import BIGQUERY, request_of
-from customer_risk.serving.bulk.tables.inputs.interface import Block, Rows, Source
-from customer_risk.serving.record.sinks.bigquery.connections import ONCE, Connections, unavailable
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
-
-if TYPE_CHECKING:
-    from google.cloud.bigquery import Client, QueryJob, SchemaField
+from customer_risk.serving.bulk.tables.inputs.interface import Block, Rows
+from customer_risk.serving.bulk.tables.inputs.settings import BigQueryInput
+from customer_risk.serving.record.sinks.bigquery.connections import Connections
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _PAGE: Final = 1000  # rows; at 50 transactions each they are near the 10 MB that a page may have
 _AHEAD: Final = 4  # pages that are asked for at once
@@ -29,50 +28,35 @@ _QUERY_SECONDS: Final = 1800.0  # for the query
 _ATTEMPTS: Final = 20
 _AT_ONCE: Final[dict[str, Any]] = {"timeout": _QUERY_SECONDS, "retry": None, "job_retry": None}
 _NESTED: Final = ("RECORD", "STRUCT", "JSON")
-
-
-class BigQueryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
-    """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
-
-    project, dataset, table  of a table or a view, with a row a customer
-    where                    condition of the rows to score, in GoogleSQL; none: all
-    job_project              that pays for the query; none: `project`
-    endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
-    """
-
-    project: str
-    dataset: str
-    table: str
-    where: str = ""
-    job_project: str = ""
-    endpoint: str = ""
-
-    def source(self, name: str, wanted: Sequence[str]) -> Source:
-        """Make the source of the run `name`, of a model that wants features `wanted`; raises ConfigError for names."""
-        with speaking_of("input"):
-            connection = BigQuerySettings(
-                project=self.project, dataset=self.dataset, table=self.table, endpoint=self.endpoint
-            )
-            connection.validate()
-        return BigQuerySource(self, connection, name, wanted)
+_REMEDY: Final = (
+    "See to input.where, and grant this identity roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser "
+    "on the project."
+)
 
 
 class BigQuerySource:
-    """The rows of a query whose job is named by the run, so that a run that goes on finds the very same result."""
+    """The rows of a query whose job is named by the run, so that a run that goes on finds the same result.
 
-    def __init__(self, settings: BigQueryInput, connection: BigQuerySettings, name: str, wanted: Sequence[str]) -> None:
+    Raises ConfigError for names that BigQuery doesn't have.
+    """
+
+    def __init__(self, settings: BigQueryInput, name: str, wanted: Sequence[str]) -> None:
+        connection = BigQuerySettings(
+            project=settings.project, dataset=settings.dataset, table=settings.table, endpoint=settings.endpoint
+        )
+        connection.validate("input")
         self._settings = settings
         self._path = connection.path
         self._name = name
         self._wanted = wanted
-        self._connections = Connections(connection)
+        self._connections = Connections(connection, "input")
 
     def identity(self) -> str:
         """Name the query's job: BigQuery takes a name once, so it is this result or none."""
         return str(self._job.job_id)
 
     def blocks(self) -> Sequence[Block]:
-        """Give the whole of it."""
+        """Return one block: all of the result."""
         return [Block(self._path, 1.0)]
 
     @contextmanager
@@ -82,17 +66,14 @@ class BigQuerySource:
         yield _Result(self, count)
 
     def page(self, first: int) -> list[bytes]:
-        """Give the rows from a number on, at most a page of them."""
+        """Return the rows from a number on, at most a page of them."""
         return [each.encode() for each in self._page(first, _PAGE)[1]]
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._connections.close()
 
     def _page(self, first: int, most: int) -> tuple[int, list[str]]:
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415  a second that only this needs
-        from google.cloud.bigquery import QueryJob  # noqa: PLC0415
-
         try:
             with self._connections.reaching(NotFound):
                 # A job of its own for each: it keeps what it was answered last, and several are asked at once.
@@ -115,30 +96,16 @@ class BigQuerySource:
     @cached_property
     def _job(self) -> QueryJob:
         """Find the run's query, or make it; raises ConfigError, UnusableInput."""
-        from google.api_core import exceptions  # noqa: PLC0415  as above
-
-        wrong = (exceptions.BadRequest, exceptions.Unauthorized, exceptions.Forbidden, exceptions.NotFound)
-        try:
-            with speaking_of("input"), self._connections.reaching(*wrong):
-                job = self._asked(self._connections.rest)
-                job.result(max_results=0, **_AT_ONCE)
-                return job
-        except wrong as error:
-            if passes(error):
-                raise unavailable(self._path, str(error)) from error
-            raise ConfigError(
-                f"input: bigquery: {self._path} can't be read: {error}.",
-                remedy="See to input.where, and grant this identity roles/bigquery.dataViewer on the dataset and "
-                "roles/bigquery.jobUser on the project.",
-            ) from error
+        with self._connections.asking("read", _REMEDY):
+            job = self._asked(self._connections.rest)
+            job.result(max_results=0, **_AT_ONCE)
+            return job
 
     def _asked(self, client: Client) -> QueryJob:
         """Ask, unless the run has asked before.
 
         BigQuery takes each job's name once, so where one has failed, or found nothing, the next has another.
         """
-        from google.api_core.exceptions import Conflict, NotFound  # noqa: PLC0415  as above
-
         table = client.get_table(self._path, **ONCE)
         query = self._query(table.schema)
         place = {"project": self._settings.job_project or self._settings.project, "location": table.location}
@@ -173,7 +140,7 @@ class _Result:
         self.count = count
 
     def lines(self, first: int) -> Iterator[Sequence[bytes]]:
-        """Give the rows from a number on."""
+        """Return the rows from a number on."""
         firsts = iter(range(first, self.count, _PAGE))
         waiting: deque[Future[list[bytes]]] = deque()
         pool = ThreadPoolExecutor(_AHEAD)

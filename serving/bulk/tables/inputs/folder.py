@@ -7,24 +7,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import msgspec
-
 from customer_risk.serving.bulk.tables.errors import UnusableInput
-from customer_risk.serving.bulk.tables.inputs.interface import Block, Rows, Source
+from customer_risk.serving.bulk.tables.inputs.interface import Block, Rows
 from customer_risk.serving.bulk.tables.inputs.parquet import SUFFIX, opened
-
-
-class FolderInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
-    """A folder's settings.
-
-    path   of one Parquet file, or of a folder: every `.parquet` beneath it
-    """
-
-    path: str
-
-    def source(self, name: str, wanted: Sequence[str]) -> Source:  # noqa: ARG002  a query's alone
-        """Make the source, of a model that wants features `wanted`."""
-        return FolderSource(Path(self.path), wanted)
 
 
 class FolderSource:
@@ -42,7 +27,7 @@ class FolderSource:
         ).hexdigest()
 
     def blocks(self) -> Sequence[Block]:
-        """Give the files by name; raises UnusableInput where there is none."""
+        """Return the files by name; raises UnusableInput where there is none."""
         return [Block(str(path), path.stat().st_size) for path in self._files()]
 
     def open(self, place: int) -> AbstractContextManager[Rows]:

@@ -26,23 +26,23 @@ class Rows(Protocol):
     count: int
 
     def lines(self, first: int) -> Iterator[Sequence[bytes]]:
-        """Give the rows from number `first` on, some hundreds at a time, each a request as JSON."""
+        """Return the rows from number `first` on, some hundreds at a time, each a request as JSON."""
 
 
 class Source(Protocol):
     """An input, unchanging while a run lasts; all raise SinkUnavailable where it can't be had now."""
 
     def identity(self) -> str:
-        """Say which data this is, so that a run that goes on never mixes two; before `blocks` and `open`.
+        """Return which data this is, so that a run that goes on never mixes two; before `blocks` and `open`.
 
         Raises ConfigError and UnusableInput.
         """
 
     def blocks(self) -> Sequence[Block]:
-        """Give the blocks, in an order that stays."""
+        """Return the blocks, in an order that stays."""
 
     def open(self, place: int) -> AbstractContextManager[Rows]:
         """Open the block at a place of that order; raises UnusableInput."""
 
     def close(self) -> None:
-        """Let go of connections and files."""
+        """Close connections and files."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import duckdb
 
 from customer_risk.serving.bulk.database import database
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import DUCKDB, request_of
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 SUFFIX: Final = ".parquet"
 ROWS: Final = 500  # at a time
@@ -22,7 +21,7 @@ _NESTED: Final = ("STRUCT", "JSON", "MAP")
 class ParquetRows:
     """A file's rows as requests."""
 
-    def __init__(self, base: DuckDBPyConnection, path: Path, wanted: Sequence[str], name: str) -> None:
+    def __init__(self, base: duckdb.DuckDBPyConnection, path: Path, wanted: Sequence[str], name: str) -> None:
         self._base = base
         self._path = str(path)
         described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._path]).fetchall()
@@ -32,7 +31,7 @@ class ParquetRows:
         self.count: int = counted[0]
 
     def lines(self, first: int) -> Iterator[Sequence[bytes]]:
-        """Give the rows from number `first` on, as requests."""
+        """Return the rows from number `first` on, as requests."""
         query = f"SELECT {self._request} FROM (SELECT * FROM read_parquet(?) OFFSET {first})"  # noqa: S608  names are quoted
         rows = self._base.execute(query, [self._path])
         while some := rows.fetchmany(ROWS):
@@ -42,8 +41,6 @@ class ParquetRows:
 @contextmanager
 def opened(path: Path, wanted: Sequence[str], name: str) -> Iterator[ParquetRows]:
     """Open a file that messages call `name`; raises UnusableInput where it can't be read, or has no such columns."""
-    import duckdb  # noqa: PLC0415  a tenth of a second that only this form needs
-
     with database() as base:
         try:
             base.execute("SET TimeZone = 'UTC'")

@@ -10,22 +10,24 @@ import datetime as dt
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
+from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
+from google.cloud.bigquery import LoadJob, LoadJobConfig, ScalarQueryParameter, SchemaField, Table, TimePartitioning
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.bulk.tables.errors import PASSING, ResultsAltered, UnusableInput, passes, speaking_of
-from customer_risk.serving.bulk.tables.outputs.interface import Output
+from customer_risk.model.google_cloud.credentials import ONCE
+from customer_risk.model.google_cloud.errors import PASSING
+from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
 from customer_risk.serving.bulk.tables.outputs.rows import COLUMNS, Place
-from customer_risk.serving.record.sinks.bigquery.connections import ONCE, Connections, unavailable
+from customer_risk.serving.bulk.tables.outputs.settings import BigQueryOutput
+from customer_risk.serving.record.sinks.bigquery.connections import Connections, unavailable
 from customer_risk.serving.record.sinks.bigquery.schema import Column
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
-
-if TYPE_CHECKING:
-    from google.cloud.bigquery import LoadJob, SchemaField, Table
+from customer_risk.serving.record.sinks.bigquery.setup import fields
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _DAY_MS: Final = 86_400_000
 _ATTEMPTS: Final = 50
@@ -36,6 +38,10 @@ _COUNTS: Final = """\
 SELECT part, plan, COALESCE(segment, 'refused') AS segment, COUNT(*) AS counted FROM `{table}`
 WHERE day = @day AND run = @run GROUP BY part, plan, segment"""
 _SUMMARY: Final = "SELECT summary FROM `{table}` WHERE day = @day AND run = @run LIMIT 1"
+_REMEDY: Final = (
+    "Name a dataset that exists, and grant this identity roles/bigquery.dataEditor on it and roles/bigquery.jobUser on "
+    "the project."
+)
 _RUNS: Final = (
     Column("day", "DATE", "REQUIRED", "of the run"),
     Column("run", "STRING", "REQUIRED", "its name and day: every row of the run is stored once it stands here"),
@@ -46,44 +52,27 @@ _RUNS: Final = (
 )
 
 
-class BigQueryOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
-    """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+class BigQueryResults:
+    """The table of the results and that of the runs, for one run.
 
-    project, dataset, table  where results go; both it and TABLE_runs are made in a dataset that exists
-    keep_days                partitions older than this are deleted by BigQuery; applied when the tables are made
-    endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
+    Raises ConfigError for names that BigQuery doesn't have.
     """
 
-    project: str
-    dataset: str
-    table: str = "scores"
-    keep_days: Annotated[int, msgspec.Meta(gt=0)] = 400
-    endpoint: str = ""
-
-    def output(self, name: str, day: str) -> Output:
-        """Make the output of the run `name`; raises ConfigError for names that BigQuery doesn't have."""
-        with speaking_of("output"):
-            connection = BigQuerySettings(
-                project=self.project, dataset=self.dataset, table=self.table, endpoint=self.endpoint
-            )
-            connection.validate()
-        return BigQueryResults(self, connection, name, day)
-
-
-class BigQueryResults:
-    """The table of the results and that of the runs, for one run."""
-
-    def __init__(self, settings: BigQueryOutput, connection: BigQuerySettings, name: str, day: str) -> None:
+    def __init__(self, settings: BigQueryOutput, name: str, day: str) -> None:
+        connection = BigQuerySettings(
+            project=settings.project, dataset=settings.dataset, table=settings.table, endpoint=settings.endpoint
+        )
+        connection.validate("output")
         self._settings = settings
         self._path = connection.path
         self._name = name
         self._day = day
-        self._connections = Connections(connection)
+        self._connections = Connections(connection, "output")
         self._location: str | None = None
         self._tried: set[str] = set()  # parts of which it isn't known whether they are stored
 
     def check(self) -> None:
-        """See to it that there are tables with all the columns; raises ConfigError."""
+        """Make the tables, or check that they have all the columns; raises ConfigError."""
         with self._asking():
             self._location = self._have(self._path, COLUMNS).location
             self._have(f"{self._path}_runs", _RUNS)
@@ -134,16 +123,13 @@ class BigQueryResults:
         self._load(io.BytesIO(msgspec.json.encode(row)), f"{self._path}_runs", _RUNS, "summary")
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._connections.close()
 
     def _load(self, file: BinaryIO, path: str, columns: Iterable[Column], what: str) -> None:
         """Load lines by the first job of a chain that hasn't failed: a failed one has stored nothing."""
-        from google.api_core.exceptions import Conflict, GoogleAPICallError  # noqa: PLC0415  a second that only this needs
-        from google.cloud.bigquery import LoadJobConfig  # noqa: PLC0415
-
         config = LoadJobConfig(
-            schema=_fields(columns), source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_APPEND"
+            schema=fields(columns), source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_APPEND"
         )
         client = self._connections.rest
         for attempt in range(_ATTEMPTS):
@@ -174,44 +160,25 @@ class BigQueryResults:
         raise unavailable(path, f"{_ATTEMPTS} load jobs have failed for {what}")
 
     def _ask(self, query: str) -> list[Any]:
-        from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter  # noqa: PLC0415  as above
-
-        config = QueryJobConfig(
-            query_parameters=[
-                ScalarQueryParameter("day", "DATE", self._day),
-                ScalarQueryParameter("run", "STRING", self._name),
-            ],
-            use_query_cache=False,
-        )
+        parameters = (ScalarQueryParameter("day", "DATE", self._day), ScalarQueryParameter("run", "STRING", self._name))
         with self._asking():
-            rows = self._connections.rest.query_and_wait(
-                query,
-                job_config=config,
-                api_timeout=_QUERY_SECONDS,
-                wait_timeout=_QUERY_SECONDS,
-                retry=None,
-                job_retry=None,
-            )
-            return [row.values() for row in rows]
+            return [row.values() for row in self._connections.query(query, parameters, seconds=_QUERY_SECONDS)]
 
     def _have(self, path: str, columns: Iterable[Column]) -> Table:
         """Find a table, or make it; raises ConfigError where it lacks a column, or has another of that name."""
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415  as above
-        from google.cloud.bigquery import Table, TimePartitioning  # noqa: PLC0415
-
         client = self._connections.rest
         try:
             table: Table = client.get_table(path, **ONCE)
         except NotFound:
             client.get_dataset(f"{self._settings.project}.{self._settings.dataset}", **ONCE)  # or it isn't there either
-            table = Table(path, schema=_fields(columns))
+            table = Table(path, schema=fields(columns))
             table.time_partitioning = TimePartitioning(
                 type_="DAY", field="day", expiration_ms=self._settings.keep_days * _DAY_MS
             )
             made: Table = client.create_table(table, exists_ok=True, **ONCE)
             return made
         found = dict(_kinds(table.schema))
-        for name, kind in _kinds(_fields(columns)):
+        for name, kind in _kinds(fields(columns)):
             if found.get(name) != kind:
                 raise ConfigError(
                     f"output: bigquery: column {name} of {path} is {found.get(name) or 'not there'}, not {kind}.",
@@ -219,42 +186,13 @@ class BigQueryResults:
                 )
         return table
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _asking(self) -> AbstractContextManager[None]:
         """Raise ConfigError for what asking again won't change."""
-        from google.api_core import exceptions  # noqa: PLC0415  as above
-
-        wrong = (
-            exceptions.BadRequest,
-            exceptions.Unauthorized,
-            exceptions.Forbidden,
-            exceptions.NotFound,
-            exceptions.Conflict,
-        )
-        try:
-            with speaking_of("output"), self._connections.reaching(*wrong):
-                yield
-        except wrong as error:
-            if passes(error):
-                raise unavailable(self._path, str(error)) from error
-            raise ConfigError(
-                f"output: bigquery: {self._path} can't be written to: {error}.",
-                remedy="Name a dataset that exists, and grant this identity roles/bigquery.dataEditor on it and "
-                "roles/bigquery.jobUser on the project.",
-            ) from error
+        return self._connections.asking("written to", _REMEDY, Conflict)
 
 
-def _fields(columns: Iterable[Column]) -> list[SchemaField]:
-    from google.cloud.bigquery import SchemaField  # noqa: PLC0415  as above
-
-    return [
-        SchemaField(each.name, each.type, each.mode, description=each.description, fields=_fields(each.fields))
-        for each in columns
-    ]
-
-
-def _kinds(fields: Iterable[SchemaField], within: str = "") -> Iterator[tuple[str, str]]:
-    """Give each column's type by its name, those within others by their path."""
-    for each in fields:
+def _kinds(schema: Iterable[SchemaField], within: str = "") -> Iterator[tuple[str, str]]:
+    """Return each column's type by its name, those within others by their path."""
+    for each in schema:
         yield f"{within}{each.name}", f"{'REPEATED ' if each.mode == 'REPEATED' else ''}{each.field_type}"
         yield from _kinds(each.fields, f"{within}{each.name}.")

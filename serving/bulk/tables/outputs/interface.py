@@ -19,10 +19,10 @@ class Output(Protocol):
         """Raise ConfigError, naming the setting, where this can't work."""
 
     def summary(self) -> dict[str, Any] | None:
-        """Give the summary of a run that is over, None of one that isn't."""
+        """Return the summary of a run that is over, None of one that isn't."""
 
     def begin(self, plan: str) -> Mapping[str, Mapping[str, int]]:
-        """Give what is stored of the run by part: its rows by segment, those refused as `refused`.
+        """Return what is stored of the run by part: its rows by segment, those refused as `refused`.
 
         Raises UnusableInput where that was made of other input.
         """
@@ -34,4 +34,4 @@ class Output(Protocol):
         """Store the summary: the run is over. Raises ResultsAltered where there are other results than it says."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""

@@ -13,51 +13,14 @@ from typing import Any, Final
 
 import msgspec
 
-from customer_risk.model.errors import ConfigError
 from customer_risk.serving.bulk.database import database
-from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput, speaking_of
-from customer_risk.serving.bulk.tables.outputs.interface import Output
+from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
 from customer_risk.serving.bulk.tables.outputs.rows import Place, duckdb_columns
-from customer_risk.serving.record.sinks.gcs import GcsSettings
-from customer_risk.serving.record.sinks.objects import LocalObjects, Objects
+from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
 
 _SUFFIX: Final = ".parquet"
 _COUNTS: Final = "SELECT plan, COALESCE(segment, 'refused'), count(*) FROM read_parquet(?) GROUP BY ALL"
-
-
-class FolderOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
-    """A folder's settings.
-
-    path   of the folder; made where it is missing
-    """
-
-    path: str
-
-    def output(self, name: str, day: str) -> Output:  # noqa: ARG002  the name holds it
-        """Make the output of the run `name`; raises ConfigError without a path."""
-        if not self.path:
-            raise ConfigError("output: the folder's `path` is empty.", remedy="Name a folder.")
-        return ObjectsOutput(LocalObjects(Path(self.path)), name, self.path)
-
-
-class GcsOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
-    """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
-
-    bucket     that exists, in which this identity may create, get and list objects
-    prefix     of every object's name
-    endpoint   another than Google's; without credentials where it begins with http:, as an emulator's does
-    """
-
-    bucket: str
-    prefix: str = ""
-    endpoint: str = ""
-
-    def output(self, name: str, day: str) -> Output:  # noqa: ARG002  the name holds it
-        """Make the output of the run `name`; raises ConfigError without a bucket."""
-        with speaking_of("output"):
-            objects = GcsSettings(bucket=self.bucket, prefix=self.prefix, endpoint=self.endpoint).objects()
-        return ObjectsOutput(objects, name, f"gs://{self.bucket}/{self.prefix}")
 
 
 class ObjectsOutput:
@@ -71,8 +34,7 @@ class ObjectsOutput:
 
     def check(self) -> None:
         """Raise ConfigError where objects can't be written."""
-        with speaking_of("output"):
-            self._objects.check()
+        self._objects.check()
 
     def summary(self) -> dict[str, Any] | None:
         """Read the summary."""
@@ -106,7 +68,7 @@ class ObjectsOutput:
         self._objects.create(f"{self._run}summary.json", msgspec.json.encode(summary))
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._objects.close()
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from customer_risk.serving.record.sinks.bigquery.connections import ONCE, Connections, unavailable
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud.bigquery_storage_v1 import types
 
-if TYPE_CHECKING:
-    from customer_risk.serving.record.sinks.bigquery.rows import Rows
+from customer_risk.model.google_cloud.credentials import ONCE
+from customer_risk.serving.record.sinks.bigquery.connections import Connections, unavailable
+from customer_risk.serving.record.sinks.bigquery.rows import Rows
 
 # google.rpc.Code
 _NOT_FOUND: Final = 5
@@ -46,9 +48,6 @@ def append(connections: Connections, stream: str, offset: int, rows: Sequence[by
 
     A request of its own each time: a connection that is kept open waits for ten minutes where the server is gone.
     """
-    from google.api_core.exceptions import GoogleAPICallError  # noqa: PLC0415  a second that only this needs
-    from google.cloud.bigquery_storage_v1 import types  # noqa: PLC0415
-
     request = types.AppendRowsRequest(
         write_stream=stream,
         offset=offset,
@@ -83,9 +82,7 @@ def _fate(table: str, code: int, reasons: set[str], why: str) -> Fate:
 
 def _reasons(details: Sequence[Any]) -> set[str]:
     """Name the reasons in an error's details, which come packed or not."""
-    from google.cloud.bigquery_storage_v1.types import StorageError  # noqa: PLC0415  as above
-
-    kind = StorageError.pb()
+    kind = types.StorageError.pb()
     found = set()
     for detail in details:
         reason = kind()
@@ -93,5 +90,5 @@ def _reasons(details: Sequence[Any]) -> set[str]:
             reason = detail
         elif not (hasattr(detail, "Unpack") and detail.Unpack(reason)):
             continue
-        found.add(StorageError.StorageErrorCode(reason.code).name)
+        found.add(types.StorageError.StorageErrorCode(reason.code).name)
     return found

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, Final
 
-from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
-from customer_risk.serving.record.sinks.interface import SinkUnavailable
+import grpc
+from google.cloud.bigquery import Client, QueryJobConfig
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
 
-SECONDS: Final = 5.0  # for any one answer
-ONCE: Final[dict[str, Any]] = {"timeout": SECONDS, "retry": None}  # the shipper tries again, and says so
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.google_cloud.credentials import SECONDS, client_arguments, credentials_for, is_plain
+from customer_risk.model.google_cloud.errors import REFUSED, passes, translated
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.settings import SINKS, BigQuerySettings
+
 _SCOPE: Final = "https://www.googleapis.com/auth/bigquery"
 _WRITE: Final = "bigquerystorage.googleapis.com"
 _CHANNEL: Final = (
@@ -23,62 +28,67 @@ _CHANNEL: Final = (
 
 
 class Connections:
-    """A table's clients: `rest` for all but rows, `write` for rows."""
+    """A table's clients: `rest` for all but rows, `write` for rows. Messages name `setting`."""
 
-    def __init__(self, settings: BigQuerySettings) -> None:
+    def __init__(self, settings: BigQuerySettings, setting: str = SINKS) -> None:
         self._settings = settings
+        self._setting = f"{setting}: bigquery"
 
     @cached_property
     def rest(self) -> Any:
-        """Give the client of the REST interface; raises ConfigError without credentials."""
-        from google.auth.transport.requests import AuthorizedSession  # noqa: PLC0415  a second that only this needs
-        from google.cloud.bigquery import Client  # noqa: PLC0415
-
+        """The client of the REST interface; raises ConfigError without credentials."""
         settings = self._settings
-        credentials = self._credentials(settings.endpoint)
-        return Client(
-            project=settings.project,
-            credentials=credentials,
-            _http=AuthorizedSession(credentials, refresh_timeout=SECONDS),  # type: ignore[no-untyped-call]
-            client_options={"api_endpoint": settings.endpoint} if settings.endpoint else None,
-        )
+        return Client(project=settings.project, **client_arguments(settings.endpoint, _SCOPE, self._setting))
 
     @cached_property
     def write(self) -> Any:
-        """Give the client of the Storage Write API; raises ConfigError without credentials."""
-        import grpc  # noqa: PLC0415  as above
-        from google.cloud.bigquery_storage_v1 import BigQueryWriteClient  # noqa: PLC0415
-        from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (  # noqa: PLC0415
-            BigQueryWriteGrpcTransport,
-        )
-
+        """The client of the Storage Write API; raises ConfigError without credentials."""
         endpoint = self._settings.grpc_endpoint
-        if endpoint.startswith("http:"):
+        if is_plain(endpoint):
             channel = grpc.insecure_channel(endpoint.removeprefix("http:").strip("/"), options=_CHANNEL)
         else:
             channel = BigQueryWriteGrpcTransport.create_channel(
                 endpoint.removeprefix("https:").strip("/") or _WRITE,
-                credentials=self._credentials(endpoint),
+                credentials=credentials_for(endpoint, _SCOPE, self._setting),
                 options=_CHANNEL,
             )
         return BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
 
-    @contextmanager
-    def reaching(self, *answers: type[Exception]) -> Iterator[None]:
-        """Raise SinkUnavailable for whatever goes wrong, but for `answers`."""
-        import grpc  # noqa: PLC0415  as above
-        import requests  # noqa: PLC0415
-        import urllib3  # noqa: PLC0415
-        from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+    def query(
+        self, query: str, parameters: Sequence[Any] = (), *, seconds: float = SECONDS, wait: float | None = None
+    ) -> Any:
+        """Run a query once and return its rows.
 
-        faults = (GoogleAPIError, GoogleAuthError, OSError, grpc.RpcError)
+        A request has `seconds` for its response, all of it `wait` seconds, or as many.
+        """
+        return self.rest.query_and_wait(
+            query,
+            job_config=QueryJobConfig(query_parameters=list(parameters), use_query_cache=False),
+            api_timeout=seconds,
+            wait_timeout=seconds if wait is None else wait,
+            retry=None,
+            job_retry=None,
+        )
+
+    def reaching(self, *answers: type[Exception]) -> AbstractContextManager[None]:
+        """Raise SinkUnavailable for whatever goes wrong, but for `answers`."""
+        return translated(lambda error: unavailable(self._settings.path, str(error) or repr(error)), answers)
+
+    @contextmanager
+    def asking(self, done: str, remedy: str, *also: type[Exception]) -> Iterator[None]:
+        """Raise ConfigError for what asking again won't change and for `also`, SinkUnavailable for all else.
+
+        The message says that the table can't be `done`.
+        """
+        refused = (*REFUSED, *also)
         try:
-            yield
-        except answers:
-            raise
-        except (*faults, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise unavailable(self._settings.path, str(error) or repr(error)) from error
+            with self.reaching(*refused):
+                yield
+        except refused as error:
+            path = self._settings.path
+            if passes(error):
+                raise unavailable(path, str(error)) from error
+            raise ConfigError(f"{self._setting}: {path} can't be {done}: {error}.", remedy=remedy) from error
 
     def close(self) -> None:
         """Close connections, if any were made."""
@@ -93,25 +103,9 @@ class Connections:
             self.write.transport.close()
             del self.write
 
-    def _credentials(self, endpoint: str) -> Any:
-        import google.auth  # noqa: PLC0415  as above
-        from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
-        from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
-
-        if endpoint.startswith("http:"):
-            return AnonymousCredentials()  # type: ignore[no-untyped-call]
-        try:
-            credentials, _ = google.auth.default(scopes=[_SCOPE])
-        except DefaultCredentialsError as error:
-            raise ConfigError(
-                f"record.ship.sinks: bigquery: there are no credentials: {error}",
-                remedy="Run with Workload Identity, or set GOOGLE_APPLICATION_CREDENTIALS.",
-            ) from error
-        return credentials
-
 
 def unavailable(table: str, why: str) -> SinkUnavailable:
-    """Make the error of a table that can't be written to now."""
+    """Return the error of a table that can't be used now."""
     return SinkUnavailable(
         f"The table {table} fails: {why}.",
         remedy="It is tried again; see to the network, the table and this identity's rights.",

@@ -10,6 +10,11 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import EncodeError
+from google.protobuf.message_factory import GetMessageClass
+
 from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, Column
 
 REQUEST_BYTES: Final = 1_000_000  # of rows in a request, as a rule: its answer comes well within the patience for it
@@ -18,13 +23,12 @@ _FRAME_BYTES: Final = 8  # around each row
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LABELS: Final = {"NULLABLE": 1, "REQUIRED": 2, "REPEATED": 3}
 _REPEATED: Final = [column.name for column in COLUMNS if column.mode == "REPEATED"]
+_FAULTS: Final = (TypeError, ValueError, KeyError, AttributeError, EncodeError)
 _TYPES: Final = {"FLOAT": 1, "INTEGER": 3, "TIMESTAMP": 3, "BOOLEAN": 8, "STRING": 9, "RECORD": 11, "BYTES": 12}
 
 
 def descriptor() -> Any:
     """Make the message type's `DescriptorProto`, with every nested type inside."""
-    from google.protobuf.descriptor_pb2 import DescriptorProto  # noqa: PLC0415  not everyone who records has it
-
     return _describe(DescriptorProto(name="Record"), COLUMNS)
 
 
@@ -41,16 +45,10 @@ class Rows:
     """Makes rows of documents; `descriptor` is what their reader needs."""
 
     def __init__(self) -> None:
-        from google.protobuf.descriptor_pb2 import FileDescriptorProto  # noqa: PLC0415  as above
-        from google.protobuf.descriptor_pool import DescriptorPool  # noqa: PLC0415
-        from google.protobuf.message import EncodeError  # noqa: PLC0415
-        from google.protobuf.message_factory import GetMessageClass  # noqa: PLC0415
-
         self.descriptor = descriptor()
         pool = DescriptorPool()
         pool.Add(FileDescriptorProto(name="record.proto", package="record", message_type=[self.descriptor]))
         self.message = GetMessageClass(pool.FindMessageTypeByName("record.Record"))
-        self._faults = (TypeError, ValueError, KeyError, AttributeError, EncodeError)
 
     def row(self, document: dict[str, Any]) -> bytes:
         """Make one row; raises ValueError where the table doesn't hold such a document."""
@@ -65,7 +63,7 @@ class Rows:
             fields["recorded_at"] = _microseconds(fields["recorded_at"])
             fields["encoded"] = base64.b64decode(fields["encoded"], validate=True)
             row: bytes = self.message(**fields).SerializeToString(deterministic=True)
-        except self._faults as error:
+        except _FAULTS as error:
             raise ValueError(f"not a row of the table: {error}") from error
         if len(row) + _FRAME_BYTES > MOST_BYTES:
             raise ValueError(f"not a row of the table: {len(row)} bytes are more than one request may have")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Final
+
+from google.api_core.exceptions import NotFound
+from google.auth.exceptions import RefreshError
+from google.cloud.bigquery import Client, Dataset, SchemaField, Table, TimePartitioning
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.sinks.bigquery.connections import ONCE, SECONDS, Connections
+from customer_risk.model.google_cloud.credentials import ONCE
+from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.schema import (
     CLUSTERED_BY,
     COLUMNS,
@@ -18,11 +23,8 @@ from customer_risk.serving.record.sinks.bigquery.schema import (
     merge,
     version_of,
 )
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
 from customer_risk.serving.record.sinks.bigquery.views import views
-
-if TYPE_CHECKING:
-    from google.cloud.bigquery import Client, SchemaField, Table
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _DAY_MS: Final = 86_400_000
 _LABELS: Final = {LABEL: str(VERSION), "made_by": "customer-risk"}
@@ -38,7 +40,7 @@ def init(settings: BigQuerySettings) -> list[str]:
     connections = Connections(settings)
     try:
         client = connections.rest
-        with _asking(settings, connections):
+        with _asking(connections):
             done = _make_dataset(client, settings)
             table = _get(client, settings)
             if table is None:
@@ -47,13 +49,7 @@ def init(settings: BigQuerySettings) -> list[str]:
             else:
                 done += _migrate(client, settings, table)
             for name, query in views(settings.path).items():
-                client.query_and_wait(
-                    f"CREATE OR REPLACE VIEW `{name}` AS\n{query}",
-                    api_timeout=SECONDS,
-                    wait_timeout=SECONDS,
-                    retry=None,
-                    job_retry=None,
-                )
+                connections.query(f"CREATE OR REPLACE VIEW `{name}` AS\n{query}")
                 done.append(f"view {name} made")
     finally:
         connections.close()
@@ -63,7 +59,7 @@ def init(settings: BigQuerySettings) -> list[str]:
 def check_table(settings: BigQuerySettings, connections: Connections) -> None:
     """Raise ConfigError where there is no table, or one without all columns; one that has more will do."""
     client = connections.rest
-    with _asking(settings, connections):
+    with _asking(connections):
         table = _get(client, settings)
     if table is None:
         raise ConfigError(
@@ -80,9 +76,6 @@ def check_table(settings: BigQuerySettings, connections: Connections) -> None:
 
 
 def _make_dataset(client: Client, settings: BigQuerySettings) -> list[str]:
-    from google.api_core.exceptions import NotFound  # noqa: PLC0415  a second that only this needs
-    from google.cloud.bigquery import Dataset  # noqa: PLC0415
-
     name = f"{settings.project}.{settings.dataset}"
     try:
         client.get_dataset(name, **ONCE)
@@ -95,8 +88,6 @@ def _make_dataset(client: Client, settings: BigQuerySettings) -> list[str]:
 
 
 def _get(client: Client, settings: BigQuerySettings) -> Table | None:
-    from google.api_core.exceptions import NotFound  # noqa: PLC0415  as above
-
     try:
         return client.get_table(settings.path, **ONCE)
     except NotFound:
@@ -104,9 +95,7 @@ def _get(client: Client, settings: BigQuerySettings) -> Table | None:
 
 
 def _table(settings: BigQuerySettings) -> Table:
-    from google.cloud.bigquery import Table, TimePartitioning  # noqa: PLC0415  as above
-
-    table = Table(settings.path, schema=_fields(COLUMNS))
+    table = Table(settings.path, schema=fields(COLUMNS))
     table.description = "Decisions and refused requests of the customer-risk service, one a row"
     table.time_partitioning = TimePartitioning(
         type_="DAY", field=PARTITIONED_BY, expiration_ms=settings.keep_days * _DAY_MS
@@ -136,7 +125,7 @@ def _migrate(client: Client, settings: BigQuerySettings, table: Table) -> list[s
     merged = merge(found, settings.path)
     done, changed = [], []
     if merged != found:
-        table.schema = _fields(merged)
+        table.schema = fields(merged)
         changed.append("schema")
         done.append(f"table {settings.path} migrated from version {version} to {VERSION}")
     if table.labels != {**table.labels, **_LABELS}:
@@ -152,46 +141,25 @@ def _migrate(client: Client, settings: BigQuerySettings, table: Table) -> list[s
     return done
 
 
-def _columns(fields: Iterable[SchemaField]) -> tuple[Column, ...]:
+def _columns(schema: Iterable[SchemaField]) -> tuple[Column, ...]:
     return tuple(
-        Column(each.name, each.field_type, each.mode, each.description or "", _columns(each.fields)) for each in fields
+        Column(each.name, each.field_type, each.mode, each.description or "", _columns(each.fields)) for each in schema
     )
 
 
-def _fields(columns: Iterable[Column]) -> list[SchemaField]:
-    from google.cloud.bigquery import SchemaField  # noqa: PLC0415  as above
-
+def fields(columns: Iterable[Column]) -> list[SchemaField]:
+    """Return columns as BigQuery's client takes them."""
     return [
-        SchemaField(
-            each.name,
-            each.type,
-            mode=each.mode,
-            description=each.description,
-            fields=_fields(each.fields),
-        )
+        SchemaField(each.name, each.type, each.mode, description=each.description, fields=fields(each.fields))
         for each in columns
     ]
 
 
-@contextmanager
-def _asking(settings: BigQuerySettings, connections: Connections) -> Iterator[None]:
+def _asking(connections: Connections) -> AbstractContextManager[None]:
     """Raise ConfigError for what asking again won't change."""
-    from google.api_core import exceptions  # noqa: PLC0415  as above
-    from google.auth.exceptions import RefreshError  # noqa: PLC0415
-
-    wrong: tuple[Any, ...] = (
-        exceptions.BadRequest,
-        exceptions.Unauthorized,
-        exceptions.Forbidden,
-        exceptions.NotFound,
+    return connections.asking(
+        "used",
+        "Name a project that exists, and grant this identity roles/bigquery.dataEditor on the dataset and "
+        "roles/bigquery.jobUser on the project.",
         RefreshError,
     )
-    try:
-        with connections.reaching(*wrong):
-            yield
-    except wrong as error:
-        raise ConfigError(
-            f"record.ship.sinks: bigquery: {settings.path} can't be used: {error}.",
-            remedy="Name a project that exists, and grant this identity roles/bigquery.dataEditor on the dataset "
-            "and roles/bigquery.jobUser on the project.",
-        ) from error

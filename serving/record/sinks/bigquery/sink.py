@@ -15,14 +15,19 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
+from google.api_core.exceptions import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
+from google.cloud.bigquery_storage_v1 import types
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.google_cloud.credentials import ONCE, SECONDS
 from customer_risk.serving.record.sinks.bigquery.append import Fate, RowsRefused, append
-from customer_risk.serving.record.sinks.bigquery.connections import ONCE, SECONDS, Connections, unavailable
+from customer_risk.serving.record.sinks.bigquery.connections import Connections, unavailable
 from customer_risk.serving.record.sinks.bigquery.rows import REQUEST_BYTES, Rows, parts
 from customer_risk.serving.record.sinks.bigquery.schema import VERSION
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
+from customer_risk.serving.record.sinks.bigquery.setup import check_table
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _PRESENT: Final = """\
 SELECT DISTINCT decision_id FROM `{table}`
@@ -57,17 +62,13 @@ class BigQuerySink:
         self._form = f"{VERSION}-{most_bytes}"
         self._sleep = sleep
         self._connections = Connections(settings)
-        self._rows: Rows | None = None
+        self._shape = Rows()
         self._begun = ""  # the last stream that a way back wrote to
 
     def check(self) -> None:
         """Raise ConfigError without credentials, the table with all of its columns, and the right to write to it."""
-        from google.api_core import exceptions  # noqa: PLC0415  a second that only this needs
-
-        from customer_risk.serving.record.sinks.bigquery.setup import check_table  # noqa: PLC0415
-
         check_table(self._settings, self._connections)
-        wrong = (exceptions.InvalidArgument, exceptions.PermissionDenied, exceptions.Unauthenticated)
+        wrong = (InvalidArgument, PermissionDenied, Unauthenticated)
         try:
             with self._connections.reaching(*wrong):
                 self._connections.write.get_write_stream(name=f"{self._parent}/streams/_default", **ONCE)
@@ -78,7 +79,7 @@ class BigQuerySink:
             ) from error
 
     def place(self) -> bytes:
-        """Make a stream, and give its beginning."""
+        """Make a stream, and return its beginning."""
         with self._anew():
             return msgspec.json.encode(Place(self._new_stream(), 0, self._form))
 
@@ -133,38 +134,20 @@ class BigQuerySink:
         return written
 
     def _present(self, segment: Segment) -> set[str]:
-        """Give the ids of a segment's decisions that the table has."""
-        from google.cloud.bigquery import (  # noqa: PLC0415  as above
-            ArrayQueryParameter,
-            QueryJobConfig,
-            ScalarQueryParameter,
-        )
-
+        """Return the ids of a segment's decisions that the table has."""
         ids = [each["decision_id"] for each in segment.documents]
         times = [each["recorded_at"] for each in segment.documents]
-        asked = QueryJobConfig(
-            query_parameters=[
-                ArrayQueryParameter("ids", "STRING", ids),
-                ScalarQueryParameter("first", "TIMESTAMP", min(times)),
-                ScalarQueryParameter("last", "TIMESTAMP", max(times)),
-            ],
-            use_query_cache=False,
+        asked = (
+            ArrayQueryParameter("ids", "STRING", ids),
+            ScalarQueryParameter("first", "TIMESTAMP", min(times)),
+            ScalarQueryParameter("last", "TIMESTAMP", max(times)),
         )
         with self._connections.reaching():
-            rows = self._connections.rest.query_and_wait(
-                _PRESENT.format(table=self._settings.path),
-                job_config=asked,
-                api_timeout=SECONDS,
-                wait_timeout=SECONDS,
-                retry=None,
-                job_retry=None,
-            )
+            rows = self._connections.query(_PRESENT.format(table=self._settings.path), asked)
             return {row["decision_id"] for row in rows}
 
     def _finalize(self, stream: str) -> None:
-        """See to it that a stream takes no more rows; one that is unknown or closed doesn't."""
-        from google.api_core.exceptions import FailedPrecondition, NotFound  # noqa: PLC0415  as above
-
+        """Close a stream for more rows; one that is unknown or closed takes none."""
         try:
             with self._connections.reaching(FailedPrecondition, NotFound):
                 self._connections.write.finalize_write_stream(name=stream, **ONCE)
@@ -172,8 +155,6 @@ class BigQuerySink:
             return
 
     def _new_stream(self) -> str:
-        from google.cloud.bigquery_storage_v1 import types  # noqa: PLC0415  as above
-
         stream = types.WriteStream(type_=types.WriteStream.Type.COMMITTED)
         with self._connections.reaching():
             made = self._connections.write.create_write_stream(parent=self._parent, write_stream=stream, **ONCE)
@@ -181,7 +162,7 @@ class BigQuerySink:
 
     @contextmanager
     def _anew(self) -> Iterator[None]:
-        """See to it that the next try begins with a new connection where this one fails."""
+        """Close the connection of a try that fails, so that the next begins with a new one."""
         try:
             yield
         except SinkUnavailable:
@@ -192,9 +173,3 @@ class BigQuerySink:
     def _parent(self) -> str:
         settings = self._settings
         return f"projects/{settings.project}/datasets/{settings.dataset}/tables/{settings.table}"
-
-    @property
-    def _shape(self) -> Rows:
-        if self._rows is None:
-            self._rows = Rows()
-        return self._rows

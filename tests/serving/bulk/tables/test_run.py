@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
-from customer_risk.serving.bulk.tables.inputs.folder import FolderInput
-from customer_risk.serving.bulk.tables.outputs.objects import FolderOutput
+from customer_risk.serving.bulk.tables.inputs.factory import open_source
+from customer_risk.serving.bulk.tables.inputs.settings import FolderInput
+from customer_risk.serving.bulk.tables.outputs.factory import open_output
+from customer_risk.serving.bulk.tables.outputs.settings import FolderOutput
 from customer_risk.serving.bulk.tables.retry import Patience
 from customer_risk.serving.bulk.tables.run import Interrupted, Run
 from customer_risk.serving.bulk.tables.scoring import RecordsLost, Scoring
@@ -28,8 +30,8 @@ def score(service, tmp_path):
     """Run over `tmp_path / in` into `tmp_path / out`."""
 
     def run(*, recorder=None, stopping=None, least_rows=1, part_rows=10, explain=True, patience=0):
-        source = FolderInput(path=str(tmp_path / "in")).source(NAME, service.names())
-        output = FolderOutput(path=str(tmp_path / "out")).output(NAME, DAY)
+        source = open_source(FolderInput(path=str(tmp_path / "in")), NAME, service.names())
+        output = open_output(FolderOutput(path=str(tmp_path / "out")), NAME, DAY)
         had = Patience(patience)
         exchange = Exchange(service, record=None if recorder is None else lambda: recorder)
         exchange.open()

@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[4]
 SCRIPT = """
 import asyncio, json, sys
 from pathlib import Path
-from customer_risk.serving.telemetry.metrics import Metrics, prepare
+from customer_risk.serving.telemetry.metrics_folder import prepare
 prepare(Path(sys.argv[1]) / "metrics")
+from customer_risk.serving.telemetry.metrics import Metrics
 import httpx2
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.http.endpoints.metrics import MetricsEndpoint

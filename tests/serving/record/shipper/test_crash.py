@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from customer_risk.serving.record.shipper.shipper import Shipper, ship
-from customer_risk.serving.record.sinks.folder import FolderSettings
 from customer_risk.serving.record.sinks.interface import RecordRefused
 from customer_risk.serving.record.sinks.objects import ObjectSink
 from customer_risk.serving.record.sinks.parquet import Parquet
+from customer_risk.serving.record.sinks.settings import FolderSettings
 
 _DYING = """
 import os, sys

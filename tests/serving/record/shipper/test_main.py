@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 
 from customer_risk.serving.record.shipper.main import run
-from customer_risk.serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.record.sinks.settings import FolderSettings
 
 
 @pytest.fixture
@@ -37,12 +38,15 @@ def test_records_that_are_left_make_its_exit_code(orders, left, tmp_path) -> Non
     """1 where the time to drain wasn't enough."""
     record = tmp_path / "record"
 
+    left([1])
+
     def end() -> None:
+        while not list(record.rglob("*.json")):  # the manifest, written last
+            time.sleep(0.01)
         record.rename(tmp_path / "aside")
         record.write_bytes(b"")
         left([2])
         os.kill(os.getpid(), signal.SIGTERM)
 
-    timer = threading.Timer(0.3, end)
-    timer.start()
+    threading.Thread(target=end).start()
     assert run(orders(sinks=(FolderSettings(path=str(record)),), drain_seconds=0.5)) == 1

@@ -13,9 +13,9 @@ from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.shipper.settings import ShipSettings
 from customer_risk.serving.record.shipper.shipper import Shipper, ship
 from customer_risk.serving.record.shipper.status import NAME, Status
-from customer_risk.serving.record.sinks.folder import FolderSettings
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.parquet import Parquet
+from customer_risk.serving.record.sinks.settings import FolderSettings
 
 
 @pytest.fixture

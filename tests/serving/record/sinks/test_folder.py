@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.sinks.folder import FolderSettings
+from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.objects import LocalObjects
 from customer_risk.serving.record.sinks.parquet import Parquet
+from customer_risk.serving.record.sinks.settings import FolderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ class Folder:
 
     def sink(self) -> Sink:
         """Another sink over it."""
-        return FolderSettings(path=str(self.path)).open(SHIPPER)
+        return open_sink(FolderSettings(path=str(self.path)), SHIPPER)
 
     def stored(self) -> list[dict[str, Any]]:
         """All documents, by time."""
@@ -91,11 +92,11 @@ def test_segments_lie_by_day_and_hour(bench, samples) -> None:
 def test_a_folder_without_a_path_is_told_at_the_start() -> None:
     """The message names the setting."""
     with pytest.raises(ConfigError, match="path"):
-        FolderSettings(path="").open(SHIPPER)
+        open_sink(FolderSettings(path=""), SHIPPER)
 
 
 def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path) -> None:
     """A file in its place fails the check, which names it."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigError, match="file"):
-        FolderSettings(path=str(tmp_path / "file")).open(SHIPPER).check()
+        open_sink(FolderSettings(path=str(tmp_path / "file")), SHIPPER).check()

@@ -15,9 +15,9 @@ from customer_risk.serving.record.sinks.bigquery.append import Fate, RowsRefused
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.rows import Rows
 from customer_risk.serving.record.sinks.bigquery.schema import VERSION
-from customer_risk.serving.record.sinks.bigquery.settings import BigQuerySettings
 from customer_risk.serving.record.sinks.bigquery.sink import BigQuerySink
 from customer_risk.serving.record.sinks.interface import RecordRefused, SinkUnavailable
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _APPEND = "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows"
 

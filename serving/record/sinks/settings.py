@@ -1,23 +1,43 @@
-"""The settings of the record in BigQuery."""
+"""The settings of every kind of sink."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import msgspec
 
 from customer_risk.model.errors import ConfigError
 
-if TYPE_CHECKING:
-    from customer_risk.serving.record.sinks.interface import Sink
-
+SINKS: Final = "record.ship.sinks"  # the setting that messages name
 _FIVE_YEARS: Final = 1827  # days, with the leap years that five may have
 _NAMES: Final = {
     "project": re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]*"),
     "dataset": re.compile(r"[A-Za-z0-9_]+"),
     "table": re.compile(r"[A-Za-z0-9_]+"),
 }
+
+
+class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
+    """A local folder's settings.
+
+    path   of the folder; made where it is missing
+    """
+
+    path: str
+
+
+class GcsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
+    """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+
+    bucket     that exists, in which this identity may create, get and list objects
+    prefix     of every object's name; none: the bucket is the record's alone
+    endpoint   another than Google's; without credentials where it begins with http:, as an emulator's does
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
 
 
 class BigQuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
@@ -40,21 +60,17 @@ class BigQuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     @property
     def path(self) -> str:
-        """Give the table's full name."""
+        """The table's full name."""
         return f"{self.project}.{self.dataset}.{self.table}"
 
-    def validate(self) -> None:
-        """Raise ConfigError for names that BigQuery doesn't have: they go into queries."""
+    def validate(self, setting: str = SINKS) -> None:
+        """Raise ConfigError, naming `setting`, for names that BigQuery doesn't have: they go into queries."""
         for name, form in _NAMES.items():
             if not form.fullmatch(getattr(self, name)):
                 raise ConfigError(
-                    f"record.ship.sinks: bigquery: {name} {getattr(self, name)!r} is none.",
+                    f"{setting}: bigquery: {name} {getattr(self, name)!r} is not a valid {name}.",
                     remedy=f"Name the {name}, in letters, digits and {'dashes' if name == 'project' else '_'}.",
                 )
 
-    def open(self, shipper: str) -> Sink:  # noqa: ARG002  a stream belongs to whoever has the place
-        """Make the sink; raises ConfigError for names that BigQuery doesn't have."""
-        from customer_risk.serving.record.sinks.bigquery.sink import BigQuerySink  # noqa: PLC0415  only where it is used
 
-        self.validate()
-        return BigQuerySink(self)
+SinkSettings = FolderSettings | GcsSettings | BigQuerySettings

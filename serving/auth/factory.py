@@ -1,0 +1,18 @@
+"""Makes the authenticator, if the settings ask for one; loads the libraries that it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from customer_risk.serving.auth.authenticator import Authenticator
+    from customer_risk.serving.auth.settings import AuthSettings
+
+
+def create_authenticator(settings: AuthSettings) -> Authenticator | None:
+    """Return the authenticator of callers, None where authentication is off."""
+    if not settings.enabled:
+        return None
+    from customer_risk.serving.auth.authenticator import Authenticator  # noqa: PLC0415  loads cryptography
+
+    return Authenticator(settings)

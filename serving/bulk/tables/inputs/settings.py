@@ -1,0 +1,47 @@
+"""The settings of every kind of input."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class BigQueryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
+    """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+
+    project, dataset, table  of a table or a view, with a row a customer
+    where                    condition of the rows to score, in GoogleSQL; none: all
+    job_project              that pays for the query; none: `project`
+    endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
+    """
+
+    project: str
+    dataset: str
+    table: str
+    where: str = ""
+    job_project: str = ""
+    endpoint: str = ""
+
+
+class GcsInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
+    """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+
+    bucket     in which this identity may list and get objects
+    prefix     every `.parquet` whose name begins with it; an object's whole name for one alone
+    endpoint   another than Google's; without credentials where it begins with http:, as an emulator's does
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+
+
+class FolderInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
+    """A folder's settings.
+
+    path   of one Parquet file, or of a folder: every `.parquet` beneath it
+    """
+
+    path: str
+
+
+InputSettings = BigQueryInput | GcsInput | FolderInput

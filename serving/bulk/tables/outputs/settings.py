@@ -1,0 +1,47 @@
+"""The settings of every kind of output."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+
+class BigQueryOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
+    """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+
+    project, dataset, table  where results go; both it and TABLE_runs are made in a dataset that exists
+    keep_days                partitions older than this are deleted by BigQuery; applied when the tables are made
+    endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
+    """
+
+    project: str
+    dataset: str
+    table: str = "scores"
+    keep_days: Annotated[int, msgspec.Meta(gt=0)] = 400
+    endpoint: str = ""
+
+
+class GcsOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
+    """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
+
+    bucket     that exists, in which this identity may create, get and list objects
+    prefix     of every object's name
+    endpoint   another than Google's; without credentials where it begins with http:, as an emulator's does
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+
+
+class FolderOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
+    """A folder's settings.
+
+    path   of the folder; made where it is missing
+    """
+
+    path: str
+
+
+OutputSettings = BigQueryOutput | GcsOutput | FolderOutput

@@ -1,0 +1,30 @@
+"""Log lines sent to Cloud Logging's API by google-cloud-logging, where no agent collects them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from google.cloud.logging_v2 import Client
+from google.cloud.logging_v2.handlers import CloudLoggingHandler
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.google_cloud.credentials import client_arguments
+
+_SCOPE: Final = "https://www.googleapis.com/auth/logging.write"
+_SETTING: Final = "logs.client: cloud"
+
+
+def create_client(project: str | None, endpoint: str) -> Any:
+    """Return Cloud Logging's client; raises ConfigError where there are no credentials or no project."""
+    arguments = client_arguments(endpoint, _SCOPE, _SETTING)
+    try:
+        # Over HTTP: gRPC's threads survive no fork.
+        return Client(project=project, _use_grpc=False, **arguments)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise ConfigError(f"{_SETTING}: there is no project: {error}", remedy="Set logs.project.") from error
+
+
+def create_handler(client: Any) -> logging.Handler:
+    """Return a handler that gathers lines on a thread of its own, so make it in the process where it stays."""
+    return CloudLoggingHandler(client, name="customer-risk")

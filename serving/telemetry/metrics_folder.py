@@ -1,0 +1,23 @@
+"""The folder in which workers share their metrics, set before prometheus_client is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def prepare(folder: Path) -> None:
+    """Have prometheus_client keep its values in `folder`, emptied now: once, before the first worker is forked.
+
+    Raises RuntimeError where prometheus_client is imported already, since it would keep them to each process.
+    """
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("prometheus_client is imported before its folder is known")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.glob("*.db"):
+        left.unlink()
+    os.environ[FOLDER_VARIABLE] = str(folder)
