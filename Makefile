@@ -40,8 +40,8 @@ bench: environment  ## Measure features, reasons, training and serving beside th
 soak-record: environment  ## Kill server and shipper 100 times under load; what every sink has in the end, lost or twice
 	@scripts/soak-record
 
-image:  ## Build customer-risk:TAG with this machine's Docker engine; prints its sizes (scripts/image -h: variants)
-	@scripts/image
+image:  ## Build customer-risk:TAG with this machine's Docker engine; prints its sizes (scripts/image/build -h: variants)
+	@scripts/image/build
 
 lock: environment  ## Resolve the lock files anew
 	@scripts/lock

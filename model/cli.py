@@ -43,7 +43,7 @@ def main() -> None:
         click.echo(str(error), err=True)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in {"model", "serving"}:
+        if (error.name or "").split(".")[0] == "customer_risk":
             raise
         click.echo(
             f"error: this install lacks {error.name}. Install the extra that brings it: "

@@ -159,8 +159,9 @@ def checkout(tmp_path):
     folder = tmp_path / "checkout"
     for name in ("scripts", "requirements"):
         shutil.copytree(ROOT / name, folder / name)
-    for name in ("model", "serving"):
-        (folder / name).mkdir()
+    for name in ("model", "serving", "src/customer_risk"):
+        (folder / name).mkdir(parents=True)
+    (folder / "src/customer_risk/__init__.py").touch()
     shutil.copy(ROOT / "pyproject.toml", folder)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
     locked = "cat requirements/dev.txt requirements/uv.txt pyproject.toml | sha256sum"

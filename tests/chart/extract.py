@@ -1,6 +1,6 @@
 """Makes schemas/: what the API servers that the chart targets accept, closed, from the projects' own definitions.
 
-`scripts/chart-schemas` runs it. Go's module proxy serves the definitions; they are cut down to the kinds that the
+`scripts/chart/schemas` runs it. Go's module proxy serves the definitions; they are cut down to the kinds that the
 chart and k8s/ make, without descriptions. `google*.json` are written by hand from GKE's documentation, since no module
 holds those kinds.
 """

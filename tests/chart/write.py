@@ -1,4 +1,4 @@
-"""Renders every example anew into helm/customer-risk/examples/CASE/rendered; `scripts/chart-render` runs it."""
+"""Renders every example anew into helm/customer-risk/examples/CASE/rendered; `scripts/chart/render` runs it."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def _within(image: str, code: str, *options: str, **more) -> str:
 
 def test_image_is_small(image, record_property) -> None:
     """The image is at most 650 MB unpacked and 200 MB compressed, its base included."""
-    spec = importlib.util.spec_from_file_location("image_report", ROOT / "scripts" / "image_report.py")
+    spec = importlib.util.spec_from_file_location("report", ROOT / "scripts" / "image" / "report.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found = module.report(image, DOCKER)

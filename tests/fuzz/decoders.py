@@ -18,12 +18,12 @@ import atheris  # type: ignore[import-untyped]
 _ROOT = Path(__file__).parent.parent.parent
 # Numba can't compile what has been instrumented.
 _COMPILED = [
-    ".".join(path.relative_to(_ROOT).with_suffix("").parts)
+    ".".join(("customer_risk", *path.relative_to(_ROOT).with_suffix("").parts))
     for path in (_ROOT / "serving").rglob("*.py")
     if "@compiled" in path.read_text(encoding="utf-8")
 ]
 
-with atheris.instrument_imports(include=["serving"], exclude=_COMPILED):
+with atheris.instrument_imports(include=["customer_risk.serving"], exclude=_COMPILED):
     from customer_risk.model.errors import CustomerRiskError, InputError
     from customer_risk.model.scoring.bundle import load_bundle
     from customer_risk.serving.contract.batch import read_items

@@ -32,7 +32,7 @@ def _locked(name: str) -> set[str]:
 
 def _script(name: str):
     """Import one of scripts/."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / "image" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -82,7 +82,7 @@ def test_every_package_of_the_image_stands_on_the_page_of_licences() -> None:
     rows = re.findall(r"^\| (\S+) \| (\d\S*) \| (.+) \|$", page, re.MULTILINE)
     assert {f"{name}=={version}" for name, version, _ in rows} == _locked("image")
     assert not [name for name, _, licence in rows if not licence.strip()]
-    assert _script("image_licences").page() == page
+    assert _script("licences").page() == page
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_every_package_of_the_image_stands_on_the_page_of_licences() -> None:
 )
 def test_report_counts_a_package_with_its_libraries_and_metadata(path, part) -> None:
     """So that the largest parts are those that could be left out together."""
-    assert _script("image_report").part_of(path) == part
+    assert _script("report").part_of(path) == part
 
 
-@pytest.mark.parametrize("script", ["image", "image-trim", "image-compile"])
+@pytest.mark.parametrize("script", ["build", "trim", "compile"])
 def test_scripts_are_sound_and_say_what_they_take(script) -> None:
     """The shell reads them, and each stops at its first error."""
-    path = ROOT / "scripts" / script
+    path = ROOT / "scripts" / "image" / script
     subprocess.run(["bash", "-n", path], check=True)
     assert "set -euo pipefail" in path.read_text(encoding="utf-8")

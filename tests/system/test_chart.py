@@ -49,7 +49,7 @@ def rendered(helm: Helm) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("case", cases())
 def test_an_examples_render_is_what_stands_beside_it(helm: Helm, case: str) -> None:
-    """A change of the chart shows in the examples; `scripts/chart-render` writes them anew."""
+    """A change of the chart shows in the examples; `scripts/chart/render` writes them anew."""
     stored = {path.name: path.read_text(encoding="utf-8") for path in (EXAMPLES / case / "rendered").iterdir()}
     assert helm.example(case) == stored
 

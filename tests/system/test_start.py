@@ -34,8 +34,7 @@ print(compilation.counts)
 def install(tmp_path) -> Path:
     """The code as an image has it: compiled by `customer-risk compile` on a CPU that is called skylake."""
     folder = tmp_path / "install"
-    for package in ("model", "serving"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.nb[ic]"))
+    shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("*.nb[ic]"))  # what its links lead to
     code = (
         "import llvmlite.binding as b; b.get_host_cpu_name = lambda: 'skylake'\n"
         "from customer_risk.serving.cli import compile_; compile_()"
@@ -53,7 +52,7 @@ def test_code_compiled_on_one_cpu_serves_on_another_from_a_read_only_disk(instal
     import msgspec
 
     read_only = f"mount --bind {install} {install} && mount -o remount,bind,ro {install} && cd {install} && "
-    refused = 'if touch model/x 2>/dev/null; then exit 9; fi; exec "$@"'
+    refused = 'if touch customer_risk/model/x 2>/dev/null; then exit 9; fi; exec "$@"'
     arguments = ["unshare", "--mount", "sh", "-c", read_only + refused, "sh", sys.executable, "-c", ANSWER, bundle]
     environment = os.environ | {"HOME": "/nonexistent", "NUMBA_CPU_NAME": "znver2"}
     done = subprocess.run(

@@ -10,19 +10,19 @@ import re
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements" / "image.txt"
 PAGE = ROOT / "docs" / "licences.md"
 HEAD = """# Licences of what is in the image
 
-Written by `.venv/bin/python scripts/image_licences.py` from the packages' own metadata; a test holds it to
-`requirements/image.txt`. The bill of materials of an image that was built (`scripts/image sbom`) lists the base's
+Written by `.venv/bin/python scripts/image/licences.py` from the packages' own metadata; a test holds it to
+`requirements/image.txt`. The bill of materials of an image that was built (`scripts/image/build sbom`) lists the base's
 Debian packages too; their licences are under `/usr/share/doc/*/copyright` of the base.
 
 Libraries within packages have licences of their own: LLVM in llvmlite (Apache-2.0 WITH LLVM-exception), OpenBLAS
 (BSD-3-Clause) with libgfortran (GPL-3.0 WITH GCC-exception-3.1) and libquadmath (LGPL-2.1) in numpy, libuv (MIT) in
 uvloop, OpenSSL (Apache-2.0) in cryptography, BoringSSL in grpcio. Nothing under MPL or LGPL is changed here: symbols
-for debuggers and files that nothing reads are taken out (`scripts/image-trim`), of orjson and numpy's libraries none.
+for debuggers and files that nothing reads are taken out (`scripts/image/trim`), of orjson and numpy's libraries none.
 
 | package | version | licence |
 |---|---|---|

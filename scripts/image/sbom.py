@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what is in an image as CycloneDX JSON: scripts/image_sbom.py IMAGE OUT.
+"""Writes what is in an image as CycloneDX JSON: scripts/image/sbom.py IMAGE OUT.
 
 Python packages by CycloneDX's own tool from the metadata that the image holds, in an environment of its own
 (requirements/sbom.txt); the base's Debian packages as dpkg lists them there. The image is not started for the first.
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DOCKER = os.environ.get("DOCKER", "docker")
 ENVIRONMENT = ROOT / ".venv-sbom"
 LOCK = ROOT / "requirements" / "sbom.txt"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says how large an image is and which of its parts are: scripts/image_report.py IMAGE [--json].
+"""Says how large an image is and which of its parts are: scripts/image/report.py IMAGE [--json].
 
 Unpacked is what its files hold; compressed is the sum of its layers, the base's too, each as a registry keeps it.
 Sizes in MB of 10^6 bytes, as Docker gives them. Needs Python alone, and a docker command (the variable DOCKER).

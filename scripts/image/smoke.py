@@ -1,7 +1,7 @@
 # ruff: noqa: INP001  a folder of commands
 """Imports every module that serving imports anywhere, lazily too: what is missing ends the image's build here.
 
-Run by the image's own Python (scripts/image-compile); the bytecode that this leaves is what the image keeps. What only
+Run by the image's own Python (scripts/image/compile); the bytecode that this leaves is what the image keeps. What only
 training imports is absent, and stays so.
 """
 
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FORBIDDEN = ("xgboost", "scipy", "pyarrow", "sklearn", "polars", "pip")
-PACKAGES = ("serving", "customer_risk.model.registry", "customer_risk.model.scoring")
+PACKAGES = ("customer_risk.serving", "customer_risk.model.registry", "customer_risk.model.scoring")
 
 
 def modules(package: str) -> list[tuple[str, Path]]:
@@ -41,9 +41,7 @@ def imported(path: Path) -> set[str]:
 
 def main() -> None:
     """Import everything, then see that nothing is there which shouldn't be."""
-    importlib.import_module(
-        "customer_risk.serving.app"
-    )  # first, as the command does: it shields the command line from KServe
+    importlib.import_module("customer_risk.serving.app")  # first: it shields the command line from KServe
     names: set[str] = set()
     for package in PACKAGES:
         for name, path in modules(package):
