@@ -50,7 +50,7 @@ def test_an_error_says_what_to_do_next() -> None:
     assert (error.problem, error.remedy) == ("users.csv isn't there.", "Put it there.")
 
 
-@pytest.mark.parametrize(("missing", "ours"), [("polars", True), ("model.nothing", False)])
+@pytest.mark.parametrize(("missing", "ours"), [("polars", True), ("customer_risk.nothing", False)])
 def test_a_missing_library_names_the_extra_that_brings_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str, ours: bool
 ) -> None:
