@@ -96,7 +96,9 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
             rooms=rooms,
             keys=keys,
         )
-        self.reloader = Reloader(folder, model.use, told=reloaded)
+        if model.service.answering:  # by rules, before there is a bundle
+            model.service.require("the first answers", lambda: model.warm)
+        self.reloader = Reloader(folder, model.use, told=reloaded, before=model.warm_up)
         most_wait, reloader = settings.most_wait_ms / 1000, self.reloader
         line = Admission(most_wait, lenient=lambda: reloader.loading, shed=shed, waited=waited)
         self._worker = Worker(HttpServer(lane, line, settings), self.reloader, model.service, settings, parts)

@@ -16,7 +16,7 @@ ALLOWED = {
     "customer_risk.model.features.kernel.compute",
     "customer_risk.model.features.catalogue",
     "customer_risk.model.features.columns",
-    "customer_risk.model.features.one",
+    "customer_risk.model.features.input_warning",
     "customer_risk.model.features.encoded",
     "customer_risk.model.features.feature",
     "customer_risk.model.features.vocabulary",

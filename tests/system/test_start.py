@@ -20,11 +20,11 @@ import llvmlite.binding as binding
 binding.get_host_cpu_name = lambda: "haswell"
 from pathlib import Path
 from customer_risk.model import compilation
-from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.decisions.verification import load_verified
 assert Path(compilation.__file__).is_relative_to(Path.cwd()), compilation.__file__
 service = Service("customer-risk")
-service.use(load_bundle(Path(sys.argv[1])))
+service.use(load_verified(Path(sys.argv[1])))
 service.answer(sys.stdin.buffer.read())
 print(compilation.counts)
 """
@@ -35,7 +35,8 @@ def install(tmp_path) -> Path:
     """The code as an image has it: compiled by `customer-risk compile` on a CPU that is called skylake."""
     folder = tmp_path / "install"
     for package in ("model", "serving"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.nb[ic]"))
+        shutil.copytree(ROOT / package, folder / "customer_risk" / package, ignore=shutil.ignore_patterns("*.nb[ic]"))
+    shutil.copy(ROOT / "src" / "customer_risk" / "__init__.py", folder / "customer_risk")
     code = (
         "import llvmlite.binding as b; b.get_host_cpu_name = lambda: 'skylake'\n"
         "from customer_risk.serving.cli import compile_; compile_()"
@@ -53,7 +54,7 @@ def test_code_compiled_on_one_cpu_serves_on_another_from_a_read_only_disk(instal
     import msgspec
 
     read_only = f"mount --bind {install} {install} && mount -o remount,bind,ro {install} && cd {install} && "
-    refused = 'if touch model/x 2>/dev/null; then exit 9; fi; exec "$@"'
+    refused = 'if touch customer_risk/model/x 2>/dev/null; then exit 9; fi; exec "$@"'
     arguments = ["unshare", "--mount", "sh", "-c", read_only + refused, "sh", sys.executable, "-c", ANSWER, bundle]
     environment = os.environ | {"HOME": "/nonexistent", "NUMBA_CPU_NAME": "znver2"}
     done = subprocess.run(

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import msgspec
 
-from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.bulk.tables.retry import Patience
 from customer_risk.serving.bulk.tables.run import Interrupted, Run
 from customer_risk.serving.bulk.tables.run_date import JOB, day_of
@@ -21,6 +20,7 @@ from customer_risk.serving.bulk.tables.scoring import RecordsLost, Scoring
 from customer_risk.serving.bulk.tables.settings import BatchSettings, load_settings
 from customer_risk.serving.bulk.tables.shipper_process import RecordsLeft, Shipping
 from customer_risk.serving.decisions.factory import create_service
+from customer_risk.serving.decisions.verification import load_verified
 from customer_risk.serving.errors import Later
 from customer_risk.serving.record.recorder import recording
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
@@ -62,7 +62,7 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
     name = f"{settings.name}-{day}"
     patience = Patience(settings.patience_seconds, stopping=stopping)
     service = create_service(settings.model_name, settings.rules)
-    service.use(load_bundle(bundle.resolve()))
+    service.use(load_verified(bundle.resolve()))
     source = settings.input.source(name, service.names())
     output = settings.output.output(name, day)
     make = recording(settings.record)
