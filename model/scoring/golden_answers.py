@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from customer_risk.model.errors import BundleError
 from customer_risk.model.features.columns import History, Person, encode_columns
 from customer_risk.model.features.encoded import NEVER
 from customer_risk.model.scoring.golden import TIMES, Answerer, GoldenRow, golden_request
@@ -52,15 +53,21 @@ def golden_rows(
 
 
 def golden_answerer(scorer: Scorer, settings: FeatureSettings) -> Answerer:
-    """Return the function that answers a golden request without serving; it checks nothing of the request."""
+    """Return the function that answers a golden request without serving; it raises BundleError for another document."""
     features = ModelFeatures(scorer.names, settings)
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
-        if "features" in request:
-            given = request["features"]
-            values = np.array([given[name] for name in features.names], np.float64)  # None becomes NaN
-        else:
-            values = features.compute(encode_request(request))
+        try:
+            if "features" in request:
+                given = request["features"]
+                values = np.array([given[name] for name in features.names], np.float64)  # None becomes NaN
+            else:
+                values = features.compute(encode_request(request))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(
+                f"golden.json: the request {request.get('customer_id')} can't be read: {error!r}.",
+                remedy="Make the bundle anew with `customer-risk train`.",
+            ) from error
         return golden_answer(scorer.judge(values), features.names, values)
 
     return answer

@@ -7,6 +7,7 @@ import math
 import msgspec
 import pytest
 
+from customer_risk.model.errors import BundleError
 from customer_risk.model.features.kernel import compute as kernel
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.scoring.golden import golden_request
@@ -78,3 +79,11 @@ def test_every_form_is_answered_alike(loaded, write):
     answer = golden_answerer(loaded.scorer, loaded.manifest.settings)
     for each in write(3, 0, 2):
         assert answer(each["request"]) == each["answer"]
+
+
+@pytest.mark.parametrize("change", [{"profile": None}, {"transactions": [{}]}, {"features": {}}])
+def test_what_is_no_request_is_named(loaded, write, change):
+    """A document that can't be read as a request is the bundle's fault, and not a fault of ours."""
+    answer = golden_answerer(loaded.scorer, loaded.manifest.settings)
+    with pytest.raises(BundleError, match="the request golden-0 can't be read"):
+        answer(write(1)[0]["request"] | change)
