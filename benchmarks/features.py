@@ -1,7 +1,7 @@
 # ruff: noqa: INP001  a script
 """Time the feature kernel beside the same features as Polars expressions; prints Markdown tables.
 
-    .venv/bin/python benchmarks/features.py [--customers 20000]
+    .venv/bin/python -m benchmarks.features [--customers 20000]
 
 One thread each (POLARS_MAX_THREADS is set here). Synthetic customers with about 50 transactions each. "Collapsed" rows
 are one a transaction, in order of time, as a store of features would hold them; "collapse included" are shuffled event
@@ -23,14 +23,14 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read when Polars is first im
 import click
 import numpy as np
 import polars as pl
-from polars_features import features as polars_features
 
+from customer_risk.model.features.columns import History, Person, encode_columns
 from customer_risk.model.features.encoded import NEVER, Encoded
 from customer_risk.model.features.frame import encode_frame
 from customer_risk.model.features.kernel.compute import compute
-from customer_risk.model.features.one import encode_customer
 from customer_risk.model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
 from loadtest.bench.versions import versions
+from tests.oracles.polars_features import features as polars_features
 
 MEAN = 50  # transactions a customer
 TWICE = 0.4  # of the transactions were PENDING on a row of their own first
@@ -54,7 +54,7 @@ def main(customers: int, rounds: int) -> None:
     some, some_events = people.head(CACHED), events.filter(pl.col("customer_id") < people["customer_id"][CACHED])
     few = encode_frame(some, some_events)
     one = one_customer()
-    encoded_one, _ = encode_customer(*one)
+    encoded_one, _ = encode_columns(*one)
     one_people, one_events = tables(1)
     contenders: dict[str, tuple[Callable[[], object], int]] = {
         "collapsed": (lambda: compute(collapsed), transactions),
@@ -74,7 +74,7 @@ def main(customers: int, rounds: int) -> None:
         )
     single: dict[str, tuple[Callable[[], object], int]] = {
         "kernel alone": (lambda: compute(encoded_one), 1),
-        "from Python objects": (lambda: compute(encode_customer(*one)[0]), 1),
+        "from a request's columns": (lambda: compute(encode_columns(*one)[0]), 1),
         "Polars expressions": (lambda: polars_features(one_people, one_events), 1),
     }
     spent = turns(single, rounds, least=0.2)
@@ -177,12 +177,17 @@ def tables(customers: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     return people, events
 
 
-def one_customer() -> tuple[dict[str, object], list[dict[str, object]]]:
-    """Take one customer as Python objects: a profile and 50 transactions on a row each."""
+def one_customer() -> tuple[Person, History]:
+    """Return one customer as a decoded request has it: a profile, and the columns of 50 transactions."""
     people, events = tables(1)
-    rows = events.unique("id", maintain_order=True).drop("customer_id", "stage").to_dicts()
-    profile = {name: value for name, value in people.to_dicts()[0].items() if value is not None}
-    return {name: value for name, value in profile.items() if name != "customer_id"}, rows
+    rows = events.unique("id", maintain_order=True)
+    profile = people.to_dicts()[0]
+    created, completed = (
+        rows[name].dt.epoch("us").fill_null(NEVER).to_numpy() for name in ("created_at", "completed_at")
+    )
+    texts = [rows[name].to_list() for name in ("id", "state", "type", "direction")]
+    history = History(*texts, rows["amount"].to_list(), created, completed, distinct=True)
+    return Person(*[profile.get(name) for name in Person._fields]), history
 
 
 if __name__ == "__main__":

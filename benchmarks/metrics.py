@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import click
 
-from customer_risk.model.scoring.scorer import InputWarning
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.telemetry.metrics_folder import prepare
 from loadtest.bench.versions import versions
 

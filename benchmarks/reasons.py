@@ -1,7 +1,7 @@
 # ruff: noqa: INP001  a script
 """Time exact reasons beside XGBoost's `pred_contribs` and `shap.TreeExplainer`; prints a Markdown table.
 
-    .venv/bin/python benchmarks/reasons.py [--rows 10000]
+    .venv/bin/python -m benchmarks.reasons [--rows 10000]
 
 One thread each; CPU time, medians of rounds in which all take turns, so that a busy machine disturbs them alike.
 XGBoost's DMatrix is made before its clock starts; our clock runs from a float64 array to margins and contributions.

@@ -1,7 +1,7 @@
 # ruff: noqa: INP001  a script
 """Time training with tuning, and with the full evaluation, beside scikit-learn's randomised search; prints Markdown.
 
-    .venv/bin/python benchmarks/training.py [TABLES] [--no-full]
+    .venv/bin/python -m benchmarks.training [TABLES] [--no-full]
 
 TABLES are the shared real tables where they stand, else 300 synthetic customers. The peer searches XGBClassifier with
 RandomizedSearchCV: as many trials over as many folds, trees alike, on the same features and as many workers; nested in

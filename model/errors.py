@@ -13,7 +13,7 @@ CustomerRiskError
 ├── BundleError          a bundle that can't be trusted
 │   ├── BundleAltered        a file's hash differs from the manifest's
 │   ├── BundleVersion        made for another schema version
-│   └── GoldenMismatch       the golden rows give other answers here
+│   └── GoldenMismatch       the golden requests are answered differently here
 ├── RegistryError        an alias or a hash that the registry doesn't hold
 ├── SignOffError         an unsigned, altered or impossible line in a filled list
 └── InputError           a request or profile with bad fields, each named by a JSON pointer
@@ -84,7 +84,7 @@ class BundleVersion(BundleError):
 
 
 class GoldenMismatch(BundleError):
-    """The golden rows give other answers here."""
+    """The golden requests are answered differently here."""
 
 
 class RegistryError(CustomerRiskError):

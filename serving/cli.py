@@ -40,7 +40,7 @@ def serve(
     \b
     POST /ai/v1/risk                       a profile and transactions, or features
     POST /v1/models/customer-risk:predict  the same objects as KServe V1 `instances`
-    GET  /v2/health/ready                  200 once the bundle's hashes and golden rows hold, 503 until then
+    GET  /v2/health/ready                  200 once the bundle's hashes and golden requests hold, 503 until then
     GET  /healthz                          200 while the process lives
 
     SIGTERM (or Ctrl-C) ends it once the requests under way are answered. Another bundle put in BUNDLE's place, or

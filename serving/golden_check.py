@@ -4,29 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
 
 from customer_risk.model.errors import BundleError, GoldenMismatch
 from customer_risk.model.scoring.golden import TOLERANCE, GoldenRow, loads_golden
 from customer_risk.serving.client import Answer, RiskClient
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TIMES: Final = ("created_at", "completed_at")
-
-
-def request_of(row: GoldenRow, number: int) -> dict[str, Any]:
-    """Word a golden row as the wire has it: times in RFC 3339, microseconds and all."""
-    return {
-        "customer_id": f"golden-{number}",
-        "profile": row["profile"],
-        "transactions": [
-            {name: _time(value) if name in _TIMES else value for name, value in transaction.items()}
-            for transaction in row["transactions"]
-        ],
-        "history_complete": True,
-    }
 
 
 def difference(row: GoldenRow, answer: Answer) -> str | None:
@@ -63,7 +45,7 @@ def check(client: RiskClient, bundle: Path) -> int:
     if not rows:
         raise BundleError(f"{bundle} holds no golden row.", remedy="Make the bundle anew.")
     for number, row in enumerate(rows):
-        answer = client.score(request_of(row, number))
+        answer = client.score(row["request"])
         found = difference(row, answer)
         if answer.model.version != version:
             found = f"bundle {answer.model.version} answers, not {version}"
@@ -77,7 +59,3 @@ def check(client: RiskClient, bundle: Path) -> int:
 
 def _reasons(answer: Answer) -> list[tuple[str, str]]:
     return [(each.code, each.direction) for each in answer.reasons]
-
-
-def _time(value: int | None) -> str | None:
-    return None if value is None else (_EPOCH + timedelta(microseconds=value)).isoformat()

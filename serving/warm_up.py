@@ -1,63 +1,34 @@
-"""Every compiled function called once, so that all of them are on the disk when an image is built."""
+"""Every compiled function called once with a made-up model, so that all are on the disk when an image is built."""
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 
-from customer_risk.model.errors import InputError
 from customer_risk.model.features import catalogue
 from customer_risk.model.scoring.bundle import Bundle, Manifest, RiskRate, make_scorer
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer
-from customer_risk.model.scoring.measure import FeatureSettings
+from customer_risk.model.scoring.model_features import FeatureSettings
 from customer_risk.model.scoring.segments import Thresholds
 from customer_risk.model.scoring.trees import Packed, Trees
-from customer_risk.serving.contract import json_scanner as spans
-from customer_risk.serving.contract.batch import read_items
 from customer_risk.serving.decisions.service import Service
-from customer_risk.serving.kserve.v2 import fields
+from customer_risk.serving.kserve.warm_up import take_every_path
 
 _FEATURES: Final = 3
-_MESSAGE: Final = b"\x2a\x08\x1a\x01\x01\x2a\x03\x42\x01c"  # a request: one tensor of shape [1] with one text
-_TIMES: Final = ("2024-08-21T10:33:50.629801Z", "2024-08-22 10:33:50.1 UTC", "2024-08-23T10:33:50+02:00")
 
 
 def warm() -> None:
-    """Answer a made-up customer by a made-up model, in every way that serving has."""
+    """Take every path of a request with a made-up model; explain in both ways, and many rows at once."""
     trees = _trees()
-    row = np.zeros((1, _FEATURES))
-    Explainer(trees, memory_limit_bytes=0).explain(row)
-    trees.margins(row)
-    service = Service("warm")
+    rows = np.zeros((1, _FEATURES))
+    Explainer(trees, memory_limit_bytes=0).explain(rows)
+    trees.margins(rows)
+    service = Service("warm-up")
     service.use(_bundle(trees))
-    rows: list[dict[str, object]] = [
-        {
-            "id": f"t-{i}",
-            "state": "COMPLETED",
-            "type": "CARDS",
-            "amount": 1.5,
-            "currency": "EUR",
-            "direction": "OUT",
-            "created_at": moment,
-            "completed_at": moment if i else None,
-        }
-        for i, moment in enumerate(_TIMES)
-    ]
-    columns = {name: [each[name] for each in rows] for name in rows[0]}
-    for transactions in (rows, columns, []):
-        request = {"customer_id": "c", "profile": {}, "transactions": transactions, "history_complete": True}
-        service.answer(msgspec.json.encode(request))
-        with contextlib.suppress(InputError):
-            service.answer(msgspec.json.encode(request | {"customer_id": None}).replace(b"null", b"NaN"))
-    service.answer_values("c", np.zeros(_FEATURES))
-    read_items(b'{"requests":[{"customer_id":"c"}]}')
-    spans.holds_more(b"[1]", 1)
-    fields.holds_more(_MESSAGE, 9)
+    take_every_path(service)
 
 
 def _trees() -> Trees:
@@ -81,7 +52,7 @@ def _trees() -> Trees:
 
 def _bundle(trees: Trees) -> Bundle:
     manifest = Manifest(
-        name="warm",
+        name="warm-up",
         features=catalogue.NAMES[:_FEATURES],
         catalogue_hash=catalogue.catalogue_hash(),
         settings=FeatureSettings(

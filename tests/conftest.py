@@ -59,16 +59,17 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from customer_risk.model.features import catalogue
     from customer_risk.model.features.kernel import compute as kernel
-    from customer_risk.model.features.one import encode_customer
     from customer_risk.model.scoring import bundle as bundles
     from customer_risk.model.scoring.calibration import Calibration
-    from customer_risk.model.scoring.golden import cpu_family, golden_rows
+    from customer_risk.model.scoring.golden import cpu_family
+    from customer_risk.model.scoring.golden_answers import golden_rows
     from customer_risk.model.scoring.segments import Thresholds
     from customer_risk.model.training.export import trees_from_booster
+    from tests.model.features.encoding import encode_customer
 
     chance = np.random.default_rng(7)
     customers = [_made_up(chance) for _ in range(300)]
-    values = np.vstack([kernel.compute(encode_customer(*customer)[0]) for customer in customers])
+    values = np.vstack([kernel.compute(encode_customer(*customer)) for customer in customers])
     known = np.isfinite(values)
     spread = np.array(
         [np.ptp(column[there]) if there.any() else 0 for column, there in zip(values.T, known.T, strict=True)]
@@ -111,7 +112,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "trees.json": trees.dumps(),
         "resamples.json": bundles.dumps_resamples((trees,)),
         "reference.json": b"{}",
-        "golden.json": msgspec.json.encode(golden_rows(bundles.make_scorer(trees, manifest), customers[:5])),
+        "golden.json": msgspec.json.encode(
+            golden_rows(bundles.make_scorer(trees, manifest), manifest.settings, customers[:5])
+        ),
     }
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
     bundles.write_bundle(folder, manifest, files)

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES, catalogue_hash
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.features.kernel import compute as kernel
-from customer_risk.model.features.one import encode_customer
 from customer_risk.model.features.vocabulary import STATES, TYPES
 from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
 from customer_risk.model.scoring.calibration import Calibration
-from customer_risk.model.scoring.golden import cpu_family, golden_rows
-from customer_risk.model.scoring.measure import FeatureSettings
+from customer_risk.model.scoring.golden import cpu_family
+from customer_risk.model.scoring.golden_answers import encode_request, golden_rows
+from customer_risk.model.scoring.model_features import FeatureSettings
 from customer_risk.model.scoring.segments import Thresholds
 from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.synthetic import synthesize
@@ -35,7 +35,6 @@ DEPTH: Final = 4
 TRANSACTIONS: Final = 50
 CUSTOMERS: Final = 64  # distinct requests, so that no cache of answers or of branches flatters anyone
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _PROFILE: Final = {
     "reason_to_use_app": "TRAVEL_ACCOUNT",
     "occupation": "STUDENTS",
@@ -124,9 +123,9 @@ def make_material(folder: Path, *, trees: int = TREES, customers: int = 1000, se
     _write(folder / "bundle", booster, float(labels.mean()), seed)
     chance = random.Random(seed)  # noqa: S311  made-up customers
     made = [_customer(chance, number) for number in range(CUSTOMERS)]
-    values = np.vstack([kernel.compute(encode_customer(_PROFILE, rows)[0]) for _, rows in made])
+    values = np.vstack([kernel.compute(encode_request(request)) for request in made])
     expected = booster.predict(xgboost.DMatrix(values, feature_names=list(NAMES)))
-    return Material(folder, tuple(one for one, _ in made), values, expected.astype(np.float64))
+    return Material(folder, tuple(made), values, expected.astype(np.float64))
 
 
 def _dumps(document: object) -> bytes:
@@ -159,13 +158,13 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
         "trees.json": trees.dumps(),
         "resamples.json": dumps_resamples((trees,)),
         "reference.json": b"{}",
-        "golden.json": msgspec.json.encode(golden_rows(make_scorer(trees, manifest), [({}, [])])),
+        "golden.json": msgspec.json.encode(golden_rows(make_scorer(trees, manifest), manifest.settings, [({}, [])])),
     }
     write_bundle(folder, manifest, files, replace=True)
 
 
-def _customer(chance: random.Random, number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Make up a customer: the request, and its transactions as the kernel's encoder takes them."""
+def _customer(chance: random.Random, number: int) -> dict[str, Any]:
+    """Make up a customer, and return the request about them."""
     start = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
     types = [one for one in TYPES if one != "MANUAL"]
     # From calm to hectic and from small to large, so that probabilities differ.
@@ -188,12 +187,7 @@ def _customer(chance: random.Random, number: int) -> tuple[dict[str, Any], list[
         )
     times = ("created_at", "completed_at")
     sent = [row | {name: row[name] and _text(row[name]) for name in times} for row in rows]
-    encoded = [
-        row | {name: row[name] and (row[name] - _EPOCH) // dt.timedelta(microseconds=1) for name in times}
-        for row in rows
-    ]
-    request = {"customer_id": f"c-{number}", "profile": _PROFILE, "transactions": sent, "history_complete": True}
-    return request, encoded
+    return {"customer_id": f"c-{number}", "profile": _PROFILE, "transactions": sent, "history_complete": True}
 
 
 def _text(moment: dt.datetime) -> str:

@@ -1,4 +1,4 @@
-"""One customer from columns of sound values, as a decoded request holds them: the fast twin of model.features.one."""
+"""One customer from columns of sound values, as a decoded request holds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from customer_risk.model.features import residence
 from customer_risk.model.features.encoded import Encoded
-from customer_risk.model.features.one import InputWarning, unknown_category
+from customer_risk.model.features.input_warning import InputWarning, unknown_category
 from customer_risk.model.features.vocabulary import (
     DIRECTIONS,
     FIRST,
@@ -75,7 +75,7 @@ class History(NamedTuple):
 def encode_columns(person: Person, history: History) -> tuple[Encoded, tuple[InputWarning, ...]]:
     """Encode one customer; an unknown category becomes OTHER, with a warning that points at it by row.
 
-    The values' types and bounds are the caller's to have checked; what comes out is what `encode_customer` gives.
+    The caller has checked the values' types and bounds.
     """
     profile, warned = encode_person(person)
     rows = len(history.ids)

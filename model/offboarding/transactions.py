@@ -10,7 +10,7 @@ from customer_risk.model.features.residence import utc_offset
 from customer_risk.model.features.vocabulary import STATES, UNKNOWN_OFFSET
 
 if TYPE_CHECKING:
-    from customer_risk.model.scoring.measure import FeatureSettings
+    from customer_risk.model.scoring.model_features import FeatureSettings
 
 BANKS_OWN: Final = ("PROCESSING_FEE", "USER_REWARD")
 _RANK: Final = {state: rank for rank, state in enumerate(STATES)}

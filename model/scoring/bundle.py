@@ -5,7 +5,7 @@ model.ubj       the same model for XGBoost
 trees.json      the trees, as scoring reads them
 resamples.json  trees fitted on resampled customers, to say how sure a score is
 reference.json  the training features' distributions, for drift
-golden.json     synthetic requests with their answers
+golden.json     requests about made-up customers, with their answers
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from customer_risk.model.features import catalogue
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer, Method
 from customer_risk.model.scoring.golden import GoldenRow, check_golden, loads_golden
-from customer_risk.model.scoring.measure import FeatureSettings, measure
+from customer_risk.model.scoring.golden_answers import golden_answerer
+from customer_risk.model.scoring.model_features import FeatureSettings, ModelFeatures
 from customer_risk.model.scoring.scorer import Scorer
 from customer_risk.model.scoring.segments import Thresholds
 from customer_risk.model.scoring.trees import Packed, Trees
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_READ: Final = (1, 2)  # version 1 differs in the form of golden.json alone
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("golden.json", "model.ubj", "reference.json", "resamples.json", "trees.json")
 _IGNORED: Final = ("lost+found",)  # what a mounted volume brings along
@@ -96,6 +98,10 @@ class Bundle:
         data = _verified(self.folder, "resamples.json", self.manifest.files)
         return loads_resamples(data)
 
+    def model_features(self) -> ModelFeatures:
+        """Return what computes the model's features, in the scorer's order."""
+        return ModelFeatures(self.manifest.features, self.manifest.settings)
+
     def resampled_probabilities(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Say how sure scores are: float64[k, n], what each of k resampled models gives for rows float64[n, f]."""
         calibration = self.manifest.calibration
@@ -148,11 +154,14 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *
 def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
     """Read a bundle and find out whether it can be trusted.
 
-    In this order: the schema version is this install's (else BundleVersion); the manifest is as it was written, every
-    file is there and has the manifest's hash, and no other file stands beside them (else BundleAltered; hidden files
-    and `lost+found`, which mounted volumes bring along, are overlooked); the feature catalogue and the way of
+    In this order: the schema version is one that this install reads (else BundleVersion); the manifest is as it was
+    written, every file is there and has the manifest's hash, and there is no other file (else BundleAltered; hidden
+    files and `lost+found`, which mounted volumes bring along, are overlooked); the feature catalogue and the way of
     explaining are this install's (else BundleVersion); the golden rows are answered here as they were where the bundle
     was made (else GoldenMismatch). Raises BundleError where there is no bundle at all.
+
+    The golden requests are answered here with the encoder and the kernel that requests use. Whoever loads a bundle for
+    serving leaves that out: serving.decisions.verification has the service itself answer them.
     """
     data = _manifest_bytes(folder)
     manifest = _manifest(folder, data)
@@ -173,7 +182,8 @@ def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
         )
     golden = loads_golden(contents["golden.json"])
     if verify_golden:
-        check_golden(scorer, golden, made_on=manifest.cpu_family, where=folder / "golden.json")
+        answer = golden_answerer(scorer, manifest.settings)
+        check_golden(answer, golden, made_on=manifest.cpu_family, where=folder / "golden.json")
     return Bundle(folder, manifest, hashlib.sha256(data).hexdigest(), trees, scorer, golden)
 
 
@@ -184,7 +194,6 @@ def make_scorer(trees: Trees, manifest: Manifest) -> Scorer:
         manifest.calibration,
         manifest.thresholds,
         [catalogue.BY_NAME[name] for name in manifest.features],
-        measure(manifest.features, manifest.settings),
     )
 
 
@@ -203,9 +212,10 @@ def _manifest(folder: Path, data: bytes) -> Manifest:
     """Read the schema version before anything else: another version's manifest may have other fields."""
     try:
         version = msgspec.json.decode(data, type=_Versioned).schema_version
-        if version != SCHEMA_VERSION:
+        if version not in _READ:
             raise BundleVersion(
-                f"{folder / MANIFEST} has schema version {version}, this install reads {SCHEMA_VERSION}.",
+                f"{folder / MANIFEST} has schema version {version}, this install reads "
+                f"{' and '.join(map(str, _READ))}.",
                 remedy=_OTHER_INSTALL,
             )
         manifest = msgspec.json.decode(data, type=Manifest)

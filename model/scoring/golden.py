@@ -1,8 +1,13 @@
-"""Golden rows: synthetic customers with the answers that the bundle gave where it was made."""
+"""Golden rows: requests of made-up customers as the wire carries them, and the answers where the bundle was made.
+
+A row's request is the JSON body of `POST /ai/v1/risk`. Serving answers it as any other request; golden_answers answers
+it without serving, with the encoder and the kernel that serving uses.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -12,57 +17,62 @@ from llvmlite import binding  # type: ignore[import-untyped]  # it ships no type
 from customer_risk.model.errors import BundleError, GoldenMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-    from customer_risk.model.scoring.scorer import Scorer
 
 TOLERANCE = 1e-9
 _WORDED = ("text", "investigator_text")  # words hold rounded numbers: a last bit may turn a digit on another CPU
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIMES = ("created_at", "completed_at")
 
 
 def cpu_family() -> str:
-    """Name the family of this machine's CPU as LLVM knows it: code compiled for one family rounds alike."""
+    """Return the name of this machine's CPU family as LLVM knows it: code compiled for one family rounds alike."""
     return str(binding.get_host_cpu_name())
 
 
 class GoldenRow(TypedDict):
-    """A request and its answer, as plain JSON values."""
+    """A request as `POST /ai/v1/risk` takes it, and its answer, both as plain JSON values.
+
+    The answer holds probability, segment, action, whole reasons, and the features that it rests on, None where missing.
+    """
+
+    request: dict[str, Any]
+    answer: dict[str, Any]
+
+
+class _RowOfVersion1(TypedDict):
+    """A golden row in a bundle of schema version 1; its times are microseconds since 1970."""
 
     profile: dict[str, Any]
     transactions: list[dict[str, Any]]
     answer: dict[str, Any]
 
 
+Answerer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
 def loads_golden(data: bytes) -> list[GoldenRow]:
-    """Read golden.json; raises BundleError where it holds something else."""
+    """Read golden.json of schema version 1 or 2; raises BundleError for anything else."""
     try:
         return msgspec.json.decode(data, type=list[GoldenRow])
     except msgspec.DecodeError as error:
-        raise BundleError(
-            f"golden.json holds no golden rows: {error}.", remedy="Make the bundle anew with `customer-risk train`."
-        ) from error
+        try:
+            rows = msgspec.json.decode(data, type=list[_RowOfVersion1])
+        except msgspec.DecodeError:
+            raise BundleError(
+                f"golden.json holds no golden rows: {error}.", remedy="Make the bundle anew with `customer-risk train`."
+            ) from error
+    return [_converted(row, number) for number, row in enumerate(rows)]
 
 
-def golden_rows(
-    scorer: Scorer, requests: Iterable[tuple[Mapping[str, object], Sequence[Mapping[str, object]]]]
-) -> list[GoldenRow]:
-    """Answer synthetic requests (pairs of profile and transactions) and keep both; times become microseconds."""
-    rows: list[GoldenRow] = []
-    for profile, transactions in requests:
-        row = GoldenRow(profile=_plain(profile), transactions=[_plain(one) for one in transactions], answer={})
-        rows.append(row | {"answer": answer(scorer, row)})
-    return rows
+def _converted(row: _RowOfVersion1, number: int) -> GoldenRow:
+    """Turn a row of version 1 into a request; the answer loses its warnings, which version 2 doesn't hold."""
+    answer = {name: value for name, value in row["answer"].items() if name != "warnings"}
+    return GoldenRow(request=golden_request(number, row["profile"], row["transactions"]), answer=answer)
 
 
-def answer(scorer: Scorer, row: GoldenRow) -> dict[str, Any]:
-    """Answer one golden row, as plain JSON values."""
-    written = msgspec.json.encode(scorer.decide(row["profile"], row["transactions"]))
-    return msgspec.json.decode(written, type=dict[str, Any])
-
-
-def check_golden(scorer: Scorer, rows: Sequence[GoldenRow], *, made_on: str, where: Path | str) -> None:
-    """Answer the golden rows again and compare.
+def check_golden(answer: Answerer, rows: Sequence[GoldenRow], *, made_on: str, where: Path | str) -> None:
+    """Answer the golden requests again with `answer` and compare.
 
     On the CPU family that they were made on, all must be equal; on another, numbers may differ by 1e-9 (absolutely, or
     relatively where they are greater than 1), and their wording with them. Raises GoldenMismatch with the first
@@ -73,7 +83,7 @@ def check_golden(scorer: Scorer, rows: Sequence[GoldenRow], *, made_on: str, whe
     here = cpu_family()
     tolerance = 0.0 if made_on == here else TOLERANCE
     for number, row in enumerate(rows):
-        difference = _difference(row["answer"], answer(scorer, row), tolerance, "answer")
+        difference = _difference(row["answer"], answer(row["request"]), tolerance, "answer")
         if difference:
             raise GoldenMismatch(
                 f"{where}: row {number}, made on {made_on}, is answered differently here ({here}): {difference}.",
@@ -101,11 +111,27 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _plain(row: Mapping[str, object]) -> dict[str, Any]:
-    return {key: _plain_value(value) for key, value in row.items()}
+def golden_request(
+    number: int, profile: Mapping[str, object], transactions: Sequence[Mapping[str, object]]
+) -> dict[str, Any]:
+    """Return the wire's request about the customer `number`, with the transactions as rows."""
+    return {
+        "customer_id": f"golden-{number}",
+        "profile": {name: _day(value) for name, value in profile.items()},
+        "transactions": [
+            {name: _timestamp(value) if name in TIMES else value for name, value in row.items()} for row in transactions
+        ],
+        "history_complete": True,
+    }
 
 
-def _plain_value(value: object) -> object:
-    if isinstance(value, datetime):
-        return (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+def _day(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _timestamp(value: object) -> str | None:
+    """Return a time as RFC 3339 has it, with its microseconds."""
+    if value is None:
+        return None
+    moment = value if isinstance(value, datetime) else _EPOCH + timedelta(microseconds=int(str(value)))
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

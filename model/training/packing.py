@@ -11,7 +11,7 @@ import numpy as np
 from customer_risk.model.features.catalogue import BY_NAME
 from customer_risk.model.policy.calibration import prior_weights
 from customer_risk.model.scoring.bundle import dumps_resamples, make_scorer
-from customer_risk.model.scoring.golden import golden_rows
+from customer_risk.model.scoring.golden_answers import golden_rows
 from customer_risk.model.tables.synthetic import generate
 from customer_risk.model.training.export import trees_from_booster
 from customer_risk.model.training.learners import Boosted, BoostedModel
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 NAME = "customer-risk"
-GOLDEN = 24  # requests
+GOLDEN = 24  # customers
 GOLDEN_SEED = 20_250_817  # not the configuration's: synthetic training tables may well be made with that one
-MOST_ROWS = 80  # of transactions in a golden request
+MOST_ROWS = 80  # of transactions of a golden customer
 _PROFILE = (
     "country_of_residence",
     "phone_number_country_code",
@@ -87,12 +87,13 @@ def bundle_files(
             columns, {name: BY_NAME[name].unit for name in columns.names}, shown, weights, manifest.thresholds
         ),
         "golden.json": msgspec.json.format(
-            msgspec.json.encode(golden_rows(make_scorer(trees, manifest), golden_requests())), indent=1
+            msgspec.json.encode(golden_rows(make_scorer(trees, manifest), manifest.settings, golden_customers())),
+            indent=1,
         ),
     }
 
 
-def golden_requests() -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def golden_customers() -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Make up customers, and pick some with and some without transactions: pairs of profile and transaction rows."""
     tables = generate(customers=3 * GOLDEN, seed=GOLDEN_SEED, risk_rate=0.2, unlabelled=1)
     users = tables.users_labelled.unique("user_id", keep="first", maintain_order=True)

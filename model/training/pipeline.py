@@ -26,7 +26,7 @@ from customer_risk.model.scoring import bundle as bundles
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer
 from customer_risk.model.scoring.golden import cpu_family
-from customer_risk.model.scoring.measure import FeatureSettings
+from customer_risk.model.scoring.model_features import FeatureSettings
 from customer_risk.model.scoring.segments import SEGMENTS, Thresholds
 from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.mapping import Mapping

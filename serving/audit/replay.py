@@ -104,12 +104,10 @@ class _Bundled:
     def __init__(self, bundle: Bundle) -> None:
         self.names = bundle.manifest.features
         self.judge = bundle.scorer.judge
-        self._settings = bundle.manifest.settings.for_kernel()
-        self._columns = np.array([NAMES.index(name) for name in self.names], np.int64)
+        self._compute = bundle.model_features().compute
 
     def values(self, packed: bytes) -> NDArray[np.float64]:
-        computed: NDArray[np.float64] = kernel.compute(unpack(packed), self._settings)[0].take(self._columns)
-        return computed
+        return self._compute(unpack(packed))
 
 
 class _Ruled:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.model.scoring.scorer import InputWarning, Verdict
+from customer_risk.model.scoring.scorer import Verdict
 from customer_risk.model.scoring.segments import Action, Segment
 from customer_risk.serving.contract.identifiers import uuid7
 

@@ -24,8 +24,8 @@ _LINE_FEED, _SPACE, _PLUS, _HYPHEN, _POINT, _COLON, _T, _Z = 10, 32, 43, 45, 46,
 def read_timestamps(created: Sequence[str], completed: Sequence[str | None]) -> NDArray[np.int64]:
     """Read the times of both columns, one behind the other: int64[n + m], NEVER for null.
 
-    Raises ValueError if one isn't a time with a zone. The result is that of `Timestamp.parse` for each: the compiled
-    reader only reads the usual forms.
+    Raises ValueError if one isn't a time with a zone. Each value equals that of `Timestamp.parse`: the compiled reader
+    only takes the forms that nearly all have.
     """
     moments = np.empty(len(created) + len(completed), np.int64)
     # The wire's times aren't empty, nor are they as short as what stands for null.

@@ -9,9 +9,8 @@ import numpy as np
 
 from customer_risk.model.features.catalogue import BY_NAME, NAMES
 from customer_risk.model.features.columns import encode_columns
-from customer_risk.model.features.kernel import compute as kernel
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.compiled import compiled
-from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
 from customer_risk.serving.contract.pointers import pointer_to
 from customer_risk.serving.decisions.request_parser import ParsedRequest, RequestParser
@@ -32,8 +31,7 @@ class Engine:
         self.names = bundle.manifest.features
         self.reader = RequestParser(known=NAMES, wanted=self.names)
         self._scorer = bundle.scorer
-        self._settings = bundle.manifest.settings.for_kernel()
-        self._columns = np.array([NAMES.index(name) for name in self.names], np.int64)
+        self._compute = bundle.model_features().compute
         features = [BY_NAME[name] for name in self.names]
         self._low, self._high = np.array([each.low for each in features]), np.array([each.high for each in features])
 
@@ -42,7 +40,7 @@ class Engine:
         encoded, values, warnings = None, read.values, read.warnings
         if read.person is not None and read.history is not None:
             encoded, unknown = encode_columns(read.person, read.history)
-            values = kernel.compute(encoded, self._settings)[0].take(self._columns)
+            values = self._compute(encoded)
             warnings = (*warnings, *unknown)
         if any_beyond(values, self._low, self._high):
             warnings = (*warnings, *self._implausible(values, given=read.person is None))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_risk.model.features.columns import History
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.compiled import compiled
-from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.pointers import pointer_to
 
 CLOCK_SKEW_SECONDS = 300  # a caller's clock may run this much ahead of ours before its times are called future

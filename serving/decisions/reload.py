@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from customer_risk.model.errors import BundleAltered, CustomerRiskError
-from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.serving.decisions.verification import load_verified
 
 if TYPE_CHECKING:
     from customer_risk.model.scoring.bundle import Bundle
@@ -37,7 +37,8 @@ class ReloadState(msgspec.Struct, frozen=True):
 class Reloader:
     """Loads the bundle in `folder`, now and whenever another one stands there; `use` is given each that is verified.
 
-    `told(result)` hears of each one that was looked at. A refused bundle leaves everything as it was.
+    `told(result)` hears of each one that was looked at; `before()` is called before each load. A refused bundle leaves
+    everything as it was.
     """
 
     def __init__(
@@ -46,23 +47,26 @@ class Reloader:
         use: Callable[[Bundle], object],
         *,
         told: Callable[[Result], object] = lambda _: None,
+        before: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = ReloadState()
         self._folder = folder
         self._use = use
         self._told = told
+        self._before = before
         self._clock = clock
         self._seen: Identity = ()
         self.loading = False
         self._lock: asyncio.Lock | None = None
 
     def load(self) -> Result:
-        """Load what stands in the folder now; raises what makes it unfit."""
+        """Load the folder's bundle; raises what makes it unfit."""
+        self._before()
         seen = identity(self._folder)
         try:
             # Resolved once, so that a link that is pointed elsewhere meanwhile doesn't mix two bundles.
-            bundle = load_bundle(self._folder.resolve())
+            bundle = load_verified(self._folder.resolve())
             if identity(self._folder) != seen:  # another one arrived while this one was read: its own turn comes
                 raise BundleAltered(f"{self._folder} changed while it was read.", remedy="It will be read again.")  # noqa: TRY301  one place notes every refusal
         except Exception as error:

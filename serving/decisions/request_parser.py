@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from customer_risk.model.errors import InputError
 from customer_risk.model.features.columns import History, Person
-from customer_risk.model.scoring.scorer import InputWarning
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.contract import json_scanner as spans
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.request import (

@@ -8,31 +8,49 @@ from typing import Any
 import kserve
 import msgspec
 
-from customer_risk.model.scoring.bundle import Bundle, load_bundle
+from customer_risk.model.scoring.bundle import Bundle
 from customer_risk.serving.contract.answer import Answer, render
 from customer_risk.serving.contract.batch import read_list
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.decisions.verification import load_verified
 from customer_risk.serving.errors import NotServed
 from customer_risk.serving.exchange.all_or_none import Question, answer_all
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.outcome import current
 from customer_risk.serving.http.body import require_json
+from customer_risk.serving.kserve.warm_up import take_every_path
 
 
 class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
-    """Customer risk from the bundle in `folder`, answered through `exchange`."""
+    """Customer risk from the bundle in `folder`, answered through `exchange`.
+
+    `warm` says whether every path of a request was taken once in this process.
+    """
 
     def __init__(self, exchange: Exchange, folder: Path) -> None:
         super().__init__(exchange.service.name, return_response_headers=True)
         self._folder = folder
         self.exchange = exchange
         self.service = exchange.service
+        self.warm = False
 
     def load(self) -> bool:
-        """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError where they don't."""
-        return self.use(load_bundle(self._folder))
+        """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError if they don't."""
+        return self.use(load_verified(self._folder))
+
+    def warm_up(self) -> None:
+        """Take every path of a request with the rules, if these may answer before there is a bundle."""
+        if not self.warm and self.service.answering:
+            take_every_path(self.service)
+            self.warm = True
 
     def use(self, bundle: Bundle) -> bool:
-        """Answer with a verified bundle from now on."""
+        """Answer with a verified bundle from now on; take every path of a request before, if that wasn't done yet."""
+        if not self.warm:
+            trial = Service(self.service.name)
+            trial.use(bundle)
+            take_every_path(trial)
+            self.warm = True
         self.service.use(bundle)
         self.ready = True
         return True

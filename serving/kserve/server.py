@@ -90,7 +90,9 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
             keys=keys,
             in_flight=metrics.in_flight,
         )
-        self.reloader = reloader = Reloader(folder, model.use, told=metrics.reloaded)
+        if model.service.answering:  # by rules, before there is a bundle
+            model.service.require("the first answers", lambda: model.warm)
+        self.reloader = reloader = Reloader(folder, model.use, told=metrics.reloaded, before=model.warm_up)
         admission = Admission(
             settings.most_wait_ms / 1000,
             lenient=lambda: reloader.loading,

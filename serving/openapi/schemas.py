@@ -13,7 +13,7 @@ from msgspec import UnsetType
 
 from customer_risk.model.features import vocabulary
 from customer_risk.model.features.catalogue import CATALOGUE
-from customer_risk.model.scoring.scorer import InputWarning
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.bulk.jobs.types import JobList, JobPath, JobView
 from customer_risk.serving.contract.answer import WireAnswer, WireReason
 from customer_risk.serving.contract.batch import MOST_ITEMS, BatchAnswer, BatchItem

@@ -23,7 +23,6 @@ import pytest
 import yaml
 
 from customer_risk.model.scoring.bundle import load_bundle, write_bundle
-from customer_risk.serving.golden_check import request_of
 from tests.e2e.cluster import NAMESPACE, PATIENCE, ROOT, apply, forwarded, get, kubectl, start_seconds, until
 from tests.e2e.tokens import AUDIENCE, ISSUER, Issuer
 
@@ -173,7 +172,7 @@ def place(bundle, tmp_path_factory) -> Iterator[Place]:
             url=os.environ.get("E2E_URL") or _gateway_url(),
             issuer=issuer,
             versions=versions,
-            requests=[request_of(row, number) for number, row in enumerate(golden)],
+            requests=[row["request"] for row in golden],
             golden=[row["answer"] for row in golden],
             storage=url,
             tables=f"http://127.0.0.1:{tables}",

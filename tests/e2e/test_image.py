@@ -19,7 +19,6 @@ import httpx2
 import pytest
 
 from customer_risk.model.scoring.golden import loads_golden
-from customer_risk.serving.golden_check import request_of
 
 pytestmark = pytest.mark.cluster
 
@@ -36,10 +35,10 @@ COUNT = """
 import sys
 from pathlib import Path
 from customer_risk.model import compilation
-from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.decisions.verification import load_verified
 service = Service("customer-risk")
-service.use(load_bundle(Path("/bundle")))
+service.use(load_verified(Path("/bundle")))
 service.answer(sys.stdin.buffer.read())
 print(compilation.counts)
 """
@@ -68,7 +67,7 @@ def config(image) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def golden(bundle) -> dict[str, object]:
     """A request that the bundle brings."""
-    return request_of(loads_golden((bundle / "golden.json").read_bytes())[0], 0)
+    return loads_golden((bundle / "golden.json").read_bytes())[0]["request"]
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,9 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
     from customer_risk.model.features.frame import feature_table
     from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
     from customer_risk.model.scoring.calibration import Calibration
-    from customer_risk.model.scoring.golden import cpu_family, golden_rows
-    from customer_risk.model.scoring.measure import FeatureSettings
+    from customer_risk.model.scoring.golden import cpu_family
+    from customer_risk.model.scoring.golden_answers import golden_rows
+    from customer_risk.model.scoring.model_features import FeatureSettings
     from customer_risk.model.scoring.segments import Thresholds
     from customer_risk.model.tables.cleaning import load_cohort
     from customer_risk.model.training.export import trees_from_booster
@@ -75,7 +76,9 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
             "trees.json": trees.dumps(),
             "resamples.json": dumps_resamples(resamples),
             "reference.json": b"{}",
-            "golden.json": msgspec.json.encode(golden_rows(make_scorer(trees, manifest), [({}, [])])),
+            "golden.json": msgspec.json.encode(
+                golden_rows(make_scorer(trees, manifest), manifest.settings, [({}, [])])
+            ),
         }
         return write_bundle(folder, manifest, files)
 

@@ -22,14 +22,15 @@ READY = "/v2/health/ready"
 @pytest.fixture
 def another(bundle, tmp_path) -> Path:
     """A bundle whose answers differ from the small real one's: its thresholds call everybody high."""
-    from customer_risk.model.scoring.golden import answer
+    from customer_risk.model.scoring.golden_answers import golden_answerer
 
     folder = tmp_path / "another"
     loaded = bundles.load_bundle(bundle)
     manifest = msgspec.structs.replace(loaded.manifest, thresholds=bundles.Thresholds(medium=1e-9, high=2e-9))
     scorer = bundles.make_scorer(loaded.trees, manifest)
+    answer = golden_answerer(scorer, manifest.settings)
     files = {name: (bundle / name).read_bytes() for name in bundles.FILES}
-    files["golden.json"] = msgspec.json.encode([row | {"answer": answer(scorer, row)} for row in loaded.golden])
+    files["golden.json"] = msgspec.json.encode([row | {"answer": answer(row["request"])} for row in loaded.golden])
     bundles.write_bundle(folder, manifest, files)
     return folder
 

@@ -20,11 +20,11 @@ import llvmlite.binding as binding
 binding.get_host_cpu_name = lambda: "haswell"
 from pathlib import Path
 from customer_risk.model import compilation
-from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.decisions.verification import load_verified
 assert Path(compilation.__file__).is_relative_to(Path.cwd()), compilation.__file__
 service = Service("customer-risk")
-service.use(load_bundle(Path(sys.argv[1])))
+service.use(load_verified(Path(sys.argv[1])))
 service.answer(sys.stdin.buffer.read())
 print(compilation.counts)
 """

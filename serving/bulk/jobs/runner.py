@@ -16,7 +16,6 @@ from typing import Final, Self
 import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.bulk.exchange import bulk_exchange
 from customer_risk.serving.bulk.jobs import readers as reading
@@ -29,6 +28,7 @@ from customer_risk.serving.contract.problem import UNEXPECTED, document_of
 from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
 from customer_risk.serving.decisions.reload import identity
+from customer_risk.serving.decisions.verification import load_verified
 from customer_risk.serving.errors import BodyTooLarge, Later, StoreUnavailable
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.outcome import NotAnswered, Outcome, Refused, RequestContext
@@ -437,7 +437,7 @@ def work() -> None:
             standing = identity(bundle)
             if standing != seen:
                 seen = standing
-                service.use(load_bundle(bundle.resolve()))
+                service.use(load_verified(bundle.resolve()))
             if service.answering and not bounded:
                 bounded = True
                 _bound_memory(orders.jobs.most_memory_bytes)

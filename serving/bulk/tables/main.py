@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import msgspec
 
-from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.bulk.exchange import bulk_exchange
 from customer_risk.serving.bulk.tables.inputs.factory import open_source
 from customer_risk.serving.bulk.tables.outputs.factory import open_output
@@ -24,6 +23,7 @@ from customer_risk.serving.bulk.tables.scoring import RecordsLost, Scoring
 from customer_risk.serving.bulk.tables.settings import BatchSettings, load_settings
 from customer_risk.serving.bulk.tables.shipper_process import RecordsLeft, Shipping
 from customer_risk.serving.decisions.factory import create_service
+from customer_risk.serving.decisions.verification import load_verified
 from customer_risk.serving.errors import Later
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.telemetry.logs import configure
@@ -64,7 +64,7 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
     name = f"{settings.name}-{day}"
     patience = Patience(settings.patience_seconds, stopping=stopping)
     service = create_service(settings.model_name, settings.rules)
-    service.use(load_bundle(bundle.resolve()))
+    service.use(load_verified(bundle.resolve()))
     source = open_source(settings.input, name, service.names())
     output = open_output(settings.output, name, day)
     exchange = bulk_exchange(service, settings.record, settings.logs)

@@ -8,8 +8,8 @@ import numpy as np
 
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.columns import encode_columns
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.features.kernel import compute as kernel
-from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
 from customer_risk.serving.decisions.engine import at_most
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_risk.model.features.encoded import Encoded
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.features.vocabulary import PROFILE
-from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import WireReason
 
 VERSION: Final = 1

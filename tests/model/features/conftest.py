@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.kernel.compute import DEFAULTS, Settings, compute
-from customer_risk.model.features.one import encode_customer
+from tests.model.features.encoding import encode_customer
+from tests.oracles import polars_features
 
 # Plain Python is some hundred times slower than the compiled kernel, and coverage slows it further. A number of
 # examples in FEATURE_EXAMPLES makes a longer search, another one each time.
@@ -52,14 +50,7 @@ MINUTE = 60_000_000
 @pytest.fixture(scope="session")
 def oracle() -> ModuleType:
     """Every feature as Polars expressions."""
-    path = Path(__file__).parents[3] / "benchmarks" / "polars_features.py"
-    specification = importlib.util.spec_from_file_location("polars_features", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["polars_features"] = module
-    specification.loader.exec_module(module)
-    return module
+    return polars_features
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +84,7 @@ def features_of() -> Callable[..., dict[str, float]]:
     """Compute one customer's features, by name, from rows and perhaps other profile fields."""
 
     def compute_one(rows: list[dict[str, Any]], setting: Settings = DEFAULTS, **profile: Any) -> dict[str, float]:
-        encoded, _ = encode_customer(PROFILE | profile, rows)
+        encoded = encode_customer(PROFILE | profile, rows)
         return dict(zip(NAMES, compute(encoded, setting)[0].tolist(), strict=True))
 
     return compute_one

@@ -1,18 +1,30 @@
-"""Sound columns encoded: what the careful encoder gives, faster."""
+"""One customer from columns of sound values: codes, warnings and numbers."""
 
 from __future__ import annotations
 
 import datetime as dt
 
-import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from customer_risk.model.features.columns import History, Person, encode_columns
+from customer_risk.model.features.columns import Person, encode_columns
 from customer_risk.model.features.encoded import NEVER
+from customer_risk.model.features.frame import encode_frame
 from customer_risk.model.features.kernel.compute import compute
-from customer_risk.model.features.one import encode_customer
-from customer_risk.model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
+from customer_risk.model.features.vocabulary import (
+    DIRECTIONS,
+    MISSING,
+    OCCUPATIONS,
+    OTHER,
+    PROFILE,
+    REASONS,
+    STATES,
+    TYPES,
+    UNKNOWN_DAY,
+    UNKNOWN_OFFSET,
+)
+from tests.model.features.encoding import encode_customer, history_of, person_of
 
 MICROSECONDS = st.integers(1_500_000_000_000_000, 1_800_000_000_000_000)
 WORDS = st.sampled_from(["", "NEW", "fr-FR", "FR", "PF", "+33", "0033"])
@@ -48,37 +60,70 @@ PROFILES = st.fixed_dictionaries(
 )
 
 
-def history(rows: list[dict]) -> History:
-    """Turn rows into columns."""
-
-    def column(name: str) -> list:
-        return [row[name] for row in rows]
-
-    done = [NEVER if each is None else each for each in column("completed_at")]
-    times = np.array(column("created_at"), np.int64), np.array(done, np.int64)
-    ids = column("id")
-    distinct = len(set(ids)) == len(ids)
-    return History(ids, column("state"), column("type"), column("direction"), column("amount"), *times, distinct)
-
-
-@settings(deadline=None)
-@given(PROFILES, ROWS)
-def test_columns_encode_as_rows_do(profile, rows) -> None:
-    """Codes, amounts, times, features and warnings are those of the encoder that checks each row."""
-    fast, warned = encode_columns(Person(**profile), history(rows))
-    careful, also_warned = encode_customer(profile, rows)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(profile=PROFILES, rows=ROWS)
+def test_columns_encode_as_a_table_does(tables_of, profile, rows) -> None:
+    """Codes, amounts, times and features are those of the table of one customer, to the bit."""
+    encoded, _ = encode_columns(person_of(profile), history_of(rows))
+    table = encode_frame(*tables_of([(profile, rows)]))
     for name in ("offsets", "created", "completed", "amount", "state", "type", "direction", "profile"):
-        ours, theirs = getattr(fast, name), getattr(careful, name)
+        ours, theirs = getattr(encoded, name), getattr(table, name)
         assert ours.dtype == theirs.dtype
         assert ours.tolist() == theirs.tolist()
-    assert warned == also_warned
-    assert compute(fast).tobytes() == compute(careful).tobytes()
+    assert compute(encoded).tobytes() == compute(table).tobytes()
 
 
 @settings(deadline=None)
 @given(ROWS)
 def test_numbers_are_equal_where_ids_are(rows) -> None:
     """Two rows share a number exactly where they share an id."""
-    encoded, _ = encode_columns(Person(*[None] * 12), history(rows))
+    encoded, _ = encode_columns(Person(*[None] * 12), history_of(rows))
     ids = [row["id"] for row in rows]
     assert (encoded.ids[:, None] == encoded.ids).tolist() == [[a == b for b in ids] for a in ids]
+
+
+def test_rows_become_columns_of_codes(row, profile) -> None:
+    """Categories become codes, and a transaction that isn't completed has no time of completion."""
+    at = row(0)["created_at"]
+    encoded = encode_customer(profile, [row(0, 5, type="MANUAL", completed_at=at), row(2, state="REVERSED")])
+    assert encoded.offsets.tolist() == [0, 2]
+    assert encoded.completed.tolist() == [at, NEVER]
+    assert encoded.state.tolist() == [STATES.index("COMPLETED"), STATES.index("REVERSED")]
+    assert encoded.type[0] == TYPES.index("MANUAL")
+    assert encoded.amount.tolist() == [5, 10]
+
+
+def test_an_empty_profile_is_one_of_which_nothing_is_known() -> None:
+    """Every field of it has the code for a missing value."""
+    known = dict(zip(PROFILE, encode_customer({}, []).profile[0].tolist(), strict=True))
+    assert known["utc_offset"] == UNKNOWN_OFFSET
+    assert known["birth_day"] == UNKNOWN_DAY
+    assert known["occupation"] == MISSING
+    assert known["has_biometrics"] == known["overseas"] == -1
+
+
+def test_an_empty_text_is_a_missing_category(profile) -> None:
+    """An empty occupation or country is as an absent one, without a warning."""
+    encoded, warned = encode_columns(
+        person_of(profile | {"occupation": "", "country_of_residence": ""}), history_of([])
+    )
+    assert encoded.profile[0, PROFILE.index("occupation")] == MISSING
+    assert encoded.profile[0, 0] == UNKNOWN_OFFSET
+    assert warned == ()
+
+
+@pytest.mark.parametrize("name", ["reason_to_use_app", "occupation", "kyc_state", "screening_state"])
+def test_an_unknown_category_of_a_profile_is_warned_of(profile, name) -> None:
+    """It is encoded as OTHER, and the warning points at it and repeats it."""
+    encoded, warned = encode_columns(person_of(profile | {name: "ASTRONAUT"}), history_of([]))
+    assert encoded.profile[0, PROFILE.index(name)] == OTHER
+    assert [(each.code, each.pointer) for each in warned] == [("UNKNOWN_CATEGORY", f"/profile/{name}")]
+    assert "ASTRONAUT" in warned[0].detail
+
+
+@pytest.mark.parametrize(("name", "code"), [("state", 6), ("type", 9), ("direction", 2)])
+def test_an_unknown_category_of_a_row_is_warned_of(row, profile, name, code) -> None:
+    """It is encoded as OTHER, and the warning points at it by row."""
+    encoded, warned = encode_columns(person_of(profile), history_of([row(), row(5, **{name: "NEW"})]))
+    assert getattr(encoded, name).tolist()[1] == code
+    assert [(each.code, each.pointer) for each in warned] == [("UNKNOWN_CATEGORY", f"/transactions/1/{name}")]

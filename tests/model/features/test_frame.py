@@ -14,8 +14,8 @@ from customer_risk.model.errors import FeatureError
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.frame import FeatureTable, encode_frame, feature_table
 from customer_risk.model.features.kernel.compute import compute
-from customer_risk.model.features.one import encode_customer
 from customer_risk.model.tables.cleaning import load_cohort
+from tests.model.features.encoding import encode_customer
 
 TABLE = FeatureTable(("a", "b", "c"), ("x", "y"), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
 
@@ -41,7 +41,7 @@ def test_unknown_features_are_named() -> None:
 @pytest.mark.compiled
 @pytest.mark.parametrize("cohort", ["labelled", "unlabelled"])
 def test_both_doors_agree_to_the_bit(synthetic: Path, cohort: Any) -> None:
-    """A customer of the tables has the same bits when encoded from Python objects."""
+    """A customer of the tables has the same bits when encoded as a request is."""
     tables = load_cohort(synthetic, cohort)
     table = feature_table(tables.customers, tables.events, threads=2)
     assert table.ids == tuple(tables.customers["customer_id"])
@@ -49,9 +49,7 @@ def test_both_doors_agree_to_the_bit(synthetic: Path, cohort: Any) -> None:
     events = tables.events.partition_by("customer_id", as_dict=True, include_key=False)
     for number, profile in enumerate(tables.customers.head(80).iter_rows(named=True)):
         own = events.get((profile["customer_id"],), pl.DataFrame()).to_dicts()
-        encoded, warned = encode_customer(profile, own)
-        assert warned == ()
-        assert compute(encoded)[0].tobytes() == table.values[number].tobytes()
+        assert compute(encode_customer(profile, own))[0].tobytes() == table.values[number].tobytes()
 
 
 def test_events_of_nobody_here_are_left_out(row: Any, profile: Any, tables_of: Any) -> None:
@@ -73,7 +71,7 @@ def test_absent_profile_columns_are_missing_values(row: Any, tables_of: Any, pro
     """A table that lacks columns is one in which they are missing."""
     customers, events = tables_of([(profile, [row(0)])])
     encoded = encode_frame(customers.select("customer_id"), events)
-    assert encoded.profile.tolist() == encode_customer({}, [])[0].profile.tolist()
+    assert encoded.profile.tolist() == encode_customer({}, []).profile.tolist()
 
 
 @pytest.mark.parametrize("amount", [None, -1.0, float("nan"), float("inf"), 1e13])
@@ -89,6 +87,6 @@ def test_unknown_categories_are_other_in_both_doors(row: Any, tables_of: Any, pr
     odd = profile | {"occupation": "ASTRONAUT", "country_of_residence": "", "date_of_birth": dt.date(1950, 1, 1)}
     rows = [row(0, type="TELEPATHY", state="LOST", direction="ROUND")]
     encoded = encode_frame(*tables_of([(odd, rows)]))
-    single, _ = encode_customer(odd, rows)
+    single = encode_customer(odd, rows)
     assert encoded.profile.tolist() == single.profile.tolist()
     assert (encoded.type[0], encoded.state[0], encoded.direction[0]) == (9, 6, 2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from customer_risk.model.scoring.measure import FeatureSettings
+from customer_risk.model.scoring.model_features import FeatureSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -34,7 +34,7 @@ def test_scores_are_those_of_the_scorer_for_one_customer(scored):
     values = scored.features.select(names).values
     for index in range(0, scored.table.height, 23):
         row = scored.table.row(index, named=True)
-        decision = scored.bundle.scorer.decide_values(values[index])
+        decision = scored.bundle.scorer.judge(values[index])
         assert row["probability"] == decision.probability
         assert (row["segment"], row["action"]) == (decision.segment, decision.action)
         assert row["reasons"].split("; ") == [reason.code for reason in decision.reasons]

@@ -8,7 +8,7 @@ import pytest
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.offboarding.transactions import collapse
-from customer_risk.model.scoring.measure import FeatureSettings
+from customer_risk.model.scoring.model_features import FeatureSettings
 from customer_risk.model.tables.cleaning import load_cohort
 
 

@@ -47,9 +47,9 @@ def manifest(bundle) -> Manifest:
 def test_a_bundle_loads_and_scores(bundle):
     """What comes back is ready to decide."""
     loaded = load_bundle(bundle)
-    decision = loaded.scorer.decide({}, [])
-    assert decision.segment in {"low", "medium", "high"}
-    assert tuple(decision.features) == loaded.manifest.features
+    values = np.full(len(loaded.manifest.features), np.nan)
+    assert loaded.scorer.judge(values).segment in {"low", "medium", "high"}
+    assert loaded.model_features().names == loaded.manifest.features
 
 
 def test_its_version_is_the_sha256_of_the_manifest(bundle):
@@ -127,8 +127,8 @@ def test_no_bundle_at_all_is_said_so(tmp_path, there):
 
 def test_another_schema_version_is_refused_before_its_fields_are_read(copy):
     """A later manifest may hold what this install can't know."""
-    (copy / MANIFEST).write_text('{"schema_version": 2, "unheard_of": true}')
-    with pytest.raises(BundleVersion, match="schema version 2, this install reads 1"):
+    (copy / MANIFEST).write_text('{"schema_version": 3, "unheard_of": true}')
+    with pytest.raises(BundleVersion, match="schema version 3, this install reads 1 and 2"):
         load_bundle(copy)
 
 

@@ -103,7 +103,7 @@ def test_no_training_customers_row_is_in_the_bundle(run, tables, config):
     rows = material.table.select(bundle.manifest.features).values[transacting]
     for golden in bundle.golden:
         values = np.array([golden["answer"]["features"][name] for name in bundle.manifest.features], dtype=float)
-        if golden["transactions"]:
+        if golden["request"].get("transactions"):
             same = (rows == values) | (np.isnan(rows) & np.isnan(values))
             assert not same.all(axis=1).any()
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from customer_risk.model.scoring.bundle import FILES, load_bundle, make_scorer, write_bundle
-from customer_risk.model.scoring.golden import answer, cpu_family
+from customer_risk.model.scoring.golden import cpu_family
+from customer_risk.model.scoring.golden_answers import golden_answerer
 from customer_risk.model.scoring.segments import Thresholds
 from customer_risk.serving.decisions.fallback.fallback import RuleFallback
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
@@ -27,9 +28,9 @@ def second_bundle(bundle, tmp_path_factory):
     """The same trees with other thresholds: another version."""
     first = load_bundle(bundle, verify_golden=False)
     manifest = msgspec.structs.replace(first.manifest, thresholds=Thresholds(medium=0.1, high=0.2), files={})
-    scorer = make_scorer(first.trees, manifest)
+    answer = golden_answerer(make_scorer(first.trees, manifest), manifest.settings)
     files = {name: (bundle / name).read_bytes() for name in FILES}
-    files["golden.json"] = msgspec.json.encode([row | {"answer": answer(scorer, row)} for row in first.golden])
+    files["golden.json"] = msgspec.json.encode([row | {"answer": answer(row["request"])} for row in first.golden])
     folder = tmp_path_factory.mktemp("second") / "bundle"
     write_bundle(folder, manifest, files)
     return folder

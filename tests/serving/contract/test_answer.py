@@ -8,8 +8,9 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.model.scoring.scorer import InputWarning, Verdict
+from customer_risk.model.scoring.scorer import Verdict
 from customer_risk.serving.contract.answer import Basis, ModelName, answer_of, render
 
 _REASON = Reason(

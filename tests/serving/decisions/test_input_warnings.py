@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 
-from customer_risk.model.scoring.scorer import InputWarning
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.decisions.input_warnings import by_column
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from customer_risk.model.errors import BundleAltered, BundleError
 from customer_risk.model.scoring import bundle as bundles
+from customer_risk.serving.decisions import reload
 from customer_risk.serving.decisions.reload import Reloader, identity
 
 if TYPE_CHECKING:
@@ -149,14 +150,14 @@ def test_a_bundle_that_is_copied_in_place_is_taken_once_it_is_whole(bundle, anot
 
 def test_one_that_changes_while_it_is_read_is_not_taken(link, another, monkeypatch) -> None:
     """It might be half of one and half of another; the next look is its turn."""
-    load = bundles.load_bundle
+    load = reload.load_verified
 
     def meanwhile(folder: Path) -> object:
         found = load(folder)
         _point(link, another(11))
         return found
 
-    monkeypatch.setattr("customer_risk.serving.decisions.reload.load_bundle", meanwhile)
+    monkeypatch.setattr(reload, "load_verified", meanwhile)
     used = []
     reloader = Reloader(link, used.append)
     with pytest.raises(BundleAltered, match="changed while it was read"):
@@ -167,3 +168,15 @@ def test_one_that_changes_while_it_is_read_is_not_taken(link, another, monkeypat
 def test_a_folder_that_is_not_there_has_an_identity(tmp_path) -> None:
     """Its absence: a bundle that appears there is noticed."""
     assert identity(tmp_path / "nowhere") == ()
+
+
+def test_what_has_to_come_before_a_bundle_is_done_first(link) -> None:
+    """`before` is called ahead of each load, whatever becomes of the bundle."""
+    order = []
+    reloader = Reloader(link, lambda _: order.append("used"), before=lambda: order.append("before"))
+    reloader.load()
+    (link.parent / "nothing").mkdir()
+    _point(link, link.parent / "nothing")
+    with pytest.raises(BundleError):
+        reloader.load()
+    assert order == ["before", "used", "before"]

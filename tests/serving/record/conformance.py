@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from customer_risk.model.scoring.scorer import InputWarning
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.contract.answer import WireReason
 from customer_risk.serving.record.outbox.record import Record, document, from_document, hash_names
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from customer_risk.model.errors import InputError
-from customer_risk.model.scoring.scorer import InputWarning
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED
 from customer_risk.serving.errors import Overloaded
 from customer_risk.serving.telemetry.metrics import Metrics, field_of, forget

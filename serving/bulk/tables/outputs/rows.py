@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from customer_risk.model.errors import BadField
+from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.model.scoring.scorer import InputWarning
 from customer_risk.serving.contract.answer import WireAnswer, WireReason
 from customer_risk.serving.contract.problem import Kind, Problem
 from customer_risk.serving.record.sinks.bigquery.schema import Column

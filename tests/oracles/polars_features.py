@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  a script's neighbour
 """Every feature as Polars expressions, written from the catalogue's formulas and not from the kernel.
 
 The peer that the kernel is measured against, and its oracle in the tests. Money is counted in whole millionths of a
