@@ -24,12 +24,12 @@ import click
 import numpy as np
 import polars as pl
 
+from benchmarks.serving.versions import versions
 from customer_risk.model.features.columns import History, Person, encode_columns
 from customer_risk.model.features.encoded import NEVER, Encoded
 from customer_risk.model.features.frame import encode_frame
 from customer_risk.model.features.kernel.compute import compute
 from customer_risk.model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REASONS, STATES, TYPES
-from loadtest.bench.versions import versions
 from tests.oracles.polars_features import features as polars_features
 
 MEAN = 50  # transactions a customer

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import click
 
+from benchmarks.serving.versions import versions
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.telemetry.metrics_folder import prepare
-from loadtest.bench.versions import versions
 
 CALLS, ROUNDS = 2_000, 15
 

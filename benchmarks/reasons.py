@@ -23,9 +23,9 @@ import click
 import numpy as np
 import xgboost
 
+from benchmarks.serving.versions import versions
 from customer_risk.model.scoring.explainer import Explainer
 from customer_risk.model.training.export import trees_from_booster
-from loadtest.bench.versions import versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,6 +24,7 @@ import click
 import msgspec
 import yaml
 
+from benchmarks.serving.material import make_material
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.serving.decisions.service import Service
@@ -34,7 +35,6 @@ from customer_risk.serving.record.recorder import Recorder
 from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, Column
 from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.parquet import Parquet
-from loadtest.bench.material import make_material
 
 PRICES: Final = Path(__file__).parent.parent / "docs" / "prices.yaml"
 RECORDS: Final = 1000

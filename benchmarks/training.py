@@ -25,6 +25,7 @@ from rich.console import Console
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold, cross_validate
 from xgboost import XGBClassifier
 
+from benchmarks.serving.versions import versions
 from customer_risk.model.config import load_config
 from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.tables.synthetic import synthesize
@@ -32,7 +33,6 @@ from customer_risk.model.training import pipeline
 from customer_risk.model.training.progress import Shown
 from customer_risk.model.training.tuning import FIXED, quiet
 from customer_risk.model.training.watch import Watch
-from loadtest.bench.versions import versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import pytest
 
+from benchmarks.serving.hostile import BATCH, ENTRANCES, GRPC, RISK, Hostile, corpus
 from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.rate_limits import Limiter, LimitSettings
 from customer_risk.serving.decisions.service import Service
@@ -22,7 +23,6 @@ from customer_risk.serving.http.scoring_app import ScoringApp
 from customer_risk.serving.kserve.v2.grpc import GrpcServer
 from customer_risk.serving.kserve.v2.settings import GrpcSettings
 from customer_risk.serving.offload import MOST_ON_LOOP
-from loadtest.hostile import BATCH, ENTRANCES, GRPC, RISK, Hostile, corpus
 
 _SIZES = (MOST_ON_LOOP, 1_000_000)
 _MOST_CALLS = 50_000  # on the event loop's thread: some 10 ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.bench import packages
+from benchmarks.serving import packages
 
 
 def ensure(program: str, package: str | None = None) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
+from benchmarks.serving.first_request import INFER, bodies, infer_message
 from customer_risk.model.scoring.bundle import load_bundle
-from loadtest.bench.first_request import INFER, bodies, infer_message
 from tests.system.asking import PATIENCE, ask
 from tests.system.standin import free_port
 

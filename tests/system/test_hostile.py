@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from loadtest.hostile import GRPC, RISK, Hostile, corpus
+from benchmarks.serving.hostile import GRPC, RISK, Hostile, corpus
 from tests.system.asking import PATIENCE
 
 pytestmark = pytest.mark.system

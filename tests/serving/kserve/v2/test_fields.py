@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
+from benchmarks.serving.hostile import GRPC, corpus
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.serving.contract.batch import MOST_ITEMS
 from customer_risk.serving.errors import BodyTooLarge, MalformedBody
 from customer_risk.serving.kserve.v2.fields import holds_more
 from customer_risk.serving.kserve.v2.grpc import parse
 from customer_risk.serving.kserve.v2.tensors import MOST_VALUES
-from loadtest.hostile import GRPC, corpus
 
 LARGE = {"empty inputs", "empty outputs", "empty raw contents", "empty texts", "parameters", "a long shape", "integers"}
 

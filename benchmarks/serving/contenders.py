@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from loadtest.bench.material import Material
+from benchmarks.serving.material import Material
 
 SERVER_CORE: Final = 0
 CLIENT_CORE: Final = 1

@@ -9,7 +9,7 @@ import time
 
 import msgspec
 
-from loadtest.bench.material import Material
+from benchmarks.serving.material import Material
 
 
 def profile(material: Material, *, seconds: float = 2.0, lines: int = 15) -> str:

@@ -1,4 +1,4 @@
-"""Jobs of 10,000 customers, and what they cost those who wait: `.venv/bin/python -m loadtest.bench.jobs`.
+"""Jobs of 10,000 customers, and what they cost those who wait: `.venv/bin/python -m benchmarks.serving.jobs`.
 
 Server and the process that works on jobs share one core; requests come from the other, open loop.
 """
@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import click
 
-from loadtest.bench.contenders import OURS_GIVEN, OURS_RAW, Contender, contenders, running
-from loadtest.bench.material import make_material
-from loadtest.bench.steady import Steady, steady
-from loadtest.bench.versions import versions
+from benchmarks.serving.contenders import OURS_GIVEN, OURS_RAW, Contender, contenders, running
+from benchmarks.serving.material import make_material
+from benchmarks.serving.steady import Steady, steady
+from benchmarks.serving.versions import versions
 
 ROWS: Final = 10_000
 GOALS: Final = {OURS_GIVEN: 1.0, OURS_RAW: 2.0}  # seconds

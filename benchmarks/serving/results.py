@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from loadtest.bench.contenders import CONTRIBS, OURS_GIVEN, OURS_RAW, RECORDED_GIVEN, RECORDED_RAW, STOCK
+from benchmarks.serving.contenders import CONTRIBS, OURS_GIVEN, OURS_RAW, RECORDED_GIVEN, RECORDED_RAW, STOCK
 
 WORST_P99: Final = 10.0  # ms
 RATES: Final = {OURS_GIVEN: 10_000.0, OURS_RAW: 7_000.0, RECORDED_GIVEN: 9_000.0, RECORDED_RAW: 6_000.0}

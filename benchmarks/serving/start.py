@@ -1,4 +1,4 @@
-"""From exec to ready on one core: `.venv/bin/python -m loadtest.bench.start`; a first run caches kernels."""
+"""From exec to ready on one core: `.venv/bin/python -m benchmarks.serving.start`; a first run caches kernels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from statistics import median
 
 import click
 
-from loadtest.bench.contenders import contenders, running
-from loadtest.bench.material import make_material
-from loadtest.bench.usage import peak_memory
-from loadtest.bench.versions import versions
+from benchmarks.serving.contenders import contenders, running
+from benchmarks.serving.material import make_material
+from benchmarks.serving.usage import peak_memory
+from benchmarks.serving.versions import versions
 
 GOAL = 5.0  # seconds
 

@@ -1,6 +1,6 @@
-"""How long hostile bodies delay other requests: `.venv/bin/python -m loadtest.bench.pause`.
+"""How long hostile bodies delay other requests: `.venv/bin/python -m benchmarks.serving.pause`.
 
-One client sends each body of `loadtest.hostile` to the server. Meanwhile another polls `/healthz` on one connection:
+One client sends each body of `benchmarks.serving.hostile`. Meanwhile another polls `/healthz` on one connection:
 its longest wait is the pause.
 """
 
@@ -17,10 +17,10 @@ from pathlib import Path
 import click
 import grpc
 
-from loadtest.bench.contenders import OURS_RAW, Contender, contenders, descendants, free_port, running
-from loadtest.bench.material import make_material
-from loadtest.bench.versions import versions
-from loadtest.hostile import GRPC, Hostile, corpus
+from benchmarks.serving.contenders import OURS_RAW, Contender, contenders, descendants, free_port, running
+from benchmarks.serving.hostile import GRPC, Hostile, corpus
+from benchmarks.serving.material import make_material
+from benchmarks.serving.versions import versions
 
 GOAL = 20.0  # milliseconds
 _ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -1,4 +1,4 @@
-"""More than it can sustain, from a thousand callers: `.venv/bin/python -m loadtest.bench.overload`.
+"""More than it can sustain, from a thousand callers: `.venv/bin/python -m benchmarks.serving.overload`.
 
 Callers think for a random time between two requests, so that they arrive as a crowd does, whatever the answers take.
 What was sent is what counts as offered.
@@ -18,11 +18,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from loadtest.bench import packages
-from loadtest.bench.contenders import OURS_RAW, contenders, running
-from loadtest.bench.material import make_material
-from loadtest.bench.versions import versions
-from loadtest.bench.wrk import full_speed, prepare
+from benchmarks.serving import packages
+from benchmarks.serving.contenders import OURS_RAW, contenders, running
+from benchmarks.serving.material import make_material
+from benchmarks.serving.versions import versions
+from benchmarks.serving.wrk import full_speed, prepare
 
 GOAL = 0.9  # of the sustainable rate, at three times that
 TIMES = (1.5, 2.0, 3.0)

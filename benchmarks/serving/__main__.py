@@ -1,4 +1,4 @@
-"""Run the comparison: `.venv/bin/python -m loadtest.bench`."""
+"""Run the comparison: `.venv/bin/python -m benchmarks.serving`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from loadtest.bench import mlserver, packages
-from loadtest.bench.contenders import MLSERVER, contenders
-from loadtest.bench.hot_path import profile
-from loadtest.bench.material import make_material
-from loadtest.bench.results import Measured, missed, table
-from loadtest.bench.rounds import measure
-from loadtest.bench.versions import versions
+from benchmarks.serving import mlserver, packages
+from benchmarks.serving.contenders import MLSERVER, contenders
+from benchmarks.serving.hot_path import profile
+from benchmarks.serving.material import make_material
+from benchmarks.serving.results import Measured, missed, table
+from benchmarks.serving.rounds import measure
+from benchmarks.serving.versions import versions
 
 
 @click.command()
@@ -78,7 +78,7 @@ def main(*, quick: bool, profiled: bool, folder: Path) -> None:
     for fault in faults:
         click.echo(f"missed: {fault}", err=True)
     if faults:
-        click.echo("where the time goes: .venv/bin/python -m loadtest.bench --profile", err=True)
+        click.echo("where the time goes: .venv/bin/python -m benchmarks.serving --profile", err=True)
     say("done")
     sys.exit(bool(faults))
 

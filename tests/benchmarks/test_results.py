@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtest.bench.contenders import CONTRIBS, OURS_GIVEN, OURS_RAW, RECORDED_GIVEN, RECORDED_RAW, STOCK
-from loadtest.bench.results import Measured, missed, table
+from benchmarks.serving.contenders import CONTRIBS, OURS_GIVEN, OURS_RAW, RECORDED_GIVEN, RECORDED_RAW, STOCK
+from benchmarks.serving.results import Measured, missed, table
 
 
 def _results(**rates: float) -> list[Measured]:

@@ -1,4 +1,4 @@
-"""The first request after readiness beside later ones: `.venv/bin/python -m loadtest.bench.first_request`."""
+"""The first request after readiness beside later ones: `.venv/bin/python -m benchmarks.serving.first_request`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import click
 import grpc
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from loadtest.bench.contenders import Contender, Running, contenders, free_port, running
-from loadtest.bench.material import Material, make_material
-from loadtest.bench.versions import versions
+from benchmarks.serving.contenders import Contender, Running, contenders, free_port, running
+from benchmarks.serving.material import Material, make_material
+from benchmarks.serving.versions import versions
 
 GOAL: Final = 5.0  # times the median of later requests
 LATER: Final = 200

@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.bench.contenders import Contender, Running, running
-from loadtest.bench.results import Measured
-from loadtest.bench.steady import steady
-from loadtest.bench.usage import cpu_seconds, memory
-from loadtest.bench.wrk import full_speed, prepare
+from benchmarks.serving.contenders import Contender, Running, running
+from benchmarks.serving.results import Measured
+from benchmarks.serving.steady import steady
+from benchmarks.serving.usage import cpu_seconds, memory
+from benchmarks.serving.wrk import full_speed, prepare
 
 TOLERANCE: Final = 1e-6  # of a probability, from the booster's own
 SHARE: Final = 0.7  # of the greatest rate, for latency

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from loadtest.bench.contenders import CLIENT_CORE, Contender
+from benchmarks.serving.contenders import CLIENT_CORE, Contender
 
 _SCRIPT: Final = Path(__file__).with_name("check.lua")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtest.bench.steady import drive
+from benchmarks.serving.steady import drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Memory and throughput by number of workers: `.venv/bin/python -m loadtest.bench.workers [--most 2]`."""
+"""Memory and throughput by number of workers: `.venv/bin/python -m benchmarks.serving.workers [--most 2]`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from loadtest.bench import packages
-from loadtest.bench.contenders import OURS_RAW, contenders, running
-from loadtest.bench.material import make_material
-from loadtest.bench.usage import memory
-from loadtest.bench.versions import versions
-from loadtest.bench.wrk import full_speed, prepare
+from benchmarks.serving import packages
+from benchmarks.serving.contenders import OURS_RAW, contenders, running
+from benchmarks.serving.material import make_material
+from benchmarks.serving.usage import memory
+from benchmarks.serving.versions import versions
+from benchmarks.serving.wrk import full_speed, prepare
 
 
 @click.command(help=__doc__)

@@ -1,1 +1,0 @@
-"""One command that measures the service beside its peers: `.venv/bin/python -m loadtest.bench`."""
