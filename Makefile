@@ -25,10 +25,11 @@ test-system: environment  ## Real processes and environments: serving-only insta
 e2e: environment  ## A release's life in the cluster that KUBECONFIG names, from images to uninstall (scripts/e2e says what to set)
 	@scripts/e2e
 
-check: environment  ## Lint with all rules, types, formatting
+check: environment  ## Lint with all rules, formatting, types, layers
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
+	$(bin)/lint-imports --no-cache --no-logo
 
 format: environment  ## Format the code and mend what the linter can
 	$(bin)/ruff check --fix-only --quiet .
