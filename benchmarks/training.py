@@ -31,8 +31,8 @@ from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.tables.synthetic import synthesize
 from customer_risk.model.training import pipeline
 from customer_risk.model.training.progress import Shown
+from customer_risk.model.training.stages import Stages
 from customer_risk.model.training.tuning import FIXED, quiet
-from customer_risk.model.training.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def main(tables: Path | None, full: bool) -> None:
     config = load_config()
     with tempfile.TemporaryDirectory() as scratch:
         found = tables or _tables(Path(scratch))
-        pipeline.prepare(found, config, None, Watch())  # compiles the kernels, once an install
+        pipeline.prepare(found, config, None, Stages())  # compiles the kernels, once an install
         with _clock() as ours:
             study = _train(found, Path(scratch) / "bundle", config)
         with _clock() as peer:
@@ -74,10 +74,10 @@ def main(tables: Path | None, full: bool) -> None:
 
 def _train(tables: Path, bundle: Path, config: Config) -> Study:
     """Read, guard, tune, fit and write the bundle: everything but the judgement of the procedure."""
-    material = pipeline.prepare(tables, config, None, Watch())
+    material = pipeline.prepare(tables, config, None, Stages())
     study = pipeline.make_study(material, config)
     with quiet():
-        shipped = pipeline.fit_shipped(study, Watch())
+        shipped = pipeline.fit_shipped(study, Stages())
     pipeline.write_bundle(shipped, study, Cuts(0.1, 0.5), {}, "0" * 64, bundle)
     return study
 

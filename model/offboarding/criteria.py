@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.offboarding.rules import FOUND, RULES
+from customer_risk.model.offboarding.patterns import FOUND, PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from customer_risk.model.config import Corroboration
-    from customer_risk.model.offboarding.rules import Rule
+    from customer_risk.model.offboarding.patterns import Pattern
 
 Listing = Literal["off-boarding", "review: high without corroboration", "review: medium", ""]
-PATTERNS: Final = pl.Schema([("customer_id", pl.String), ("code", pl.String), *list(FOUND.items())[1:]])
+FOUND_PATTERNS: Final = pl.Schema([("customer_id", pl.String), ("code", pl.String), *list(FOUND.items())[1:]])
 _SHARES: Final = ("share", "margin", "quantile")
 _MOST: Final = {
     "share": 1.0,
@@ -32,7 +32,7 @@ _MOST: Final = {
 class Declared:
     """A rule with the thresholds that the configuration declares."""
 
-    rule: Rule
+    rule: Pattern
     limits: Mapping[str, float]
 
     def tell(self, *, count: int, amount: float, share: float | None) -> str:
@@ -63,14 +63,14 @@ class Criteria:
     minimum: int
 
     def find(self, transactions: pl.DataFrame) -> pl.DataFrame:
-        """Search for every declared pattern; gives rows of PATTERNS, in the rules' order, then by customer."""
+        """Search for every declared pattern; gives rows of FOUND_PATTERNS, in the rules' order, then by customer."""
         found = [
             one.rule.find(transactions, one.limits)
             .sort("customer_id")
             .select("customer_id", pl.lit(one.rule.code).alias("code"), pl.exclude("customer_id"))
             for one in self.declared
         ]
-        return pl.concat([PATTERNS.to_frame(), *found])
+        return pl.concat([FOUND_PATTERNS.to_frame(), *found])
 
     def by_code(self) -> dict[str, Declared]:
         """Map each declared rule's code to it."""
@@ -101,7 +101,7 @@ def declare(corroboration: Corroboration) -> Criteria:
     Raises ConfigError, naming every fault at once, for an unknown rule, a missing, unknown or meaningless
     threshold, and a minimum that the rules can't reach or that asks for no pattern at all.
     """
-    known = {rule.code: rule for rule in RULES}
+    known = {rule.code: rule for rule in PATTERNS}
     faults = [f"there is no rule {code}" for code in corroboration.rules if code not in known]
     for code, limits in corroboration.rules.items():
         if code in known:
@@ -115,13 +115,13 @@ def declare(corroboration: Corroboration) -> Criteria:
             f"The section corroboration can't be used: {'; '.join(faults)}.",
             remedy=f"The rules are {', '.join(known)}; model/defaults.yaml shows each with its thresholds.",
         )
-    ordered = [rule for rule in RULES if rule.code in corroboration.rules]
+    ordered = [rule for rule in PATTERNS if rule.code in corroboration.rules]
     return Criteria(
         tuple(Declared(rule, dict(corroboration.rules[rule.code])) for rule in ordered), corroboration.minimum
     )
 
 
-def _faults(rule: Rule, limits: Mapping[str, float]) -> list[str]:
+def _faults(rule: Pattern, limits: Mapping[str, float]) -> list[str]:
     faults = [f"{name} is unknown" for name in limits.keys() - rule.thresholds.keys()]
     faults += [f"{name} is missing" for name in rule.thresholds if name not in limits]
     for name, value in limits.items():

@@ -1,263 +1,189 @@
-"""Hold tables to their rules, row by row."""
+"""The rules that tables are held to: a name, a layer and a sentence for each, and what happens to a row that fails."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, Literal
 
-import polars as pl
+Layer = Literal["types", "ranges", "business"]
+Kind = Literal["users", "transactions"]
 
-from customer_risk.model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure
-from customer_risk.model.tables.rules import rules_of
-from customer_risk.model.tables.schema import Event, LabelledProfile, Profile
 
-if TYPE_CHECKING:
-    from customer_risk.model.config import Checks
-    from customer_risk.model.tables.reading import CohortTables, Table
-    from customer_risk.model.tables.rules import Rule
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule of one kind of table.
 
-FAILING_ROWS: Final = pl.Schema(
-    {
-        "table": pl.String,
-        "row": pl.UInt32,
-        "rule": pl.String,
-        "layer": pl.String,
-        "value": pl.String,
-        "reason": pl.String,
-    }
+    `key` is the name that dataframely gives it (model.tables.schema); None for those that reading or the whole table
+    decides. `columns` are shown as the failing value. Cleaning sets a failing row aside where `sets_aside`; else it is
+    kept: the kernel takes an unknown category as OTHER, as it does online.
+    """
+
+    name: str
+    kind: Kind
+    layer: Layer
+    key: str | None
+    columns: tuple[str, ...]
+    sentence: str
+    sets_aside: bool = False
+
+
+def _present(kind: Kind, column: str, *, sets_aside: bool = True) -> Check:
+    key = f"{column}|nullability"
+    return Check(f"{column}_present", kind, "types", key, (column,), f"{column} has a value", sets_aside)
+
+
+def _readable(kind: Kind, column: str, form: str, *, sets_aside: bool) -> Check:
+    return Check(f"{column}_readable", kind, "types", None, (column,), f"{column} is {form}", sets_aside)
+
+
+def _known(kind: Kind, column: str) -> Check:
+    key = f"{column}|check__known"
+    return Check(f"{column}_known", kind, "ranges", key, (column,), f"{column} is one of the known values")
+
+
+def _formed(column: str, form: str) -> Check:
+    key = f"{column}|check__formed"
+    return Check(f"{column}_formed", "users", "ranges", key, (column,), f"{column} is {form}")
+
+
+def _plausible(kind: Kind, column: str, years: str, *, sets_aside: bool) -> Check:
+    key = f"{column}|check__plausible"
+    sentence = f"{column} lies in the years {years}"
+    return Check(f"{column}_plausible", kind, "ranges", key, (column,), sentence, sets_aside)
+
+
+_FLAG: Final = "TRUE or FALSE"
+_TIME: Final = "a time such as 2024-08-26 10:33:50.62 UTC or 2024-08-26T10:33:50Z"
+
+CHECKS: Final = (
+    _present("users", "customer_id"),
+    _present("users", "label", sets_aside=False),
+    _readable("users", "has_biometrics", _FLAG, sets_aside=False),
+    _readable("users", "is_pep", _FLAG, sets_aside=False),
+    _readable("users", "is_adverse_media_minor", _FLAG, sets_aside=False),
+    _readable("users", "date_of_birth", "a date such as 1990-01-31", sets_aside=False),
+    _known("users", "label"),
+    _known("users", "reason_to_use_app"),
+    _known("users", "occupation"),
+    _known("users", "kyc_state"),
+    _known("users", "screening_state"),
+    _formed("country_of_residence", "a country code of two letters"),
+    _formed("document_issuing_country", "a country code of two letters"),
+    _formed("phone_number_country_code", "'+' and one to three digits"),
+    _formed("locale", "a language and a territory, such as fr_FR"),
+    _plausible("users", "date_of_birth", "1900 to 2019", sets_aside=False),
+    Check(
+        "one_cohort",
+        "users",
+        "business",
+        "one_cohort",
+        ("customer_id",),
+        "a customer stands in one cohort's users only",
+    ),
+    Check(
+        "label_rate_in_bounds",
+        "users",
+        "business",
+        None,
+        ("label",),
+        "the share of customers ever SUSPENDED lies in the configured bounds (checks.label_rate)",
+    ),
+    _present("transactions", "id"),
+    _present("transactions", "customer_id"),
+    _present("transactions", "state"),
+    _present("transactions", "type"),
+    _present("transactions", "direction"),
+    _present("transactions", "amount"),
+    _present("transactions", "currency"),
+    _present("transactions", "created_at"),
+    _readable("transactions", "amount", "a number", sets_aside=True),
+    _readable("transactions", "created_at", _TIME, sets_aside=True),
+    _readable("transactions", "completed_at", _TIME, sets_aside=True),
+    _known("transactions", "state"),
+    _known("transactions", "type"),
+    _known("transactions", "direction"),
+    Check(
+        "amount_usable",
+        "transactions",
+        "ranges",
+        "amount|check__usable",
+        ("amount",),
+        "amount is finite and not negative",
+        sets_aside=True,
+    ),
+    _plausible("transactions", "created_at", "2000 to 2099", sets_aside=True),
+    _plausible("transactions", "completed_at", "2000 to 2099", sets_aside=True),
+    Check(
+        "currency_is_eur",
+        "transactions",
+        "business",
+        "currency|check__known",
+        ("currency", "amount"),
+        "currency is EUR: nothing here converts money",
+        sets_aside=True,
+    ),
+    Check(
+        "completes_after_creation",
+        "transactions",
+        "business",
+        "completes_after_creation",
+        ("created_at", "completed_at"),
+        "completed_at is not more than a second before created_at",
+        sets_aside=True,
+    ),
+    Check(
+        "completion_matches_state",
+        "transactions",
+        "business",
+        "completion_matches_state",
+        ("state", "completed_at"),
+        "completed_at has a value exactly where the state is not PENDING",
+    ),
+    Check(
+        "zero_is_check_or_fee",
+        "transactions",
+        "business",
+        "zero_is_check_or_fee",
+        ("type", "amount"),
+        "an amount of 0 is a card check (CARDS) or a waived fee (PROCESSING_FEE)",
+    ),
+    Check(
+        "owner_is_known",
+        "transactions",
+        "business",
+        "owner_is_known",
+        ("customer_id",),
+        "the customer stands in the users of either cohort",
+    ),
+    Check("one_owner", "transactions", "business", "one_owner", ("id", "customer_id"), "a transaction has one owner"),
+    Check(
+        "one_kind",
+        "transactions",
+        "business",
+        "one_kind",
+        ("id", "type", "direction"),
+        "a transaction keeps its type and its direction through all its states",
+    ),
+    Check(
+        "one_creation",
+        "transactions",
+        "business",
+        "one_creation",
+        ("id", "created_at"),
+        "a transaction keeps its created_at through all its states",
+    ),
+    Check(
+        "one_ending",
+        "transactions",
+        "business",
+        "one_ending",
+        ("id", "state"),
+        "a transaction ends in one state only (what was completed may be reversed)",
+    ),
 )
-_NOT_FOR_LOADING: Final = "owner_is_known"  # events of nobody known here are set aside and counted, however many
+_NEEDS_LABEL: Final = frozenset({"label_present", "label_known", "label_rate_in_bounds"})
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one rule found in one table: `failing` of `rows` rows, None where the rule couldn't be judged."""
-
-    rule: Rule
-    where: str
-    rows: int
-    failing: int | None
-
-    @property
-    def share(self) -> float:
-        """Share of the table's rows that fail."""
-        return (self.failing or 0) / self.rows
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """What the rules found in a cohort's two tables.
-
-    outcomes      a row per table and rule, those that found nothing included
-    failing       FAILING_ROWS: a row per failing row and rule; `row` is null where the whole table fails
-    users, transactions  rows (numbers of the file) that cleaning sets aside
-    """
-
-    outcomes: tuple[Outcome, ...]
-    failing: pl.DataFrame
-    users: pl.Series
-    transactions: pl.Series
-
-    def above(self, share: float) -> tuple[Outcome, ...]:
-        """Give the outcomes whose failing share is greater."""
-        return tuple(outcome for outcome in self.outcomes if outcome.share > share)
-
-
-def examine(tables: CohortTables, limits: Checks) -> Examination:
-    """Judge both tables of a cohort by every rule. Never raises for what rows hold."""
-    labelled = tables.users.cohort == "labelled"
-    own = tables.users.frame["customer_id"].drop_nulls().unique()
-    everyone = own if tables.others is None else pl.concat([own, tables.others])
-    others_known = tables.others is not None
-    users = tables.users.frame.with_columns(
-        in_other_cohort=pl.col("customer_id").is_in(tables.others.implode()) if tables.others is not None else None
-    ).with_columns(pl.col("in_other_cohort").cast(pl.Boolean))
-    events = tables.transactions.frame.with_columns(
-        owner_known=pl.col("customer_id").is_in(everyone.implode()) if others_known else pl.lit(None, dtype=pl.Boolean)
-    ).with_columns(_agreements(tables.transactions.frame))
-    unjudged = frozenset() if others_known else frozenset({"one_cohort", "owner_is_known"})
-
-    found = [
-        _judge(tables.users, users, LabelledProfile if labelled else Profile, unjudged),
-        _judge(tables.transactions, events, Event, unjudged),
-    ]
-    outcomes = [outcome for part, _ in found for outcome in part]
-    failing = [rows for _, rows in found]
-    if labelled:
-        outcome, rows = _label_rate(tables.users, limits.label_rate)
-        outcomes = [outcome if old.rule == outcome.rule else old for old in outcomes]
-        failing.append(rows)
-    everything = pl.concat(failing)
-    return Examination(
-        outcomes=tuple(outcomes),
-        failing=everything,
-        users=_set_aside(everything, tables.users),
-        transactions=_set_aside(everything, tables.transactions),
-    )
-
-
-def refuse_unusable(tables: CohortTables, examination: Examination, limits: Checks) -> None:
-    """Raise what stands against learning from these tables or scoring them.
-
-    LabelError for a label that is unknown, missing or of one class; EmptyTable for one labelled customer;
-    ColumnMismatch where too many values aren't of their column's type; RuleFailure where another rule fails too often.
-    """
-    refuse_labels(tables, examination)
-    for outcome in examination.above(limits.max_failing_share):
-        if outcome.rule.name != _NOT_FOR_LOADING:
-            _refuse(outcome, examination, limits)
-
-
-def refuse_labels(tables: CohortTables, examination: Examination) -> None:
-    """Raise LabelError where a label is unknown or missing, or all have the same; EmptyTable for one customer."""
-    failed = {outcome.rule.name: outcome for outcome in examination.outcomes if outcome.failing}
-    for name in ("label_known", "label_present"):
-        if name in failed:
-            _refuse_label(failed[name], examination)
-    if tables.users.cohort == "labelled":
-        _refuse_one_class(tables.users)
-
-
-def _agreements(events: pl.DataFrame) -> list[pl.Expr]:
-    """Say of each row whether its transaction's rows agree: computed from the few ids that don't, not row by row."""
-    several = events.filter(pl.col("id").is_not_null() & pl.col("id").is_duplicated())
-    ends = ~pl.col("state").is_in(["PENDING", "REVERSED"])
-
-    def differs(values: pl.Expr) -> pl.Expr:
-        return values.drop_nulls().n_unique() > 1
-
-    by_id = several.group_by("id").agg(
-        same_owner=differs(pl.col("customer_id")),
-        same_kind=differs(pl.col("type")) | differs(pl.col("direction")),
-        same_creation=differs(pl.col("created_at")),
-        same_ending=differs(pl.col("state").filter(ends)),
-    )
-    return [
-        (~pl.col("id").is_in(by_id.filter(name)["id"].implode())).fill_null(value=True).alias(name)
-        for name in by_id.columns
-        if name != "id"
-    ]
-
-
-def _judge(
-    table: Table, frame: pl.DataFrame, schema: type[Profile | Event], unjudged: frozenset[str]
-) -> tuple[list[Outcome], pl.DataFrame]:
-    _, failure = schema.filter(frame)
-    details = failure.details()
-    outcomes, found = [], []
-    for rule in rules_of(table.kind, labelled=table.cohort == "labelled"):
-        unread = table.unreadable.filter(pl.col("column").is_in(rule.columns))
-        if rule.name in unjudged:
-            outcomes.append(Outcome(rule, table.where, frame.height, None))
-            continue
-        if rule.key is None:
-            rows = (
-                unread.select("row", "value")
-                if rule.name.endswith("_readable")
-                else unread.clear().select("row", "value")
-            )
-        elif rule.key in details.columns:
-            failing = details.filter(pl.col(rule.key) == "invalid")
-            # What couldn't be read is told once, not once more as missing.
-            rows = failing.select("row", value=_shown(rule)).join(unread, on="row", how="anti")
-        else:
-            rows = unread.clear().select("row", "value")
-        outcomes.append(Outcome(rule, table.where, frame.height, rows.height))
-        found.append(_failing_rows(table.where, rule, rows, f"not so: {rule.sentence}"))
-    return outcomes, pl.concat(found)
-
-
-def _failing_rows(where: str, rule: Rule, rows: pl.DataFrame, reason: str) -> pl.DataFrame:
-    return rows.sort("row").select(
-        pl.lit(where).alias("table"),
-        pl.col("row").cast(pl.UInt32),
-        pl.lit(rule.name).alias("rule"),
-        pl.lit(rule.layer).alias("layer"),
-        pl.col("value").cast(pl.String),
-        pl.lit(reason).alias("reason"),
-    )
-
-
-def _shown(rule: Rule) -> pl.Expr:
-    if len(rule.columns) == 1:
-        return pl.col(rule.columns[0]).cast(pl.String)
-    parts: list[pl.Expr] = []
-    for place, name in enumerate(rule.columns):
-        parts += [pl.lit(f"{', ' * (place > 0)}{name}="), pl.col(name).cast(pl.String).fill_null("(none)")]
-    return pl.concat_str(parts)  # not pl.format, which fails on a filtered frame that has an empty chunk (Polars 2.1)
-
-
-def _label_rate(users: Table, bounds: tuple[float, float]) -> tuple[Outcome, pl.DataFrame]:
-    """Judge the share of customers ever SUSPENDED: outside the bounds every row fails, told in one row."""
-    rule = next(rule for rule in rules_of("users", labelled=True) if rule.name == "label_rate_in_bounds")
-    rate = ever_suspended(users.frame)["suspended"].mean()
-    low, high = bounds
-    inside = isinstance(rate, float) and low <= rate <= high
-    shown = f"{rate:.4f}" if isinstance(rate, float) else "(no customer)"
-    row = pl.DataFrame({"row": [None], "value": [shown]}, schema={"row": pl.UInt32, "value": pl.String})
-    reason = f"not so: {rule.sentence}, {low} to {high}"
-    rows = _failing_rows(users.where, rule, row.clear() if inside else row, reason)
-    return Outcome(rule, users.where, users.frame.height, 0 if inside else users.frame.height), rows
-
-
-def ever_suspended(users: pl.DataFrame) -> pl.DataFrame:
-    """Give customer_id and `suspended`: true where any of the customer's rows says SUSPENDED."""
-    return (
-        users.filter(pl.col("customer_id").is_not_null())
-        .group_by("customer_id")
-        .agg(suspended=(pl.col("label") == "SUSPENDED").any())
-        .sort("customer_id")
-    )
-
-
-def _set_aside(failing: pl.DataFrame, table: Table) -> pl.Series:
-    names = [rule.name for rule in rules_of(table.kind, labelled=True) if rule.sets_aside]
-    rows = failing.filter((pl.col("table") == table.where) & pl.col("rule").is_in(names))
-    return rows["row"].unique().sort()
-
-
-def _refuse_label(outcome: Outcome, examination: Examination) -> NoReturn:
-    rows = examination.failing.filter(pl.col("rule") == outcome.rule.name)
-    if outcome.rule.name == "label_present":
-        raise LabelError(
-            f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have no label, row {rows['row'][0]} the first.",
-            remedy="Give each row SUSPENDED or ACTIVE, or leave out customers whose label isn't known.",
-        )
-    values = ", ".join(rows["value"].unique().sort().head(5))
-    raise LabelError(
-        f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have an unknown label ({values}), "
-        f"row {rows['row'][0]} the first.",
-        remedy="Labels are SUSPENDED and ACTIVE; say in a mapping (users.values.label) what else means them.",
-    )
-
-
-def _refuse_one_class(users: Table) -> None:
-    suspended = ever_suspended(users.frame)["suspended"]
-    if len(suspended) == 1:
-        raise EmptyTable(
-            f"{users.where} holds 1 customer: there is nothing to compare it with.",
-            remedy="Give the labelled customers of the whole portfolio.",
-        )
-    if suspended.all() or not suspended.any():
-        raise LabelError(
-            f"{users.where}: all {len(suspended)} customers are {'SUSPENDED' if suspended.any() else 'ACTIVE'}.",
-            remedy="A model needs customers of both classes to learn from; check the label column or its mapping.",
-        )
-
-
-def _refuse(outcome: Outcome, examination: Examination, limits: Checks) -> NoReturn:
-    rule = outcome.rule
-    rows = examination.failing.filter((pl.col("rule") == rule.name) & (pl.col("table") == outcome.where))
-    row, value = rows["row"][0], rows["value"][0]
-    if rule.name.endswith("_readable"):
-        raise ColumnMismatch(
-            f"{outcome.where}: {outcome.failing} of {outcome.rows} values of {rule.columns[0]} can't be read; "
-            f"row {row} holds {value!r}.",
-            remedy=f"See to it that {rule.sentence}; `customer-risk check` lists every such row.",
-        )
-    place = "" if row is None else f", row {row} the first"
-    raise RuleFailure(
-        f"{outcome.where}: {outcome.failing} of {outcome.rows} rows ({outcome.share:.2%}; up to "
-        f"{limits.max_failing_share:.2%} may) fail {rule.name}{place} ({value}): {rule.sentence}, or should.",
-        remedy="`customer-risk check` lists them: correct or map them, or raise checks.max_failing_share knowingly.",
-    )
+def checks_of(kind: Kind, *, labelled: bool) -> tuple[Check, ...]:
+    """Give the rules of one kind of table, in the order of their layers."""
+    return tuple(rule for rule in CHECKS if rule.kind == kind and (labelled or rule.name not in _NEEDS_LABEL))

@@ -11,7 +11,7 @@ import polars as pl
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import EmptyTable
 from customer_risk.model.features.vocabulary import STATES
-from customer_risk.model.tables.checks import FAILING_ROWS, Examination, ever_suspended, examine, refuse_unusable
+from customer_risk.model.tables.examination import FAILING_ROWS, Examination, ever_suspended, examine, refuse_unusable
 from customer_risk.model.tables.reading import CohortTables, Table, read_cohort
 from customer_risk.model.tables.schema import Customers, Events, LabelledCustomers
 from customer_risk.model.tables.traps import TRAPS
@@ -40,7 +40,7 @@ class Cohort:
     customers  one row each, in the order of their ids; with `suspended` in the labelled cohort
     events     their event rows by customer, creation, id and state; no whole row twice, ids not collapsed
     counts     how often each trap of TRAPS was met; of the rules (`failed_...`), those that failed
-    failing    the rows that failed a rule, with the reason (customer_risk.model.tables.checks.FAILING_ROWS)
+    failing    the rows that failed a rule, with the reason (customer_risk.model.tables.examination.FAILING_ROWS)
     absent     columns that the files lack
     constant   columns with one value in every row
     """

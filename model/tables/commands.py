@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from customer_risk.model.tables.checks import Examination
     from customer_risk.model.tables.cleaning import Cohort
+    from customer_risk.model.tables.examination import Examination
 
 _PLAIN_WIDTH = 140  # of a table that goes to a file or a pipe
 
@@ -49,8 +49,8 @@ def check(
     """
     import polars as pl  # noqa: PLC0415  --help needn't pay for it
 
-    from customer_risk.model.tables.checks import FAILING_ROWS, examine, refuse_labels  # noqa: PLC0415  as above
     from customer_risk.model.tables.cleaning import clean  # noqa: PLC0415  as above
+    from customer_risk.model.tables.examination import FAILING_ROWS, examine, refuse_labels  # noqa: PLC0415  as above
     from customer_risk.model.tables.mapping import load_mapping  # noqa: PLC0415  as above
     from customer_risk.model.tables.reading import cohorts_there, read_cohort  # noqa: PLC0415  as above
     from customer_risk.model.tables.storage import refuse_format, save  # noqa: PLC0415  as above

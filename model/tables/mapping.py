@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import dataframely as dy
 
-    from customer_risk.model.tables.rules import Kind
+    from customer_risk.model.tables.checks import Kind
 
 CohortName = Literal["labelled", "unlabelled"]
 COHORTS: Final[tuple[CohortName, ...]] = ("labelled", "unlabelled")

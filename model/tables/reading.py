@@ -14,7 +14,7 @@ from customer_risk.model.tables.storage import columns, fetch, is_there
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from customer_risk.model.tables.rules import Kind
+    from customer_risk.model.tables.checks import Kind
 
 _UTC: Final = pl.Datetime("us", "UTC")
 

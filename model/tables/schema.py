@@ -2,7 +2,7 @@
 
 Profile and Event are rows as they lie in the files, under canonical names and typed, with what reading and the other
 tables know of them beside. Customers, LabelledCustomers and Events are what cleaning hands on. A rule's name, layer and
-sentence stand in customer_risk.model.tables.rules under the key that dataframely gives it.
+sentence stand in customer_risk.model.tables.checks under the key that dataframely gives it.
 """
 
 from __future__ import annotations

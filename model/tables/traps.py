@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from customer_risk.model.tables.rules import RULES
+from customer_risk.model.tables.checks import CHECKS
 
 _MET: Final = {
     "customers": "Customers in the cohort.",
@@ -55,5 +55,5 @@ TRAPS: Final[dict[str, str]] = _MET | {
     f"failed_{rule.name}": (
         f"Rows for which it is not so that {rule.sentence}; {'set aside' if rule.sets_aside else 'kept'}."
     )
-    for rule in RULES
+    for rule in CHECKS
 }

@@ -43,9 +43,9 @@ from customer_risk.model.training.learners import Boosted
 from customer_risk.model.training.packing import NAME, Shipped, bundle_files
 from customer_risk.model.training.procedure import fit_procedure
 from customer_risk.model.training.splits import possible_folds
+from customer_risk.model.training.stages import Stages
 from customer_risk.model.training.study import Study
 from customer_risk.model.training.tuning import OBJECTIVE, quiet
-from customer_risk.model.training.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ class Material:
 
 
 def train(
-    tables: Path, out: Path, *, config: Config, mapping: Mapping | None = None, watch: Watch | None = None
+    tables: Path, out: Path, *, config: Config, mapping: Mapping | None = None, watch: Stages | None = None
 ) -> Run:
     """Train on a folder's labelled tables and leave RUN: bundle/, report.html, MODEL_CARD.md, evaluation.json.
 
@@ -97,7 +97,7 @@ def train(
     can't be used, LeakError for features that would see the outcome, FeatureError for features that don't exist.
     """
     refuse_occupied(out)
-    watch = watch or Watch()
+    watch = watch or Stages()
     material = prepare(tables, config, mapping, watch)
     study = make_study(material, config)
     with quiet():
@@ -114,7 +114,7 @@ def refuse_occupied(out: Path) -> None:
         )
 
 
-def prepare(tables: Path, config: Config, mapping: Mapping | None, watch: Watch) -> Material:
+def prepare(tables: Path, config: Config, mapping: Mapping | None, watch: Stages) -> Material:
     """Read, clean, compute features, and have the leak guard examine them."""
     mapping = mapping or Mapping()
     with watch.stage("Read and clean the tables"):
@@ -165,7 +165,7 @@ def make_study(material: Material, config: Config) -> Study:
     )
 
 
-def fit_shipped(study: Study, watch: Watch) -> Shipped:
+def fit_shipped(study: Study, watch: Stages) -> Shipped:
     """Fit the procedure that ships to all customers, tuning included."""
     with watch.stage("Tune and fit the model"):
         fitted = fit_procedure(
@@ -212,7 +212,7 @@ def write_bundle(
     return bundles.write_bundle(folder, manifest, files), manifest
 
 
-def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, out: Path, watch: Watch) -> Run:
+def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, out: Path, watch: Stages) -> Run:
     """Judge, pack and report; everything is written into `folder`, which becomes `out`."""
     config = study.config
     judged = _contest(study, watch)
@@ -317,7 +317,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
     return Run(out, version, found)
 
 
-def _contest(study: Study, watch: Watch) -> list[Judged]:
+def _contest(study: Study, watch: Stages) -> list[Judged]:
     """Cross-validate every contender, the one that ships first."""
     judged = []
     for key, fit in contest.fits(study).items():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from customer_risk.model.training.watch import Watch
+from customer_risk.model.training.stages import Stages
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-class Shown(Watch):
+class Shown(Stages):
     """Shows each stage with its steps and its time; finished ones stay where the console is a terminal."""
 
     def __init__(self, console: Console) -> None:

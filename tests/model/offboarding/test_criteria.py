@@ -8,8 +8,8 @@ import pytest
 
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.offboarding.criteria import PATTERNS, declare
-from customer_risk.model.offboarding.rules import RULES
+from customer_risk.model.offboarding.criteria import FOUND_PATTERNS, declare
+from customer_risk.model.offboarding.patterns import PATTERNS
 
 DEFAULTS = load_config().corroboration
 
@@ -51,7 +51,7 @@ def test_patterns_come_in_the_rules_order_by_customer(make_transactions):
         for part, move in enumerate([("BANK_TRANSFER", "IN", 4_000), ("BANK_TRANSFER", "OUT", 4_000)])
     ]
     found = declare(DEFAULTS).find(make_transactions(*rows))
-    assert found.schema == PATTERNS
+    assert found.schema == FOUND_PATTERNS
     assert found.select("code", "customer_id").rows() == [
         ("PASS_THROUGH", "c1"),
         ("PASS_THROUGH", "c2"),
@@ -85,7 +85,7 @@ def test_meaningless_rule_is_refused_by_name(rules, fault):
     """The refusal names the rule, the threshold and what may be said."""
     with pytest.raises(ConfigError, match=fault) as refusal:
         declare(changed(rules=rules))
-    assert all(rule.code in refusal.value.remedy for rule in RULES)
+    assert all(rule.code in refusal.value.remedy for rule in PATTERNS)
 
 
 def test_every_fault_is_named_at_once():
@@ -107,7 +107,7 @@ def test_no_rule_at_all_is_refused():
         declare(changed(rules={}))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", PATTERNS, ids=lambda rule: rule.code)
 def test_every_rule_words_its_thresholds_and_its_finding(rule):
     """No placeholder is left unfilled, and the thresholds are all told."""
     one = declare(changed(rules={rule.code: DEFAULTS.rules[rule.code]})).by_code()[rule.code]

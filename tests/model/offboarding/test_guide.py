@@ -9,7 +9,7 @@ import pytest
 
 from customer_risk.model.config import load_config
 from customer_risk.model.offboarding.criteria import declare
-from customer_risk.model.offboarding.rules import ROUND_THRESHOLDS
+from customer_risk.model.offboarding.patterns import ROUND_THRESHOLDS
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "offboarding.md").read_text(encoding="utf-8")
 CRITERIA = declare(load_config().corroboration)

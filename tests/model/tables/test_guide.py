@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from customer_risk.model.tables.checks import CHECKS
 from customer_risk.model.tables.mapping import Mapping, TableMapping, columns_of
-from customer_risk.model.tables.rules import RULES
 from customer_risk.model.tables.schema import Event, LabelledProfile
 from customer_risk.model.tables.synthetic import BEHAVIOURS
 from customer_risk.model.tables.traps import TRAPS
@@ -15,7 +15,7 @@ from customer_risk.model.tables.traps import TRAPS
 GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "tables.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind}-{rule.name}")
+@pytest.mark.parametrize("rule", CHECKS, ids=lambda rule: f"{rule.kind}-{rule.name}")
 def test_every_rule_is_in_the_guide(rule: object) -> None:
     """A rule's row in the guide has its layer, its name and its sentence."""
     assert f"| {rule.layer} | `{rule.name}` | {rule.sentence} |" in GUIDE

@@ -18,7 +18,7 @@ from customer_risk.model.features.frame import FeatureTable
 from customer_risk.model.scoring.bundle import FILES, load_bundle
 from customer_risk.model.tables.synthetic import synthesize
 from customer_risk.model.training import commands, pipeline
-from customer_risk.model.training.watch import Watch
+from customer_risk.model.training.stages import Stages
 
 SETTINGS = """
 threads: 1
@@ -97,7 +97,7 @@ def test_no_training_customer_is_in_the_bundle(run, tables):
 
 def test_no_training_customers_row_is_in_the_bundle(run, tables, config):
     """No golden row has the feature values of a training customer who transacts."""
-    material = pipeline.prepare(tables, config, None, Watch())
+    material = pipeline.prepare(tables, config, None, Stages())
     bundle = load_bundle(run.folder / "bundle")
     transacting = np.array([day is not None for day in material.joined])
     rows = material.table.select(bundle.manifest.features).values[transacting]
@@ -301,7 +301,7 @@ def test_too_few_suspended_customers_are_refused(tables, config, tmp_path):
 def test_missing_tables_to_score_are_noted(tables, config, tmp_path):
     """Without tables to score, training goes on, and says that sources couldn't be examined."""
     folder = _without(tables, tmp_path, lambda users: users)
-    material = pipeline.prepare(folder, config, None, Watch())
+    material = pipeline.prepare(folder, config, None, Stages())
     study = pipeline.make_study(material, config)
     assert any("couldn't be examined" in note for note in pipeline._notes(material, study))
 
@@ -315,7 +315,7 @@ def test_fewer_folds_are_noted(tables, config, tmp_path):
 
     folder = _without(tables, tmp_path, few)
     five = msgspec.structs.replace(config, evaluation=msgspec.structs.replace(config.evaluation, folds=5))
-    material = pipeline.prepare(folder, five, None, Watch())
+    material = pipeline.prepare(folder, five, None, Stages())
     study = pipeline.make_study(material, five)
     assert study.folds == 4
     assert any("4 folds instead of 5" in note for note in pipeline._notes(material, study))

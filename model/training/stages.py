@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Watch:
+class Stages:
     """Times each stage; a subclass shows it. `timings` holds the stages that ended, in order."""
 
     def __init__(self) -> None:

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from customer_risk.model.config import load_config
-from customer_risk.model.offboarding.rules import FOUND, RULES
+from customer_risk.model.offboarding.patterns import FOUND, PATTERNS
 
 DEFAULTS = load_config().corroboration.rules
-BY_CODE = {rule.code: rule for rule in RULES}
+BY_CODE = {rule.code: rule for rule in PATTERNS}
 
 
 def find(code, transactions, **changed):

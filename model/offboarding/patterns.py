@@ -30,7 +30,7 @@ FOUND: Final = pl.Schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Pattern:
     """One declared pattern.
 
     `thresholds` maps each threshold's name to its meaning; the configuration gives the values, and `limits` words
@@ -133,8 +133,8 @@ def _passed(
 _HOURS: Final = "length of the stretch of time, in hours"
 _COUNT: Final = "how many transactions at least"
 
-RULES: Final[tuple[Rule, ...]] = (
-    Rule(
+PATTERNS: Final[tuple[Pattern, ...]] = (
+    Pattern(
         code="PASS_THROUGH",
         name="Money passes through",
         limits="{share} or more of all money in, at least {amount}, gone within {hours} hours",
@@ -149,7 +149,7 @@ RULES: Final[tuple[Rule, ...]] = (
         },
         find=partial(_passed, sources=pl.lit(value=True), ways=WAYS_OUT, of="IN"),
     ),
-    Rule(
+    Pattern(
         code="CRYPTO_FED_AT_ONCE",
         name="Crypto bought with money just come in",
         limits="{share} or more of all crypto purchases, at least {amount}, paid with money of the last {hours} hours",
@@ -162,7 +162,7 @@ RULES: Final[tuple[Rule, ...]] = (
         },
         find=partial(_passed, sources=pl.col("type") != "CRYPTO_OFF_RAMP", ways=("CRYPTO_ON_RAMP",), of="OUT"),
     ),
-    Rule(
+    Pattern(
         code="FAILED_TOP_UPS",
         name="Card top-ups that fail in a row",
         limits="{count} or more within {hours} hours",
@@ -171,7 +171,7 @@ RULES: Final[tuple[Rule, ...]] = (
         thresholds={"count": _COUNT, "hours": _HOURS},
         find=_failed_top_ups,
     ),
-    Rule(
+    Pattern(
         code="VELOCITY_BURST",
         name="Many transactions at once",
         limits="{count} or more within {hours} hour(s), amounts of 0 left out",
@@ -180,7 +180,7 @@ RULES: Final[tuple[Rule, ...]] = (
         thresholds={"count": _COUNT, "hours": _HOURS},
         find=_velocity,
     ),
-    Rule(
+    Pattern(
         code="NIGHT_BURST",
         name="A burst of transactions at night",
         limits="{count} or more in one night, from midnight to {until_hour}:00 where the customer lives",
@@ -193,7 +193,7 @@ RULES: Final[tuple[Rule, ...]] = (
         },
         find=_night,
     ),
-    Rule(
+    Pattern(
         code="JUST_BELOW_ROUND",
         name="Amounts just below round thresholds",
         limits="{count} or more within {hours} hours, each at most {margin} below one of the round thresholds",
@@ -207,7 +207,7 @@ RULES: Final[tuple[Rule, ...]] = (
         },
         find=_just_below,
     ),
-    Rule(
+    Pattern(
         code="LARGE_AMOUNT",
         name="Amounts far beyond the usual",
         limits="{amount} or more, and larger than the largest transaction of {quantile} of customers",

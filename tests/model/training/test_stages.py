@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from customer_risk.model.training.progress import Shown
-from customer_risk.model.training.watch import Watch
+from customer_risk.model.training.stages import Stages
 
 
 def test_each_stage_is_timed_in_order():
     """Stages that ended are there in order, each with its time."""
-    watch = Watch()
+    watch = Stages()
     for title in ("read", "fit"):
         with watch.stage(title):
             pass
@@ -23,7 +23,7 @@ def test_each_stage_is_timed_in_order():
 
 def test_a_stage_that_fails_is_timed_too():
     """An error passes through, and the stage has its time."""
-    watch = Watch()
+    watch = Stages()
     with pytest.raises(RuntimeError), watch.stage("fit"):
         raise RuntimeError
     assert len(watch.timings) == 1

@@ -1,0 +1,263 @@
+"""Hold tables to their rules, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import polars as pl
+
+from customer_risk.model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure
+from customer_risk.model.tables.checks import checks_of
+from customer_risk.model.tables.schema import Event, LabelledProfile, Profile
+
+if TYPE_CHECKING:
+    from customer_risk.model.config import Checks
+    from customer_risk.model.tables.checks import Check
+    from customer_risk.model.tables.reading import CohortTables, Table
+
+FAILING_ROWS: Final = pl.Schema(
+    {
+        "table": pl.String,
+        "row": pl.UInt32,
+        "rule": pl.String,
+        "layer": pl.String,
+        "value": pl.String,
+        "reason": pl.String,
+    }
+)
+_NOT_FOR_LOADING: Final = "owner_is_known"  # events of nobody known here are set aside and counted, however many
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one rule found in one table: `failing` of `rows` rows, None where the rule couldn't be judged."""
+
+    rule: Check
+    where: str
+    rows: int
+    failing: int | None
+
+    @property
+    def share(self) -> float:
+        """Share of the table's rows that fail."""
+        return (self.failing or 0) / self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What the rules found in a cohort's two tables.
+
+    outcomes      a row per table and rule, those that found nothing included
+    failing       FAILING_ROWS: a row per failing row and rule; `row` is null where the whole table fails
+    users, transactions  rows (numbers of the file) that cleaning sets aside
+    """
+
+    outcomes: tuple[Outcome, ...]
+    failing: pl.DataFrame
+    users: pl.Series
+    transactions: pl.Series
+
+    def above(self, share: float) -> tuple[Outcome, ...]:
+        """Give the outcomes whose failing share is greater."""
+        return tuple(outcome for outcome in self.outcomes if outcome.share > share)
+
+
+def examine(tables: CohortTables, limits: Checks) -> Examination:
+    """Judge both tables of a cohort by every rule. Never raises for what rows hold."""
+    labelled = tables.users.cohort == "labelled"
+    own = tables.users.frame["customer_id"].drop_nulls().unique()
+    everyone = own if tables.others is None else pl.concat([own, tables.others])
+    others_known = tables.others is not None
+    users = tables.users.frame.with_columns(
+        in_other_cohort=pl.col("customer_id").is_in(tables.others.implode()) if tables.others is not None else None
+    ).with_columns(pl.col("in_other_cohort").cast(pl.Boolean))
+    events = tables.transactions.frame.with_columns(
+        owner_known=pl.col("customer_id").is_in(everyone.implode()) if others_known else pl.lit(None, dtype=pl.Boolean)
+    ).with_columns(_agreements(tables.transactions.frame))
+    unjudged = frozenset() if others_known else frozenset({"one_cohort", "owner_is_known"})
+
+    found = [
+        _judge(tables.users, users, LabelledProfile if labelled else Profile, unjudged),
+        _judge(tables.transactions, events, Event, unjudged),
+    ]
+    outcomes = [outcome for part, _ in found for outcome in part]
+    failing = [rows for _, rows in found]
+    if labelled:
+        outcome, rows = _label_rate(tables.users, limits.label_rate)
+        outcomes = [outcome if old.rule == outcome.rule else old for old in outcomes]
+        failing.append(rows)
+    everything = pl.concat(failing)
+    return Examination(
+        outcomes=tuple(outcomes),
+        failing=everything,
+        users=_set_aside(everything, tables.users),
+        transactions=_set_aside(everything, tables.transactions),
+    )
+
+
+def refuse_unusable(tables: CohortTables, examination: Examination, limits: Checks) -> None:
+    """Raise what stands against learning from these tables or scoring them.
+
+    LabelError for a label that is unknown, missing or of one class; EmptyTable for one labelled customer;
+    ColumnMismatch where too many values aren't of their column's type; RuleFailure where another rule fails too often.
+    """
+    refuse_labels(tables, examination)
+    for outcome in examination.above(limits.max_failing_share):
+        if outcome.rule.name != _NOT_FOR_LOADING:
+            _refuse(outcome, examination, limits)
+
+
+def refuse_labels(tables: CohortTables, examination: Examination) -> None:
+    """Raise LabelError where a label is unknown or missing, or all have the same; EmptyTable for one customer."""
+    failed = {outcome.rule.name: outcome for outcome in examination.outcomes if outcome.failing}
+    for name in ("label_known", "label_present"):
+        if name in failed:
+            _refuse_label(failed[name], examination)
+    if tables.users.cohort == "labelled":
+        _refuse_one_class(tables.users)
+
+
+def _agreements(events: pl.DataFrame) -> list[pl.Expr]:
+    """Say of each row whether its transaction's rows agree: computed from the few ids that don't, not row by row."""
+    several = events.filter(pl.col("id").is_not_null() & pl.col("id").is_duplicated())
+    ends = ~pl.col("state").is_in(["PENDING", "REVERSED"])
+
+    def differs(values: pl.Expr) -> pl.Expr:
+        return values.drop_nulls().n_unique() > 1
+
+    by_id = several.group_by("id").agg(
+        same_owner=differs(pl.col("customer_id")),
+        same_kind=differs(pl.col("type")) | differs(pl.col("direction")),
+        same_creation=differs(pl.col("created_at")),
+        same_ending=differs(pl.col("state").filter(ends)),
+    )
+    return [
+        (~pl.col("id").is_in(by_id.filter(name)["id"].implode())).fill_null(value=True).alias(name)
+        for name in by_id.columns
+        if name != "id"
+    ]
+
+
+def _judge(
+    table: Table, frame: pl.DataFrame, schema: type[Profile | Event], unjudged: frozenset[str]
+) -> tuple[list[Outcome], pl.DataFrame]:
+    _, failure = schema.filter(frame)
+    details = failure.details()
+    outcomes, found = [], []
+    for rule in checks_of(table.kind, labelled=table.cohort == "labelled"):
+        unread = table.unreadable.filter(pl.col("column").is_in(rule.columns))
+        if rule.name in unjudged:
+            outcomes.append(Outcome(rule, table.where, frame.height, None))
+            continue
+        if rule.key is None:
+            rows = (
+                unread.select("row", "value")
+                if rule.name.endswith("_readable")
+                else unread.clear().select("row", "value")
+            )
+        elif rule.key in details.columns:
+            failing = details.filter(pl.col(rule.key) == "invalid")
+            # What couldn't be read is told once, not once more as missing.
+            rows = failing.select("row", value=_shown(rule)).join(unread, on="row", how="anti")
+        else:
+            rows = unread.clear().select("row", "value")
+        outcomes.append(Outcome(rule, table.where, frame.height, rows.height))
+        found.append(_failing_rows(table.where, rule, rows, f"not so: {rule.sentence}"))
+    return outcomes, pl.concat(found)
+
+
+def _failing_rows(where: str, rule: Check, rows: pl.DataFrame, reason: str) -> pl.DataFrame:
+    return rows.sort("row").select(
+        pl.lit(where).alias("table"),
+        pl.col("row").cast(pl.UInt32),
+        pl.lit(rule.name).alias("rule"),
+        pl.lit(rule.layer).alias("layer"),
+        pl.col("value").cast(pl.String),
+        pl.lit(reason).alias("reason"),
+    )
+
+
+def _shown(rule: Check) -> pl.Expr:
+    if len(rule.columns) == 1:
+        return pl.col(rule.columns[0]).cast(pl.String)
+    parts: list[pl.Expr] = []
+    for place, name in enumerate(rule.columns):
+        parts += [pl.lit(f"{', ' * (place > 0)}{name}="), pl.col(name).cast(pl.String).fill_null("(none)")]
+    return pl.concat_str(parts)  # not pl.format, which fails on a filtered frame that has an empty chunk (Polars 2.1)
+
+
+def _label_rate(users: Table, bounds: tuple[float, float]) -> tuple[Outcome, pl.DataFrame]:
+    """Judge the share of customers ever SUSPENDED: outside the bounds every row fails, told in one row."""
+    rule = next(rule for rule in checks_of("users", labelled=True) if rule.name == "label_rate_in_bounds")
+    rate = ever_suspended(users.frame)["suspended"].mean()
+    low, high = bounds
+    inside = isinstance(rate, float) and low <= rate <= high
+    shown = f"{rate:.4f}" if isinstance(rate, float) else "(no customer)"
+    row = pl.DataFrame({"row": [None], "value": [shown]}, schema={"row": pl.UInt32, "value": pl.String})
+    reason = f"not so: {rule.sentence}, {low} to {high}"
+    rows = _failing_rows(users.where, rule, row.clear() if inside else row, reason)
+    return Outcome(rule, users.where, users.frame.height, 0 if inside else users.frame.height), rows
+
+
+def ever_suspended(users: pl.DataFrame) -> pl.DataFrame:
+    """Give customer_id and `suspended`: true where any of the customer's rows says SUSPENDED."""
+    return (
+        users.filter(pl.col("customer_id").is_not_null())
+        .group_by("customer_id")
+        .agg(suspended=(pl.col("label") == "SUSPENDED").any())
+        .sort("customer_id")
+    )
+
+
+def _set_aside(failing: pl.DataFrame, table: Table) -> pl.Series:
+    names = [rule.name for rule in checks_of(table.kind, labelled=True) if rule.sets_aside]
+    rows = failing.filter((pl.col("table") == table.where) & pl.col("rule").is_in(names))
+    return rows["row"].unique().sort()
+
+
+def _refuse_label(outcome: Outcome, examination: Examination) -> NoReturn:
+    rows = examination.failing.filter(pl.col("rule") == outcome.rule.name)
+    if outcome.rule.name == "label_present":
+        raise LabelError(
+            f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have no label, row {rows['row'][0]} the first.",
+            remedy="Give each row SUSPENDED or ACTIVE, or leave out customers whose label isn't known.",
+        )
+    values = ", ".join(rows["value"].unique().sort().head(5))
+    raise LabelError(
+        f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have an unknown label ({values}), "
+        f"row {rows['row'][0]} the first.",
+        remedy="Labels are SUSPENDED and ACTIVE; say in a mapping (users.values.label) what else means them.",
+    )
+
+
+def _refuse_one_class(users: Table) -> None:
+    suspended = ever_suspended(users.frame)["suspended"]
+    if len(suspended) == 1:
+        raise EmptyTable(
+            f"{users.where} holds 1 customer: there is nothing to compare it with.",
+            remedy="Give the labelled customers of the whole portfolio.",
+        )
+    if suspended.all() or not suspended.any():
+        raise LabelError(
+            f"{users.where}: all {len(suspended)} customers are {'SUSPENDED' if suspended.any() else 'ACTIVE'}.",
+            remedy="A model needs customers of both classes to learn from; check the label column or its mapping.",
+        )
+
+
+def _refuse(outcome: Outcome, examination: Examination, limits: Checks) -> NoReturn:
+    rule = outcome.rule
+    rows = examination.failing.filter((pl.col("rule") == rule.name) & (pl.col("table") == outcome.where))
+    row, value = rows["row"][0], rows["value"][0]
+    if rule.name.endswith("_readable"):
+        raise ColumnMismatch(
+            f"{outcome.where}: {outcome.failing} of {outcome.rows} values of {rule.columns[0]} can't be read; "
+            f"row {row} holds {value!r}.",
+            remedy=f"See to it that {rule.sentence}; `customer-risk check` lists every such row.",
+        )
+    place = "" if row is None else f", row {row} the first"
+    raise RuleFailure(
+        f"{outcome.where}: {outcome.failing} of {outcome.rows} rows ({outcome.share:.2%}; up to "
+        f"{limits.max_failing_share:.2%} may) fail {rule.name}{place} ({value}): {rule.sentence}, or should.",
+        remedy="`customer-risk check` lists them: correct or map them, or raise checks.max_failing_share knowingly.",
+    )
