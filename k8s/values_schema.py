@@ -11,11 +11,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
-from customer_risk.serving.record.sinks.settings import BigQuerySettings, FolderSettings, GcsSettings
+from customer_risk.serving.record.sinks.settings import SinkSettings
 from customer_risk.serving.settings import Settings
 from customer_risk.serving.settings_guide import descriptions
 
@@ -43,7 +43,7 @@ NO_VALUES: Final = frozenset(
     )
 )
 _RENAMED: Final = {"model_name": "model.name", "record.ship.sinks": "record.sinks"}
-_SINKS: Final = {"folder": FolderSettings, "gcs": GcsSettings, "bigquery": BigQuerySettings}
+_SINKS: Final = {each.__struct_config__.tag: each for each in get_args(SinkSettings)}
 _LEAST: Final = ("minimum", "exclusiveMinimum")
 # What a setting's type can say of a value; any other key of a value's schema is the chart's.
 _OF_TYPES: Final = ("type", "enum", *_LEAST, "maximum", "exclusiveMaximum", "description")
@@ -59,9 +59,9 @@ def values_schema(schema: Schema, values: str) -> Schema:
     for path, setting in _settings(Settings):
         if path not in NO_VALUES and path != "model_name":
             _set(made, _RENAMED.get(path, path), setting)
-    for sink in made["properties"]["record"]["properties"]["sinks"]["items"]["oneOf"]:
-        for name, setting in _of_types(_SINKS[sink["properties"]["type"]["const"]]).items():
-            sink["properties"][name] = _joined(setting, sink["properties"].get(name, {}))
+    sinks = _value(made, "record.sinks")["items"]
+    there = {each["properties"]["type"]["const"]: each["properties"] for each in sinks["oneOf"]}
+    sinks["oneOf"] = [_sink(tag, there.get(tag, {})) for tag in _SINKS]
     for path, comment in comments(values):
         _value(made, path)["description"] = comment
     return made
@@ -106,6 +106,13 @@ def _of_types(kind: type[msgspec.Struct]) -> dict[str, Schema]:
         for name, schema in found[kind.__name__]["properties"].items()
         if name != "type"
     }
+
+
+def _sink(tag: str, there: Schema) -> Schema:
+    """Return the schema of one type of sink; its keys are written as in the settings file."""
+    settings = {name: _joined(setting, there.get(name, {})) for name, setting in _of_types(_SINKS[tag]).items()}
+    properties = {"type": {"const": tag}, **settings}
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": ["type"]}
 
 
 def _plain(schema: Mapping[str, Any]) -> Schema:
