@@ -184,7 +184,8 @@ def document(record: Record, names: Sequence[str]) -> dict[str, Any]:
         transactions=rows_of(record),
         **{name: getattr(record, name) for name in _AS_THEY_ARE},
     )
-    plain: dict[str, Any] = msgspec.to_builtins(made)
+    fields = msgspec.to_builtins(made).items()
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
     plain["features"] = [  # in the form of FeatureValue; a hundred structs would cost half as much again
         {"name": name, "value": None if math.isnan(value) else value}
         for name, value in zip(names, values_of(record).tolist(), strict=True)
