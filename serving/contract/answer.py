@@ -62,7 +62,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class WireReason(msgspec.Struct, frozen=True, kw_only=True):
     """A reason; the fields from `feature` on are for those with the `explain` scope alone."""
 
-    # Columns of stored reasons are made of these fields: a new one goes to the end, with UNSET as its default.
+    # Columns of stored reasons are made of these fields. A new one goes to the end, is UNSET by default, and may be
+    # None: Parquet stores UNSET as null, and reasons that were stored before lack the field.
     code: Annotated[str, column("Stable name of the reason")]
     text: Annotated[str, column("What the customer may be told")]
     direction: Annotated[Literal["raises", "lowers"], column("raises or lowers")]
