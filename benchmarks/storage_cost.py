@@ -27,12 +27,13 @@ import yaml
 from benchmarks.serving.material import make_material
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.scoring.golden import cpu_family
+from customer_risk.serving.contract.columns import Column
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import decode, document
 from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.recorder import Recorder
-from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, Column
+from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS
 from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.parquet import Parquet
 

@@ -58,7 +58,7 @@ def load_settings(path: Path | None, *, model_name: str | None = None, server: M
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}.", remedy="docs/guide/operate.md lists every setting.") from error
+        raise ConfigError(f"{path}: {error}.", remedy="docs/guide/settings.md lists every setting.") from error
     return msgspec.structs.replace(
         settings,
         model_name=model_name or settings.model_name,

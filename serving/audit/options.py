@@ -19,7 +19,7 @@ from customer_risk.serving.audit.records import Place, Records, place_at
 from customer_risk.serving.audit.watched_store import Watched
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.record.sinks.factory import open_objects
-from customer_risk.serving.record.sinks.settings import BigQuerySettings, FolderSettings, GcsSettings, SinkSettings
+from customer_risk.serving.record.sinks.settings import BigQuerySettings, ObjectsSettings, SinkSettings
 from customer_risk.serving.settings import Settings, load_settings
 
 _REMEDY: Final = "Give --from FOLDER, --from gs://BUCKET/PREFIX, --outbox FOLDER, or --config FILE."
@@ -134,7 +134,5 @@ def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where
 def _configured(settings: Settings) -> Iterator[Place]:
     """Open the stores of segments that the configuration ships to."""
     for sink in configured_sinks(settings):
-        if isinstance(sink, FolderSettings):
-            yield Place("folder", sink.path, open_objects(sink))
-        elif isinstance(sink, GcsSettings):
-            yield Place("gcs", f"gs://{sink.bucket}/{sink.prefix}", open_objects(sink))
+        if isinstance(sink, ObjectsSettings):
+            yield Place(str(sink.__struct_config__.tag), sink.where, open_objects(sink))

@@ -18,8 +18,7 @@ from customer_risk.serving.audit.comparison import (
     compare_reasons,
     compare_values,
 )
-from customer_risk.serving.record.outbox.record import hash_names, unpack, values_of
-from customer_risk.serving.record.sinks.erasure import ERASED
+from customer_risk.serving.record.outbox.record import ERASED, hash_names, unpack, values_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

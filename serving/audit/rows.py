@@ -8,26 +8,15 @@ from typing import Any, Final
 from google.api_core.exceptions import BadRequest
 from google.cloud.bigquery import ScalarQueryParameter
 
+from customer_risk.serving.contract.columns import columns_of, erased_values
 from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.record.outbox.record import ERASED, Document
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
-from customer_risk.serving.record.sinks.erasure import ERASED, LEGAL_BASIS
+from customer_risk.serving.record.sinks.erasure import LEGAL_BASIS
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import digest
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
-# What segments are blanked to; all else in a row is of the decision, not of the person.
-BLANK: Final = {
-    "customer_id": f"'{ERASED}'",
-    "caller": "''",
-    "trace": "''",
-    "probability": "NULL",
-    "pointers": "[]",
-    "reasons": "[]",
-    "warnings": "[]",
-    "features": "[]",
-    "transactions": "0",
-    "encoded": "b''",
-}
 _COUNT: Final = "SELECT COUNT(*) AS found FROM `{table}` WHERE customer_id = @customer"
 _BLANK_THEM: Final = "UPDATE `{table}` SET {blank} WHERE customer_id = @customer"
 _TABLE: Final = (
@@ -78,6 +67,21 @@ def erase_rows(
         ask.close()
 
 
+def _literal(value: Any, kind: str) -> str:
+    """Return a value that erased fields get as GoogleSQL."""
+    if value is None:
+        return "NULL"
+    text = f"'{value}'" if isinstance(value, str) else str(value)
+    return f"b{text}" if kind == "BYTES" else text
+
+
+# The same fields as in segments, in a column of the same name each.
+_KINDS: Final = {each.name: each.type for each in columns_of(Document)}
+_BLANK: Final = ", ".join(
+    f"{name} = {_literal(value, _KINDS[name])}" for name, value in erased_values(Document).items()
+)
+
+
 class _Asking:
     """Runs one query after another."""
 
@@ -88,8 +92,7 @@ class _Asking:
     def __call__(self, query: str, **values: str | int | dt.datetime) -> Any:
         kinds = {int: "INT64", str: "STRING", dt.datetime: "TIMESTAMP"}
         parameters = [ScalarQueryParameter(name, kinds[type(each)], each) for name, each in values.items()]
-        blank = ", ".join(f"{name} = {value}" for name, value in BLANK.items())
-        text = query.format(table=self._table, blank=blank)
+        text = query.format(table=self._table, blank=_BLANK)
         with self._connections.asking("changed", _REMEDY):
             # A query of an absent table may give no rows instead of an error.
             self._connections.rest.get_table(self._table, timeout=_SECONDS, retry=None)

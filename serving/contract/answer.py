@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,6 +14,7 @@ from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.reasons import Reason
 from customer_risk.model.scoring.scorer import Verdict
 from customer_risk.model.scoring.segments import Action, Segment
+from customer_risk.serving.contract.columns import column
 from customer_risk.serving.contract.identifiers import uuid7
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class ModelName(msgspec.Struct, frozen=True):
     """What answered, by name and version: a model by the hash of its bundle, rules by theirs."""
 
     name: str
-    version: str
+    version: Annotated[str, column("The bundle's hash, or the rules' version")]
 
 
 class Basis(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,15 +63,17 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class WireReason(msgspec.Struct, frozen=True, kw_only=True):
     """A reason; the fields from `feature` on are for those with the `explain` scope alone."""
 
-    code: str
-    text: str
-    direction: Literal["raises", "lowers"]
+    # Columns of stored reasons are made of these fields. A new one goes to the end, is UNSET by default, and may be
+    # None: Parquet stores UNSET as null, and reasons that were stored before lack the field.
+    code: Annotated[str, column("Stable name of the reason")]
+    text: Annotated[str, column("What the customer may be told")]
+    direction: Annotated[Literal["raises", "lowers"], column("raises or lowers")]
     feature: str | UnsetType = UNSET
-    value: float | UnsetType | None = UNSET
+    value: Annotated[float | UnsetType | None, column("Of the feature; none where it was missing")] = UNSET
     unit: str | UnsetType = UNSET
-    contribution: float | UnsetType | None = UNSET
-    share: float | UnsetType | None = UNSET
-    investigator_text: str | UnsetType = UNSET
+    contribution: Annotated[float | UnsetType | None, column("To the margin; none where rules answered")] = UNSET
+    share: Annotated[float | UnsetType | None, column("Of all contributions, 0 to 1")] = UNSET
+    investigator_text: Annotated[str | UnsetType, column("Not for the customer")] = UNSET
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +90,7 @@ class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     decision_id: str
     customer_id: str
-    decided_at: str
+    decided_at: Annotated[str, column(stored="TIMESTAMP", duckdb="TIMESTAMP")]  # jobs' Parquet has it without a zone
     probability: float | None
     segment: Segment
     action: Action

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from customer_risk.model.errors import BadField, InputError
 from customer_risk.serving.contract import json_scanner as spans
 from customer_risk.serving.contract.answer import WireAnswer
+from customer_risk.serving.contract.columns import column
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.problem import Problem
 from customer_risk.serving.errors import BodyTooLarge, MalformedBody
@@ -27,7 +28,7 @@ class Batch(msgspec.Struct, frozen=True):
 class BatchItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request's outcome: the status that it would have had alone, and its answer or its problem."""
 
-    status: int
+    status: Annotated[int, column(duckdb="INTEGER")]
     answer: WireAnswer | None = None
     problem: Problem | None = None
 

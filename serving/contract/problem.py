@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
+from customer_risk.serving.contract.columns import column
 from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
@@ -69,7 +70,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
     type: str
     title: str
-    status: int
+    status: Annotated[int, column(duckdb="INTEGER")]
     detail: str
     errors: tuple[BadField, ...] = ()
 

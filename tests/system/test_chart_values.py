@@ -14,31 +14,13 @@ import yaml
 
 from customer_risk.serving.bulk.tables.settings import load_settings as load_batch
 from customer_risk.serving.settings import Settings, load_settings
+from k8s.values_schema import NO_VALUES
 from tests.chart.helm import CHART, Helm, cases, objects
 
 pytestmark = pytest.mark.system
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-# Settings that the chart gives, as Services, probes and volumes name the same; and those that a pod has no use for.
-CHARTS_OWN = {
-    "run_folder",
-    "server.host",
-    "server.port",
-    "server.stay_up",
-    "grpc.host",
-    "grpc.port",
-    "rules.file",
-    "store.path",
-    "store.url_file",
-    "record.folder",
-    "record.most_bytes",
-    "record.key_file",
-    "record.ship.embedded",
-    "record.ship.spool",
-    "record.ship.metrics_host",
-    "record.ship.metrics_port",
-}
 # Values that are no setting of their own: what Kubernetes does, and what becomes a setting by another name.
 KUBERNETES_OWN = {
     "server.pre_stop_seconds",
@@ -183,8 +165,8 @@ def test_every_setting_of_the_service_is_a_value_or_the_charts_own() -> None:
     ours = {renamed.get(key, key) for key in offered if key.split(".")[0] in sections or key in renamed}
     # Sinks and Secrets are written as they are.
     ours = {key for key in ours if not any(key == own or key.startswith(f"{own}.") for own in KUBERNETES_OWN)}
-    assert ours | CHARTS_OWN | {"record.ship.sinks"} == settings
-    assert not ours & CHARTS_OWN
+    assert ours | NO_VALUES | {"record.ship.sinks"} == settings
+    assert not ours & NO_VALUES
 
 
 def test_a_second_rule_set_is_a_file_that_the_settings_name(helm: Helm) -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.rows import erase_rows
-from customer_risk.serving.record.outbox.record import from_document
+from customer_risk.serving.record.outbox.record import ERASED, from_document
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.setup import init
-from customer_risk.serving.record.sinks.erasure import ERASED
 from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import digest

@@ -21,6 +21,8 @@ import msgspec
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
 from customer_risk.serving.bulk.database import database
 from customer_risk.serving.bulk.jobs.types import Job, JobSettings
+from customer_risk.serving.contract.batch import BatchItem
+from customer_risk.serving.contract.columns import columns_of, duckdb_columns
 from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.http.body import MOST_BYTES
 
@@ -44,21 +46,8 @@ _REAL: Final = frozenset(("float", "double", "decimal", "hugeint", "uhugeint"))
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00)?")
 _NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
-# Said outright: guessing from the texts would make a UUID of one customer_id, a date of another.
-_RESULT: Final = {
-    "status": "INTEGER",
-    "answer": (
-        "STRUCT(decision_id VARCHAR, customer_id VARCHAR, decided_at TIMESTAMP, probability DOUBLE, segment VARCHAR,"
-        " action VARCHAR, reasons STRUCT(code VARCHAR, text VARCHAR, direction VARCHAR, feature VARCHAR, value DOUBLE,"
-        " unit VARCHAR, contribution DOUBLE, share DOUBLE, investigator_text VARCHAR)[], source VARCHAR,"
-        " model STRUCT(name VARCHAR, version VARCHAR),"
-        " warnings STRUCT(code VARCHAR, pointer VARCHAR, detail VARCHAR)[])"
-    ),
-    "problem": (
-        "STRUCT(type VARCHAR, title VARCHAR, status INTEGER, detail VARCHAR,"
-        " errors STRUCT(pointer VARCHAR, detail VARCHAR)[])"
-    ),
-}
+# Given, not guessed from the texts: that would make a UUID of one customer_id, a date of another.
+_RESULT: Final = duckdb_columns(columns_of(BatchItem))
 _encode: Final = msgspec.json.Encoder().encode
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -17,9 +16,11 @@ from numpy.typing import NDArray
 from customer_risk.model.features.encoded import Encoded
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.features.vocabulary import PROFILE
-from customer_risk.serving.contract.answer import WireReason
+from customer_risk.serving.contract.answer import ModelName, WireReason
+from customer_risk.serving.contract.columns import column
 
 VERSION: Final = 1
+ERASED: Final = "erased"  # the customer_id of records whose person was erased
 Kind = Literal["decision", "refusal"]
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _WIDE: Final = ("created", "completed", "amount")  # eight bytes each, after the ids' four
@@ -72,6 +73,61 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     history_complete: bool
 
 
+class FeatureValue(msgspec.Struct, frozen=True):
+    """A feature that the model was given."""
+
+    name: str
+    value: Annotated[float | None, column("None where it is missing")]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A record as every sink stores it, and as those read it who have no use for the outbox's form.
+
+    Sinks make their columns of these fields, and erasures blank those that are of the person; all others are of the
+    decision: its id and time, segment, action and model. A new field goes to the end, with a default.
+    """
+
+    version: Annotated[int, column("Of the record's form", duckdb="INTEGER")]
+    kind: Annotated[Kind, column("decision or refusal")]
+    decision_id: Annotated[str, column("UUIDv7; a refusal has one of its own")]
+    recorded_at: Annotated[str, column("When it was decided", stored="TIMESTAMP")]
+    took_us: Annotated[int, column("Microseconds from the whole body to the decision, -1 where unknown")]
+    route: Annotated[str, column("The way in")]
+    caller: Annotated[str, column("Whose token", erased="")]
+    trace: Annotated[str, column("32 hexadecimal digits, or empty", erased="")]
+    customer_id: Annotated[str, column("As given or as a keyed hash; empty in a refusal", erased=ERASED)]
+    status: Annotated[int, column("HTTP status of the answer", duckdb="INTEGER")]
+    problem: Annotated[str, column("A refusal's: stable name of what was wrong")]
+    pointers: Annotated[tuple[str, ...], column("A refusal's: JSON pointers at the bad fields", erased=[])]
+    source: Annotated[str, column("model or rules; empty in a refusal")]
+    model: ModelName
+    cpu: Annotated[str, column("Family of the processor that answered")]
+    probability: Annotated[float | None, column("None where rules answered", erased=None)]
+    segment: str
+    action: Annotated[str, column("What the decision proposes")]
+    reasons: Annotated[tuple[WireReason, ...], column("The heaviest first", erased=[])]
+    warnings: Annotated[
+        tuple[InputWarning, ...],
+        column(
+            "What the decision rests on weakly",
+            fields={"code": "Stable name of the warning", "pointer": "JSON pointer into the request"},
+            erased=[],
+        ),
+    ]
+    features: Annotated[Sequence[FeatureValue], column("All that the model was given, in its order", erased=[])]
+    transactions: Annotated[int, column("Number of transactions that it rests on", duckdb="INTEGER", erased=0)]
+    encoded: Annotated[
+        bytes, column("The customer as the features were computed from; empty where they were given", erased="")
+    ]
+    history_complete: Annotated[bool, column("Whether the request said so")]
+
+
+# Of the same name and type in both.
+_AS_THEY_ARE: Final = tuple(
+    name
+    for name in Document.__struct_fields__
+    if name in Record.__struct_fields__ and name not in {"model", "features"}
+)
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Record).decode
 
@@ -118,79 +174,44 @@ def rows_of(record: Record) -> int:
 
 
 def document(record: Record, names: Sequence[str]) -> dict[str, Any]:
-    """Write a record for those who read it: what every sink stores. `names` are those of its features."""
-    features = [
+    """Return a record as a `Document` of plain lists and dictionaries. `names` are those of its features."""
+    made = Document(
+        decision_id=record.record_id,
+        recorded_at=written(record.at),
+        took_us=record.took,
+        model=ModelName(record.model, record.model_version),
+        features=(),
+        transactions=rows_of(record),
+        **{name: getattr(record, name) for name in _AS_THEY_ARE},
+    )
+    fields = msgspec.to_builtins(made).items()
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
+    plain["features"] = [  # in the form of FeatureValue; a hundred structs would cost half as much again
         {"name": name, "value": None if math.isnan(value) else value}
         for name, value in zip(names, values_of(record).tolist(), strict=True)
     ]
-    return {
-        "version": record.version,
-        "kind": record.kind,
-        "decision_id": record.record_id,
-        "recorded_at": written(record.at),
-        "took_us": record.took,
-        "route": record.route,
-        "caller": record.caller,
-        "trace": record.trace,
-        "customer_id": record.customer_id,
-        "status": record.status,
-        "problem": record.problem,
-        "pointers": list(record.pointers),
-        "source": record.source,
-        "model": {"name": record.model, "version": record.model_version},
-        "cpu": record.cpu,
-        "probability": record.probability,
-        "segment": record.segment,
-        "action": record.action,
-        "reasons": [msgspec.to_builtins(reason) for reason in record.reasons],
-        "warnings": [{"code": each.code, "pointer": each.pointer, "detail": each.detail} for each in record.warnings],
-        "features": features,
-        "transactions": rows_of(record),
-        "encoded": base64.b64encode(record.encoded).decode(),
-        "history_complete": record.history_complete,
-    }
+    return plain
 
 
 def from_document(read: Mapping[str, Any]) -> tuple[Record, tuple[str, ...]]:
-    """Read what `document` wrote; gives the record and its features' names. Raises ValueError for anything else."""
+    """Return the record that `document` wrote, and its features' names; raises ValueError for anything else."""
     try:
-        names = tuple(each["name"] for each in read["features"])
-        values = [math.nan if each["value"] is None else each["value"] for each in read["features"]]
+        found = msgspec.convert(read, Document)
+        names = tuple(each.name for each in found.features)
+        values = [math.nan if each.value is None else each.value for each in found.features]
         record = Record(
-            record_id=read["decision_id"],
-            at=_microseconds(read["recorded_at"]),
-            took=read["took_us"],
-            pointers=tuple(read["pointers"]),
-            model=read["model"]["name"],
-            model_version=read["model"]["version"],
-            reasons=tuple(msgspec.convert(reason, WireReason) for reason in read["reasons"]),
-            warnings=tuple(InputWarning(**warned) for warned in read["warnings"]),
+            record_id=found.decision_id,
+            at=_microseconds(found.recorded_at),
+            took=found.took_us,
+            model=found.model.name,
+            model_version=found.model.version,
             names=hash_names(names) if names else "",
             features=np.array(values, "<f8").tobytes(),
-            encoded=base64.b64decode(read["encoded"], validate=True),
-            **{name: read[name] for name in _AS_THEY_ARE},
+            **{name: getattr(found, name) for name in _AS_THEY_ARE},
         )
-        return msgspec.convert(msgspec.to_builtins(record), Record), names
-    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"not a record: {error}") from error
-
-
-_AS_THEY_ARE: Final = (
-    "version",
-    "kind",
-    "route",
-    "caller",
-    "trace",
-    "customer_id",
-    "status",
-    "problem",
-    "source",
-    "cpu",
-    "probability",
-    "segment",
-    "action",
-    "history_complete",
-)
+    return record, names
 
 
 def written(at: int) -> str:

@@ -18,16 +18,18 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The shipper's settings.
 
-    embedded        `customer-risk serve` keeps a shipper going; false where `customer-risk ship` runs beside it
-    sinks           where records go, each independently of the others
-    keep_seconds    shipped records stay for so long, so that an emptied sink can be filled again
-    batch_records   at most so many in one write
-    batch_bytes     at most about so many in one write, as the outbox holds them; a larger record goes alone
-    batch_seconds   a record waits for others at most so long
-    drain_seconds   from SIGTERM on, what is left is shipped for at most so long
-    spool           folder, on a disk that outlives the pod, for what couldn't be shipped by then; the next shipper
-                    takes it over. Empty: it stays in the outbox
-    metrics_host    address and port of the shipper's own metrics; port 0: none
+    embedded                     `customer-risk serve` keeps a shipper going; false where `customer-risk ship` runs
+                                 beside it
+    sinks                        where records go, each independently of the others
+    keep_seconds                 shipped records stay for so long, so that an emptied sink can be filled again
+    batch_records                at most so many in one write
+    batch_bytes                  at most about so many in one write, as the outbox holds them; a larger record goes
+                                 alone
+    batch_seconds                a record waits for others at most so long
+    drain_seconds                from SIGTERM on, what is left is shipped for at most so long
+    spool                        folder, on a disk that outlives the pod, for what couldn't be shipped by then; the next
+                                 shipper takes it over. Empty: it stays in the outbox
+    metrics_host, metrics_port   address and port of the shipper's own metrics; port 0: none
     """
 
     embedded: bool = True

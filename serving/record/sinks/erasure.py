@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final
+from typing import Final
 
+from customer_risk.serving.contract.columns import erased_values
 from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.record.outbox.record import ERASED, Document
 from customer_risk.serving.record.sinks.codecs import Forms
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import (
@@ -22,23 +24,10 @@ from customer_risk.serving.record.sinks.manifest import (
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
 
-ERASED: Final = "erased"
 LEGAL_BASIS: Final = (
     "GDPR article 17(3)(b): that a decision was made, when, which and by what model is kept by legal obligation."
 )
-# All else that a record holds is of the decision, not of the person: its id and time, segment, action and model.
-_BLANK: Final[dict[str, Any]] = {
-    "customer_id": ERASED,
-    "caller": "",
-    "trace": "",
-    "probability": None,
-    "pointers": [],
-    "reasons": [],
-    "warnings": [],
-    "features": [],
-    "transactions": 0,
-    "encoded": "",
-}
+_BLANK: Final = erased_values(Document)
 
 
 def erase(

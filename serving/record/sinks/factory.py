@@ -14,6 +14,7 @@ from customer_risk.serving.record.sinks.settings import (
     BigQuerySettings,
     FolderSettings,
     GcsSettings,
+    ObjectsSettings,
     SinkSettings,
 )
 
@@ -29,7 +30,7 @@ def open_sink(settings: SinkSettings, shipper: str) -> Sink:
     return ObjectSink(name, open_objects(settings), Forms().of(suffix).encode, suffix, shipper)
 
 
-def open_objects(settings: FolderSettings | GcsSettings, setting: str = SINKS) -> Objects:
+def open_objects(settings: ObjectsSettings, setting: str = SINKS) -> Objects:
     """Return a folder's or a bucket's objects; nothing is asked yet.
 
     Messages name `setting`. Raises ConfigError without a path or a bucket.

@@ -4,49 +4,26 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import msgspec
 
-COLUMNS: Final = {
-    "version": "INTEGER",
-    "kind": "VARCHAR",
-    "decision_id": "VARCHAR",
-    "recorded_at": "TIMESTAMPTZ",
-    "took_us": "BIGINT",
-    "route": "VARCHAR",
-    "caller": "VARCHAR",
-    "trace": "VARCHAR",
-    "customer_id": "VARCHAR",
-    "status": "INTEGER",
-    "problem": "VARCHAR",
-    "pointers": "VARCHAR[]",
-    "source": "VARCHAR",
-    "model": "STRUCT(name VARCHAR, version VARCHAR)",
-    "cpu": "VARCHAR",
-    "probability": "DOUBLE",
-    "segment": "VARCHAR",
-    "action": "VARCHAR",
-    "reasons": (
-        'STRUCT(code VARCHAR, "text" VARCHAR, direction VARCHAR, feature VARCHAR, "value" DOUBLE, unit VARCHAR, '
-        "contribution DOUBLE, share DOUBLE, investigator_text VARCHAR)[]"
-    ),
-    "warnings": "STRUCT(code VARCHAR, pointer VARCHAR, detail VARCHAR)[]",
-    "features": 'STRUCT(name VARCHAR, "value" DOUBLE)[]',
-    "transactions": "INTEGER",
-    "encoded": "BLOB",
-    "history_complete": "BOOLEAN",
-}
-_AS_TEXT: Final = {"recorded_at": "VARCHAR", "encoded": "VARCHAR"}
-_SHAPE: Final = ", ".join(f"{name}: '{kind}'" for name, kind in {**COLUMNS, **_AS_TEXT}.items())
-_WRITTEN: Final = {"recorded_at": "CAST(recorded_at AS TIMESTAMPTZ)", "encoded": "from_base64(encoded)"}
+from customer_risk.serving.contract.columns import columns_of, duckdb_columns
+from customer_risk.serving.record.outbox.record import Document
+
+COLUMNS: Final = columns_of(Document)
+_NAMES: Final = frozenset(each.name for each in COLUMNS)
+# By type: what SQL makes of a document's text before it is stored, and of what is stored to read it.
+_WRITTEN: Final = {"TIMESTAMP": "CAST({0} AS TIMESTAMPTZ)", "BYTES": "from_base64({0})"}
 _READ: Final = {
-    "recorded_at": "strftime(recorded_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
-    "encoded": "to_base64(encoded)",
+    "TIMESTAMP": "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
+    "BYTES": "to_base64({0})",
 }
+_SHAPE: Final = duckdb_columns(replace(each, duckdb="VARCHAR") if each.type in _WRITTEN else each for each in COLUMNS)
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -61,15 +38,15 @@ class Parquet:
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
         """Write documents to Parquet; raises ValueError where one has other fields or types than columns."""
         for each in documents:
-            if each.keys() != COLUMNS.keys():
-                raise ValueError(f"a record has other fields than its columns: {set(each) ^ set(COLUMNS)}")
+            if each.keys() != _NAMES:
+                raise ValueError(f"a record has other fields than its columns: {each.keys() ^ _NAMES}")
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
             lines, path = Path(folder) / "lines", Path(folder) / "segment"
             lines.write_bytes(_encode_lines(documents))
             try:
                 self._opened().execute(
                     f"COPY (SELECT {_columns(_WRITTEN)} FROM read_json('{lines}', format = 'newline_delimited', "  # noqa: S608  all of it ours
-                    f"columns = {{{_SHAPE}}})) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+                    f"columns = {_SHAPE})) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
                 )
             except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
                 raise ValueError(f"a record has a value that its column doesn't take: {error}") from error
@@ -99,5 +76,5 @@ class Parquet:
         return self._base
 
 
-def _columns(made: dict[str, str]) -> str:
-    return ", ".join(f"{made.get(name, name)} AS {name}" for name in COLUMNS)
+def _columns(made: Mapping[str, str]) -> str:
+    return ", ".join(f"{made.get(each.type, '{0}').format(each.name)} AS {each.name}" for each in COLUMNS)

@@ -26,6 +26,11 @@ class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     path: str
 
+    @property
+    def where(self) -> str:
+        """The folder, as messages name it."""
+        return self.path
+
 
 class GcsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
     """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
@@ -38,6 +43,11 @@ class GcsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     bucket: str
     prefix: str = ""
     endpoint: str = ""
+
+    @property
+    def where(self) -> str:
+        """The bucket and the prefix, as messages name them."""
+        return f"gs://{self.bucket}/{self.prefix}"
 
 
 class BigQuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
@@ -73,4 +83,5 @@ class BigQuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
                 )
 
 
-SinkSettings = FolderSettings | GcsSettings | BigQuerySettings
+ObjectsSettings = FolderSettings | GcsSettings
+SinkSettings = ObjectsSettings | BigQuerySettings

@@ -12,8 +12,7 @@ from customer_risk.serving.audit.bundles import Bundles
 from customer_risk.serving.audit.records import Records
 from customer_risk.serving.audit.replay import Replayer
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
-from customer_risk.serving.record.outbox.record import document, from_document, values_of
-from customer_risk.serving.record.sinks.erasure import ERASED
+from customer_risk.serving.record.outbox.record import ERASED, document, from_document, values_of
 
 replace = msgspec.structs.replace
 

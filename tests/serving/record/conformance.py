@@ -45,17 +45,18 @@ class Bench(Protocol):
 
 def record(number: int, **changes: Any) -> Record:
     """Make a decision's record; each number has its own, a second after the one before."""
-    reason = WireReason(
-        code="CRYPTO",
-        text="Überweisungen an Krypto-Börsen \N{EURO SIGN} \"'\\",
-        direction="raises",
-        feature="share_crypto",
-        value=None if number % 2 else 0.1 + number,
-        unit="share",
-        contribution=None if number % 3 else 1 / 3,
-        share=0.25,
-        investigator_text="30 %\nof them",
-    )
+    given = {
+        "code": "CRYPTO",
+        "text": "Überweisungen an Krypto-Börsen \N{EURO SIGN} \"'\\",
+        "direction": "raises",
+        "feature": "share_crypto",
+        "value": None if number % 2 else 0.1 + number,
+        "unit": "share",
+        "contribution": None if number % 3 else 1 / 3,
+        "share": 0.25,
+        "investigator_text": "30 %\nof them",
+    }
+    reason = WireReason(**(dict.fromkeys(WireReason.__struct_fields__) | given))  # whole, as Parquet gives it back
     made = Record(
         version=1,
         kind="decision",

@@ -24,8 +24,8 @@ from customer_risk.model.google_cloud.errors import PASSING
 from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
 from customer_risk.serving.bulk.tables.outputs.rows import COLUMNS, Place
 from customer_risk.serving.bulk.tables.outputs.settings import BigQueryOutput
+from customer_risk.serving.contract.columns import Column
 from customer_risk.serving.record.sinks.bigquery.connections import Connections, unavailable
-from customer_risk.serving.record.sinks.bigquery.schema import Column
 from customer_risk.serving.record.sinks.bigquery.setup import fields
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
 

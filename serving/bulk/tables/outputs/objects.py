@@ -15,7 +15,8 @@ import msgspec
 
 from customer_risk.serving.bulk.database import database
 from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
-from customer_risk.serving.bulk.tables.outputs.rows import Place, duckdb_columns
+from customer_risk.serving.bulk.tables.outputs.rows import COLUMNS, Place
+from customer_risk.serving.contract.columns import duckdb_columns
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
 
@@ -75,7 +76,7 @@ class ObjectsOutput:
 def _parquet(lines: Path) -> bytes:
     with tempfile.TemporaryDirectory(prefix="customer-risk-") as folder, database() as base:
         path = Path(folder) / f"part{_SUFFIX}"
-        read = f"read_json('{lines}', format = 'newline_delimited', columns = {duckdb_columns()})"
+        read = f"read_json('{lines}', format = 'newline_delimited', columns = {duckdb_columns(COLUMNS)})"
         base.execute(f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")  # noqa: S608  all of it ours
         return path.read_bytes()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Annotated, Final
 
 import msgspec
 
@@ -11,98 +12,50 @@ from customer_risk.model.errors import BadField
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.reasons import Reason
 from customer_risk.serving.contract.answer import WireAnswer, WireReason
+from customer_risk.serving.contract.columns import Column, column, columns_of
 from customer_risk.serving.contract.problem import Kind, Problem
-from customer_risk.serving.record.sinks.bigquery.schema import Column
 
-_DUCKDB: Final = {
-    "STRING": "VARCHAR",
-    "INTEGER": "BIGINT",
-    "FLOAT": "DOUBLE",
-    "TIMESTAMP": "TIMESTAMPTZ",
-    "DATE": "DATE",
+_POINTER: Final = {"pointer": "into the request"}
+_REASON: Final = {
+    "text": "may be shown to the customer",
+    "direction": "raises or lowers",
+    "investigator_text": "may not be shown to the customer",
 }
-COLUMNS: Final = (
-    Column("day", "DATE", "REQUIRED", "of the run"),
-    Column("run", "STRING", "REQUIRED", "the run's name and day"),
-    Column("plan", "STRING", "REQUIRED", "hash of the run's input, which a run that goes on must find again"),
-    Column("part", "STRING", "REQUIRED", "of the run, stored whole or not at all"),
-    Column("row", "INTEGER", "REQUIRED", "in the input's file or query, from 0"),
-    Column("customer_id", "STRING", "NULLABLE", "null where a refused row's can't be read"),
-    Column("status", "INTEGER", "REQUIRED", "200, or that of the problem"),
-    Column("decision_id", "STRING", "NULLABLE", "as in the record"),
-    Column("decided_at", "TIMESTAMP", "NULLABLE", ""),
-    Column("probability", "FLOAT", "NULLABLE", "null where rules answered"),
-    Column("segment", "STRING", "NULLABLE", "low, medium or high"),
-    Column("action", "STRING", "NULLABLE", "none, review or propose_off_boarding"),
-    Column("source", "STRING", "NULLABLE", "model or rules"),
-    Column("model_name", "STRING", "NULLABLE", ""),
-    Column("model_version", "STRING", "NULLABLE", "the bundle's hash, or the rules'"),
-    Column(
-        "reasons",
-        "RECORD",
-        "REPEATED",
-        "the strongest first",
-        (
-            Column("code", "STRING", "NULLABLE", ""),
-            Column("text", "STRING", "NULLABLE", "may be shown to the customer"),
-            Column("direction", "STRING", "NULLABLE", "raises or lowers"),
-            Column("feature", "STRING", "NULLABLE", ""),
-            Column("value", "FLOAT", "NULLABLE", ""),
-            Column("unit", "STRING", "NULLABLE", ""),
-            Column("contribution", "FLOAT", "NULLABLE", ""),
-            Column("share", "FLOAT", "NULLABLE", ""),
-            Column("investigator_text", "STRING", "NULLABLE", "may not be shown to the customer"),
-        ),
-    ),
-    Column(
-        "warnings",
-        "RECORD",
-        "REPEATED",
-        "",
-        (
-            Column("code", "STRING", "NULLABLE", ""),
-            Column("pointer", "STRING", "NULLABLE", "into the request"),
-            Column("detail", "STRING", "NULLABLE", ""),
-        ),
-    ),
-    Column("problem", "STRING", "NULLABLE", "why the row was refused, by a name that stays"),
-    Column("detail", "STRING", "NULLABLE", "the same in words"),
-    Column(
-        "errors",
-        "RECORD",
-        "REPEATED",
-        "each bad field of a refused row",
-        (
-            Column("pointer", "STRING", "NULLABLE", "into the request"),
-            Column("detail", "STRING", "NULLABLE", ""),
-        ),
-    ),
-)
 
 
 class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     """One customer's result."""
 
-    day: str
-    run: str
-    plan: str
-    part: str
-    row: int
-    customer_id: str | None
-    status: int
-    decision_id: str | None = None
-    decided_at: str | None = None
-    probability: float | None = None
-    segment: str | None = None
-    action: str | None = None
-    source: str | None = None
+    day: Annotated[str, column("of the run", stored="DATE")]
+    run: Annotated[str, column("the run's name and day")]
+    plan: Annotated[str, column("hash of the run's input, which a run that goes on must find again")]
+    part: Annotated[str, column("of the run, stored whole or not at all")]
+    row: Annotated[int, column("in the input's file or query, from 0")]
+    customer_id: Annotated[str | None, column("null where a refused row's can't be read")]
+    status: Annotated[int, column("200, or that of the problem")]
+    decision_id: Annotated[str | None, column("as in the record")] = None
+    decided_at: Annotated[str | None, column(stored="TIMESTAMP")] = None
+    probability: Annotated[float | None, column("null where rules answered")] = None
+    segment: Annotated[str | None, column("low, medium or high")] = None
+    action: Annotated[str | None, column("none, review or propose_off_boarding")] = None
+    source: Annotated[str | None, column("model or rules")] = None
     model_name: str | None = None
-    model_version: str | None = None
-    reasons: Sequence[Reason | WireReason] = ()
-    warnings: Sequence[InputWarning] = ()
-    problem: str | None = None
-    detail: str | None = None
-    errors: Sequence[BadField] = ()
+    model_version: Annotated[str | None, column("the bundle's hash, or the rules'")] = None
+    reasons: Annotated[Sequence[Reason | WireReason], column("the strongest first", fields=_REASON)] = ()
+    warnings: Annotated[Sequence[InputWarning], column(fields=_POINTER)] = ()
+    problem: Annotated[str | None, column("why the row was refused, by a name that stays")] = None
+    detail: Annotated[str | None, column("the same in words")] = None
+    errors: Annotated[Sequence[BadField], column("each bad field of a refused row", fields=_POINTER)] = ()
+
+
+def _nullable(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Make all nested columns NULLABLE, as they are in the tables that exist."""
+    return tuple(
+        replace(each, fields=tuple(replace(nested, mode="NULLABLE") for nested in each.fields)) for each in columns
+    )
+
+
+COLUMNS: Final = _nullable(columns_of(ResultRow))
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -151,19 +104,3 @@ def refused(place: Place, row: int, customer_id: str | None, kind: Kind, problem
         detail=problem.detail,
         errors=problem.errors,
     )
-
-
-def duckdb_type(column: Column) -> str:
-    """Name a column's type as DuckDB does."""
-    fields = ", ".join(f"{_quoted(each)} {duckdb_type(each)}" for each in column.fields)
-    kind = f"STRUCT({fields})" if fields else _DUCKDB[column.type]
-    return f"{kind}[]" if column.mode == "REPEATED" else kind
-
-
-def duckdb_columns() -> str:
-    """Give the columns as DuckDB's reader of JSON takes them."""
-    return "{" + ", ".join(f"{_quoted(each)}: '{duckdb_type(each)}'" for each in COLUMNS) + "}"
-
-
-def _quoted(column: Column) -> str:
-    return f'"{column.name}"'

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
@@ -15,7 +15,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import EncodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, Column
+from customer_risk.serving.contract.columns import Column
+from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS
 
 REQUEST_BYTES: Final = 1_000_000  # of rows in a request, as a rule: its answer comes well within the patience for it
 MOST_BYTES: Final = 9_000_000  # of rows in a request, which may have 10 MB with all that is around them
@@ -41,6 +42,19 @@ def _describe(made: Any, columns: Sequence[Column]) -> Any:
     return made
 
 
+def _microseconds(text: str) -> int:
+    return (dt.datetime.fromisoformat(text) - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+# By column: what is made of a document's text.
+_CONVERTERS: Final[dict[str, Callable[[str], int | bytes]]] = {"TIMESTAMP": _microseconds, "BYTES": _bytes}
+_CONVERTED: Final = {each.name: _CONVERTERS[each.type] for each in COLUMNS if each.type in _CONVERTERS}
+
+
 class Rows:
     """Makes rows of documents; `descriptor` is what their reader needs."""
 
@@ -60,8 +74,8 @@ class Rows:
                 raise ValueError(f"model has other fields: {', '.join(map(str, model))}")
             if texts := [name for name in _REPEATED if not isinstance(fields[name], list)]:
                 raise ValueError(f"not lists: {', '.join(texts)}")  # a text would be one of its letters
-            fields["recorded_at"] = _microseconds(fields["recorded_at"])
-            fields["encoded"] = base64.b64decode(fields["encoded"], validate=True)
+            for name, convert in _CONVERTED.items():
+                fields[name] = convert(fields[name])
             row: bytes = self.message(**fields).SerializeToString(deterministic=True)
         except _FAULTS as error:
             raise ValueError(f"not a row of the table: {error}") from error
@@ -90,7 +104,3 @@ def parts(rows: Sequence[bytes], most_bytes: int = MOST_BYTES) -> list[Sequence[
             made.append(rows[first:index])
             first, size = index, len(row) + _FRAME_BYTES
     return [*made, rows[first:]] if rows else []
-
-
-def _microseconds(text: str) -> int:
-    return (dt.datetime.fromisoformat(text) - _EPOCH) // dt.timedelta(microseconds=1)

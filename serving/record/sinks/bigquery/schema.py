@@ -1,89 +1,41 @@
 """The record's table: its columns, and how an older table is brought up to them.
 
 A column for each field of a record's document, of the same name, but for `model`: BigQuery clusters by top-level
-columns alone, so its name and version are columns of their own. Columns are only ever added: who adds one raises
-VERSION, and makes it NULLABLE or REPEATED.
+columns alone, so its name and version are columns of their own. Columns are only ever added, each NULLABLE or REPEATED,
+so that their number tells which of two versions is the newer one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.serving.contract.columns import Column, columns_of
+from customer_risk.serving.record.outbox.record import Document
 
-VERSION: Final = 1
 LABEL: Final = "schema_version"
 PARTITIONED_BY: Final = "recorded_at"
 CLUSTERED_BY: Final = ("customer_id", "model_version")
 
-Mode = Literal["REQUIRED", "NULLABLE", "REPEATED"]
-Type = Literal["STRING", "INTEGER", "FLOAT", "BOOLEAN", "TIMESTAMP", "BYTES", "RECORD"]
+
+def _at_the_top(columns: Iterable[Column]) -> Iterator[Column]:
+    """Yield columns, with those of a single RECORD in its place."""
+    for each in columns:
+        if each.type == "RECORD" and each.mode != "REPEATED":
+            yield from (replace(part, name=f"{each.name}_{part.name}") for part in each.fields)
+        else:
+            yield each
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column, or a field of a RECORD; types by the names that BigQuery's REST interface gives."""
-
-    name: str
-    type: str
-    mode: str = "REQUIRED"
-    description: str = ""
-    fields: tuple[Column, ...] = ()
+def _count(columns: Sequence[Column]) -> int:
+    return sum(1 + _count(each.fields) for each in columns)
 
 
-def _text(name: str, description: str, mode: Mode = "REQUIRED") -> Column:
-    return Column(name, "STRING", mode, description)
-
-
-_REASON: Final = (
-    _text("code", "Stable name of the reason"),
-    _text("text", "What the customer may be told"),
-    _text("direction", "raises or lowers"),
-    _text("feature", "", "NULLABLE"),
-    Column("value", "FLOAT", "NULLABLE", "Of the feature; none where it was missing"),
-    _text("unit", "", "NULLABLE"),
-    Column("contribution", "FLOAT", "NULLABLE", "To the margin; none where rules answered"),
-    Column("share", "FLOAT", "NULLABLE", "Of all contributions, 0 to 1"),
-    _text("investigator_text", "Not for the customer", "NULLABLE"),
-)
-_WARNING: Final = (
-    _text("code", "Stable name of the warning"),
-    _text("pointer", "JSON pointer into the request"),
-    _text("detail", ""),
-)
-_FEATURE: Final = (_text("name", ""), Column("value", "FLOAT", "NULLABLE", "None where it is missing"))
-
-COLUMNS: Final = (
-    Column("version", "INTEGER", description="Of the record's form"),
-    _text("kind", "decision or refusal"),
-    _text("decision_id", "UUIDv7; a refusal has one of its own"),
-    Column("recorded_at", "TIMESTAMP", description="When it was decided"),
-    Column("took_us", "INTEGER", description="Microseconds from the whole body to the decision, -1 where unknown"),
-    _text("route", "The way in"),
-    _text("caller", "Whose token"),
-    _text("trace", "32 hexadecimal digits, or empty"),
-    _text("customer_id", "As given or as a keyed hash; empty in a refusal"),
-    Column("status", "INTEGER", description="HTTP status of the answer"),
-    _text("problem", "A refusal's: stable name of what was wrong"),
-    _text("pointers", "A refusal's: JSON pointers at the bad fields", "REPEATED"),
-    _text("source", "model or rules; empty in a refusal"),
-    _text("model_name", ""),
-    _text("model_version", "The bundle's hash, or the rules' version"),
-    _text("cpu", "Family of the processor that answered"),
-    Column("probability", "FLOAT", "NULLABLE", "None where rules answered"),
-    _text("segment", ""),
-    _text("action", "What the decision proposes"),
-    Column("reasons", "RECORD", "REPEATED", "The heaviest first", _REASON),
-    Column("warnings", "RECORD", "REPEATED", "What the decision rests on weakly", _WARNING),
-    Column("features", "RECORD", "REPEATED", "All that the model was given, in its order", _FEATURE),
-    Column("transactions", "INTEGER", description="Number of transactions that it rests on"),
-    Column(
-        "encoded", "BYTES", description="The customer as the features were computed from; empty where they were given"
-    ),
-    Column("history_complete", "BOOLEAN", description="Whether the request said so"),
-)
+COLUMNS: Final = tuple(_at_the_top(columns_of(Document)))
+_BEFORE_THE_FIRST: Final = 38  # version 1 has 39 columns, nested ones included
+VERSION: Final = _count(COLUMNS) - _BEFORE_THE_FIRST
 _SAME: Final = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RECORD"}
 
 

@@ -12,6 +12,7 @@ from google.cloud.bigquery import Client, Dataset, SchemaField, Table, TimeParti
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.google_cloud.credentials import ONCE
+from customer_risk.serving.contract.columns import Column
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.schema import (
     CLUSTERED_BY,
@@ -19,7 +20,6 @@ from customer_risk.serving.record.sinks.bigquery.schema import (
     LABEL,
     PARTITIONED_BY,
     VERSION,
-    Column,
     merge,
     version_of,
 )

@@ -23,6 +23,27 @@ from customer_risk.serving.record.outbox.record import (
 )
 from customer_risk.serving.record.recorder import Recorder
 
+# Written before documents had a struct of their own.
+DECISION = (
+    '{"version":1,"kind":"decision","decision_id":"0198a1b2-c3d4-7e5f-8a9b-000000000001",'
+    '"recorded_at":"2026-03-04T05:06:08.080900Z","took_us":740,"route":"/ai/v1/risk","caller":"backoffice",'
+    '"trace":"0af7651916cd43dd8448eb211c80319c","customer_id":"k-1","status":200,"problem":"","pointers":[],'
+    '"source":"model","model":{"name":"customer-risk","version":"b"},"cpu":"x86_64 avx2",'
+    '"probability":0.10000000000000002,"segment":"high","action":"review","reasons":[{"code":"CRYPTO","text":"t",'
+    '"direction":"raises","feature":"share_crypto","value":null,"unit":"share","contribution":null,"share":0.25,'
+    '"investigator_text":"30 %\\nof them"}],"warnings":[{"code":"UNKNOWN_VALUE","pointer":"/profile/locale",'
+    '"detail":"x"}],"features":[{"name":"n_transactions","value":1.0},{"name":"share_crypto","value":null},'
+    '{"name":"days_since_last","value":0.14285714285714285}],"transactions":2,"encoded":"AgAAAP8A/g==",'
+    '"history_complete":true}'
+)
+REFUSAL = (
+    '{"version":1,"kind":"refusal","decision_id":"0198a1b2-c3d4-7e5f-8a9b-000000000005",'
+    '"recorded_at":"2026-03-04T05:06:12.000000Z","took_us":-1,"route":"/ai/v1/risk","caller":"backoffice","trace":"",'
+    '"customer_id":"","status":422,"problem":"invalid-input","pointers":["/profile/locale"],"source":"",'
+    '"model":{"name":"","version":""},"cpu":"x86_64 avx2","probability":null,"segment":"","action":"","reasons":[],'
+    '"warnings":[],"features":[],"transactions":0,"encoded":"","history_complete":false}'
+)
+
 
 class Kept:
     """An outbox that keeps what it is given in a list."""
@@ -101,6 +122,17 @@ def test_documents_are_read_back_as_they_were(recorded, request_, as_columns, se
     read = json.loads(json.dumps(written))
     assert read == written  # lists are lists already, for those who take documents as they are
     assert from_document(read) == (record, names)
+
+
+@pytest.mark.parametrize("line", [DECISION, REFUSAL])
+def test_documents_that_exist_are_read_and_written_as_before(line) -> None:
+    """A record that was stored by an earlier release is read, and would be stored in the same bytes today."""
+    record, names = from_document(json.loads(line))
+    assert json.dumps(document(record, names), separators=(",", ":")) == line
+    assert (names, len(record.features)) == (
+        tuple(each["name"] for each in json.loads(line)["features"]),
+        8 * len(names),
+    )
 
 
 def test_a_rules_reasons_are_kept_without_contributions(recorded) -> None:

@@ -7,8 +7,8 @@ import gzip
 
 import pytest
 
-from customer_risk.serving.record.outbox.record import from_document
-from customer_risk.serving.record.sinks.erasure import ERASED, erase
+from customer_risk.serving.record.outbox.record import ERASED, from_document
+from customer_risk.serving.record.sinks.erasure import erase
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Erasure, digest
 from customer_risk.serving.record.sinks.ndjson import Lines

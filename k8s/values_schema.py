@@ -1,0 +1,184 @@
+"""The schema of the chart's values: `python -m k8s.values_schema` writes what follows from other files anew.
+
+What a value that becomes a setting may be follows from the setting's type; what describes a value is its comment in
+values.yaml, or the setting's description where it has none. All else is written by hand and stays: Kubernetes' own
+values, and what the chart demands beyond the setting's type (a pattern, a list that isn't empty).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+
+from customer_risk.serving.record.sinks.settings import SinkSettings
+from customer_risk.serving.settings import Settings
+from customer_risk.serving.settings_guide import descriptions
+
+CHART: Final = Path(__file__).parent.parent / "helm/customer-risk"
+# Settings that are no values: the chart gives them, as Services, probes and volumes name the same, or a pod has no use
+# for them.
+NO_VALUES: Final = frozenset(
+    (
+        "run_folder",
+        "server.host",
+        "server.port",
+        "server.stay_up",
+        "grpc.host",
+        "grpc.port",
+        "rules.file",
+        "store.path",
+        "store.url_file",
+        "record.folder",
+        "record.most_bytes",
+        "record.key_file",
+        "record.ship.embedded",
+        "record.ship.spool",
+        "record.ship.metrics_host",
+        "record.ship.metrics_port",
+    )
+)
+_RENAMED: Final = {"model_name": "model.name", "record.ship.sinks": "record.sinks"}
+_SINKS: Final = {each.__struct_config__.tag: each for each in get_args(SinkSettings)}
+_LEAST: Final = ("minimum", "exclusiveMinimum")
+# What a setting's type can say of a value; any other key of a value's schema is the chart's.
+_OF_TYPES: Final = ("type", "enum", *_LEAST, "maximum", "exclusiveMaximum", "description")
+_WIDTH: Final = 130
+_KEY: Final = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z]\w*):")
+
+Schema = dict[str, Any]
+
+
+def values_schema(schema: Schema, values: str) -> Schema:
+    """Return the schema with all that follows from the settings and from the text of values.yaml."""
+    made: Schema = json.loads(json.dumps(schema))
+    for path, setting in _settings(Settings):
+        if path not in NO_VALUES and path != "model_name":
+            _set(made, _RENAMED.get(path, path), setting)
+    sinks = _value(made, "record.sinks")["items"]
+    there = {each["properties"]["type"]["const"]: each["properties"] for each in sinks["oneOf"]}
+    sinks["oneOf"] = [_sink(tag, there.get(tag, {})) for tag in _SINKS]
+    for path, comment in comments(values):
+        _value(made, path)["description"] = comment
+    return made
+
+
+def comments(values: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of each value that stands under a comment, and the comment's text."""
+    above: list[str] = []
+    keys: list[tuple[int, str]] = []  # the key's indentation, and the key
+    for line in values.splitlines():
+        if line.lstrip().startswith("#"):
+            above.append(line.strip().removeprefix("#").strip())
+            continue
+        if found := _KEY.match(line):
+            keys = [*(each for each in keys if each[0] < len(found["indent"])), (len(found["indent"]), found["key"])]
+            if above:
+                yield ".".join(key for _, key in keys), " ".join(above)
+        above = []
+
+
+def text_of(schema: Schema) -> str:
+    """Return the schema as its file has it: what fits into a line stands in one."""
+    return _written(schema, "", 0) + "\n"
+
+
+def _settings(kind: type[msgspec.Struct], before: str = "") -> Iterator[tuple[str, Schema]]:
+    """Yield each setting's path, and what its type and its description say."""
+    schemas = _of_types(kind)
+    for each in msgspec.structs.fields(kind):
+        if isinstance(each.type, type) and issubclass(each.type, msgspec.Struct):
+            yield from _settings(each.type, f"{before}{each.name}.")
+        else:
+            yield f"{before}{each.name}", schemas[each.name]
+
+
+def _of_types(kind: type[msgspec.Struct]) -> dict[str, Schema]:
+    """Return what the types and the descriptions of settings say, by the settings' names."""
+    (_, *_), found = msgspec.json.schema_components((kind,))
+    said = descriptions(kind)
+    return {
+        name: _plain(schema) | ({"description": said[name]} if name in said else {})
+        for name, schema in found[kind.__name__]["properties"].items()
+        if name != "type"
+    }
+
+
+def _sink(tag: str, there: Schema) -> Schema:
+    """Return the schema of one type of sink; its keys are written as in the settings file."""
+    settings = {name: _joined(setting, there.get(name, {})) for name, setting in _of_types(_SINKS[tag]).items()}
+    properties = {"type": {"const": tag}, **settings}
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": ["type"]}
+
+
+def _plain(schema: Mapping[str, Any]) -> Schema:
+    """Return what msgspec says of a type in the words of the chart's schema."""
+    if "anyOf" in schema:
+        (some,) = (each for each in schema["anyOf"] if each.get("type") != "null")
+        return {**_plain(some), "type": [some["type"], "null"]}
+    if schema.get("type") == "array":
+        items = schema["items"]
+        return {"type": "array"} if "anyOf" in items or "$ref" in items else {"type": "array", "items": _plain(items)}
+    plain = {key: schema[key] for key in _OF_TYPES if key in schema}
+    if plain.get("type") == "integer" and "exclusiveMinimum" in plain:
+        plain["minimum"] = plain.pop("exclusiveMinimum") + 1
+    return plain
+
+
+def _set(schema: Schema, path: str, setting: Schema) -> None:
+    *sections, name = (_camel(each) for each in path.split("."))
+    parent = _value(schema, ".".join(sections)) if sections else schema
+    parent["properties"][name] = _joined(setting, parent["properties"].get(name, {}))
+
+
+def _joined(setting: Schema, value: Schema) -> Schema:
+    """Return what the setting's type says, with what the chart demands beyond it."""
+    bounded = any(key in setting for key in _LEAST)
+    kept = {key: each for key, each in value.items() if key not in _OF_TYPES or (key in _LEAST and not bounded)}
+    if "items" in setting:
+        kept["items"] = _joined(setting["items"], kept.get("items", {}))
+    return setting | kept
+
+
+def _value(schema: Schema, path: str) -> Schema:
+    """Return the schema of the value at a path."""
+    found = schema
+    for key in path.split("."):
+        found = found["properties"][key]
+    return found
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
+
+
+def _written(value: Any, indent: str, before: int) -> str:
+    """Return JSON; `before` is the length of what stands before it in its line."""
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or not value or before + len(line) < _WIDTH:
+        return line
+    deeper = f"{indent}  "
+    if isinstance(value, list):
+        parts = [f"{deeper}{_written(each, deeper, len(deeper))}" for each in value]
+        return "[\n" + ",\n".join(parts) + f"\n{indent}]"
+    parts = []
+    for key, each in value.items():
+        start = f"{deeper}{json.dumps(key)}: "
+        parts.append(start + _written(each, deeper, len(start)))
+    return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+
+
+def main() -> None:
+    """Write the file."""
+    path = CHART / "values.schema.json"
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    values = (CHART / "values.yaml").read_text(encoding="utf-8")
+    path.write_text(text_of(values_schema(schema, values)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
