@@ -75,8 +75,8 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The transaction patterns that must stand beside a High segment before off-boarding is proposed.
 
-    `rules` maps a rule's code (model.offboarding.patterns) to its thresholds; a rule that isn't named is off. A file that
-    names any rule replaces the whole set.
+    `rules` maps a rule's code (model.offboarding.patterns) to its thresholds; a rule that isn't named is off.
+    A file that names any rule replaces the whole set.
     """
 
     rules: dict[str, dict[str, float]]

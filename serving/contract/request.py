@@ -19,6 +19,7 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 _Zoned = Annotated[dt.datetime, Meta(tz=True)]
 EARLIEST = -62_135_596_800_000_000  # the year 1 in UTC; an offset can lead out of it
 LATEST = 253_402_300_800_000_000  # the year 10,000
+_LONGEST_TIME = 64  # characters
 _TIME = "a time with its zone, as in 2024-08-26T10:33:50.629801Z"
 
 
@@ -30,7 +31,7 @@ class Timestamp(int):
     @classmethod
     def parse(cls, text: object) -> Timestamp:
         """Read RFC 3339, or the tables' form `2024-08-26 10:33:50.629801 UTC`; raises ValueError for all else."""
-        if type(text) is str:
+        if type(text) is str and len(text) <= _LONGEST_TIME:
             # The tables write the zone as a word; the rest of their form is RFC 3339's with a space for its T.
             zoned = text[:-4] + "Z" if text.endswith(" UTC") else text
             try:
@@ -65,7 +66,7 @@ Currency = Annotated[Literal["EUR"], Meta(description='"EUR": convert the amount
 Time = Annotated[Timestamp, Meta(description=_TIME)]
 TimeOrNull = Annotated[Timestamp | None, Meta(description=f"{_TIME}, or null")]
 # In a sound request times stay texts, to be read a hundred at once; the shortest has 20 characters.
-_TimeText = Annotated[str, Meta(min_length=20, max_length=64)]
+_TimeText = Annotated[str, Meta(min_length=20, max_length=_LONGEST_TIME)]
 TimeText = Annotated[_TimeText, Meta(description=_TIME)]
 TimeTextOrNull = Annotated[_TimeText | None, Meta(description=f"{_TIME}, or null")]
 YesNo = Annotated[bool, Meta(description="true or false")]

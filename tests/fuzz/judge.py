@@ -93,7 +93,8 @@ def _values(place: Any, name: str) -> list[Any]:
     if isinstance(place, list):
         return [place[int(name)]] if _is_place(name, len(place)) else []
     if isinstance(place, dict) and name in place:
-        return [place[name], *(place.every[name][:-1] if isinstance(place, Members) else ())]
+        earlier = place.every.get(name, [])[:-1] if isinstance(place, Members) else []
+        return [place[name], *earlier]
     return []
 
 

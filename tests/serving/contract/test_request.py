@@ -43,6 +43,7 @@ def test_an_offset_is_taken_into_account() -> None:
         "20240826T103350Z",
         "2024-13-26T10:33:50Z",
         "2024-08-26T25:33:50Z",
+        "2024-08-26T10:33:50." + "6" * 44 + "Z",
         "yesterday",
         "",
         "UTC",

@@ -129,7 +129,7 @@ def submit(jobs_board):
         now = jobs_board.clock()
         pieces = [content[at : at + 2**20] for at in range(0, len(content), 2**20)] if kind != "ndjson" else [content]
         for place, piece in enumerate(pieces):
-            jobs_board.put_input(name, place, piece, seconds=60)
+            jobs_board.put_input(name, place, piece, seconds=3600)
         job = Job(
             job_id=name,
             caller=name,
@@ -138,7 +138,7 @@ def submit(jobs_board):
             pieces=len(pieces),
             rows=None,
             created=now,
-            expires=now + 60,
+            expires=now + 3600,
         )
         jobs_board.add(job)
 

@@ -31,9 +31,9 @@ def put_up(jobs_board):
     def make(*pieces: bytes, **fields) -> str:
         now = jobs_board.clock()
         given = {"job_id": "j", "caller": "a", "explain": True, "format": "ndjson", "rows": None}
-        job = Job(**(given | {"pieces": len(pieces), "created": now, "expires": now + 60} | fields))
+        job = Job(**(given | {"pieces": len(pieces), "created": now, "expires": now + 3600} | fields))
         for place, piece in enumerate(pieces):
-            jobs_board.put_input(job.job_id, place, piece, seconds=60)
+            jobs_board.put_input(job.job_id, place, piece, seconds=3600)
         jobs_board.add(job)
         return job.job_id
 
@@ -187,7 +187,7 @@ def test_a_job_that_cant_be_decoded_holds_up_no_other(desk, jobs_board, jobs_sto
     """A job that can't be decoded, such as one of a newer version, doesn't block other jobs."""
     put_up(line(request_, "a"), job_id="1")
     put_up(line(request_, "a"), job_id="2")
-    jobs_store.put("job/1", b'{"state":"another"}', seconds=60)
+    jobs_store.put("job/1", b'{"state":"another"}', seconds=3600)
     while desk.work():
         pass
     assert jobs_board.get("2").state == "done"
@@ -330,7 +330,7 @@ def test_a_worker_without_work_deletes_what_a_cancelled_job_has_left(desk, jobs_
     put_up(*[bytes(2**20)] * 100)
     jobs_board.end("j", state="cancelled")
     assert jobs_store.keys("in/")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while jobs_store.keys("in/"):
         assert time.monotonic() < deadline
         if not desk.work():
@@ -383,8 +383,8 @@ def test_a_job_stored_before_attempts_were_counted_is_done(desk, jobs_board, job
     kept = json.loads(jobs_store.get("job/j"))
     for name in ("at", "attempts", "read_bytes", "result_bytes"):
         del kept[name]
-    jobs_store.put("job/j", json.dumps(kept | {"next_piece": 1, "done": 1}).encode(), seconds=60)
-    jobs_store.put("out/j/00000000", b'{"status":200}\n', seconds=60)
+    jobs_store.put("job/j", json.dumps(kept | {"next_piece": 1, "done": 1}).encode(), seconds=3600)
+    jobs_store.put("out/j/00000000", b'{"status":200}\n', seconds=3600)
     desk.work()
     assert (jobs_board.get("j").state, len(outcomes(jobs_board, "j"))) == ("done", 2)
 
