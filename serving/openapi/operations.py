@@ -11,12 +11,14 @@ from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
     Forbidden,
+    HeadTooLarge,
     Later,
     MalformedBody,
     NotFound,
     NotReady,
     NotServed,
     Overloaded,
+    RequestTooSlow,
     TooManyRequests,
     Unauthenticated,
     UnknownModel,
@@ -31,7 +33,7 @@ JSON: Final = "application/json"
 _TRACE: Final = {"$ref": "#/components/parameters/traceparent"}
 _BINARY: Final = {"$ref": "#/components/parameters/jsonLength"}
 _KEY: Final = {"$ref": "#/components/parameters/idempotencyKey"}
-_AT_THE_DOOR: Final = (Unauthenticated, Forbidden, TooManyRequests, Overloaded)
+_AT_THE_DOOR: Final = (Unauthenticated, Forbidden, RequestTooSlow, TooManyRequests, HeadTooLarge, Overloaded)
 _OF_A_BODY: Final = (MalformedBody, BodyTooLarge, WrongMediaType, InputError)
 
 PARAMETERS: Final[dict[str, Any]] = {

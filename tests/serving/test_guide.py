@@ -6,12 +6,13 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from customer_risk.model.errors import InputError
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.serving.contract.answer import WireAnswer, WireReason
-from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, problem_of
+from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, document_of
 from customer_risk.serving.contract.request import Profile, Transaction
 from customer_risk.serving.decisions.request_parser import RequestParser
 
@@ -39,7 +40,7 @@ def test_the_example_refusal_is_what_comes_back(now) -> None:
     body = re.search(r"curl --json '(.*?)'", GUIDE)[1].encode()
     with pytest.raises(InputError) as caught:
         RequestParser(known=NAMES, wanted=()).read(body, now=now)
-    refusal = json.loads(problem_of(caught.value)[1])
+    refusal = msgspec.to_builtins(document_of(caught.value)[1])
     shown = re.search(r'\{"type": "urn:.*?\]\}', GUIDE.replace(", ...]", "]"), re.DOTALL)
     expected = json.loads(shown[0])
     assert {name: refusal[name] for name in expected if name != "errors"} == {

@@ -160,12 +160,12 @@ def test_a_commit_that_fails_is_told_or_counted(outbox, answer, refuse) -> None:
 
 def test_nothing_is_recorded_unless_asked_for() -> None:
     """Off by default."""
-    assert recording(RecordSettings()) is None
+    assert recording(RecordSettings(), lambda: None) is None
 
 
 def test_settings_make_a_recorder(folder, answer) -> None:
     """In each process anew."""
-    recorder = recording(RecordSettings(enabled=True, folder=str(folder)))(lambda: None)
+    recorder = recording(RecordSettings(enabled=True, folder=str(folder)), lambda: None)()
     recorder.decided(answer, caller="", route="", trace=None, took=-1)
     recorder.commit()
     recorder.close()
@@ -190,4 +190,4 @@ def test_settings_that_cant_be_used_are_named(tmp_path, settings, named) -> None
     if "key_file" in given:
         given["key_file"] = str(tmp_path / given["key_file"])
     with pytest.raises(ConfigError, match=named):
-        recording(RecordSettings(enabled=True, **given))
+        recording(RecordSettings(enabled=True, **given), lambda: None)

@@ -13,7 +13,7 @@ import pytest
 from customer_risk.serving.auth.caller import LOCAL, Caller
 from customer_risk.serving.bulk.jobs.endpoints import NDJSON, PARQUET, PATH, JobsEndpoint
 from customer_risk.serving.bulk.jobs.types import JobSettings, JobView
-from customer_risk.serving.contract.problem import problem_of
+from customer_risk.serving.contract.problem import document_of
 from customer_risk.serving.http.body import ClientDisconnected
 from customer_risk.serving.http.responses import Response, respond
 from customer_risk.serving.store.idempotency import Idempotency
@@ -38,8 +38,8 @@ class Desk:
             try:
                 await self.jobs(scope, receive, send, caller)
             except Exception as error:  # noqa: BLE001  as the lane does
-                kind, body = problem_of(error)
-                await respond(send, Response(kind.status.value, body))
+                kind, problem = document_of(error)
+                await respond(send, Response(kind.status.value, msgspec.json.encode(problem)))
 
         return self.call(app, method, PATH + path, **options)
 

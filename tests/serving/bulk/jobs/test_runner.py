@@ -22,6 +22,7 @@ from customer_risk.serving.errors import NotReady, StoreUnavailable
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.store.settings import StoreSettings
+from customer_risk.serving.telemetry.logs import LogSettings
 
 
 @pytest.fixture
@@ -125,7 +126,10 @@ def test_work_stops_between_two_pieces(jobs_board, service, put_up, request_) ->
     """The rest stays for the next worker."""
     put_up(line(request_, "a"), line(request_, "b"))
     JobRunner(
-        jobs_board, service, lambda: jobs_board.get("j").next_piece == 1, settings=JobSettings(lease_seconds=1)
+        jobs_board,
+        Exchange(service),
+        lambda: jobs_board.get("j").next_piece == 1,
+        settings=JobSettings(lease_seconds=1),
     ).work()
     job = jobs_board.get("j")
     assert (job.state, job.next_piece, jobs_board.open()) == ("running", 1, ["j"])
@@ -150,9 +154,9 @@ def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_board, jobs_store, 
     class Slow:
         """Answers, and hears of a cancellation meanwhile."""
 
-        def answer(self, body: bytes):
+        def answer(self, body: bytes, *, at: str = ""):
             jobs_board.end("j", state="cancelled")
-            return service.answer(body)
+            return service.answer(body, at=at)
 
     put_up(line(request_, "a"), line(request_, "b"))
     JobRunner(jobs_board, Exchange(Slow()), lambda: False, settings=JobSettings(lease_seconds=1)).work()
@@ -201,10 +205,10 @@ def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, req
     class Waiting:
         """A service that answers all customers except one."""
 
-        def answer(self, body: bytes):
+        def answer(self, body: bytes, *, at: str = ""):
             if b'"wait"' in body:
                 raise error
-            return service.answer(body)
+            return service.answer(body, at=at)
 
     put_up(line(request_, "wait"), job_id="1")
     put_up(line(request_, "a"), job_id="2")
@@ -224,11 +228,11 @@ def test_a_job_without_enough_memory_goes_to_another_process_first(jobs_board, s
 
         times = 1
 
-        def answer(self, body: bytes):
+        def answer(self, body: bytes, *, at: str = ""):
             if b'"much"' in body and self.times:
                 self.times -= 1
                 raise MemoryError
-            return service.answer(body)
+            return service.answer(body, at=at)
 
     def another() -> JobRunner:
         return JobRunner(jobs_board, Exchange(hungry), lambda: False, settings=JobSettings(lease_seconds=1))
@@ -345,9 +349,9 @@ def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up
     class Slow:
         """A service that takes time for each row."""
 
-        def answer(self, body: bytes):
+        def answer(self, body: bytes, *, at: str = ""):
             time.sleep(0.02)
-            return service.answer(body)
+            return service.answer(body, at=at)
 
     def leave() -> None:
         jobs_board.end("j", state="cancelled") if what == "cancelled" else stopping.set()
@@ -416,6 +420,7 @@ def test_the_process_works_until_its_input_ends(jobs_board, put_up, request_, bu
         store=StoreSettings(path=str(tmp_path / "store")),
         rules=RuleSettings(),
         record=RecordSettings(),
+        logs=LogSettings(),
     )
     put_up(line(request_, "a"))
     process = subprocess.Popen([sys.executable, "-m", "customer_risk.serving.bulk.jobs"], stdin=subprocess.PIPE)
