@@ -13,7 +13,8 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import Record, decode, from_document
 from customer_risk.serving.record.sinks.factory import open_objects
-from customer_risk.serving.record.sinks.objects import LocalObjects, Objects
+from customer_risk.serving.record.sinks.folder import LocalObjects
+from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.search import find
 from customer_risk.serving.record.sinks.settings import GcsSettings
 

@@ -20,7 +20,7 @@ from customer_risk.serving.bulk.tables.outputs import rows
 from customer_risk.serving.bulk.tables.outputs.objects import ObjectsOutput
 from customer_risk.serving.contract.columns import Column
 from customer_risk.serving.record.sinks.bigquery import schema
-from customer_risk.serving.record.sinks.objects import LocalObjects
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.parquet import Parquet
 
 if TYPE_CHECKING:

@@ -239,7 +239,7 @@ def _soak(bundle: Path, rounds: int, seed: int, folder: Path, gcs: Any, bigquery
 
 def _found(folder: Path, sinks: list[dict[str, Any]], bigquery: Any) -> dict[str, Counter[str]]:
     from customer_risk.serving.record.sinks.factory import open_objects
-    from customer_risk.serving.record.sinks.objects import LocalObjects
+    from customer_risk.serving.record.sinks.folder import LocalObjects
     from customer_risk.serving.record.sinks.search import find
     from customer_risk.serving.record.sinks.settings import GcsSettings
 

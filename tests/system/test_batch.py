@@ -23,8 +23,8 @@ from customer_risk.serving.bulk.tables.outputs.settings import BigQueryOutput
 from customer_risk.serving.bulk.tables.settings import BatchSettings
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.factory import open_objects
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
-from customer_risk.serving.record.sinks.objects import LocalObjects
 from customer_risk.serving.record.sinks.search import find
 from customer_risk.serving.record.sinks.settings import BigQuerySettings, GcsSettings
 from tests.system.asking import PATIENCE

@@ -22,8 +22,8 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import Record, decode
 from customer_risk.serving.record.sinks.factory import open_objects
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
-from customer_risk.serving.record.sinks.objects import LocalObjects
 from customer_risk.serving.record.sinks.search import find
 from customer_risk.serving.record.sinks.settings import GcsSettings
 from tests.failing_disk import mounted

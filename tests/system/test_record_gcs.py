@@ -16,7 +16,7 @@ from customer_risk.serving.record.sinks.gcs import GcsObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Link
 from customer_risk.serving.record.sinks.ndjson import Lines
-from customer_risk.serving.record.sinks.objects import ObjectSink
+from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.search import find
 from customer_risk.serving.record.sinks.settings import GcsSettings
 from customer_risk.serving.record.sinks.verification import verify

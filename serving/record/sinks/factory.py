@@ -6,9 +6,11 @@ from pathlib import Path
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.codecs import PARQUET, Forms
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import Sink
 from customer_risk.serving.record.sinks.ndjson import SUFFIX as NDJSON
-from customer_risk.serving.record.sinks.objects import LocalObjects, Objects, ObjectSink
+from customer_risk.serving.record.sinks.object_sink import ObjectSink
+from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.settings import (
     SINKS,
     BigQuerySettings,

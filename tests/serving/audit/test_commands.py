@@ -253,9 +253,9 @@ def test_an_altered_segment_is_named(run, own) -> None:
 def test_a_chain_cut_short_is_told_by_the_outbox(run, own, tmp_path) -> None:
     """What the shipper knows of its chain's end tells that the last segment and its manifest were removed."""
     from customer_risk.serving.record.shipper.progress import Plan, Progress
+    from customer_risk.serving.record.sinks.folder import LocalObjects
     from customer_risk.serving.record.sinks.manifest import encode as chained
     from customer_risk.serving.record.sinks.manifest import end_of
-    from customer_risk.serving.record.sinks.objects import LocalObjects
 
     (tmp_path / "outbox").mkdir()
     progress = Progress(tmp_path / "outbox")

@@ -110,7 +110,7 @@ def test_decisions_are_recorded_and_shipped(bundle, config, to_parquet, customer
     """Each result's own, under the run's name, before the run ends."""
     import threading
 
-    from customer_risk.serving.record.sinks.objects import LocalObjects
+    from customer_risk.serving.record.sinks.folder import LocalObjects
     from customer_risk.serving.record.sinks.search import find
 
     to_parquet(tmp_path / "in" / "a.parquet", customers(3))

@@ -11,7 +11,7 @@ import pytest
 
 from customer_risk.serving.record.shipper.shipper import Shipper, ship
 from customer_risk.serving.record.sinks.interface import RecordRefused
-from customer_risk.serving.record.sinks.objects import ObjectSink
+from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.parquet import Parquet
 from customer_risk.serving.record.sinks.settings import FolderSettings
 
@@ -22,7 +22,8 @@ from customer_risk.serving.record.shipper import sink_worker as courier
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.settings import ShipperConfig
 from customer_risk.serving.record.shipper.shipper import Shipper
-from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.folder import LocalObjects
+from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.interface import RecordRefused
 
 where, at = sys.argv[1], int(sys.argv[2])

@@ -18,8 +18,8 @@ from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.shipper import Shipper
 from customer_risk.serving.record.shipper.spool import recover, spool
 from customer_risk.serving.record.shipper.status import Status
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
-from customer_risk.serving.record.sinks.objects import LocalObjects
 from tests.failing_disk import full_disk
 
 

@@ -8,9 +8,10 @@ from types import ModuleType
 
 import pytest
 
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.manifest import Link
 from customer_risk.serving.record.sinks.ndjson import Lines
-from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.parquet import Parquet
 
 SHIPPER = "a" * 32

@@ -9,10 +9,11 @@ import pytest
 
 from customer_risk.serving.record.outbox.record import ERASED, from_document
 from customer_risk.serving.record.sinks.erasure import erase
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Erasure, digest
 from customer_risk.serving.record.sinks.ndjson import Lines
-from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.search import find
 from customer_risk.serving.record.sinks.verification import verify
 

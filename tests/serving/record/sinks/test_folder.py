@@ -10,8 +10,8 @@ import pytest
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.factory import open_sink
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
-from customer_risk.serving.record.sinks.objects import LocalObjects
 from customer_risk.serving.record.sinks.parquet import Parquet
 from customer_risk.serving.record.sinks.settings import FolderSettings
 

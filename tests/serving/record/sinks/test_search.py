@@ -8,9 +8,10 @@ import pytest
 
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import Segment
 from customer_risk.serving.record.sinks.ndjson import Lines
-from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.search import find
 
 START = dt.datetime(2026, 3, 4, 5, 6, 7, 80_900, tzinfo=dt.UTC)  # of the samples, a second apart

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Link, digest, encode, manifests
 from customer_risk.serving.record.sinks.ndjson import SUFFIX, Lines
-from customer_risk.serving.record.sinks.objects import LocalObjects, ObjectSink
+from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.verification import verify
 
 SHIPPER = "a" * 32
@@ -155,7 +156,7 @@ def test_no_key_leaves_the_folder(objects, key) -> None:
 def test_a_killed_writer_leaves_no_half_object(tmp_path) -> None:
     """Whatever moment a process is killed at, each object is whole or isn't there."""
     code = (
-        "import sys; from pathlib import Path; from customer_risk.serving.record.sinks.objects import LocalObjects\n"
+        "import sys; from pathlib import Path; from customer_risk.serving.record.sinks.folder import LocalObjects\n"
         "objects = LocalObjects(Path(sys.argv[1]))\n"
         "for n in range(1_000_000): objects.create(f'dt=1/{n}', b'x' * 300_000); print(n, flush=True)\n"
     )

@@ -1,0 +1,136 @@
+"""Objects as files of a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.settings import SINKS
+
+_ASIDE: Final = ".unfinished"  # where files are until they are whole
+_ABANDONED_SECONDS: Final = 3600
+
+
+class LocalObjects:
+    """Objects as files of `folder`, which outlive the machine's sudden end once `create` has returned.
+
+    Messages name `setting`.
+    """
+
+    def __init__(self, folder: Path, setting: str = SINKS) -> None:
+        self._folder = folder
+        self._setting = setting
+
+    def check(self) -> None:
+        """Raise ConfigError where files can't be written here, or not linked to their place."""
+        key = f".check-{uuid.uuid4().hex}"
+        try:
+            self.create(key, b"")
+            self.delete(key)
+            self._sweep()
+        except SinkUnavailable as error:
+            raise ConfigError(
+                f"{self._setting}: the folder {self._folder} can't be used: {error.problem}",
+                remedy="Name a folder to write, on a file system with hard links.",
+            ) from error
+
+    def get(self, key: str) -> bytes | None:
+        """Return a file's bytes, None where there is none."""
+        with _reaching(self._folder):
+            try:
+                return self._path(key).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a file aside and link it to its place, which fails where there is one."""
+        path, aside = self._path(key), self._folder / _ASIDE / uuid.uuid4().hex
+        with _reaching(self._folder):
+            if path.exists():
+                return False
+            _make(aside.parent)
+            _make(path.parent)
+            try:
+                with aside.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                try:
+                    os.link(aside, path)
+                except FileExistsError:
+                    return False
+            finally:
+                aside.unlink(missing_ok=True)
+            _keep_names(path.parent)
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Return the files' keys, in order; those of unfinished files left out."""
+        start = self._path(prefix.rpartition("/")[0])
+        with _reaching(self._folder):
+            found = [
+                (Path(folder) / name).relative_to(self._folder).as_posix()
+                for folder, _, names in os.walk(start, onerror=_unless_absent)
+                for name in names
+            ]
+        yield from sorted(key for key in found if key.startswith(prefix) and not key.startswith("."))
+
+    def delete(self, key: str) -> None:
+        """Delete a file, if there is one."""
+        path = self._path(key)
+        with _reaching(self._folder), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            _keep_names(path.parent)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _path(self, key: str) -> Path:
+        if key.startswith("/") or ".." in key.split("/"):  # keys are read from manifests, which may be forged
+            raise ValueError(f"not a key: {key!r}")
+        return self._folder / key
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left unfinished: nobody else would ever find the records in it."""
+        for path in (self._folder / _ASIDE).iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                    path.unlink()
+
+
+@contextlib.contextmanager
+def _reaching(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SinkUnavailable(
+            f"The folder {folder} fails: {error}.", remedy="It is tried again; see to its disk and its rights."
+        ) from error
+
+
+def _make(folder: Path) -> None:
+    """Make a folder with its parents, so that they too outlive the machine's sudden end."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _keep_names(folder.parent)
+
+
+def _keep_names(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _unless_absent(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -1,0 +1,115 @@
+"""The sink that writes segments of the record as objects, with a chain of manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import Link, Manifest, digest, encode, end_of, manifest_key
+from customer_risk.serving.record.sinks.objects import Objects
+
+
+class ObjectSink:
+    """Writes each segment as an object, then the manifest that names it, each of them once.
+
+    `encode` must give the same bytes for the same documents, and raise ValueError for those that it can't write;
+    `shipper` is whose chain of manifests it is: one shipper writes at a time. The place is the chain's end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        objects: Objects,
+        encode: Callable[[Sequence[dict[str, Any]]], bytes],
+        suffix: str,
+        shipper: str,
+    ) -> None:
+        self.name = name
+        self._objects = objects
+        self._encode = encode
+        self._suffix = suffix
+        self._shipper = shipper
+        self._place = b""
+
+    def check(self) -> None:
+        """Raise ConfigError where objects can't be written."""
+        self._objects.check()
+
+    def place(self) -> bytes:
+        """Return the chain's end: the number of the next manifest and the hash of the last."""
+        if not self._place:
+            self._place = encode(end_of(self._objects, self._shipper))
+        return self._place
+
+    def write(self, segment: Segment, place: bytes) -> bytes:
+        """Write a segment, then its manifest; gives the chain's end after it. Raises RecordRefused, SinkUnavailable.
+
+        A manifest that exists ends it: its segment was written before, and may have been erased since.
+        """
+        if not segment.documents:
+            return place
+        link, stem = Link.read(place), _stem(segment)
+        kept = self._objects.get(manifest_key(self._shipper, link.n))
+        if kept is None:
+            data = self._bytes(segment)
+            key = f"{stem}{digest(data)[:16]}{self._suffix}"
+            self._once(key, data)
+            kept = encode(
+                Manifest(
+                    n=link.n,
+                    previous=link.previous,
+                    key=key,
+                    sha256=digest(data),
+                    size=len(data),
+                    records=len(segment.documents),
+                    first_at=segment.documents[0]["recorded_at"],
+                    last_at=segment.documents[-1]["recorded_at"],
+                )
+            )
+            self._once(manifest_key(self._shipper, link.n), kept)
+        else:
+            self._recognize(kept, link, stem)
+        self._place = encode(Link(link.n + 1, digest(kept)))
+        return self._place
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._objects.close()
+
+    def _bytes(self, segment: Segment) -> bytes:
+        try:
+            return self._encode(segment.documents)
+        except ValueError:
+            refused = {}
+            for number, document in zip(segment.numbers, segment.documents, strict=True):
+                try:
+                    self._encode([document])
+                except ValueError as error:
+                    refused[number] = str(error)
+            if not refused:
+                raise
+            raise RecordRefused(refused) from None
+
+    def _once(self, key: str, data: bytes) -> None:
+        """Write an object; one that is there already must be the same."""
+        if not self._objects.create(key, data) and self._objects.get(key) != data:
+            raise _forked(key)
+
+    def _recognize(self, kept: bytes, link: Link, stem: str) -> None:
+        manifest = Manifest.read(kept)
+        if manifest is None or manifest.previous != link.previous or not manifest.key.startswith(stem):
+            raise _forked(manifest_key(self._shipper, link.n))
+
+
+def _stem(segment: Segment) -> str:
+    """Return a segment's key up to the hash of its bytes; by the hour of its first record, UTC."""
+    at = segment.documents[0]["recorded_at"]
+    return f"dt={at[:10]}/hour={at[11:13]}/{segment.source}-{segment.first}-{segment.last}-"
+
+
+def _forked(key: str) -> SinkUnavailable:
+    return SinkUnavailable(
+        f"{key} holds something else than was to be written: it was altered, or two shippers share one identity.",
+        remedy="Verify the record; nothing is overwritten.",
+    )
