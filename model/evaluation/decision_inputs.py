@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from customer_risk.model.policy.calibration import prior_shift, prior_weights, shifted
 from customer_risk.model.policy.thresholds import Cuts, least_cost, max_f1, recall_at_least, segment_cuts
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from customer_risk.model.config import Costs
-    from customer_risk.model.training.comparison import OutOfFold
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -30,8 +29,23 @@ class Flagged:
     reviewed: Flags
 
 
+class OutOfFold(Protocol):
+    """Answers on n customers in r repeats, each from a fit that hadn't seen the customer."""
+
+    @property
+    def labels(self) -> Flags:
+        """Who was suspended, bool[n]."""
+
+    @property
+    def probabilities(self) -> Floats:
+        """Calibrated probabilities float64[r, n] at the sample's risk rate."""
+
+    def cuts(self, cut: Callable[[Flags, Floats], float]) -> Floats:
+        """Return for each customer the cut-off that `cut(labels, probabilities)` chose on the training side."""
+
+
 @dataclass(frozen=True, slots=True)
-class Ground:
+class DecisionInputs:
     """What decisions are judged on: out-of-fold answers, the portfolio's rate, and the flow of customers a week."""
 
     out_of_fold: OutOfFold

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from customer_risk.model.config import Costs
-    from customer_risk.model.evaluation.decision_inputs import Flagged, Ground
+    from customer_risk.model.evaluation.decision_inputs import DecisionInputs, Flagged
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -36,53 +36,55 @@ TITLES = {
 }
 
 
-def decide(ground: Ground, costs: Costs, draws: Draws, inner: Floats, source: str) -> Decisions:
+def decide(inputs: DecisionInputs, costs: Costs, draws: Draws, inner: Floats, source: str) -> Decisions:
     """Compare the strategies.
 
     `inner` float64[n] are the shipped model's out-of-fold probabilities at the sample's rate; the shipped cut-offs are
     chosen on them. `source` says where the weekly number of customers comes from.
     """
-    weights = prior_weights(ground.labels, ground.portfolio_rate)
+    weights = prior_weights(inputs.labels, inputs.portfolio_rate)
     chosen = {
-        key: cut(ground.labels, shifted(inner, ground.shift), weights)
-        for key, cut in strategies(costs, ground.per_week).items()
+        key: cut(inputs.labels, shifted(inner, inputs.shift), weights)
+        for key, cut in strategies(costs, inputs.per_week).items()
     }
     shipped = chosen["segments"]
-    flagged = {key: ground.flag(cut) for key, cut in strategies(costs, ground.per_week).items()}
+    flagged = {key: inputs.flag(cut) for key, cut in strategies(costs, inputs.per_week).items()}
     capacity = shipped.medium > loss_matrix_cuts(costs).medium
     return Decisions(
         costs={name: float(value) for name, value in msgspec.to_builtins(costs).items() if name in PRICES},
-        customers_per_week=ground.per_week,
+        customers_per_week=inputs.per_week,
         customers_per_week_source=source,
         strategies=tuple(
-            _strategy(key, found, chosen[key], ground, costs, draws, weights) for key, found in flagged.items()
+            _strategy(key, found, chosen[key], inputs, costs, draws, weights) for key, found in flagged.items()
         ),
-        decision_curve=decision_curve(ground, weights),
-        cost_sensitivity=cost_rows(ground, costs, inner, weights),
-        rate_sensitivity=rate_rows(ground, costs, flagged["segments"]),
-        sample_rate=ground.sample_rate,
-        portfolio_rate=ground.rate,
-        rate_source=_whose_rate(ground),
+        decision_curve=decision_curve(inputs, weights),
+        cost_sensitivity=cost_rows(inputs, costs, inner, weights),
+        rate_sensitivity=rate_rows(inputs, costs, flagged["segments"]),
+        sample_rate=inputs.sample_rate,
+        portfolio_rate=inputs.rate,
+        rate_source=_whose_rate(inputs),
         medium=shipped.medium,
         high=shipped.high,
         explanation=_explanation(costs, shipped, capacity=capacity),
     )
 
 
-def segment_rows(ground: Ground, costs: Costs, cuts: Cuts, confidence: float) -> tuple[tuple[SegmentRow, ...], Flags]:
+def segment_rows(
+    inputs: DecisionInputs, costs: Costs, cuts: Cuts, confidence: float
+) -> tuple[tuple[SegmentRow, ...], Flags]:
     """Describe Low, Medium and High out of fold (counts are means over repeats); say who is in each: bool[3, r, n]."""
-    found = ground.flag(strategies(costs, ground.per_week)["segments"])
+    found = inputs.flag(strategies(costs, inputs.per_week)["segments"])
     members = np.stack([~found.proposed & ~found.reviewed, found.reviewed, found.proposed])
     rows = []
     for (segment, action), where, lowest in zip(ACTIONS.items(), members, (0.0, cuts.medium, cuts.high), strict=True):
-        customers, suspended = float(where.sum(axis=1).mean()), float((where & ground.labels).sum(axis=1).mean())
+        customers, suspended = float(where.sum(axis=1).mean()), float((where & inputs.labels).sum(axis=1).mean())
         rows.append(
             SegmentRow(
                 segment=segment,
                 action=action,
                 lowest=lowest,
                 customers=customers,
-                share=customers / len(ground.labels),
+                share=customers / len(inputs.labels),
                 suspended=suspended,
                 observed_rate=wilson(suspended, customers, confidence),
             )
@@ -91,16 +93,16 @@ def segment_rows(ground: Ground, costs: Costs, cuts: Cuts, confidence: float) ->
 
 
 def _strategy(
-    key: str, found: Flagged, cuts: Cuts, ground: Ground, costs: Costs, draws: Draws, weights: Floats
+    key: str, found: Flagged, cuts: Cuts, inputs: DecisionInputs, costs: Costs, draws: Draws, weights: Floats
 ) -> Strategy:
     def compute(repeat: int, weighting: Floats) -> dict[str, Floats]:
-        return worth(ground.labels, found.proposed[repeat], found.reviewed[repeat], costs, weighting)
+        return worth(inputs.labels, found.proposed[repeat], found.reviewed[repeat], costs, weighting)
 
     measured = measure(compute, len(found.proposed), draws, weights)
     known = {name: interval(value, draws.confidence) for name, value in measured.items()}
-    ones = np.ones((1, len(ground.labels)))
+    ones = np.ones((1, len(inputs.labels)))
     counts = np.mean(
-        [[float(cell[0]) for cell in metrics.confusion(ground.labels, one, ones)] for one in found.proposed], axis=0
+        [[float(cell[0]) for cell in metrics.confusion(inputs.labels, one, ones)] for one in found.proposed], axis=0
     ).tolist()
     return Strategy(
         key=key,
@@ -114,7 +116,7 @@ def _strategy(
         recall=known["recall"],
         f1=known["f1"],
         flagged_share=known["flagged_share"],
-        reviews_per_week=ground.per_week * (known["analyst_share"].estimate or 0.0),
+        reviews_per_week=inputs.per_week * (known["analyst_share"].estimate or 0.0),
         net_benefit=known["net_benefit"],
         loss_per_customer=known["loss"],
         saved_per_customer=known["saved"],
@@ -123,15 +125,15 @@ def _strategy(
     )
 
 
-def _whose_rate(ground: Ground) -> str:
-    if ground.portfolio_rate is None:
+def _whose_rate(inputs: DecisionInputs) -> str:
+    if inputs.portfolio_rate is None:
         return (
-            f"Probabilities hold at the labelled sample's own risk rate of {ground.sample_rate:.1%}: the configuration "
+            f"Probabilities hold at the labelled sample's own risk rate of {inputs.sample_rate:.1%}: the configuration "
             "gives no rate for the portfolio (portfolio.risk_rate)."
         )
     return (
-        f"Probabilities are shifted from the sample's risk rate of {ground.sample_rate:.1%} to the portfolio's of "
-        f"{ground.portfolio_rate:.1%} (portfolio.risk_rate), a shift of {ground.shift:+.2f} in log-odds."
+        f"Probabilities are shifted from the sample's risk rate of {inputs.sample_rate:.1%} to the portfolio's of "
+        f"{inputs.portfolio_rate:.1%} (portfolio.risk_rate), a shift of {inputs.shift:+.2f} in log-odds."
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from customer_risk.model.config import Costs
-    from customer_risk.model.evaluation.decision_inputs import Flagged, Ground
+    from customer_risk.model.evaluation.decision_inputs import DecisionInputs, Flagged
 
     Floats = NDArray[np.float64]
 
@@ -27,18 +27,18 @@ RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
 CURVE = np.linspace(0.01, 0.8, 80)
 
 
-def decision_curve(ground: Ground, weights: Floats) -> tuple[DecisionPoint, ...]:
+def decision_curve(inputs: DecisionInputs, weights: Floats) -> tuple[DecisionPoint, ...]:
     """Give the net benefit of the model and of flagging everybody, over threshold probabilities."""
     points = []
     for cut in CURVE.tolist():
-        found = [net_benefit(ground.labels, one, weights, cut) for one in ground.probabilities]
+        found = [net_benefit(inputs.labels, one, weights, cut) for one in inputs.probabilities]
         points.append(
             DecisionPoint(threshold=cut, model=float(np.mean([ours for ours, _ in found])), everybody=found[0][1])
         )
     return tuple(points)
 
 
-def cost_rows(ground: Ground, costs: Costs, inner: Floats, weights: Floats) -> tuple[CostRow, ...]:
+def cost_rows(inputs: DecisionInputs, costs: Costs, inner: Floats, weights: Floats) -> tuple[CostRow, ...]:
     """Change one cost at a time, choose and price the cut-offs anew; costs that leave an action out are skipped."""
     rows = []
     ones = weights[None, :]
@@ -51,16 +51,16 @@ def cost_rows(ground: Ground, costs: Costs, inner: Floats, weights: Floats) -> t
                 continue
             saved: dict[str, float] = {}
             roi: dict[str, float | None] = {}
-            for key, cut in strategies(changed, ground.per_week).items():
-                found = ground.flag(cut)
+            for key, cut in strategies(changed, inputs.per_week).items():
+                found = inputs.flag(cut)
                 priced = [
-                    worth(ground.labels, proposed, reviewed, changed, ones)
+                    worth(inputs.labels, proposed, reviewed, changed, ones)
                     for proposed, reviewed in zip(found.proposed, found.reviewed, strict=True)
                 ]
                 saved[key] = float(np.mean([one["saved"] for one in priced]))
                 returns = float(np.mean([one["roi"] for one in priced]))
                 roi[key] = None if np.isnan(returns) else returns
-            cuts = segment_cuts(changed, shifted(inner, ground.shift), ground.labels, weights, ground.per_week)
+            cuts = segment_cuts(changed, shifted(inner, inputs.shift), inputs.labels, weights, inputs.per_week)
             rows.append(
                 CostRow(
                     cost=name,
@@ -75,16 +75,16 @@ def cost_rows(ground: Ground, costs: Costs, inner: Floats, weights: Floats) -> t
     return tuple(rows)
 
 
-def rate_rows(ground: Ground, costs: Costs, shipped: Flagged) -> tuple[RateRow, ...]:
+def rate_rows(inputs: DecisionInputs, costs: Costs, shipped: Flagged) -> tuple[RateRow, ...]:
     """Keep the shipped decisions and change the true rate; the wanted cut-offs are on the shown probability's scale."""
     wanted = loss_matrix_cuts(costs)
     rows = []
-    for rate in sorted({*RATES, ground.sample_rate, ground.rate}):
-        weights = prior_weights(ground.labels, rate)[None, :]
-        back = -prior_shift(ground.rate, rate)
+    for rate in sorted({*RATES, inputs.sample_rate, inputs.rate}):
+        weights = prior_weights(inputs.labels, rate)[None, :]
+        back = -prior_shift(inputs.rate, rate)
         found = [
             (
-                worth(ground.labels, proposed, reviewed, costs, weights),
+                worth(inputs.labels, proposed, reviewed, costs, weights),
                 float((weights * reviewed).sum() / weights.sum()),
             )
             for proposed, reviewed in zip(shipped.proposed, shipped.reviewed, strict=True)

@@ -14,7 +14,7 @@ from customer_risk.model.atomic import new_folder, write_file
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.evaluation import cohorts as joining
 from customer_risk.model.evaluation import distributions, fairness, intervals, results
-from customer_risk.model.evaluation.decision_inputs import Ground
+from customer_risk.model.evaluation.decision_inputs import DecisionInputs
 from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.frame import feature_table
@@ -218,11 +218,11 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
     judged = _contest(study, watch)
     first, fitted = judged[0], shipped.fitted
     per_week, source = _flow(study)
-    ground = Ground(first.found, config.portfolio.risk_rate, per_week)
+    inputs = DecisionInputs(first.found, config.portfolio.risk_rate, per_week)
     with watch.stage("Weigh decisions"):
-        decisions = decide(ground, config.costs, study.draws, fitted.inner_probabilities, source)
+        decisions = decide(inputs, config.costs, study.draws, fitted.inner_probabilities, source)
     cuts = Cuts(decisions.medium, decisions.high)
-    rows, members = segment_rows(ground, config.costs, cuts, study.draws.confidence)
+    rows, members = segment_rows(inputs, config.costs, cuts, study.draws.confidence)
     with watch.stage("Write the bundle"):
         data_hash = provenance.data_hash(material.cohort)
         version, manifest = write_bundle(
@@ -302,7 +302,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
             selection=_selection(study, names, frequency, material.lacking),
             limits=account.limits(study, material.cohort, contenders[0], notes),
             timings=tuple(watch.timings),
-            fairness=_fairness(material, ground, members),
+            fairness=_fairness(material, inputs, members),
             criteria=tuple(
                 results.Criterion(code=one.rule.code, name=one.rule.name, why=one.rule.why, thresholds=one.describe())
                 for one in criteria.declared
@@ -396,7 +396,7 @@ def _selection(
     return tuple(sorted(rows, key=lambda row: (-row.kept, -row.frequency, row.feature)))
 
 
-def _fairness(material: Material, ground: Ground, members: Flags) -> tuple[fairness.Fairness, ...]:
+def _fairness(material: Material, inputs: DecisionInputs, members: Flags) -> tuple[fairness.Fairness, ...]:
     """Compare slices under both decisions, by the majority of the repeats; members bool[3, r, n]."""
     if material.events.is_empty():
         return ()
@@ -404,7 +404,7 @@ def _fairness(material: Material, ground: Ground, members: Flags) -> tuple[fairn
     compare = partial(
         fairness.fairness,
         suspended=material.suspended,
-        probabilities=ground.probabilities.mean(axis=0),
+        probabilities=inputs.probabilities.mean(axis=0),
         slices=slices,
     )
     return (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from customer_risk.model.config import load_config
-from customer_risk.model.evaluation.decision_inputs import Ground, strategies
+from customer_risk.model.evaluation.decision_inputs import DecisionInputs, strategies
 from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.evaluation.intervals import make_draws
 from customer_risk.model.policy.thresholds import Cuts, least_cost, loss_matrix_cuts
@@ -31,7 +31,7 @@ def costs():
     return msgspec.structs.replace(load_config().costs, reviews_per_week=10_000)
 
 
-def _ground(rate=None, seed=1, n=400):
+def _inputs(rate=None, seed=1, n=400):
     """Perfectly calibrated margins of 400 customers, in two repeats of four folds."""
     random = np.random.default_rng(seed)
     margins = random.normal(-2, 1.5, size=n)
@@ -48,12 +48,12 @@ def _ground(rate=None, seed=1, n=400):
         for repeat, folds in enumerate(repeated_folds(ids, labels, folds=4, repeats=2, seed=1))
         for fold in folds
     )
-    return Ground(OutOfFold(labels, fits, 2), rate, 20.0), 1 / (1 + np.exp(-margins))
+    return DecisionInputs(OutOfFold(labels, fits, 2), rate, 20.0), 1 / (1 + np.exp(-margins))
 
 
 def _decided(costs, rate=None):
-    ground, inner = _ground(rate)
-    return decide(ground, costs, make_draws(400, 2, draws=50, confidence=0.9, seed=1), inner, "made up")
+    inputs, inner = _inputs(rate)
+    return decide(inputs, costs, make_draws(400, 2, draws=50, confidence=0.9, seed=1), inner, "made up")
 
 
 def test_every_strategy_is_there_and_one_ships(costs):
@@ -136,8 +136,8 @@ def test_the_decision_curve_starts_where_everybody_is_flagged(costs):
 
 def test_segments_share_out_every_customer(costs):
     """Each customer is in one segment in each repeat, and the observed rate rises from Low to High."""
-    ground, _ = _ground()
-    rows, members = segment_rows(ground, costs, Cuts(0.1, 0.4), 0.9)
+    inputs, _ = _inputs()
+    rows, members = segment_rows(inputs, costs, Cuts(0.1, 0.4), 0.9)
     assert (members.sum(axis=0) == 1).all()
     rates = [row.observed_rate.estimate for row in rows]
     assert rates == sorted(rates)
@@ -146,12 +146,12 @@ def test_segments_share_out_every_customer(costs):
 
 def test_cut_offs_are_chosen_without_the_customers_judged(costs):
     """A strategy is shown each training side alone, never the customers whom it will judge."""
-    ground, _ = _ground()
+    inputs, _ = _inputs()
     sizes = []
 
     def choose(labels, probabilities, weights):
         sizes.append((len(labels), len(probabilities), len(weights)))
         return strategies(costs, 20.0)["max_f1"](labels, probabilities, weights)
 
-    ground.flag(choose)
+    inputs.flag(choose)
     assert set(sizes) == {(300, 300, 300)}
