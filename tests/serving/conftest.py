@@ -130,9 +130,11 @@ def model(bundle: Path) -> RiskModel:
     """The KServe model on the small real bundle, not loaded yet."""
     from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.exchange.exchange import Exchange
+    from customer_risk.serving.exchange.observers import LogObserver
     from customer_risk.serving.kserve.model import RiskModel
+    from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 
-    return RiskModel(Exchange(Service("customer-risk")), bundle)
+    return RiskModel(Exchange(Service("customer-risk"), observers=(LogObserver(RequestLog(LogSettings())),)), bundle)
 
 
 @pytest.fixture

@@ -16,9 +16,11 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.observers import LogObserver
 from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.kserve.v2.grpc import GrpcServer, GrpcSettings
 from customer_risk.serving.kserve.v2.tensors import to_binary
+from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 
 
 @pytest.fixture
@@ -27,7 +29,8 @@ def ask(service):
 
     def asked(method, request, to=service):
         async def run():
-            server = GrpcServer(Exchange(to), GrpcSettings(port=0, grace_seconds=0))
+            exchange = Exchange(to, observers=(LogObserver(RequestLog(LogSettings())),))
+            server = GrpcServer(exchange, GrpcSettings(port=0, grace_seconds=0))
             await server.start()
             try:
                 async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
