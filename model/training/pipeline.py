@@ -12,8 +12,7 @@ import polars as pl
 
 from customer_risk.model.atomic import new_folder, write_file
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.evaluation import cohorts as joining
-from customer_risk.model.evaluation import distributions, fairness, intervals, results
+from customer_risk.model.evaluation import cohorts, distributions, fairness, intervals, results
 from customer_risk.model.evaluation.decision_inputs import DecisionInputs
 from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.features import catalogue
@@ -21,6 +20,7 @@ from customer_risk.model.features.frame import feature_table
 from customer_risk.model.offboarding.criteria import declare
 from customer_risk.model.policy.calibration import prior_shift
 from customer_risk.model.policy.thresholds import Cuts
+from customer_risk.model.report.stated_limits import stated_limits
 from customer_risk.model.report.writing import write_report
 from customer_risk.model.scoring import bundle as bundles
 from customer_risk.model.scoring.calibration import Calibration
@@ -32,11 +32,9 @@ from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.mapping import Mapping
 from customer_risk.model.tables.reading import available_columns
 from customer_risk.model.tables.storage import is_there
-from customer_risk.model.training import ablations as arms
-from customer_risk.model.training import data_summary as account
-from customer_risk.model.training import importance, learning_curve, provenance, temporal
-from customer_risk.model.training import model_comparison as contest
+from customer_risk.model.training import ablations, importance, learning_curve, model_comparison, provenance, temporal
 from customer_risk.model.training.candidates import candidates, kernel_settings
+from customer_risk.model.training.data_summary import summarise
 from customer_risk.model.training.export import trees_from_booster
 from customer_risk.model.training.leaks import guard
 from customer_risk.model.training.learners import Boosted
@@ -141,7 +139,7 @@ def prepare(tables: Path, config: Config, mapping: Mapping | None, watch: Stages
             folds=possible_folds(suspended, config.evaluation.folds, to_learn=4),
             seed=config.seed,
         )
-    joined = joining.joined(customers, events)
+    joined = cohorts.joined(customers, events)
     return Material(cohort, customers, events, suspended, joined, table, everything, lacking, findings)
 
 
@@ -230,9 +228,9 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
         )
     each = study.folds * study.repeats
     with watch.stage("Measure events that the bank makes", 2 * each) as tick:
-        excluded = arms.excluded_types(study, material.with_excluded, tick)
-    with watch.stage("Measure class weights", len(arms.WEIGHTINGS) * each) as tick:
-        weighting = arms.weighting(study, tick)
+        excluded = ablations.excluded_types(study, material.with_excluded, tick)
+    with watch.stage("Measure class weights", len(ablations.WEIGHTINGS) * each) as tick:
+        weighting = ablations.weighting(study, tick)
     with watch.stage("Learning curve", len(learning_curve.SIZES) * each) as tick:
         curve = learning_curve.learning_curve(study, tick)
     with watch.stage("Importance", each) as tick:
@@ -241,7 +239,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
         shares = importance.contributions(first.found, study.table, names)
         falls = importance.permutation_falls(first.found, study.table, names, config.seed, tick)
     order = np.random.default_rng(config.seed).permutation(len(study.suspended))
-    contenders = tuple(contest.contender(one, study, order) for one in judged)
+    contenders = tuple(model_comparison.contender(one, study, order) for one in judged)
     notes = _notes(material, study)
     features = [catalogue.BY_NAME[name] for name in names]
     columns = study.table.select(names)
@@ -258,9 +256,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
                 libraries=manifest.libraries,
                 cpu_family=manifest.cpu_family,
             ),
-            data=account.summarise(
-                material.cohort, study.joined, config.training.excluded_types, study.draws.confidence
-            ),
+            data=summarise(material.cohort, study.joined, config.training.excluded_types, study.draws.confidence),
             features=names,
             parameters={**fitted.members[0], "averaged_trials": len(fitted.members)},
             excluded_types=tuple(sorted(config.training.excluded_types)),
@@ -275,11 +271,11 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
                 for at, feature in enumerate(features)
             ),
             contenders=contenders,
-            differences=contest.differences(first, judged[1:], study),
-            strata=contest.strata(first, study),
+            differences=model_comparison.differences(first, judged[1:], study),
+            strata=model_comparison.strata(first, study),
             excluded=excluded,
             weighting=weighting,
-            calibration=arms.calibration(study, first.found),
+            calibration=ablations.calibration(study, first.found),
             calibration_bins=intervals.calibration_bins(
                 study.suspended, first.found.probabilities, study.draws.confidence
             ),
@@ -300,7 +296,13 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
             ),
             leaks=material.findings,
             selection=_selection(study, names, frequency, material.lacking),
-            limits=account.limits(study, material.cohort, contenders[0], notes),
+            limits=stated_limits(
+                study.suspended,
+                study.joined,
+                material.cohort.counts.get("customers_with_both_labels", 0),
+                contenders[0].metrics["average_precision"],
+                notes,
+            ),
             timings=tuple(watch.timings),
             fairness=_fairness(material, inputs, members),
             criteria=tuple(
@@ -320,10 +322,10 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
 def _contest(study: Study, watch: Stages) -> list[Judged]:
     """Cross-validate every contender, the one that ships first."""
     judged = []
-    for key, fit in contest.fits(study).items():
-        title = contest.TITLES[key].split(" (")[0]
+    for key, fit in model_comparison.fits(study).items():
+        title = model_comparison.TITLES[key].split(" (")[0]
         with watch.stage(f"Cross-validate: {title}", study.folds * study.repeats) as tick:
-            judged.append(contest.judge(key, fit, study, tick))
+            judged.append(model_comparison.judge(key, fit, study, tick))
     return judged
 
 
@@ -338,7 +340,7 @@ def _flow(study: Study) -> tuple[float, str]:
     configured = study.config.costs.customers_per_week
     if configured is not None:
         return configured, "from the configuration (costs.customers_per_week)"
-    measured = joining.customers_per_week(study.joined)
+    measured = cohorts.customers_per_week(study.joined)
     if measured is None:
         return float(len(study.suspended)), "unknown, as no customer has a transaction: all of them in one week"
     return measured, "as many as joined a week in the labelled tables; set costs.customers_per_week to the bank's own"

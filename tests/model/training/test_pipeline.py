@@ -243,8 +243,8 @@ def test_a_failure_after_the_bundle_leaves_nothing(tables, config, tmp_path, mon
         written.extend(tmp_path.rglob("manifest.json"))
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(pipeline.arms, "excluded_types", broken)
-    monkeypatch.setattr(pipeline.contest, "fits", lambda study: {"xgboost": pipeline.arms.untuned(study)})
+    monkeypatch.setattr(pipeline.ablations, "excluded_types", broken)
+    monkeypatch.setattr(pipeline.model_comparison, "fits", lambda study: {"xgboost": pipeline.ablations.untuned(study)})
     with pytest.raises(RuntimeError, match="disk full"):
         pipeline.train(tables, tmp_path / "RUN", config=config)
     assert written
