@@ -28,7 +28,7 @@ class LogObserver:
             )
         elif outcome.unexpected is not None:
             self._log.failed(outcome.unexpected, context.trace, route=context.route, caller_name=context.caller_name)
-        elif outcome.status >= _SERVER_ERROR:
+        elif outcome.status >= _SERVER_ERROR and context.route:  # probes have no route
             self._log.refused(outcome.kind, route=context.route)
 
     def responded(self, context: RequestContext, status: int, seconds: float) -> None:
