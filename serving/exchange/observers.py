@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from customer_risk.serving.contract.problem import KINDS
-from customer_risk.serving.errors import NotReady
 from customer_risk.serving.exchange.outcome import Decided, Outcome, RequestContext
 
 if TYPE_CHECKING:
@@ -13,7 +11,6 @@ if TYPE_CHECKING:
     from customer_risk.serving.telemetry.metrics import Metrics
 
 _SERVER_ERROR: Final = 500
-_NOT_READY: Final = KINDS[NotReady]  # the loading of the bundle logs the cause; probes ask every second until then
 
 
 class LogObserver:
@@ -31,7 +28,7 @@ class LogObserver:
             )
         elif outcome.unexpected is not None:
             self._log.failed(outcome.unexpected, context.trace, route=context.route, caller_name=context.caller_name)
-        elif outcome.status >= _SERVER_ERROR and outcome.kind is not _NOT_READY:
+        elif outcome.status >= _SERVER_ERROR and context.route:  # probes have no route
             self._log.refused(outcome.kind, route=context.route)
 
     def responded(self, context: RequestContext, status: int, seconds: float) -> None:

@@ -279,7 +279,7 @@ def test_a_failure_and_its_end_are_logged_once(make, disk, caplog) -> None:
             write(outbox, b"refused")
         time.sleep(1.5)
     until(lambda: not outbox.failing, RECOVERY_SECONDS)
-    fails, ends = (record.getMessage() for record in caplog.records if record.name == "customer_risk.serving.record")
+    fails, ends = (record.getMessage() for record in caplog.records if record.name == "serving.record")
     assert "can't be recorded" in fails
     assert "the disk is full" in fails
     assert "can be recorded" in ends

@@ -42,8 +42,9 @@ def _run(*command: Path | str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_no_training_library_is_installed(environment, tmp_path) -> None:
     """None of them can be found there, and the project comes from its own wheel."""
     code = (
-        "import importlib.util, json, model, serving\n"
-        f"print(json.dumps([[name for name in {TRAINING} if importlib.util.find_spec(name)], model.__file__]))"
+        "import importlib.util, json, customer_risk.serving\n"
+        f"found = [name for name in {TRAINING} if importlib.util.find_spec(name)]\n"
+        "print(json.dumps([found, customer_risk.serving.__file__]))"
     )
     done = _run(environment / "bin/python", "-c", code, cwd=tmp_path)
     found, where = json.loads(done.stdout)

@@ -30,13 +30,13 @@
 {{- fail "model.bundle is empty: give the hash of the bundle to serve (customer-risk registry show champion)." -}}
 {{- end -}}
 {{- if not $v.model.registry -}}
-{{- fail "customer_risk.model.registry is empty: say where the bundle is fetched from, gs://BUCKET/PREFIX or a folder of model.registryVolume." -}}
+{{- fail "model.registry is empty: say where the bundle is fetched from, gs://BUCKET/PREFIX or a folder of model.registryVolume." -}}
 {{- end -}}
 {{- if and (not (hasPrefix "gs://" $v.model.registry)) (not $v.model.registryVolume) -}}
-{{- fail (printf "customer_risk.model.registry is the folder %s, but model.registryVolume is empty: no volume has it." $v.model.registry) -}}
+{{- fail (printf "model.registry is the folder %s, but model.registryVolume is empty: no volume has it." $v.model.registry) -}}
 {{- end -}}
 {{- if and (not (hasPrefix "gs://" $v.model.registry)) (not (hasPrefix "/mnt/registry" $v.model.registry)) -}}
-{{- fail (printf "customer_risk.model.registry is %s, but model.registryVolume is mounted at /mnt/registry." $v.model.registry) -}}
+{{- fail (printf "model.registry is %s, but model.registryVolume is mounted at /mnt/registry." $v.model.registry) -}}
 {{- end -}}
 {{- end -}}
 
