@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 import msgspec
 
 from customer_risk.model.errors import RegistryError
 from customer_risk.model.operator import named
-from customer_risk.model.registry.aliases import Author
-
-if TYPE_CHECKING:
-    from customer_risk.model.registry.aliases import Change
-    from customer_risk.model.registry.registry import Held, Registry
+from customer_risk.model.registry.aliases import Author, Change
+from customer_risk.model.registry.registry import Held, Registry
 
 _SHORT = 16  # digits of a hash that a table shows: enough for `promote`, short enough for a line
 
 
 def add(bundle: Path, where: str, endpoint: str, by: str | None, why: str) -> None:
     """Keep a copy of BUNDLE after its hashes and golden rows check; print its hash. Adding it again changes nothing."""
-    click.echo(_open(where, endpoint).add(bundle, _author(by, why)))
+    click.echo(Registry.at(where, endpoint).add(bundle, _author(by, why)))
 
 
 def promote(
@@ -32,7 +29,7 @@ def promote(
 
     The old champion becomes `previous`; a challenger that becomes champion is no challenger any more.
     """
-    change = _open(where, endpoint).promote(reference, alias, _author(by, why))
+    change = Registry.at(where, endpoint).promote(reference, alias, _author(by, why))
     if change is None:
         click.echo(f"{reference} is {alias} already; nothing changed.")
     else:
@@ -41,12 +38,12 @@ def promote(
 
 def rollback(where: str, endpoint: str, by: str | None, why: str) -> None:
     """Swap champion and previous; a second rollback swaps them back."""
-    _say(_open(where, endpoint).roll_back(_author(by, why)))
+    _say(Registry.at(where, endpoint).roll_back(_author(by, why)))
 
 
 def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
     """Show the bundles held and their aliases, or every change with who, when and why."""
-    opened = _open(where, endpoint)
+    opened = Registry.at(where, endpoint)
     rows: tuple[Held, ...] | tuple[Change, ...] = opened.history() if history else tuple(opened.held())
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
@@ -63,13 +60,7 @@ def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
 
 def resolve(reference: str, where: str, endpoint: str) -> None:
     """Print the whole hash that an alias, or a unique start of a hash, stands for."""
-    click.echo(_open(where, endpoint).resolve(reference))
-
-
-def _open(where: str, endpoint: str) -> Registry:
-    from customer_risk.model.registry.registry import Registry  # noqa: PLC0415  importing Numba takes a second, which `pull` spares
-
-    return Registry.at(where, endpoint)
+    click.echo(Registry.at(where, endpoint).resolve(reference))
 
 
 def _author(by: str | None, why: str) -> Author:

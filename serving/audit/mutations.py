@@ -11,6 +11,7 @@ import click
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.operator import named
+from customer_risk.serving.audit.factory import create_table, erase_rows
 from customer_risk.serving.audit.options import Where, configured_sinks, read_settings, reading
 from customer_risk.serving.audit.records import Place
 from customer_risk.serving.record.outbox.reader import OutboxFile, find_files
@@ -77,9 +78,7 @@ def init(config: Path) -> None:
     """Make what sinks need, and try each."""
     for each in configured_sinks(read_settings(config)):
         if isinstance(each, BigQuerySettings):
-            from customer_risk.serving.record.sinks.bigquery.setup import init as init_table  # noqa: PLC0415  loads Google's libraries
-
-            for line in init_table(each):
+            for line in create_table(each):
                 click.echo(line)
         sink = open_sink(each, "0" * 32)
         try:
@@ -103,8 +102,6 @@ def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
 
 def _erase_rows(table: BigQuerySettings, recorded: str, author: str, why: str) -> bool:
     """Erase a customer from a table; tells whether it must be done again."""
-    from customer_risk.serving.audit.rows import erase_rows  # noqa: PLC0415  loads Google's libraries
-
     try:
         count = erase_rows(table, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
     except SinkUnavailable as error:
