@@ -35,7 +35,7 @@ def check(**given: Any) -> None:
     Exits with 0 where no rule fails in more than the configured share of a table's rows (checks.max_failing_share),
     with 1 where one does, and with 2 where the tables can't be used at all.
     """
-    run("customer_risk.model.tables.commands:check", **given)
+    run("customer_risk.model.tables.check_command:check", **given)
 
 
 @click.command()
@@ -61,4 +61,4 @@ def synth(**given: Any) -> None:
 
     Risk shows in what customers do, with noise, so a model has something to learn. A million transactions take seconds.
     """
-    run("customer_risk.model.tables.commands:synth", **given)
+    run("customer_risk.model.tables.synth_command:synth", **given)

@@ -35,4 +35,4 @@ def train(**given: Any) -> None:
     Features are examined for leaks first; one that would see the outcome ends the run. How long it takes follows from
     evaluation.repeats and training.trials in the configuration.
     """  # noqa: D301  click wants the character itself, which keeps lines as they are
-    run("customer_risk.model.training.commands:train", **given)
+    run("customer_risk.model.training.train_command:train", **given)

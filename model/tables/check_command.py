@@ -1,23 +1,21 @@
-"""What `customer-risk check` and `customer-risk synth` do."""
+"""What `customer-risk check` does."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-import click
 import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from customer_risk.model.config import load_config
 from customer_risk.model.tables.cleaning import Cohort, clean
 from customer_risk.model.tables.examination import FAILING_ROWS, Examination, examine, refuse_labels
 from customer_risk.model.tables.mapping import load_mapping
+from customer_risk.model.tables.progress import progress_bar
 from customer_risk.model.tables.reading import cohorts_there, read_cohort
-from customer_risk.model.tables.storage import FORMATS, refuse_format, save
-from customer_risk.model.tables.synthetic import parse_shift, synthesize
+from customer_risk.model.tables.storage import refuse_format, save
 from customer_risk.model.tables.traps import TRAPS
 
 _PLAIN_WIDTH = 140  # of a table that goes to a file or a pipe
@@ -32,7 +30,7 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
     screen = _console()
     failing, too_many = [FAILING_ROWS.to_frame()], False
     for cohort in cohorts_there(tables, mapping):
-        with _progress() as progress:
+        with progress_bar() as progress:
             step = progress.add_task(f"{cohort}: reading", total=3)
             read = read_cohort(tables, cohort, mapping)
             progress.update(step, advance=1, description=f"{cohort}: checking")
@@ -62,44 +60,10 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
     sys.exit(1 if too_many else 0)
 
 
-def synth(
-    *,
-    folder: Path,
-    customers: int,
-    unlabelled: int | None,
-    risk_rate: float,
-    seed: int,
-    shift_text: str | None,
-    file_format: str,
-) -> None:
-    """Write synthetic tables into `folder`, and say how many customers they have."""
-    shift = parse_shift(shift_text) if shift_text else None
-    wanted = next(known for known in FORMATS if known == file_format)
-    with _progress() as progress:
-        step = progress.add_task("making customers and transactions", total=None)
-        synthesize(
-            folder,
-            customers=customers,
-            unlabelled=unlabelled,
-            risk_rate=risk_rate,
-            seed=seed,
-            shift=shift,
-            format=wanted,
-        )
-        progress.update(step, total=1, completed=1)
-    click.echo(f"{folder} holds {customers} labelled customers and {unlabelled or customers} to score, seed {seed}.")
-
-
 def _console() -> Console:
 
     console = Console()
     return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
-
-
-def _progress() -> Progress:
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _show_rules(screen: Console, examination: Examination, allowed: float) -> None:
