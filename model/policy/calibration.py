@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.isotonic import IsotonicRegression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,8 +68,6 @@ def fit_intercept(margins: Floats, targets: Floats) -> float:
 
 def fit_isotonic(margins: Floats, labels: Flags) -> tuple[Floats, Floats]:
     """Fit rising probabilities to margins (Zadrozny & Elkan 2002): margins at the steps, and each one's probability."""
-    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415  costs a second that few callers need
-
     fitted = IsotonicRegression(y_min=1e-6, y_max=1 - 1e-6, out_of_bounds="clip").fit(margins, labels.astype(float))
     return np.asarray(fitted.X_thresholds_, dtype=np.float64), np.asarray(fitted.y_thresholds_, dtype=np.float64)
 

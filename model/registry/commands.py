@@ -4,71 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 import msgspec
 
 from customer_risk.model.errors import RegistryError
 from customer_risk.model.operator import named
-from customer_risk.model.registry.aliases import Author
-from customer_risk.model.registry.factory import open_store
-from customer_risk.model.registry.pulling import pull as pull_
-
-if TYPE_CHECKING:
-    from customer_risk.model.registry.aliases import Change
-    from customer_risk.model.registry.registry import Held, Registry
+from customer_risk.model.registry.aliases import Author, Change
+from customer_risk.model.registry.registry import Held, Registry
 
 _SHORT = 16  # digits of a hash that a table shows: enough for `promote`, short enough for a line
 
-_where = click.option(
-    "--registry",
-    "where",
-    default="registry",
-    show_default=True,
-    envvar="CUSTOMER_RISK_REGISTRY",
-    show_envvar=True,
-    help="The registry's folder, or gs://BUCKET/PREFIX.",
-)
-_endpoint = click.option(
-    "--endpoint", default="", help="For gs://: another server than Google's; no credentials are sent to http://."
-)
-_by = click.option("--by", help="Who makes the change; your login name by default.")
-_why = click.option("--why", required=True, help="Why, for whoever asks in a year.")
 
-
-@click.group()
-def registry() -> None:
-    """Keep bundles by hash; say which is champion, challenger and previous, with who, when and why.
-
-    A deployment pins the hash that `resolve` prints; nothing that runs follows an alias by itself.
-    """
-
-
-@registry.command()
-@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@_where
-@_endpoint
-@_by
-@click.option("--why", default="", help="A note for the history.")
 def add(bundle: Path, where: str, endpoint: str, by: str | None, why: str) -> None:
     """Keep a copy of BUNDLE after its hashes and golden rows check; print its hash. Adding it again changes nothing."""
-    click.echo(_open(where, endpoint).add(bundle, _author(by, why)))
+    click.echo(Registry.at(where, endpoint).add(bundle, _author(by, why)))
 
 
-@registry.command()
-@click.argument("reference", metavar="HASH|ALIAS")
-@click.option(
-    "--alias",
-    type=click.Choice(["champion", "challenger"]),
-    default="champion",
-    show_default=True,
-    help="Which alias comes to point at it.",
-)
-@_where
-@_endpoint
-@_by
-@_why
 def promote(
     reference: str, alias: Literal["champion", "challenger"], where: str, endpoint: str, by: str | None, why: str
 ) -> None:
@@ -76,31 +29,21 @@ def promote(
 
     The old champion becomes `previous`; a challenger that becomes champion is no challenger any more.
     """
-    change = _open(where, endpoint).promote(reference, alias, _author(by, why))
+    change = Registry.at(where, endpoint).promote(reference, alias, _author(by, why))
     if change is None:
         click.echo(f"{reference} is {alias} already; nothing changed.")
     else:
         _say(change)
 
 
-@registry.command()
-@_where
-@_endpoint
-@_by
-@_why
 def rollback(where: str, endpoint: str, by: str | None, why: str) -> None:
     """Swap champion and previous; a second rollback swaps them back."""
-    _say(_open(where, endpoint).roll_back(_author(by, why)))
+    _say(Registry.at(where, endpoint).roll_back(_author(by, why)))
 
 
-@registry.command(name="list")
-@_where
-@_endpoint
-@click.option("--history", is_flag=True, help="Show every change instead, oldest first.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole hashes.")
 def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
     """Show the bundles held and their aliases, or every change with who, when and why."""
-    opened = _open(where, endpoint)
+    opened = Registry.at(where, endpoint)
     rows: tuple[Held, ...] | tuple[Change, ...] = opened.history() if history else tuple(opened.held())
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
@@ -115,33 +58,9 @@ def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
         _table(("bundle", "aliases", "added", "by", "note"), [_held_cells(row) for row in opened.held()])
 
 
-@registry.command()
-@click.argument("reference", metavar="ALIAS|HASH")
-@_where
-@_endpoint
 def resolve(reference: str, where: str, endpoint: str) -> None:
     """Print the whole hash that an alias, or a unique start of a hash, stands for."""
-    click.echo(_open(where, endpoint).resolve(reference))
-
-
-@registry.command()
-@click.argument("version", metavar="HASH")
-@_where
-@_endpoint
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder that comes to hold the bundle.")
-def pull(version: str, where: str, endpoint: str, out: Path) -> None:
-    """Fetch the bundle HASH (all 64 digits) into a folder, verified by its hash and each file's: a pod's first step.
-
-    Whole or not at all; a folder that holds that bundle already is left as it is. Follows no alias.
-    """
-    fetched = pull_(version, open_store(where, endpoint), out)
-    click.echo(f"{out} holds {version}, {'fetched from ' + where if fetched else 'as it did'}; verified.", err=True)
-
-
-def _open(where: str, endpoint: str) -> Registry:
-    from customer_risk.model.registry.registry import Registry  # noqa: PLC0415  importing Numba takes a second, which `pull` spares
-
-    return Registry.at(where, endpoint)
+    click.echo(Registry.at(where, endpoint).resolve(reference))
 
 
 def _author(by: str | None, why: str) -> Author:

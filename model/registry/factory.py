@@ -19,7 +19,7 @@ def open_store(where: str | Path, endpoint: str = "") -> Store:
     """
     text = str(where)
     if text.startswith(BUCKETS):
-        from customer_risk.model.registry.bucket import BucketStore  # noqa: PLC0415  Google's libraries take seconds
+        from customer_risk.model.registry.bucket import BucketStore
 
         return BucketStore(text, endpoint)
     if "://" in text:

@@ -14,7 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FORBIDDEN = ("xgboost", "scipy", "pyarrow", "sklearn", "polars", "pip")
-PACKAGES = ("customer_risk.serving", "customer_risk.model.registry", "customer_risk.model.scoring")
+PACKAGES = (
+    "customer_risk.serving",
+    "customer_risk.model.cli",
+    "customer_risk.model.registry",
+    "customer_risk.model.scoring",
+)
 
 
 def modules(package: str) -> list[tuple[str, Path]]:

@@ -15,8 +15,7 @@ import msgspec
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.bundles import Bundles
 from customer_risk.serving.audit.display import tell_record, tell_replays, tell_table, tell_transactions
-from customer_risk.serving.audit.mutations import erase, init, reship
-from customer_risk.serving.audit.options import Moment, Where, key_file, reading
+from customer_risk.serving.audit.options import Where, reading
 from customer_risk.serving.audit.progress import Progress
 from customer_risk.serving.audit.records import Told
 from customer_risk.serving.audit.replay import Replayed, Replayer
@@ -29,24 +28,11 @@ from customer_risk.serving.record.sinks.verification import verify as verified
 
 _DIFFERS: Final = 1  # exit codes, beside click's 2 for what can't be done
 _NOT_AT_HAND: Final = 3
-_since = click.option("--since", type=Moment(), metavar="TIME", help="From a time on: 2026-03-01T12:00:00Z, or a date.")
 
 
-@click.group()
-def audit() -> None:
-    """Read the decision record: what was decided, on what, by what, and whether it would be decided again."""
-
-
-@audit.command()
-@click.argument("decision_id")
 @reading
-@click.option("--transactions", is_flag=True, help="Show the transactions too, as the model took them.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
 def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> None:
-    """Show one decision's record.
-
-    When DECISION_ID was made, for whom, by what, the answer, its reasons, and the features that it rests on.
-    """
+    """Show one decision's record."""
     told = _one(where, decision_id)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(document(told.record, told.names)), indent=2))
@@ -56,11 +42,7 @@ def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> N
             tell_transactions(told.record)
 
 
-@audit.command(name="list")
 @reading
-@_since
-@click.option("--customer", help="One customer's alone, by the id that requests have.")
-@key_file
 def list_(where: Where, since: dt.datetime | None, customer: str | None, key_file: Path | None) -> None:
     """List a customer's decisions, or a time's."""
     if customer is None and since is None:
@@ -73,26 +55,7 @@ def list_(where: Where, since: dt.datetime | None, customer: str | None, key_fil
     tell_table(("decided at", "decision", "segment", "action", "probability", "by"), sorted(rows))
 
 
-@audit.command()
-@click.argument("decision_id", required=False)
 @reading
-@_since
-@click.option("--sample", type=click.IntRange(1), help="So many decisions, drawn from all (or all from --since on).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing.")
-@click.option(
-    "--registry",
-    envvar="CUSTOMER_RISK_REGISTRY",
-    show_envvar=True,
-    help="The registry that has the bundles by hash: a folder, or gs://BUCKET/PREFIX.",
-)
-@click.option("--bundle", "bundles", type=click.Path(path_type=Path), multiple=True, help="A bundle's own folder.")
-@click.option(
-    "--rules",
-    "rule_files",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="A YAML file of rules that decided, beside those that come with the package.",
-)
 def replay(
     decision_id: str | None,
     where: Where,
@@ -103,13 +66,7 @@ def replay(
     bundles: tuple[Path, ...],
     rule_files: tuple[Path, ...],
 ) -> None:
-    """Compute decisions again and compare.
-
-    DECISION_ID, all --since a time, or a --sample. Each is computed with the very bundle (or rules) that gave it.
-    Where this machine's CPU is of the family that answered, all must be equal to the bit; else numbers within
-    1e-9, with the same segment, action and reasons in their order. Exit code 1: something differs, or records
-    can't be read. 3: something can't be replayed, since its bundle or rules aren't here.
-    """
+    """Compute decisions again and compare."""
     if (decision_id is None) == (since is None and sample is None):
         raise click.UsageError("Give a DECISION_ID, or --since, or --sample.")
     if where.settings is not None and where.settings.rules.file:
@@ -133,14 +90,9 @@ def replay(
     _end(tell_replays(replayed()), records.unreadable)
 
 
-@audit.command()
 @reading
 def verify(where: Where) -> None:
-    """Find what is missing, altered or added.
-
-    Every segment is held against its chain of manifests; each problem is named, and the exit code is 1. With the
-    outbox's folder (--outbox, --config), what its shipper knows of each chain's end is held against it too.
-    """
+    """Find what is missing, altered or added."""
     if not where.places:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
     sound = True
@@ -155,11 +107,6 @@ def verify(where: Where) -> None:
         )
     if not sound:
         raise click.exceptions.Exit(_DIFFERS)
-
-
-audit.add_command(erase)
-audit.add_command(reship)
-audit.add_command(init)
 
 
 def _end(outcomes: Counter[str], unreadable: int) -> None:

@@ -11,7 +11,8 @@ import click
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.operator import named
-from customer_risk.serving.audit.options import Moment, Where, configured_sinks, key_file, read_settings, reading
+from customer_risk.serving.audit.factory import create_table, erase_rows
+from customer_risk.serving.audit.options import Where, configured_sinks, read_settings, reading
 from customer_risk.serving.audit.records import Place
 from customer_risk.serving.record.outbox.reader import OutboxFile, find_files
 from customer_risk.serving.record.outbox.record import decode
@@ -26,21 +27,9 @@ _UNFINISHED: Final = 1  # exit code: what was asked for needs doing again later
 _LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes to start
 
 
-@click.command()
-@click.argument("customer")
 @reading
-@click.option("--by", help="Who erases; your login name by default.")
-@click.option("--why", required=True, help="What for: the request's reference, say.")
-@key_file
-@click.option("--yes", is_flag=True, help="Don't ask.")
 def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path | None, yes: bool) -> None:
-    """Erase a customer's data from the record.
-
-    That there were decisions on CUSTOMER, when, which and by what model, stays. Each segment that holds their
-    records is replaced by one without the data, and a record of the erasure says which and why, so that `verify`
-    accepts exactly that; replay says "erased". With --config, every sink. Exit code 1: some of it must be done
-    again later, as is told.
-    """
+    """Erase a customer's data from the record."""
     stores = [*(each.where for each in where.places), *(each.path for each in where.tables())]
     if not stores:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
@@ -56,20 +45,8 @@ def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path 
         raise click.exceptions.Exit(_UNFINISHED)
 
 
-@click.command()
-@click.option(
-    "--outbox", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Its folder."
-)
-@click.option("--sink", required=True, help="The emptied sink: folder, gcs or bigquery.")
-@click.option("--since", type=Moment(), metavar="TIME", help="Only records from this time on.")
-@click.option("--wait", type=click.FloatRange(0), default=60, show_default=True, help="Seconds for a shipper to end.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
 def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes: bool) -> None:
-    """Ship again to a sink that was emptied.
-
-    It is given all that the outbox still keeps. The shipper must have ended, since it knows where it was: this
-    waits for it, and whatever starts it again waits for this. A sink that still has the records gets them twice.
-    """
+    """Ship again to a sink that was emptied."""
     if not (outbox / NAME).exists():
         raise ConfigError(f"Nothing was ever shipped from {outbox}.", remedy="Name the folder of record.folder.")
     if not yes:
@@ -97,20 +74,11 @@ def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes:
     click.echo(f"{count} records will be shipped to {sink} again, once the shipper is back.")
 
 
-@click.command()
-@click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="The server's YAML."
-)
 def init(config: Path) -> None:
-    """Make what sinks need, and try each.
-
-    What is there is migrated by adding to it; nothing is removed.
-    """
+    """Make what sinks need, and try each."""
     for each in configured_sinks(read_settings(config)):
         if isinstance(each, BigQuerySettings):
-            from customer_risk.serving.record.sinks.bigquery.setup import init as init_table  # noqa: PLC0415  loads Google's libraries
-
-            for line in init_table(each):
+            for line in create_table(each):
                 click.echo(line)
         sink = open_sink(each, "0" * 32)
         try:
@@ -134,8 +102,6 @@ def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
 
 def _erase_rows(table: BigQuerySettings, recorded: str, author: str, why: str) -> bool:
     """Erase a customer from a table; tells whether it must be done again."""
-    from customer_risk.serving.audit.rows import erase_rows  # noqa: PLC0415  loads Google's libraries
-
     try:
         count = erase_rows(table, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
     except SinkUnavailable as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
@@ -10,8 +9,6 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final
-
-import click
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.progress import Progress
@@ -23,27 +20,6 @@ from customer_risk.serving.record.sinks.settings import BigQuerySettings, Object
 from customer_risk.serving.settings import Settings, load_settings
 
 _REMEDY: Final = "Give --from FOLDER, --from gs://BUCKET/PREFIX, --outbox FOLDER, or --config FILE."
-
-
-class Moment(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
-    """A time: RFC 3339, or a date; UTC where nothing else is said."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
-        """Read it; fails as click's own types do."""
-        if isinstance(value, dt.datetime):
-            return value
-        try:
-            read = dt.datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; write 2026-03-01 or 2026-03-01T12:00:00Z", param, ctx)
-        return read if read.tzinfo is not None else read.replace(tzinfo=dt.UTC)
-
-
-key_file: Final = click.option(
-    "--key-file", type=click.Path(path_type=Path), help="The key, where the record has customers' ids hashed."
-)
 
 
 @dataclass(frozen=True)
@@ -88,15 +64,8 @@ class Where:
 
 
 def reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where the record is to a command, which gets `where`."""
+    """Make `where` of the options that say where the record is (place, outbox, config), and pass it to a command."""
 
-    @click.option("--from", "place", metavar="FOLDER|gs://...", help="Where the record is shipped to.")
-    @click.option("--outbox", type=click.Path(path_type=Path), help="An outbox folder: records not shipped yet.")
-    @click.option(
-        "--config",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="The server's YAML file, which says both; the other options go before it.",
-    )
     @wraps(command)
     def told(place: str | None, outbox: Path | None, config: Path | None, **options: Any) -> Any:
         return command(where=_where(place, outbox, config), **options)

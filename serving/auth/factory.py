@@ -13,6 +13,6 @@ def create_authenticator(settings: AuthSettings) -> Authenticator | None:
     """Return the authenticator of callers, None where authentication is off."""
     if not settings.enabled:
         return None
-    from customer_risk.serving.auth.authenticator import Authenticator  # noqa: PLC0415  loads cryptography
+    from customer_risk.serving.auth.authenticator import Authenticator
 
     return Authenticator(settings)

@@ -1,12 +1,12 @@
-"""DuckDB, as a run wants it."""
+"""Databases of DuckDB in memory, for Parquet; importing this module loads DuckDB."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+import duckdb
+from duckdb import DuckDBPyConnection
 
 
 def database(*, memory: str = "1GB", only: Path | None = None) -> DuckDBPyConnection:
@@ -15,8 +15,6 @@ def database(*, memory: str = "1GB", only: Path | None = None) -> DuckDBPyConnec
     `memory` is the most memory it takes. With `only`, it reads and writes files only in that folder, spills nothing to
     the disk, and no statement can change these settings: use it for files from callers.
     """
-    import duckdb  # noqa: PLC0415  a tenth of a second that only Parquet needs
-
     config: dict[str, Any] = {
         "threads": 1,
         "memory_limit": memory,

@@ -14,7 +14,7 @@ def open_store(settings: StoreSettings, folder: Path) -> Store:
     """Return the store of the settings, in `folder` unless they say otherwise; raises ConfigError."""
     if settings.kind == "file":
         return FileStore(settings.path or str(folder / "customer-risk.store"), timeout=settings.timeout_seconds)
-    from customer_risk.serving.store.redis import RedisStore  # noqa: PLC0415  loads Redis's client
+    from customer_risk.serving.store.redis import RedisStore
 
     url = _address(settings)
     try:

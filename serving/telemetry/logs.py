@@ -25,6 +25,7 @@ import msgspec
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.contract.problem import UNEXPECTED, Kind
 from customer_risk.serving.contract.trace import Trace, trace_of
+from customer_risk.serving.telemetry.factory import cloud_handler
 
 if TYPE_CHECKING:
     from customer_risk.serving.contract.answer import Answer
@@ -213,12 +214,10 @@ def _stream(settings: LogSettings) -> logging.Handler:
 
 def _cloud_handler(settings: LogSettings) -> Callable[[], logging.Handler]:
     """Return what makes Cloud Logging's handler; raises ConfigError where there are no credentials or no project."""
-    from customer_risk.serving.telemetry import cloud_logging  # noqa: PLC0415  loads Google's libraries
-
-    client = cloud_logging.create_client(settings.project, settings.endpoint or "")
+    create = cloud_handler(settings.project, settings.endpoint or "")
 
     def make() -> logging.Handler:
-        handler = cloud_logging.create_handler(client)
+        handler = create()
         handler.setFormatter(_Discreet("%(message)s"))
         return handler
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from customer_risk.serving.bulk.jobs.readers import to_parquet
+from customer_risk.serving.bulk.jobs.parquet import to_parquet
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.bulk.tables.outputs import rows
 from customer_risk.serving.bulk.tables.outputs.objects import ObjectsOutput

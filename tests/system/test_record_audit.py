@@ -115,7 +115,7 @@ def test_the_commands_reach_the_table(table, tmp_path) -> None:
     """`init` makes what lacks and tries it, `erase` blanks rows, both by the server's configuration."""
     from click.testing import CliRunner
 
-    from customer_risk.serving.audit.commands import audit
+    from customer_risk.serving.cli.audit import audit
 
     settings, _ = table
     sink = {"type": "bigquery"} | {

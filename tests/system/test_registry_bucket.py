@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from customer_risk.model.cli.registry import registry as command
 from customer_risk.model.errors import BundleAltered, ConfigError, RegistryError
 from customer_risk.model.registry.aliases import Author
 from customer_risk.model.registry.bucket import BucketStore
-from customer_risk.model.registry.commands import registry as command
 from customer_risk.model.registry.pulling import pull
 from customer_risk.model.registry.registry import Registry
 from customer_risk.model.scoring.bundle import FILES, load_bundle, write_bundle

@@ -37,7 +37,7 @@ def install(tmp_path) -> Path:
     shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("*.nb[ic]"))  # what its links lead to
     code = (
         "import llvmlite.binding as b; b.get_host_cpu_name = lambda: 'skylake'\n"
-        "from customer_risk.serving.cli import compile_; compile_()"
+        "from customer_risk.serving.cli.commands import compile_; compile_()"
     )
     environment = os.environ | {"NUMBA_CPU_NAME": "skylake"}
     done = subprocess.run(

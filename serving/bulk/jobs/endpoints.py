@@ -16,7 +16,8 @@ from urllib.parse import parse_qs
 import msgspec
 
 from customer_risk.model.errors import BadField, InputError
-from customer_risk.serving.bulk.jobs.readers import Cutter, to_parquet
+from customer_risk.serving.bulk.jobs.factory import write_parquet
+from customer_risk.serving.bulk.jobs.readers import Cutter
 from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.types import Format, Job, JobList, JobPath, JobSettings, view
 from customer_risk.serving.contract.identifiers import uuid7
@@ -157,7 +158,7 @@ class JobsEndpoint:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "results.parquet"
                 async with self._making:  # one at a time: each may take jobs.most_memory_bytes
-                    await asyncio.to_thread(to_parquet, board.packed_results(job), path, self._settings)
+                    await asyncio.to_thread(write_parquet, board.packed_results(job), path, self._settings)
                 with path.open("rb") as file:
                     await _stream(send, PARQUET, iter(partial(file.read, _READ_BYTES), b""))
             return

@@ -7,48 +7,25 @@ from __future__ import annotations
 
 import csv
 import math
-import re
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing, suppress
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 import msgspec
 
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
-from customer_risk.serving.bulk.database import database
-from customer_risk.serving.bulk.jobs.types import Job, JobSettings
-from customer_risk.serving.contract.batch import BatchItem
-from customer_risk.serving.contract.columns import columns_of, duckdb_columns
+from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.http.body import MOST_BYTES
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 PIECE_BYTES: Final = 1024 * 1024
 PIECE_ROWS: Final = 500
-_MOST_COLUMNS: Final = 1000
+MOST_COLUMNS: Final = 1000
 _MOST_RECORD: Final = 2 * MOST_BYTES + 64 * 1024  # bytes of a CSV record, in which each quote within a cell is doubled
 MOST_RESULT: Final = 2 * MOST_BYTES  # bytes of one row's result
 _SLICE: Final = 64 * 1024
-_FETCHED: Final = 16  # rows fetched from Parquet at once
 _CHECKED: Final = 20_000  # rows of CSV that are checked before another client's turn
-_ROW_GROUP: Final = 8192  # rows of results that are held in memory to write Parquet
-_EXACT: Final = frozenset(
-    ("boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint")
-)
-_NESTING: Final = frozenset(("struct", "list", "map"))
-_REAL: Final = frozenset(("float", "double", "decimal", "hugeint", "uhugeint"))
-_NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00)?")
-_NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
-_FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
-# Given, not guessed from the texts: that would make a UUID of one customer_id, a date of another.
-_RESULT: Final = duckdb_columns(columns_of(BatchItem))
-_encode: Final = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder().encode
 
 
 class Cutter:
@@ -116,7 +93,7 @@ class Cutter:
         self._line.append(part)
         self._line_size += len(part)
         if self._line_size > MOST_BYTES:
-            raise _too_large(f"Line {self._number + 1:,}")
+            raise too_large(f"Line {self._number + 1:,}")
 
     def _taken(self) -> bytes:
         piece = b"".join(self._piece)
@@ -152,7 +129,11 @@ class FileReader:
 
     `read` raises InputError where the file isn't in its declared format, BodyTooLarge where it exceeds the settings'
     bounds, and Interrupted after a call of `interrupt` from another thread.
+
+    costly   an open reader takes so much memory that few may be open at a time
     """
+
+    costly: ClassVar[bool] = False
 
     def __init__(self, parts: Iterable[bytes], settings: JobSettings, *, at: int = 0, rows: int | None = None) -> None:
         self.at = at
@@ -216,22 +197,22 @@ class CsvReader(FileReader):
                         yield Lines([], 0, None)
                 self._rows = checked
                 text = _Text(self._parts())
-            for lines in _by_pieces(_csv_line(row) for row in self._cells(text, self.at)):
+            for lines in by_pieces(_csv_line(row) for row in self._cells(text, self.at)):
                 yield Lines(lines, text.at, self._rows)
         except (UnicodeDecodeError, csv.Error) as error:
             if "field limit" in str(error):  # `csv` has only one error class
-                raise _too_large(f"A cell at line {text.number:,}") from error
-            raise _unusable(f"line {text.number} isn't CSV in UTF-8: {error}") from error
+                raise too_large(f"A cell at line {text.number:,}") from error
+            raise unusable(f"line {text.number} isn't CSV in UTF-8: {error}") from error
 
     def _cells(self, text: _Text, at: int) -> Iterator[dict[str, str]]:
         rows = csv.reader(text, strict=True)
         names = next(rows, [])
         if "request" not in names and "customer_id" not in names:
-            raise _unusable("expected a header with customer_id, or with request")
-        if len(names) > _MOST_COLUMNS:
-            raise _unusable(f"has {len(names):,} columns; expected at most {_MOST_COLUMNS:,}")
+            raise unusable("expected a header with customer_id, or with request")
+        if len(names) > MOST_COLUMNS:
+            raise unusable(f"has {len(names):,} columns; expected at most {MOST_COLUMNS:,}")
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise _unusable(f"has two columns {twice[0]!r}")
+            raise unusable(f"has two columns {twice[0]!r}")
         text.skip(at)
         for row in rows:
             self._check()
@@ -239,7 +220,7 @@ class CsvReader(FileReader):
             if not row:  # a blank line
                 continue
             if len(row) != len(names):  # the columns of its cells can't be known
-                raise _unusable(f"line {text.number} has {len(row):,} cells; the header has {len(names):,}")
+                raise unusable(f"line {text.number} has {len(row):,} cells; the header has {len(names):,}")
             yield dict(zip(names, row, strict=True))
 
 
@@ -275,7 +256,7 @@ class _Text:
         self.at += len(line)
         self.record += len(line)
         if self.record > _MOST_RECORD:
-            raise _too_large(f"The row at line {self.number:,}")
+            raise too_large(f"The row at line {self.number:,}")
 
     def _split(self, parts: Iterable[bytes]) -> Iterator[bytes]:
         left: list[bytes] = []
@@ -286,7 +267,7 @@ class _Text:
                     left.append(line)
                     size += len(line)
                     if size > _MOST_RECORD:
-                        raise _too_large(f"Line {self.number + 1:,}")
+                        raise too_large(f"Line {self.number + 1:,}")
                     if line.endswith((b"\n", b"\r")):
                         yield b"".join(left)
                         left, size = [], 0
@@ -294,150 +275,11 @@ class _Text:
             yield b"".join(left)
 
 
-class ParquetReader(FileReader):
-    """Reads Parquet: the columns of a request, or customer_id with a column a feature; positions are in rows.
-
-    NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name. Times
-    without a zone are UTC. A file without customer_id is refused.
-    """
-
-    _base: DuckDBPyConnection | None = None
-
-    def interrupt(self) -> None:
-        """Interrupt `read`."""
-        import duckdb  # noqa: PLC0415  only for files of this form
-
-        super().interrupt()
-        base = self._base
-        if base is not None:
-            with suppress(duckdb.Error):  # another thread is closing it
-                base.interrupt()
-
-    def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:
-        import duckdb  # noqa: PLC0415  only for files of this form
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "input.parquet"
-            with path.open("wb") as file:
-                for part in parts:
-                    self._check()
-                    file.write(part)
-            memory = f"{self._settings.most_memory_bytes}B"
-            with closing(database(memory=memory, only=Path(folder))) as base:
-                self._base = base
-                try:
-                    yield from self._rows_of(base, str(path))
-                except duckdb.InterruptException as error:
-                    raise Interrupted from error
-                except duckdb.OutOfMemoryException as error:
-                    raise MemoryError from error
-                except duckdb.Error as error:
-                    said = str(error).partition("\n")[0].replace(str(path), "the file")[:300]
-                    raise _unusable(f"isn't Parquet that can be read: {said}") from error
-                finally:
-                    self._base = None
-
-    def _rows_of(self, base: DuckDBPyConnection, path: str) -> Iterator[Lines]:
-        counted = base.execute("SELECT num_rows FROM parquet_file_metadata(?)", [path]).fetchone()
-        self._rows = int(counted[0]) if counted else 0
-        self._few_enough(self._rows)
-        kinds = self._columns(base, path)
-        sized = base.execute("SELECT sum(total_uncompressed_size) FROM parquet_metadata(?)", [path]).fetchone()
-        if sized and (sized[0] or 0) > self._settings.most_read_bytes:
-            raise read_too_much(self._settings)
-        names = tuple(kinds)
-        read = {name: _as_json(kind) for name, kind in kinds.items()}
-        columns = ", ".join(f"CAST({_quoted(name)} AS {kind})" for name, (kind, _) in read.items())
-        fixes = [(place, fix) for place, (_, fix) in enumerate(read.values()) if fix is not None]
-        query = f"SELECT {columns} FROM read_parquet(?) OFFSET {self.at}"  # noqa: S608  names are quoted
-        stamped = "TIMESTAMP" in str(kinds.get("transactions", ""))
-        nested = bool(kinds.keys() & _NESTED)
-
-        def lines() -> Iterator[bytes]:
-            for number, values in enumerate(_fetched(base.execute(query, [path])), self.at + 1):
-                self._check()
-                for place, fix in fixes:
-                    values[place] = fix(values[place])
-                row = dict(zip(names, values, strict=True))
-                line = _request_line(row, stamped=stamped) if nested else _features_line(row)
-                if len(line) > MOST_BYTES:
-                    raise _too_large(f"Row {number:,}")
-                yield line
-
-        for piece in _by_pieces(lines()):
-            yield Lines(piece, self.at + len(piece), self._rows)
-
-    def _columns(self, base: DuckDBPyConnection, path: str) -> dict[str, Any]:
-        """Return the columns' names and types."""
-        described = base.execute("SELECT * FROM read_parquet(?) LIMIT 0", [path]).description or ()
-        kinds = {str(name): kind for name, kind, *_ in described}
-        if "customer_id" not in kinds:
-            raise _unusable("expected a column customer_id")
-        if len(kinds) > _MOST_COLUMNS:
-            raise _unusable(f"has {len(kinds):,} columns; expected at most {_MOST_COLUMNS:,}")
-        return kinds
-
-
-def _as_json(kind: Any) -> tuple[str, Callable[[Any], Any] | None]:
-    """Return the type to read a column as, and the function that makes its values JSON's; None if no change is needed.
-
-    Values aren't converted to JSON by DuckDB, which would convert 2,048 rows at once.
-    """
-    if str(kind) == "JSON":
-        return "VARCHAR", _parsed
-    if kind.id in _EXACT or kind.id in _REAL:
-        return (str(kind), None) if kind.id in _EXACT else ("DOUBLE", _finite)
-    read = {name: _as_json(child) for name, child in kind.children} if kind.id in _NESTING else {}
-    fixes = {name: fix for name, (_, fix) in read.items() if fix is not None}
-    if kind.id == "struct":
-        fields = ", ".join(f"{_quoted(name)} {made}" for name, (made, _) in read.items())
-        return f"STRUCT({fields})", partial(_each_field, fixes) if fixes else None
-    if kind.id == "list":
-        return f"{read['child'][0]}[]", partial(_each_item, fixes["child"]) if fixes else None
-    if kind.id == "map":
-        fix = fixes.get("value")
-        return f"MAP(VARCHAR, {read['value'][0]})", None if fix is None else partial(_each_value, fix)
-    return "VARCHAR", None
-
-
-def _finite(value: float | None) -> float | str | None:
+def finite(value: float | None) -> float | str | None:
     """Return a finite number as it is, None for NaN, and an infinite number as a text, which is refused later."""
     if value is None or math.isnan(value):
         return None
     return value if math.isfinite(value) else str(value)
-
-
-def _parsed(text: str | None) -> Any:
-    try:
-        return None if text is None else msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
-
-
-def _each_field(fixes: Mapping[str, Callable[[Any], Any]], value: dict[str, Any] | None) -> dict[str, Any] | None:
-    if value is not None:
-        for name, fix in fixes.items():
-            value[name] = fix(value[name])
-    return value
-
-
-def _each_item(fix: Callable[[Any], Any], value: list[Any] | None) -> list[Any] | None:
-    return None if value is None else [fix(each) for each in value]
-
-
-def _each_value(fix: Callable[[Any], Any], value: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if value is None else {name: fix(each) for name, each in value.items()}
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def open_file(job: Job, parts: Callable[[], Iterable[bytes]], settings: JobSettings) -> FileReader:
-    """Return a reader of a job's file that begins after the rows with results; raises as `FileReader` does."""
-    if job.format == "csv":
-        return CsvReader(parts, settings, at=job.at, rows=job.rows)
-    return ParquetReader(parts(), settings, at=job.at)
 
 
 def read_too_much(settings: JobSettings) -> BodyTooLarge:
@@ -448,42 +290,13 @@ def read_too_much(settings: JobSettings) -> BodyTooLarge:
     )
 
 
-def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> None:
-    """Write results, lines of JSON compressed by gzip, as Parquet: status, answer, problem.
-
-    Raises BodyTooLarge where it takes more memory or time than the settings allow.
-    """
-    import duckdb  # noqa: PLC0415  only for files of this form
-
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        source = Path(folder) / "results.ndjson.gz"
-        with source.open("wb") as file:
-            file.writelines(packed)
-        form = f"format='newline_delimited', compression='gzip', maximum_object_size={MOST_RESULT}, columns={_RESULT}"
-        read = f"read_json('{source}', {form})"
-        copy = f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})"  # noqa: S608  paths of our own
-        with closing(database(memory=f"{settings.most_memory_bytes}B", only=path.parent)) as base:
-            late = threading.Timer(settings.most_read_seconds, base.interrupt)
-            late.start()
-            try:
-                base.execute(copy)
-            except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
-                raise BodyTooLarge("These results are too large for Parquet.", remedy="Fetch NDJSON.") from error
-            finally:
-                late.cancel()
-
-
-def _fetched(table: DuckDBPyConnection) -> Iterator[list[Any]]:
-    while rows := table.fetchmany(_FETCHED):
-        yield from map(list, rows)
-
-
-def _by_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+def by_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield lines in pieces of PIECE_ROWS or PIECE_BYTES; raises BodyTooLarge for a line longer than MOST_BYTES."""
     piece: list[bytes] = []
     size = 0
     for line in lines:
         if len(line) > MOST_BYTES:
-            raise _too_large("A row")
+            raise too_large("A row")
         piece.append(line)
         size += len(line)
         if len(piece) == PIECE_ROWS or size >= PIECE_BYTES:
@@ -493,14 +306,16 @@ def _by_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield piece
 
 
-def _too_large(what: str) -> BodyTooLarge:
+def too_large(what: str) -> BodyTooLarge:
+    """Return the error for a row or a cell with more bytes than one request may have."""
     return BodyTooLarge(
         f"{what} has more than {MOST_BYTES:,} bytes, the most that one request may have.",
         remedy="Send fewer transactions of this customer.",
     )
 
 
-def _unusable(detail: str) -> InputError:
+def unusable(detail: str) -> InputError:
+    """Return the error for a file that is not in its declared format."""
     return InputError((BadField("", detail),))
 
 
@@ -509,7 +324,7 @@ def _csv_line(row: Mapping[str, str]) -> bytes:
     if request:
         return request.replace("\r", " ").replace("\n", " ").encode()
     features = {name: _number(cell) for name, cell in row.items() if name not in {"customer_id", "request"}}
-    return _encode({"customer_id": row.get("customer_id"), "features": features})
+    return encode({"customer_id": row.get("customer_id"), "features": features})
 
 
 def _number(cell: str) -> float | str | None:
@@ -520,27 +335,4 @@ def _number(cell: str) -> float | str | None:
         number = float(cell)
     except ValueError:
         return cell
-    return _finite(number)
-
-
-def _features_line(row: dict[str, Any]) -> bytes:
-    customer_id = row.pop("customer_id")
-    return _encode({"customer_id": customer_id, "features": row})
-
-
-def _request_line(row: dict[str, Any], *, stamped: bool) -> bytes:
-    """Write a row as a request; `stamped` says that its times are timestamps, which DuckDB writes in its own form."""
-    request = {name: row[name] for name in _FIELDS if row.get(name) is not None}
-    sent = request.get("transactions")
-    for each in (sent if isinstance(sent, list) else [sent] if isinstance(sent, dict) else []) if stamped else []:
-        for name in ("created_at", "completed_at"):
-            if name in each:
-                times = each[name]
-                each[name] = [_zoned(time) for time in times] if isinstance(times, list) else _zoned(times)
-    return _encode(request)
-
-
-def _zoned(time: Any) -> Any:
-    if isinstance(time, str) and _NAIVE.fullmatch(time):
-        return time.removesuffix("+00") + "Z"
-    return time
+    return finite(number)

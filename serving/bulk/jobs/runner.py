@@ -19,7 +19,8 @@ from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.bulk.exchange import bulk_exchange
 from customer_risk.serving.bulk.jobs import readers as reading
-from customer_risk.serving.bulk.jobs.readers import FileReader, Interrupted, Lines, ParquetReader, open_file
+from customer_risk.serving.bulk.jobs.factory import open_file
+from customer_risk.serving.bulk.jobs.readers import FileReader, Interrupted, Lines
 from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.results import pack
 from customer_risk.serving.bulk.jobs.types import FINAL, Job, JobSettings
@@ -371,7 +372,7 @@ class JobRunner:
         if reader is None or reader.at != job.at:  # another worker has answered pieces meanwhile
             if reader is not None:
                 reader.close()
-            costly = [job_id for job_id, each in self._readers.items() if isinstance(each, ParquetReader)]
+            costly = [job_id for job_id, each in self._readers.items() if each.costly]
             for job_id in costly[: len(costly) + 1 - _MOST_OPEN]:
                 self._close(job_id)
             reader = open_file(job, lambda: (self._piece(job, place) for place in range(job.pieces)), self._settings)

@@ -17,6 +17,7 @@ from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.record.shipper.batch import Reader
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.lock import Lock
+from customer_risk.serving.record.shipper.metrics import serve
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.retention import Retention
 from customer_risk.serving.record.shipper.settings import ShipperConfig
@@ -137,8 +138,6 @@ class Shipper:
         if self._adopted or not ship.metrics_port:
             yield
         else:
-            from customer_risk.serving.record.shipper.metrics import serve  # noqa: PLC0415  loads prometheus_client
-
             with serve(ship.metrics_host, ship.metrics_port, lambda: self.status):
                 yield
 

@@ -8,7 +8,7 @@ from typing import Final
 from customer_risk.serving.contract.columns import erased_values
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.record.outbox.record import ERASED, Document
-from customer_risk.serving.record.sinks.codecs import Forms
+from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import (
     ERASURES,

@@ -1,14 +1,18 @@
-"""Chooses the implementation of a sink by its settings; loads the libraries that it needs."""
+"""Chooses a sink by its settings and a segment's form by its key; loads the libraries that each needs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.sinks.codecs import PARQUET, Forms
+from customer_risk.serving.record.sinks.codecs import PARQUET, Form, SegmentUnreadable
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import Sink
 from customer_risk.serving.record.sinks.ndjson import SUFFIX as NDJSON
+from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.settings import (
@@ -21,10 +25,41 @@ from customer_risk.serving.record.sinks.settings import (
 )
 
 
+class Forms:
+    """Reads and writes segments of every form."""
+
+    def encode(self, key: str, documents: Sequence[dict[str, Any]]) -> bytes:
+        """Write documents in the form of a key."""
+        return self.of(key).encode(documents)
+
+    def decode(self, key: str, data: bytes) -> list[dict[str, Any]]:
+        """Read a segment's documents; raises SegmentUnreadable."""
+        try:
+            return self.of(key).decode(data)
+        except ValueError as error:
+            raise SegmentUnreadable(
+                f"The segment {key} can't be read: {error}.", remedy="Verify the record: it may have been altered."
+            ) from error
+
+    def of(self, key: str) -> Form:
+        """Return the form of a key, or of its suffix alone; raises ValueError for one that isn't known."""
+        if key.endswith(PARQUET):
+            return self._parquet
+        if key.endswith(NDJSON):
+            return Lines()
+        raise ValueError(f"{key} is of no known form")
+
+    @cached_property
+    def _parquet(self) -> Form:
+        from customer_risk.serving.record.sinks.parquet import Parquet
+
+        return Parquet()
+
+
 def open_sink(settings: SinkSettings, shipper: str) -> Sink:
     """Return a sink for a shipper's identity; raises ConfigError where the settings can't be used."""
     if isinstance(settings, BigQuerySettings):
-        from customer_risk.serving.record.sinks.bigquery.sink import BigQuerySink  # noqa: PLC0415
+        from customer_risk.serving.record.sinks.bigquery.sink import BigQuerySink
 
         settings.validate()
         return BigQuerySink(settings)
@@ -43,6 +78,6 @@ def open_objects(settings: ObjectsSettings, setting: str = SINKS) -> Objects:
         return LocalObjects(Path(settings.path), setting)
     if not settings.bucket:
         raise ConfigError(f"{setting}: gcs: `bucket` is empty.", remedy="Name a bucket.")
-    from customer_risk.serving.record.sinks.gcs import GcsObjects  # noqa: PLC0415
+    from customer_risk.serving.record.sinks.gcs import GcsObjects
 
     return GcsObjects(settings, setting)

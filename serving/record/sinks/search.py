@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from customer_risk.serving.record.sinks.codecs import Forms
+from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.manifest import standing
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import AHEAD, fetch

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from customer_risk.serving.record.sinks.codecs import Forms, SegmentUnreadable
+from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
+from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.manifest import (
     MANIFESTS,
     SEGMENTS,

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from customer_risk.model.cli.offboarding import offboarding, score
 from customer_risk.model.errors import (
     BundleAltered,
     ConfigError,
@@ -17,7 +18,6 @@ from customer_risk.model.errors import (
     SignOffError,
     TableMissing,
 )
-from customer_risk.model.offboarding.commands import offboarding, score
 from customer_risk.model.offboarding.record import read_run
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 from customer_risk.model.operator import named

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
+from customer_risk.model.cli.registry import registry
 from customer_risk.model.errors import RegistryError
-from customer_risk.model.registry.commands import registry
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from customer_risk.model.cli.registry import registry as command
 from customer_risk.model.errors import BundleAltered, ConfigError, RegistryError
-from customer_risk.model.registry.commands import registry as command
 from customer_risk.model.registry.factory import open_store
 from customer_risk.model.registry.interface import FolderStore
 from customer_risk.model.registry.pulling import pull
@@ -151,7 +151,7 @@ def test_command_pulls_and_says_where(filled, place, tmp_path):
 def test_pull_imports_neither_numba_nor_a_cloud(filled, place, tmp_path):
     """It is the first thing that a pod does: nothing slow is loaded for a folder."""
     code = (
-        "import sys\nfrom customer_risk.model.registry.commands import registry\n"
+        "import sys\nfrom customer_risk.model.cli.registry import registry\n"
         "registry(standalone_mode=False)\n"
         "print(sorted({'numba', 'numpy', 'google.cloud'} & set(sys.modules)))"
     )

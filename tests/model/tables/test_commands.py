@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from customer_risk.model.cli.tables import check, synth
 from customer_risk.model.errors import ColumnMismatch, ConfigError, EmptyTable, LabelError, TableMissing
-from customer_risk.model.tables.commands import check, synth
 
 if TYPE_CHECKING:
     from click.testing import Result

@@ -161,7 +161,7 @@ def run():
     from click.testing import CliRunner
 
     from customer_risk.model.errors import CustomerRiskError
-    from customer_risk.serving.audit.commands import audit
+    from customer_risk.serving.cli.audit import audit
 
     def invoke(*words, **options):
         result = CliRunner().invoke(audit, [str(word) for word in words], **options)

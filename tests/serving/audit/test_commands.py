@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.audit.commands import audit
+from customer_risk.serving.cli.audit import audit
 from customer_risk.serving.record.outbox.record import encode
 from customer_risk.serving.record.outbox.writer import Outbox
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from customer_risk.serving.audit.commands import audit
+from customer_risk.serving.cli.audit import audit
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.record.shipper.settings import ShipSettings
 

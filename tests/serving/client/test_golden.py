@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from customer_risk.model.errors import BundleError, GoldenMismatch
 from customer_risk.model.scoring.bundle import load_bundle
-from customer_risk.serving.cli import golden
+from customer_risk.serving.cli.commands import golden
 from customer_risk.serving.golden_check import check
 
 

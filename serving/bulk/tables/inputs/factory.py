@@ -21,9 +21,9 @@ def open_source(settings: InputSettings, name: str, wanted: Sequence[str]) -> So
     if isinstance(settings, GcsInput):
         if not settings.bucket:
             raise ConfigError("input: gcs: `bucket` is empty.", remedy="Name a bucket.")
-        from customer_risk.serving.bulk.tables.inputs.gcs import GcsSource  # noqa: PLC0415
+        from customer_risk.serving.bulk.tables.inputs.gcs import GcsSource
 
         return GcsSource(settings, wanted)
-    from customer_risk.serving.bulk.tables.inputs.bigquery import BigQuerySource  # noqa: PLC0415
+    from customer_risk.serving.bulk.tables.inputs.bigquery import BigQuerySource
 
     return BigQuerySource(settings, name, wanted)

@@ -15,7 +15,7 @@ def open_output(settings: OutputSettings, name: str, day: str) -> Output:
     Raises ConfigError without a path or a bucket, and for names that BigQuery doesn't have.
     """
     if isinstance(settings, BigQueryOutput):
-        from customer_risk.serving.bulk.tables.outputs.bigquery import BigQueryResults  # noqa: PLC0415
+        from customer_risk.serving.bulk.tables.outputs.bigquery import BigQueryResults
 
         return BigQueryResults(settings, name, day)
     if isinstance(settings, FolderOutput):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from customer_risk.model.errors import InputError
 from customer_risk.serving.bulk.database import database
 from customer_risk.serving.bulk.jobs import readers as reading
+from customer_risk.serving.bulk.jobs.parquet import ParquetReader, to_parquet
 from customer_risk.serving.bulk.jobs.results import pack
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.errors import BodyTooLarge
@@ -31,7 +32,7 @@ def opened(kind: str, parts: list[bytes], settings: JobSettings, **options) -> r
     """Return a reader of a file."""
     if kind == "csv":
         return reading.CsvReader(lambda: parts, settings, **options)
-    return reading.ParquetReader(parts, settings, **options)
+    return ParquetReader(parts, settings, **options)
 
 
 def of(kind: str, parts: list[bytes], settings: JobSettings = SETTINGS, **options) -> list[dict]:
@@ -250,7 +251,7 @@ def test_what_isnt_such_parquet_is_refused(tmp_path) -> None:
 def test_results_become_parquet(tmp_path) -> None:
     """Status, answer and problem, with nulls where there is none."""
     lines = [b'{"status":200,"answer":{"probability":0.1}}\n', b'{"status":422,"problem":{"title":"t"}}\n']
-    reading.to_parquet([pack(lines)], tmp_path / "out.parquet", SETTINGS)
+    to_parquet([pack(lines)], tmp_path / "out.parquet", SETTINGS)
     with duckdb.connect() as base:
         found = base.read_parquet(str(tmp_path / "out.parquet"))
         assert found.project("status, answer.probability, problem.title").fetchall() == [
@@ -263,7 +264,7 @@ def test_results_become_parquet(tmp_path) -> None:
 def test_customers_keep_their_names_in_parquet(tmp_path, name) -> None:
     """A customer_id that looks like a date, a time, a UUID or a number stays the text that it is."""
     lines = [json.dumps({"status": 200, "answer": {"customer_id": name}}).encode()]
-    reading.to_parquet([pack(lines)], tmp_path / "out.parquet", SETTINGS)
+    to_parquet([pack(lines)], tmp_path / "out.parquet", SETTINGS)
     with duckdb.connect() as base:
         found = base.read_parquet(str(tmp_path / "out.parquet")).project("answer.customer_id").fetchall()
     assert found == [(name,)]

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.bulk.tables import main
-from customer_risk.serving.bulk.tables.commands import batch
 from customer_risk.serving.bulk.tables.run_date import JOB
 from customer_risk.serving.bulk.tables.settings import load_settings
+from customer_risk.serving.cli.commands import batch
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,18 @@
-"""`customer-risk train`: from tables to RUN, with the stages shown and the numbers told."""
+"""What `customer-risk train` does: from tables to RUN, with the stages shown and the numbers told."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
 
-if TYPE_CHECKING:
-    from customer_risk.model.evaluation.results import DataSummary, Interval, RunResults
-    from customer_risk.model.training.pipeline import Run
+from customer_risk.model.config import load_config
+from customer_risk.model.evaluation.results import METRICS, DataSummary, Interval, RunResults
+from customer_risk.model.tables.mapping import load_mapping
+from customer_risk.model.training.pipeline import Run
+from customer_risk.model.training.pipeline import train as run_training
+from customer_risk.model.training.progress import Shown
 
 TOLD = (
     "average_precision",
@@ -24,38 +27,8 @@ TOLD = (
 )
 
 
-@click.command()
-@click.argument("tables", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="RUN, a new folder; whole or not at all.")
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML over model/defaults.yaml: any part of it.",
-)
-@click.option(
-    "--mapping",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML that says how another bank names files, columns and values.",
-)
-def train(tables: Path, out: Path, config: Path | None, mapping: Path | None) -> None:
-    """Train on the labelled customers of TABLES, judge the procedure, and leave RUN.
-
-    \b
-    bundle/          the model, for `customer-risk score` and `customer-risk serve`
-    report.html      everything that was found out, for people
-    MODEL_CARD.md    the short form
-    evaluation.json  the report's numbers, for programs
-
-    Features are examined for leaks first; one that would see the outcome ends the run. How long it takes follows from
-    evaluation.repeats and training.trials in the configuration.
-    """  # noqa: D301  click wants the character itself, which keeps lines as they are
-    from rich.console import Console  # noqa: PLC0415  --help needn't pay for what only training needs
-
-    from customer_risk.model.config import load_config  # noqa: PLC0415
-    from customer_risk.model.tables.mapping import load_mapping  # noqa: PLC0415
-    from customer_risk.model.training.pipeline import train as run_training  # noqa: PLC0415
-    from customer_risk.model.training.progress import Shown  # noqa: PLC0415
-
+def train(*, tables: Path, out: Path, config: Path | None, mapping: Path | None) -> None:
+    """Train, with the stages shown on standard error, and print the numbers."""
     settings = load_config(config)
     with Shown(Console(stderr=True)) as watch:
         run = run_training(
@@ -96,7 +69,6 @@ def _tell_data(data: DataSummary) -> None:
 
 
 def _tell_metrics(found: RunResults) -> None:
-    from customer_risk.model.evaluation.results import METRICS  # noqa: PLC0415  as above
 
     click.echo(
         f"\n{found.repeats} times {found.folds}-fold cross-validation by customer, tuned inside; "

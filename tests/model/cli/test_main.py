@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from customer_risk.model import cli
+from customer_risk.model.cli import main as cli
 from customer_risk.model.errors import TableMissing
 
 

@@ -1,0 +1,64 @@
+"""`customer-risk check` and `customer-risk synth`: their arguments, options and help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from customer_risk.model.cli.loading import run
+
+
+@click.command()
+@click.argument("tables", type=click.Path(path_type=Path))
+@click.option(
+    "--mapping",
+    "mapping_file",
+    type=click.Path(path_type=Path),
+    help="How your bank names files, columns and values (YAML).",
+)
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Settings laid over the defaults (YAML)."
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every failing row here (.csv or .parquet): table, row, rule, layer, value, reason.",
+)
+def check(**given: Any) -> None:
+    """Hold the tables in the folder TABLES to their rules and count their traps.
+
+    Checks whichever cohort is there: users_labelled and transactions_labelled, users_unlabelled and
+    transactions_unlabelled (.csv or .parquet).
+
+    Exits with 0 where no rule fails in more than the configured share of a table's rows (checks.max_failing_share),
+    with 1 where one does, and with 2 where the tables can't be used at all.
+    """
+    run("customer_risk.model.tables.check_command:check", **given)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--customers", type=click.IntRange(min=2), default=2_000, show_default=True, help="Labelled customers.")
+@click.option(
+    "--unlabelled", type=click.IntRange(min=1), help="Customers to score; as many as labelled ones by default."
+)
+@click.option(
+    "--risk-rate", type=float, default=0.1, show_default=True, help="Share of suspended customers, 0.005 to 0.2."
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="The same seed makes the same tables.")
+@click.option(
+    "--shift",
+    "shift_text",
+    metavar="BEHAVIOUR=FACTOR@DATE",
+    help="Multiply a behaviour from a moment on, e.g. amount=2.0@2024-08-15. Behaviours: amount, night_share, "
+    "crypto_share, failed_share, declined_share, pass_through, velocity.",
+)
+@click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+def synth(**given: Any) -> None:
+    """Write synthetic tables into FOLDER: the shape and the traps of real ones, and no row of theirs.
+
+    Risk shows in what customers do, with noise, so a model has something to learn. A million transactions take seconds.
+    """
+    run("customer_risk.model.tables.synth_command:synth", **given)

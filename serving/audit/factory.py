@@ -1,0 +1,21 @@
+"""What audit commands do to the record in BigQuery; loads Google's libraries."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
+
+
+def create_table(settings: BigQuerySettings) -> list[str]:
+    """Make or migrate the table and its views, and return what was done; raises as `setup.init` does."""
+    from customer_risk.serving.record.sinks.bigquery.setup import init
+
+    return init(settings)
+
+
+def erase_rows(settings: BigQuerySettings, customer_id: str, *, by: str, why: str, now: dt.datetime) -> int:
+    """Blank a customer's rows and return their number; raises as `rows.erase_rows` does."""
+    from customer_risk.serving.audit import rows
+
+    return rows.erase_rows(settings, customer_id, by=by, why=why, now=now)

@@ -1,0 +1,1 @@
+"""The subcommands of `customer-risk` that `serving` has."""

@@ -1,0 +1,25 @@
+"""What `customer-risk ship` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from customer_risk.serving.record.shipper.main import leave, run
+from customer_risk.serving.record.shipper.status import read
+from customer_risk.serving.settings import load_settings
+from customer_risk.serving.telemetry.logs import configure
+
+
+def ship(config: Path, *, status: bool) -> None:
+    """Ship the record until SIGTERM; with `status`, print what is shipped and what waits instead."""
+    settings = load_settings(config, server={})
+    settings.record.check()
+    orders = settings.record.orders(settings.logs)
+    if status:
+        click.echo(msgspec.json.format(msgspec.json.encode(read(Path(orders.folder)))).decode())
+        return
+    configure(settings.logs)
+    leave(run(orders))

@@ -1,0 +1,17 @@
+"""Makes the handler that sends log lines to Cloud Logging's API; loads Google's libraries."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+
+def cloud_handler(project: str | None, endpoint: str) -> Callable[[], logging.Handler]:
+    """Return what makes the handler, in the process where it stays.
+
+    Raises ConfigError where there are no credentials or no project.
+    """
+    from customer_risk.serving.telemetry import cloud_logging
+
+    client = cloud_logging.create_client(project, endpoint)
+    return lambda: cloud_logging.create_handler(client)
