@@ -28,7 +28,7 @@ CURVE = np.linspace(0.01, 0.8, 80)
 
 
 def decision_curve(ground: Ground, weights: Floats) -> tuple[DecisionPoint, ...]:
-    """Give the net benefit of the model and of flagging everybody, over threshold probabilities."""
+    """Return the net benefit of the model and of flagging everybody, over threshold probabilities."""
     points = []
     for cut in CURVE.tolist():
         found = [net_benefit(ground.labels, one, weights, cut) for one in ground.probabilities]

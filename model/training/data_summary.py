@@ -56,7 +56,7 @@ def summarise(
 
 
 def limits(study: Study, cohort: Cohort, shipped: Contender, notes: Sequence[str]) -> tuple[Limit, ...]:
-    """Say what the numbers can't show, with figures where the tables have them."""
+    """Return sentences on what the numbers can't show, with figures where the tables have them."""
     positives, customers = int(study.suspended.sum()), len(study.suspended)
     found = shipped.metrics["average_precision"]
     width = 0.0 if found.low is None or found.high is None else found.high - found.low
