@@ -32,7 +32,7 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 @contextmanager
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Give an empty folder beside `path` to fill; it takes `path`'s place when the block ends well, else it is removed.
+    """Yield an empty folder beside `path` to fill; it replaces `path` when the block ends well, else it is removed.
 
     `path` may be absent or an empty folder. Raises OSError where it holds anything by then (another writer was first),
     unless `replace`: then the old folder is removed, once the new one stands.

@@ -91,7 +91,7 @@ def target() -> str:
 
 
 def _lacking() -> list[str]:
-    """Name what this CPU lacks of the level."""
+    """Return what this CPU lacks of the level."""
     if not str(binding.get_process_triple()).startswith("x86_64"):
         return [LEVEL]
     features = binding.get_host_cpu_features()

@@ -6,7 +6,7 @@ import getpass
 
 
 def named(by: str | None) -> str:
-    """Give the name that was said, else the login name; "" where there is neither, as in a container."""
+    """Return the name that was said, else the login name; "" where there is neither, as in a container."""
     if by is not None:
         return by.strip()
     try:

@@ -1,4 +1,4 @@
-"""The whole server from its settings: which part knows which."""
+"""Builds the whole server from its settings."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     endpoints[ADMIN_PATH] = Mount(admin, "admin")
     endpoints[METRICS_PATH] = Mount(MetricsEndpoint(metrics), None)
     if settings.jobs.enabled:
-        endpoints[JOBS_PATH] = Mount(JobsEndpoint(settings.jobs, lambda: shared.board, lambda: shared.keys), "batch")
+        endpoints[JOBS_PATH] = Mount(
+            JobsEndpoint(settings.jobs, lambda: shared.repository, lambda: shared.keys), "batch"
+        )
 
     shipper = _shipper(settings)
 
@@ -135,9 +137,9 @@ def _shipper(settings: Settings) -> ChildProcess | None:
     record = settings.record
     if not (record.enabled and record.ship.embedded):
         return None
-    orders = msgspec.json.encode(record.orders(settings.logs))
+    config = msgspec.json.encode(record.shipper_config(settings.logs))
     lock, seconds = Path(record.folder) / "keeper.lock", record.ship.drain_seconds + _ENDING_SECONDS
-    return ChildProcess("customer_risk.serving.record.shipper.main", orders, lock, end_seconds=seconds)
+    return ChildProcess("customer_risk.serving.record.shipper.main", config, lock, end_seconds=seconds)
 
 
 class _Shared:
@@ -156,7 +158,7 @@ class _Shared:
         return Idempotency(self.store, self._settings.idempotency_seconds)
 
     @cached_property
-    def board(self) -> JobRepository:
+    def repository(self) -> JobRepository:
         return JobRepository(self.store, lease_seconds=self._settings.jobs.lease_seconds)
 
 

@@ -12,7 +12,7 @@ from customer_risk.serving.client import Answer, RiskClient
 
 
 def difference(row: GoldenRow, answer: Answer) -> str | None:
-    """Say where an answer differs from the golden one in what every caller sees; None where it doesn't.
+    """Return where an answer differs from the golden one in what every caller sees; None where it doesn't.
 
     Probabilities may differ by 1e-9, as on a processor of another family.
     """
@@ -32,7 +32,7 @@ def difference(row: GoldenRow, answer: Answer) -> str | None:
 
 
 def check(client: RiskClient, bundle: Path) -> int:
-    """Send every golden request of `bundle` through `client`; give their number.
+    """Send every golden request of `bundle` through `client`; return their number.
 
     Raises GoldenMismatch at the first answer that isn't the bundle's, BundleError where there is no readable bundle,
     and what the client raises where there is no answer.

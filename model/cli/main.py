@@ -14,7 +14,7 @@ class Commands(click.Group):
     """Subcommands found by entry point and loaded when named, so that serving's install needs no training library."""
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """Name every subcommand, in alphabetical order."""
+        """Return the name of every subcommand, in alphabetical order."""
         return sorted(found.name for found in metadata.entry_points(group="customer_risk.commands"))
 
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:

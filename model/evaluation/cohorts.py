@@ -22,19 +22,19 @@ NEVER = "no transaction"
 
 
 def joined(customers: pl.DataFrame, events: pl.DataFrame) -> tuple[datetime | None, ...]:
-    """Give the moment (UTC) of each customer's first transaction, None where there is none, in the customers' order."""
+    """Return the moment (UTC) of each customer's first transaction, None without one, in the customers' order."""
     first = events.group_by("customer_id").agg(pl.col("created_at").min().alias("joined"))
     found = customers.select("customer_id").join(first, on="customer_id", how="left", maintain_order="left")
     return tuple(found["joined"].to_list())
 
 
 def month(day: date | None) -> str:
-    """Name the month of a day, such as 2024-08."""
+    """Return the name of the month of a day, such as 2024-08."""
     return NEVER if day is None else f"{day:%Y-%m}"
 
 
 def week(day: date | None) -> str:
-    """Name the ISO week of a day, such as 2024-W31."""
+    """Return the name of the ISO week of a day, such as 2024-W31."""
     return NEVER if day is None else "{}-W{:02d}".format(*day.isocalendar()[:2])
 
 
@@ -52,7 +52,7 @@ def cohort_rows(periods: Sequence[str], suspended: Flags, confidence: float) -> 
 
 
 def customers_per_week(days: Sequence[date | None]) -> float | None:
-    """Give how many customers there are a week from the first joining to the last; None where nobody transacted."""
+    """Return how many customers there are a week from the first joining to the last; None where nobody transacted."""
     known = [day for day in days if day is not None]
     if not known:
         return None

@@ -93,7 +93,7 @@ class DecisionInputs:
 
 
 def strategies(costs: Costs, per_week: float) -> dict[str, Choice]:
-    """Give each strategy's choice of cut-offs; one without a medium of its own reviews nobody whom it doesn't flag."""
+    """Return each strategy's choice of cut-offs; one without a medium cut-off reviews nobody whom it doesn't flag."""
 
     def single(cut: Callable[[Flags, Floats, Floats], float]) -> Choice:
         def both(labels: Flags, probabilities: Floats, weights: Floats) -> Cuts:

@@ -50,7 +50,7 @@ def _long_tailed(known: Floats) -> bool:
 
 
 def _edges(known: Floats, *, log_scale: bool) -> Floats:
-    """Give ascending borders that hold every value; evenly spaced, on sign(x) log(1 + |x|) where `log_scale`."""
+    """Return ascending borders that hold every value; evenly spaced, on sign(x) log(1 + |x|) where `log_scale`."""
     if known.size == 0:
         return np.array([0.0, 1.0])
     low, high = float(known.min()), float(known.max())

@@ -92,7 +92,7 @@ class Fairness:
 
 
 def groups(customers: pl.DataFrame, *, on: date, minimum: int = 10) -> dict[str, tuple[str, ...]]:
-    """Name each customer's slice by attribute: "gender", "residence" and "age band" on the day `on`.
+    """Return each customer's slice by attribute: "gender", "residence" and "age band" on the day `on`.
 
     customers  a canonical table; an attribute whose column is absent or wholly missing isn't in the answer.
     Values with fewer than `minimum` customers are pooled into "all others", so that no slice points at a person.
@@ -107,7 +107,7 @@ def groups(customers: pl.DataFrame, *, on: date, minimum: int = 10) -> dict[str,
 
 
 def age_band(born: date | None, *, on: date) -> str:
-    """Name the band of someone's age in full years on the day `on`."""
+    """Return the name of the band of someone's age in full years on the day `on`."""
     if born is None:
         return UNKNOWN
     age = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
@@ -147,7 +147,7 @@ def fairness(
 
 
 def wilson(count: int, of: int, *, confidence: float = 0.95, why: str = "nobody to count") -> Share:
-    """Give a share with Wilson's score interval (Wilson 1927); where `of` is 0 it isn't computable, because `why`."""
+    """Return a share with Wilson's score interval (Wilson 1927); where `of` is 0 it isn't computable, because `why`."""
     if of == 0:
         return Share(count, of, None, None, None, why)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -158,7 +158,7 @@ def wilson(count: int, of: int, *, confidence: float = 0.95, why: str = "nobody 
 
 
 def newcombe(first: Share, second: Share) -> tuple[float, float]:
-    """Give the interval of `first` minus `second`, from their Wilson intervals (Newcombe 1998, method 10)."""
+    """Return the interval of `first` minus `second`, from their Wilson intervals (Newcombe 1998, method 10)."""
     a, b = _computed(first), _computed(second)
     difference = a[0] - b[0]
     return (
@@ -257,7 +257,7 @@ def _gap(
     shuffles: int,
     random: np.random.Generator,
 ) -> tuple[Gap, NDArray[np.float64]]:
-    """Give the gap and the gaps of random slices of the same sizes, which keep how many are flagged in all."""
+    """Return the gap and the gaps of random slices of the same sizes, which keep how many are flagged in all."""
     able = [(name, share) for name, share in shares if share.of >= max(minimum, 1)]
     if len(able) < 2:
         why = f"fewer than two slices hold {minimum} {counted}"
@@ -296,5 +296,5 @@ def _equalized(true: Gap, false: Gap, true_draws: NDArray[np.float64], false_dra
 
 
 def _at_least(draws: NDArray[np.float64], value: float) -> float:
-    """Give the permutation test's p-value; the observed deal counts as one (Phipson & Smyth 2010)."""
+    """Return the permutation test's p-value; the observed deal counts as one (Phipson & Smyth 2010)."""
     return float((1 + int((draws >= value - 1e-12).sum())) / (1 + draws.size))

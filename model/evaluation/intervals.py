@@ -148,17 +148,17 @@ def _mean_of_known(values: Floats) -> Floats:
 
 
 def interval(measured: Measured, confidence: float) -> Interval:
-    """Give the estimate with its percentile interval; no bounds where under nine draws in ten have a value."""
+    """Return the estimate with its percentile interval; no bounds where under nine draws in ten have a value."""
     return _interval(measured.estimate, measured.centred if measured.biased else measured.draws, confidence)
 
 
 def difference(one: Measured, other: Measured, confidence: float) -> Interval:
-    """Give one metric minus another, draw by draw."""
+    """Return one metric minus another, draw by draw."""
     return _interval(one.estimate - other.estimate, one.draws - other.draws, confidence)
 
 
 def wilson(count: float, of: float, confidence: float) -> Interval:
-    """Give a share with Wilson's score interval (Wilson 1927); all None where `of` is 0."""
+    """Return a share with Wilson's score interval (Wilson 1927); all None where `of` is 0."""
     if of <= 0:
         return Interval(estimate=None)
     z = NormalDist().inv_cdf((1 + confidence) / 2)

@@ -79,7 +79,7 @@ def confusion(labels: Flags, flagged: Flags, weights: Floats) -> tuple[Floats, F
 
 
 def equal_count_bins(probabilities: Floats, bins: int = BINS) -> NDArray[np.int64]:
-    """Give each customer a bin number, ascending without gaps; equal probabilities share one, so bins may be fewer."""
+    """Return each customer's bin number, ascending without gaps; equal probabilities share a bin."""
     edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1]))
     numbers = np.searchsorted(edges, probabilities, side="right")
     return np.unique(numbers, return_inverse=True)[1].astype(np.int64)

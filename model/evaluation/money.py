@@ -45,7 +45,7 @@ def worth(labels: Flags, proposed: Flags, reviewed: Flags, costs: Costs, weights
 
 
 def net_benefit(labels: Flags, probabilities: Floats, weights: Floats, cut: float) -> tuple[float, float]:
-    """Give the net benefit (Vickers & Elkin 2006) of flagging from the probability `cut` on, and of flagging all."""
+    """Return the net benefit (Vickers & Elkin 2006) of flagging from the probability `cut` on, and of flagging all."""
     rate = cut / (1 - cut)
     flagged = probabilities >= cut
     total = float(weights.sum())

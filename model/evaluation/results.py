@@ -306,7 +306,7 @@ class TimeView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """The procedure trained on so many customers."""
+    """The procedure trained on a number of customers."""
 
     customers: float
     suspended: float

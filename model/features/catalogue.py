@@ -43,7 +43,7 @@ AT: Final[Any] = At(*range(len(NAMES)))  # each feature's column, by name, as co
 
 
 def catalogue_hash() -> str:
-    """Name this catalogue by the SHA-256 of all that it says, so that a bundle and the code that scores agree on it."""
+    """Return the SHA-256 of this catalogue's content, so that a bundle and the code that scores agree on it."""
     said = json.dumps(
         [LOOKBACK_DAYS, MAX_TRANSACTIONS, TERMS, [asdict(feature) for feature in CATALOGUE]],
         sort_keys=True,
@@ -53,5 +53,5 @@ def catalogue_hash() -> str:
 
 
 def default_names() -> tuple[str, ...]:
-    """Name the features that a model uses unless told otherwise."""
+    """Return the names of the features that a model uses unless told otherwise."""
     return tuple(feature.name for feature in CATALOGUE if feature.default)

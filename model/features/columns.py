@@ -110,14 +110,14 @@ def encode_person(person: Person) -> tuple[NDArray[np.int32], tuple[InputWarning
 
 
 def _numbers(ids: Sequence[str]) -> NDArray[np.int64]:
-    """Give equal ids equal numbers."""
+    """Return a number for each id: equal ids get equal numbers."""
     last = dict(zip(ids, range(len(ids)), strict=True))
     return np.array([*map(last.__getitem__, ids)], np.int64)
 
 
 @lru_cache(maxsize=256)
 def _growing(rows: int) -> NDArray[np.int64]:
-    """Give rows of different ids growing numbers, which spare the kernel its collapsing."""
+    """Return ascending numbers for rows of different ids, so that the kernel needn't collapse them."""
     return np.arange(rows)
 
 

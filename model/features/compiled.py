@@ -17,7 +17,7 @@ def compiled(function: Function) -> Function:
 
     The error model spares a check at each division (those that could meet a 0 are guarded). Going without wrappers
     spares a third of the time to compile: nothing but compiled code calls these. Inlined by force, for handing a
-    function the words of all of the room's arrays costs more than many a function's work: a fifth of the whole.
+    function the words of all of the workspace's arrays costs more than many a function's work: a fifth of the whole.
     """
     target()
     jitted: Function = numba.njit(

@@ -54,7 +54,7 @@ def foreign_locale(residence: str | None, locale: str | None) -> int:
 
 
 def sovereign(country: str) -> str:
-    """Name the country whose documents this country's or territory's people carry."""
+    """Return the country whose documents this country's or territory's people carry."""
     return _sovereigns().get(country, country)
 
 

@@ -44,7 +44,7 @@ class Certainty(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def certainties(bundle: Bundle, values: NDArray[np.float64]) -> list[Certainty]:
-    """Score rows float64[n, f] with each resampled model and give each row's spread."""
+    """Score rows float64[n, f] with each resampled model and return each row's spread."""
     if not bundle.resamples or not len(values):
         return [Certainty(models=0)] * len(values)
     probabilities = bundle.resampled_probabilities(values)

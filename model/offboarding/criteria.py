@@ -63,7 +63,7 @@ class Criteria:
     minimum: int
 
     def find(self, transactions: pl.DataFrame) -> pl.DataFrame:
-        """Search for every declared pattern; gives rows of FOUND_PATTERNS, in the rules' order, then by customer."""
+        """Search for every declared pattern; return rows of FOUND_PATTERNS, in the rules' order, then by customer."""
         found = [
             one.rule.find(transactions, one.limits)
             .sort("customer_id")
@@ -77,7 +77,7 @@ class Criteria:
         return {one.rule.code: one for one in self.declared}
 
     def listing(self, segment: pl.Expr, patterns: pl.Expr) -> pl.Expr:
-        """Say on which list a customer stands, from the segment and the number of patterns found; "" for none."""
+        """Return the list that a customer is on, by the segment and the number of patterns found; "" for none."""
         names: tuple[Listing, Listing, Listing, Listing] = (
             "off-boarding",
             "review: high without corroboration",

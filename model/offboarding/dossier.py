@@ -141,7 +141,7 @@ def _lines(reasons: Sequence[Reason], place: dict[str, Population]) -> tuple[Lin
 
 
 def evidence(scored: Scored, listed: pl.DataFrame) -> pl.DataFrame:
-    """Give the transactions that show each listed customer's patterns: a row for each pattern and transaction."""
+    """Return the transactions that show each listed customer's patterns: a row for each pattern and transaction."""
     order = {code: number for number, code in enumerate(scored.criteria.by_code())}
     return (
         scored.patterns.join(listed.select("customer_id", "list"), on="customer_id", how="inner")
@@ -177,7 +177,7 @@ def _patterns(scored: Scored, listed: pl.DataFrame) -> dict[str, list[Pattern]]:
 
 
 def _gaps(scored: Scored) -> dict[str, list[str]]:
-    """Name the profile fields that each customer lacks."""
+    """Return the names of the profile fields that each customer lacks."""
     missing = scored.cohort.customers.select("customer_id", *(pl.col(name).is_null() for name in PROFILE))
     return {
         customer: [name for name, lacks in zip(PROFILE, flags, strict=True) if lacks]

@@ -12,7 +12,7 @@ _CENT = 0.005  # less than half a cent is rounding, not money
 
 
 def pass_through(moves: Iterable[tuple[int, float]], window: int) -> tuple[float, list[int]]:
-    """Match money out with money in of at most `window` before, oldest first; give the amount and who took part.
+    """Match money out with money in of at most `window` before, oldest first; return the amount and who took part.
 
     `moves` are (time, amount) in order of time, amounts out negative; the answer's positions count from 0. Taking
     the oldest money that still may be taken first gives the greatest amount that any matching can (earliest

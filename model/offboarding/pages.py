@@ -62,7 +62,7 @@ def _list_page(scored: Scored, run: Run, dossiers: Sequence[Dossier], *, title: 
 
 
 def _criteria(scored: Scored) -> list[dict[str, object]]:
-    """Tell each declared rule, and how many customers it was found at."""
+    """Return each declared rule, and how many customers it was found at."""
     high = scored.table.filter(pl.col("segment") == "high")["customer_id"].implode()
     everyone = dict(scored.patterns.group_by("code").len().iter_rows())
     among_high = dict(scored.patterns.filter(pl.col("customer_id").is_in(high)).group_by("code").len().iter_rows())

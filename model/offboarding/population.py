@@ -27,7 +27,7 @@ class Population:
         return np.sort(self._values[~np.isnan(self._values)])
 
     def place(self, value: float | None) -> tuple[float, float, float]:
-        """Give the shares of customers with a smaller, an equal and a greater value; of a missing one (0, share, 0)."""
+        """Return the shares of customers with a smaller, equal and greater value; (0, share, 0) if it is missing."""
         if value is None or math.isnan(value):
             return 0.0, 1 - len(self._sorted) / max(len(self._values), 1), 0.0
         n = max(len(self._sorted), 1)

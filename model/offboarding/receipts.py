@@ -31,7 +31,7 @@ _TAMPERED: Final = "Put the folder back from a backup, and find out who changed 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One accepted sign-off.
 
-    `file` is the copy's name, `sha256` that of its content (the very bytes that were handed in), `decided` that of
+    `file` is the copy's name, `sha256` that of its content (the bytes that were handed in), `decided` that of
     the decisions alone. `run`, `bundle`, `scores` and `list` say by hash what was decided on. `supersedes` is the
     number of the receipt that this one takes the place of; `follows` the sha256 of the receipt before it in the
     folder.
@@ -68,7 +68,7 @@ def sign(
     why: str = "",
     date_order: DateOrder = "iso",
 ) -> tuple[Receipt, bool]:
-    """Accept a filled list made in the run's folder `scores`, keep it in `folder`; give its receipt and if it is new.
+    """Accept a filled list made in the run's folder `scores`, keep it in `folder`; return its receipt and if it is new.
 
     The same decisions once more change nothing. Raises SignOffError where a line is unsigned or altered, the run's
     files were altered, there is nothing to decide, or the list was signed off otherwise before and `supersede`,

@@ -48,7 +48,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 def identified(run: Run) -> Run:
-    """Give the run its id."""
+    """Return the run's id."""
     bare = msgspec.structs.replace(run, run="", files={})
     return msgspec.structs.replace(run, run=sha256(msgspec.json.encode(bare, order="deterministic")))
 
@@ -96,7 +96,7 @@ def hash_tables(folder: Path, cohort: CohortName, mapping: Mapping) -> dict[str,
 
 
 def sha256(content: bytes) -> str:
-    """Give the sha256 in hexadecimal."""
+    """Return the sha256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 

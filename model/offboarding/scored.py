@@ -148,7 +148,7 @@ def _table(
 
 
 def _warned(customers: pl.DataFrame) -> pl.Expr:
-    """Name the profile's columns whose category nobody knows; such a value counts as any other."""
+    """Return the names of the profile's columns whose category nobody knows; such a value counts as any other."""
     unknown = [
         pl.when(~pl.col(name).is_in(list(known))).then(pl.lit(f"UNKNOWN_CATEGORY {name}"))
         for name, known in _CATEGORIES.items()
@@ -159,7 +159,7 @@ def _warned(customers: pl.DataFrame) -> pl.Expr:
 
 
 def reason_codes(scores: Scores, names: Sequence[str], *, n: int = REASON_CODES) -> list[str]:
-    """Give each customer's reason codes in the order of `scoring.reasons.top_reasons`, for all customers at once."""
+    """Return each customer's reason codes in the order of `scoring.reasons.top_reasons`, for all customers at once."""
     codes = np.array([catalogue.BY_NAME[name].code for name in names], dtype=np.str_)
     order, sizes = reason_order(scores.contributions, np.array(scores.segment))
     order = order[:, :n]

@@ -35,7 +35,7 @@ def score_tables(
     step: Callable[[str], object] = lambda _: None,
     tick: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> Run:
-    """Score every customer of a cohort and write the run's folder, whole or not at all; give its record.
+    """Score every customer of a cohort and write the run's folder, whole or not at all; return its record.
 
     `step` hears what is being done, `tick` (done, all) of the listed customers. Raises ConfigError where `out` may
     not be written or the configuration says something impossible, BundleError, TableError, FeatureError.

@@ -60,7 +60,7 @@ def write_run(
     force: bool = False,
     tick: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> Run:
-    """Write the run's folder, whole or not at all; give its record. `tick` hears (done, all) of the listed customers.
+    """Write the run's folder, whole or not at all; return its record. `tick` hears (done, all) of the listed customers.
 
     `tables` are the hashes of `record.hash_tables`. Raises ConfigError as `check_place` does.
     """

@@ -57,7 +57,7 @@ class Fault:
 def check(
     sheet: Sheet, made: pl.DataFrame, run: Run, *, where: str, now: datetime, date_order: DateOrder = "iso"
 ) -> list[Decision]:
-    """Check a filled list against the list `made` by `run`; give a decision for each line, in the list's order.
+    """Check a filled list against the list `made` by `run`; return a decision for each line, in the list's order.
 
     Raises SignOffError naming every unsigned, altered, removed or added line at once: its number in the list, its
     customer and the field. `now` is aware; a date counts as today's or the run's wherever on Earth it may be that

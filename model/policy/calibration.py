@@ -73,7 +73,7 @@ def fit_isotonic(margins: Floats, labels: Flags) -> tuple[Floats, Floats]:
 
 
 def prior_shift(sample_rate: float, portfolio_rate: float | None) -> float:
-    """Give the log-odds to add where the portfolio's risk rate isn't the sample's (Saerens et al. 2002; Elkan 2001)."""
+    """Return the log-odds to add where the portfolio's risk rate differs (Saerens et al. 2002; Elkan 2001)."""
     return 0.0 if portfolio_rate is None else _logit(portfolio_rate) - _logit(sample_rate)
 
 
@@ -94,13 +94,13 @@ def shifted(probabilities: Floats, shift: float) -> Floats:
 
 
 def sigmoid(margins: Floats) -> Floats:
-    """Give 1 / (1 + exp(-margin)) without overflow."""
+    """Return 1 / (1 + exp(-margin)) without overflow."""
     small = np.exp(-np.abs(margins))
     return np.asarray(np.where(margins >= 0, 1.0, small) / (1 + small), dtype=np.float64)
 
 
 def _loss(log_odds: Floats, targets: Floats) -> float:
-    """Give the log loss in all, without overflow: log(1 + exp(z)) - target z."""
+    """Return the log loss in all, without overflow: log(1 + exp(z)) - target z."""
     return float((np.logaddexp(0.0, log_odds) - targets * log_odds).sum())
 
 

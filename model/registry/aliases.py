@@ -53,7 +53,7 @@ class Aliases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return {alias: version for alias, version in versions if version is not None}
 
     def names(self, version: str) -> list[Alias]:
-        """Name the aliases that point at `version`."""
+        """Return the names of the aliases that point at `version`."""
         return [alias for alias, held in self.held().items() if held == version]
 
     def added(self, version: str) -> Change | None:

@@ -59,7 +59,7 @@ class BucketStore:
         return self._bucket.put(DOCUMENT, content, generation=int(tag))
 
     def versions(self) -> list[str]:
-        """Name every bundle that is whole: its manifest is written last."""
+        """Return the name of every bundle that is whole: its manifest is written last."""
         names = [stored.name for stored in self._bucket.list("bundles/")]
         return sorted(match[1] for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
 

@@ -33,12 +33,12 @@ def promote(
     if change is None:
         click.echo(f"{reference} is {alias} already; nothing changed.")
     else:
-        _say(change)
+        _print(change)
 
 
 def rollback(where: str, endpoint: str, by: str | None, why: str) -> None:
     """Swap champion and previous; a second rollback swaps them back."""
-    _say(Registry.at(where, endpoint).roll_back(_author(by, why)))
+    _print(Registry.at(where, endpoint).roll_back(_author(by, why)))
 
 
 def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
@@ -70,7 +70,7 @@ def _author(by: str | None, why: str) -> Author:
     return Author(by=name, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
 
 
-def _say(change: Change) -> None:
+def _print(change: Change) -> None:
     was = f", in place of {change.replaced[:_SHORT]}" if change.replaced else ""
     click.echo(f"{change.alias} is now {change.bundle}{was}.")
 

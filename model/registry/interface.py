@@ -32,26 +32,26 @@ class Store(Protocol):
     where: str
 
     def read(self) -> tuple[bytes | None, str]:
-        """Give the document (None where none was written yet) and a tag that changes whenever it does."""
+        """Return the document (None where none was written yet) and a tag that changes whenever it does."""
 
     def swap(self, tag: str, content: bytes) -> bool:
         """Replace the document if it still has `tag`; say whether it did."""
 
     def versions(self) -> list[str]:
-        """Name every bundle held, sorted."""
+        """Return the name of every bundle held, sorted."""
 
     def keep(self, bundle: Path, verify: Callable[[Path], object]) -> str:
-        """Take in a copy of `bundle` that `verify` passes; give its version. A second time changes nothing."""
+        """Take in a copy of `bundle` that `verify` passes; return its version. A second time changes nothing."""
 
     def fetch(self, version: str) -> Path:
-        """Give a local folder with the bundle `version`."""
+        """Return a local folder with the bundle `version`."""
 
     def download(self, version: str, into: Path) -> None:
         """Copy the files of the bundle `version` into a folder, unverified; RegistryError where it isn't held."""
 
 
 def copy_of(bundle: Path, into: Path) -> str:
-    """Copy a bundle's files to a new folder; give its version. RegistryError without a manifest, or if it changes."""
+    """Copy a bundle's files to a new folder; return its version. RegistryError without a manifest, or if it changes."""
     try:
         version = hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
         shutil.copytree(bundle, into, dirs_exist_ok=True, ignore=_BROUGHT_ALONG)
@@ -77,7 +77,7 @@ class FolderStore:
         self._bundles = folder / "bundles"
 
     def read(self) -> tuple[bytes | None, str]:
-        """Give the document and its sha256."""
+        """Return the document and its sha256."""
         try:
             content = (self._folder / DOCUMENT).read_bytes()
         except FileNotFoundError:
@@ -100,7 +100,7 @@ class FolderStore:
         return True
 
     def versions(self) -> list[str]:
-        """Name every bundle held, sorted, without a killed process's half-made copies, whose names begin with a dot."""
+        """Return the name of every bundle held, sorted, without unfinished copies, whose names begin with a dot."""
         if not self._bundles.is_dir():
             return []
         return sorted(path.name for path in self._bundles.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -139,7 +139,7 @@ class FolderStore:
         return version
 
     def fetch(self, version: str) -> Path:
-        """Give the bundle's own folder."""
+        """Return the bundle's own folder."""
         return self._bundles / version
 
     def download(self, version: str, into: Path) -> None:

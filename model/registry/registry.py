@@ -46,7 +46,7 @@ class Registry:
         return cls(open_store(where, endpoint))
 
     def add(self, bundle: Path, author: Author) -> str:
-        """Keep a copy of a bundle once it loads, its hashes and golden rows checked; give its version.
+        """Keep a copy of a bundle once it loads, its hashes and golden rows checked; return its version.
 
         Idempotent. Raises BundleError where the bundle can't be trusted; then nothing is kept.
         """
@@ -74,7 +74,7 @@ class Registry:
         return after.history[-1] if changed else None
 
     def roll_back(self, author: Author) -> Change:
-        """Swap champion and previous, once the previous loads; give the history's new line.
+        """Swap champion and previous, once the previous loads; return the history's new line.
 
         Raises RegistryError where there is no previous champion, BundleError where its copy is damaged.
         """
@@ -87,14 +87,14 @@ class Registry:
         return self._change(change)[0].history[-1]
 
     def resolve(self, reference: str) -> str:
-        """Give the version that a hash, a unique start of one (4 digits or more) or an alias names.
+        """Return the version that a hash, a unique start of one (4 digits or more) or an alias names.
 
         Raises RegistryError, listing what exists, where there is none.
         """
         return self._resolve(reference, self._read()[0])
 
     def bundle(self, reference: str) -> Path:
-        """Give a local folder with the bundle that `reference` names."""
+        """Return a local folder with the bundle that `reference` names."""
         return self._store.fetch(self.resolve(reference))
 
     def held(self) -> list[Held]:
@@ -110,7 +110,7 @@ class Registry:
         )
 
     def history(self) -> tuple[Change, ...]:
-        """Give every change, oldest first."""
+        """Return every change, oldest first."""
         return self._read()[0].history
 
     def _read(self) -> tuple[Aliases, str]:

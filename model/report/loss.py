@@ -24,7 +24,7 @@ class Curve:
     nobody: float
 
     def at(self, cut: float) -> float:
-        """Give the loss of the nearest cut-off on the curve."""
+        """Return the loss of the nearest cut-off on the curve."""
         return float(self.loss[np.argmin(np.abs(self.cuts - cut))])
 
 
@@ -53,7 +53,7 @@ def carried_over(probabilities: Floats, *, sample: float, rate: float) -> Floats
 
 
 def _share_at_or_above(values: Floats, cuts: Floats) -> Floats:
-    """Give the share of all values at or above each cut-off."""
+    """Return the share of all values at or above each cut-off."""
     ranked = np.sort(values, axis=None)
     share: Floats = 1 - np.searchsorted(ranked, cuts, side="left") / ranked.size
     return share

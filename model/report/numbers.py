@@ -90,12 +90,12 @@ def of_customers(counted: float, noun: str = "customer") -> str:
 
 
 def covers_zero(difference: Interval) -> bool:
-    """Say whether the interval can't tell the difference from none; one that isn't computable can't either."""
+    """Return whether the interval can't tell the difference from none; one that isn't computable can't either."""
     return difference.low is None or difference.high is None or difference.low <= 0 <= difference.high
 
 
 def verdict(difference: Interval, metric: str, *, first: str, second: str) -> str:
-    """Say in a sentence what the difference `first` minus `second` in a metric supports, and no more."""
+    """Return in a sentence what the difference `first` minus `second` in a metric supports, and no more."""
     name = METRICS.get(metric, metric)
     name = name if name.isupper() or name.startswith("ROC") else name[:1].lower() + name[1:]
     if difference.estimate is None:

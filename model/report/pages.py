@@ -79,7 +79,7 @@ def environment() -> jinja2.Environment:
 
 
 def identity(results: RunResults) -> str:
-    """Name the run that a page speaks of."""
+    """Return the words for the run that a page is about."""
     run = results.provenance
     return (
         f"Bundle {run.bundle_version[:12]}, commit {run.git_commit[:12]}, tables {run.data_hash[:12]}, seed "

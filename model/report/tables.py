@@ -22,7 +22,7 @@ INTERVALS = "Under each estimate stands its {confidence:.0%} interval. {method}"
 
 
 def interval_note(results: RunResults) -> str:
-    """Say how estimates and intervals were made."""
+    """Return how estimates and intervals were made."""
     return f"{INTERVALS.format(confidence=results.confidence, method=results.interval_method)} {results.point_method}"
 
 

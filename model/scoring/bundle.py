@@ -103,7 +103,7 @@ class Bundle:
         return ModelFeatures(self.manifest.features, self.manifest.settings)
 
     def resampled_probabilities(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Say how sure scores are: float64[k, n], what each of k resampled models gives for rows float64[n, f]."""
+        """Return float64[k, n]: the probabilities that each of k resampled models gives for rows float64[n, f]."""
         calibration = self.manifest.calibration
         return np.array([calibration.probability(trees.margins(values)) for trees in self.resamples])
 
@@ -128,7 +128,7 @@ def dumps_manifest(manifest: Manifest) -> bytes:
 
 
 def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *, replace: bool = False) -> str:
-    """Write a bundle whole or not at all, and give its version (the sha256 of manifest.json, in hex).
+    """Write a bundle whole or not at all, and return its version (the sha256 of manifest.json, in hex).
 
     `files` holds every one of FILES, `manifest` needs no `files` of its own. An existing folder with something in it is
     refused (BundleError) unless `replace`.

@@ -32,11 +32,11 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise _unusable(f"a slope of {self.slope} isn't above 0")
 
     def log_odds(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the shown probabilities' log-odds: float64[n] from margins float64[n]."""
+        """Return the shown probabilities' log-odds: float64[n] from margins float64[n]."""
         return self.slope * margins + (self.intercept + self.shift)
 
     def probability(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give probabilities float64[n] from margins float64[n]."""
+        """Return probabilities float64[n] from margins float64[n]."""
         # One `exp` of the C library a row, not NumPy's: that one may round differently at another place in an array.
         return np.array([sigmoid(z) for z in self.log_odds(margins).tolist()], np.float64)
 

@@ -46,7 +46,7 @@ class Explainer:
             self._arrays = (trees.feature, trees.threshold, trees.default_left, *astuple(paths))
 
     def explain(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give margins float64[n] and contributions float64[n, features], in log-odds, for values of that shape.
+        """Return margins float64[n] and contributions float64[n, features], in log-odds, for values of that shape.
 
         NaN is a missing value. A row has the same bits alone and in any batch, on any thread. Raises FeatureError for
         another shape.
@@ -62,11 +62,11 @@ class Explainer:
         return margins, contributions
 
     def explain_one(self, values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Give one row's margin and contributions float64[features] for its values float64[features], contiguous."""
+        """Return one row's margin and contributions float64[features] for its values float64[features], contiguous."""
         contributions, margins = np.empty((1, self.features)), np.empty(1)
         self._explain(values.reshape(1, self.features), self.bias, *self._arrays, contributions, margins)
         return margins.item(), contributions[0]
 
     def margins(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the margins alone, the same bits as `explain` gives."""
+        """Return the margins alone, the same bits as `explain` gives."""
         return self.explain(values)[0]

@@ -92,7 +92,7 @@ def check_golden(answer: Answerer, rows: Sequence[GoldenRow], *, made_on: str, w
 
 
 def _difference(expected: Any, found: Any, tolerance: float, path: str) -> str | None:
-    """Name the first place where two JSON values differ, None where there is none."""
+    """Return the first place where two JSON values differ, None where there is none."""
     if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
         pairs = [
             (f"{path}.{key}", expected[key], found[key]) for key in expected if tolerance == 0 or key not in _WORDED

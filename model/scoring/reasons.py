@@ -48,7 +48,7 @@ def top_reasons(
     *,
     segment: Segment = "high",
 ) -> tuple[Reason, ...]:
-    """Give at most `n` reasons for one customer from values float64[f], contributions float64[f] and their features.
+    """Return at most `n` reasons for one customer from values float64[f], contributions float64[f] and their features.
 
     The greatest absolute contribution comes first, equal ones (to nine decimals, so that a last bit reorders nothing)
     in the features' order; in the segments medium and high those that raise the risk come before those that lower it,
@@ -78,7 +78,7 @@ def top_reasons(
 
 @compiled
 def _lead(contributions: NDArray[np.float64], raising_first: bool, places: NDArray[np.int64]) -> tuple[int, float]:
-    """Fill `places` with the leading contributions' places; give how many there are, and all absolute ones' sum.
+    """Fill `places` with the leading contributions' places; return how many there are, and all absolute ones' sum.
 
     Inserting each into so short a list costs less than sorting all.
     """

@@ -39,7 +39,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
     def segment_of(self, probability: float) -> Segment:
-        """Name the segment of one probability."""
+        """Return the segment of one probability."""
         if probability >= self.high:
             return "high"
         return "medium" if probability >= self.medium else "low"

@@ -127,7 +127,7 @@ def _preorder(trees: Trees, root: int, node: int) -> Iterator[int]:
 
 
 def table_bytes(cuts: Sequence[Cut]) -> int:
-    """Say how much memory the tables would take."""
+    """Return how much memory the tables would take."""
     return 8 * sum(subtree.size for one in cuts for subtree in one.subtrees)
 
 
@@ -187,7 +187,7 @@ def _in_blocks(cuts: Sequence[Cut]) -> Iterator[list[Cut]]:
 
 
 def _parents(block: Sequence[Cut]) -> dict[int, int]:
-    """Give the upper node above each upper node; -1, which is no node, for roots."""
+    """Return the upper node above each upper node; -1, which is no node, for roots."""
     parents: dict[int, int] = {}
     for one in block:
         for subtree in one.subtrees:
@@ -201,7 +201,7 @@ def _columns(trees: Trees, nodes: Sequence[int]) -> NDArray[np.uint32]:
 
 
 def _filled(trees: Trees, paths: Paths, subtrees: Sequence[Subtree], start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Say for each leaf where its steps stand in the pattern and its features in the table; the rest is compiled."""
+    """Return for each leaf where its steps are in the pattern and its features in the table; the rest is compiled."""
     number = {leaf: place for place, leaf in enumerate(paths.leaves.tolist())}
     steps, slots = paths.steps.tolist(), paths.slots.tolist()
     step_node, feature = paths.step_node.tolist(), paths.feature.tolist()
@@ -323,7 +323,7 @@ def _find(
     inner: np.uint64,
     found: NDArray[np.uint64],
 ) -> np.uint64:
-    """Answer a block's inner nodes and say where each subtree's row of its table begins; give the next inner node."""
+    """Answer a block's inner nodes and say where each subtree's row of its table begins; return the next inner node."""
     unit, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     subtree = np.uint64(0)
     for shape in range(np.uint64(shapes.shape[0])):
@@ -359,7 +359,7 @@ def _add(
     table: NDArray[np.float64],
     contributions: NDArray[np.float64],
 ) -> np.uint64:
-    """Add a block's table rows to one row's contributions; give the next place in `feature`."""
+    """Add a block's table rows to one row's contributions; return the next place in `feature`."""
     subtree = np.uint64(0)
     for shape in range(np.uint64(shapes.shape[0])):
         width, past = shapes[shape, 1], subtree + shapes[shape, 2]

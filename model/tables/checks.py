@@ -185,5 +185,5 @@ _NEEDS_LABEL: Final = frozenset({"label_present", "label_known", "label_rate_in_
 
 
 def checks_of(kind: Kind, *, labelled: bool) -> tuple[Check, ...]:
-    """Give the rules of one kind of table, in the order of their layers."""
+    """Return the rules of one kind of table, in the order of their layers."""
     return tuple(rule for rule in CHECKS if rule.kind == kind and (labelled or rule.name not in _NEEDS_LABEL))

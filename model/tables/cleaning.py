@@ -136,7 +136,7 @@ def _refuse_empty(tables: CohortTables, customers: pl.DataFrame, events: pl.Data
 
 
 def _constant(table: Table) -> tuple[str, ...]:
-    """Name the columns that have one value in every row; a table of one row has none."""
+    """Return the names of the columns that have one value in every row; a table of one row has none."""
     values = table.frame.select(pl.exclude("row", "repeat", *table.absent).n_unique())
     return tuple(name for name in values.columns if values[name][0] == 1) if table.frame.height > 1 else ()
 

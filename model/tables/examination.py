@@ -59,7 +59,7 @@ class Examination:
     transactions: pl.Series
 
     def above(self, share: float) -> tuple[Outcome, ...]:
-        """Give the outcomes whose failing share is greater."""
+        """Return the outcomes whose failing share is greater."""
         return tuple(outcome for outcome in self.outcomes if outcome.share > share)
 
 
@@ -119,7 +119,7 @@ def refuse_labels(tables: CohortTables, examination: Examination) -> None:
 
 
 def _agreements(events: pl.DataFrame) -> list[pl.Expr]:
-    """Say of each row whether its transaction's rows agree: computed from the few ids that don't, not row by row."""
+    """Return for each row whether its transaction's rows agree, computed from the few ids that don't."""
     several = events.filter(pl.col("id").is_not_null() & pl.col("id").is_duplicated())
     ends = ~pl.col("state").is_in(["PENDING", "REVERSED"])
 
@@ -201,7 +201,7 @@ def _label_rate(users: Table, bounds: tuple[float, float]) -> tuple[Outcome, pl.
 
 
 def ever_suspended(users: pl.DataFrame) -> pl.DataFrame:
-    """Give customer_id and `suspended`: true where any of the customer's rows says SUSPENDED."""
+    """Return customer_id and `suspended`: true where any of the customer's rows says SUSPENDED."""
     return (
         users.filter(pl.col("customer_id").is_not_null())
         .group_by("customer_id")

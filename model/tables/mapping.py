@@ -71,19 +71,19 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return mapping
 
     def of(self, kind: Kind) -> TableMapping:
-        """Give the mapping of one kind of table."""
+        """Return the mapping of one kind of table."""
         return self.users if kind == "users" else self.transactions
 
     def file(self, kind: Kind, cohort: CohortName) -> str:
-        """Name a table's file, without its suffix."""
+        """Return the name of a table's file, without its suffix."""
         return self.of(kind).files.get(cohort, f"{kind}_{cohort}")
 
     def column(self, kind: Kind, column: str) -> str:
-        """Name the file's column that holds a canonical one."""
+        """Return the file's column that holds a canonical one."""
         return self.of(kind).columns.get(column, _USUAL.get(column, column))
 
     def replacements(self, kind: Kind, column: str) -> dict[str, str]:
-        """Give what to write in place of the file's values of a column."""
+        """Return what to write in place of the file's values of a column."""
         return {theirs: ours for ours, theirs in _pairs(self.of(kind), column)}
 
 
@@ -99,18 +99,18 @@ def load_mapping(path: Path) -> Mapping:
 
 
 def schema_of(kind: Kind) -> type[dy.Schema]:
-    """Give the class of the rows of one kind of table, the label included."""
+    """Return the class of the rows of one kind of table, the label included."""
     return LabelledProfile if kind == "users" else Event
 
 
 def columns_of(kind: Kind, cohort: CohortName) -> tuple[str, ...]:
-    """Name the canonical columns that a table may bring."""
+    """Return the names of the canonical columns that a table may bring."""
     lacks = BESIDE if cohort == "labelled" else BESIDE | {"label"}
     return tuple(name for name in schema_of(kind).columns() if name not in lacks)
 
 
 def _problems(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]:
-    """Give the field, what is wrong with it and what to do, for all that can't be so."""
+    """Return the field, what is wrong with it and what to do, for each setting that contradicts another."""
     for cohort in table.files:
         if cohort not in COHORTS:
             yield f"files.{cohort}", "there is no such cohort", f"Name one of {', '.join(COHORTS)}."

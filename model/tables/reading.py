@@ -72,7 +72,7 @@ def read_cohort(folder: Path, cohort: CohortName, mapping: Mapping | None = None
 
 
 def cohorts_there(folder: Path, mapping: Mapping | None = None) -> tuple[CohortName, ...]:
-    """Name the cohorts of which the folder holds a table. Raises TableMissing where it holds none."""
+    """Return the names of the cohorts of which the folder holds a table. Raises TableMissing where it holds none."""
     mapping = mapping or Mapping()
     found = [cohort for cohort in COHORTS if any(is_there(folder, mapping.file(kind, cohort)) for kind in KINDS)]
     if not found:
@@ -127,7 +127,7 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
 
 
 def available_columns(folder: Path, cohort: CohortName, mapping: Mapping | None = None) -> frozenset[str]:
-    """Name the canonical columns that a cohort's two tables bring, those that a mapping fills in included."""
+    """Return the canonical columns that a cohort's two tables bring, those that a mapping fills in included."""
     mapping = mapping or Mapping()
     found = set()
     for kind in KINDS:
@@ -151,7 +151,7 @@ def _check_columns(where: str, frame: pl.DataFrame, *, needed: dict[str, str], m
 
 
 def _repeats(raw: pl.DataFrame) -> pl.Series:
-    """Say which rows repeat one above in every column; equal hashes narrow the search, equal values decide."""
+    """Return which rows repeat one above in every column; equal hashes narrow the search, equal values decide."""
     likely = raw.hash_rows().is_duplicated()
     again = raw.filter(likely).select(again=~pl.struct(pl.all()).is_first_distinct())["again"]
     rows = pl.int_range(raw.height, eager=True)

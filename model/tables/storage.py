@@ -27,7 +27,7 @@ class Stored:
 
 
 def is_there(folder: Path, name: str) -> bool:
-    """Say whether the folder holds the table in any format."""
+    """Return whether the folder holds the table in any format."""
     return any(True for _ in _found(folder, name))
 
 
@@ -42,7 +42,7 @@ def fetch(folder: Path, name: str) -> Stored:
 
 
 def columns(folder: Path, name: str) -> tuple[str, ...]:
-    """Name the columns of a table without reading its rows. Raises as `fetch` does."""
+    """Return the names of the columns of a table without reading its rows. Raises as `fetch` does."""
     path = _place(folder, name)
     return tuple(_read(path, rows=0).columns)
 

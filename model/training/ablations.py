@@ -45,7 +45,7 @@ WEIGHTINGS: dict[Weighting, str] = {
 
 
 def untuned(study: Study, weighting: Weighting = "mild") -> Fit:
-    """Give the procedure with the search's starting parameters instead of a search."""
+    """Return the procedure with the search's starting parameters instead of a search."""
     members = ({**FIXED, **START},)
 
     def fit(table: FeatureTable, suspended: Flags, seed: int) -> Fitted:
@@ -172,7 +172,7 @@ def _measurement(
 
 
 def _told(differences: dict[str, dict[str, Interval]], titles: dict[str, str]) -> str:
-    """Say in which metrics another arm differs from the shipped one beyond chance."""
+    """Return a sentence on the metrics in which another arm differs from the shipped one beyond chance."""
     found = []
     for key, metrics in differences.items():
         for name, value in metrics.items():

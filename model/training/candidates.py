@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def candidates(settings: Training, absent: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Name the features to learn from, and those left out because the labelled tables lack a source column.
+    """Return the features to learn from, and those left out because the labelled tables lack a source column.
 
     Raises FeatureError for a name that isn't in the catalogue, or where nothing is left.
     """
@@ -42,7 +42,7 @@ def candidates(settings: Training, absent: Collection[str]) -> tuple[tuple[str, 
 
 
 def kernel_settings(excluded_types: Collection[str]) -> Settings:
-    """Give the kernel's settings for training; raises ConfigError for an unknown type."""
+    """Return the kernel's settings for training; raises ConfigError for an unknown type."""
     unknown = sorted(set(excluded_types) - {*TYPES, "OTHER"})
     if unknown:
         raise ConfigError(

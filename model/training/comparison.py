@@ -68,7 +68,7 @@ class OutOfFold:
         return self.cuts(cut) <= self.probabilities
 
     def cuts(self, cut: Callable[[Flags, Floats], float]) -> Floats:
-        """Give each customer the cut-off of their fold, chosen inside its training side: float64[r, n]."""
+        """Return the cut-off of each customer's fold, chosen inside its training side: float64[r, n]."""
 
         def chosen(one: FoldFit) -> Floats:
             value = cut(one.labels, one.fitted.inner_probabilities)

@@ -28,7 +28,7 @@ SHUFFLES = 3
 
 
 def contributions(found: OutOfFold, table: FeatureTable, names: Sequence[str]) -> Floats:
-    """Give exact Shapley values float64[n, len(names)] in calibrated log-odds, out of fold, of the first repeat.
+    """Return exact Shapley values float64[n, len(names)] in calibrated log-odds, out of fold, of the first repeat.
 
     A feature that a fold's selection left out contributes 0 there.
     """
@@ -53,7 +53,7 @@ def permutation_falls(
     seed: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Floats:
-    """Give by how much a fold's average precision falls when one feature's values change hands among its customers.
+    """Return by how much a fold's average precision falls when one feature's values change hands among its customers.
 
     float64[r * SHUFFLES, len(names)]: mean over a repeat's folds, for each shuffle (Breiman 2001). A feature that a
     fold's selection left out falls by 0 there.
@@ -80,7 +80,7 @@ def permutation_falls(
 
 
 def selection_frequency(found: OutOfFold) -> dict[str, float]:
-    """Give the share of the outer folds that kept each feature; absent where none did."""
+    """Return the share of the outer folds that kept each feature; absent where none did."""
     counts: dict[str, int] = {}
     for one in found.fits:
         for name in one.fitted.model.names:

@@ -1,4 +1,4 @@
-"""What learns: each learner fits a table of features to labels, and gives margins (log-odds, not yet calibrated)."""
+"""Learners: each fits a table of features to labels, and returns margins (log-odds, not yet calibrated)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Model(Protocol):
         """The features that it takes, in order."""
 
     def margins(self, table: FeatureTable) -> Floats:
-        """Give float64[n] log-odds for the table's rows."""
+        """Return float64[n] log-odds for the table's rows."""
 
 
 class Learner(Protocol):
@@ -52,11 +52,11 @@ class BoostedModel:
     booster: xgboost.Booster
 
     def margins(self, table: FeatureTable) -> Floats:
-        """Give float64[n] log-odds for the table's rows."""
+        """Return float64[n] log-odds for the table's rows."""
         return self.margins_of(table.select(self.names).values)
 
     def margins_of(self, values: Floats) -> Floats:
-        """Give float64[n] log-odds for rows float64[n, len(names)]."""
+        """Return float64[n] log-odds for rows float64[n, len(names)]."""
         data = xgboost.DMatrix(values, nthread=1, feature_names=list(self.names))
         return np.asarray(self.booster.predict(data, output_margin=True), dtype=np.float64)
 

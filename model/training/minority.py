@@ -19,7 +19,7 @@ NEIGHBOURS = 5
 
 
 def balanced(values: Floats, suspended: Flags, how: Weighting, seed: int) -> tuple[Floats, Flags, float]:
-    """Give rows, labels and the weight of a suspended customer.
+    """Return rows, labels and the weight of a suspended customer.
 
     values float64[n, f], suspended bool[n]. With "full" both classes weigh alike; "mild" weighs by the square root of
     that, since a full weight lets few customers pull every split. "repeat" draws suspended rows again; "invent" puts

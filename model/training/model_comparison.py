@@ -48,7 +48,7 @@ class Judged:
 
 
 def fits(study: Study) -> dict[str, Fit]:
-    """Name each contender's procedure; XGBoost's is the one that ships."""
+    """Return each contender's procedure by name; XGBoost's is the one that ships."""
     settings = study.config.training
 
     def shipped(table: FeatureTable, suspended: Flags, seed: int) -> Fitted:
@@ -90,7 +90,7 @@ def contender(judged: Judged, study: Study, order: NDArray[np.int64]) -> Contend
 
 
 def differences(first: Judged, others: list[Judged], study: Study) -> tuple[Difference, ...]:
-    """Give the first contender's metrics minus each other's, on the same resamples."""
+    """Return the first contender's metrics minus each other's, on the same resamples."""
     return tuple(
         Difference(baseline=other.key, metric=metric, difference=found)
         for other in others

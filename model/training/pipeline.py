@@ -179,7 +179,7 @@ def fit_shipped(study: Study, watch: Stages) -> Shipped:
 def write_bundle(
     shipped: Shipped, study: Study, cuts: Cuts, metrics: dict[str, results.Interval], data_hash: str, folder: Path
 ) -> tuple[str, bundles.Manifest]:
-    """Write the bundle and give its version and manifest."""
+    """Write the bundle and return its version and manifest."""
     config, fitted = study.config, shipped.fitted
     sample = float(study.suspended.mean())
     manifest = bundles.Manifest(
@@ -330,13 +330,13 @@ def _contest(study: Study, watch: Stages) -> list[Judged]:
 
 
 def _available(tables: Path, mapping: Mapping) -> frozenset[str] | None:
-    """Name the columns of the customers to score, None where the folder has none."""
+    """Return the names of the columns of the customers to score, None where the folder has none."""
     files = (mapping.file(kind, "unlabelled") for kind in ("users", "transactions"))
     return available_columns(tables, "unlabelled", mapping) if all(is_there(tables, one) for one in files) else None
 
 
 def _flow(study: Study) -> tuple[float, str]:
-    """Say how many customers are scored a week, and how that is known."""
+    """Return how many customers are scored a week, and how that is known."""
     configured = study.config.costs.customers_per_week
     if configured is not None:
         return configured, "from the configuration (costs.customers_per_week)"

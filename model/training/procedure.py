@@ -1,4 +1,4 @@
-"""The procedure that ships, as one function: select, tune, fit, calibrate. Evaluation calls the very same."""
+"""The procedure that ships, as one function: select, tune, fit, calibrate. Evaluation calls the same function."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Fitted:
     trials: tuple[Trial, ...] = ()
 
     def probabilities(self, table: FeatureTable) -> Floats:
-        """Give float64[n] calibrated probabilities at the sample's risk rate."""
+        """Return float64[n] calibrated probabilities at the sample's risk rate."""
         return self.calibrated(self.model.margins(table))
 
     @property

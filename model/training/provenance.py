@@ -18,7 +18,7 @@ LIBRARIES = ("customer-risk", "msgspec", "numba", "numpy", "optuna", "polars", "
 
 
 def git_commit() -> str:
-    """Name the checkout's commit, with "-dirty" where files differ from it; "unknown" outside of a checkout."""
+    """Return the checkout's commit, with "-dirty" where files differ from it; "unknown" outside of a checkout."""
     this = Path(__file__).resolve()  # git takes no path through a link to a folder
     here = this.parent
     commit = _git(here, "rev-parse", "HEAD")
@@ -28,7 +28,7 @@ def git_commit() -> str:
 
 
 def data_hash(cohort: Cohort) -> str:
-    """Give the SHA-256 of the clean cohort: equal for equal customers and events, whatever the files' format."""
+    """Return the SHA-256 of the clean cohort: equal for equal customers and events, whatever the files' format."""
     digest = hashlib.sha256()
     for frame in (cohort.customers, cohort.events):
         plain = pl.DataFrame(frame)
@@ -37,7 +37,7 @@ def data_hash(cohort: Cohort) -> str:
 
 
 def libraries() -> dict[str, str]:
-    """Give the versions that numbers depend on."""
+    """Return the versions that numbers depend on."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:

@@ -52,7 +52,7 @@ def reference(
 
 
 def borders(known: Floats) -> Floats:
-    """Give ascending inner borders of at most BINS bins of about equal counts, each with `FEWEST` customers or more."""
+    """Return ascending inner borders of at most BINS bins of about equal counts, at least `FEWEST` customers each."""
     if known.size < 2 * FEWEST:
         return np.empty(0)
     candidates = np.unique([_rounded(edge) for edge in np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]).tolist()])

@@ -21,7 +21,7 @@ MOST_CUSTOMERS = 10_000  # seen by the ranking: gains no longer change order abo
 
 
 def rank(table: FeatureTable, suspended: Flags, directions: Mapping[str, int], seed: int) -> tuple[str, ...]:
-    """Name the features by importance, best first: total gain in one large constrained forest.
+    """Return the names of the features by importance, best first: total gain in one large constrained forest.
 
     table n customers, suspended bool[n]; `directions` a feature -> +1, -1 or 0. Features that are constant here are
     left out. Equal gains (none at all, say) keep the table's order.

@@ -76,7 +76,7 @@ def repeated_folds(
 
 
 def possible_folds(suspended: NDArray[np.bool_], wanted: int, *, to_learn: int = 2) -> int:
-    """Give the greatest number of folds, at most `wanted`, that leaves enough of both kinds on both sides.
+    """Return the greatest number of folds, at most `wanted`, that leaves enough of both kinds on both sides.
 
     Each test part has two suspended and two others or more, each training side `to_learn` of each or more.
     Raises LabelError where not even two folds can be made so.
@@ -128,7 +128,7 @@ def _fold(customers: Sequence[str], held: NDArray[np.bool_]) -> Fold:
 def _deal(
     sizes: NDArray[np.int64], positives: NDArray[np.int64], folds: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Give each group its part: most suspended first, then the largest, each to the part that has least of them."""
+    """Return each group's part: most suspended first, then the largest, each to the part with the fewest of them."""
     order = random.permutation(len(sizes))
     order = order[np.lexsort((-sizes[order], -positives[order]))]
     part = np.empty(len(sizes), dtype=np.int64)

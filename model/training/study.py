@@ -79,9 +79,9 @@ class Study:
         )
 
     def intervals(self, measured: Mapping[str, Measured]) -> dict[str, Interval]:
-        """Give each metric its interval."""
+        """Return each metric's interval."""
         return {name: interval(one, self.draws.confidence) for name, one in measured.items()}
 
     def differences(self, one: Mapping[str, Measured], other: Mapping[str, Measured]) -> dict[str, Interval]:
-        """Give each metric of one minus the other's, draw by draw."""
+        """Return each metric of one minus the other's, draw by draw."""
         return {name: difference(one[name], other[name], self.draws.confidence) for name in one if name in other}

@@ -14,7 +14,7 @@ from customer_risk.model.training.pipeline import Run
 from customer_risk.model.training.pipeline import train as run_training
 from customer_risk.model.training.progress import Shown
 
-TOLD = (
+PRINTED = (
     "average_precision",
     "average_precision_pooled",
     "roc_auc",
@@ -34,15 +34,15 @@ def train(*, tables: Path, out: Path, config: Path | None, mapping: Path | None)
         run = run_training(
             tables, out, config=settings, mapping=load_mapping(mapping) if mapping else None, watch=watch
         )
-    _tell(run)
+    _print(run)
 
 
-def _tell(run: Run) -> None:
+def _print(run: Run) -> None:
     found = run.results
-    _tell_data(found.data)
+    _print_data(found.data)
     for note in found.notes:
         click.echo(f"note: {note}")
-    _tell_metrics(found)
+    _print_metrics(found)
     decisions = found.decisions
     click.echo(
         f"\ncut-offs: Medium from {decisions.medium:.3f}, High from {decisions.high:.3f}. {decisions.rate_source}"
@@ -57,7 +57,7 @@ def _tell(run: Run) -> None:
     click.echo(f"report  {run.folder / 'report.html'}")
 
 
-def _tell_data(data: DataSummary) -> None:
+def _print_data(data: DataSummary) -> None:
     click.echo(
         f"{data.customers:,} customers, {data.suspended:,} suspended ({data.suspended / data.customers:.1%}); "
         f"{data.transactions:,} transactions in {data.event_rows:,} event rows, "
@@ -68,15 +68,15 @@ def _tell_data(data: DataSummary) -> None:
             click.echo(f"  {trap.count:>9,}  {trap.sentence}")
 
 
-def _tell_metrics(found: RunResults) -> None:
+def _print_metrics(found: RunResults) -> None:
 
     click.echo(
         f"\n{found.repeats} times {found.folds}-fold cross-validation by customer, tuned inside; "
         f"{found.confidence:.0%} intervals"
     )
-    width = max(len(METRICS[name]) for name in TOLD)
+    width = max(len(METRICS[name]) for name in PRINTED)
     click.echo(" " * width + "".join(f"  {one.title.split(' (')[0]:>22}" for one in found.contenders))
-    for name in TOLD:
+    for name in PRINTED:
         cells = "".join(f"  {_span(one.metrics[name], '.3f'):>22}" for one in found.contenders)
         click.echo(f"{METRICS[name]:<{width}}{cells}")
 

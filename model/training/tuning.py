@@ -71,7 +71,7 @@ def tune(
     best: int,
     seed: int,
 ) -> Tuned:
-    """Search parameters for `learner` and give the `best` trials'; features are ranked anew inside each inner fold.
+    """Search parameters for `learner` and return the `best` trials'; features are ranked anew inside each inner fold.
 
     The budget is `trials`, or `seconds` where given (then the trials made depend on the machine; they are recorded).
     Trial 0 is `START`. The best few are averaged, as with few customers a single winner is partly luck.

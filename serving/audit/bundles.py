@@ -23,7 +23,7 @@ class Bundles:
         self._named = {bundle.version: bundle for bundle in named}
 
     def find(self, version: str) -> Bundle | str:
-        """Give the bundle of exactly that version once its hashes and golden rows hold; else say why there is none."""
+        """Return the bundle of exactly that version once its hashes and golden rows hold; else why there is none."""
         if version in self._named:
             return self._named[version]
         if self._registry is None:

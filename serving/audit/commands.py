@@ -14,10 +14,10 @@ import msgspec
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.bundles import Bundles
-from customer_risk.serving.audit.display import tell_record, tell_replays, tell_table, tell_transactions
+from customer_risk.serving.audit.display import print_record, print_replays, print_table, print_transactions
 from customer_risk.serving.audit.options import Where, reading
 from customer_risk.serving.audit.progress import Progress
-from customer_risk.serving.audit.records import Told
+from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed, Replayer
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.outbox.record import document, written
@@ -37,9 +37,9 @@ def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> N
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(document(told.record, told.names)), indent=2))
     else:
-        tell_record(told)
+        print_record(told)
         if transactions:
-            tell_transactions(told.record)
+            print_transactions(told.record)
 
 
 @reading
@@ -52,7 +52,7 @@ def list_(where: Where, since: dt.datetime | None, customer: str | None, key_fil
         if record.kind == "decision":
             likely = "" if record.probability is None else f"{record.probability:.4f}"
             rows.append((written(record.at), record.record_id, record.segment, record.action, likely, record.source))
-    tell_table(("decided at", "decision", "segment", "action", "probability", "by"), sorted(rows))
+    print_table(("decided at", "decision", "segment", "action", "probability", "by"), sorted(rows))
 
 
 @reading
@@ -75,7 +75,7 @@ def replay(
     replayer = Replayer(Bundles(registry, bundles).find, rules)
     records = where.records()
     if decision_id is not None:
-        chosen: Iterable[Told] = [_one(where, decision_id)]
+        chosen: Iterable[StoredRecord] = [_one(where, decision_id)]
     else:
         chosen = records.since(since)
         if sample is not None:
@@ -87,7 +87,7 @@ def replay(
             yield replayer.replay(*told)
             progress.step()
 
-    _end(tell_replays(replayed()), records.unreadable)
+    _end(print_replays(replayed()), records.unreadable)
 
 
 @reading
@@ -121,7 +121,7 @@ def _end(outcomes: Counter[str], unreadable: int) -> None:
         raise click.exceptions.Exit(_NOT_AT_HAND)
 
 
-def _one(where: Where, decision_id: str) -> Told:
+def _one(where: Where, decision_id: str) -> StoredRecord:
     told = where.records().one(decision_id)
     if told is None:
         raise ConfigError(
@@ -131,9 +131,9 @@ def _one(where: Where, decision_id: str) -> Told:
     return told
 
 
-def _drawn(records: Iterable[Told], size: int, seed: int) -> list[Told]:
+def _drawn(records: Iterable[StoredRecord], size: int, seed: int) -> list[StoredRecord]:
     """Draw decisions, each as likely as any other, in one pass."""
-    drawn: list[Told] = []
+    drawn: list[StoredRecord] = []
     chance, count = random.Random(seed), 0  # noqa: S311  a sample to be repeated, no secret
     for told in records:
         if told.record.kind == "refusal":

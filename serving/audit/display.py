@@ -10,7 +10,7 @@ import click
 
 from customer_risk.model.features.encoded import NEVER
 from customer_risk.model.features.vocabulary import DIRECTIONS, STATES, TYPES
-from customer_risk.serving.audit.records import Told
+from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed
 from customer_risk.serving.record.outbox.record import Record, document, rows_of, unpack, written
 
@@ -18,14 +18,14 @@ _LONGEST: Final = 60  # characters of a cell of what differs
 _MOST_ROWS: Final = 50
 
 
-def tell_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns of text, each as wide as its widest cell."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     for row in (head, *rows):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def tell_record(told: Told) -> None:
+def print_record(told: StoredRecord) -> None:
     """Print a record for a person."""
     record, read = told.record, document(told.record, told.names)
     rows = [
@@ -53,7 +53,7 @@ def tell_record(told: Told) -> None:
     _tell_list("features", ("feature", "value"), ((each["name"], _value(each["value"])) for each in read["features"]))
 
 
-def tell_transactions(record: Record) -> None:
+def print_transactions(record: Record) -> None:
     """Print the transactions that features were computed from; their ids are numbers by which repeats are told."""
     if not record.encoded:
         click.echo("\nNo transactions: features were given, or they were erased.")
@@ -78,8 +78,8 @@ def _time(at: int) -> str:
     return "" if at == NEVER else written(at)
 
 
-def tell_replays(replays: Iterable[Replayed]) -> Counter[str]:
-    """Print what differs and how many came out how; gives the numbers by outcome."""
+def print_replays(replays: Iterable[Replayed]) -> Counter[str]:
+    """Print what differs and how many came out how; return the numbers by outcome."""
     counts: Counter[tuple[str, str]] = Counter()
     rows: list[tuple[str, ...]] = []
     whys: Counter[str] = Counter()
@@ -94,11 +94,11 @@ def tell_replays(replays: Iterable[Replayed]) -> Counter[str]:
             else:
                 more += 1
     if rows:
-        tell_table(("decision", "what differs", "recorded", "replayed"), rows)
+        print_table(("decision", "what differs", "recorded", "replayed"), rows)
         click.echo(f"and {more} more\n" if more else "")
     cells = [(outcome, standard, str(count)) for (outcome, standard), count in sorted(counts.items())]
     if cells:
-        tell_table(("outcome", "standard", "records"), cells)
+        print_table(("outcome", "standard", "records"), cells)
     for why, count in whys.most_common():
         click.echo(f"not at hand: {why} ({count})")
     outcomes: Counter[str] = Counter()
@@ -111,7 +111,7 @@ def _tell_list(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -
     listed = list(rows)
     if listed:
         click.echo(f"\n{title}")
-        tell_table(head, listed)
+        print_table(head, listed)
 
 
 def _reason(reason: dict[str, Any]) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def init(config: Path) -> None:
 
 
 def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
-    """Erase a customer from one place; tells whether it must be done again."""
+    """Erase a customer from one place; return whether it must be done again."""
     erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
     if erasure.replaced:
         click.echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
@@ -101,7 +101,7 @@ def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
 
 
 def _erase_rows(table: BigQuerySettings, recorded: str, author: str, why: str) -> bool:
-    """Erase a customer from a table; tells whether it must be done again."""
+    """Erase a customer from a table; return whether it must be done again."""
     try:
         count = erase_rows(table, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
     except SinkUnavailable as error:
@@ -112,7 +112,7 @@ def _erase_rows(table: BigQuerySettings, recorded: str, author: str, why: str) -
 
 
 def _still_in(where: Where, recorded: str) -> bool:
-    """Tell of what the outbox keeps."""
+    """Return whether the outbox still has records of the customer, and print how many."""
     kept = sum(1 for _ in where.outbox_alone().since(customer_id=recorded))
     if kept:
         click.echo(

@@ -75,7 +75,7 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def configured_sinks(settings: Settings) -> tuple[SinkSettings, ...]:
     """Return what the configuration ships to."""
-    return settings.record.orders(settings.logs).ship.sinks
+    return settings.record.shipper_config(settings.logs).ship.sinks
 
 
 def read_settings(config: Path) -> Settings:

@@ -11,7 +11,7 @@ _QUIET_SECONDS: Final = 2.0
 
 
 class Progress:
-    """Says on stderr how far it is, once that takes longer than two seconds and every two from there on."""
+    """Writes progress to stderr every two seconds, from two seconds on."""
 
     def __init__(self, what: str) -> None:
         self._what = what

@@ -29,7 +29,7 @@ class Place(NamedTuple):
     objects: Objects
 
 
-class Told(NamedTuple):
+class StoredRecord(NamedTuple):
     """A record with the names of its features."""
 
     record: Record
@@ -58,7 +58,7 @@ class Records:
         self._outbox = outbox
         self.unreadable = 0
 
-    def one(self, record_id: str) -> Told | None:
+    def one(self, record_id: str) -> StoredRecord | None:
         """Return the record of a decision, None where there is none."""
         needle = record_id.encode()
         for told in self._kept(needle):
@@ -66,10 +66,10 @@ class Records:
                 return told
         for place in self._places:
             for document in find(place.objects, decision_id=record_id):
-                return Told(*from_document(document))
+                return StoredRecord(*from_document(document))
         return None
 
-    def since(self, since: dt.datetime | None = None, customer_id: str | None = None) -> Iterator[Told]:
+    def since(self, since: dt.datetime | None = None, customer_id: str | None = None) -> Iterator[StoredRecord]:
         """Return all records from a time on, of one customer or of all."""
         first = 0 if since is None else int(since.timestamp() * 1e6)
         seen: set[str] = set()
@@ -81,7 +81,7 @@ class Records:
         for place in self._places:
             for document in find(place.objects, since=since, customer_id=customer_id):
                 try:
-                    told = Told(*from_document(document))
+                    told = StoredRecord(*from_document(document))
                 except ValueError:
                     self.unreadable += 1
                     continue
@@ -90,7 +90,7 @@ class Records:
                 if several:
                     seen.add(told.record.record_id)
 
-    def _kept(self, needle: bytes) -> Iterator[Told]:
+    def _kept(self, needle: bytes) -> Iterator[StoredRecord]:
         """Return the outbox's records whose bytes hold `needle`, which costs less than decoding all."""
         for file in () if self._outbox is None else find_files(self._outbox):
             after = 0
@@ -101,7 +101,7 @@ class Records:
                         continue
                     try:
                         record = decode(each.body)
-                        yield Told(record, file.names(record.names))
+                        yield StoredRecord(record, file.names(record.names))
                     except (msgspec.DecodeError, KeyError):
                         self.unreadable += 1
             self.unreadable += file.damaged

@@ -1,4 +1,4 @@
-"""Replays decisions: computes them again from what they rested on, with the very bundle or rules that gave them."""
+"""Replays decisions: computes them again from their recorded input, with the same bundle or rules."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Replayer:
 
 
 def is_erased(record: Record) -> bool:
-    """Tell whether a decision's data were erased: nobody's are left, which a real decision's never are."""
+    """Return whether a decision's data were erased."""
     return record.kind == "decision" and record.customer_id == ERASED and not record.features
 
 

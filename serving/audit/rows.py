@@ -37,7 +37,7 @@ _TOO_FRESH: Final = "streaming buffer"  # rows that were written within about ha
 def erase_rows(
     settings: BigQuerySettings, customer_id: str, *, by: str, why: str, now: dt.datetime, legal_basis: str = LEGAL_BASIS
 ) -> int:
-    """Blank a customer's rows, and write that down in the table's `_erasures`; gives how many there were.
+    """Blank a customer's rows, and write that down in the table's `_erasures`; return how many there were.
 
     `customer_id` as recorded. May be repeated. Raises SinkUnavailable where BigQuery can't be reached or the rows are
     too fresh, ConfigError where it refuses, ValueError for an id that is nobody's.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Watched:
-    """Gives another store's objects; `step` hears of each that is read."""
+    """Returns another store's objects; `step` is called for each that is read."""
 
     def __init__(self, objects: Objects, step: Callable[[], object]) -> None:
         self._objects = objects
@@ -21,10 +21,10 @@ class Watched:
         self.close = objects.close
 
     def get(self, key: str) -> bytes | None:
-        """Give an object, None where there is none."""
+        """Return an object, None where there is none."""
         self._step()
         return self._objects.get(key)
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the keys that begin with `prefix`, in order."""
+        """Return the keys that begin with `prefix`, in order."""
         return self._objects.list(prefix)

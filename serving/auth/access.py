@@ -20,7 +20,7 @@ class Authenticates(Protocol):
     """What customer_risk.serving.auth offers: the caller of an `Authorization` header."""
 
     def cached(self, authorization: str | None) -> Caller | None:
-        """Give the caller at once where the token was verified before; None where it must be looked at."""
+        """Return the caller at once if the token was verified before, otherwise None."""
 
     async def authenticate(self, authorization: str | None) -> Caller:
         """Verify the token; raises Unauthenticated."""
@@ -44,7 +44,7 @@ class AccessControl:
         self._limiter = limiter
 
     def admit_now(self, authorization: str | None, scope: Permission) -> Caller | None:
-        """Let a caller in whose token is known, for one request; None where that takes longer.
+        """Admit a caller whose token is known, for one request; return None where that takes longer.
 
         Raises Forbidden without the scope and TooManyRequests past the caller's share.
         """
@@ -54,7 +54,7 @@ class AccessControl:
         return None if caller is None else self._admitted(caller, scope)
 
     async def admit(self, authorization: str | None, scope: Permission) -> Caller:
-        """Let a caller in for one request; raises Unauthenticated too."""
+        """Admit a caller for one request; raises Unauthenticated too."""
         if self._authenticator is None:
             return self._admitted(LOCAL, scope)
         return self._admitted(await self._authenticator.authenticate(authorization), scope)

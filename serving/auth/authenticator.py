@@ -55,7 +55,7 @@ class Authenticator:
         return self._seen > -float("inf")
 
     async def start(self) -> None:
-        """Look for the keys, and again from time to time; an issuer that is away doesn't keep the process down."""
+        """Fetch the keys, and again from time to time; an unreachable issuer doesn't stop the process from starting."""
         await self.refresh()
         self._watching = asyncio.create_task(self._watch())
 
@@ -69,7 +69,7 @@ class Authenticator:
         self._watching = self._looking = None
 
     def cached(self, authorization: str | None) -> Caller | None:
-        """Give the caller at once where this very header was verified before; None where it must be looked at.
+        """Return the caller at once where this very header was verified before; None where it must be looked at.
 
         Keys that are too old vouch for nobody, whenever their tokens were verified.
         """
@@ -105,13 +105,13 @@ class Authenticator:
         return caller
 
     async def refresh(self) -> bool:
-        """Look for the keys now, or wait for the look that is under way; tells whether it succeeded."""
+        """Fetch the keys now, or wait for the fetch that is under way; return whether it succeeded."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         return await asyncio.shield(self._looking)
 
     async def _look_again(self) -> None:
-        """Look for an unknown key's sake, but seldom: anybody can make up key ids."""
+        """Fetch the keys because of an unknown key id, but rarely: anybody can make up key ids."""
         under_way = self._looking is not None and not self._looking.done()
         if not under_way:
             if self._clock() - self._looked < self._settings.unknown_key_seconds:

@@ -1,4 +1,4 @@
-"""Each client's share: so many requests a second, with room for a burst."""
+"""Each client's limit: requests a second, and a burst."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 def _private(url: str) -> bool:
-    """Tell whether nobody on the way can change what a URL gives: https, or this machine itself."""
+    """Return whether nobody on the network can change a URL's response: https, or this machine itself."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -73,7 +73,7 @@ def verify(token: str, key: Key, settings: AuthSettings) -> tuple[Caller, float]
 
 
 def _why(error: Exception) -> str:
-    """Say what is wrong with a token, in words of our own: the library's may repeat what was sent."""
+    """Return what is wrong with a token, in our own words: the library's may repeat what was sent."""
     said = {
         jwt.ExpiredSignatureError: "The token is expired.",
         jwt.InvalidAudienceError: "The token is meant for another audience.",

@@ -80,7 +80,7 @@ def list_(**given: Any) -> None:
 @click.argument("decision_id", required=False)
 @_reading
 @_since
-@click.option("--sample", type=click.IntRange(1), help="So many decisions, drawn from all (or all from --since on).")
+@click.option("--sample", type=click.IntRange(1), help="Number of decisions to draw, from all or from --since on.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing.")
 @click.option(
     "--registry",
@@ -99,7 +99,7 @@ def list_(**given: Any) -> None:
 def replay(**given: Any) -> None:
     """Compute decisions again and compare.
 
-    DECISION_ID, all --since a time, or a --sample. Each is computed with the very bundle (or rules) that gave it.
+    DECISION_ID, all --since a time, or a --sample. Each is computed with the same bundle (or rules) as before.
     Where this machine's CPU is of the family that answered, all must be equal to the bit; else numbers within
     1e-9, with the same segment, action and reasons in their order. Exit code 1: something differs, or records
     can't be read. 3: something can't be replayed, since its bundle or rules aren't here.

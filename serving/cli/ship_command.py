@@ -17,9 +17,9 @@ def ship(config: Path, *, status: bool) -> None:
     """Ship the record until SIGTERM; with `status`, print what is shipped and what waits instead."""
     settings = load_settings(config, server={})
     settings.record.check()
-    orders = settings.record.orders(settings.logs)
+    shipper_config = settings.record.shipper_config(settings.logs)
     if status:
-        click.echo(msgspec.json.format(msgspec.json.encode(read(Path(orders.folder)))).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(read(Path(shipper_config.folder)))).decode())
         return
     configure(settings.logs)
-    leave(run(orders))
+    leave(run(shipper_config))

@@ -152,7 +152,7 @@ class RiskClient:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send, again where that may help, and give the reply of a success; raises for all others."""
+        """Send, again where that may help, and return the reply of a success; raises for all others."""
 
         def once(ends: float) -> Reply:
             silence = max(0.001, min(patience.one, ends - time.monotonic()))

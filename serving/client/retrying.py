@@ -42,7 +42,7 @@ class Reply(NamedTuple):
 
 
 def persist(send: Callable[[float], Reply], patience: Patience) -> Reply:
-    """Send until there is a reply that another attempt wouldn't better, and give it.
+    """Send until there is a reply that another attempt wouldn't better, and return it.
 
     `send` takes the time (time.monotonic) by which all must be over; what it sends must be safe to send twice. Tried
     again are lost connections, timeouts, 429, 502 and 503, as long as the wait fits into the patience. Raises
@@ -74,7 +74,7 @@ def _attempt(send: Callable[[float], Reply], ends: float) -> tuple[Reply | None,
 
 
 def _waits(patience: Patience) -> Iterator[float]:
-    """Give the seconds before each further attempt: doubling, and by chance, so that callers don't march in step."""
+    """Yield the seconds before each further attempt: doubling, and random, so that callers don't retry together."""
     for attempt in range(patience.attempts - 1):
         yield random.uniform(0.5, 1) * min(patience.longest, patience.first * 2**attempt)  # noqa: S311  no secret
 

@@ -110,7 +110,7 @@ def answer_of(
     basis: Basis,
     now: float,
 ) -> Answer:
-    """Give a decision its identity and its time; `now` is in seconds since 1970."""
+    """Return a decision with its identity and time; `now` is in seconds since 1970."""
     at = int(now * 1e6)
     second, microsecond = divmod(at, 1_000_000)
     return Answer(
@@ -129,7 +129,7 @@ def answer_of(
 def render(answer: Answer, *, explain: bool) -> WireAnswer:
     """Show an answer: to everyone, what may reach the customer; with `explain`, what investigators need as well."""
     decision = answer.decision
-    # A whole reason has the very fields of the wire's.
+    # A whole reason has the same fields as the wire's.
     reasons = decision.reasons if explain else [_without_explanation(reason) for reason in decision.reasons]
     return WireAnswer(
         decision_id=answer.decision_id,

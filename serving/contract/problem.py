@@ -81,7 +81,7 @@ def kind_of(error: BaseException) -> Kind:
 
 
 def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
-    """Give the headers that stand beside an error's document."""
+    """Return the headers sent with an error's document."""
     match error:
         case Later():
             return (("retry-after", str(error.retry_after)),)
@@ -94,7 +94,7 @@ def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
 
 
 def document_of(error: BaseException) -> tuple[Kind, Problem]:
-    """Tell an error: its kind and the document. An unexpected one keeps its cause to itself, for the log."""
+    """Return an error's kind and document. An unexpected error's cause is only logged."""
     kind = kind_of(error)
     detail = "The request wasn't answered. Send it again; if it fails again, tell the service's owners."
     fields: tuple[BadField, ...] = ()

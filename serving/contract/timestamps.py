@@ -46,7 +46,7 @@ def _slowly(text: str | None) -> int:
 
 @compiled
 def _read(text: NDArray[np.uint8], out: NDArray[np.int64]) -> int:
-    """Read texts that each end in a line feed; give how many are left, _ASTRAY where there aren't as many as places."""
+    """Read texts that each end in a line feed; return how many are left, _ASTRAY if their number isn't `out`'s."""
     begin, place, unread = np.uint64(0), np.uint64(0), 0
     size, places = np.uint64(text.size), np.uint64(out.size)
     for end in range(np.uint64(0), size):
@@ -131,7 +131,7 @@ def _offset(text: NDArray[np.uint8]) -> int:
 
 @compiled
 def _digit(char: np.uint8) -> np.uint8:
-    """Give a digit's value, and for any other character one above 9."""
+    """Return a digit's value, and for any other character one above 9."""
     return np.uint8(char - np.uint8(48))
 
 

@@ -65,7 +65,7 @@ class Engine:
 
 @compiled
 def any_beyond(values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
-    """Tell whether any of values float64[f] lies outside its bounds; NaN, which is missing, doesn't."""
+    """Return whether any of values float64[f] lies outside its bounds; NaN, which is missing, doesn't."""
     for i in range(values.size):  # noqa: SIM110  compiled code takes no generators
         if values[i] < low[i] or values[i] > high[i]:
             return True

@@ -60,7 +60,7 @@ def by_column(warned: InputWarning) -> InputWarning:
 
 @compiled
 def any_after(times: NDArray[np.int64], horizon: int) -> bool:
-    """Tell whether any of times int64[n] is after the horizon; NumPy would make two arrays to say so."""
+    """Return whether any of times int64[n] is after the horizon; NumPy would make two arrays for that."""
     for time in times:  # noqa: SIM110  compiled code takes no generators
         if time > horizon:
             return True

@@ -35,10 +35,10 @@ class ReloadState(msgspec.Struct, frozen=True):
 
 
 class Reloader:
-    """Loads the bundle in `folder`, now and whenever another one stands there; `use` is given each that is verified.
+    """Loads the bundle in `folder`, now and whenever another one is there; `use` is called with each verified one.
 
-    `told(result)` hears of each one that was looked at; `before()` is called before each load. A refused bundle leaves
-    everything as it was.
+    `told(result)` is called for each bundle that was checked; `before()` is called before each load. A refused bundle
+    changes nothing.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Reloader:
         return result
 
     async def reload(self) -> Result:
-        """Load in a thread and tell the log; a bad bundle is refused."""
+        """Load in a thread and return the log; a bad bundle is refused."""
         self._lock = self._lock or asyncio.Lock()
         async with self._lock:
             before, began, self.loading = self.state.version, time.perf_counter(), True
@@ -98,7 +98,7 @@ class Reloader:
             return result
 
     async def watch(self, every: float) -> None:
-        """Look for another bundle every so many seconds, for ever."""
+        """Check for another bundle at intervals, until cancelled."""
         while True:
             await asyncio.sleep(every)
             if await asyncio.to_thread(identity, self._folder) != self._seen:
@@ -110,7 +110,7 @@ class Reloader:
 
 
 def identity(folder: Path) -> Identity:
-    """Tell one state of a folder from another, symbolic links followed: each file's name, inode, size and time."""
+    """Return a folder's identity, symbolic links followed: each file's name, inode, size and time."""
     found: list[tuple[object, ...]] = []
     with contextlib.suppress(OSError):
         for path in sorted(folder.iterdir()):

@@ -85,7 +85,7 @@ class Service:
 
     @property
     def has_rules(self) -> bool:
-        """Tell whether rules could answer."""
+        """Return whether rules could answer."""
         return self._fallback is not None
 
     @property
@@ -94,13 +94,13 @@ class Service:
         return self._decider is not None or (self._fallback is not None and self._without_bundle)
 
     def model(self) -> ModelName:
-        """Name what answers now; raises NotReady where nothing can."""
+        """Return what answers now; raises NotReady where nothing can."""
         if self._fallback is not None and (self.forced or (self._decider is None and self._without_bundle)):
             return self._fallback.model
         return self._deciding().model
 
     def names(self) -> tuple[str, ...]:
-        """Name the model's features in order; raises NotReady where there is no model."""
+        """Return the names of the model's features in order; raises NotReady where there is no model."""
         return self._deciding().names
 
     def answer(self, body: bytes, *, at: str = "") -> Answer:
@@ -149,7 +149,7 @@ class Service:
             _log.exception("an answer failed; rules take its place where they can")
 
     def _decider_or_none(self) -> Engine | None:
-        """Give the decider; None where rules may answer without one."""
+        """Return what decides; None where rules may answer without it."""
         return self._decider if self.answering and self._fallback is not None else self._deciding()
 
     def _deciding(self) -> Engine:

@@ -83,7 +83,7 @@ class SwitchFile:
 
     async def start(self) -> None:
         """Apply what was switched before this worker began, and watch from now on."""
-        self._applied = self._kept()  # a reload that was ordered before is none for this worker
+        self._applied = self._kept()  # a reload requested earlier needs no action in this worker
         await self.apply()
         self._watching = asyncio.create_task(self._watch())
 

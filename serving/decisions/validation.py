@@ -287,7 +287,7 @@ class _Search:
 
 @functools.cache
 def _types(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Name a struct's fields with the type of their value, where it is there."""
+    """Return a struct's fields by name, with the type of their value if present."""
     hints = get_type_hints(kind, include_extras=True) | (_TIMES if kind is Transaction else {})
     return {name: _given(hints[name]) for name in kind.__struct_fields__}
 

@@ -25,10 +25,10 @@ class Observer(Protocol):
     """Hears of outcomes and responses."""
 
     def observe(self, outcome: Outcome) -> None:
-        """Hear of an outcome, once, after its commit has succeeded or failed."""
+        """Observe an outcome, once, after its commit has succeeded or failed."""
 
     def responded(self, context: RequestContext, status: int, seconds: float) -> None:
-        """Hear of a response: its status, and the seconds since the request began."""
+        """Observe a response: its status, and the seconds since the request began."""
 
 
 class Exchange:
@@ -157,7 +157,7 @@ class Exchange:
         return refused
 
     def responded(self, context: RequestContext, status: int) -> None:
-        """Tell the observers of a response."""
+        """Notify the observers of a response."""
         seconds = time.perf_counter() - context.began
         for observer in self._observers:
             observer.responded(context, status, seconds)

@@ -14,7 +14,7 @@ _log = logging.getLogger("serving")
 
 
 class Acceptor:
-    """Gives each connection to `listening` a protocol of `make`'s.
+    """Accepts connections to `listening`, each with a protocol from `make`.
 
     libuv takes up one connection in a turn of the event loop. Under overload a turn lasts for tens of milliseconds: a
     crowd that connects would then keep whoever asks for health waiting for seconds.

@@ -20,7 +20,7 @@ _EACH: Final = 200e-6  # seconds: what a request is taken to cost before any was
 
 
 def _ignore(*_: object) -> None:
-    """Hear of it and do nothing."""
+    """Accept the call and do nothing."""
 
 
 class Admission:

@@ -79,7 +79,7 @@ def protocol_with(
     settings: ServerSettings,
     refused: Callable[[Kind], object] = _ignore,
 ) -> type[GuardedProtocol]:
-    """Make the protocol class of one worker; uvicorn takes classes. `refused` hears of refused connections."""
+    """Make the protocol class of one worker; uvicorn takes classes. `refused` is called for refused connections."""
     given = {"direct": staticmethod(direct), "finish": staticmethod(finish), "refused": staticmethod(refused)}
     given |= {"admission": admission, "settings": settings, "outgoing": []}
     return type("Protocol", (GuardedProtocol,), given)
@@ -333,7 +333,7 @@ class GuardedProtocol(DirectProtocol):
         self._rest()  # `sweep` closes it where nothing follows: a timer would cost more than all the rest of this
 
     def _refuse(self, refusal: _Canned) -> None:
-        """Say why, and hang up."""
+        """Send the reason, and close the connection."""
         if refusal.kind is not None:
             self.refused(refusal.kind)
         self._unset_keepalive_if_required()

@@ -281,5 +281,5 @@ def _trace(scope: Scope) -> Trace | None:
 
 
 def _route(path: str) -> str:
-    """Name a path for a metric: identifiers and names within it would be a series each."""
+    """Return a path's label for a metric: identifiers and names within it would be a series each."""
     return next((route for prefix, route in _ROUTES if path.startswith(prefix)), "other")

@@ -1,4 +1,4 @@
-"""The whole HTTP application: KServe's endpoints with our refusals, and the lane ahead of them."""
+"""The whole HTTP application: KServe's endpoints with our refusals, and our own endpoints ahead of them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def application(
 
 
 def _ours(error: Exception) -> Exception:
-    """Say what KServe raises in our own words."""
+    """Answer what KServe raises with our own problem documents."""
     match error:
         case ModelNotReady() | ServerNotReady():
             return NotReady("The model isn't ready.", remedy="Try again shortly; the server's log says what is amiss.")

@@ -1,4 +1,4 @@
-"""KServe's own parts made to tell the truth about readiness, and to keep their hands off the model."""
+"""KServe's data plane, changed to report true readiness and never to load or unload the model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no typ
     """KServe's data plane calls a server ready whose models are not; this one asks them."""
 
     async def ready(self) -> bool:
-        """Tell whether there is a model and every model is ready."""
+        """Return whether there is a model and every model is ready."""
         models = self.model_registry.get_models()
         return bool(models) and all([await self.model_registry.is_model_ready(name) for name in models])
 
     async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
-        """Tell whether a model is ready; before an inference, which KServe marks so, whether it can answer at all."""
+        """Return whether a model is ready; before an inference, which KServe marks so, whether it can answer at all."""
         model = self.get_model_from_registry(model_name)
         return bool(model.service.answering if disable_predictor_health_check else await model.healthy())
 

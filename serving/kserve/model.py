@@ -56,7 +56,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         return True
 
     async def healthy(self) -> bool:
-        """Tell KServe whether requests should be sent here."""
+        """Return whether requests should be sent here; KServe asks."""
         return self.service.ready
 
     def stop(self) -> None:

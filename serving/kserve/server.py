@@ -1,4 +1,4 @@
-"""The server: KServe's application and our lane in one process, or in several on one port."""
+"""The server: KServe's application and our endpoints in one process, or in several on one port."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
     """KServe's server for one model, which answers from the bundle in `folder`.
 
     `endpoints` and `keys` are the application's; `components` makes what each worker runs beside it, after the fork.
-    `metrics` hears of what happens in a worker, `lost(pid)` of a worker that ended.
+    `metrics` is called for what happens in a worker, `lost(pid)` of a worker that ended.
     """
 
     def __init__(
@@ -147,5 +147,5 @@ class _DataPlane(TruthfulDataPlane):  # KServe's endpoints ask it
         self._service = service
 
     async def ready(self) -> bool:
-        """Tell whether requests are wanted: not while draining, though they are still answered."""
+        """Return whether requests are wanted: not while draining, though they are still answered."""
         return not self._service.draining and bool(await super().ready())

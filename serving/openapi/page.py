@@ -19,7 +19,7 @@ _INPUT_FIRST: Final = ("RiskRequest", "Profile", "Transaction", "Columns", "Batc
 
 
 def render_page(document: bytes) -> tuple[bytes, str]:
-    """Render a document of ours as one HTML page; give it with the Content-Security-Policy that it can live under."""
+    """Render a document of ours as one HTML page; return it with the Content-Security-Policy that it can live under."""
     style = files("customer_risk.serving.openapi").joinpath(_STYLE).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
@@ -169,7 +169,7 @@ def _features(schema: dict[str, Any]) -> str:
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """Say a schema's type in a few words."""
+    """Return a schema's type in a few words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#schema-{name}">{escape(name)}</a>'

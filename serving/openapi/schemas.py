@@ -24,7 +24,7 @@ from customer_risk.serving.openapi.inference import InferenceRequest, InferenceR
 
 Schema = dict[str, Any]
 
-_ROOMS: Final = (JobView, JobList, JobPath, State, RulesSwitch, ReloadOrder)
+_ENDPOINT_TYPES: Final = (JobView, JobList, JobPath, State, RulesSwitch, ReloadOrder)
 _REF: Final = "#/components/schemas/{name}"
 _DATE: Final = (
     r"(?!0000)[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -143,7 +143,7 @@ def make_components() -> dict[str, Schema]:
     answer = _like(WireAnswer, reasons=list[WireReason])
     item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType)
     batch = _like(BatchAnswer, items=list[item])  # type: ignore[valid-type]  # a type made a line above
-    types = (RiskRequest, answer, batch, Problem, InputWarning, InferenceRequest, InferenceResponse, *_ROOMS)
+    types = (RiskRequest, answer, batch, Problem, InputWarning, InferenceRequest, InferenceResponse, *_ENDPOINT_TYPES)
     _, found = msgspec.json.schema_components(types, schema_hook=_unknown_type, ref_template=_REF)
     components = dict(sorted(found.items()))
     for name, fields in SAYS.items():
@@ -209,7 +209,7 @@ def _say_categories(components: dict[str, Schema]) -> None:
 
 
 def _say_forms(components: dict[str, Schema]) -> None:
-    """Say what goes together: a profile with transactions, or features; and which features there are."""
+    """Return what goes together: a profile with transactions, or features; and which features there are."""
     request = components[RiskRequest.__name__]
     request["oneOf"] = [
         {"title": "raw", "required": ["profile", "transactions"], "properties": {"features": False}},

@@ -1,4 +1,4 @@
-"""Keeps a process going beside the servers of a pod, one for all of them."""
+"""Keeps one process running beside the workers of a pod, and starts it again when it ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-_LOCK_SECONDS: Final = 1.0  # between two tries to become the one who keeps it
+_LOCK_SECONDS: Final = 1.0  # between two tries to take the lock
 _MOST_BACKOFF: Final = 30.0
 _SETTLED_SECONDS: Final = 60.0  # a process that ran for so long is started again without a long wait
 _log = logging.getLogger("serving")
@@ -21,29 +21,29 @@ _log = logging.getLogger("serving")
 class ChildProcess:
     """Starts `python -m MODULE` and starts it again when it ends, in whichever worker of the pod holds the lock.
 
-    A process with exit code 0 is followed by another at once, otherwise after a pause. It gets `orders`, one line, on
+    A process with exit code 0 is followed by another at once, otherwise after a pause. It gets `config`, one line, on
     its standard input, and is to finish once that is closed; `end_seconds` later it is killed. `lock` is a file in a
     folder that the workers share.
     """
 
-    def __init__(self, module: str, orders: bytes, lock: Path, *, end_seconds: float = 10) -> None:
+    def __init__(self, module: str, config: bytes, lock: Path, *, end_seconds: float = 10) -> None:
         self._module = module
-        self._orders = orders
+        self._config = config
         self._path = lock
         self._end = end_seconds
-        self._keeping: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Begin to keep it going."""
-        self._keeping = asyncio.create_task(self._keep())
+        """Start the task that keeps the process running."""
+        self._task = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Let it finish what it is at, and end it."""
-        if self._keeping is not None:
-            self._keeping.cancel()
+        """Close its standard input, wait until it ends, and kill it after `end_seconds`."""
+        if self._task is not None:
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._keeping
+                await self._task
         process = self._process
         if process is not None and process.returncode is None:
             if process.stdin is not None:
@@ -96,7 +96,7 @@ class ChildProcess:
         stdin = self._process.stdin
         if stdin is not None:
             # By standard input, not by argument: a store's address may hold a password.
-            stdin.write(self._orders + b"\n")
+            stdin.write(self._config + b"\n")
             with contextlib.suppress(ConnectionError):
                 await stdin.drain()
         return await self._process.wait()

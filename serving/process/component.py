@@ -12,4 +12,4 @@ class Component(Protocol):
         """Begin; an error raised here ends the worker."""
 
     async def stop(self) -> None:
-        """End; called for each part that was started, in the opposite order."""
+        """End; called for each component that was started, in the opposite order."""

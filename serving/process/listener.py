@@ -36,6 +36,6 @@ def listeners(host: str, port: int, count: int) -> list[socket.socket]:
 
 
 def url_of(listening: socket.socket) -> str:
-    """Say where a socket listens, in a form that can be pasted."""
+    """Return where a socket listens, as a URL that can be pasted."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

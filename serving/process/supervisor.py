@@ -38,7 +38,7 @@ class Supervisor:
 
     The parent holds the sockets, so connections that arrive while a worker is being replaced wait for the next one. It
     runs no event loop and no thread: what it has loaded before is safe to fork. SIGTERM, SIGINT and SIGHUP go on to
-    all workers; it ends after the last one, at most `patience` seconds later. `lost(pid)` hears of each that ended.
+    all workers; it ends after the last one, at most `patience` seconds later. `lost(pid)` is called for each.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Supervisor:
         self._waking: tuple[int, int] = (-1, -1)
 
     def run(self) -> int:
-        """Supervise until told to end; gives how many workers had to be killed then."""
+        """Supervise until a signal ends it; return how many workers had to be killed then."""
         self._waking = os.pipe()
         for end in self._waking:
             os.set_blocking(end, False)
         before = signal.set_wakeup_fd(self._waking[1], warn_on_full_buffer=False)
         handlers = {
             signal.SIGCHLD: lambda *_: None,
-            signal.SIGHUP: lambda *_: self._tell(signal.SIGHUP),
+            signal.SIGHUP: lambda *_: self._signal(signal.SIGHUP),
             signal.SIGTERM: lambda *_: self._end(signal.SIGTERM),
             signal.SIGINT: lambda *_: self._end(signal.SIGTERM),
         }
@@ -90,7 +90,7 @@ class Supervisor:
             elif not any(place.pid for place in self._places):
                 return killed
             elif now > self._ending:
-                killed += self._tell(signal.SIGKILL)
+                killed += self._signal(signal.SIGKILL)
             select.select([self._waking[0]], [], [], 0.2)
             while True:
                 try:
@@ -110,7 +110,7 @@ class Supervisor:
         try:
             signal.set_wakeup_fd(-1)
             _die_with_parent()
-            # Told to look again before it can hear, it would die of it; blocked, the word waits for `Worker`.
+            # SIGHUP would end the child before `Worker` has its handler; blocked, it waits.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
             for each in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
                 signal.signal(each, signal.SIG_DFL)
@@ -147,8 +147,8 @@ class Supervisor:
                 code = os.waitstatus_to_exitcode(status)
                 _log.error("worker %d ended with %d; another takes its place in %.1f s", pid, code, wait)
 
-    def _tell(self, signal_: signal.Signals) -> int:
-        """Send a signal to every worker; gives how many there are."""
+    def _signal(self, signal_: signal.Signals) -> int:
+        """Send a signal to every worker; return how many there are."""
         there = [place.pid for place in self._places if place.pid]
         for pid in there:
             os.kill(pid, signal_)
@@ -157,7 +157,7 @@ class Supervisor:
     def _end(self, signal_: signal.Signals) -> None:
         if self._ending is None:
             self._ending = time.monotonic() + self._patience
-        self._tell(signal_)
+        self._signal(signal_)
 
 
 def _die_with_parent() -> None:

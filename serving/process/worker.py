@@ -131,7 +131,7 @@ class Worker:
 
 
 def freeze_memory() -> None:
-    """Tell the collector that what is loaded stays: looking through it finds nothing, and would unshare its pages."""
+    """Exempt what is loaded from garbage collection: it stays, and a collection would unshare its pages."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)  # a request's values are freed as it ends, without the collector

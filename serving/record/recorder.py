@@ -31,7 +31,7 @@ _PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # th
 
 
 def recording(settings: RecordSettings, unrecorded: Callable[[], object]) -> Callable[[], Recorder] | None:
-    """Return what makes a process's recorder; None if nothing is recorded. `unrecorded` hears of what goes unrecorded.
+    """Return what makes a process's recorder; None if nothing is recorded. `unrecorded()` is called for what isn't.
 
     Raises ConfigError for settings that can't be used. Nothing is opened before a recorder is made.
     """
@@ -64,7 +64,7 @@ class Recorder:
     """Writes decisions, and requests refused for their input, to an outbox.
 
     `cpu` names the processor's family; `key` hashes customers' ids, None keeps them. Where the outbox can't take a
-    decision, `refuse` says whether it may be given all the same; `unrecorded()` hears of each that was.
+    decision, `refuse` says whether it may be given all the same; `unrecorded()` is called for each that was.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Recorder:
                 probability=decision.probability,
                 segment=decision.segment,
                 action=decision.action,
-                # A model's reason has the very fields of the wire's, which a rule's is.
+                # A model's reason has the same fields as the wire's, which a rule's reason is.
                 reasons=cast("tuple[WireReason, ...]", decision.reasons),
                 warnings=answer.warnings,
                 names=hash_names(basis.names),
@@ -192,7 +192,7 @@ class Recorder:
                 self._unrecorded()
 
     def close(self) -> None:
-        """Let go of the outbox, once nothing is answered any more."""
+        """Close the outbox, once nothing is answered any more."""
         self._outbox.close()
 
     def _named(self, customer_id: str) -> str:

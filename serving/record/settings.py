@@ -54,8 +54,8 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             )
         return key
 
-    def orders(self, logs: LogSettings) -> ShipperConfig:
-        """Tell a shipper what to do."""
+    def shipper_config(self, logs: LogSettings) -> ShipperConfig:
+        """Return the shipper's configuration: without sinks, it ships to the folder `shipped` beside the outbox."""
         sinks = self.ship.sinks or (FolderSettings(path=str(Path(self.folder) / "shipped")),)
         ship = msgspec.structs.replace(self.ship, sinks=sinks)
         return ShipperConfig(folder=str(Path(self.folder).absolute()), most_bytes=self.most_bytes, ship=ship, logs=logs)
@@ -69,5 +69,5 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
                 "record.file_bytes is more than a quarter of record.most_bytes.", remedy="Make files smaller."
             )
         if self.enabled:
-            self.orders(LogSettings()).ship.check()
+            self.shipper_config(LogSettings()).ship.check()
         self.key()

@@ -37,7 +37,7 @@ class Idempotency:
         self._wait = wait_seconds
 
     async def once(self, caller: Caller, route: str, key: str, body: bytes, produce: Callable[[], bytes]) -> bytes:
-        """Give the answer kept under `key`, or that of `produce`, called on a thread and kept unless it raises.
+        """Return the answer kept under `key`, or that of `produce`, called on a thread and kept unless it raises.
 
         The right to explanations counts as a part of the request, so that no answer shows them to one who hasn't it.
         Raises InputError for a bad key, Conflict for a key used with another request, Overloaded while the first is

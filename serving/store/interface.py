@@ -24,7 +24,7 @@ class Store(Protocol):
         """Delete a value, or only where it is `old`; return whether it was there."""
 
     def keys(self, prefix: str) -> list[str]:
-        """Name the keys that begin so and haven't expired, in order; for shelves that hold few."""
+        """Return the keys that begin with `prefix` and haven't expired, in order; for prefixes with few keys."""
 
     def drop(self, prefix: str) -> bool:
         """Delete some of the keys with a prefix, in one short step; return whether there may be more."""

@@ -55,7 +55,7 @@ class RedisStore:
         return bool(self._ask(self._redis.eval, _REMOVE, 1, self._prefix + key, old))
 
     def keys(self, prefix: str) -> list[str]:
-        """Name the keys that begin so and haven't expired, in order; walks through all keys, a thousand at a time."""
+        """Return the keys that begin with `prefix` and haven't expired, in order; scan all keys, 1,000 at a time."""
         pattern = self._prefix + re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
         found = self._ask(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
         return sorted(key.decode().removeprefix(self._prefix) for key in found)

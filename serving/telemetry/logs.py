@@ -59,7 +59,7 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Logs:
     """Every line of the process, ours and libraries'; while started, written by a thread so that no answer waits.
 
-    `dropped(count)` hears of lines that found too many waiting.
+    `dropped(count)` is called with the number of lines dropped since the queue was full.
     """
 
     def __init__(self, settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> None:
@@ -89,7 +89,7 @@ class Logs:
 
 
 def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> Logs:
-    """Send our lines, and warnings of all others, where the settings say; what it gives is a worker's part."""
+    """Send our lines, and warnings of all others, where the settings say; return the component that a worker starts."""
     logs = Logs(settings, dropped)
     root = logging.getLogger()
     root.handlers[:] = [logs._handler]  # noqa: SLF001  its own
@@ -152,7 +152,7 @@ class RequestLog:
 
 
 class _Discreet(logging.Formatter):
-    """Tells of an error where it was raised, but what it says only if it is ours: others may quote requests."""
+    """Shows where an error was raised, but its message only if the error is ours: others may quote requests."""
 
     def formatException(self, ei: _Info) -> str:  # noqa: N802  logging's name
         lines: list[str] = []

@@ -11,7 +11,7 @@ EVERY: Final = 0.1
 
 
 class LoopLag:
-    """Asks the event loop to be woken `every` so many seconds, and tells `lagged` by how many it was late."""
+    """Asks the event loop to wake it every `every` seconds, and calls `lagged` with the seconds that it was late."""
 
     def __init__(self, lagged: Callable[[float], object], *, every: float = EVERY) -> None:
         self._lagged = lagged

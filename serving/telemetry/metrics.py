@@ -25,7 +25,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, Kind
 from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
-from customer_risk.serving.telemetry.shared_metrics import PREFIX, Counts, Level, Times, Value
+from customer_risk.serving.telemetry.shared_metrics import PREFIX, LocalCounter, LocalGauge, LocalHistogram, SharedGauge
 
 if TYPE_CHECKING:
     from customer_risk.serving.contract.answer import Answer
@@ -47,7 +47,7 @@ def forget(pid: int) -> None:
 
 
 def field_of(pointer: str) -> str:
-    """Name the request's field that a warning points at, out of those that exist: a label must not grow with requests.
+    """Return the request's field that a warning points at, of those that exist: a label must not grow with requests.
 
     Positions count for nothing, every feature is "features", and what the request has no field for is "other".
     """
@@ -72,27 +72,29 @@ class Metrics:
         self._task: asyncio.Task[None] | None = None
         self._cpu = 0.0
         self._failed = False
-        self._requests = Counts("requests", "Requests answered.", ("route", "code"))
-        self._decisions = Counts("decisions", "Decisions made.", ("segment", "action", "source"))
-        self._warnings = Counts("warnings", "Warnings in answers, by the request's field.", ("code", "field"))
-        self._refusals = Counts("refusals", "Requests, or items of one, that were refused.", ("kind",))
-        self._sheds = Counts("shed", "Requests refused since too many waited.")
-        self._reloads = Counts("reloads", "Bundles looked at while serving.", ("result",))
-        self._unrecorded = Counts("unrecorded", "Decisions and refusals given though they couldn't be recorded.")
-        self._drops = Counts("log_lines_dropped", "Log lines dropped since too many waited to be written.")
-        self._durations = Times("request_duration_seconds", "From body to response.", _DURATIONS, ("route",))
-        self._waits = Times("queue_wait_seconds", "A request's estimated wait for the event loop.", _WAITS)
-        self._lags = Times("event_loop_lag_seconds", "How late the event loop wakes who asked.", _LAGS)
-        self._cpu_seconds = Counts("cpu_seconds", "CPU time of all workers.")
-        self._flying = Value("requests_in_flight", "Requests being answered.", "livesum")
-        self._info = Value(_INFO, "The bundle that answers.", "livemax", ("name", "version"))
-        self._ready = Value("ready", "Whether every worker is ready.", "livemin")
-        self._forced = Value("rules_forced", "Whether rules are put in the model's place.", "livemax")
-        self._failing = Value("record_failing", "Whether a worker can't record decisions.", "livemax")
-        self._resident = Value("resident_memory_bytes", "Memory of each worker, shared pages included.", "liveall")
+        self._requests = LocalCounter("requests", "Requests answered.", ("route", "code"))
+        self._decisions = LocalCounter("decisions", "Decisions made.", ("segment", "action", "source"))
+        self._warnings = LocalCounter("warnings", "Warnings in answers, by the request's field.", ("code", "field"))
+        self._refusals = LocalCounter("refusals", "Requests, or items of one, that were refused.", ("kind",))
+        self._sheds = LocalCounter("shed", "Requests refused since too many waited.")
+        self._reloads = LocalCounter("reloads", "Bundles looked at while serving.", ("result",))
+        self._unrecorded = LocalCounter("unrecorded", "Decisions and refusals given though they couldn't be recorded.")
+        self._drops = LocalCounter("log_lines_dropped", "Log lines dropped since too many waited to be written.")
+        self._durations = LocalHistogram("request_duration_seconds", "From body to response.", _DURATIONS, ("route",))
+        self._waits = LocalHistogram("queue_wait_seconds", "A request's estimated wait for the event loop.", _WAITS)
+        self._lags = LocalHistogram("event_loop_lag_seconds", "How late the event loop wakes who asked.", _LAGS)
+        self._cpu_seconds = LocalCounter("cpu_seconds", "CPU time of all workers.")
+        self._flying = SharedGauge("requests_in_flight", "Requests being answered.", "livesum")
+        self._info = SharedGauge(_INFO, "The bundle that answers.", "livemax", ("name", "version"))
+        self._ready = SharedGauge("ready", "Whether every worker is ready.", "livemin")
+        self._forced = SharedGauge("rules_forced", "Whether rules are put in the model's place.", "livemax")
+        self._failing = SharedGauge("record_failing", "Whether a worker can't record decisions.", "livemax")
+        self._resident = SharedGauge(
+            "resident_memory_bytes", "Memory of each worker, shared pages included.", "liveall"
+        )
         self._bundle: tuple[str, str] | None = None
         self._state: tuple[bool, bool, bool] = (False, False, False)
-        self.in_flight = Level(self._lock)
+        self.in_flight = LocalGauge(self._lock)
         # What is there at zero from the start shows its first increase; what appears with it doesn't.
         for kind in (*KINDS.values(), UNEXPECTED):
             self._refusals.add(kind.name, count=0)
@@ -152,7 +154,7 @@ class Metrics:
             self._unrecorded.add(count=1)
 
     def bundle(self, name: str, version: str) -> None:
-        """Name the bundle that answers from now on."""
+        """Set the metric of the bundle that answers from now on."""
         if self._bundle == (name, version):
             return
         with self._writing:
@@ -186,7 +188,7 @@ class Metrics:
                 cpu = time.process_time()
                 self._cpu_seconds.add(count=cpu - self._cpu)
                 self._cpu = cpu
-                taken = [each.take() for each in vars(self).values() if isinstance(each, Counts | Times)]
+                taken = [each.take() for each in vars(self).values() if isinstance(each, LocalCounter | LocalHistogram)]
             for write in taken:
                 write()
             self._flying.gauge.set(self.in_flight.now)
@@ -196,7 +198,7 @@ class Metrics:
             self._resident.gauge.set(_resident_bytes())
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:
-        """Give all workers' metrics, KServe's own included, with their media type: OpenMetrics where `accept` asks."""
+        """Return all workers' metrics, KServe's included, with their media type: OpenMetrics where `accept` asks."""
         self.flush()
         registry = CollectorRegistry()
         registry.register(_AllWorkers())

@@ -19,26 +19,26 @@ PREFIX: Final = "customer_risk_"
 Mode = Literal["livemin", "livemax", "livesum", "liveall"]
 
 
-class Level:
-    """A number that goes up and down."""
+class LocalGauge:
+    """A number in one worker that goes up and down."""
 
     def __init__(self, lock: threading.Lock) -> None:
         self.now = 0
         self._lock = lock
 
     def inc(self) -> None:
-        """Go up."""
+        """Add one."""
         with self._lock:
             self.now += 1
 
     def dec(self) -> None:
-        """Go down."""
+        """Subtract one."""
         with self._lock:
             self.now -= 1
 
 
-class Counts:
-    """A counter by its labels: the counts since they were last taken."""
+class LocalCounter:
+    """One worker's counter by its labels: the counts since they were last taken."""
 
     def __init__(self, name: str, help_: str, labels: tuple[str, ...] = ()) -> None:
         self._made = (name, help_, labels)
@@ -49,11 +49,11 @@ class Counts:
         return counter(*self._made)
 
     def add(self, *labels: str | int, count: float = 1) -> None:
-        """Count; the caller sees to it that no one else does meanwhile, nor takes."""
+        """Count; no other thread may call this or `take` meanwhile."""
         self._counts[labels] += count
 
     def take(self) -> Callable[[], None]:
-        """Begin anew; what it gives adds the counts so far to what all workers share."""
+        """Begin anew; return a function that adds the counts so far to the counter that all workers share."""
         taken, self._counts = self._counts, defaultdict(float)
 
         def write() -> None:
@@ -63,8 +63,8 @@ class Counts:
         return write
 
 
-class Times:
-    """A histogram by its labels: how many fell into each bucket since they were last taken, and their sums."""
+class LocalHistogram:
+    """One worker's histogram of times by its labels: counts of each bucket since they were last taken, and sums."""
 
     def __init__(self, name: str, help_: str, bounds: tuple[float, ...], labels: tuple[str, ...] = ()) -> None:
         self._made = (PREFIX + name, help_, labels)
@@ -77,7 +77,7 @@ class Times:
         return Histogram(*self._made, buckets=self._bounds, registry=None)
 
     def add(self, seconds: float, *labels: str) -> None:
-        """Note a time; alone, as with counts."""
+        """Count a time; as with counters, no other thread may call meanwhile."""
         buckets = self._buckets.get(labels)
         if buckets is None:
             buckets = self._buckets[labels] = [0] * (len(self._bounds) + 1)
@@ -85,7 +85,7 @@ class Times:
         self._sums[labels] += seconds
 
     def take(self) -> Callable[[], None]:
-        """Begin anew; what it gives adds the times so far to what all workers share."""
+        """Begin anew; return a function that adds the times so far to the histogram that all workers share."""
         buckets, sums = self._buckets, self._sums
         self._buckets, self._sums = {}, defaultdict(float)
 
@@ -93,7 +93,7 @@ class Times:
             for labels, counts in buckets.items():
                 child = self._histogram.labels(*labels) if labels else self._histogram
                 # Its only public way in is one `observe` a value, thousands in a row on the event loop; these are the
-                # very two that it adds to.
+                # two that it adds to.
                 for bucket, count in zip(child._buckets, counts, strict=True):  # noqa: SLF001
                     if count:
                         bucket.inc(count)
@@ -107,7 +107,7 @@ def counter(name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
     return Counter(PREFIX + name, help_, labels, registry=None)
 
 
-class Value:
+class SharedGauge:
     """A gauge that all workers share, put together by `mode`."""
 
     def __init__(self, name: str, help_: str, mode: Mode, labels: tuple[str, ...] = ()) -> None:

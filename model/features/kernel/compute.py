@@ -130,32 +130,32 @@ def _make(digest: str) -> Callable[..., None]:
         longest = 1
         for customer in range(first, last):
             longest = max(longest, offsets[customer + 1] - offsets[customer])
-        room = make_workspace(longest)
+        work = make_workspace(longest)
         for customer in range(first, last):
             begin, end, features = offsets[customer], offsets[customer + 1], out[customer]
             features[:] = np.nan
             fill_profile(profile[customer], features)
-            rows, ready = take(ids, created, completed, amount, state, type_, direction, begin, end, excluded, room)
+            rows, ready = take(ids, created, completed, amount, state, type_, direction, begin, end, excluded, work)
             if ready:
-                when, done, euros, kind = room.created, room.completed, room.amount, room.kind
+                when, done, euros, kind = work.created, work.completed, work.amount, work.kind
             else:
-                rows = bring_in_order(rows, room)
-                when, done, euros, kind = room.created2, room.completed2, room.amount2, room.kind2
+                rows = bring_in_order(rows, work)
+                when, done, euros, kind = work.created2, work.completed2, work.amount2, work.kind2
             own, whole, fee_first = look_back(when, done, euros, kind, rows, lookback, most)
             features[AT.transactions] = own
             features[AT.no_transactions] = own == 0
             if own == 0:
                 continue
-            lengths = split(when, euros, kind, own, room)
-            fill_totals(euros, kind, own, room, features)
-            fill_amounts(euros, kind, own, room, lengths, features)
-            fill_busiest(when, own, room, lengths, features)
-            fill_last_days(when, done, kind, own, room, lengths, features)
+            lengths = split(when, euros, kind, own, work)
+            fill_totals(euros, kind, own, work, features)
+            fill_amounts(euros, kind, own, work, lengths, features)
+            fill_busiest(when, own, work, lengths, features)
+            fill_last_days(when, done, kind, own, work, lengths, features)
             if whole:
                 features[AT.starts_with_fee] = fee_first
-                fill_first_days(when, euros, kind, own, room, lengths, features)
-            fill_rhythm(profile[customer], when, own, room, features)
-            fill_flow(when[0], room, lengths, whole, features)
+                fill_first_days(when, euros, kind, own, work, lengths, features)
+            fill_rhythm(profile[customer], when, own, work, features)
+            fill_flow(when[0], work, lengths, whole, features)
             fill_fit(features)
 
     return compile_kept(entry, signature, nogil=True, fastmath=False, error_model="numpy")

@@ -16,7 +16,7 @@ _RUN: Final = 16  # rows sorted by insertion before merging
 @compiled
 def take(  # noqa: PLR0917  compiled code takes arrays
     ids: Ints, created: Ints, completed: Ints, amount: Floats, state: Codes, type_: Codes, direction: Codes,
-    begin: int, end: int, excluded: Codes, room: Workspace,
+    begin: int, end: int, excluded: Codes, work: Workspace,
 ) -> tuple[int, bool]:  # fmt: skip
     """Take rows begin..end but for the excluded types; returns how many, and whether they are collapsed and in order.
 
@@ -27,36 +27,55 @@ def take(  # noqa: PLR0917  compiled code takes arrays
     for row in range(begin, end):
         if excluded[type_[row]]:
             continue
-        room.ids[rows] = ids[row]
-        room.created[rows] = created[row]
-        room.completed[rows] = completed[row]
+        work.ids[rows] = ids[row]
+        work.created[rows] = created[row]
+        work.completed[rows] = completed[row]
         # Whatever an encoder let through, nothing but an amount comes in; the sum makes -0.0 the 0 that it is.
-        room.amount[rows] = amount[row] + 0.0 if 0 <= amount[row] <= GREATEST_AMOUNT else 0.0
+        work.amount[rows] = amount[row] + 0.0 if 0 <= amount[row] <= GREATEST_AMOUNT else 0.0
         # Eight bits hold a code, but not a kind's making: the compiler knows, NumPy's scalars must be told.
-        room.kind[rows] = (int(type_[row]) * N_DIRECTIONS + int(direction[row])) * N_STATES + int(state[row])
+        work.kind[rows] = (int(type_[row]) * N_DIRECTIONS + int(direction[row])) * N_STATES + int(state[row])
         if rows > 0:
             ready &= (ids[row] > last_id) & (created[row] >= last_created)
             if created[row] == last_created:
-                ready &= _before(rows - 1, rows, room.completed, room.amount, room.kind)
+                ready &= _before(rows - 1, rows, work.completed, work.amount, work.kind)
         last_id, last_created = ids[row], created[row]
         rows += 1
     return rows, ready
 
 
 @compiled
-def bring_in_order(rows: int, room: Workspace) -> int:
-    """Collapse the rows taken and write them in order into the room's second columns; returns how many are left."""
+def bring_in_order(rows: int, work: Workspace) -> int:
+    """Collapse the rows taken and write them in order into the second columns; return how many are left."""
     slots = 2
     while slots < 2 * rows:
         slots *= 2
-    left = _collapse(room.ids, room.created, room.completed, room.amount, room.kind, rows, room.seen, slots)
-    _sort(room.created, room.completed, room.amount, room.kind, left, room.at, room.key, room.at2, room.key2)
+    left = _collapse(
+        work.ids,
+        work.created,
+        work.completed,
+        work.amount,
+        work.kind,
+        rows,
+        work.seen,
+        slots,
+    )
+    _sort(
+        work.created,
+        work.completed,
+        work.amount,
+        work.kind,
+        left,
+        work.at,
+        work.key,
+        work.at2,
+        work.key2,
+    )
     for row in range(left):
-        at = room.at[row]
-        room.created2[row] = room.created[at]
-        room.completed2[row] = room.completed[at]
-        room.amount2[row] = room.amount[at]
-        room.kind2[row] = room.kind[at]
+        at = work.at[row]
+        work.created2[row] = work.created[at]
+        work.completed2[row] = work.completed[at]
+        work.amount2[row] = work.amount[at]
+        work.kind2[row] = work.kind[at]
     return left
 
 
@@ -107,7 +126,7 @@ def _sort(
     """Write into `at` the positions of the first `rows` rows by created, amount, type, direction, state and completed.
 
     By values only: rows that are equal in all of these are alike to every feature, so neither the ids nor the order in
-    which rows came can matter. `key`, `at2` and `key2` are room to work in.
+    which rows came can matter. `key`, `at2` and `key2` are work to work in.
     """
     for row in range(rows):
         at[row] = row
@@ -155,7 +174,7 @@ def _sort(
 
 @compiled
 def _before(one: int, other: int, completed: Ints, amount: Floats, kind: Kinds) -> bool:
-    """Tell whether a row stands before another or is equal to it, by values; `created` is known to be equal."""
+    """Return whether a row comes before another or is equal to it, by values; `created` is known to be equal."""
     if amount[one] != amount[other]:
         return bool(amount[one] < amount[other])
     if kind[one] != kind[other]:

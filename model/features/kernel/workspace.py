@@ -1,4 +1,4 @@
-"""The kernel's room to work in, made once for a range of customers."""
+"""The kernel's workspace: arrays that are made once for a range of customers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Workspace(NamedTuple):
 
 @compiled
 def make_workspace(rows: int) -> Workspace:
-    """Make room for customers of at most so many rows."""
+    """Make the workspace for customers of at most `rows` rows."""
     slots = 2
     while slots < 2 * rows:
         slots *= 2

@@ -28,12 +28,12 @@ class Band:
 
 
 def roc(labels: NDArray[np.bool_], probabilities: Floats, *, confidence: float, seed: int) -> Band:
-    """Give the true positive rate at each false positive rate; probabilities float64[r, n]."""
+    """Return the true positive rate at each false positive rate; probabilities float64[r, n]."""
     return _band(labels, probabilities, confidence, seed, _roc)
 
 
 def precision_recall(labels: NDArray[np.bool_], probabilities: Floats, *, confidence: float, seed: int) -> Band:
-    """Give the greatest precision at each recall or more, the usual interpolation (Manning et al. 2008, 8.4)."""
+    """Return the greatest precision at each recall or more, the usual interpolation (Manning et al. 2008, 8.4)."""
     return _band(labels, probabilities, confidence, seed, _precision)
 
 

@@ -70,5 +70,5 @@ def drawn(picture: Picture) -> str:
 
 
 def bounds(low: float | None, high: float | None, middle: float) -> tuple[float, float]:
-    """Give an error bar's lengths below and above its middle; none where there is no interval."""
+    """Return an error bar's lengths below and above its middle; none where there is no interval."""
     return (0.0 if low is None else max(middle - low, 0.0), 0.0 if high is None else max(high - middle, 0.0))

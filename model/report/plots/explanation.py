@@ -115,7 +115,7 @@ def _scale() -> Any:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give ranks in [0, 1], ties alike, so that one outlier doesn't take the whole scale."""
+    """Return ranks in [0, 1], ties alike, so that one outlier doesn't take the whole scale."""
     unique, place = np.unique(values, return_inverse=True)
     scaled: NDArray[np.float64] = place / max(unique.size - 1, 1)
     return scaled

@@ -91,7 +91,7 @@ def _differences(results: RunResults) -> tuple[Block, ...]:
 
 
 def _choice(results: RunResults) -> str:
-    """Say what the average precision's differences support, and that the rest is a preference."""
+    """Return what the average precision's differences support, and that the rest is a preference."""
     names = {each.key: each.title for each in results.contenders}
     better: list[str] = []
     level: list[str] = []

@@ -214,7 +214,7 @@ def _time(results: RunResults) -> tuple[Block, ...]:
 
 
 def _week_of(day: str | None, periods: list[str]) -> str | None:
-    """Name the shown ISO week that holds a day, or the next one shown."""
+    """Return the shown ISO week that holds a day, or the next one shown."""
     if day is None:
         return None
     year, week, _ = date.fromisoformat(day).isocalendar()

@@ -32,7 +32,7 @@ UNUSABLE_FOR = (
 
 
 def section(results: RunResults) -> Section:
-    """Say what the model does, how well, at which risk rate, and what it mustn't be used for."""
+    """Return what the model does, how well, at which risk rate, and what it mustn't be used for."""
     notes = tuple(Note("Mind this", text, "warning") for text in results.notes)
     return Section(
         "summary",
@@ -56,7 +56,7 @@ def section(results: RunResults) -> Section:
 
 
 def headlines(results: RunResults) -> tuple[tuple[str, str], ...]:
-    """Say what the numbers support, each as a lead and its sentences."""
+    """Return what the numbers support, each as a lead and its sentences."""
     return (
         _ranking(results),
         *_rivals(results),
@@ -70,12 +70,12 @@ def headlines(results: RunResults) -> tuple[tuple[str, str], ...]:
 
 
 def shipped(results: RunResults) -> Strategy | None:
-    """Give the strategy that ships, if the run judged it."""
+    """Return the strategy that ships, if the run judged it."""
     return next((each for each in results.decisions.strategies if each.shipped), None)
 
 
 def segment(results: RunResults, name: str) -> SegmentRow | None:
-    """Give one segment's row."""
+    """Return one segment's row."""
     return next((each for each in results.segments.rows if each.segment == name), None)
 
 

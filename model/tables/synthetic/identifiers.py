@@ -10,7 +10,7 @@ _PLACES = np.array([place for place in range(36) if place not in {8, 13, 18, 23}
 
 
 def uuids(random: np.random.Generator, n: int) -> pl.Series:
-    """Give `n` version-4 UUIDs as text, made from `random` alone."""
+    """Return `n` version-4 UUIDs as text, made from `random` alone."""
     raw = random.integers(0, 256, size=(n, 16), dtype=np.uint8)
     raw[:, 6] = (raw[:, 6] & 0x0F) | 0x40  # the version
     raw[:, 8] = (raw[:, 8] & 0x3F) | 0x80  # the variant

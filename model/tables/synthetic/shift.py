@@ -46,14 +46,14 @@ class Shift:
             raise ConfigError(f"shift: the factor {self.factor} is no number >= 0.", remedy="Give one, e.g. 2.0.")
 
     def factors(self, feature: str, moments: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Give float64[n]: `factor` where it shifts `feature` and the moment (us since 1970) is in it, else 1."""
+        """Return float64[n]: `factor` where it shifts `feature` and the moment (us since 1970) is in it, else 1."""
         if feature != self.feature:
             return np.ones(len(moments))
         return np.where(moments >= _microseconds(self.at), self.factor, 1.0)
 
 
 def factors(shift: Shift | None, feature: str, moments: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give float64[n]: the factor of `feature` at each moment (us since 1970); all ones where nothing shifts."""
+    """Return float64[n]: the factor of `feature` at each moment (us since 1970); all ones where nothing shifts."""
     return np.ones(len(moments)) if shift is None else shift.factors(feature, moments)
 
 

@@ -30,7 +30,7 @@ class Tables:
     transactions_unlabelled: pl.DataFrame
 
     def items(self) -> tuple[tuple[str, pl.DataFrame], ...]:
-        """Name each table as its file is named."""
+        """Return each table by its file's name."""
         return tuple((name, getattr(self, name)) for name in self.__slots__)
 
 
@@ -107,7 +107,7 @@ def _snapshots(random: np.random.Generator, people: Population, labelled: int) -
 
 
 def _shared(random: np.random.Generator, events: pl.DataFrame, labelled: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the labelled customers' events, and those of them that stand in the other cohort's file (too)."""
+    """Return the labelled customers' events, and those of them that stand in the other cohort's file (too)."""
     chosen = np.flatnonzero(random.random(labelled) < 0.16)
     own = events.filter(pl.col("customer") < labelled)
     foreign = own.filter(pl.col("customer").is_in(chosen))

@@ -45,18 +45,18 @@ _encode: Final = msgspec.json.Encoder().encode
 class JobsEndpoint:
     """The application behind `PATH`; a job belongs to its caller, and to administrators.
 
-    `board` and `keys` are made by functions, in each worker after the fork.
+    `repository` and `keys` are made by functions, in each worker after the fork.
     """
 
     def __init__(
         self,
         settings: JobSettings,
-        board: Callable[[], JobRepository],
+        repository: Callable[[], JobRepository],
         keys: Callable[[], Idempotency],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._board = board
+        self._repository = repository
         self._keys = keys
         self._clock = clock
         self._making = asyncio.Semaphore()
@@ -104,17 +104,17 @@ class JobsEndpoint:
             job, digest = await self._keep(job, parts)
             kept = await self._put_up(job, digest, header(scope, b"idempotency-key"), caller)
         except BaseException:
-            await asyncio.to_thread(self._board().drop_input, job.job_id)
+            await asyncio.to_thread(self._repository().drop_input, job.job_id)
             raise
         if kept != job.job_id:  # asked for before
-            await asyncio.to_thread(self._board().drop_input, job.job_id)
+            await asyncio.to_thread(self._repository().drop_input, job.job_id)
             job = await self._find(kept, caller)
         body = _encode(view(job, PATH, now=self._clock()))
         return Response(202, body, headers=(("location", f"{PATH}/{kept}"),))
 
     async def _keep(self, job: Job, parts: AsyncIterator[bytes]) -> tuple[Job, bytes]:
         """Store an upload in pieces; return the job with their number, and a digest; raises InputError if empty."""
-        upload = _Upload(self._board(), job, self._settings)
+        upload = _Upload(self._repository(), job, self._settings)
         try:
             async for part in parts:
                 await asyncio.to_thread(upload.add, part)  # cutting and hashing would hold up the event loop
@@ -124,11 +124,11 @@ class JobsEndpoint:
             raise
 
     async def _put_up(self, job: Job, digest: bytes, key: str | None, caller: Caller) -> str:
-        """Put a job up, once a key; gives the id of the one that stands."""
-        board = self._board()
+        """Add a job, once for each idempotency key; return the id of the job that is stored."""
+        repository = self._repository()
 
         def produce() -> bytes:
-            board.add(job)
+            repository.add(job)
             return job.job_id.encode()
 
         if key is None:
@@ -137,14 +137,14 @@ class JobsEndpoint:
         return kept.decode()
 
     async def _list(self, scope: Scope, receive: Receive, caller: Caller) -> Response:  # noqa: ARG002  as its siblings
-        found = await asyncio.to_thread(self._board().of, caller.name)
+        found = await asyncio.to_thread(self._repository().of, caller.name)
         return Response(200, _encode(JobList([view(job, PATH, now=self._clock()) for job in found])))
 
     async def _show(self, job: Job) -> Response:
         return Response(200, _encode(view(job, PATH, now=self._clock())))
 
     async def _cancel(self, job: Job) -> Response:
-        ended = await asyncio.to_thread(self._board().end, job.job_id, state="cancelled")
+        ended = await asyncio.to_thread(self._repository().end, job.job_id, state="cancelled")
         return await self._show(ended or job)
 
     async def _results(self, job: Job, scope: Scope, send: Send, caller: Caller) -> None:
@@ -153,22 +153,22 @@ class JobsEndpoint:
         if job.explain:
             caller.require("explain")
         wanted = parse_qs(scope["query_string"].decode("latin-1")).get("format", [""])[0]
-        board = self._board()
+        repository = self._repository()
         if wanted == "parquet" or (not wanted and PARQUET in (header(scope, b"accept") or "")):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "results.parquet"
                 async with self._making:  # one at a time: each may take jobs.most_memory_bytes
-                    await asyncio.to_thread(write_parquet, board.packed_results(job), path, self._settings)
+                    await asyncio.to_thread(write_parquet, repository.packed_results(job), path, self._settings)
                 with path.open("rb") as file:
                     await _stream(send, PARQUET, iter(partial(file.read, _READ_BYTES), b""))
             return
         if wanted not in {"", "ndjson"}:
             raise InputError((BadField("/format", "expected ndjson or parquet"),))
-        await _stream(send, NDJSON, board.results(job))
+        await _stream(send, NDJSON, repository.results(job))
 
     async def _find(self, job_id: str, caller: Caller) -> Job:
-        """Find a caller's job; somebody else's is as if there were none."""
-        job = await asyncio.to_thread(self._board().get, job_id) if len(job_id) == 36 else None
+        """Return a caller's job; raise NotFound for another caller's, as if it did not exist."""
+        job = await asyncio.to_thread(self._repository().get, job_id) if len(job_id) == 36 else None
         if job is None or (job.caller != caller.name and "admin" not in caller.scopes):
             raise NotFound("There is no such job, or no more.", remedy=f"GET {PATH} lists yours.")
         return job
@@ -242,8 +242,8 @@ async def _stream(send: Send, kind: str, chunks: Iterator[bytes]) -> None:
 class _Upload:
     """Writes an upload to the store, piece by piece. Call its methods on a thread: they wait for the store."""
 
-    def __init__(self, board: JobRepository, job: Job, settings: JobSettings) -> None:
-        self._board = board
+    def __init__(self, repository: JobRepository, job: Job, settings: JobSettings) -> None:
+        self._repository = repository
         self._job = job
         self._seconds = settings.keep_seconds
         self._lines = job.format == "ndjson"
@@ -266,5 +266,5 @@ class _Upload:
 
     def _put(self, cut: Iterator[bytes]) -> None:
         for piece in cut:
-            self._board.put_input(self._job.job_id, self._pieces, piece, seconds=self._seconds)
+            self._repository.put_input(self._job.job_id, self._pieces, piece, seconds=self._seconds)
             self._pieces += 1

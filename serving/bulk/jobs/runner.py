@@ -93,11 +93,17 @@ class LeaseRenewal:
     """
 
     def __init__(
-        self, board: JobRepository, job_id: str, nonce: bytes, stopping: Callable[[], bool], *, lease_seconds: float
+        self,
+        repository: JobRepository,
+        job_id: str,
+        nonce: bytes,
+        stopping: Callable[[], bool],
+        *,
+        lease_seconds: float,
     ) -> None:
         self.left = False
         self.late = False
-        self._board = board
+        self._repository = repository
         self._job_id = job_id
         self._nonce = nonce
         self._stopping = stopping
@@ -115,10 +121,10 @@ class LeaseRenewal:
         self._over.set()
         self._thread.join()
         with contextlib.suppress(StoreUnavailable):
-            self._board.release(self._job_id, self._nonce)
+            self._repository.release(self._job_id, self._nonce)
 
     def check(self) -> None:
-        """Raise Left if work on the job is to stop."""
+        """Raise WorkStopped if work on the job is to stop."""
         if self.left:
             raise WorkStopped
 
@@ -139,8 +145,8 @@ class LeaseRenewal:
             with contextlib.suppress(StoreUnavailable, msgspec.MsgspecError):
                 if time.monotonic() - renewed >= self._lease / 3:
                     renewed = time.monotonic()
-                    self.left |= not self._board.renew(self._job_id, self._nonce)
-                job = self._board.get(self._job_id)
+                    self.left |= not self._repository.renew(self._job_id, self._nonce)
+                job = self._repository.get(self._job_id)
                 self.left |= job is None or job.state in FINAL
             self.left |= self._stopping()
             self.late |= time.monotonic() > self._deadline
@@ -158,14 +164,14 @@ class JobRunner:
 
     def __init__(
         self,
-        board: JobRepository,
+        repository: JobRepository,
         exchange: Exchange,
         stopping: Callable[[], bool],
         *,
         settings: JobSettings,
         turn_seconds: float = 0.5,
     ) -> None:
-        self._board = board
+        self._repository = repository
         self._exchange = exchange
         self._stopping = stopping
         self._settings = settings
@@ -186,17 +192,17 @@ class JobRunner:
         """
         tidied = False
         if time.monotonic() >= self._tidy_at:
-            tidied = self._board.tidy()
+            tidied = self._repository.tidy()
             self._tidy_at = time.monotonic() + (0 if tidied else _TIDY_SECONDS)
         for job_id in self._waiting():
-            nonce = self._board.take(job_id)
+            nonce = self._repository.take(job_id)
             if nonce is None:
                 continue
             self._turns += 1
             self._begun_before.discard(job_id)
             self._served[self._callers[job_id]] = self._turns
             lease = self._settings.lease_seconds
-            with LeaseRenewal(self._board, job_id, nonce, self._stopping, lease_seconds=lease) as watch:
+            with LeaseRenewal(self._repository, job_id, nonce, self._stopping, lease_seconds=lease) as watch:
                 self._work_on(job_id, watch)
             return True
         return tidied
@@ -211,7 +217,7 @@ class JobRunner:
 
         First come those that another process began and left, then those of the caller whose last turn is longest ago.
         """
-        found = self._board.open()
+        found = self._repository.open()
         for job_id in self._callers.keys() - set(found):
             del self._callers[job_id]
             self._later.pop(job_id, None)
@@ -221,7 +227,7 @@ class JobRunner:
             if job_id not in self._callers:
                 job = None
                 with contextlib.suppress(msgspec.MsgspecError):  # written by a newer version; its turn fails it
-                    job = self._board.get(job_id)
+                    job = self._repository.get(job_id)
                 self._callers[job_id] = "" if job is None else job.caller
                 if job is not None and job.attempts:
                     self._begun_before.add(job_id)
@@ -237,7 +243,7 @@ class JobRunner:
     def _others_wait(self, job: Job) -> bool:
         """Return whether another caller has a job that no worker has."""
         waiting = self._waiting()
-        return any(self._callers[each] != job.caller and not self._board.taken(each) for each in waiting)
+        return any(self._callers[each] != job.caller and not self._repository.taken(each) for each in waiting)
 
     def _work_on(self, job_id: str, watch: LeaseRenewal) -> None:
         try:
@@ -246,13 +252,13 @@ class JobRunner:
             except WorkStopped:
                 self._close(job_id)
                 if self._ended(job_id):
-                    self._board.end(job_id)
+                    self._repository.end(job_id)
                 else:
-                    self._board.change(job_id, attempts=0)
+                    self._repository.change(job_id, attempts=0)
             except InputLost as error:  # a cancelled job's input is gone too; it stays cancelled
                 self._fail(job_id, error)
             except Later:
-                self._board.change(job_id, attempts=0)  # the job isn't to blame
+                self._repository.change(job_id, attempts=0)  # the job isn't to blame
                 raise
             except MemoryError:
                 if not self._tried_often(job_id):
@@ -275,27 +281,29 @@ class JobRunner:
             _log.error("the job %s failed", job_id, exc_info=error)
             problem = msgspec.structs.replace(problem, detail=unexpected)
         self._close(job_id)
-        self._board.end(job_id, state="failed", problem=problem)
+        self._repository.end(job_id, state="failed", problem=problem)
 
     def _tried_often(self, job_id: str) -> bool:
-        job = self._board.get(job_id)
+        job = self._repository.get(job_id)
         return job is not None and job.attempts >= _MOST_ATTEMPTS
 
     def _ended(self, job_id: str) -> bool:
-        job = self._board.get(job_id)
+        job = self._repository.get(job_id)
         return job is None or job.state in FINAL
 
     def _take_turn(self, job_id: str, watch: LeaseRenewal) -> None:
-        job = self._board.get(job_id)
+        job = self._repository.get(job_id)
         if job is None or job.state in FINAL:
-            self._board.end(job_id)
+            self._repository.end(job_id)
             return
         if job.attempts >= _MOST_ATTEMPTS:
             said = _ENDED_TWICE.format(job.done)
             self._fail(job_id, RuntimeError(said), unexpected=said)
             return
-        now = self._board.clock()
-        changed = self._board.change(job_id, state="running", started=job.started or now, attempts=job.attempts + 1)
+        now = self._repository.clock()
+        changed = self._repository.change(
+            job_id, state="running", started=job.started or now, attempts=job.attempts + 1
+        )
         end = time.monotonic() + self._turn_seconds
         while changed is not None and changed.state == "running":
             if self._stopping():
@@ -303,17 +311,17 @@ class JobRunner:
             read = self._read(changed, watch)
             if read is None:
                 self._close(job_id)
-                self._board.end(job_id, state="done", rows=changed.done)
+                self._repository.end(job_id, state="done", rows=changed.done)
                 return
             if read.lines:
                 changed = self._answer(changed, read, watch)
             if time.monotonic() >= end:
                 if changed is not None and changed.state == "running" and self._others_wait(changed):
-                    self._board.change(job_id, attempts=0)
+                    self._repository.change(job_id, attempts=0)
                     return
                 end = time.monotonic() + self._turn_seconds
         self._close(job_id)
-        self._board.end(job_id)  # the job has ended meanwhile: delete the results that were stored since
+        self._repository.end(job_id)  # the job has ended meanwhile: delete the results that were stored since
 
     def _answer(self, job: Job, read: Lines, watch: LeaseRenewal) -> Job | None:
         """Answer a piece and store its results; return the changed job."""
@@ -349,8 +357,8 @@ class JobRunner:
                 f"The results take more than {settings.most_result_bytes:,} bytes (jobs.most_result_bytes).",
                 remedy="Split the file.",
             )
-        self._board.put_results(job, job.next_piece, results)
-        return self._board.change(
+        self._repository.put_results(job, job.next_piece, results)
+        return self._repository.change(
             job.job_id,
             next_piece=job.next_piece + 1,
             done=done,
@@ -389,7 +397,7 @@ class JobRunner:
                 ) from error
 
     def _piece(self, job: Job, place: int) -> bytes:
-        piece = self._board.input(job, place)
+        piece = self._repository.input(job, place)
         if piece is None:
             raise InputLost("A part of the input is gone.", remedy="Send the file again.")
         return piece
@@ -423,16 +431,16 @@ def _result(outcome: Outcome) -> tuple[bytes, bool]:
 
 def work() -> None:
     """Work until standard input ends, which is when the server does, or until memory runs out."""
-    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
-    configure(orders.logs)
+    config = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
+    configure(config.logs)
     over = threading.Event()
     threading.Thread(target=_watch, args=(over,), daemon=True).start()
-    service = create_service(orders.model_name, orders.rules)
-    store = open_store(orders.store, Path(orders.folder))
-    board = JobRepository(store, lease_seconds=orders.jobs.lease_seconds)
-    exchange = bulk_exchange(service, orders.record, orders.logs)
-    runner = JobRunner(board, exchange, over.is_set, settings=orders.jobs)
-    bundle, seen, bounded = Path(orders.bundle), None, False
+    service = create_service(config.model_name, config.rules)
+    store = open_store(config.store, Path(config.folder))
+    repository = JobRepository(store, lease_seconds=config.jobs.lease_seconds)
+    exchange = bulk_exchange(service, config.record, config.logs)
+    runner = JobRunner(repository, exchange, over.is_set, settings=config.jobs)
+    bundle, seen, bounded = Path(config.bundle), None, False
     while not over.is_set():
         try:
             standing = identity(bundle)
@@ -441,7 +449,7 @@ def work() -> None:
                 service.use(load_verified(bundle.resolve()))
             if service.answering and not bounded:
                 bounded = True
-                _bound_memory(orders.jobs.most_memory_bytes)
+                _bound_memory(config.jobs.most_memory_bytes)
             if not (service.answering and runner.work()):
                 over.wait(_LOOK_SECONDS)
         except MemoryError:

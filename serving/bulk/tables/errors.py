@@ -10,7 +10,7 @@ class UnusableInput(CustomerRiskError):
 
 
 class ResultsAltered(CustomerRiskError):
-    """Results that aren't what was stored: somebody has removed some, or added to them."""
+    """Results that aren't what was stored: some were removed or added."""
 
     def __init__(self, where: str, name: str, found: int, stored: int, of: str) -> None:
         super().__init__(

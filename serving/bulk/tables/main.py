@@ -36,7 +36,7 @@ _log = logging.getLogger("serving.batch")
 
 
 def main(config: Path, bundle: Path, day: dt.date | None) -> int:
-    """Run, and give the exit code; raises CustomerRiskError for what running again won't change."""
+    """Run, and return the exit code; raises CustomerRiskError for what running again won't change."""
     settings = load_settings(config)
     configure(settings.logs)
     stopping = threading.Event()
@@ -47,7 +47,7 @@ def main(config: Path, bundle: Path, day: dt.date | None) -> int:
     except _PASSING as error:
         _log.error("the run isn't over: %s", error)
         return AGAIN
-    _tell(summary)
+    _print(summary)
     share = summary["refused"] / max(summary["rows"], 1)
     if share > settings.most_refused:
         _log.error("%.1f%% of the rows were refused, more than most_refused", 100 * share)
@@ -56,7 +56,7 @@ def main(config: Path, bundle: Path, day: dt.date | None) -> int:
 
 
 def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping: threading.Event) -> dict[str, Any]:
-    """Do a run as settings say, of the day that is `given` or theirs, and give its summary.
+    """Do a run as settings say, of the day that is `given` or theirs, and return its summary.
 
     Raises CustomerRiskError for what running again won't change, one of _PASSING for what it may.
     """
@@ -96,7 +96,7 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
         output.close()
 
 
-def _tell(summary: dict[str, Any]) -> None:
+def _print(summary: dict[str, Any]) -> None:
     """Write the summary to standard output, as a line that Cloud Logging takes apart."""
     segments = ", ".join(f"{count:,} {segment}" for segment, count in summary["segments"].items())
     message = (

@@ -13,18 +13,18 @@ _log = logging.getLogger("serving.batch")
 
 
 class Progress:
-    """Tells of rows done, their rate and the time left; `clock` gives seconds."""
+    """Logs the rows done, their rate and the time left; `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._began = self._told = clock()
+        self._began = self._logged_at = clock()
         self._wait = _FIRST_SECONDS
         self._skipped = 0.0
         self.rows = 0  # scored by this process
 
     @property
     def seconds(self) -> float:
-        """Say how long it has lasted."""
+        """Return how long the run has lasted."""
         return self._clock() - self._began
 
     def skip(self, share: float) -> None:
@@ -32,12 +32,12 @@ class Progress:
         self._skipped = share
 
     def done(self, rows: int, share: float) -> None:
-        """Note that so many more rows are done, and which share of all work is; tell, where it is time."""
+        """Count more rows as done, with the share of all work that is done; log it when it is time."""
         self.rows += rows
         now = self._clock()
-        if now - self._told < self._wait:
+        if now - self._logged_at < self._wait:
             return
-        self._told, self._wait = now, min(self._wait * 1.5, _MOST_SECONDS)
+        self._logged_at, self._wait = now, min(self._wait * 1.5, _MOST_SECONDS)
         worked = share - self._skipped
         left = f", about {self.seconds * (1 - share) / worked:,.0f} s left" if worked > 0 else ""
         rate = self.rows / max(self.seconds, 1e-6)

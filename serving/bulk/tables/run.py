@@ -70,7 +70,7 @@ class Run:
         self._seen = self._stored_before = 0
 
     def run(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what isn't done of the run, and give its summary, with what there is to say `about` it."""
+        """Do what isn't done of the run, and return its summary, with what there is to say `about` it."""
         have = self._patience.have
         have(self._output.check)
         if (done := have(self._output.summary)) is not None:
@@ -103,7 +103,7 @@ class Run:
     def _parts(
         self, reading: _Reading, block: int, plan: str, stored: Mapping[str, Mapping[str, int]]
     ) -> Iterator[_Part]:
-        """Give the parts of a block that aren't stored."""
+        """Return the parts of a block that aren't stored."""
         for number, first in enumerate(range(0, reading.count, self._part_rows)):
             part = _Part(
                 Place(self._day, self._name, plan, f"{block:05d}-{number:05d}"),
@@ -119,7 +119,7 @@ class Run:
                 yield part
 
     def _score(self, reading: _Reading, part: _Part, path: Path) -> Counter[str]:
-        """Score a part's rows into a file of lines; gives how many are in which segment."""
+        """Score a part's rows into a file of lines; return how many are in which segment."""
         counts: Counter[str] = Counter()
         row = part.first
         with path.open("wb") as file:
@@ -192,11 +192,11 @@ class _Reading:
         self.at = -1  # the row that comes next, while `rows` is asked for one part after the other
 
     def share(self, row: int) -> float:
-        """Say which share of the run's work is done once the rows before this one are."""
+        """Return the share of the run's work that is done once the rows before this one are."""
         return self._before + self._weight * row / self.count
 
     def rows(self, first: int) -> Iterator[bytes]:
-        """Give the rows from number `first` on."""
+        """Return the rows from number `first` on."""
         if self._going is None or self.at != first:
             self._going = chain.from_iterable(self._steadily(first))
         self.at = -1

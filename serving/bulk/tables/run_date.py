@@ -11,7 +11,7 @@ _SCHEDULED: Final = re.compile(r"-(\d{8})$")  # a CronJob's jobs end in the minu
 
 
 def day_of(given: dt.date | None, job_name: str, now: dt.datetime) -> dt.date:
-    """Give the day: as `given`, or of the CronJob's job of that name, or of `now`, which is in UTC."""
+    """Return the day: as `given`, or of the CronJob's job of that name, or of `now`, which is in UTC."""
     if given is not None:
         return given
     found = _SCHEDULED.search(job_name)

@@ -67,7 +67,7 @@ class Scoring:
 
 
 def _customer(request: bytes) -> str | None:
-    """Say whose row was refused, where that can be read."""
+    """Return the customer of a refused row, if it can be read."""
     try:
         document: Any = msgspec.json.decode(request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -43,7 +43,7 @@ class Shipping:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Have it ship for `drain_seconds` more."""
+        """End the shipper, which ships for `drain_seconds` more."""
         if self._process is None or self._process.stdin is None:
             return
         with contextlib.suppress(OSError):
@@ -66,7 +66,7 @@ class Shipping:
         if self._process.stdin is not None:
             # By standard input, not by argument: nobody else is to see it.
             with contextlib.suppress(OSError):
-                self._process.stdin.write(msgspec.json.encode(self._record.orders(self._logs)) + b"\n")
+                self._process.stdin.write(msgspec.json.encode(self._record.shipper_config(self._logs)) + b"\n")
                 self._process.stdin.flush()
 
     def finish(self, seconds: float) -> None:
@@ -74,7 +74,7 @@ class Shipping:
         if not self._wanted:
             return
         closed, deadline = time.time(), time.monotonic() + seconds
-        folder = Path(self._record.orders(self._logs).folder)
+        folder = Path(self._record.shipper_config(self._logs).folder)
         while True:
             self.keep()
             left = {name: each.lag_records for name, each in self._seen(folder, closed).items()}
@@ -89,7 +89,7 @@ class Shipping:
 
     @staticmethod
     def _seen(folder: Path, since: float) -> Mapping[str, SinkStatus]:
-        """Give what a shipper told of each sink since a time."""
+        """Return what a shipper reported of each sink since a time."""
         try:
             status = read(folder)
         except ConfigError:  # it hasn't told anything yet

@@ -31,7 +31,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at_most: float | UnsetType = UNSET
 
     def holds(self, value: float | None) -> bool:
-        """Tell whether a value, None where missing, lies within the bounds."""
+        """Return whether a value, None where missing, lies within the bounds."""
         if value is None or value != value:  # noqa: PLR0124  NaN is missing too
             return False
         return (self.at_least is UNSET or value >= self.at_least) and (self.at_most is UNSET or value <= self.at_most)

@@ -72,7 +72,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Admin:
     """The application behind `PATH`.
 
-    `reloads` tells of the last reload, `record(event)` hears of every use, `clock` gives seconds since 1970.
+    `reloads` tells of the last reload, `record(event)` is called for every use, `clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Admin:
         await respond(send, Response(200, msgspec.json.encode(self.state())))
 
     def state(self) -> State:
-        """Say how things stand."""
+        """Return the state of the switches and the last reload."""
         switches, service = self._control.switches, self._service
         return State(
             model=service.model() if service.answering else None,

@@ -19,7 +19,7 @@ class Page:
         self._path = path
         self._response = Response(200, body, media_type, (("cache-control", "max-age=300"), *headers))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  a room's signature
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  an endpoint's signature
         """Show it to a GET."""
         if scope["path"] != self._path:
             raise NotFound("There is nothing at this path.", remedy=f"GET {self._path}.")

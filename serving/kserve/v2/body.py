@@ -133,7 +133,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
 def write_response(
     model: ModelName, outputs: Sequence[Output], *, request_id: str, binary: Collection[str]
 ) -> tuple[bytes, int | None]:
-    """Write a response; gives the length of its JSON part where tensors in `binary` form follow, otherwise None."""
+    """Write a response; return the length of its JSON part where tensors in `binary` form follow, otherwise None."""
     tensors, behind = [], []
     for output in outputs:
         shape = (len(output.data),)

@@ -102,7 +102,7 @@ def _named(tensors: Sequence[Tensor], faults: Faults) -> dict[str, Tensor]:
 
 
 def datatype_of(name: str) -> Datatype:
-    """Tell the datatype of an input by its name."""
+    """Return the datatype of an input by its name."""
     return "BYTES" if name in {REQUEST, CUSTOMER_ID} else "FP64"
 
 

@@ -66,11 +66,11 @@ class Models:
         return self._service.ready
 
     def names(self) -> tuple[str, ...]:
-        """Name the models: the one."""
+        """Return the models' names: one."""
         return (self._service.name,)
 
     def server(self) -> ServerMetadata:
-        """Tell of the server."""
+        """Return the server's metadata."""
         return ServerMetadata("customer-risk", version("customer-risk"), ("binary_tensor_data",))
 
     def require_name(self, name: str) -> None:
@@ -79,7 +79,7 @@ class Models:
             raise UnknownModel("No model of this name is served.", remedy="GET /v2/models lists them.")
 
     def require(self, name: str, wanted: str = "") -> ModelName:
-        """Name what answers now; raises UnknownModel for another name or version, NotReady where nothing answers."""
+        """Return what answers now; raises UnknownModel for another name or version, NotReady where nothing answers."""
         self.require_name(name)
         model = self._service.model()
         if wanted not in {"", model.version}:
@@ -89,14 +89,14 @@ class Models:
         return model
 
     def is_ready(self, name: str, wanted: str = "") -> bool:
-        """Tell whether requests should be sent to the model; raises UnknownModel for another name or version."""
+        """Return whether requests should be sent to the model; raises UnknownModel for another name or version."""
         self.require_name(name)
         if self._service.ready:
             self.require(name, wanted)
         return self._service.ready
 
     def metadata(self, name: str, wanted: str = "") -> ModelMetadata:
-        """Tell of the model; raises UnknownModel, and NotReady before there is one."""
+        """Return the model's metadata; raises UnknownModel, and NotReady before there is one."""
         model, features = self.require(name, wanted), self._service.names()
         texts = [TensorMetadata(each, datatype_of(each), (-1,)) for each in (REQUEST, CUSTOMER_ID)]
         whole = TensorMetadata(FEATURES, datatype_of(FEATURES), (-1, len(features)))

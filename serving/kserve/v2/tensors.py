@@ -70,7 +70,7 @@ def too_large() -> BodyTooLarge:
 
 
 def find_datatype_fault(datatype: str, at: str, faults: Faults) -> bool:
-    """Note a datatype that no input has; tell whether it is one."""
+    """Note a datatype that no input has; return whether it is one."""
     if datatype in DATATYPES:
         return False
     faults.add(f"{at}/datatype", "expected FP64 or BYTES; got another datatype")
@@ -78,7 +78,7 @@ def find_datatype_fault(datatype: str, at: str, faults: Faults) -> bool:
 
 
 def find_shape_fault(tensor: Tensor, faults: Faults) -> bool:
-    """Note a shape that the values don't fill; tell whether it is one."""
+    """Note a shape that the values don't fill; return whether it is one."""
     count = len(tensor.data)
     if math.prod(tensor.shape) == count:
         return False

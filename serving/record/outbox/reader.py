@@ -37,7 +37,7 @@ class OutboxFile:
 
     @property
     def alive(self) -> bool:
-        """Tell whether a process still writes it."""
+        """Return whether a process still writes it."""
         try:
             lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -51,7 +51,7 @@ class OutboxFile:
         return False
 
     def last(self) -> int:
-        """Give the number of the last record, 0 where there is none; of a damaged file, the last that can be read.
+        """Return the number of the last record, 0 where there is none; of a damaged file, the last that can be read.
 
         Raises sqlite3.OperationalError where it can't be read now.
         """
@@ -62,7 +62,7 @@ class OutboxFile:
             return self._last_by_trying() if _torn(error) else _none_yet(error, 0)
 
     def read(self, after: int, most: int) -> list[Kept]:
-        """Give at most `most` records whose numbers come after `after`, in order, those that are damaged left out.
+        """Return at most `most` records whose numbers come after `after`, in order, those that are damaged left out.
 
         Raises sqlite3.OperationalError where it can't be read now.
         """
@@ -78,7 +78,7 @@ class OutboxFile:
         return [Kept(seq, body) for seq, total, body in rows if self._sound(seq, total, body)]
 
     def names(self, names_hash: str) -> tuple[str, ...]:
-        """Give the features' names that a hash stands for; raises KeyError where the file doesn't say."""
+        """Return the features' names that a hash stands for; raises KeyError where the file doesn't say."""
         if names_hash not in self._names:
             try:
                 with self._base() as base:
@@ -93,7 +93,7 @@ class OutboxFile:
         return self._names[names_hash]
 
     def whole(self) -> bool:
-        """Tell whether all of the file can be read; reads all of it."""
+        """Return whether all of the file can be read; reads all of it."""
         try:
             with self._base() as base:
                 return bool(base.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
@@ -103,7 +103,7 @@ class OutboxFile:
             return False
 
     def size(self) -> int:
-        """Give the bytes that it takes, with its log."""
+        """Return the bytes that it takes, with its log."""
         return sum(path.stat().st_size for path in self._files() if path.exists())
 
     def checkpoint(self) -> None:
@@ -185,12 +185,12 @@ _Nothing = TypeVar("_Nothing")
 
 
 def _torn(error: sqlite3.DatabaseError) -> bool:
-    """Tell what will never be readable from what isn't now: locked, or a disk that fails."""
+    """Return whether an error means that a file will never be readable, not that it is locked or the disk fails."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _TORN
 
 
 def _none_yet(error: sqlite3.DatabaseError, nothing: _Nothing) -> _Nothing:
-    """Give nothing where the writer hasn't made its tables yet; raise any other error."""
+    """Return nothing if the writer hasn't made its tables yet; raise any other error."""
     if "no such table" not in str(error):
         raise error
     return nothing

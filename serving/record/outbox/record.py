@@ -164,7 +164,7 @@ def unpack(packed: bytes) -> Encoded:
 
 
 def values_of(record: Record) -> NDArray[np.float64]:
-    """Give a record's features float64[f], NaN where missing."""
+    """Return a record's features float64[f], NaN where missing."""
     return np.frombuffer(record.features, "<f8").astype(np.float64)
 
 

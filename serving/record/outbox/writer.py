@@ -31,9 +31,9 @@ CREATE TABLE record (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, body BLOB NO
 CREATE TABLE names (hash TEXT PRIMARY KEY, names TEXT NOT NULL);
 """
 _TICK_SECONDS: Final = 1.0  # between two measurements of the folder, and between two tries after a failure
-_ROOM_BYTES: Final = 256 * 1024  # free bytes that a new file needs: its first records fill them
+_LEAST_FREE_BYTES: Final = 256 * 1024  # free bytes that a new file needs: its first records fill them
 _FULL: Final = "the outbox is full"
-_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
+_NO_SPACE: Final = {errno.ENOSPC, errno.EDQUOT}
 _NO_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE}
 _log = logging.getLogger("serving.record")
 
@@ -58,15 +58,15 @@ class Outbox:
         self._lock = threading.Lock()
         self._file: _File | None = None
         self._waiting: Counter[int] = Counter()  # records to be committed, by thread
-        self._robbed: Counter[int] = Counter()  # those that were lost before they were
+        self._lost: Counter[int] = Counter()  # those that were lost before they were
         self._failing = ""  # why it fails; while it isn't empty, there is no file
-        self._room = 0
+        self._space = 0
         self._spare: _File | None = None
         self._newest = ""  # name of the file that was begun last
-        self._chores: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._try()
-        self._keeper = threading.Thread(target=self._keep, daemon=True)
-        self._keeper.start()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
 
     @property
     def failing(self) -> str:
@@ -92,10 +92,10 @@ class Outbox:
                 raise RecordUnavailable(_why(error)) from error
 
     def commit(self) -> None:
-        """See to it that what was added survives this process; raises RecordUnavailable where it may not."""
+        """Make what was added survive this process; raises RecordUnavailable where it may not."""
         with self._lock:
             file, this = self._file, threading.get_ident()
-            if lost := self._robbed.pop(this, 0):  # another's failure took with it what this thread had added
+            if lost := self._lost.pop(this, 0):  # another's failure took with it what this thread had added
                 raise RecordUnavailable(self._failing or "the outbox failed", records=lost)
             if file is None or not file.open:
                 return
@@ -103,13 +103,13 @@ class Outbox:
                 file.commit()
             except sqlite3.Error as error:
                 self._give_up(_why(error))
-                raise RecordUnavailable(_why(error), records=self._robbed.pop(this, 0)) from error
+                raise RecordUnavailable(_why(error), records=self._lost.pop(this, 0)) from error
             self._waiting.clear()
 
     def close(self) -> None:
         """Commit the last records and close the files; a failure is only logged, since no response waits for them."""
-        self._chores.put(None)
-        self._keeper.join()
+        self._tasks.put(None)
+        self._thread.join()
         with self._lock:
             file, self._file = self._file, None
             try:
@@ -121,11 +121,11 @@ class Outbox:
             self._drop_spare()
 
     def _current(self, more: int) -> _File:
-        """Return the file to write to; raises RecordUnavailable if there is no room."""
+        """Return the file to write to; raises RecordUnavailable if there is no space."""
         if self._file is not None and not self._file.open and self._file.written > self._file_bytes:
             self._retire(self._file)
-        self._room -= more
-        if self._room < 0:
+        self._space -= more
+        if self._space < 0:
             self._fill()
             raise RecordUnavailable(self._failing)
         file = self._file
@@ -137,7 +137,7 @@ class Outbox:
             file = self._begin(spare or self._make())
         if not file.followed and file.written * 2 > self._file_bytes:
             file.followed = True
-            self._chores.put(self._make_spare)
+            self._tasks.put(self._make_spare)
         return file
 
     def _begin(self, file: _File) -> _File:
@@ -148,7 +148,7 @@ class Outbox:
     def _retire(self, file: _File) -> None:
         """Close a file, whose log moves into it, which takes a while; the next record begins another."""
         self._file = None
-        self._chores.put(file.close)
+        self._tasks.put(file.close)
 
     def _make(self) -> _File:
         return _File(self._folder / f"{uuid7(int(self._clock() * 1000)).replace('-', '')}{SUFFIX}")
@@ -164,7 +164,7 @@ class Outbox:
 
     def _give_up(self, why: str) -> None:
         """Leave a file that failed to the shipper, which treats it as the file of a dead process."""
-        self._robbed += self._waiting
+        self._lost += self._waiting
         self._waiting.clear()
         if self._file is not None:
             self._file.abandon()
@@ -172,7 +172,7 @@ class Outbox:
         self._fail(why)
 
     def _fill(self) -> None:
-        """Refuse records since there is no room, and close the file: it becomes smaller, and can be shipped."""
+        """Refuse records since there is no space, and close the file: it becomes smaller, and can be shipped."""
         if self._file is not None:
             try:
                 if self._file.open:
@@ -189,27 +189,27 @@ class Outbox:
             _log.error("decisions can't be recorded in %s: %s; the outbox tries again every second", self._folder, why)
         self._failing = why
 
-    def _keep(self) -> None:
-        """Run chores as they arrive, and check the disk once a second."""
+    def _work(self) -> None:
+        """Run tasks as they arrive, and check the disk once a second."""
         due = time.monotonic() + _TICK_SECONDS
         while True:
             try:
-                chore = self._chores.get(timeout=max(0.0, due - time.monotonic()))
+                task = self._tasks.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
-                chore = self._try if self._failing else self._measure
+                task = self._try if self._failing else self._measure
                 due = time.monotonic() + _TICK_SECONDS
-            if chore is None:
+            if task is None:
                 return
             with contextlib.suppress(OSError, sqlite3.Error):  # who needs a file next makes it, and hears why not
-                chore()
+                task()
 
     def _try(self) -> None:
         """Begin a file if the disk allows it, which ends a failure."""
         try:
             self._drop_spare()
             self._folder.mkdir(parents=True, exist_ok=True)
-            room = self._most - sum(_sizes(self._folder).values())
-            file = self._make() if room >= min(_ROOM_BYTES, self._most // 4) else None
+            space = self._most - sum(_sizes(self._folder).values())
+            file = self._make() if space >= min(_LEAST_FREE_BYTES, self._most // 4) else None
         except (OSError, sqlite3.Error) as error:
             with self._lock:
                 self._fail(_why(error))
@@ -219,7 +219,7 @@ class Outbox:
                 self._fail(_FULL)
                 return
             self._begin(file)
-            self._room = room
+            self._space = space
             if self._failing:
                 _log.warning("decisions can be recorded in %s again", self._folder)
                 self._failing = ""
@@ -238,8 +238,8 @@ class Outbox:
             if file is not None and file is self._file and file.path.name not in sizes:
                 self._give_up("its file was removed")
                 return
-            self._room = self._most - sum(sizes.values())
-            if self._room <= 0:
+            self._space = self._most - sum(sizes.values())
+            if self._space <= 0:
                 self._fill()
 
 
@@ -258,7 +258,7 @@ class _File:
             undo.callback(self._remove)
             undo.callback(os.close, self._lock)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.posix_fallocate(self._lock, 0, _ROOM_BYTES)
+            os.posix_fallocate(self._lock, 0, _LEAST_FREE_BYTES)
             os.ftruncate(self._lock, 0)
             self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
             undo.callback(self._base.close)
@@ -323,7 +323,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _why(error: OSError | sqlite3.Error) -> str:
-    if "full" in str(error) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
+    if "full" in str(error) or (isinstance(error, OSError) and error.errno in _NO_SPACE):
         return "the disk is full"
     # An OSError's text contains a path, which differs between tries.
     return f"the outbox fails ({(isinstance(error, OSError) and error.strerror) or error})"

@@ -31,12 +31,12 @@ class Batch:
     unreadable: dict[int, tuple[str, Any]] = field(default_factory=dict)
 
     def left_out(self) -> tuple[int, ...]:
-        """Give the numbers that have no document."""
+        """Return the numbers that have no document."""
         return tuple(sorted((*self.damaged, *self.unreadable)))
 
 
 class Reader:
-    """Reads batches for the couriers of an outbox, who may call from any thread and don't change what they get.
+    """Reads batches for the workers of an outbox, which call from any thread and don't change what they get.
 
     Sinks that keep pace share what was read, half of whose cost is Python's: the latest `keep` batches stay.
     """
@@ -46,7 +46,7 @@ class Reader:
         self._latest: deque[tuple[str, Batch]] = deque(maxlen=keep)
 
     def next(self, file: OutboxFile, first: int, last: int, *, most_bytes: int) -> Batch:
-        """Read a batch that begins with `first`, as `gather` does, or give one that another courier got."""
+        """Read a batch that begins with `first`, as `gather` does, or return one that another worker got."""
         with self._lock:
             for source, batch in self._latest:
                 if source == file.source and batch.first == first and batch.last <= last:
@@ -85,7 +85,7 @@ def gather(file: OutboxFile, first: int, last: int, *, most_bytes: int | None = 
 
 
 def _read_one(file: OutboxFile, body: bytes) -> tuple[int | None, dict[str, Any] | None, str]:
-    """Give a record's hour since 1970 and its document, or why there is none."""
+    """Return a record's hour since 1970 and its document, or why there is none."""
     try:
         record = decode(body)
         return record.at // _HOUR, document(record, file.names(record.names)), ""

@@ -35,7 +35,7 @@ class Files:
         self._looked = -_LOOK_SECONDS
 
     def look(self) -> list[Seen]:
-        """Give all files, the oldest first; one that can't be read now is left out."""
+        """Return all files, the oldest first; one that can't be read now is left out."""
         with self._lock:
             if time.monotonic() - self._looked >= _LOOK_SECONDS:
                 self._seen = self._look()

@@ -36,7 +36,7 @@ class Lock:
         return False
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

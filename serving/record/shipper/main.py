@@ -21,30 +21,30 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _log = logging.getLogger("serving.record")
 
 
-def run(orders: ShipperConfig, *, told_by_input: bool = False) -> int:
-    """Ship until SIGTERM, SIGINT or, where `told_by_input`, standard input's end; gives 1 where not all is shipped.
+def run(config: ShipperConfig, *, end_with_input: bool = False) -> int:
+    """Ship until SIGTERM, SIGINT or, where `end_with_input`, the end of standard input; return 1 if records are left.
 
     Called by the main thread. Raises ConfigError where a sink can't work.
     """
-    shipper = Shipper(orders)
+    shipper = Shipper(config)
 
-    told, tell = os.pipe()
+    readable, writable = os.pipe()
 
-    def heed() -> None:
-        os.read(told, 1)
-        shipper.ending.begin(orders.ship.drain_seconds)
+    def wait_for_end() -> None:
+        os.read(readable, 1)
+        shipper.ending.begin(config.ship.drain_seconds)
 
     def listen() -> None:
         sys.stdin.buffer.read()
-        os.write(tell, b"e")
+        os.write(writable, b"e")
 
     # A handler may run while its thread holds any lock, so it takes none.
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: os.write(tell, b"s"))
-    threading.Thread(target=heed, daemon=True).start()
-    if told_by_input:
+        signal.signal(number, lambda *_: os.write(writable, b"s"))
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    if end_with_input:
         threading.Thread(target=listen, daemon=True).start()
-    status = ship(orders, shipper)
+    status = ship(config, shipper)
     return int(any(each.lag_records for each in status.sinks.values()))
 
 
@@ -58,12 +58,12 @@ def leave(code: int) -> NoReturn:
 
 def main() -> None:
     """Ship as standard input's first line says, until it ends."""
-    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=ShipperConfig)
-    configure(orders.logs)
+    config = msgspec.json.decode(sys.stdin.buffer.readline(), type=ShipperConfig)
+    configure(config.logs)
     os.nice(5)  # who waits for an answer goes first
     gc.set_threshold(200_000, 20, 100)  # a batch is some 100,000 objects, none of them garbage: a tenth more a second
     try:
-        code = run(orders, told_by_input=True)
+        code = run(config, end_with_input=True)
     except CustomerRiskError as error:
         _log.error("the shipper can't work: %s", error)
         code = 2

@@ -70,17 +70,17 @@ class Progress:
             self._make_room()
 
     def cursor(self, sink: str, source: str) -> int:
-        """Give the number of the last record of a file that is settled for a sink; 0 before the first."""
+        """Return the number of the last record of a file that is settled for a sink; 0 before the first."""
         row = self._one("SELECT seq FROM cursor WHERE sink = ? AND source = ?", sink, source)
         return row[0] if row else 0
 
     def plan(self, sink: str) -> Plan | None:
-        """Give what a sink was about to be given, None where nothing."""
+        """Return the plan of a sink's next write, None if there is none."""
         row = self._one("SELECT source, first, last, left_out, place FROM plan WHERE sink = ?", sink)
         return None if row is None else Plan(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4])
 
     def place(self, sink: str) -> bytes:
-        """Give the place after a sink's last write; empty before the first."""
+        """Return the place after a sink's last write; empty before the first."""
         row = self._one("SELECT place FROM place WHERE sink = ?", sink)
         return row[0] if row else b""
 
@@ -109,7 +109,7 @@ class Progress:
                 base.execute(f"DELETE FROM {table} WHERE sink = ?", (sink,))  # noqa: S608  names of ours
 
     def damage(self, source: str, seqs: Collection[int]) -> int:
-        """Note records that can't be read, and tell how many of them are new."""
+        """Note records that can't be read, and return how many of them are new."""
         with self._change() as base:
             rows = [(source, seq) for seq in seqs]
             return base.executemany("INSERT OR IGNORE INTO damaged VALUES (?, ?)", rows).rowcount
@@ -120,7 +120,7 @@ class Progress:
         return row[0] if row else 0
 
     def done(self, source: str, now: float) -> float:
-        """Give when a file was first seen to be done, which is `now` the first time."""
+        """Return when a file was first seen to be done, which is `now` the first time."""
         row = self._one("SELECT at FROM done WHERE source = ?", source)
         if row is None:
             with self._change() as base:
@@ -134,7 +134,7 @@ class Progress:
                 base.execute(f"DELETE FROM {table} WHERE source = ?", (source,))  # noqa: S608  names of ours
 
     def close(self) -> None:
-        """Let go of the file; nothing is written after it."""
+        """Close the file; nothing is written afterwards."""
         with self._lock:
             self._base.close()
 

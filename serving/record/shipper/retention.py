@@ -18,7 +18,7 @@ _log = logging.getLogger("serving.record")
 
 
 class Retention:
-    """Sweeps one outbox folder; `torn(count)` hears of records that a file put aside may hold besides.
+    """Cleans one outbox folder; `torn(count)` is called with how many more records a file put aside may hold.
 
     A file is done once its writer is gone and every sink of `sinks` is past its last record.
     """
@@ -59,12 +59,12 @@ class Retention:
         self._remove_orphans()
 
     def done(self, seen: Seen) -> bool:
-        """Tell whether a file has nothing more to give."""
+        """Return whether a file has nothing more to give."""
         source = seen.file.source
         return not seen.alive and all(self._progress.cursor(sink, source) >= seen.last for sink in self._sinks)
 
     def _in_order(self, seen: Seen) -> bool:
-        """Tell whether all of a file could be read; put it aside where not."""
+        """Return whether all of a file could be read; put it aside where not."""
         source = seen.file.source
         if source in self._whole:
             return True

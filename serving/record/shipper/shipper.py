@@ -1,4 +1,4 @@
-"""The shipper of one outbox folder: a courier for each sink, and what keeps the folder in order."""
+"""The shipper of one outbox folder: a worker for each sink, and the retention of the folder's files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from customer_risk.serving.record.shipper.status import Measure, Status
 from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import Sink, SinkUnavailable
 
-_LOCK_SECONDS: Final = 0.5  # between two tries to become the one
+_LOCK_SECONDS: Final = 0.5  # between two tries to take the lock
 _TICK_SECONDS: Final = 1.0
 _ADOPT_SECONDS: Final = 10.0
 _log = logging.getLogger("serving.record")
@@ -40,11 +40,11 @@ class Shipper:
     `adopted`: the folder was left in the spool, and is removed once it is empty.
     """
 
-    def __init__(self, orders: ShipperConfig, open_sinks: OpenSinks | None = None, *, adopted: bool = False) -> None:
-        self._orders = orders
-        self._folder = Path(orders.folder)
-        self._spool = Path(orders.ship.spool) if orders.ship.spool else None
-        self._open: OpenSinks = open_sinks or (lambda shipper: [open_sink(each, shipper) for each in orders.ship.sinks])
+    def __init__(self, config: ShipperConfig, open_sinks: OpenSinks | None = None, *, adopted: bool = False) -> None:
+        self._config = config
+        self._folder = Path(config.folder)
+        self._spool = Path(config.ship.spool) if config.ship.spool else None
+        self._open: OpenSinks = open_sinks or (lambda shipper: [open_sink(each, shipper) for each in config.ship.sinks])
         self._adopted = adopted
         self._lock = Lock(self._folder)
         self._damaged = 0
@@ -56,7 +56,7 @@ class Shipper:
         self.ending = Drain()
 
     def run(self) -> Status:
-        """Ship until `ending`, and tell what is left; waits while another process ships the folder.
+        """Ship until `ending`, and return the status; wait while another process ships the folder.
 
         Raises ConfigError where a sink can't work.
         """
@@ -94,24 +94,24 @@ class Shipper:
                 sink.check()
             except SinkUnavailable as error:
                 _log.warning("%s can't be checked: %s", sink.name, error)
-        ship = self._orders.ship
+        ship = self._config.ship
         self._files = Files(self._folder)
         reader = Reader(keep=2 if len(sinks) > 1 else 0)
-        self._couriers = [
+        self._workers = [
             SinkWorker(sink, self._folder, self._files, self._progress, ship, self._note_damage, reader)
             for sink in sinks
         ]
         self._measure = Measure(self._files, self._progress)
-        self._sweep = Retention(
+        self._retention = Retention(
             self._folder,
             self._files,
             self._progress,
             [sink.name for sink in sinks],
-            most_bytes=self._orders.most_bytes,
+            most_bytes=self._config.most_bytes,
             keep_seconds=0 if self._adopted else ship.keep_seconds,
             torn=self._note_damage,
         )
-        threads = [threading.Thread(target=each.run, args=(self.ending,), daemon=True) for each in self._couriers]
+        threads = [threading.Thread(target=each.run, args=(self.ending,), daemon=True) for each in self._workers]
         for thread in threads:
             thread.start()
         with self._served():
@@ -130,11 +130,11 @@ class Shipper:
                 thread.join(min(_TICK_SECONDS, max(0.0, self.ending.at - time.monotonic())))
                 self._tick()
         self._tick()
-        self._tell_what_is_left()
+        self._log_what_is_left()
 
     @contextmanager
     def _served(self) -> Iterator[None]:
-        ship = self._orders.ship
+        ship = self._config.ship
         if self._adopted or not ship.metrics_port:
             yield
         else:
@@ -143,16 +143,16 @@ class Shipper:
 
     def _tick(self) -> None:
         try:
-            self._sweep.run()
+            self._retention.run()
             self._take_over()
-            status = self._measure.take(self._couriers, quarantined=self._damaged + self._past.quarantined)
+            status = self._measure.take(self._workers, quarantined=self._damaged + self._past.quarantined)
             for child, _ in self._children.values():
                 status.add(child.status)
             for name, sink in self._past.sinks.items():
                 status.sinks[name].add(sink)
             self.status = status
             status.write(self._folder)
-        except (OSError, sqlite3.Error):  # a full disk, say: the couriers, who empty it, go on
+        except (OSError, sqlite3.Error):  # a full disk, say: the workers, which empty it, go on
             if self._orderly:  # logged once: every second would hide other lines
                 _log.exception("the outbox can't be kept in order; the shipper tries again every second")
             self._orderly = False
@@ -172,8 +172,8 @@ class Shipper:
         self._adopting = time.monotonic()
         for path in spooled(self._spool):
             if path not in self._children:
-                orders = msgspec.structs.replace(self._orders, folder=str(path))
-                child = Shipper(orders, self._open, adopted=True)
+                config = msgspec.structs.replace(self._config, folder=str(path))
+                child = Shipper(config, self._open, adopted=True)
                 thread = threading.Thread(target=child.run_adopted, daemon=True)
                 self._children[path] = (child, thread)
                 thread.start()
@@ -191,7 +191,7 @@ class Shipper:
     def _note_damage(self, count: int) -> None:
         self._damaged += count
 
-    def _tell_what_is_left(self) -> None:
+    def _log_what_is_left(self) -> None:
         left = {name: each for name, each in self.status.sinks.items() if each.lag_records}
         if not left:
             _log.info("the shipper ends; nothing is left to ship in %s", self._folder)
@@ -224,10 +224,10 @@ class Shipper:
             _log.exception("%s can't be moved to the spool", self._folder)
 
 
-def ship(orders: ShipperConfig, shipper: Shipper | None = None) -> Status:
-    """Ship an outbox as ordered, until the shipper's `ending`; tells what is left.
+def ship(config: ShipperConfig, shipper: Shipper | None = None) -> Status:
+    """Ship an outbox until the shipper's `ending`, and return the status, which says what is left.
 
     Raises ConfigError where a sink can't work.
     """
-    orders.ship.check()
-    return (shipper or Shipper(orders)).run()
+    config.ship.check()
+    return (shipper or Shipper(config)).run()

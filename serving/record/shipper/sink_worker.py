@@ -1,4 +1,4 @@
-"""Carries the record to one sink: each plan written down, then carried out, then settled."""
+"""Ships the record to one sink: each plan is stored, then carried out, then marked as done."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger("serving.record")
 
 @dataclass
 class Counts:
-    """What a courier has done since the process began; `error` is empty while its sink takes what it is given."""
+    """What a worker has done since the process began; `error` is empty while its sink accepts records."""
 
     shipped: int = 0
     failures: int = 0
@@ -43,20 +43,20 @@ class Drain:
         self.at = float("inf")
 
     def begin(self, seconds: float) -> None:
-        """Ship what is left, within so many seconds."""
+        """Ship what is left, within `seconds`."""
         self.at = time.monotonic() + seconds
         self.stopping.set()
 
     @property
     def over(self) -> bool:
-        """Tell whether the time is over."""
+        """Return whether the time is over."""
         return time.monotonic() >= self.at
 
 
 class SinkWorker:
     """Brings every record of an outbox to one sink, exactly once; `run` in a thread of its own.
 
-    `damaged(count)` hears of records that can't be read, once for each whatever the number of couriers, who may share
+    `damaged(count)` is called with the number of records that can't be read, once for each however many workers share
     a `reader`.
     """
 
@@ -84,7 +84,7 @@ class SinkWorker:
         self._turn = ""  # the file that was served last
 
     def run(self, ending: Drain) -> None:
-        """Carry until there is nothing left after `ending` has begun, or its time is over."""
+        """Ship until there is nothing left after `ending` has begun, or its time is over."""
         failures = 0
         while not ending.over:
             try:
@@ -106,7 +106,7 @@ class SinkWorker:
         self._sink.close()
 
     def step(self, *, hurry: bool = False) -> bool:
-        """Carry out one plan, and tell whether there was one; with `hurry`, records wait for no others.
+        """Carry out one plan, and return whether there was one; with `hurry`, records wait for no others.
 
         Raises what the sink does, and what reading and writing the disk does; another step tries again.
         """
@@ -117,10 +117,10 @@ class SinkWorker:
                 return False
         batch = self._batch(plan)
         if batch is not None:
-            self._carry(plan, batch)
+            self._ship(plan, batch)
         return True
 
-    def _carry(self, plan: Plan, batch: Batch) -> None:
+    def _ship(self, plan: Plan, batch: Batch) -> None:
         left_out = set(plan.left_out)
         documents = {seq: each for seq, each in batch.documents.items() if seq not in left_out}
         place = plan.place
@@ -162,7 +162,7 @@ class SinkWorker:
         return None
 
     def _due(self, seen: Seen, done: int) -> bool:
-        """Tell whether a file's records have waited long enough for others."""
+        """Return whether a file's records have waited long enough for others."""
         if not seen.alive or seen.last - done >= self._settings.batch_records:
             return True
         now = time.monotonic()
@@ -184,7 +184,7 @@ class SinkWorker:
         return plan
 
     def _batch(self, plan: Plan) -> Batch | None:
-        """Give a plan's records, read anew after a restart; None where they are gone and the plan was given up."""
+        """Return a plan's records, read anew after a restart; None where they are gone and the plan was given up."""
         if self._kept is not None and self._kept[0] == plan:
             return self._kept[1]
         file = next((each.file for each in self._files.look() if each.file.source == plan.source), None)
@@ -207,7 +207,7 @@ class SinkWorker:
             self._damaged(new)
 
     def _left(self) -> bool:
-        """Tell whether records may still come, or aren't shipped."""
+        """Return whether records may still come, or aren't shipped."""
         return any(
             seen.alive or self._progress.cursor(self.name, seen.file.source) < seen.last for seen in self._files.look()
         )

@@ -75,7 +75,7 @@ def spooled(spool_folder: Path) -> list[Path]:
 
 
 def has_letters(folder: Path) -> bool:
-    """Tell whether an outbox has dead letters, or files in quarantine."""
+    """Return whether an outbox has dead letters, or files in quarantine."""
     return any((folder / name).is_dir() for name in _LETTERS)
 
 

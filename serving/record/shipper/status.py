@@ -97,7 +97,7 @@ def read(folder: Path) -> Status:
 
 
 class Measure:
-    """Measures how far behind couriers are."""
+    """Measures how far behind the workers are."""
 
     def __init__(self, files: Files, progress: Progress, clock: Callable[[], float] = time.time) -> None:
         self._files = files
@@ -105,18 +105,18 @@ class Measure:
         self._clock = clock
         self._ages: dict[tuple[str, int], float] = {}
 
-    def take(self, couriers: Iterable[SinkWorker], *, quarantined: int) -> Status:
+    def take(self, workers: Iterable[SinkWorker], *, quarantined: int) -> Status:
         """Measure now."""
         seen = [(each, each.file.size()) for each in self._files.look()]
         status = Status(at=self._clock(), files=len(seen), bytes=sum(size for _, size in seen), quarantined=quarantined)
         ages: dict[tuple[str, int], float] = {}
-        for courier in couriers:
-            counts = courier.counts
-            sink = status.sinks[courier.name] = SinkStatus(
+        for worker in workers:
+            counts = worker.counts
+            sink = status.sinks[worker.name] = SinkStatus(
                 shipped=counts.shipped, failures=counts.failures, dead_letters=counts.dead_letters, error=counts.error
             )
             for each, size in seen:
-                done = self._progress.cursor(courier.name, each.file.source)
+                done = self._progress.cursor(worker.name, each.file.source)
                 if done < each.last:
                     sink.lag_records += each.last - done
                     sink.lag_bytes += size * (each.last - done) // each.last

@@ -67,7 +67,7 @@ def erase(
 
 
 def _end_what_was_begun(objects: Objects, customer: str, named: set[str]) -> Erasure | None:
-    """Delete what erasures replaced and a crash left; gives the customer's own if it was among them."""
+    """Delete what erasures replaced and a crash left; return the customer's own if it was among them."""
     present, ended = set(objects.list(SEGMENTS)), None
     stems = {_stem(key) for key in named}
     for key in present - named:
@@ -82,7 +82,7 @@ def _end_what_was_begun(objects: Objects, customer: str, named: set[str]) -> Era
 
 
 def _replace(objects: Objects, customer_id: str, named: set[str]) -> tuple[list[Replaced], list[str]]:
-    """Write the segments without the customer's data; gives what they replace, and the keys of those that wait."""
+    """Write the segments without the customer's data; return what they replace, and the keys of those that wait."""
     forms = Forms()
     replaced: list[Replaced] = []
     waiting: list[str] = []

@@ -42,7 +42,7 @@ class Segment:
 
     @property
     def numbers(self) -> Sequence[int]:
-        """Give the record number of each document: what `RecordRefused` speaks of."""
+        """Return the record number of each document: what `RecordRefused` speaks of."""
         return self.seqs or range(self.first, self.last + 1)
 
 
@@ -55,14 +55,14 @@ class Sink(Protocol):
         """Raise ConfigError, naming the setting, where this can't work; SinkUnavailable where that can't be told."""
 
     def place(self) -> bytes:
-        """Give what must be known before the next write to make it repeatable; empty if nothing."""
+        """Return what must be known before the next write to make it repeatable; empty if nothing."""
 
     def write(self, segment: Segment, place: bytes) -> bytes:
-        """Write a segment and give the place after it; the same segment with the same place again has no effect.
+        """Write a segment and return the place after it; the same segment with the same place again has no effect.
 
         Returns within a time that the sink bounds itself. Raises SinkUnavailable (nothing is known to have been
         written) and RecordRefused (nothing was).
         """
 
     def close(self) -> None:
-        """Let go of connections; nothing is written after it."""
+        """Close connections; nothing is written afterwards."""

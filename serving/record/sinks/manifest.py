@@ -111,7 +111,7 @@ def digest(data: bytes) -> str:
 
 
 def manifest_key(shipper: str, n: int) -> str:
-    """Give a manifest's key."""
+    """Return a manifest's key."""
     return f"{MANIFESTS}{shipper}/{n:08d}.json"
 
 
@@ -129,18 +129,18 @@ def end_of(objects: Objects, shipper: str) -> Link:
 
 
 def manifests(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
-    """Give each manifest's key, what it says (None where that is no manifest) and its bytes, chain by chain."""
+    """Yield each manifest's key, what it says (None where that is no manifest) and its bytes, chain by chain."""
     for key, data in fetch(objects, objects.list(MANIFESTS)):
         yield key, Manifest.read(data or b""), data or b""
 
 
 def erasures(objects: Objects) -> Iterator[tuple[str, Erasure | None]]:
-    """Give each erasure's key and what it says, None where that is no erasure; the oldest first."""
+    """Yield each erasure's key and what it says, None if it is not an erasure; the oldest first."""
     for key in objects.list(ERASURES):
         yield key, Erasure.read(objects.get(key) or b"")
 
 
 def standing(objects: Objects) -> list[str]:
-    """Give the keys of all segments, in order, those left out in whose place others stand."""
+    """Return the keys of all segments, in order, those left out in whose place others stand."""
     gone = {each.old_key for _, erasure in erasures(objects) if erasure for each in erasure.replaced}
     return [key for key in objects.list(SEGMENTS) if key not in gone]

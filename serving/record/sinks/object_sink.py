@@ -43,7 +43,7 @@ class ObjectSink:
         return self._place
 
     def write(self, segment: Segment, place: bytes) -> bytes:
-        """Write a segment, then its manifest; gives the chain's end after it. Raises RecordRefused, SinkUnavailable.
+        """Write a segment, then its manifest; return the chain's end after it. Raises RecordRefused, SinkUnavailable.
 
         A manifest that exists ends it: its segment was written before, and may have been erased since.
         """

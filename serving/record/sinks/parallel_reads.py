@@ -14,7 +14,7 @@ AHEAD: Final = 8  # a bucket's client keeps ten connections
 
 
 def fetch(objects: Objects, keys: Iterable[str], *, ahead: int = AHEAD) -> Iterator[tuple[str, bytes | None]]:
-    """Give each key and its object, None where there is none, in order; reads at most `ahead` before they are taken."""
+    """Yield each key and its object, None where there is none, in order; read at most `ahead` of them in advance."""
     waiting: deque[tuple[str, Future[bytes | None]]] = deque()
     pool = ThreadPoolExecutor(ahead)
     try:

@@ -31,7 +31,7 @@ def find(
     since: dt.datetime | None = None,
     customer_id: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Give the documents that meet every condition given; an id's search ends with its record.
+    """Return the documents that meet every condition given; an id's search ends with its record.
 
     Reads what may hold them: by an id's own time first, and nothing that ended before `since`. Raises
     SegmentUnreadable.
@@ -76,7 +76,7 @@ def _not_before(stored: Iterable[_Stored], since: dt.datetime) -> list[_Stored]:
 
 
 def _hours_about(decision_id: str) -> set[str]:
-    """Give the hours in which a segment may begin that holds a decision, if it was shipped without delay."""
+    """Return the hours in which a segment may begin that holds a decision, if it was shipped without delay."""
     try:
         at = dt.datetime.fromtimestamp(int(decision_id.replace("-", "")[:12], 16) / 1000, dt.UTC)
     except (ValueError, OverflowError):

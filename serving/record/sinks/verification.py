@@ -37,7 +37,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing was found."""
+        """Return whether nothing was found."""
         return not self.problems
 
 

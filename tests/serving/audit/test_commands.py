@@ -185,9 +185,9 @@ def test_a_sample_is_drawn(run, stored, registry) -> None:
 def test_a_sample_can_be_drawn_again(records) -> None:
     """The same seed draws the same, another seed others; every decision has its chance."""
     from customer_risk.serving.audit.commands import _drawn
-    from customer_risk.serving.audit.records import Told
+    from customer_risk.serving.audit.records import StoredRecord
 
-    told = [Told(*each) for each in records]
+    told = [StoredRecord(*each) for each in records]
     draws = [_drawn(told, 10, seed) for seed in range(40)]
     assert _drawn(told, 10, 0) == draws[0]
     assert draws[0] != draws[1]

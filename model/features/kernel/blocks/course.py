@@ -23,13 +23,13 @@ _BIRTH: Final = PROFILE.index("birth_day")
 
 
 @compiled
-def fill_amounts(amount: Floats, kind: Kinds, rows: int, room: Workspace, lengths: Lengths, out: Floats) -> None:
+def fill_amounts(amount: Floats, kind: Kinds, rows: int, work: Workspace, lengths: Lengths, out: Floats) -> None:
     """Fill the features of single amounts: spread, patterns, sizes."""
     positive = large = small = below = checks = 0
     greatest = total = card_large = 0.0
     for row in range(rows):
         value = amount[row]
-        room.values[positive] = value
+        work.values[positive] = value
         positive += value > 0
         total += value
         greatest = max(greatest, value)
@@ -42,7 +42,7 @@ def fill_amounts(amount: Floats, kind: Kinds, rows: int, room: Workspace, length
         checks += (value <= 0) & (kind[row] // N_STATES == _CARDS_OUT)
     round_outs = 0
     for place in range(lengths.outs):
-        value = room.outs[place]
+        value = work.outs[place]
         round_outs += 50 * np.floor(value * 0.02 + 0.5) == value
     out[AT.attempted_max] = greatest
     out[AT.large_share] = large / rows
@@ -55,9 +55,9 @@ def fill_amounts(amount: Floats, kind: Kinds, rows: int, room: Workspace, length
     if positive > 1:
         mean, square = total / positive, 0.0
         for place in range(positive):
-            square += (room.values[place] - mean) * (room.values[place] - mean)
+            square += (work.values[place] - mean) * (work.values[place] - mean)
         out[AT.amount_variation] = math.sqrt(square / positive) / mean
-    out[AT.amount_median] = median(room.values, positive, room.lower, room.upper)
+    out[AT.amount_median] = median(work.values, positive, work.lower, work.upper)
 
 
 @compiled
@@ -69,7 +69,7 @@ def _just_below(value: float) -> bool:
 
 
 @compiled
-def fill_rhythm(profile: Ints, created: Ints, rows: int, room: Workspace, out: Floats) -> None:
+def fill_rhythm(profile: Ints, created: Ints, rows: int, work: Workspace, out: Floats) -> None:
     """Fill the features of when the transactions were, and the age."""
     first, last = created[0], created[rows - 1]
     days, before = 1, 0.0
@@ -90,12 +90,12 @@ def fill_rhythm(profile: Ints, created: Ints, rows: int, room: Workspace, out: F
     mean, square = (last - first) / (rows - 1), 0.0
     for row in range(rows - 1):
         gap = float(created[row + 1] - created[row])
-        room.values[row] = gap
+        work.values[row] = gap
         square += (gap - mean) * (gap - mean)
     if rows >= 4 and mean > 0:
         spread = math.sqrt(square / (rows - 1))
         out[AT.gap_burstiness] = (spread - mean) / (spread + mean)
-    out[AT.gap_median_hours] = median(room.values, rows - 1, room.lower, room.upper) / HOUR
+    out[AT.gap_median_hours] = median(work.values, rows - 1, work.lower, work.upper) / HOUR
 
 
 @compiled

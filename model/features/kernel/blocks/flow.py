@@ -17,55 +17,55 @@ _SWEPT: Final = 0.8
 
 
 @compiled
-def fill_flow(begin: int, room: Workspace, lengths: Lengths, whole: bool, out: Floats) -> None:
+def fill_flow(begin: int, work: Workspace, lengths: Lengths, whole: bool, out: Floats) -> None:
     """Fill from the series; `begin` is the first transaction's time, `whole` where none was left out before it."""
     out[AT.irrevocable_out] = out[AT.onramp_sum] + out[AT.transfer_out_sum] + out[AT.card_large_sum]
     out[AT.irrevocable_share] = share(min(out[AT.irrevocable_out], out[AT.in_sum]), out[AT.in_sum])
     out[AT.transfer_flow] = out[AT.transfer_in_sum] + out[AT.irrevocable_out]
-    out[AT.onramp_fed_by_transfers] = _fed(room.transfer_times, room.transfer_sums, lengths.transfers, room, lengths)
-    out[AT.onramp_fed_by_topups] = _fed(room.top_up_times, room.top_up_sums, lengths.top_ups, room, lengths)
-    _fill_sweeps(room, lengths, out)
-    matches = _match(room.in_times, room.ins, lengths.ins, 0.0, room, lengths.outs)
-    _fill_matches(room.lags, room.parts, room.starts, matches, begin, whole, out)
-    matches = _match(room.transfer_times, room.transfers, lengths.transfers, _LARGE, room, lengths.outs)
+    out[AT.onramp_fed_by_transfers] = _fed(work.transfer_times, work.transfer_sums, lengths.transfers, work, lengths)
+    out[AT.onramp_fed_by_topups] = _fed(work.top_up_times, work.top_up_sums, lengths.top_ups, work, lengths)
+    _fill_sweeps(work, lengths, out)
+    matches = _match(work.in_times, work.ins, lengths.ins, 0.0, work, lengths.outs)
+    _fill_matches(work.lags, work.parts, work.starts, matches, begin, whole, out)
+    matches = _match(work.transfer_times, work.transfers, lengths.transfers, _LARGE, work, lengths.outs)
     passed = 0.0
     for match in range(matches):
-        passed += room.parts[match] * (room.lags[match] <= 3 * DAY)
+        passed += work.parts[match] * (work.lags[match] <= 3 * DAY)
     out[AT.transfer_pass_72h] = passed
     large = 0.0
     for place in range(lengths.transfers):
-        large += room.transfers[place] * (room.transfers[place] >= _LARGE)
+        large += work.transfers[place] * (work.transfers[place] >= _LARGE)
     out[AT.transfer_pass_72h_share] = part_of(passed, large)
 
 
 @compiled
-def _fed(times: Ints, sums: Floats, rows: int, room: Workspace, lengths: Lengths) -> float:
+def _fed(times: Ints, sums: Floats, rows: int, work: Workspace, lengths: Lengths) -> float:
     """Sum, over crypto purchases, of as much of each as a series brought in within 72 hours up to it."""
     fed = 0.0
     begin = end = 0
     for place in range(lengths.purchases):
-        when = room.purchase_times[place]
+        when = work.purchase_times[place]
         while begin < rows and times[begin] < when - 3 * DAY:
             begin += 1
         while end < rows and times[end] <= when:
             end += 1
-        fed += min(room.purchases[place], sums[end] - sums[begin])
+        fed += min(work.purchases[place], sums[end] - sums[begin])
     return fed
 
 
 @compiled
-def _fill_sweeps(room: Workspace, lengths: Lengths, out: Floats) -> None:
+def _fill_sweeps(work: Workspace, lengths: Lengths, out: Floats) -> None:
     large = swept = begin = end = 0
     most = 0.0
     for place in range(lengths.transfers):
-        value, when = room.transfers[place], room.transfer_times[place]
+        value, when = work.transfers[place], work.transfer_times[place]
         if value < _LARGE:
             continue
-        while begin < lengths.outs and room.out_times[begin] < when:
+        while begin < lengths.outs and work.out_times[begin] < when:
             begin += 1
-        while end < lengths.outs and room.out_times[end] <= when + 3 * DAY:
+        while end < lengths.outs and work.out_times[end] <= when + 3 * DAY:
             end += 1
-        went = room.out_sums[end] - room.out_sums[begin]
+        went = work.out_sums[end] - work.out_sums[begin]
         large += 1
         swept += went >= _SWEPT * value - NEARLY
         most = max(most, min(value, went))
@@ -75,7 +75,7 @@ def _fill_sweeps(room: Workspace, lengths: Lengths, out: Floats) -> None:
 
 
 @compiled
-def _match(times: Ints, ins: Floats, n_ins: int, least: float, room: Workspace, outs: int) -> int:
+def _match(times: Ints, ins: Floats, n_ins: int, least: float, work: Workspace, outs: int) -> int:
     """Match moves out with the earliest money in, both of `least` or more; returns how many matches there are.
 
     Of each match: its time, its amount and when its money came in. Each uses up a move in or a move out, so there are
@@ -86,14 +86,14 @@ def _match(times: Ints, ins: Floats, n_ins: int, least: float, room: Workspace, 
         first += 1
     left = ins[first]
     for place in range(outs):
-        wanted, now = room.outs[place], room.out_times[place]
+        wanted, now = work.outs[place], work.out_times[place]
         if wanted < least:
             continue
         while wanted > NEARLY and first < n_ins and times[first] <= now:
             part = min(wanted, left)
-            room.lags[matches] = now - times[first]
-            room.parts[matches] = part
-            room.starts[matches] = times[first]
+            work.lags[matches] = now - times[first]
+            work.parts[matches] = part
+            work.starts[matches] = times[first]
             matches += 1
             wanted -= part
             left -= part

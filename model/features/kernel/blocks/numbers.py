@@ -26,7 +26,7 @@ def share(part: float, whole: float) -> float:
 
 @compiled
 def part_of(part: float, whole: float) -> float:
-    """Give the share of a part in its whole, never more than 1 for rounding; NaN where the whole is 0."""
+    """Return the share of a part in its whole, never more than 1 for rounding; NaN where the whole is 0."""
     return min(part / whole, 1.0) if whole > 0 else math.nan
 
 

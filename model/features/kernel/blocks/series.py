@@ -32,7 +32,7 @@ class Lengths(NamedTuple):
 
 
 @compiled
-def split(created: Ints, amount: Floats, kind: Kinds, rows: int, room: Workspace) -> Lengths:
+def split(created: Ints, amount: Floats, kind: Kinds, rows: int, work: Workspace) -> Lengths:
     """List moves in and out, transfers in, top-ups, purchases (all greater than 0) and refusals, in order.
 
     Every row is written to both moves in and moves out, wanted or not, and kept by counting on: a branch would often be
@@ -40,37 +40,37 @@ def split(created: Ints, amount: Floats, kind: Kinds, rows: int, room: Workspace
     """
     ins = outs = transfers = top_ups = purchases = refusals = 0
     came = went = transferred = topped_up = 0.0
-    room.in_sums[0] = room.out_sums[0] = room.transfer_sums[0] = room.top_up_sums[0] = 0.0
+    work.in_sums[0] = work.out_sums[0] = work.transfer_sums[0] = work.top_up_sums[0] = 0.0
     for row in range(rows):
         value, kind_, when = amount[row], kind[row], created[row]
-        room.in_times[ins], room.ins[ins] = when, value
+        work.in_times[ins], work.ins[ins] = when, value
         comes = (ROLE[kind_] == CAME) & (value > 0)
         came += value * comes
         ins += comes
-        room.in_sums[ins] = came
-        room.out_times[outs], room.outs[outs] = when, value
+        work.in_sums[ins] = came
+        work.out_times[outs], work.outs[outs] = when, value
         goes = (ROLE[kind_] == WENT) & (value > 0)
         went += value * goes
         outs += goes
-        room.out_sums[outs] = went
+        work.out_sums[outs] = went
         rarity = RARITY[kind_]
         if rarity == USUAL:
             continue
         if rarity == REFUSAL:
-            room.refusal_times[refusals] = when
+            work.refusal_times[refusals] = when
             refusals += 1
         elif value > 0:
             if rarity == TRANSFER_IN:
-                room.transfer_times[transfers], room.transfers[transfers] = when, value
+                work.transfer_times[transfers], work.transfers[transfers] = when, value
                 transferred += value
                 transfers += 1
-                room.transfer_sums[transfers] = transferred
+                work.transfer_sums[transfers] = transferred
             elif rarity == TOP_UP_DONE:
-                room.top_up_times[top_ups] = when
+                work.top_up_times[top_ups] = when
                 topped_up += value
                 top_ups += 1
-                room.top_up_sums[top_ups] = topped_up
+                work.top_up_sums[top_ups] = topped_up
             elif rarity == PURCHASE:
-                room.purchase_times[purchases], room.purchases[purchases] = when, value
+                work.purchase_times[purchases], work.purchases[purchases] = when, value
                 purchases += 1
     return Lengths(ins, outs, transfers, top_ups, purchases, refusals)

@@ -34,9 +34,9 @@ _N_LOG_N: Final[Floats] = np.array([n * math.log(max(n, 1)) for n in range(_MANY
 
 
 @compiled
-def fill_totals(amount: Floats, kind: Kinds, rows: int, room: Workspace, out: Floats) -> None:
+def fill_totals(amount: Floats, kind: Kinds, rows: int, work: Workspace, out: Floats) -> None:
     """Fill from all transactions."""
-    counts, sums, maxima, pairs = room.counts, room.sums, room.maxima, room.pairs
+    counts, sums, maxima, pairs = work.counts, work.sums, work.maxima, work.pairs
     counts[:], sums[:], maxima[:], pairs[:] = 0.0, 0.0, 0.0, 0.0
     count, euros, most, pair = counts.ravel(), sums.ravel(), maxima.ravel(), pairs.ravel()
     for row in range(rows):

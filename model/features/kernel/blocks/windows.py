@@ -16,15 +16,15 @@ DAY: Final = 24 * HOUR
 
 
 @compiled
-def fill_busiest(created: Ints, rows: int, room: Workspace, lengths: Lengths, out: Floats) -> None:
+def fill_busiest(created: Ints, rows: int, work: Workspace, lengths: Lengths, out: Floats) -> None:
     """Fill the greatest counts and sums within any window."""
     out[AT.busiest_1h_count] = _most_within(created, rows, HOUR)
     out[AT.busiest_24h_count] = _most_within(created, rows, DAY)
-    out[AT.busiest_24h_refused] = _most_within(room.refusal_times, lengths.refusals, DAY)
-    out[AT.busiest_24h_in] = _greatest_within(room.in_times, room.in_sums, lengths.ins, DAY)
-    out[AT.busiest_24h_out] = _greatest_within(room.out_times, room.out_sums, lengths.outs, DAY)
+    out[AT.busiest_24h_refused] = _most_within(work.refusal_times, lengths.refusals, DAY)
+    out[AT.busiest_24h_in] = _greatest_within(work.in_times, work.in_sums, lengths.ins, DAY)
+    out[AT.busiest_24h_out] = _greatest_within(work.out_times, work.out_sums, lengths.outs, DAY)
     out[AT.busiest_7d_transfers_in] = _greatest_within(
-        room.transfer_times, room.transfer_sums, lengths.transfers, 7 * DAY
+        work.transfer_times, work.transfer_sums, lengths.transfers, 7 * DAY
     )
 
 
@@ -50,7 +50,7 @@ def _greatest_within(times: Ints, sums: Floats, rows: int, window: int) -> float
 
 @compiled
 def fill_last_days(
-    created: Ints, completed: Ints, kind: Kinds, rows: int, room: Workspace, lengths: Lengths, out: Floats
+    created: Ints, completed: Ints, kind: Kinds, rows: int, work: Workspace, lengths: Lengths, out: Floats
 ) -> None:
     """Fill the counts and sums of the hours and days up to the last activity, and what was open then."""
     last = created[rows - 1]
@@ -59,8 +59,8 @@ def fill_last_days(
     out[AT.last_7d_count] = rows - _first_since(created, rows, last - 7 * DAY)
     out[AT.last_30d_count] = rows - _first_since(created, rows, last - 30 * DAY)
     ins, outs = lengths.ins, lengths.outs
-    out[AT.last_7d_in] = room.in_sums[ins] - room.in_sums[_first_since(room.in_times, ins, last - 7 * DAY)]
-    out[AT.last_7d_out] = room.out_sums[outs] - room.out_sums[_first_since(room.out_times, outs, last - 7 * DAY)]
+    out[AT.last_7d_in] = work.in_sums[ins] - work.in_sums[_first_since(work.in_times, ins, last - 7 * DAY)]
+    out[AT.last_7d_out] = work.out_sums[outs] - work.out_sums[_first_since(work.out_times, outs, last - 7 * DAY)]
     opened = 0
     for row in range(rows):
         opened += (kind[row] % N_STATES == PENDING) | (completed[row] > last)
@@ -77,7 +77,7 @@ def _first_since(times: Ints, rows: int, begin: int) -> int:
 
 @compiled
 def fill_first_days(
-    created: Ints, amount: Floats, kind: Kinds, rows: int, room: Workspace, lengths: Lengths, out: Floats
+    created: Ints, amount: Floats, kind: Kinds, rows: int, work: Workspace, lengths: Lengths, out: Floats
 ) -> None:
     """Fill the sums of the days from the first transaction on."""
     begin = created[0]
@@ -92,14 +92,14 @@ def fill_first_days(
             if created[row] - begin <= 3 * DAY:
                 three = month
         row += 1
-    out_14 = room.out_sums[_last_until(room.out_times, lengths.outs, begin + 14 * DAY)]
+    out_14 = work.out_sums[_last_until(work.out_times, lengths.outs, begin + 14 * DAY)]
     out[AT.first_amount] = amount[0]
     out[AT.first_3d_attempted] = three
-    out[AT.first_7d_out] = room.out_sums[_last_until(room.out_times, lengths.outs, begin + 7 * DAY)]
+    out[AT.first_7d_out] = work.out_sums[_last_until(work.out_times, lengths.outs, begin + 7 * DAY)]
     out[AT.first_14d_out] = out_14
     out[AT.first_14d_attempted] = fortnight
     out[AT.first_14d_transfers] = transfers
-    out[AT.first_14d_turnover] = out_14 + room.in_sums[_last_until(room.in_times, lengths.ins, begin + 14 * DAY)]
+    out[AT.first_14d_turnover] = out_14 + work.in_sums[_last_until(work.in_times, lengths.ins, begin + 14 * DAY)]
     out[AT.first_30d_attempted] = month
 
 

@@ -52,7 +52,7 @@ class BigQuerySource:
         self._connections = Connections(connection, "input")
 
     def identity(self) -> str:
-        """Name the query's job: BigQuery takes a name once, so it is this result or none."""
+        """Return the name of the query's job: BigQuery accepts a name once, so it is this result or none."""
         return str(self._job.job_id)
 
     def blocks(self) -> Sequence[Block]:

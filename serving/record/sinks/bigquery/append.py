@@ -81,7 +81,7 @@ def _fate(table: str, code: int, reasons: set[str], why: str) -> Fate:
 
 
 def _reasons(details: Sequence[Any]) -> set[str]:
-    """Name the reasons in an error's details, which come packed or not."""
+    """Return the reasons in an error's details, which come packed or not."""
     kind = types.StorageError.pb()
     found = set()
     for detail in details:

@@ -55,7 +55,7 @@ def version_of(labels: dict[str, str], table: str) -> int:
 
 
 def merge(found: Sequence[Column], table: str) -> tuple[Column, ...]:
-    """Give a table's columns with ours added; equal to `found` where there is nothing to add.
+    """Return a table's columns with ours added; equal to `found` where there is nothing to add.
 
     Raises ConfigError where adding isn't enough: another type, or a column that we don't know and must be given.
     """

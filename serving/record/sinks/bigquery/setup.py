@@ -31,7 +31,7 @@ _LABELS: Final = {LABEL: str(VERSION), "made_by": "customer-risk"}
 
 
 def init(settings: BigQuerySettings) -> list[str]:
-    """Make what is missing, add columns that an older table lacks, make views anew; tells what was done.
+    """Make what is missing, add columns that an older table lacks, make views anew; return what was done.
 
     Raises ConfigError, with everything as it was, for a table that is newer, or that adding columns can't help;
     SinkUnavailable where BigQuery can't be reached.

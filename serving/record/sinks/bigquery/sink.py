@@ -84,7 +84,7 @@ class BigQuerySink:
             return msgspec.json.encode(Place(self._new_stream(), 0, self._form))
 
     def write(self, segment: Segment, place: bytes) -> bytes:
-        """Write a segment and give the place after it; raises SinkUnavailable and RecordRefused.
+        """Write a segment and return the place after it; raises SinkUnavailable and RecordRefused.
 
         Refused by BigQuery beyond a segment's first request, records before them are there: the way back finds them.
         """
@@ -106,7 +106,7 @@ class BigQuerySink:
         self._connections.close()
 
     def _append(self, at: Place, rows: Sequence[bytes], numbers: Sequence[int], *, trusted: bool) -> Place | None:
-        """Append rows from a place on and give the place after them, None where it can't be told what is there."""
+        """Append rows from a place on and return the place after them, None where it can't be told what is there."""
         done = 0
         for part in parts(rows, self._most_bytes):
             try:

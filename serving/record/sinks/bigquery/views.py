@@ -45,5 +45,5 @@ GROUP BY day, code, pointer""",
 
 
 def views(table: str) -> dict[str, str]:
-    """Give each view's full name and its query, over a table's full name."""
+    """Return each view's full name and its query, over a table's full name."""
     return {f"{table}_{name}": query.format(table=table) for name, query in _VIEWS.items()}
