@@ -1,6 +1,6 @@
 """Kill the server, the shipper, or both at random moments under load, again and again; count what every sink has.
 
-    .venv/bin/python tests/soak/record.py BUNDLE [--rounds 100]
+    .venv/bin/python -m tests.soak.record BUNDLE [--rounds 100]
 
 Every answered decision must be in every sink exactly once. Sinks: a folder, Cloud Storage and BigQuery, the latter two
 by emulators that are started here and outlive the kills. Ends with 1 where anything is lost or there twice.

@@ -1,6 +1,6 @@
 """How fast one shipper ships, and how far it falls behind a server at full load; prints Markdown tables.
 
-    .venv/bin/python tests/soak/shipping.py BUNDLE
+    .venv/bin/python -m tests.soak.shipping BUNDLE
 
 Cloud Storage and BigQuery are emulators on the same machine: what they take of its cores is in the figures.
 """

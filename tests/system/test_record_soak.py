@@ -10,13 +10,14 @@ import pytest
 
 pytestmark = pytest.mark.system
 
-SOAK = Path(__file__).parent.parent / "soak" / "record.py"
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_every_answered_decision_is_in_every_sink_once(bundle, tmp_path) -> None:
     """Server, shipper and both killed at random moments under load: nothing is lost, nothing twice."""
     done = subprocess.run(
-        [sys.executable, SOAK, bundle, "--rounds", "6", "--folder", tmp_path],
+        [sys.executable, "-m", "tests.soak.record", bundle, "--rounds", "6", "--folder", tmp_path],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
