@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from customer_risk.model.cli.training import train as train_command
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import ConfigError, EmptyTable, FeatureError, LabelError, LeakError
 from customer_risk.model.evaluation import results
@@ -17,7 +18,7 @@ from customer_risk.model.evaluation.results import METRICS
 from customer_risk.model.features.frame import FeatureTable
 from customer_risk.model.scoring.bundle import FILES, load_bundle
 from customer_risk.model.tables.synthetic import synthesize
-from customer_risk.model.training import commands, pipeline
+from customer_risk.model.training import pipeline
 from customer_risk.model.training.stages import Stages
 
 SETTINGS = """
@@ -54,7 +55,7 @@ def tables(tmp_path_factory):
 def told(tables, settings, tmp_path_factory):
     """The command's answer, and the RUN that it left: made once."""
     out = tmp_path_factory.mktemp("runs") / "RUN"
-    found = CliRunner().invoke(commands.train, [str(tables), "--out", str(out), "--config", str(settings)])
+    found = CliRunner().invoke(train_command, [str(tables), "--out", str(out), "--config", str(settings)])
     assert found.exit_code == 0, found.output
     return found.stdout, out
 
