@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from customer_risk.model.errors import RegistryError
-from customer_risk.model.registry import aliases as documents
+from customer_risk.model.registry import aliases
 from customer_risk.model.registry.factory import open_store
 from customer_risk.model.scoring.bundle import load_bundle
 
@@ -51,7 +51,7 @@ class Registry:
         Idempotent. Raises BundleError where the bundle can't be trusted; then nothing is kept.
         """
         version = self._store.keep(bundle, self._verify)
-        self._change(lambda document: documents.add(document, version, author))
+        self._change(lambda document: aliases.add(document, version, author))
         return version
 
     def promote(self, reference: str, alias: Literal["champion", "challenger"], author: Author) -> Change | None:
@@ -68,7 +68,7 @@ class Registry:
             if version not in sound:
                 self._verify(self._store.fetch(version))
                 sound.add(version)
-            return documents.promote(document, version, alias, author)
+            return aliases.promote(document, version, alias, author)
 
         after, changed = self._change(change)
         return after.history[-1] if changed else None
@@ -82,7 +82,7 @@ class Registry:
         def change(document: Aliases) -> Aliases:
             if document.previous is not None:
                 self._verify(self._store.fetch(document.previous))
-            return documents.roll_back(document, author)
+            return aliases.roll_back(document, author)
 
         return self._change(change)[0].history[-1]
 
@@ -106,7 +106,7 @@ class Registry:
         ]
         rows.sort(key=lambda row: row.added.at if row.added else "", reverse=True)
         return sorted(
-            rows, key=lambda row: documents.ALIASES.index(row.aliases[0]) if row.aliases else len(documents.ALIASES)
+            rows, key=lambda row: aliases.ALIASES.index(row.aliases[0]) if row.aliases else len(aliases.ALIASES)
         )
 
     def history(self) -> tuple[Change, ...]:
@@ -115,7 +115,7 @@ class Registry:
 
     def _read(self) -> tuple[Aliases, str]:
         content, tag = self._store.read()
-        return documents.decode(content, self._store.where), tag
+        return aliases.decode(content, self._store.where), tag
 
     def _change(self, change: Callable[[Aliases], Aliases]) -> tuple[Aliases, bool]:
         """Apply `change` to the newest document, again if another writer was first; say whether it did anything."""
@@ -124,12 +124,12 @@ class Registry:
             after = change(before)
             if after is before:
                 return before, False
-            if self._store.swap(tag, documents.encode(after)):
+            if self._store.swap(tag, aliases.encode(after)):
                 return after, True
 
     def _resolve(self, reference: str, document: Aliases) -> str:
         held = document.held()
-        for alias in documents.ALIASES:
+        for alias in aliases.ALIASES:
             if reference == alias:
                 if alias in held:
                     return held[alias]

@@ -10,8 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from customer_risk.serving.auth import jwks as keys
-from customer_risk.serving.auth import tokens
+from customer_risk.serving.auth import jwks, tokens
 from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.errors import NotReady
@@ -36,7 +35,7 @@ class Authenticator:
         self._settings = settings
         self._wall = wall
         self._clock = clock
-        self._keys: dict[str | None, keys.Key] = {}
+        self._keys: dict[str | None, jwks.Key] = {}
         self._document: bytes | None = None
         self._looked = -float("inf")  # when the last look began for an unknown key's sake
         self._seen = -float("inf")  # when the last look succeeded
@@ -122,9 +121,9 @@ class Authenticator:
     async def _look(self) -> bool:
         began = self._clock()
         try:
-            document = await keys.fetch(self._settings)
-            found = self._keys if document == self._document else keys.parse(document, self._settings.algorithms)
-        except keys.KeysUnreadable as error:
+            document = await jwks.fetch(self._settings)
+            found = self._keys if document == self._document else jwks.parse(document, self._settings.algorithms)
+        except jwks.KeysUnreadable as error:
             _log.warning("the issuer's keys can't be read, the last ones stay in use: %s", error)
             return False
         if found is not self._keys:

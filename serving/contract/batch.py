@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 
 from customer_risk.model.errors import BadField, InputError
-from customer_risk.serving.contract import json_scanner as spans
+from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.answer import WireAnswer
 from customer_risk.serving.contract.columns import column
 from customer_risk.serving.contract.json_scanner import NotJson, Span
@@ -59,12 +59,12 @@ def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
 
     Raises MalformedBody, BodyTooLarge past MOST_ITEMS, and InputError with the text `expected` if there is no list.
     """
-    text = spans.finite(body)  # NaN is a bad value of one request, not of the list
+    text = json_scanner.finite(body)  # NaN is a bad value of one request, not of the list
     try:
         body.decode()
-        whole, found = spans.whole(text), None
+        whole, found = json_scanner.whole(text), None
         if text[whole.begin : whole.begin + 1] == b"{":
-            for place, (member, value) in enumerate(spans.members(text, whole)):
+            for place, (member, value) in enumerate(json_scanner.members(text, whole)):
                 if place > MOST_ITEMS:
                     raise InputError((BadField("", f"holds more than {MOST_ITEMS:,} fields beside {name}"),))
                 if member == name:
@@ -82,7 +82,7 @@ def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
 
 def _texts(body: bytes, text: bytes, within: Span) -> list[bytes]:
     texts: list[bytes] = []
-    for found in spans.elements(text, within):
+    for found in json_scanner.elements(text, within):
         if len(texts) + len(found) > MOST_ITEMS:
             raise too_many_items()
         for begin, end in found.tolist():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from customer_risk.model.errors import InputError
 from customer_risk.model.features.columns import History, Person
 from customer_risk.model.features.input_warning import InputWarning
-from customer_risk.serving.contract import json_scanner as spans
+from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.request import (
     Columns,
@@ -178,7 +178,7 @@ def _with_rows(request: Any) -> Any:
     sent: Any = []
     within = Span(0, len(text := bytes(text)))
     if text[:1] == b"[":
-        for found in spans.elements(text, within):
+        for found in json_scanner.elements(text, within):
             sent += _rows.decode(b"[%b]" % text[found[0, 0] : found[-1, 1]])
     elif text[:1] == b"{":
         sent = _columns(text, within)
@@ -189,13 +189,13 @@ def _with_rows(request: Any) -> Any:
 
 def _columns(text: bytes, within: Span) -> Columns:
     columns: dict[str, list[Any]] = {}
-    for name, span in spans.members(text, within):
+    for name, span in json_scanner.members(text, within):
         if name not in Columns.__struct_fields__:
             continue
         if text[span.begin : span.begin + 1] != b"[":
             raise msgspec.ValidationError("Expected a list")
         columns[name] = []
-        for found in spans.elements(text, span):
+        for found in json_scanner.elements(text, span):
             part = b"[%b]" % text[found[0, 0] : found[-1, 1]]
             columns[name] += column_decoders()[name].decode(part)
     try:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_risk.model.errors import BadField, InputError
-from customer_risk.serving.contract import json_scanner as spans
+from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.pointers import pointer_to
 from customer_risk.serving.contract.request import (
@@ -94,7 +94,7 @@ def find_faults(body: bytes, *, known: Collection[str], wanted: Collection[str],
         body.decode()
         if len(body) <= MOST_ON_LOOP:  # a larger body is decoded as a whole only if no field is bad
             last_values(body)
-        search.request(spans.whole(search.text), known, wanted, at)
+        search.request(json_scanner.whole(search.text), known, wanted, at)
     except (UnicodeDecodeError, RecursionError) as error:
         raise NotJson from error
     return search.faults
@@ -105,7 +105,7 @@ class _Search:
 
     def __init__(self, body: bytes) -> None:
         self.faults = Faults()
-        self.text = spans.finite(body)
+        self.text = json_scanner.finite(body)
         self._sent = body  # as sent; `text` has the same length, but strings for NaN and Infinity
 
     def request(self, span: Span, known: Collection[str], wanted: Collection[str], at: str) -> None:
@@ -170,7 +170,7 @@ class _Search:
             return
         found: dict[str, Span] = {}
         unknown: set[str] = set()
-        for name, value in spans.members(self.text, span):
+        for name, value in json_scanner.members(self.text, span):
             if name in known:
                 found[name] = value
             elif name not in unknown:
@@ -186,7 +186,7 @@ class _Search:
     def _list(self, span: Span, sound: Callable[[bytes], object], at: str, examine: Examine) -> int:
         """Check the values of a list and return their number; `sound` raises if one of several values is bad."""
         seen = 0
-        for found in spans.elements(self.text, span):
+        for found in json_scanner.elements(self.text, span):
             self._run(found, seen, sound, at, examine)
             seen += len(found)
         return seen
@@ -235,7 +235,7 @@ class _Search:
         found: dict[str, Span] = {}
         noted: set[str] = set()
         others = 0
-        for name, value in spans.members(self.text, span):
+        for name, value in json_scanner.members(self.text, span):
             if name in known:
                 found[name] = value
                 continue

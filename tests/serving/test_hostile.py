@@ -207,7 +207,7 @@ def test_a_large_body_counts_as_several_requests(service, request_, path, items,
     """A client's share counts each item, and each further 64 KiB of a body."""
     now = [0.0]
     limiter = Limiter(LimitSettings(requests_per_second=1, burst=1), clock=lambda: now[0])
-    lane = ScoringApp(_nowhere, Exchange(service, access=AccessControl(limiter=limiter)))
+    scoring_app = ScoringApp(_nowhere, Exchange(service, access=AccessControl(limiter=limiter)))
     one = json.dumps(request_).encode()
     body = b'{"requests":[%b]}' % b",".join([one] * items) if path == BATCH else one
     body += b" " * padding
@@ -222,7 +222,7 @@ def test_a_large_body_counts_as_several_requests(service, request_, path, items,
             sent.append(message)
 
         headers = [(b"content-type", b"application/json")]
-        await lane({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
+        await scoring_app({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
         return int(sent[0]["status"])
 
     assert asyncio.run(ask()) == 200

@@ -155,7 +155,7 @@ class Heavy:
 
     server: Served
     store: Path
-    board: JobRepository
+    repository: JobRepository
 
     @property
     def size(self) -> int:
@@ -174,7 +174,7 @@ class Heavy:
 
     def put_up(self, caller: str, content: bytes) -> Callable[[], Job]:
         """Submit another client's job, as another pod with the same store does, and return how to look it up."""
-        now = self.board.clock()
+        now = self.repository.clock()
         job = Job(
             job_id=uuid7(int(now * 1000)),
             caller=caller,
@@ -185,9 +185,9 @@ class Heavy:
             created=now,
             expires=now + 3600,
         )
-        self.board.put_input(job.job_id, 0, content, seconds=3600)
-        self.board.add(job)
-        return lambda: self.board.get(job.job_id)
+        self.repository.put_input(job.job_id, 0, content, seconds=3600)
+        self.repository.add(job)
+        return lambda: self.repository.get(job.job_id)
 
     def pids(self) -> list[int]:
         """Return the process ids of the server and its worker."""

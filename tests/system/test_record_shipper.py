@@ -68,12 +68,12 @@ class Writer:
 class Ship:
     """A shipper's process, told what to do as a server tells it."""
 
-    def __init__(self, orders: ShipperConfig, log: Path) -> None:
+    def __init__(self, config: ShipperConfig, log: Path) -> None:
         self.log = log
         with log.open("ab") as file:
             command = [sys.executable, "-m", "customer_risk.serving.record.shipper.main"]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=file, stdout=file)
-        self.process.stdin.write(msgspec.json.encode(orders) + b"\n")
+        self.process.stdin.write(msgspec.json.encode(config) + b"\n")
         self.process.stdin.flush()
 
     def end(self) -> int:
@@ -92,19 +92,19 @@ def outbox(tmp_path) -> Path:
 
 
 @pytest.fixture
-def orders(outbox, tmp_path) -> ShipperConfig:
+def config(outbox, tmp_path) -> ShipperConfig:
     """Orders to ship to a folder, soon."""
     ship = ShipSettings(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=50, batch_seconds=0.2)
     return ShipperConfig(folder=str(outbox), most_bytes=10**9, ship=ship)
 
 
 @pytest.fixture
-def ship(orders, tmp_path):
+def ship(config, tmp_path):
     """Start shippers; those that still run at the end are killed."""
     started = []
 
     def start(**settings) -> Ship:
-        told = msgspec.structs.replace(orders, ship=msgspec.structs.replace(orders.ship, **settings))
+        told = msgspec.structs.replace(config, ship=msgspec.structs.replace(config.ship, **settings))
         started.append(Ship(told, tmp_path / "log"))
         return started[-1]
 

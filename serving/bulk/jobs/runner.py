@@ -18,7 +18,7 @@ import msgspec
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.bulk.exchange import bulk_exchange
-from customer_risk.serving.bulk.jobs import readers as reading
+from customer_risk.serving.bulk.jobs import readers
 from customer_risk.serving.bulk.jobs.factory import open_file
 from customer_risk.serving.bulk.jobs.readers import FileReader, Interrupted, Lines
 from customer_risk.serving.bulk.jobs.repository import JobRepository
@@ -51,7 +51,7 @@ _ENDED_TWICE: Final = (
     " than there is. Send the file in smaller parts, or as NDJSON; if that fails too, tell the service's owners."
 )
 _TOO_LARGE: Final = BodyTooLarge(
-    f"The answer has more than {reading.MOST_RESULT:,} bytes.", remedy="Leave out fields that no one reads."
+    f"The answer has more than {readers.MOST_RESULT:,} bytes.", remedy="Leave out fields that no one reads."
 )
 _TOO_MUCH_MEMORY: Final = BodyTooLarge(
     "The job needs more memory than it may take (jobs.most_memory_bytes).",
@@ -332,7 +332,7 @@ class JobRunner:
                 f"The file has more than {settings.most_rows:,} rows (jobs.most_rows).", remedy="Split it."
             )
         if read_bytes > settings.most_read_bytes:
-            raise reading.read_too_much(settings)
+            raise readers.read_too_much(settings)
         failed, outcomes = job.failed, []
         context = RequestContext(_ROUTE, Caller(job.caller, frozenset({"explain"} if job.explain else ())))
 
@@ -375,7 +375,7 @@ class JobRunner:
         if job.format == "ndjson":
             if job.next_piece == job.pieces:
                 return None
-            return Lines(reading.lines_of(self._piece(job, job.next_piece)), 0, None)
+            return Lines(readers.lines_of(self._piece(job, job.next_piece)), 0, None)
         reader = self._readers.pop(job.job_id, None)
         if reader is None or reader.at != job.at:  # another worker has answered pieces meanwhile
             if reader is not None:
@@ -422,7 +422,7 @@ def _result(outcome: Outcome) -> tuple[bytes, bool]:
     """Return the line of a row's result, and whether the row was answered."""
     item = outcome.item()
     result = _encode(item) + b"\n"
-    if len(result) > reading.MOST_RESULT:
+    if len(result) > readers.MOST_RESULT:
         kind, problem = document_of(_TOO_LARGE)
         item = BatchItem(status=kind.status.value, problem=problem)
         result = _encode(item) + b"\n"

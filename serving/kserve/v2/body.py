@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 from numpy.typing import NDArray
 
-from customer_risk.serving.contract import json_scanner as spans
+from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.answer import ModelName
 from customer_risk.serving.contract.batch import MOST_ITEMS, too_many_items
 from customer_risk.serving.decisions.validation import Faults
@@ -91,7 +91,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
     length = len(body) if json_length is None else json_length
     if length > len(body):
         raise MalformedBody("The body ends before its JSON does.", remedy="Count the bytes of the JSON part.")
-    if spans.holds_more(body[:length], MOST_VALUES):
+    if json_scanner.holds_more(body[:length], MOST_VALUES):
         raise too_large()
     faults = Faults()
     try:

@@ -157,10 +157,10 @@ def test_an_emptied_sink_is_filled_again(run, recorded, tmp_path, registry) -> N
 
     outbox, record = tmp_path / "outbox", tmp_path / "outbox" / "shipped"
     shutil.copytree(recorded, outbox)
-    orders = RecordSettings(enabled=True, folder=str(outbox)).shipper_config(LogSettings())
+    config = RecordSettings(enabled=True, folder=str(outbox)).shipper_config(LogSettings())
 
     def ship() -> None:
-        shipper = Shipper(orders)
+        shipper = Shipper(config)
         shipper.ending.begin(20)
         shipper.run()
 

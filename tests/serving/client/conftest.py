@@ -1,4 +1,4 @@
-"""Servers for the client: the real lane behind uvicorn, and one that misbehaves as it is told."""
+"""Servers for the client: the real scoring app behind uvicorn, and one that misbehaves as it is told."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def reply() -> Callable[..., bytes]:
 
 @pytest.fixture
 def url(service) -> Iterator[str]:
-    """Where the real lane on the small real bundle listens."""
+    """Where the real scoring app on the small real bundle listens."""
     from customer_risk.serving.http.scoring_app import ScoringApp
 
     async def beyond(*_: object) -> None:
         raise AssertionError("nothing stands beyond")
 
-    lane = ScoringApp(beyond, Exchange(service))
-    server = uvicorn.Server(uvicorn.Config(lane, port=0, log_config=None, access_log=False, lifespan="off"))
+    scoring_app = ScoringApp(beyond, Exchange(service))
+    server = uvicorn.Server(uvicorn.Config(scoring_app, port=0, log_config=None, access_log=False, lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()

@@ -1,4 +1,4 @@
-"""The client against the real lane, behind a real server."""
+"""The client against the real scoring app, behind a real server."""
 
 from __future__ import annotations
 

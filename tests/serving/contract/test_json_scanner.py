@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customer_risk.serving.contract import json_scanner as spans
+from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.json_scanner import NotJson
 
 _SCALARS = st.one_of(
@@ -32,7 +32,9 @@ def _at(text: bytes, span: tuple[int, int]) -> object:
 def test_the_values_of_a_list_are_found_in_order(values, indent, ascii_) -> None:
     """Each span contains the text of exactly one value, whatever separates the values."""
     text = b" " + json.dumps(values, indent=indent, ensure_ascii=ascii_).encode("utf-8", "surrogatepass") + b"\n"
-    found = [_at(text, span) for some in spans.elements(text, spans.whole(text)) for span in some.tolist()]
+    found = [
+        _at(text, span) for some in json_scanner.elements(text, json_scanner.whole(text)) for span in some.tolist()
+    ]
     assert found == values
 
 
@@ -41,13 +43,13 @@ def test_the_values_of_a_list_are_found_in_order(values, indent, ascii_) -> None
 def test_the_members_of_an_object_are_found_by_name(values, indent) -> None:
     """The names of members are decoded, including their escapes."""
     text = json.dumps(values, indent=indent).encode()
-    assert {name: _at(text, span) for name, span in spans.members(text, spans.whole(text))} == values
+    assert {name: _at(text, span) for name, span in json_scanner.members(text, json_scanner.whole(text))} == values
 
 
 def test_a_long_list_is_found_in_parts() -> None:
     """All values of a list of any length are found."""
     text = json.dumps(list(range(10_000))).encode()
-    parts = list(spans.elements(text, spans.whole(text)))
+    parts = list(json_scanner.elements(text, json_scanner.whole(text)))
     assert len(parts) > 1
     assert [_at(text, span) for part in parts for span in part.tolist()] == list(range(10_000))
 
@@ -74,7 +76,7 @@ def test_a_long_list_is_found_in_parts() -> None:
 def test_a_list_that_is_not_json_is_refused(text) -> None:
     """A list that doesn't end, or has a missing or an extra separator, raises NotJson."""
     with pytest.raises(NotJson):
-        [part for part in spans.elements(text, spans.whole(text)) for _ in part.tolist()]
+        [part for part in json_scanner.elements(text, json_scanner.whole(text)) for _ in part.tolist()]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_list_that_is_not_json_is_refused(text) -> None:
 def test_an_object_that_is_not_json_is_refused(text) -> None:
     """An object that doesn't end, or whose names aren't strings, raises NotJson."""
     with pytest.raises(NotJson):
-        list(spans.members(text, spans.whole(text)))
+        list(json_scanner.members(text, json_scanner.whole(text)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -108,7 +110,7 @@ def test_an_object_that_is_not_json_is_refused(text) -> None:
 def test_constants_that_are_not_json_become_texts_of_the_same_length(values) -> None:
     """Only constants outside strings are replaced, and every other value keeps its position."""
     text = json.dumps(values, ensure_ascii=False).encode()
-    replaced = spans.finite(text)
+    replaced = json_scanner.finite(text)
     assert len(replaced) == len(text)
     found = json.loads(replaced)
     for value, other in zip(values, found, strict=True):
@@ -120,7 +122,7 @@ def test_constants_that_are_not_json_become_texts_of_the_same_length(values) -> 
 def test_other_words_stay(word) -> None:
     """A word that only begins like a constant isn't replaced, so that the decoder refuses it."""
     text = b"[NaN,%b]" % word
-    assert spans.finite(text) == b'["a",%b]' % word
+    assert json_scanner.finite(text) == b'["a",%b]' % word
 
 
 @pytest.mark.parametrize(
@@ -135,4 +137,4 @@ def test_other_words_stay(word) -> None:
 )
 def test_values_are_counted_outside_of_texts(text, most, more) -> None:
     """The count includes one place for a value in an empty list."""
-    assert spans.holds_more(text, most) is more
+    assert json_scanner.holds_more(text, most) is more

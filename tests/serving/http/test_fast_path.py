@@ -37,7 +37,7 @@ class _Failing:
 
 
 class _Ways(ScoringApp):
-    """A lane that notes which way each answer took."""
+    """A scoring app that notes which way each answer took."""
 
     taken: list[str]
 
@@ -56,19 +56,19 @@ class _Ways(ScoringApp):
 
 
 @pytest.fixture
-def lane(service) -> _Ways:
-    """The lane that is served."""
+def scoring_app(service) -> _Ways:
+    """The scoring app that is served."""
     made = _Ways(_beyond, Exchange(service))
     made.taken, made.failing = [], False
     return made
 
 
 @pytest.fixture
-def connection(lane):
-    """A connection to a server of the lane."""
+def connection(scoring_app):
+    """A connection to a server of the scoring app."""
     config = uvicorn.Config(
-        lane,
-        http=protocol_with(lane.direct, lane.finish),
+        scoring_app,
+        http=protocol_with(scoring_app.direct, scoring_app.finish),
         loop="uvloop",
         log_config=None,
         lifespan="off",
@@ -118,22 +118,22 @@ def _post(body: bytes, *headers: str, path: str = "/ai/v1/risk", version: str = 
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def test_a_decision_takes_the_direct_way(connection, lane, request_) -> None:
+def test_a_decision_takes_the_direct_way(connection, scoring_app, request_) -> None:
     """No task is made for it; the response is whole, with its length and the date."""
     connection.send(_post(json.dumps(request_).encode()))
     status, headers, body = connection.response()
     assert (status, headers["content-type"], json.loads(body)["customer_id"]) == (200, "application/json", "c-1")
     assert "date" in headers
-    assert lane.taken == ["direct"]
+    assert scoring_app.taken == ["direct"]
 
 
-def test_a_connection_is_used_again_by_both_ways(connection, lane, request_) -> None:
+def test_a_connection_is_used_again_by_both_ways(connection, scoring_app, request_) -> None:
     """Direct answers, others' and refusals follow one another on one connection."""
     body = json.dumps(request_).encode()
     for sent in (_post(body), _post(body, path="/v1/x"), _post(b"{}"), _post(body)):
         connection.send(sent)
         connection.response()
-    assert lane.taken == ["direct", "task", "direct", "direct"]
+    assert scoring_app.taken == ["direct", "task", "direct", "direct"]
 
 
 def test_a_body_in_pieces_is_answered_whole(connection, request_) -> None:
@@ -144,26 +144,26 @@ def test_a_body_in_pieces_is_answered_whole(connection, request_) -> None:
     assert connection.response()[0] == 200
 
 
-def test_a_chunked_body_takes_the_usual_way(connection, lane, request_) -> None:
+def test_a_chunked_body_takes_the_usual_way(connection, scoring_app, request_) -> None:
     """Its length isn't known ahead."""
     body = json.dumps(request_).encode()
     connection.send(_post(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body), "Transfer-Encoding: chunked"))
     assert connection.response()[0] == 200
-    assert lane.taken == ["task"]
+    assert scoring_app.taken == ["task"]
 
 
-def test_a_large_body_takes_the_usual_way(connection, lane) -> None:
+def test_a_large_body_takes_the_usual_way(connection, scoring_app) -> None:
     """A thread sees to it."""
     connection.send(_post(b" " * (MOST_DIRECT_BYTES + 1)))
     assert connection.response()[0] == 400
-    assert lane.taken == ["task"]
+    assert scoring_app.taken == ["task"]
 
 
-def test_what_the_lane_hands_back_takes_the_usual_way(connection, lane, request_) -> None:
+def test_what_the_scoring_app_hands_back_takes_the_usual_way(connection, scoring_app, request_) -> None:
     """A request that needs waiting is begun directly and answered by a task, its body intact."""
     connection.send(_post(json.dumps(request_).encode(), "Idempotency-Key: k-1"))
     assert connection.response()[0] == 200
-    assert lane.taken == ["direct", "task"]
+    assert scoring_app.taken == ["direct", "task"]
 
 
 def test_pipelined_requests_are_answered_in_order(connection, request_) -> None:
@@ -202,9 +202,9 @@ def test_a_request_half_sent_at_shutdown_is_answered_and_then_closed(connection,
     assert connection.ended()
 
 
-def test_a_decision_that_isnt_kept_isnt_sent(connection, lane, request_) -> None:
+def test_a_decision_that_isnt_kept_isnt_sent(connection, scoring_app, request_) -> None:
     """In its place its caller hears that it may try again; what was refused in the same turn stays as it was."""
-    lane.failing = True
+    scoring_app.failing = True
     connection.send(_post(json.dumps(request_).encode()) + _post(b"{}"))
     first, second = connection.response(), connection.response()
     assert (first[0], first[1]["retry-after"], json.loads(first[2])["detail"]) == (

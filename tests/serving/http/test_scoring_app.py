@@ -1,4 +1,4 @@
-"""The lane: /ai/v1/risk over HTTP, in this process."""
+"""The scoring app: /ai/v1/risk over HTTP, in this process."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI applic
 
 
 @pytest.fixture
-def lane(service) -> ScoringApp:
-    """A lane ahead of an application that answers everything with 299."""
+def scoring_app(service) -> ScoringApp:
+    """A scoring app ahead of an application that answers everything with 299."""
     return ScoringApp(_beyond, Exchange(service))
 
 
@@ -56,7 +56,7 @@ def _refuse() -> Caller:
 
 @pytest.fixture
 def guarded(service) -> ScoringApp:
-    """A lane that asks for tokens."""
+    """A scoring app that asks for tokens."""
     return ScoringApp(_beyond, Exchange(service, access=AccessControl(_Guard())))
 
 
@@ -67,9 +67,9 @@ def _problem(response) -> tuple[int, str]:
     return response.status_code, document["type"].rpartition(":")[2]
 
 
-def test_a_request_is_answered(lane, call, service, request_) -> None:
+def test_a_request_is_answered(scoring_app, call, service, request_) -> None:
     """A sound request gets 200 and the service's answer as JSON."""
-    response = call(lane, "POST", "/ai/v1/risk", json=request_)
+    response = call(scoring_app, "POST", "/ai/v1/risk", json=request_)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     expected = service.answer(json.dumps(request_).encode())
@@ -83,38 +83,38 @@ def test_without_the_scope_no_explanation_leaves(guarded, call, request_) -> Non
     assert all(set(reason) == {"code", "text", "direction"} for reason in response.json()["reasons"])
 
 
-def test_bad_fields_are_a_422_that_names_them(lane, call, request_) -> None:
+def test_bad_fields_are_a_422_that_names_them(scoring_app, call, request_) -> None:
     """The problem document lists every pointer."""
     request_["transactions"][0]["amount"] = "12.50"
     request_["customer_id"] = None
-    response = call(lane, "POST", "/ai/v1/risk", json=request_)
+    response = call(scoring_app, "POST", "/ai/v1/risk", json=request_)
     assert _problem(response) == (422, "bad-fields")
     assert {each["pointer"] for each in response.json()["errors"]} == {"/customer_id", "/transactions/0/amount"}
 
 
-def test_malformed_json_is_a_400(lane, call) -> None:
+def test_malformed_json_is_a_400(scoring_app, call) -> None:
     """A body that isn't JSON says where it broke."""
-    response = call(lane, "POST", "/ai/v1/risk", content=b'{"a": ', headers={"content-type": "application/json"})
+    response = call(scoring_app, "POST", "/ai/v1/risk", content=b'{"a": ', headers={"content-type": "application/json"})
     assert _problem(response) == (400, "malformed-body")
 
 
-def test_another_media_type_is_a_415(lane, call) -> None:
+def test_another_media_type_is_a_415(scoring_app, call) -> None:
     """What curl sends by default is refused with the header to use."""
-    response = call(lane, "POST", "/ai/v1/risk", data={"customer_id": "c-1"})
+    response = call(scoring_app, "POST", "/ai/v1/risk", data={"customer_id": "c-1"})
     assert _problem(response) == (415, "wrong-media-type")
     assert "Content-Type: application/json" in response.json()["detail"]
 
 
-def test_too_large_a_body_is_a_413(lane, call) -> None:
+def test_too_large_a_body_is_a_413(scoring_app, call) -> None:
     """A body past the bound is refused."""
     content = b" " * (MOST_BYTES + 1)
-    response = call(lane, "POST", "/ai/v1/risk", content=content, headers={"content-type": "application/json"})
+    response = call(scoring_app, "POST", "/ai/v1/risk", content=content, headers={"content-type": "application/json"})
     assert _problem(response) == (413, "body-too-large")
 
 
-def test_another_method_is_a_405(lane, call) -> None:
+def test_another_method_is_a_405(scoring_app, call) -> None:
     """GET is refused with the method that is allowed."""
-    response = call(lane, "GET", "/ai/v1/risk")
+    response = call(scoring_app, "GET", "/ai/v1/risk")
     assert _problem(response) == (405, "wrong-method")
     assert response.headers["allow"] == "POST"
 
@@ -130,8 +130,8 @@ def test_without_a_verified_bundle_it_is_a_503(call, request_) -> None:
 def test_a_fault_of_ours_is_a_500_that_is_logged(service, call, request_, caplog) -> None:
     """The caller learns nothing of the inside; the log has the cause."""
     service._clock = lambda: {}["inside"]
-    lane = ScoringApp(_beyond, Exchange(service, observers=(LogObserver(RequestLog(LogSettings())),)))
-    response = call(lane, "POST", "/ai/v1/risk", json=request_)
+    scoring_app = ScoringApp(_beyond, Exchange(service, observers=(LogObserver(RequestLog(LogSettings())),)))
+    response = call(scoring_app, "POST", "/ai/v1/risk", json=request_)
     assert _problem(response) == (500, "unexpected")
     assert "inside" not in response.text
     assert "KeyError: 'inside'" in caplog.text
@@ -139,12 +139,12 @@ def test_a_fault_of_ours_is_a_500_that_is_logged(service, call, request_, caplog
 
 def test_a_refused_request_is_not_logged(service, call, caplog) -> None:
     """A caller's mistakes, which may hold personal data, leave no line."""
-    lane = ScoringApp(_beyond, Exchange(service, observers=(LogObserver(RequestLog(LogSettings())),)))
-    call(lane, "POST", "/ai/v1/risk", json={"customer_id": 7})
+    scoring_app = ScoringApp(_beyond, Exchange(service, observers=(LogObserver(RequestLog(LogSettings())),)))
+    call(scoring_app, "POST", "/ai/v1/risk", json={"customer_id": 7})
     assert caplog.text == ""
 
 
-def test_a_caller_who_hangs_up_gets_no_answer(lane) -> None:
+def test_a_caller_who_hangs_up_gets_no_answer(scoring_app) -> None:
     """Nothing is sent to nobody."""
     sent = []
 
@@ -155,7 +155,9 @@ def test_a_caller_who_hangs_up_gets_no_answer(lane) -> None:
         sent.append(message)
 
     headers = [(b"content-type", b"application/json")]
-    asyncio.run(lane({"type": "http", "path": "/ai/v1/risk", "method": "POST", "headers": headers}, receive, send))
+    asyncio.run(
+        scoring_app({"type": "http", "path": "/ai/v1/risk", "method": "POST", "headers": headers}, receive, send)
+    )
     assert sent == []
 
 
@@ -165,33 +167,33 @@ def test_liveness_needs_no_model(call) -> None:
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
-def test_every_other_path_is_passed_on(lane, call) -> None:
-    """The lane takes its own paths alone."""
-    assert call(lane, "POST", "/v1/models/customer-risk:predict").status_code == 299
+def test_every_other_path_is_passed_on(scoring_app, call) -> None:
+    """The scoring app takes its own paths alone."""
+    assert call(scoring_app, "POST", "/v1/models/customer-risk:predict").status_code == 299
 
 
-def _direct(lane, request_, *headers):
+def _direct(scoring_app, request_, *headers):
     fields = [(b"content-type", b"application/json"), *headers]
-    outcome = lane.direct(fields, json.dumps(request_).encode())
-    return None if outcome is None else lane.finish([outcome])[0]
+    outcome = scoring_app.direct(fields, json.dumps(request_).encode())
+    return None if outcome is None else scoring_app.finish([outcome])[0]
 
 
 def _same(body: bytes) -> dict:
     return {name: value for name, value in json.loads(body).items() if name not in {"decision_id", "decided_at"}}
 
 
-def test_the_direct_way_gives_the_same_answer(lane, call, request_) -> None:
+def test_the_direct_way_gives_the_same_answer(scoring_app, call, request_) -> None:
     """Without a task between, the answer is that of the application."""
-    usual = call(lane, "POST", "/ai/v1/risk", json=request_)
-    direct = _direct(lane, request_)
+    usual = call(scoring_app, "POST", "/ai/v1/risk", json=request_)
+    direct = _direct(scoring_app, request_)
     assert (direct.status, direct.media_type) == (200, usual.headers["content-type"])
     assert _same(direct.body) == _same(usual.content)
 
 
-def test_the_direct_way_gives_the_same_refusals(lane, call, request_) -> None:
+def test_the_direct_way_gives_the_same_refusals(scoring_app, call, request_) -> None:
     """A bad field is the same problem document by both ways."""
     request_["customer_id"] = 7
-    usual, direct = call(lane, "POST", "/ai/v1/risk", json=request_), _direct(lane, request_)
+    usual, direct = call(scoring_app, "POST", "/ai/v1/risk", json=request_), _direct(scoring_app, request_)
     assert (direct.status, direct.media_type, direct.body) == (
         422,
         usual.headers["content-type"],
@@ -205,9 +207,9 @@ def test_a_token_never_seen_goes_the_slow_way(guarded, request_, token) -> None:
     assert _direct(guarded, request_, (b"authorization", token)) is None
 
 
-def test_an_idempotency_key_goes_the_slow_way(lane, request_) -> None:
+def test_an_idempotency_key_goes_the_slow_way(scoring_app, request_) -> None:
     """Asking the store takes waiting."""
-    assert _direct(lane, request_, (b"idempotency-key", b"k-1")) is None
+    assert _direct(scoring_app, request_, (b"idempotency-key", b"k-1")) is None
 
 
 @pytest.mark.parametrize(("token", "status"), [("scoring", 200), ("new", 200), ("nothing", 403), ("bad", 401)])
@@ -229,22 +231,22 @@ def test_the_way_to_kserve_asks_for_a_token_too(guarded, call) -> None:
     assert call(guarded, "GET", "/v2/models/customer-risk").status_code == 299
 
 
-def test_a_large_body_is_answered_like_a_small_one(lane, call, request_) -> None:
+def test_a_large_body_is_answered_like_a_small_one(scoring_app, call, request_) -> None:
     """Past the bound of the direct way a thread answers."""
     request_["transactions"] = [request_["transactions"][0] | {"id": f"t-{i}"} for i in range(1500)]
     assert len(json.dumps(request_)) > MOST_DIRECT_BYTES
-    assert call(lane, "POST", "/ai/v1/risk", json=request_).status_code == 200
+    assert call(scoring_app, "POST", "/ai/v1/risk", json=request_).status_code == 200
 
 
-def test_a_batch_answers_each_on_its_own(lane, call, request_) -> None:
+def test_a_batch_answers_each_on_its_own(scoring_app, call, request_) -> None:
     """Sound requests get the answers that they would get alone; a bad one gets its problem, pointed at from outside."""
     bad = request_ | {"customer_id": 7}
-    response = call(lane, "POST", "/ai/v1/risk:batch", json={"requests": [request_, bad, "x"] + [request_] * 20})
+    response = call(scoring_app, "POST", "/ai/v1/risk:batch", json={"requests": [request_, bad, "x"] + [request_] * 20})
     assert response.status_code == 200
     items = response.json()["items"]
     assert [item["status"] for item in items] == [200, 422, 422] + [200] * 20
     assert [each["pointer"] for each in items[1]["problem"]["errors"]] == ["/requests/1/customer_id"]
-    alone = call(lane, "POST", "/ai/v1/risk", json=request_).content
+    alone = call(scoring_app, "POST", "/ai/v1/risk", json=request_).content
     assert _same(json.dumps(items[0]["answer"])) == _same(alone)
 
 
@@ -258,9 +260,11 @@ def test_a_batch_answers_each_on_its_own(lane, call, request_) -> None:
         (b'{"requests": [' + b"1," * 1000 + b"1]}", 413),
     ],
 )
-def test_what_is_no_batch_is_refused_whole(lane, call, body, status) -> None:
+def test_what_is_no_batch_is_refused_whole(scoring_app, call, body, status) -> None:
     """None, too many, or no list of requests at all."""
-    response = call(lane, "POST", "/ai/v1/risk:batch", content=body, headers={"content-type": "application/json"})
+    response = call(
+        scoring_app, "POST", "/ai/v1/risk:batch", content=body, headers={"content-type": "application/json"}
+    )
     assert _problem(response)[0] == status
 
 
@@ -276,14 +280,14 @@ def test_a_room_gets_the_caller_and_its_errors_become_refusals(service, call) ->
     async def room(scope, receive, send, caller) -> None:  # noqa: ARG001  a room's signature
         raise Unauthenticated(f"{scope['path']} {caller.name}", remedy="None.")
 
-    lane = ScoringApp(
+    scoring_app = ScoringApp(
         _beyond,
         Exchange(service, access=AccessControl(_Guard())),
         endpoints={"/ai/v1/jobs": Mount(room, "score")},
     )
-    response = call(lane, "GET", "/ai/v1/jobs/7", headers={"authorization": "scoring"})
+    response = call(scoring_app, "GET", "/ai/v1/jobs/7", headers={"authorization": "scoring"})
     assert (response.status_code, response.json()["detail"]) == (401, "/ai/v1/jobs/7 scoring None.")
-    assert call(lane, "GET", "/ai/v1/jobsmore").status_code == 299
+    assert call(scoring_app, "GET", "/ai/v1/jobsmore").status_code == 299
 
 
 def test_a_refusal_keeps_its_headers() -> None:
@@ -305,13 +309,13 @@ def test_an_observer_hears_of_everything(service, call, request_) -> None:
             heard.append((context.route, status, seconds > 0))
             traces.append(context.trace and context.trace.trace_id)
 
-    lane = ScoringApp(_beyond, Exchange(service, observers=(Notes(),)))
+    scoring_app = ScoringApp(_beyond, Exchange(service, observers=(Notes(),)))
     trace = "0af7651916cd43dd8448eb211c80319c"
     parent = f"00-{trace}-b7ad6b7169203331-01"
-    call(lane, "POST", "/ai/v1/risk", json=request_, headers={"traceparent": parent})
-    _direct(lane, request_, (b"traceparent", parent.encode()))
-    _direct(lane, {})
-    call(lane, "POST", "/ai/v1/risk:batch", json={"requests": [request_]})
+    call(scoring_app, "POST", "/ai/v1/risk", json=request_, headers={"traceparent": parent})
+    _direct(scoring_app, request_, (b"traceparent", parent.encode()))
+    _direct(scoring_app, {})
+    call(scoring_app, "POST", "/ai/v1/risk:batch", json={"requests": [request_]})
     assert traces == [trace, trace, None, None]
     decided = ("c-1", "local")
     assert heard == [
@@ -334,8 +338,8 @@ _JSON = st.recursive(
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=40) | _JSON.map(lambda document: json.dumps(document).encode()))
-def test_no_body_is_a_fault_of_ours(lane, call, body) -> None:
+def test_no_body_is_a_fault_of_ours(scoring_app, call, body) -> None:
     """Whatever is sent, bytes or JSON of any shape, the answer is a decision or a refusal that says why."""
-    response = call(lane, "POST", "/ai/v1/risk", content=body, headers={"content-type": "application/json"})
+    response = call(scoring_app, "POST", "/ai/v1/risk", content=body, headers={"content-type": "application/json"})
     assert response.status_code in {200, 400, 422}
     response.json()

@@ -1,4 +1,4 @@
-"""The whole application: KServe's endpoints and the lane, in this process."""
+"""The whole application: KServe's endpoints and the scoring app, in this process."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_nothing_is_answered_before_the_bundle_is_verified(app, call, request_, 
     assert (response.status_code, response.json()["status"]) == (503, 503)
 
 
-def test_v1_predictions_are_the_lanes_answers(loaded, call, request_, as_columns) -> None:
+def test_v1_predictions_are_the_scoring_apps_answers(loaded, call, request_, as_columns) -> None:
     """Each of the instances gets what /ai/v1/risk answers to the same object."""
     other = request_ | {"customer_id": "c-2", "transactions": as_columns(request_["transactions"][:3])}
     response = call(loaded, "POST", PREDICT, json={"instances": [request_, other]})
@@ -120,7 +120,7 @@ def test_v1_refuses_other_media_types(loaded, call) -> None:
 
 
 def test_v1_bodies_are_bounded(loaded, call) -> None:
-    """KServe reads a body whole; the lane's bound holds for it too."""
+    """KServe reads a body whole; the scoring app's bound holds for it too."""
     from customer_risk.serving.http.body import MOST_BYTES
 
     headers = {"content-type": "application/json"}

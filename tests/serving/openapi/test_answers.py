@@ -70,13 +70,13 @@ class _Down:
 class Served:
     """The application with all its rooms; each answer is held against the document before it is given."""
 
-    lane: ScoringApp
-    desk: JobRunner
+    scoring_app: ScoringApp
+    jobs_client: JobRunner
     call: Callable[..., httpx2.Response]
 
     def __call__(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """Ask, and compare."""
-        response = self.call(self.lane, method, path, **options)
+        response = self.call(self.scoring_app, method, path, **options)
         _compare(response, method, path.partition("?")[0])
         return response
 
@@ -122,23 +122,23 @@ def make(model, call, tmp_path) -> Callable[..., Served]:
         models.update(model)
         service = model.service
         service._fallback = RuleFallback(load_rules(), "rules")
-        board, keys = JobRepository(store, lease_seconds=1), Idempotency(store)
+        repository, keys = JobRepository(store, lease_seconds=1), Idempotency(store)
 
         async def reload() -> None:
             return None
 
         admin = Admin(service, SwitchFile(tmp_path, service, reload), ReloadState)
-        jobs = JobsEndpoint(JobSettings(most_bytes=100_000), lambda: board, lambda: keys)
+        jobs = JobsEndpoint(JobSettings(most_bytes=100_000), lambda: repository, lambda: keys)
         exchange = Exchange(service, access=AccessControl(_Guard()))
-        lane = application(
+        scoring_app = application(
             exchange,
             TruthfulDataPlane(models),
             FixedModels(models),
             endpoints={ADMIN: Mount(admin, "admin"), JOBS: Mount(jobs, "batch")},
             keys=lambda: keys,
         )
-        runner = JobRunner(board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
-        return Served(lane, runner, call)
+        runner = JobRunner(repository, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
+        return Served(scoring_app, runner, call)
 
     return made
 
@@ -154,7 +154,7 @@ def test_a_job_is_as_described_all_its_life(served) -> None:
     job = served.submit()
     one = f"{JOBS}/{job['job_id']}"
     assert served("GET", f"{one}/results").status_code == 409
-    assert served.desk.work()
+    assert served.jobs_client.work()
     done = served("GET", one).json()
     assert (done["state"], done["done"], done["failed"]) == ("done", 2, 1)
     assert served("GET", JOBS).json() == {"jobs": [done]}
@@ -177,7 +177,7 @@ def test_a_cancelled_job_is_as_described(served) -> None:
 def test_a_failed_job_is_as_described(served) -> None:
     """It shows the very problem of the example."""
     job = served("POST", JOBS, content=b"a,b\n1,2\n", headers={"content-type": "text/csv"}).json()
-    served.desk.work()
+    served.jobs_client.work()
     failed = served("GET", f"{JOBS}/{job['job_id']}").json()
     shown = examples.JOBS["failed"]
     assert (failed["state"], failed["rows"], failed["problem"]) == ("failed", shown["rows"], shown["problem"])
@@ -271,7 +271,7 @@ def test_refusals_are_as_described(served, method, path, options, status) -> Non
 def test_a_format_that_isnt_there_is_refused_as_described(served) -> None:
     """Results have two forms."""
     job = served.submit()
-    served.desk.work()
+    served.jobs_client.work()
     assert served("GET", f"{JOBS}/{job['job_id']}/results?format=xml").status_code == 422
 
 

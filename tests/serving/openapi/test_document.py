@@ -67,8 +67,8 @@ def test_the_models_name_is_filled_in() -> None:
 
 
 @pytest.mark.parametrize("path", [RISK_PATH, BATCH_PATH, LIVE_PATH])
-def test_the_lanes_paths_are_described(path) -> None:
-    """What the lane answers stands in the document."""
+def test_the_scoring_apps_paths_are_described(path) -> None:
+    """What the scoring app answers stands in the document."""
     assert path in DOCUMENT["paths"]
 
 

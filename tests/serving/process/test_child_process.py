@@ -13,7 +13,7 @@ import pytest
 
 from customer_risk.serving.process.child_process import ChildProcess
 
-# Writes its orders and its pid to the file that they name, and works until its input ends.
+# Writes its input and its pid to the file that they name, and works until its input ends.
 _KEPT = """
 import os, sys, pathlib
 line = sys.stdin.readline().strip()
@@ -62,10 +62,10 @@ def test_it_gets_its_orders_and_ends_with_the_server(module, told, tmp_path) -> 
     """By its input, which it may finish its work after."""
 
     async def run() -> None:
-        keeper = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
-        await keeper.start()
+        child = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        await child.start()
         await pids(told, 1)
-        await keeper.stop()
+        await child.stop()
 
     asyncio.run(run())
     assert Path(f"{told}.ended").exists()
@@ -75,12 +75,12 @@ def test_one_that_died_is_followed_by_another(module, told, tmp_path, caplog) ->
     """And the log says so."""
 
     async def run() -> None:
-        keeper = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
-        await keeper.start()
+        child = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        await child.start()
         (first,) = await pids(told, 1)
         os.kill(first, signal.SIGKILL)
         assert (await pids(told, 2))[1] != first
-        await keeper.stop()
+        await child.stop()
 
     asyncio.run(run())
     assert "kept ended with -9" in caplog.text
@@ -90,10 +90,10 @@ def test_one_that_ended_itself_is_followed_by_another_at_once(module, told, tmp_
     """After exit code 0 another starts without a pause or an error in the log."""
 
     async def run() -> None:
-        keeper = ChildProcess(module(_KEPT.replace("sys.stdin.read()", "")), str(told).encode(), tmp_path / "lock")
-        await keeper.start()
+        child = ChildProcess(module(_KEPT.replace("sys.stdin.read()", "")), str(told).encode(), tmp_path / "lock")
+        await child.start()
         await pids(told, 4)
-        await keeper.stop()
+        await child.stop()
 
     asyncio.run(run())
     assert not caplog.records
@@ -103,15 +103,15 @@ def test_of_several_servers_one_keeps_it(module, told, tmp_path) -> None:
     """Another takes over once that one has ended."""
 
     async def run() -> None:
-        keepers = [ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock") for _ in range(2)]
-        for keeper in keepers:
-            await keeper.start()
+        children = [ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock") for _ in range(2)]
+        for child in children:
+            await child.start()
         await pids(told, 1)
         await asyncio.sleep(0.3)
         assert len(started(told)) == 1
-        await keepers[0].stop()
+        await children[0].stop()
         await pids(told, 2)
-        await keepers[1].stop()
+        await children[1].stop()
 
     asyncio.run(run())
 
@@ -120,11 +120,11 @@ def test_one_that_doesnt_end_is_killed(module, tmp_path) -> None:
     """A server's end isn't held up for ever."""
 
     async def run() -> None:
-        keeper = ChildProcess(module(_DEAF), b"x", tmp_path / "lock", end_seconds=0.2)
-        await keeper.start()
+        child = ChildProcess(module(_DEAF), b"x", tmp_path / "lock", end_seconds=0.2)
+        await child.start()
         await asyncio.sleep(0.3)
         began = time.monotonic()
-        await keeper.stop()
+        await child.stop()
         assert time.monotonic() - began < 600
 
     asyncio.run(run())
@@ -134,12 +134,12 @@ def test_it_starts_once_its_lock_can_be_opened(module, told, tmp_path) -> None:
     """A missing folder, or a disk without free inodes, only delays the start."""
 
     async def run() -> None:
-        keeper = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "later" / "lock")
-        await keeper.start()
+        child = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "later" / "lock")
+        await child.start()
         await asyncio.sleep(0.2)
         (tmp_path / "later").mkdir()
         await pids(told, 1)
-        await keeper.stop()
+        await child.stop()
 
     asyncio.run(run())
 
@@ -148,18 +148,18 @@ def test_it_starts_once_there_are_descriptors(module, told, tmp_path, caplog) ->
     """A process that can't be started is retried, and the log says why it failed."""
 
     async def run() -> None:
-        keeper = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
+        child = ChildProcess(module(_KEPT), str(told).encode(), tmp_path / "lock")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = os.dup(0)
         os.close(lowest)
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))  # enough for the lock file only
         try:
-            await keeper.start()
+            await child.start()
             await asyncio.sleep(0.2)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         await pids(told, 1)
-        await keeper.stop()
+        await child.stop()
 
     asyncio.run(run())
     assert "can't be started" in caplog.text

@@ -1,4 +1,4 @@
-"""A board in a file, and the room before it."""
+"""A repository in a file, and the room before it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def jobs_store(tmp_path: Path) -> Iterator[FileStore]:
 
 
 @pytest.fixture
-def jobs_board(jobs_store: FileStore) -> JobRepository:
-    """A board in that store."""
+def jobs_repository(jobs_store: FileStore) -> JobRepository:
+    """A repository in that store."""
     from customer_risk.serving.bulk.jobs.repository import JobRepository
 
     return JobRepository(jobs_store, lease_seconds=1)

@@ -24,20 +24,20 @@ ONE = b'{"customer_id":"c-1"}\n'
 
 
 @dataclass
-class Desk:
-    """The room, asked by callers as the lane asks it."""
+class JobsClient:
+    """The endpoint, asked by callers as the scoring app asks it."""
 
     jobs: JobsEndpoint
     call: object
     caller: Caller = LOCAL
 
     def __call__(self, method: str, path: str = "", *, caller: Caller = LOCAL, **options):
-        """One request; an error becomes its problem document, as the lane makes it."""
+        """One request; an error becomes its problem document, as the scoring app makes it."""
 
         async def app(scope, receive, send) -> None:
             try:
                 await self.jobs(scope, receive, send, caller)
-            except Exception as error:  # noqa: BLE001  as the lane does
+            except Exception as error:  # noqa: BLE001  as the scoring app does
                 kind, problem = document_of(error)
                 await respond(send, Response(kind.status.value, msgspec.json.encode(problem)))
 
@@ -57,39 +57,39 @@ def settings(tmp_path) -> JobSettings:
 
 
 @pytest.fixture
-def desk(settings, jobs_store, jobs_board, call) -> Desk:
-    """The room."""
-    return Desk(JobsEndpoint(settings, lambda: jobs_board, lambda: Idempotency(jobs_store)), call)
+def jobs_client(settings, jobs_store, jobs_repository, call) -> JobsClient:
+    """The endpoint."""
+    return JobsClient(JobsEndpoint(settings, lambda: jobs_repository, lambda: Idempotency(jobs_store)), call)
 
 
-def test_a_file_becomes_a_job(desk, jobs_board) -> None:
+def test_a_file_becomes_a_job(jobs_client, jobs_repository) -> None:
     """202, and where it stands."""
-    response = desk.submit(ONE + b"\n" + ONE)
+    response = jobs_client.submit(ONE + b"\n" + ONE)
     shown = response.json()
     assert (response.status_code, shown["state"], shown["rows"]) == (202, "queued", 2)
     assert response.headers["location"] == f"{PATH}/{shown['job_id']}"
-    assert desk("GET", f"/{shown['job_id']}").json() == shown
-    assert jobs_board.open() == [shown["job_id"]]
+    assert jobs_client("GET", f"/{shown['job_id']}").json() == shown
+    assert jobs_repository.open() == [shown["job_id"]]
 
 
 @pytest.mark.parametrize(("kind", "format_"), [("text/csv; charset=utf-8", "csv"), (PARQUET, "parquet")])
-def test_other_forms_count_their_rows_later(desk, jobs_board, kind, format_) -> None:
+def test_other_forms_count_their_rows_later(jobs_client, jobs_repository, kind, format_) -> None:
     """Only the process that works reads them."""
-    shown = desk.submit(b"customer_id\nc\n", kind).json()
-    assert (shown["rows"], jobs_board.get(shown["job_id"]).format) == (None, format_)
+    shown = jobs_client.submit(b"customer_id\nc\n", kind).json()
+    assert (shown["rows"], jobs_repository.get(shown["job_id"]).format) == (None, format_)
 
 
-def test_a_key_makes_one_job(desk, jobs_board, jobs_store) -> None:
+def test_a_key_makes_one_job(jobs_client, jobs_repository, jobs_store) -> None:
     """The second time it is shown again, and its input isn't kept twice."""
-    first, again = (desk.submit(headers={"idempotency-key": "k"}).json() for _ in range(2))
+    first, again = (jobs_client.submit(headers={"idempotency-key": "k"}).json() for _ in range(2))
     assert first["job_id"] == again["job_id"]
-    assert (len(jobs_board.open()), len(jobs_store.keys("in/"))) == (1, 1)
+    assert (len(jobs_repository.open()), len(jobs_store.keys("in/"))) == (1, 1)
 
 
-def test_a_key_with_another_file_is_a_conflict(desk, jobs_store) -> None:
+def test_a_key_with_another_file_is_a_conflict(jobs_client, jobs_store) -> None:
     """Nothing of it is kept."""
-    desk.submit(headers={"idempotency-key": "k"})
-    response = desk.submit(ONE * 2, headers={"idempotency-key": "k"})
+    jobs_client.submit(headers={"idempotency-key": "k"})
+    response = jobs_client.submit(ONE * 2, headers={"idempotency-key": "k"})
     assert (response.status_code, len(jobs_store.keys("in/"))) == (409, 1)
 
 
@@ -106,13 +106,13 @@ def test_a_key_with_another_file_is_a_conflict(desk, jobs_store) -> None:
         (b"{", "application/json", 400),
     ],
 )
-def test_what_cant_be_a_job_leaves_nothing(desk, jobs_store, content, kind, status) -> None:
+def test_what_cant_be_a_job_leaves_nothing(jobs_client, jobs_store, content, kind, status) -> None:
     """It is refused with a problem, and nothing of it stays in the store."""
-    assert desk.submit(content, kind).status_code == status
+    assert jobs_client.submit(content, kind).status_code == status
     assert (jobs_store.keys("in/"), jobs_store.keys("job/")) == ([], [])
 
 
-def test_a_caller_who_goes_leaves_nothing(settings, jobs_board, jobs_store) -> None:
+def test_a_caller_who_goes_leaves_nothing(settings, jobs_repository, jobs_store) -> None:
     """Half a file is no job."""
     import asyncio
 
@@ -122,7 +122,7 @@ def test_a_caller_who_goes_leaves_nothing(settings, jobs_board, jobs_store) -> N
         return next(messages)
 
     scope = {"method": "POST", "path": PATH, "headers": [(b"content-type", NDJSON.encode())]}
-    jobs = JobsEndpoint(settings, lambda: jobs_board, lambda: Idempotency(jobs_store))
+    jobs = JobsEndpoint(settings, lambda: jobs_repository, lambda: Idempotency(jobs_store))
     with pytest.raises(ClientDisconnected):
         asyncio.run(jobs(scope, receive, None, LOCAL))
     assert jobs_store.keys("in/") == []
@@ -133,110 +133,110 @@ def named(path: Path | str) -> dict:
     return {"content": json.dumps({"path": str(path)}).encode(), "kind": "application/json"}
 
 
-def test_a_file_beneath_an_allowed_folder_is_read(desk, tmp_path, jobs_board) -> None:
+def test_a_file_beneath_an_allowed_folder_is_read(jobs_client, tmp_path, jobs_repository) -> None:
     """Its form is that of its suffix."""
     (tmp_path / "in" / "a.jsonl").write_bytes(ONE)
-    shown = desk.submit(**named(tmp_path / "in" / "a.jsonl")).json()
-    assert (shown["rows"], jobs_board.input(jobs_board.get(shown["job_id"]), 0)) == (1, ONE)
+    shown = jobs_client.submit(**named(tmp_path / "in" / "a.jsonl")).json()
+    assert (shown["rows"], jobs_repository.input(jobs_repository.get(shown["job_id"]), 0)) == (1, ONE)
 
 
-def test_a_file_that_is_too_long_is_refused(desk, tmp_path, jobs_store) -> None:
+def test_a_file_that_is_too_long_is_refused(jobs_client, tmp_path, jobs_store) -> None:
     """As an upload is, and nothing of it stays."""
     (tmp_path / "in" / "a.csv").write_bytes(b"x" * 1001)
-    assert desk.submit(**named(tmp_path / "in" / "a.csv")).status_code == 413
+    assert jobs_client.submit(**named(tmp_path / "in" / "a.csv")).status_code == 413
     assert jobs_store.keys("in/") == []
 
 
 @pytest.mark.parametrize("path", ["in/../b.csv", "in/link.csv", "in/none.csv", "in", "b.csv", "in/a.txt", "in/\0.csv"])
-def test_no_other_file_is_read(desk, tmp_path, path) -> None:
+def test_no_other_file_is_read(jobs_client, tmp_path, path) -> None:
     """Ways out, links out, folders, absent files and other suffixes are all refused with the same words."""
     for file in ("b.csv", "in/a.txt"):
         (tmp_path / file).write_bytes(b"customer_id\nc\n")
     (tmp_path / "in" / "link.csv").symlink_to(tmp_path / "b.csv")
-    response = desk.submit(**named(f"{tmp_path}/{path}"))
+    response = jobs_client.submit(**named(f"{tmp_path}/{path}"))
     assert response.json()["errors"] == [{"pointer": "/path", "detail": "isn't a file that this service may read"}]
 
 
-def test_jobs_are_listed_for_their_caller(desk) -> None:
+def test_jobs_are_listed_for_their_caller(jobs_client) -> None:
     """Nobody else's."""
-    mine = desk.submit().json()["job_id"]
-    desk.submit(caller=OTHER)
-    assert [job["job_id"] for job in desk("GET").json()["jobs"]] == [mine]
+    mine = jobs_client.submit().json()["job_id"]
+    jobs_client.submit(caller=OTHER)
+    assert [job["job_id"] for job in jobs_client("GET").json()["jobs"]] == [mine]
 
 
 @pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("DELETE", ""), ("GET", "/results")])
-def test_anothers_job_is_as_if_there_were_none(desk, method, rest) -> None:
+def test_anothers_job_is_as_if_there_were_none(jobs_client, method, rest) -> None:
     """An administrator sees it."""
-    mine = desk.submit().json()["job_id"]
-    assert desk(method, f"/{mine}{rest}", caller=OTHER).status_code == 404
-    assert desk(method, f"/{mine}{rest}", caller=OWNER).status_code != 404
+    mine = jobs_client.submit().json()["job_id"]
+    assert jobs_client(method, f"/{mine}{rest}", caller=OTHER).status_code == 404
+    assert jobs_client(method, f"/{mine}{rest}", caller=OWNER).status_code != 404
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/" + "0" * 36, "/a/b/c", "//"])
-def test_what_isnt_there_is_not_found(desk, path) -> None:
+def test_what_isnt_there_is_not_found(jobs_client, path) -> None:
     """With a word on where to look."""
-    assert desk("GET", path).status_code == 404
+    assert jobs_client("GET", path).status_code == 404
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("POST", "/x/results"), ("DELETE", "/x/results")])
-def test_other_methods_are_told_those_that_work(desk, method, path) -> None:
+def test_other_methods_are_told_those_that_work(jobs_client, method, path) -> None:
     """405."""
-    assert desk(method, path).status_code == 405
+    assert jobs_client(method, path).status_code == 405
 
 
-def test_a_cancelled_job_stays_so(desk, jobs_board, jobs_store) -> None:
+def test_a_cancelled_job_stays_so(jobs_client, jobs_repository, jobs_store) -> None:
     """Its input goes at once, and nobody works on it."""
-    job_id = desk.submit().json()["job_id"]
-    assert desk("DELETE", f"/{job_id}").json()["state"] == "cancelled"
-    assert desk("GET", f"/{job_id}").json()["state"] == "cancelled"
-    assert (jobs_board.open(), jobs_store.keys("in/")) == ([], [])
+    job_id = jobs_client.submit().json()["job_id"]
+    assert jobs_client("DELETE", f"/{job_id}").json()["state"] == "cancelled"
+    assert jobs_client("GET", f"/{job_id}").json()["state"] == "cancelled"
+    assert (jobs_repository.open(), jobs_store.keys("in/")) == ([], [])
 
 
-def test_results_come_only_when_all_are_there(desk) -> None:
+def test_results_come_only_when_all_are_there(jobs_client) -> None:
     """Before it is a conflict."""
-    job_id = desk.submit().json()["job_id"]
-    assert desk("GET", f"/{job_id}/results").status_code == 409
+    job_id = jobs_client.submit().json()["job_id"]
+    assert jobs_client("GET", f"/{job_id}/results").status_code == 409
 
 
 @pytest.fixture
-def done(desk, jobs_board) -> str:
+def done(jobs_client, jobs_repository) -> str:
     """A job with results in two pieces."""
-    job_id = desk.submit(ONE * 2).json()["job_id"]
-    job = jobs_board.change(job_id, next_piece=2)
+    job_id = jobs_client.submit(ONE * 2).json()["job_id"]
+    job = jobs_repository.change(job_id, next_piece=2)
     for place in range(2):
-        jobs_board.put_results(job, place, b'{"status":200,"answer":{"probability":0.%d}}\n' % place)
-    jobs_board.end(job_id, state="done")
+        jobs_repository.put_results(job, place, b'{"status":200,"answer":{"probability":0.%d}}\n' % place)
+    jobs_repository.end(job_id, state="done")
     return job_id
 
 
-def test_results_are_lines(desk, done) -> None:
+def test_results_are_lines(jobs_client, done) -> None:
     """In the order of the input, unless asked otherwise."""
-    response = desk("GET", f"/{done}/results")
+    response = jobs_client("GET", f"/{done}/results")
     assert response.headers["content-type"] == NDJSON
     assert [json.loads(line)["answer"]["probability"] for line in response.text.splitlines()] == [0.0, 0.1]
 
 
 @pytest.mark.parametrize("asked", [{"params": {"format": "parquet"}}, {"headers": {"accept": PARQUET}}])
-def test_results_are_parquet_where_asked(desk, done, tmp_path, asked) -> None:
+def test_results_are_parquet_where_asked(jobs_client, done, tmp_path, asked) -> None:
     """By a parameter, or by the header."""
-    response = desk("GET", f"/{done}/results", **asked)
+    response = jobs_client("GET", f"/{done}/results", **asked)
     (tmp_path / "r.parquet").write_bytes(response.content)
     with duckdb.connect() as base:
         found = base.read_parquet(str(tmp_path / "r.parquet")).select("answer.probability").fetchall()
     assert (response.headers["content-type"], found) == (PARQUET, [(0.0,), (0.1,)])
 
 
-def test_explanations_are_only_for_those_who_may_have_them(desk, done) -> None:
+def test_explanations_are_only_for_those_who_may_have_them(jobs_client, done) -> None:
     """Whoever else may see the job: an administrator without the scope gets a 403."""
-    assert desk("GET", f"/{done}", caller=OWNER).status_code == 200
-    assert desk("GET", f"/{done}/results", caller=OWNER).status_code == 403
+    assert jobs_client("GET", f"/{done}", caller=OWNER).status_code == 200
+    assert jobs_client("GET", f"/{done}/results", caller=OWNER).status_code == 403
 
 
-def test_an_unknown_form_of_results_is_refused(desk, done) -> None:
+def test_an_unknown_form_of_results_is_refused(jobs_client, done) -> None:
     """By its name."""
-    assert desk("GET", f"/{done}/results?format=csv").json()["errors"][0]["pointer"] == "/format"
+    assert jobs_client("GET", f"/{done}/results?format=csv").json()["errors"][0]["pointer"] == "/format"
 
 
-def test_a_view_is_as_the_type_says(desk) -> None:
+def test_a_view_is_as_the_type_says(jobs_client) -> None:
     """Every field, none more."""
-    assert msgspec.convert(desk.submit().json(), JobView, strict=True)
+    assert msgspec.convert(jobs_client.submit().json(), JobView, strict=True)

@@ -116,20 +116,20 @@ ODD = {
 
 
 @pytest.fixture
-def desk(jobs_board, service) -> JobRunner:
+def runner(jobs_repository, service) -> JobRunner:
     """Return a worker that is never told to stop."""
-    return JobRunner(jobs_board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=5))
+    return JobRunner(jobs_repository, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=5))
 
 
 @pytest.fixture
-def submit(jobs_board):
+def submit(jobs_repository):
     """Submit a file as a job of a caller."""
 
     def put_up(name: str, kind: str, content: bytes) -> None:
-        now = jobs_board.clock()
+        now = jobs_repository.clock()
         pieces = [content[at : at + 2**20] for at in range(0, len(content), 2**20)] if kind != "ndjson" else [content]
         for place, piece in enumerate(pieces):
-            jobs_board.put_input(name, place, piece, seconds=3600)
+            jobs_repository.put_input(name, place, piece, seconds=3600)
         job = Job(
             job_id=name,
             caller=name,
@@ -140,7 +140,7 @@ def submit(jobs_board):
             created=now,
             expires=now + 3600,
         )
-        jobs_board.add(job)
+        jobs_repository.add(job)
 
     return put_up
 
@@ -155,64 +155,66 @@ def content_of(odd: Odd, folder) -> bytes:
     return path.read_bytes()
 
 
-def finish(desk: JobRunner, board, *names: str) -> list[Job]:
+def finish(runner: JobRunner, repository, *names: str) -> list[Job]:
     """Work until the jobs have ended."""
     for _ in range(100):
-        jobs = [board.get(name) for name in names]
+        jobs = [repository.get(name) for name in names]
         if all(job.state in {"done", "failed"} for job in jobs):
             return jobs
-        assert desk.work()
+        assert runner.work()
     pytest.fail(f"never ended: {jobs}")
 
 
-def items_of(board, job: Job) -> list[dict]:
+def items_of(repository, job: Job) -> list[dict]:
     """Return a job's results, decoded."""
-    return [json.loads(line) for line in b"".join(board.results(job)).splitlines()]
+    return [json.loads(line) for line in b"".join(repository.results(job)).splitlines()]
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_file_ends_its_own_job_alone(desk, jobs_board, jobs_store, submit, request_, tmp_path, name) -> None:
+def test_an_odd_file_ends_its_own_job_alone(
+    runner, jobs_repository, jobs_store, submit, request_, tmp_path, name
+) -> None:
     """An odd file's rows are refused or its job fails with a reason; the same worker then completes the next job."""
     odd = ODD[name]
     submit("1", odd.kind, content_of(odd, tmp_path))
     submit("2", "ndjson", json.dumps(request_).encode())
-    bad, good = finish(desk, jobs_board, "1", "2")
+    bad, good = finish(runner, jobs_repository, "1", "2")
     assert (good.state, good.done, good.failed) == ("done", 1, 0)
     if odd.said:
         problem = json.dumps([bad.problem.detail, *(each.detail for each in bad.problem.errors)])
         assert (bad.state, odd.said in problem, bad.problem.status < 500) == ("failed", True, True), problem
     else:
         assert bad.problem is None, bad.problem
-        items = items_of(jobs_board, bad)
+        items = items_of(jobs_repository, bad)
         statuses = [item["status"] for item in items]
         assert (statuses, bad.rows) == (odd.statuses, len(odd.statuses)), items
         for pointer in odd.pointers:
             assert pointer in {error["pointer"] for error in items[0]["problem"]["errors"]}
-    while jobs_board.tidy():  # delete the rest of a large file
+    while jobs_repository.tidy():  # delete the rest of a large file
         pass
     assert (jobs_store.keys("in/"), jobs_store.keys("open/")) == ([], [])
 
 
 @pytest.mark.parametrize("cut", [8, 100, 300, -1, -8, -40])
-def test_a_truncated_parquet_file_fails_its_job(desk, jobs_board, submit, tmp_path, cut) -> None:
+def test_a_truncated_parquet_file_fails_its_job(runner, jobs_repository, submit, tmp_path, cut) -> None:
     """A Parquet file that is cut at any place fails its job."""
     whole = content_of(Odd("parquet", row(age="1") + " FROM range(10)"), tmp_path)
     submit("1", "parquet", whole[:cut])
-    (job,) = finish(desk, jobs_board, "1")
+    (job,) = finish(runner, jobs_repository, "1")
     assert (job.state, job.problem.status) == ("failed", 422)
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_damaged_parquet_file_ends_its_job(desk, jobs_board, submit, tmp_path, seed) -> None:
+def test_a_damaged_parquet_file_ends_its_job(runner, jobs_repository, submit, tmp_path, seed) -> None:
     """A Parquet file in which any one byte has changed ends its job."""
     damaged = bytearray(content_of(Odd("parquet", row(age="range") + " FROM range(1000)"), tmp_path))
     for turn in range(4):
         damaged[zlib.crc32(b"%d %d" % (seed, turn)) % len(damaged)] ^= 1 << (seed + turn) % 8
     submit("1", "parquet", bytes(damaged))
-    finish(desk, jobs_board, "1")
+    finish(runner, jobs_repository, "1")
 
 
-def test_an_encrypted_parquet_file_fails_its_job(desk, jobs_board, submit, tmp_path) -> None:
+def test_an_encrypted_parquet_file_fails_its_job(runner, jobs_repository, submit, tmp_path) -> None:
     """The problem of an encrypted file says that the file can't be read."""
     path = tmp_path / "made.parquet"
     with duckdb.connect() as base:
@@ -220,17 +222,17 @@ def test_an_encrypted_parquet_file_fails_its_job(desk, jobs_board, submit, tmp_p
         base.execute("PRAGMA add_parquet_key('k', '0123456789012345')")
         base.execute(f"COPY ({row(age='1')}) TO '{path}' (FORMAT parquet, ENCRYPTION_CONFIG {{footer_key: 'k'}})")
     submit("1", "parquet", path.read_bytes())
-    (job,) = finish(desk, jobs_board, "1")
+    (job,) = finish(runner, jobs_repository, "1")
     assert (job.state, job.problem.status) == ("failed", 422)
     assert "encrypted" in job.problem.errors[0].detail
 
 
-def test_a_missing_value_may_be_written_as_nan(desk, jobs_board, submit, service, tmp_path) -> None:
+def test_a_missing_value_may_be_written_as_nan(runner, jobs_repository, submit, service, tmp_path) -> None:
     """A row of features gets the same answer with NaN, as pandas writes it, and with null."""
     names = service.names()
     for name, made in (("1", "NULL::DOUBLE"), ("2", "'nan'::DOUBLE")):
         features = row(**(dict.fromkeys(names, "1.0") | {names[0]: made}))
         submit(name, "parquet", content_of(Odd("parquet", features), tmp_path))
-    null, nan = (items_of(jobs_board, job)[0] for job in finish(desk, jobs_board, "1", "2"))
+    null, nan = (items_of(jobs_repository, job)[0] for job in finish(runner, jobs_repository, "1", "2"))
     assert (null["status"], nan["status"]) == (200, 200)
     assert null["answer"]["probability"] == nan["answer"]["probability"]

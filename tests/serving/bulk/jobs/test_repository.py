@@ -37,8 +37,8 @@ def store(tmp_path, clock):
 
 
 @pytest.fixture
-def board(store, clock) -> JobRepository:
-    """A board on the store."""
+def repository(store, clock) -> JobRepository:
+    """A repository on the store."""
     return JobRepository(store, lease_seconds=10, clock=clock)
 
 
@@ -48,39 +48,39 @@ def job(**fields) -> Job:
     return Job(**(given | {"created": 1000.0, "expires": 1100.0} | fields))
 
 
-def test_a_job_is_found_until_it_expires(board, clock) -> None:
+def test_a_job_is_found_until_it_expires(repository, clock) -> None:
     """Then it is as if it had never been."""
-    board.add(job())
-    assert board.get("j") == job()
+    repository.add(job())
+    assert repository.get("j") == job()
     clock.now = 1100.0
-    assert (board.get("j"), board.open(), board.of("a")) == (None, [], [])
+    assert (repository.get("j"), repository.open(), repository.of("a")) == (None, [], [])
 
 
-def test_a_caller_sees_their_own_in_order(board) -> None:
+def test_a_caller_sees_their_own_in_order(repository) -> None:
     """The oldest first; identifiers begin with the time."""
     for name, caller in (("1", "a"), ("3", "a"), ("2", "a"), ("0", "b")):
-        board.add(job(job_id=name, caller=caller))
-    assert [each.job_id for each in board.of("a")] == ["1", "2", "3"]
+        repository.add(job(job_id=name, caller=caller))
+    assert [each.job_id for each in repository.of("a")] == ["1", "2", "3"]
 
 
-def test_a_change_is_seen_by_all_who_share_the_store(board, store) -> None:
+def test_a_change_is_seen_by_all_who_share_the_store(repository, store) -> None:
     """There is no copy in a process."""
-    board.add(job())
-    board.change("j", state="running", done=2)
+    repository.add(job())
+    repository.change("j", state="running", done=2)
     assert JobRepository(store).get("j") is not None
-    assert JobRepository(store, clock=board.clock).get("j") == job(state="running", done=2)
+    assert JobRepository(store, clock=repository.clock).get("j") == job(state="running", done=2)
 
 
-def test_what_has_ended_changes_no_more(board) -> None:
+def test_what_has_ended_changes_no_more(repository) -> None:
     """A worker that counts on after a cancellation counts for nothing."""
-    board.add(job())
-    ended = board.end("j", state="cancelled")
-    assert board.change("j", done=3) == ended == job(state="cancelled", ended=1000.0)
+    repository.add(job())
+    ended = repository.end("j", state="cancelled")
+    assert repository.change("j", done=3) == ended == job(state="cancelled", ended=1000.0)
 
 
-def test_two_changes_at_once_are_both_kept(board, store, clock) -> None:
+def test_two_changes_at_once_are_both_kept(repository, store, clock) -> None:
     """Whoever finds that another was first looks again."""
-    board.add(job())
+    repository.add(job())
 
     class Contended(FileStore):
         """A store in which somebody else changes the job between reading and writing."""
@@ -88,7 +88,7 @@ def test_two_changes_at_once_are_both_kept(board, store, clock) -> None:
         def get(self, key: str) -> bytes | None:
             found = store.get(key)
             if next(turns) == 0:
-                board.change("j", failed=1)
+                repository.change("j", failed=1)
             return found
 
         def __init__(self) -> None: ...
@@ -101,50 +101,50 @@ def test_two_changes_at_once_are_both_kept(board, store, clock) -> None:
 
 
 @pytest.mark.parametrize(("state", "left"), [("done", ["out/j/00000000"]), ("cancelled", []), ("failed", [])])
-def test_an_ended_job_leaves_only_results_that_are_whole(board, store, state, left) -> None:
+def test_an_ended_job_leaves_only_results_that_are_whole(repository, store, state, left) -> None:
     """Input holds people's data, and half of the results would be taken for all."""
-    board.add(job())
-    board.put_input("j", 0, b"{}", seconds=100)
-    board.put_results(job(), 0, b"{}\n")
-    board.end("j", state=state)
-    assert (store.keys("in/"), store.keys("out/"), board.open()) == ([], left, [])
+    repository.add(job())
+    repository.put_input("j", 0, b"{}", seconds=100)
+    repository.put_results(job(), 0, b"{}\n")
+    repository.end("j", state=state)
+    assert (store.keys("in/"), store.keys("out/"), repository.open()) == ([], left, [])
 
 
-def test_ending_a_large_job_takes_a_moment(board, store) -> None:
+def test_ending_a_large_job_takes_a_moment(repository, store) -> None:
     """A large job ends at once; `tidy` deletes the rest of its input afterwards."""
-    board.add(job(pieces=300))
+    repository.add(job(pieces=300))
     for place in range(300):
-        board.put_input("j", place, bytes(2**20), seconds=100)
+        repository.put_input("j", place, bytes(2**20), seconds=100)
     began = time.monotonic()
-    board.end("j", state="cancelled")
+    repository.end("j", state="cancelled")
     assert time.monotonic() - began < 60  # 0.1 s on an idle machine
-    while board.tidy():
+    while repository.tidy():
         pass
-    assert (store.keys("in/"), store.keys("gone/"), board.open()) == ([], [], [])
+    assert (store.keys("in/"), store.keys("gone/"), repository.open()) == ([], [], [])
 
 
-def test_results_come_in_the_order_of_the_input(board) -> None:
+def test_results_come_in_the_order_of_the_input(repository) -> None:
     """Even beyond nine pieces."""
     many = job(pieces=12, next_piece=12)
     for place in reversed(range(12)):
-        board.put_results(many, place, b"%d\n" % place)
-    assert b"".join(board.results(many)).split() == [b"%d" % place for place in range(12)]
+        repository.put_results(many, place, b"%d\n" % place)
+    assert b"".join(repository.results(many)).split() == [b"%d" % place for place in range(12)]
 
 
-def test_a_job_has_one_worker_until_the_lease_runs_out(board, clock) -> None:
+def test_a_job_has_one_worker_until_the_lease_runs_out(repository, clock) -> None:
     """One who died is followed by another, and then has nothing to renew or give back."""
-    first = board.take("j")
-    assert board.take("j") is None
+    first = repository.take("j")
+    assert repository.take("j") is None
     clock.now += 9
-    assert board.renew("j", first)
+    assert repository.renew("j", first)
     clock.now += 10
-    second = board.take("j")
+    second = repository.take("j")
     assert second is not None
-    assert not board.renew("j", first)
-    board.release("j", first)
-    assert board.take("j") is None
-    board.release("j", second)
-    assert board.take("j") is not None
+    assert not repository.renew("j", first)
+    repository.release("j", first)
+    assert repository.take("j") is None
+    repository.release("j", second)
+    assert repository.take("j") is not None
 
 
 def test_a_view_tells_rate_and_time_left() -> None:

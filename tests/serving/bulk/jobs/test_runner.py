@@ -26,30 +26,30 @@ from customer_risk.serving.telemetry.logs import LogSettings
 
 
 @pytest.fixture
-def put_up(jobs_board):
+def put_up(jobs_repository):
     """Put a job up: the lines of each piece."""
 
     def make(*pieces: bytes, **fields) -> str:
-        now = jobs_board.clock()
+        now = jobs_repository.clock()
         given = {"job_id": "j", "caller": "a", "explain": True, "format": "ndjson", "rows": None}
         job = Job(**(given | {"pieces": len(pieces), "created": now, "expires": now + 3600} | fields))
         for place, piece in enumerate(pieces):
-            jobs_board.put_input(job.job_id, place, piece, seconds=3600)
-        jobs_board.add(job)
+            jobs_repository.put_input(job.job_id, place, piece, seconds=3600)
+        jobs_repository.add(job)
         return job.job_id
 
     return make
 
 
 @pytest.fixture
-def desk(jobs_board, service) -> JobRunner:
+def runner(jobs_repository, service) -> JobRunner:
     """A worker that nobody stops."""
-    return JobRunner(jobs_board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
+    return JobRunner(jobs_repository, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
 
 
-def outcomes(board, job_id: str) -> list[dict]:
+def outcomes(repository, job_id: str) -> list[dict]:
     """The results, decoded."""
-    return [json.loads(line) for line in b"".join(board.results(board.get(job_id))).splitlines()]
+    return [json.loads(line) for line in b"".join(repository.results(repository.get(job_id))).splitlines()]
 
 
 def line(request: dict, customer_id: str) -> bytes:
@@ -57,24 +57,24 @@ def line(request: dict, customer_id: str) -> bytes:
     return json.dumps(request | {"customer_id": customer_id}).encode() + b"\n"
 
 
-def test_every_row_is_answered_or_refused_in_order(desk, jobs_board, put_up, request_) -> None:
+def test_every_row_is_answered_or_refused_in_order(runner, jobs_repository, put_up, request_) -> None:
     """A bad one is told with its problem and spoils no other."""
     job_id = put_up(line(request_, "a") + b"{nonsense\n", b'{"customer_id":3}\n' + line(request_, "b"))
-    assert desk.work()
-    job = jobs_board.get(job_id)
+    assert runner.work()
+    job = jobs_repository.get(job_id)
     assert (job.state, job.rows, job.done, job.failed) == ("done", 4, 4, 2)
-    found = outcomes(jobs_board, job_id)
+    found = outcomes(jobs_repository, job_id)
     assert [each["status"] for each in found] == [200, 400, 422, 200]
     assert [each["answer"]["customer_id"] for each in found if "answer" in each] == ["a", "b"]
     assert found[2]["problem"]["errors"][0]["pointer"] == "/customer_id"
 
 
 @pytest.mark.parametrize("explain", [True, False])
-def test_answers_are_those_of_a_request(desk, jobs_board, put_up, request_, service, explain) -> None:
+def test_answers_are_those_of_a_request(runner, jobs_repository, put_up, request_, service, explain) -> None:
     """With as much of the reasons as the caller may see."""
     job_id = put_up(line(request_, "a"), explain=explain)
-    desk.work()
-    (found,) = outcomes(jobs_board, job_id)
+    runner.work()
+    (found,) = outcomes(jobs_repository, job_id)
     asked = json.loads(msgspec.json.encode(render(service.answer(line(request_, "a")), explain=explain)))
     own = {"decision_id"}
     assert {k: v for k, v in found["answer"].items() if k not in own} == {
@@ -82,124 +82,124 @@ def test_answers_are_those_of_a_request(desk, jobs_board, put_up, request_, serv
     }
 
 
-def test_csv_is_turned_into_requests_first(desk, jobs_board, put_up, service) -> None:
+def test_csv_is_turned_into_requests_first(runner, jobs_repository, put_up, service) -> None:
     """Its rows are then known."""
     header = ",".join(("customer_id", *service.names()))
     text = f"{header}\nc-1{',' * len(service.names())}\n".encode()
     job_id = put_up(text[:20], text[20:], format="csv")
-    desk.work()
-    job = jobs_board.get(job_id)
-    assert (job.state, job.rows, outcomes(jobs_board, job_id)[0]["answer"]["customer_id"]) == ("done", 1, "c-1")
+    runner.work()
+    job = jobs_repository.get(job_id)
+    assert (job.state, job.rows, outcomes(jobs_repository, job_id)[0]["answer"]["customer_id"]) == ("done", 1, "c-1")
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
-def test_a_file_that_isnt_what_it_says_fails_the_job(desk, jobs_board, jobs_store, put_up, format_) -> None:
+def test_a_file_that_isnt_what_it_says_fails_the_job(runner, jobs_repository, jobs_store, put_up, format_) -> None:
     """With the problem, and without results."""
     job_id = put_up(b"\xff\xfe", format=format_)
-    assert desk.work()
-    job = jobs_board.get(job_id)
+    assert runner.work()
+    job = jobs_repository.get(job_id)
     assert (job.state, job.problem.status) == ("failed", 422)
-    assert (jobs_store.keys("in/"), jobs_store.keys("out/"), desk.work()) == ([], [], False)
+    assert (jobs_store.keys("in/"), jobs_store.keys("out/"), runner.work()) == ([], [], False)
 
 
-def test_a_worker_that_died_is_followed_where_it_left_off(desk, jobs_board, put_up, request_) -> None:
+def test_a_worker_that_died_is_followed_where_it_left_off(runner, jobs_repository, put_up, request_) -> None:
     """Pieces that it answered aren't answered again, and one that it began is, in the same place."""
     job_id = put_up(line(request_, "a"), line(request_, "b"))
-    job = jobs_board.change(job_id, state="running", next_piece=1, done=1, started=jobs_board.clock())
-    jobs_board.put_results(job, 0, b'{"status":200}\n')
-    jobs_board.put_results(job, 1, b"half of a li")
-    desk.work()
-    assert [each["status"] for each in outcomes(jobs_board, job_id)] == [200, 200]
-    assert jobs_board.get(job_id).done == 2
+    job = jobs_repository.change(job_id, state="running", next_piece=1, done=1, started=jobs_repository.clock())
+    jobs_repository.put_results(job, 0, b'{"status":200}\n')
+    jobs_repository.put_results(job, 1, b"half of a li")
+    runner.work()
+    assert [each["status"] for each in outcomes(jobs_repository, job_id)] == [200, 200]
+    assert jobs_repository.get(job_id).done == 2
 
 
-def test_a_job_that_somebody_works_on_is_left_to_them(desk, jobs_board, put_up, request_) -> None:
+def test_a_job_that_somebody_works_on_is_left_to_them(runner, jobs_repository, put_up, request_) -> None:
     """Until their lease runs out."""
     put_up(line(request_, "a"))
-    jobs_board.take("j")
-    assert not desk.work()
+    jobs_repository.take("j")
+    assert not runner.work()
     time.sleep(1.05)
-    assert desk.work()
+    assert runner.work()
 
 
-def test_work_stops_between_two_pieces(jobs_board, service, put_up, request_) -> None:
+def test_work_stops_between_two_pieces(jobs_repository, service, put_up, request_) -> None:
     """The rest stays for the next worker."""
     put_up(line(request_, "a"), line(request_, "b"))
     JobRunner(
-        jobs_board,
+        jobs_repository,
         Exchange(service),
-        lambda: jobs_board.get("j").next_piece == 1,
+        lambda: jobs_repository.get("j").next_piece == 1,
         settings=JobSettings(lease_seconds=1),
     ).work()
-    job = jobs_board.get("j")
-    assert (job.state, job.next_piece, jobs_board.open()) == ("running", 1, ["j"])
-    assert jobs_board.take("j") is not None
+    job = jobs_repository.get("j")
+    assert (job.state, job.next_piece, jobs_repository.open()) == ("running", 1, ["j"])
+    assert jobs_repository.take("j") is not None
 
 
-def test_a_cancelled_job_is_left_off(jobs_board, jobs_store, service, put_up, request_) -> None:
+def test_a_cancelled_job_is_left_off(jobs_repository, jobs_store, service, put_up, request_) -> None:
     """After the piece that was under way, and nothing of it stays."""
 
     def cancel() -> bool:
-        jobs_board.end("j", state="cancelled")
+        jobs_repository.end("j", state="cancelled")
         return False
 
     put_up(line(request_, "a"), line(request_, "b"))
-    JobRunner(jobs_board, Exchange(service), cancel, settings=JobSettings(lease_seconds=1)).work()
-    assert (jobs_board.get("j").state, jobs_board.open(), jobs_store.keys("out/")) == ("cancelled", [], [])
+    JobRunner(jobs_repository, Exchange(service), cancel, settings=JobSettings(lease_seconds=1)).work()
+    assert (jobs_repository.get("j").state, jobs_repository.open(), jobs_store.keys("out/")) == ("cancelled", [], [])
 
 
-def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_board, jobs_store, put_up, request_, service) -> None:
+def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_repository, jobs_store, put_up, request_, service) -> None:
     """A cancellation in the middle of a piece leaves nothing of anybody in the store."""
 
     class Slow:
         """Answers, and hears of a cancellation meanwhile."""
 
         def answer(self, body: bytes, *, at: str = ""):
-            jobs_board.end("j", state="cancelled")
+            jobs_repository.end("j", state="cancelled")
             return service.answer(body, at=at)
 
     put_up(line(request_, "a"), line(request_, "b"))
-    JobRunner(jobs_board, Exchange(Slow()), lambda: False, settings=JobSettings(lease_seconds=1)).work()
-    assert (jobs_board.get("j").state, jobs_store.keys("in/"), jobs_store.keys("out/")) == ("cancelled", [], [])
+    JobRunner(jobs_repository, Exchange(Slow()), lambda: False, settings=JobSettings(lease_seconds=1)).work()
+    assert (jobs_repository.get("j").state, jobs_store.keys("in/"), jobs_store.keys("out/")) == ("cancelled", [], [])
 
 
 @pytest.mark.parametrize("format_", ["ndjson", "csv"])
-def test_an_unexpected_fault_fails_its_job_alone(jobs_board, service, put_up, request_, format_, caplog) -> None:
+def test_an_unexpected_fault_fails_its_job_alone(jobs_repository, service, put_up, request_, format_, caplog) -> None:
     """The cause of an unexpected fault is logged and hidden from the caller; another caller's job is done."""
 
     class Poisoned(JobRepository):
-        """A board with one job that can't be read."""
+        """A repository with one job that can't be read."""
 
         def input(self, job: Job, place: int) -> bytes | None:
             if job.job_id == "1":
                 raise ZeroDivisionError("a secret")
             return super().input(job, place)
 
-    board = Poisoned(jobs_board._store, lease_seconds=1)
+    repository = Poisoned(jobs_repository._store, lease_seconds=1)
     put_up(line(request_, "a"), job_id="1", format=format_)
     put_up(line(request_, "a"), job_id="2", caller="b")
-    desk = JobRunner(board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
-    while desk.work():
+    runner = JobRunner(repository, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
+    while runner.work():
         pass
-    bad, good = board.get("1"), board.get("2")
+    bad, good = repository.get("1"), repository.get("2")
     assert (bad.state, bad.problem.status, good.state) == ("failed", 500, "done")
     assert "secret" not in bad.problem.detail
     assert "a secret" in caplog.text
 
 
-def test_a_job_that_cant_be_decoded_holds_up_no_other(desk, jobs_board, jobs_store, put_up, request_) -> None:
+def test_a_job_that_cant_be_decoded_holds_up_no_other(runner, jobs_repository, jobs_store, put_up, request_) -> None:
     """A job that can't be decoded, such as one of a newer version, doesn't block other jobs."""
     put_up(line(request_, "a"), job_id="1")
     put_up(line(request_, "a"), job_id="2")
     jobs_store.put("job/1", b'{"state":"another"}', seconds=3600)
-    while desk.work():
+    while runner.work():
         pass
-    assert jobs_board.get("2").state == "done"
-    assert [job.job_id for job in jobs_board.of("a")] == ["2"]
+    assert jobs_repository.get("2").state == "done"
+    assert [job.job_id for job in jobs_repository.of("a")] == ["2"]
 
 
 @pytest.mark.parametrize("error", [NotReady("No model.", remedy="Wait."), StoreUnavailable()])
-def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, request_, error) -> None:
+def test_a_job_that_must_wait_holds_up_no_other(jobs_repository, service, put_up, request_, error) -> None:
     """A job that must wait stays queued, doesn't block other jobs, and isn't counted as having ended the worker."""
 
     class Waiting:
@@ -212,15 +212,15 @@ def test_a_job_that_must_wait_holds_up_no_other(jobs_board, service, put_up, req
 
     put_up(line(request_, "wait"), job_id="1")
     put_up(line(request_, "a"), job_id="2")
-    desk = JobRunner(jobs_board, Exchange(Waiting()), lambda: False, settings=JobSettings(lease_seconds=1))
-    assert desk.work()
-    assert desk.work()
-    assert not desk.work()
-    waits, good = jobs_board.get("1"), jobs_board.get("2")
+    runner = JobRunner(jobs_repository, Exchange(Waiting()), lambda: False, settings=JobSettings(lease_seconds=1))
+    assert runner.work()
+    assert runner.work()
+    assert not runner.work()
+    waits, good = jobs_repository.get("1"), jobs_repository.get("2")
     assert (waits.state, waits.attempts, waits.done, good.state) == ("running", 0, 0, "done")
 
 
-def test_a_job_without_enough_memory_goes_to_another_process_first(jobs_board, service, put_up, request_) -> None:
+def test_a_job_without_enough_memory_goes_to_another_process_first(jobs_repository, service, put_up, request_) -> None:
     """A job whose memory runs out is done by the next process, before older jobs; if that also runs out, it fails."""
 
     class Hungry:
@@ -235,40 +235,40 @@ def test_a_job_without_enough_memory_goes_to_another_process_first(jobs_board, s
             return service.answer(body, at=at)
 
     def another() -> JobRunner:
-        return JobRunner(jobs_board, Exchange(hungry), lambda: False, settings=JobSettings(lease_seconds=1))
+        return JobRunner(jobs_repository, Exchange(hungry), lambda: False, settings=JobSettings(lease_seconds=1))
 
     hungry = Hungry()
     put_up(line(request_, "much"), job_id="2")
     with pytest.raises(MemoryError):
         another().work()
     put_up(line(request_, "a"), job_id="1", caller="b")
-    assert jobs_board.get("2").state == "running"
+    assert jobs_repository.get("2").state == "running"
     assert another().work()
-    assert (jobs_board.get("1").done, jobs_board.get("2").state) == (0, "done")
+    assert (jobs_repository.get("1").done, jobs_repository.get("2").state) == (0, "done")
 
     hungry.times = 2
     put_up(line(request_, "much"), job_id="3")
-    desk = another()
-    desk.work()
+    runner = another()
+    runner.work()
     with pytest.raises(MemoryError):
-        desk.work()
+        runner.work()
     assert another().work()
-    job = jobs_board.get("3")
+    job = jobs_repository.get("3")
     assert (job.state, job.problem.status) == ("failed", 413)
     assert "jobs.most_memory_bytes" in job.problem.detail
 
 
-def test_clients_take_turns(jobs_board, service, put_up, request_) -> None:
+def test_clients_take_turns(jobs_repository, service, put_up, request_) -> None:
     """With short turns, clients alternate after each piece; a client's own jobs are done in creation order."""
     pieces = [line(request_, str(place)) for place in range(3)]
     for job_id, caller in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c")):
         put_up(*pieces, job_id=job_id, caller=caller)
-    desk = JobRunner(
-        jobs_board, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=5), turn_seconds=0
+    runner = JobRunner(
+        jobs_repository, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=5), turn_seconds=0
     )
     seen = []
-    while desk.work():
-        seen.append({job_id: jobs_board.get(job_id).next_piece for job_id in "1234"})
+    while runner.work():
+        seen.append({job_id: jobs_repository.get(job_id).next_piece for job_id in "1234"})
     assert seen[:6] == [
         {"1": 1, "2": 0, "3": 0, "4": 0},
         {"1": 1, "2": 0, "3": 1, "4": 0},
@@ -278,11 +278,11 @@ def test_clients_take_turns(jobs_board, service, put_up, request_) -> None:
         {"1": 2, "2": 0, "3": 2, "4": 2},
     ]
     for job_id in "1234":
-        assert [each["answer"]["customer_id"] for each in outcomes(jobs_board, job_id)] == ["0", "1", "2"]
+        assert [each["answer"]["customer_id"] for each in outcomes(jobs_repository, job_id)] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
-def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_path, format_) -> None:
+def test_a_file_that_is_read_takes_turns_too(jobs_repository, service, put_up, tmp_path, format_) -> None:
     """Each row of a file gets one result, in order, whichever worker reads the next piece."""
     content = b"customer_id,a\n" + b"".join(b"c-%d,1\n" % place for place in range(1200))
     if format_ == "parquet":
@@ -293,13 +293,13 @@ def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_pa
     for job_id in "123":
         put_up(content, job_id=job_id, caller=job_id, format=format_)
     options = {"settings": JobSettings(lease_seconds=5), "turn_seconds": 0}
-    desks = [JobRunner(jobs_board, Exchange(service), lambda: False, **options) for _ in range(2)]
-    while sum(desk.work() for desk in desks):
+    runners = [JobRunner(jobs_repository, Exchange(service), lambda: False, **options) for _ in range(2)]
+    while sum(runner.work() for runner in runners):
         pass
     for job_id in "123":
-        job = jobs_board.get(job_id)
+        job = jobs_repository.get(job_id)
         assert (job.state, job.rows, job.done, job.failed) == ("done", 1200, 1200, 1200)
-        assert len(outcomes(jobs_board, job_id)) == 1200
+        assert len(outcomes(jobs_repository, job_id)) == 1200
 
 
 @pytest.mark.parametrize(
@@ -310,39 +310,41 @@ def test_a_file_that_is_read_takes_turns_too(jobs_board, service, put_up, tmp_pa
         (JobSettings(lease_seconds=1, most_result_bytes=100), "most_result_bytes"),
     ],
 )
-def test_what_a_file_becomes_is_bounded(jobs_board, jobs_store, service, put_up, settings, said) -> None:
+def test_what_a_file_becomes_is_bounded(jobs_repository, jobs_store, service, put_up, settings, said) -> None:
     """A job beyond a bound fails, its problem names the setting, and its input and results are deleted."""
     put_up(b"customer_id,a\nc,1\nd,2\n", format="csv")
-    JobRunner(jobs_board, Exchange(service), lambda: False, settings=settings).work()
-    job = jobs_board.get("j")
+    JobRunner(jobs_repository, Exchange(service), lambda: False, settings=settings).work()
+    job = jobs_repository.get("j")
     assert (job.state, job.problem.status, said in job.problem.detail) == ("failed", 413, True)
     assert (jobs_store.keys("in/"), jobs_store.keys("out/")) == ([], [])
 
 
-def test_reading_that_takes_too_long_fails_the_job(jobs_board, service, put_up) -> None:
+def test_reading_that_takes_too_long_fails_the_job(jobs_repository, service, put_up) -> None:
     """The problem names the setting when reading takes too long."""
     put_up(b"customer_id,a\n" + b"c,1\n" * 900_000, format="csv")
     settings = JobSettings(lease_seconds=1, most_read_seconds=0.001)
-    JobRunner(jobs_board, Exchange(service), lambda: False, settings=settings).work()
-    job = jobs_board.get("j")
+    JobRunner(jobs_repository, Exchange(service), lambda: False, settings=settings).work()
+    job = jobs_repository.get("j")
     assert (job.state, "most_read_seconds" in job.problem.detail) == ("failed", True)
 
 
-def test_a_worker_without_work_deletes_what_a_cancelled_job_has_left(desk, jobs_board, jobs_store, put_up) -> None:
+def test_a_worker_without_work_deletes_what_a_cancelled_job_has_left(
+    runner, jobs_repository, jobs_store, put_up
+) -> None:
     """A worker deletes the rest of a cancelled job, even if it found nothing to delete just before."""
-    assert not desk.work()
+    assert not runner.work()
     put_up(*[bytes(2**20)] * 100)
-    jobs_board.end("j", state="cancelled")
+    jobs_repository.end("j", state="cancelled")
     assert jobs_store.keys("in/")
     deadline = time.monotonic() + 600
     while jobs_store.keys("in/"):
         assert time.monotonic() < deadline
-        if not desk.work():
+        if not runner.work():
             time.sleep(0.2)
 
 
 @pytest.mark.parametrize("what", ["cancelled", "stopped"])
-def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up, request_, what) -> None:
+def test_work_is_left_off_within_a_piece(jobs_repository, jobs_store, service, put_up, request_, what) -> None:
     """Work stops between two rows of a piece, within a second, and the attempt isn't counted."""
     stopping = threading.Event()
 
@@ -354,34 +356,36 @@ def test_work_is_left_off_within_a_piece(jobs_board, jobs_store, service, put_up
             return service.answer(body, at=at)
 
     def leave() -> None:
-        jobs_board.end("j", state="cancelled") if what == "cancelled" else stopping.set()
+        jobs_repository.end("j", state="cancelled") if what == "cancelled" else stopping.set()
 
     put_up(b"".join(line(request_, str(place)) for place in range(500)))
     timer = threading.Timer(0.3, leave)
     timer.start()
     began = time.monotonic()
-    JobRunner(jobs_board, Exchange(Slow()), stopping.is_set, settings=JobSettings(lease_seconds=5)).work()
+    JobRunner(jobs_repository, Exchange(Slow()), stopping.is_set, settings=JobSettings(lease_seconds=5)).work()
     assert time.monotonic() - began < 9  # 0.6 s on an idle machine; all rows take 10 s
     timer.join()
-    job = jobs_board.get("j")
+    job = jobs_repository.get("j")
     if what == "cancelled":
         assert (job.state, jobs_store.keys("in/"), jobs_store.keys("out/")) == ("cancelled", [], [])
     else:
-        assert (job.state, job.attempts, job.done, jobs_board.open()) == ("running", 0, 0, ["j"])
+        assert (job.state, job.attempts, job.done, jobs_repository.open()) == ("running", 0, 0, ["j"])
 
 
-def test_a_job_that_ended_the_worker_twice_is_failed(desk, jobs_board, put_up, request_) -> None:
+def test_a_job_that_ended_the_worker_twice_is_failed(runner, jobs_repository, put_up, request_) -> None:
     """A job that ended the worker twice fails with that reason; one that ended it once is done."""
     put_up(line(request_, "a"), job_id="1", attempts=2)
     put_up(line(request_, "a"), job_id="2", attempts=1)
-    while desk.work():
+    while runner.work():
         pass
-    bad, good = jobs_board.get("1"), jobs_board.get("2")
+    bad, good = jobs_repository.get("1"), jobs_repository.get("2")
     assert (bad.state, good.state) == ("failed", "done")
     assert "The worker ended twice while working on this job" in bad.problem.detail
 
 
-def test_a_job_stored_before_attempts_were_counted_is_done(desk, jobs_board, jobs_store, put_up, request_) -> None:
+def test_a_job_stored_before_attempts_were_counted_is_done(
+    runner, jobs_repository, jobs_store, put_up, request_
+) -> None:
     """Fields that an old job record lacks get their defaults, and its uncompressed results can still be read."""
     put_up(line(request_, "a"), line(request_, "b"))
     kept = json.loads(jobs_store.get("job/j"))
@@ -389,30 +393,30 @@ def test_a_job_stored_before_attempts_were_counted_is_done(desk, jobs_board, job
         del kept[name]
     jobs_store.put("job/j", json.dumps(kept | {"next_piece": 1, "done": 1}).encode(), seconds=3600)
     jobs_store.put("out/j/00000000", b'{"status":200}\n', seconds=3600)
-    desk.work()
-    assert (jobs_board.get("j").state, len(outcomes(jobs_board, "j"))) == ("done", 2)
+    runner.work()
+    assert (jobs_repository.get("j").state, len(outcomes(jobs_repository, "j"))) == ("done", 2)
 
 
-def test_input_that_is_gone_fails_the_job(desk, jobs_board, put_up) -> None:
+def test_input_that_is_gone_fails_the_job(runner, jobs_repository, put_up) -> None:
     """Nobody waits for what won't come."""
     put_up(b"{}\n", pieces=2)
-    desk.work()
-    assert (jobs_board.get("j").state, jobs_board.get("j").problem.status) == ("failed", 503)
+    runner.work()
+    assert (jobs_repository.get("j").state, jobs_repository.get("j").problem.status) == ("failed", 503)
 
 
-def test_without_a_model_no_row_is_refused(jobs_board, put_up, request_) -> None:
+def test_without_a_model_no_row_is_refused(jobs_repository, put_up, request_) -> None:
     """The job waits: its rows aren't to blame."""
     put_up(line(request_, "a"))
     assert JobRunner(
-        jobs_board, Exchange(Service("customer-risk")), lambda: False, settings=JobSettings(lease_seconds=1)
+        jobs_repository, Exchange(Service("customer-risk")), lambda: False, settings=JobSettings(lease_seconds=1)
     ).work()
-    job = jobs_board.get("j")
-    assert (job.state, job.done, job.attempts, jobs_board.open()) == ("running", 0, 0, ["j"])
+    job = jobs_repository.get("j")
+    assert (job.state, job.done, job.attempts, jobs_repository.open()) == ("running", 0, 0, ["j"])
 
 
-def test_the_process_works_until_its_input_ends(jobs_board, put_up, request_, bundle, tmp_path) -> None:
+def test_the_process_works_until_its_input_ends(jobs_repository, put_up, request_, bundle, tmp_path) -> None:
     """At a lower priority, told by one line what to do."""
-    orders = WorkerConfig(
+    config = WorkerConfig(
         bundle=str(bundle),
         folder=str(tmp_path),
         model_name="customer-risk",
@@ -424,10 +428,10 @@ def test_the_process_works_until_its_input_ends(jobs_board, put_up, request_, bu
     )
     put_up(line(request_, "a"))
     process = subprocess.Popen([sys.executable, "-m", "customer_risk.serving.bulk.jobs"], stdin=subprocess.PIPE)
-    process.stdin.write(msgspec.json.encode(orders) + b"\n")
+    process.stdin.write(msgspec.json.encode(config) + b"\n")
     process.stdin.flush()
     deadline = time.monotonic() + 600
-    while jobs_board.get("j").state != "done":
+    while jobs_repository.get("j").state != "done":
         assert time.monotonic() < deadline
         time.sleep(0.05)
     with open(f"/proc/{process.pid}/stat") as stat:  # noqa: PTH123  not a file

@@ -65,8 +65,8 @@ def events() -> list:
 
 
 @pytest.fixture
-def lane(switched, control, reloader, events, now) -> ScoringApp:
-    """A lane with the administrators' room."""
+def scoring_app(switched, control, reloader, events, now) -> ScoringApp:
+    """A scoring app with the administrators' endpoint."""
     admin = Admin(switched, control, lambda: reloader.state, record=events.append, clock=lambda: now)
     rooms = {"/ai/v1/admin": Mount(admin, "admin")}
     return ScoringApp(None, Exchange(switched, access=AccessControl(_Guard())), endpoints=rooms)
@@ -75,36 +75,36 @@ def lane(switched, control, reloader, events, now) -> ScoringApp:
 ADMIN = {"authorization": "admin"}
 
 
-def test_the_state_says_what_answers(lane, call, switched, now) -> None:
+def test_the_state_says_what_answers(scoring_app, call, switched, now) -> None:
     """Model, readiness, switches and the last reload."""
-    state = call(lane, "GET", "/ai/v1/admin/state", headers=ADMIN).json()
+    state = call(scoring_app, "GET", "/ai/v1/admin/state", headers=ADMIN).json()
     assert state["model"]["version"] == switched.model().version
     assert (state["ready"], state["rules_forced"], state["reload"]["result"]) == (True, False, None)
     assert state["started"] == now
 
 
-def test_rules_are_forced_with_a_name_and_a_reason(lane, call, switched, events, caplog) -> None:
+def test_rules_are_forced_with_a_name_and_a_reason(scoring_app, call, switched, events, caplog) -> None:
     """The switch takes effect, is logged and recorded."""
     body = {"force": True, "why": "drift in the north"}
-    state = call(lane, "POST", "/ai/v1/admin/rules", json=body, headers=ADMIN).json()
+    state = call(scoring_app, "POST", "/ai/v1/admin/rules", json=body, headers=ADMIN).json()
     assert (state["rules_forced"], state["switched_by"], state["switched_why"]) == (True, "ada", "drift in the north")
     assert switched.forced
     assert [(each.what, each.by, each.why) for each in events] == [("force rules", "ada", "drift in the north")]
     assert "force rules, by ada: drift in the north" in caplog.text
 
 
-def test_rules_that_arent_there_cant_be_forced(lane, call, switched) -> None:
+def test_rules_that_arent_there_cant_be_forced(scoring_app, call, switched) -> None:
     """The administrator hears it, instead of believing that rules answer."""
     switched._fallback = None
     response = call(
-        lane, "POST", "/ai/v1/admin/rules", json={"force": True, "why": "x"}, headers={"authorization": "admin"}
+        scoring_app, "POST", "/ai/v1/admin/rules", json={"force": True, "why": "x"}, headers={"authorization": "admin"}
     )
     assert (response.status_code, switched.forced) == (409, False)
 
 
-def test_a_reload_is_asked_for_once(lane, call, reloader) -> None:
+def test_a_reload_is_asked_for_once(scoring_app, call, reloader) -> None:
     """Each order is one look at the folder."""
-    call(lane, "POST", "/ai/v1/admin/reload", json={"why": "new bundle"}, headers=ADMIN)
+    call(scoring_app, "POST", "/ai/v1/admin/reload", json={"why": "new bundle"}, headers=ADMIN)
     assert reloader.asked == 1
 
 
@@ -116,9 +116,9 @@ def test_a_reload_is_asked_for_once(lane, call, reloader) -> None:
         ("reload", {"why": ""}, "/why"),
     ],
 )
-def test_a_switch_without_sense_or_reason_is_refused(lane, call, switched, path, body, pointer) -> None:
+def test_a_switch_without_sense_or_reason_is_refused(scoring_app, call, switched, path, body, pointer) -> None:
     """The field is named, and nothing is switched."""
-    response = call(lane, "POST", f"/ai/v1/admin/{path}", json=body, headers=ADMIN)
+    response = call(scoring_app, "POST", f"/ai/v1/admin/{path}", json=body, headers=ADMIN)
     assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, pointer)
     assert not switched.forced
 
@@ -133,30 +133,30 @@ def test_a_switch_without_sense_or_reason_is_refused(lane, call, switched, path,
         ("GET", "rules", 405),
     ],
 )
-def test_only_administrators_get_in_and_only_where_there_is_something(lane, call, method, path, status) -> None:
+def test_only_administrators_get_in_and_only_where_there_is_something(scoring_app, call, method, path, status) -> None:
     """Scopes first, then paths, then methods."""
     headers = {"authorization": "score"} if status == 403 else ADMIN
-    assert call(lane, method, f"/ai/v1/admin/{path}", headers=headers).status_code == status
+    assert call(scoring_app, method, f"/ai/v1/admin/{path}", headers=headers).status_code == status
 
 
-def test_what_is_no_json_is_a_400(lane, call) -> None:
+def test_what_is_no_json_is_a_400(scoring_app, call) -> None:
     """As anywhere."""
     headers = ADMIN | {"content-type": "application/json"}
-    assert call(lane, "POST", "/ai/v1/admin/rules", content=b"{", headers=headers).status_code == 400
+    assert call(scoring_app, "POST", "/ai/v1/admin/rules", content=b"{", headers=headers).status_code == 400
 
 
-def test_a_switch_that_cannot_be_kept_is_not_made(lane, call, control, switched, tmp_path) -> None:
+def test_a_switch_that_cannot_be_kept_is_not_made(scoring_app, call, control, switched, tmp_path) -> None:
     """A full or missing disk is a 503, and the workers stay of one mind."""
     control._path = tmp_path / "gone" / "switches.json"
     body = {"force": True, "why": "x"}
-    assert call(lane, "POST", "/ai/v1/admin/rules", json=body, headers=ADMIN).status_code == 503
+    assert call(scoring_app, "POST", "/ai/v1/admin/rules", json=body, headers=ADMIN).status_code == 503
     assert not switched.forced
 
 
-def test_a_switch_that_was_not_made_is_not_recorded(lane, call, control, events, caplog, tmp_path) -> None:
+def test_a_switch_that_was_not_made_is_not_recorded(scoring_app, call, control, events, caplog, tmp_path) -> None:
     """The log tells of the attempt; the record holds what was done."""
     control._path = tmp_path / "gone" / "switches.json"
-    call(lane, "POST", "/ai/v1/admin/rules", json={"force": True, "why": "x"}, headers=ADMIN)
+    call(scoring_app, "POST", "/ai/v1/admin/rules", json={"force": True, "why": "x"}, headers=ADMIN)
     assert events == []
     assert "not done: force rules, by ada: x" in caplog.text
 

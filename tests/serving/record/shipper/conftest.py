@@ -150,8 +150,8 @@ def progress(folder: Path) -> Iterator[Progress]:
 
 
 @pytest.fixture
-def courier(folder: Path, progress: Progress) -> Callable[..., SinkWorker]:
-    """Make a courier to a sink, with settings that differ from the defaults."""
+def worker(folder: Path, progress: Progress) -> Callable[..., SinkWorker]:
+    """Make a worker to a sink, with settings that differ from the defaults."""
 
     def make(sink: Told, damaged: Callable[[int], object] = lambda _: None, **settings: Any) -> SinkWorker:
         return SinkWorker(sink, folder, Files(folder), progress, ShipSettings(**settings), damaged)
@@ -160,7 +160,7 @@ def courier(folder: Path, progress: Progress) -> Callable[..., SinkWorker]:
 
 
 @pytest.fixture
-def orders(folder: Path) -> Callable[..., ShipperConfig]:
+def make_config(folder: Path) -> Callable[..., ShipperConfig]:
     """Orders for the outbox, with settings that differ from the defaults."""
     return lambda **settings: ShipperConfig(folder=str(folder), most_bytes=MOST, ship=ShipSettings(**settings))
 

@@ -15,7 +15,7 @@ def test_couriers_at_the_same_place_share_a_batch(left) -> None:
 
 
 def test_a_batch_is_never_longer_than_was_asked_for(left) -> None:
-    """A courier that asks for less gets a batch of its own."""
+    """A worker that asks for less gets a batch of its own."""
     file, _ = left(range(1, 11))
     reader = Reader(keep=2)
     reader.next(file, 1, 8, most_bytes=10**6)

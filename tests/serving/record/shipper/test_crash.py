@@ -18,7 +18,7 @@ from customer_risk.serving.record.sinks.settings import FolderSettings
 _DYING = """
 import os, sys
 import msgspec
-from customer_risk.serving.record.shipper import sink_worker as courier
+from customer_risk.serving.record.shipper import sink_worker as worker
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.settings import ShipperConfig
 from customer_risk.serving.record.shipper.shipper import Shipper
@@ -33,7 +33,7 @@ owner, name, when = {
     "between segment and manifest": (LocalObjects, "create", "after"),
     "after the write": (ObjectSink, "write", "after"),
     "after settling": (Progress, "settle", "after"),
-    "after the dead letter": (courier, "bury", "after"),
+    "after the dead letter": (worker, "bury", "after"),
 }[where]
 whole, calls = getattr(owner, name), []
 
@@ -82,17 +82,17 @@ _PLACES = (
 @pytest.mark.parametrize("at", [1, 2])
 @pytest.mark.parametrize("where", _PLACES)
 def test_every_record_is_stored_once_wherever_the_shipper_dies(
-    where, at, orders, left, tmp_path, folder, monkeypatch
+    where, at, make_config, left, tmp_path, folder, monkeypatch
 ) -> None:
     """At each step of a first and of a later plan."""
     _, ids = left(range(1, 8))
     left([8], caller="odd")
     left([9], caller="odd")
-    ordered = orders(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=3)
+    config = make_config(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=3)
     command = [sys.executable, "-c", _DYING, where, str(at)]
-    assert subprocess.run(command, input=msgspec.json.encode(ordered), check=False).returncode == 9
+    assert subprocess.run(command, input=msgspec.json.encode(config), check=False).returncode == 9
     monkeypatch.setattr(ObjectSink, "write", _refusing)
-    one = Shipper(ordered)
+    one = Shipper(config)
     one.ending.begin(30)
     one.run()
     assert sorted(each["decision_id"] for each in stored(tmp_path / "record")) == ids
@@ -105,12 +105,12 @@ def stored(folder: Path) -> list[dict[str, object]]:
     return [each for path in folder.glob("dt=*/*/*.parquet") for each in parquet.decode(path.read_bytes())]
 
 
-def test_a_restarted_shipper_sends_nothing_twice(orders, left, tmp_path) -> None:
+def test_a_restarted_shipper_sends_nothing_twice(make_config, left, tmp_path) -> None:
     """As often as it is restarted."""
     _, ids = left(range(1, 8))
-    ordered = orders(sinks=(FolderSettings(path=str(tmp_path / "record")),))
+    config = make_config(sinks=(FolderSettings(path=str(tmp_path / "record")),))
     for _ in range(3):
-        one = Shipper(ordered)
+        one = Shipper(config)
         one.ending.begin(20)
-        ship(ordered, one)
+        ship(config, one)
     assert sorted(each["decision_id"] for each in stored(tmp_path / "record")) == ids

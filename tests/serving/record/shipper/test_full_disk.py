@@ -110,7 +110,9 @@ def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> N
     reader.close()
 
 
-def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(disk, orders, told, put, running, until) -> None:
+def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(
+    disk, make_config, told, put, running, until
+) -> None:
     """Shipping frees a disk that is full of records; records are then taken again, and each is shipped once."""
     folder, sink = disk / "outbox", told()
     folder.mkdir()
@@ -122,7 +124,8 @@ def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(disk, order
     assert outbox.failing
     running(
         Shipper(
-            msgspec.structs.replace(orders(keep_seconds=0, batch_seconds=0.1), folder=str(folder)), lambda _: [sink]
+            msgspec.structs.replace(make_config(keep_seconds=0, batch_seconds=0.1), folder=str(folder)),
+            lambda _: [sink],
         )
     )
     until(lambda: not outbox.failing)
@@ -132,10 +135,10 @@ def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(disk, order
     assert sorted(sink.ids) == sorted(ids)
 
 
-def test_a_full_disk_is_logged_once(orders, disk, told, caplog, running, until) -> None:
+def test_a_full_disk_is_logged_once(make_config, disk, told, caplog, running, until) -> None:
     """A full disk is logged once, not every second, while shipping goes on."""
     folder = disk / "outbox"
-    shipper = Shipper(msgspec.structs.replace(orders(), folder=str(folder)), lambda _: [told()])
+    shipper = Shipper(msgspec.structs.replace(make_config(), folder=str(folder)), lambda _: [told()])
     running(shipper)
     until((folder / "status.json").exists)
     with full_disk(folder):

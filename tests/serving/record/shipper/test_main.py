@@ -24,17 +24,17 @@ def handlers():
 
 @pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_once_all_is_shipped(number, orders, left, tmp_path) -> None:
+def test_a_signal_ends_it_once_all_is_shipped(number, make_config, left, tmp_path) -> None:
     """With exit code 0."""
     left([1, 2])
     timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
     timer.start()
-    assert run(orders(sinks=(FolderSettings(path=str(tmp_path / "record")),))) == 0
+    assert run(make_config(sinks=(FolderSettings(path=str(tmp_path / "record")),))) == 0
     assert list(tmp_path.glob("record/dt=*/*/*.parquet"))
 
 
 @pytest.mark.usefixtures("handlers")
-def test_records_that_are_left_make_its_exit_code(orders, left, tmp_path) -> None:
+def test_records_that_are_left_make_its_exit_code(make_config, left, tmp_path) -> None:
     """1 where the time to drain wasn't enough."""
     record = tmp_path / "record"
 
@@ -49,4 +49,4 @@ def test_records_that_are_left_make_its_exit_code(orders, left, tmp_path) -> Non
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end).start()
-    assert run(orders(sinks=(FolderSettings(path=str(record)),), drain_seconds=0.5)) == 1
+    assert run(make_config(sinks=(FolderSettings(path=str(record)),), drain_seconds=0.5)) == 1

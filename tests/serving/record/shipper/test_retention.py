@@ -43,12 +43,12 @@ def sweep(folder, progress, clock):
 
 
 @pytest.fixture
-def shipped(told, courier):
+def shipped(told, worker):
     """Ship all there is to some sinks."""
 
     def ship(*names: str) -> None:
         for name in names:
-            one = courier(told(name))
+            one = worker(told(name))
             while one.step(hurry=True):
                 pass
 
@@ -117,7 +117,7 @@ def test_a_file_without_records_is_removed_at_once(folder, sweep) -> None:
     assert not list(folder.glob("*.outbox*"))
 
 
-def test_a_torn_file_is_put_aside_once_its_sound_records_are_shipped(left, sweep, told, courier) -> None:
+def test_a_torn_file_is_put_aside_once_its_sound_records_are_shipped(left, sweep, told, worker) -> None:
     """It is counted, and leaves the outbox's way."""
     file, ids = left(range(1, 200))
     with file.path.open("r+b") as opened:
@@ -128,7 +128,7 @@ def test_a_torn_file_is_put_aside_once_its_sound_records_are_shipped(left, sweep
     one.run()
     assert file.path.exists()
     for sink in sinks:
-        each = courier(sink, counted.append)
+        each = worker(sink, counted.append)
         while each.step(hurry=True):
             pass
     one.run()

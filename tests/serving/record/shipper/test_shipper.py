@@ -19,9 +19,9 @@ from customer_risk.serving.record.sinks.settings import FolderSettings
 
 
 @pytest.fixture
-def shipper(orders):
+def shipper(make_config):
     """Make a shipper to some sinks."""
-    return lambda *sinks, **settings: Shipper(orders(**settings), lambda _: sinks)
+    return lambda *sinks, **settings: Shipper(make_config(**settings), lambda _: sinks)
 
 
 def test_a_living_writers_records_are_shipped_as_they_come(shipper, told, outbox, put, running, until) -> None:
@@ -185,10 +185,10 @@ def test_an_outbox_that_cannot_be_looked_at_now_is_looked_at_again(shipper, told
     until((folder / NAME).exists)
 
 
-def test_shipping_to_nowhere_is_told_at_the_start(orders) -> None:
+def test_shipping_to_nowhere_is_told_at_the_start(make_config) -> None:
     """The message names the setting."""
     with pytest.raises(ConfigError, match=r"record\.ship\.sinks is empty"):
-        ship(orders())
+        ship(make_config())
 
 
 def test_two_sinks_of_one_type_are_told_at_the_start() -> None:
@@ -197,13 +197,13 @@ def test_two_sinks_of_one_type_are_told_at_the_start() -> None:
         ShipSettings(sinks=(FolderSettings(path="a"), FolderSettings(path="b"))).check()
 
 
-def test_settings_choose_the_sinks(orders, left, tmp_path) -> None:
+def test_settings_choose_the_sinks(make_config, left, tmp_path) -> None:
     """A folder in the settings ends up with the records."""
     _, ids = left(range(1, 8))
-    ordered = orders(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=3)
-    one = Shipper(ordered)
+    config = make_config(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=3)
+    one = Shipper(config)
     one.ending.begin(600)
-    ship(ordered, one)
+    ship(config, one)
     found = [
         each["decision_id"]
         for path in (tmp_path / "record").glob("dt=*/*/*.parquet")

@@ -1,4 +1,4 @@
-"""A courier: every record once, in order, whatever the sink does."""
+"""A worker: every record once, in order, whatever the sink does."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from customer_risk.serving.record.sinks.interface import RecordRefused, SinkUnav
 HOUR = 3_600_000_000
 
 
-def drain(courier, seconds: float = 10) -> None:
-    """Run a courier until nothing is left."""
+def drain(worker, seconds: float = 10) -> None:
+    """Run a worker until nothing is left."""
     ending = Drain()
     ending.begin(seconds)
-    courier.run(ending)
+    worker.run(ending)
 
 
 def buried(folder) -> list[dict[str, object]]:
@@ -28,51 +28,51 @@ def buried(folder) -> list[dict[str, object]]:
     return [json.loads(line) for path in folder.glob("dead/told/*") for line in path.read_text().splitlines()]
 
 
-def test_records_come_in_order_in_batches(told, courier, left) -> None:
+def test_records_come_in_order_in_batches(told, worker, left) -> None:
     """As many at a time as the settings say, each once, with their numbers."""
     _, ids = left(range(1, 11))
     sink = told()
-    drain(courier(sink, batch_records=4))
+    drain(worker(sink, batch_records=4))
     assert [(each.first, each.last) for each in sink.segments] == [(1, 4), (5, 8), (9, 10)]
     assert sink.ids == ids
     assert sink.closed
 
 
-def test_files_take_turns(told, courier, left) -> None:
+def test_files_take_turns(told, worker, left) -> None:
     """A long file doesn't keep another's records waiting; each file's are in order."""
     first, _ = left(range(1, 7))
     second, _ = left(range(7, 11))
     sink = told()
-    drain(courier(sink, batch_records=2))
+    drain(worker(sink, batch_records=2))
     assert [each.source for each in sink.segments[:4]] == [first.source, second.source] * 2
     assert len(sink.ids) == len(set(sink.ids)) == 10
 
 
-def test_a_batch_is_bounded_in_bytes(told, courier, left) -> None:
+def test_a_batch_is_bounded_in_bytes(told, worker, left) -> None:
     """Large records go a few at a time, and one that is larger than the bound goes alone."""
     left(range(1, 5), caller="x" * 10_000)
     sink = told()
-    drain(courier(sink, batch_bytes=25_000))
+    drain(worker(sink, batch_bytes=25_000))
     assert [len(each.documents) for each in sink.segments] == [2, 2]
     left(range(5, 7), caller="x" * 60_000)
-    drain(courier(sink, batch_bytes=25_000))
+    drain(worker(sink, batch_bytes=25_000))
     assert [len(each.documents) for each in sink.segments] == [2, 2, 1, 1]
 
 
-def test_no_segment_crosses_an_hour(told, courier, put, outbox) -> None:
+def test_no_segment_crosses_an_hour(told, worker, put, outbox) -> None:
     """Records of two UTC hours go in two segments, also where the clock stepped back."""
     for number, at in enumerate((1, 2, HOUR + 1, HOUR - 1, HOUR), 1):
         put(outbox, [number], at=HOUR * 490_000 + at)
     outbox.close()
     sink = told()
-    drain(courier(sink))
+    drain(worker(sink))
     assert [(each.first, each.last) for each in sink.segments] == [(1, 2), (3, 3), (4, 4), (5, 5)]
 
 
-def test_records_of_a_living_writer_wait_for_others_a_while(told, courier, put, outbox, until) -> None:
+def test_records_of_a_living_writer_wait_for_others_a_while(told, worker, put, outbox, until) -> None:
     """Few records wait for `batch_seconds`, a full batch doesn't."""
     sink, ids = told(), put(outbox, [1])
-    living = courier(sink, batch_seconds=1, batch_records=3)
+    living = worker(sink, batch_seconds=1, batch_records=3)
     begun = time.monotonic()
     assert not living.step()
     until(living.step)
@@ -82,15 +82,15 @@ def test_records_of_a_living_writer_wait_for_others_a_while(told, courier, put, 
     assert sink.ids == ids
 
 
-def test_a_dead_writers_records_wait_for_nothing(told, courier, left) -> None:
+def test_a_dead_writers_records_wait_for_nothing(told, worker, left) -> None:
     """Nothing more will come."""
     _, ids = left([1])
     sink = told()
-    assert courier(sink, batch_seconds=1000).step()
+    assert worker(sink, batch_seconds=1000).step()
     assert sink.ids == ids
 
 
-def test_the_plan_is_on_the_disk_before_it_is_carried_out(told, courier, left, folder) -> None:
+def test_the_plan_is_on_the_disk_before_it_is_carried_out(told, worker, left, folder) -> None:
     """When a sink is called, another process would already find what it is called with."""
     file, _ = left(range(1, 4))
     sink, found = told(), []
@@ -101,48 +101,48 @@ def test_the_plan_is_on_the_disk_before_it_is_carried_out(told, courier, left, f
         base.close()
 
     sink.before = look
-    courier(sink).step()
+    worker(sink).step()
     assert found == [("told", file.source, 1, 3, b"0")]
 
 
-def test_the_place_after_a_write_is_that_of_the_next(told, courier, left) -> None:
+def test_the_place_after_a_write_is_that_of_the_next(told, worker, left) -> None:
     """A sink is asked for a place before its first write alone, also by a process that comes later."""
     left(range(1, 7))
     sink, asked = told(), []
     place = sink.place
     sink.place = lambda: asked.append(1) or place()
-    courier(sink, batch_records=2).step()
-    drain(courier(sink, batch_records=2))
+    worker(sink, batch_records=2).step()
+    drain(worker(sink, batch_records=2))
     assert [place for _, place in sink.calls] == [b"0", b"1", b"2"]
     assert len(asked) == 1
 
 
-def test_a_sink_that_is_down_is_asked_the_same_again(told, courier, left, down) -> None:
+def test_a_sink_that_is_down_is_asked_the_same_again(told, worker, left, down) -> None:
     """Also by another process, and though more has come meanwhile."""
     _, ids = left(range(1, 4))
     sink = told()
     sink.before = down
     for _ in range(2):
         with pytest.raises(SinkUnavailable):
-            courier(sink).step()
+            worker(sink).step()
     _, more = left(range(4, 6))
     sink.before = lambda _: None
-    drain(courier(sink))
+    drain(worker(sink))
     assert sink.calls[0] == sink.calls[1] == sink.calls[2]
     assert sink.ids == ids + more
 
 
-def test_an_answer_that_is_lost_makes_nothing_twice(told, courier, left, down) -> None:
+def test_an_answer_that_is_lost_makes_nothing_twice(told, worker, left, down) -> None:
     """What had its effect is repeated with the same place."""
     _, ids = left(range(1, 6))
     sink = told()
     sink.after = lambda segment: setattr(sink, "after", lambda _: None) or down(segment)
-    drain(courier(sink, batch_records=2))
+    drain(worker(sink, batch_records=2))
     assert sink.ids == ids
     assert len(sink.calls) == 4
 
 
-def test_a_refused_record_is_a_dead_letter_and_the_others_go_on(told, courier, left, folder) -> None:
+def test_a_refused_record_is_a_dead_letter_and_the_others_go_on(told, worker, left, folder) -> None:
     """It lies in `dead/SINK/` with its error; the segment is written without it, under the same numbers."""
     file, ids = left(range(1, 6))
 
@@ -153,7 +153,7 @@ def test_a_refused_record_is_a_dead_letter_and_the_others_go_on(told, courier, l
 
     sink = told()
     sink.before = refuse
-    one = courier(sink)
+    one = worker(sink)
     drain(one)
     (segment,) = sink.segments
     assert (segment.first, segment.last, list(segment.numbers)) == (1, 5, [1, 3, 5])
@@ -166,7 +166,7 @@ def test_a_refused_record_is_a_dead_letter_and_the_others_go_on(told, courier, l
     assert (one.counts.shipped, one.counts.dead_letters, one.counts.failures) == (3, 2, 0)
 
 
-def test_a_segment_of_dead_letters_alone_is_not_written(told, courier, left) -> None:
+def test_a_segment_of_dead_letters_alone_is_not_written(told, worker, left) -> None:
     """What comes after it is."""
     left(range(1, 5))
     sink = told()
@@ -176,12 +176,12 @@ def test_a_segment_of_dead_letters_alone_is_not_written(told, courier, left) -> 
             raise RecordRefused(dict.fromkeys(segment.numbers, "no"))
 
     sink.before = refuse
-    drain(courier(sink, batch_records=2))
+    drain(worker(sink, batch_records=2))
     assert [(each.first, each.last) for each in sink.segments] == [(3, 4)]
 
 
-def test_a_refusal_of_nothing_is_a_failure(told, courier, left) -> None:
-    """A sink that refuses records it wasn't given doesn't make a courier turn in circles."""
+def test_a_refusal_of_nothing_is_a_failure(told, worker, left) -> None:
+    """A sink that refuses records it wasn't given doesn't make a worker turn in circles."""
     left([1])
     sink = told()
 
@@ -190,10 +190,10 @@ def test_a_refusal_of_nothing_is_a_failure(told, courier, left) -> None:
 
     sink.before = refuse
     with pytest.raises(SinkUnavailable, match="without naming"):
-        courier(sink).step()
+        worker(sink).step()
 
 
-def test_a_record_that_cannot_be_told_is_a_dead_letter(told, courier, outbox, put, folder) -> None:
+def test_a_record_that_cannot_be_told_is_a_dead_letter(told, worker, outbox, put, folder) -> None:
     """Bytes that are no record, and features without names, stop nothing."""
     put(outbox, [1])
     outbox.add(b"no record")
@@ -206,14 +206,14 @@ def test_a_record_that_cannot_be_told_is_a_dead_letter(told, courier, outbox, pu
     spoilt.commit()
     spoilt.close()
     sink = told()
-    one = courier(sink)
+    one = worker(sink)
     drain(one)
     assert [list(each.numbers) for each in sink.segments] == [[1, 4]]
     assert [each["seq"] for each in buried(folder)] == [2, 3]
     assert one.counts.dead_letters == 2
 
 
-def test_a_damaged_record_is_left_out_and_counted_once(told, courier, left) -> None:
+def test_a_damaged_record_is_left_out_and_counted_once(told, worker, left) -> None:
     """However many sinks there are, and however often it is read."""
     file, ids = left(range(1, 5))
     spoilt = sqlite3.connect(file.path)
@@ -223,44 +223,44 @@ def test_a_damaged_record_is_left_out_and_counted_once(told, courier, left) -> N
     counted = []
     for name in ("one", "other"):
         sink = told(name)
-        drain(courier(sink, counted.append))
+        drain(worker(sink, counted.append))
         assert sink.ids == [ids[0], ids[2]]
         assert [(each.first, each.last) for each in sink.segments] == [(1, 4)]
     assert counted == [2]
 
 
-def test_a_record_that_is_damaged_between_two_tries_is_left_out(told, courier, left, down) -> None:
+def test_a_record_that_is_damaged_between_two_tries_is_left_out(told, worker, left, down) -> None:
     """A plan whose record can't be read any more is carried out without it."""
     file, ids = left(range(1, 4))
     sink = told()
     sink.before = down
     with pytest.raises(SinkUnavailable):
-        courier(sink).step()
+        worker(sink).step()
     spoilt = sqlite3.connect(file.path)
     spoilt.execute("UPDATE record SET body = x'00' WHERE seq = 2")
     spoilt.commit()
     spoilt.close()
     sink.before = lambda _: None
-    drain(courier(sink))
+    drain(worker(sink))
     assert sink.ids == [ids[0], ids[2]]
     assert list(sink.segments[0].numbers) == [1, 3]
 
 
-def test_a_plan_whose_file_is_gone_is_given_up(told, courier, left, down) -> None:
+def test_a_plan_whose_file_is_gone_is_given_up(told, worker, left, down) -> None:
     """Other files are shipped then."""
     file, _ = left(range(1, 4))
     sink = told()
     sink.before = down
     with pytest.raises(SinkUnavailable):
-        courier(sink).step()
+        worker(sink).step()
     file.remove()
     _, ids = left(range(4, 6))
     sink.before = lambda _: None
-    drain(courier(sink))
+    drain(worker(sink))
     assert sink.ids == ids
 
 
-def test_an_unforeseen_error_is_tried_again(told, courier, left) -> None:
+def test_an_unforeseen_error_is_tried_again(told, worker, left) -> None:
     """A sink's bug holds up nobody for ever, and is counted."""
     _, ids = left([1, 2])
     sink = told()
@@ -270,13 +270,13 @@ def test_an_unforeseen_error_is_tried_again(told, courier, left) -> None:
         raise KeyError("bug")
 
     sink.before = fail
-    one = courier(sink)
+    one = worker(sink)
     drain(one)
     assert sink.ids == ids
     assert (one.counts.failures, one.counts.error) == (1, "")
 
 
-def test_a_full_disk_keeps_records_until_dead_letters_can_be_written(told, courier, left, folder) -> None:
+def test_a_full_disk_keeps_records_until_dead_letters_can_be_written(told, worker, left, folder) -> None:
     """Without its dead letter a refused record isn't passed over."""
     left([1, 2])
     sink = told()
@@ -288,9 +288,9 @@ def test_a_full_disk_keeps_records_until_dead_letters_can_be_written(told, couri
     sink.before = refuse
     (folder / "dead").write_bytes(b"")  # nothing can be written beneath it
     with pytest.raises(OSError, match="dead"):
-        courier(sink).step()
+        worker(sink).step()
     (folder / "dead").unlink()
-    drain(courier(sink))
+    drain(worker(sink))
     assert [list(each.numbers) for each in sink.segments] == [[2]]
     assert len(list((folder / "dead" / "told").iterdir())) == 1
 
@@ -315,25 +315,25 @@ class Waits(Drain):
             self.at = 0.0
 
 
-def test_tries_come_ever_later_by_chance(told, courier, left, down) -> None:
+def test_tries_come_ever_later_by_chance(told, worker, left, down) -> None:
     """Twice as late each time, up to half a minute, never all at the same moment."""
     left([1])
     sink = told()
     sink.before = down
     ending = Waits(12)
-    courier(sink).run(ending)
+    worker(sink).run(ending)
     bounds = [min(module._MOST_BACKOFF, module._LEAST_BACKOFF * 2**n) for n in range(12)]
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(ending.waits, bounds, strict=True))
     assert len(set(ending.waits)) == 12
 
 
-def test_the_time_to_end_is_kept_though_the_sink_is_down(told, courier, left, down) -> None:
-    """A courier whose sink stays away ends in time, what is left stays."""
+def test_the_time_to_end_is_kept_though_the_sink_is_down(told, worker, left, down) -> None:
+    """A worker whose sink stays away ends in time, what is left stays."""
     left([1])
     sink = told()
     sink.before = down
     begun = time.monotonic()
-    drain(courier(sink), 0.5)
+    drain(worker(sink), 0.5)
     assert 0.4 < time.monotonic() - begun < 600
     assert sink.closed
     sink.before = lambda _: None

@@ -24,11 +24,11 @@ def shelf(tmp_path):
 
 
 @pytest.fixture
-def ended(orders, shelf):
+def ended(make_config, shelf):
     """Run a shipper that is told to end at once."""
 
     def end(sink, seconds: float = 0.3, **settings) -> None:
-        shipper = Shipper(orders(spool=str(shelf), **settings), lambda _: [sink])
+        shipper = Shipper(make_config(spool=str(shelf), **settings), lambda _: [sink])
         shipper.ending.begin(seconds)
         shipper.run()
 
@@ -36,11 +36,11 @@ def ended(orders, shelf):
 
 
 @pytest.fixture
-def adopting(shelf, tmp_path, orders, running, until):
+def adopting(shelf, tmp_path, make_config, running, until):
     """Run another pod's shipper until the spool is empty."""
 
     def adopt(sink) -> Shipper:
-        elsewhere = msgspec.structs.replace(orders(spool=str(shelf)), folder=str(tmp_path / "another"))
+        elsewhere = msgspec.structs.replace(make_config(spool=str(shelf)), folder=str(tmp_path / "another"))
         shipper = Shipper(elsewhere, lambda _: [sink])
         running(shipper)
         until(lambda: not spooled(shelf))
@@ -161,7 +161,7 @@ def test_a_spool_that_is_not_there_is_told(left, shelf, folder, monkeypatch) -> 
     assert find_files(folder)
 
 
-def test_two_adopters_do_not_ship_one_outbox(told, left, down, ended, shelf, orders) -> None:
+def test_two_adopters_do_not_ship_one_outbox(told, left, down, ended, shelf, make_config) -> None:
     """The one that comes second leaves it alone."""
     left([1])
     sink = told()
@@ -170,7 +170,7 @@ def test_two_adopters_do_not_ship_one_outbox(told, left, down, ended, shelf, ord
     (place,) = spooled(shelf)
     lock = Lock(place)
     assert lock.take()
-    other = Shipper(msgspec.structs.replace(orders(), folder=str(place)), lambda _: [told()], adopted=True)
+    other = Shipper(msgspec.structs.replace(make_config(), folder=str(place)), lambda _: [told()], adopted=True)
     other.run()
     assert spooled(shelf) == [place]
     lock.release()

@@ -15,10 +15,10 @@ def measure(folder, progress, samples):
     return Measure(Files(folder), progress, clock=lambda: samples._START / 1e6 + 11)
 
 
-def test_lag_is_measured_for_each_sink(measure, courier, told, left) -> None:
+def test_lag_is_measured_for_each_sink(measure, worker, told, left) -> None:
     """In records, in bytes, and in seconds since the oldest was made."""
     file, _ = left(range(1, 11))
-    one, other = courier(told("one"), batch_records=4), courier(told("other"))
+    one, other = worker(told("one"), batch_records=4), worker(told("other"))
     one.step()
     status = measure.take((one, other), quarantined=7)
     assert (status.files, status.bytes, status.quarantined) == (1, file.size(), 7)
@@ -30,19 +30,19 @@ def test_lag_is_measured_for_each_sink(measure, courier, told, left) -> None:
     assert status.sinks["other"].lag_seconds == pytest.approx(10)
 
 
-def test_nothing_lags_once_all_is_shipped(measure, courier, told, left) -> None:
+def test_nothing_lags_once_all_is_shipped(measure, worker, told, left) -> None:
     """Every figure of lag is zero."""
     left([1])
-    one = courier(told())
+    one = worker(told())
     one.step()
     assert measure.take([one], quarantined=0).sinks["told"] == SinkStatus(shipped=1)
 
 
-def test_a_record_that_cannot_be_told_has_no_age(measure, courier, told, outbox) -> None:
+def test_a_record_that_cannot_be_told_has_no_age(measure, worker, told, outbox) -> None:
     """And doesn't keep others from being measured."""
     outbox.add(b"no record")
     outbox.commit()
-    sink = measure.take([courier(told())], quarantined=0).sinks["told"]
+    sink = measure.take([worker(told())], quarantined=0).sinks["told"]
     assert (sink.lag_records, sink.lag_seconds) == (1, 0)
 
 
