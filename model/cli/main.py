@@ -47,7 +47,8 @@ def main() -> None:
             raise
         click.echo(
             f"error: this install lacks {error.name}. Install the extra that brings it: "
-            "customer-risk[training] for tables, training and lists; customer-risk[serving] for serve.",
+            "customer-risk[training] for tables, training and lists; customer-risk[serving] for serve; "
+            "customer-risk[google] for BigQuery and Cloud Storage.",
             err=True,
         )
         sys.exit(2)
