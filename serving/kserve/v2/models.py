@@ -1,4 +1,4 @@
-"""What V2 tells of the server and its one model, and the inference that both ways of V2 share."""
+"""V2's metadata of the server and its one model, and the inference that HTTP and gRPC share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLATFORM: Final = "customer-risk_bundle"
 
 
 class ServerMetadata(msgspec.Struct, frozen=True):
-    """The server by name and version, with the extensions that it speaks."""
+    """The server's name and version, and the extensions that it supports."""
 
     name: str
     version: str
@@ -46,7 +46,7 @@ class ModelMetadata(msgspec.Struct, frozen=True):
 
 
 class Inferred(msgspec.Struct, frozen=True):
-    """The outputs, and the model by the name that was asked for with the version that answered."""
+    """The outputs, with the model's name and the version that answered."""
 
     model: ModelName
     outputs: list[Output]
@@ -66,11 +66,11 @@ class Models:
         return self._service.ready
 
     def names(self) -> tuple[str, ...]:
-        """Name the models: the one."""
+        """Return the names of the models: one."""
         return (self._service.name,)
 
     def server(self) -> ServerMetadata:
-        """Tell of the server."""
+        """Return the server's metadata."""
         return ServerMetadata("customer-risk", version("customer-risk"), ("binary_tensor_data",))
 
     def require_name(self, name: str) -> None:
@@ -79,7 +79,7 @@ class Models:
             raise UnknownModel("No model of this name is served.", remedy="GET /v2/models lists them.")
 
     def require(self, name: str, wanted: str = "") -> ModelName:
-        """Name what answers now; raises UnknownModel for another name or version, NotReady where nothing answers."""
+        """Return what answers now; raises UnknownModel for another name or version, NotReady if nothing answers."""
         self.require_name(name)
         model = self._service.model()
         if wanted not in {"", model.version}:
@@ -89,14 +89,14 @@ class Models:
         return model
 
     def is_ready(self, name: str, wanted: str = "") -> bool:
-        """Tell whether requests should be sent to the model; raises UnknownModel for another name or version."""
+        """Return whether requests should be sent to the model; raises UnknownModel for another name or version."""
         self.require_name(name)
         if self._service.ready:
             self.require(name, wanted)
         return self._service.ready
 
     def metadata(self, name: str, wanted: str = "") -> ModelMetadata:
-        """Tell of the model; raises UnknownModel, and NotReady before there is one."""
+        """Return the model's metadata; raises UnknownModel, and NotReady if there is no model."""
         model, features = self.require(name, wanted), self._service.names()
         texts = [TensorMetadata(each, datatype_of(each), (-1,)) for each in (REQUEST, CUSTOMER_ID)]
         whole = TensorMetadata(FEATURES, datatype_of(FEATURES), (-1, len(features)))
