@@ -1,1 +1,1 @@
-"""Jobs: files of many customers, answered beside the requests that somebody waits for."""
+"""Jobs: files of many customers, scored at lower priority than requests."""

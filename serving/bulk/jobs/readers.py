@@ -1,4 +1,4 @@
-"""Input of jobs as lines of JSON, each a request: cut from an upload, or made of CSV and Parquet.
+"""Input of jobs as lines of JSON, each a request: lines of an upload, or rows of CSV and Parquet.
 
 Every reader holds one piece of the file in memory at a time, and refuses a file that exceeds the settings' bounds.
 """
@@ -44,9 +44,9 @@ _EXACT: Final = frozenset(
 _NESTING: Final = frozenset(("struct", "list", "map"))
 _REAL: Final = frozenset(("float", "double", "decimal", "hugeint", "uhugeint"))
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00)?")
-_NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
+_NESTED: Final = frozenset(("profile", "features"))  # without transactions, which is also a feature's name
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
-# Given, not guessed from the texts: that would make a UUID of one customer_id, a date of another.
+# Given, because DuckDB would infer a UUID from one customer_id and a date from another.
 _RESULT: Final = duckdb_columns(columns_of(BatchItem))
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -54,7 +54,7 @@ _encode: Final = msgspec.json.Encoder().encode
 class Cutter:
     """Cuts an upload into pieces, for NDJSON at the ends of lines; counts its rows.
 
-    Raises BodyTooLarge where NDJSON has a line of more bytes than one request may have, or more lines than `most_rows`.
+    Raises BodyTooLarge if NDJSON has a line of more bytes than one request may have, or more lines than `most_rows`.
     """
 
     def __init__(self, *, lines: bool, most_rows: int = JobSettings().most_rows) -> None:
@@ -68,7 +68,7 @@ class Cutter:
         self.rows = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take more of the upload; yield the pieces that are complete."""
+        """Add a part of the upload; yield the pieces that are complete."""
         if not self._lines:
             yield from self._cut(data)
             return
@@ -125,7 +125,7 @@ class Cutter:
 
 
 def lines_of(piece: bytes) -> list[bytes]:
-    """Take a piece of NDJSON apart; blank lines are none."""
+    """Return the lines of a piece of NDJSON, without blank ones."""
     return [line for line in piece.split(b"\n") if line.strip()]
 
 
@@ -150,7 +150,7 @@ class Lines(NamedTuple):
 class FileReader:
     """Reads a file piece by piece, from the position `at` on.
 
-    `read` raises InputError where the file isn't in its declared format, BodyTooLarge where it exceeds the settings'
+    `read` raises InputError if the file isn't in its declared format, BodyTooLarge if it exceeds the settings'
     bounds, and Interrupted after a call of `interrupt` from another thread.
     """
 
@@ -192,7 +192,7 @@ class FileReader:
 
 
 class CsvReader(FileReader):
-    """Reads CSV with a header: customer_id with a column a feature, or a column `request`; positions are in bytes.
+    """Reads CSV with a header: customer_id and a column for each feature, or a column `request`. Positions are bytes.
 
     An empty cell is a missing value. The whole file is checked before its first row is returned. It is refused where it
     has no such header, a row has more or fewer cells than the header, quotes don't match or the text isn't UTF-8.
@@ -247,7 +247,7 @@ class _Text:
     """The lines of an upload as text, for `csv`; `number` counts them, and `at` the bytes read.
 
     `record` counts the bytes of the current record; its reader sets it to 0 at each record's end. Raises BodyTooLarge
-    where a record is too large.
+    if a record is too large.
     """
 
     def __init__(self, parts: Iterable[bytes]) -> None:
@@ -295,7 +295,7 @@ class _Text:
 
 
 class ParquetReader(FileReader):
-    """Reads Parquet: the columns of a request, or customer_id with a column a feature; positions are in rows.
+    """Reads Parquet: a request's columns, or customer_id with a column for each feature; positions are in rows.
 
     NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name. Times
     without a zone are UTC. A file without customer_id is refused.
@@ -379,7 +379,7 @@ class ParquetReader(FileReader):
 
 
 def _as_json(kind: Any) -> tuple[str, Callable[[Any], Any] | None]:
-    """Return the type to read a column as, and the function that makes its values JSON's; None if no change is needed.
+    """Return the type to read a column as, and the function that makes its values JSON values; None if not needed.
 
     Values aren't converted to JSON by DuckDB, which would convert 2,048 rows at once.
     """
@@ -451,7 +451,7 @@ def read_too_much(settings: JobSettings) -> BodyTooLarge:
 def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> None:
     """Write results, lines of JSON compressed by gzip, as Parquet: status, answer, problem.
 
-    Raises BodyTooLarge where it takes more memory or time than the settings allow.
+    Raises BodyTooLarge if it takes more memory or time than the settings allow.
     """
     import duckdb  # noqa: PLC0415  only for files of this form
 
@@ -513,7 +513,7 @@ def _csv_line(row: Mapping[str, str]) -> bytes:
 
 
 def _number(cell: str) -> float | str | None:
-    """Read a cell; one that isn't a finite number stays a text, for the request's reader to refuse by its name."""
+    """Return a cell's number; a text that isn't a finite number stays a text, which the request's parser refuses."""
     if not cell.strip():
         return None
     try:
@@ -529,7 +529,7 @@ def _features_line(row: dict[str, Any]) -> bytes:
 
 
 def _request_line(row: dict[str, Any], *, stamped: bool) -> bytes:
-    """Write a row as a request; `stamped` says that its times are timestamps, which DuckDB writes in its own form."""
+    """Return a row as a request; `stamped`: its times are timestamps, which DuckDB writes in its own form."""
     request = {name: row[name] for name in _FIELDS if row.get(name) is not None}
     sent = request.get("transactions")
     for each in (sent if isinstance(sent, list) else [sent] if isinstance(sent, dict) else []) if stamped else []:
