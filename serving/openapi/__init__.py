@@ -1,4 +1,4 @@
-"""What the HTTP interface takes and gives, told from the very types that decode and encode it."""
+"""The OpenAPI document of the HTTP interface, made from the types that decode and encode it."""
 
 from __future__ import annotations
 
