@@ -1,4 +1,4 @@
-"""Low, medium, high: what a probability means for the bank, and what is to be done."""
+"""Segments (low, medium, high) of a probability, and their actions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
     def segment_of(self, probability: float) -> Segment:
-        """Name the segment of one probability."""
+        """Return the segment of one probability."""
         if probability >= self.high:
             return "high"
         return "medium" if probability >= self.medium else "low"
