@@ -72,7 +72,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Admin:
     """The application behind `PATH`.
 
-    `reloads` returns the last reload's state, `record(event)` is called for every switch, `clock` is seconds since 1970.
+    `reloads` returns the last reload, `record(event)` is called for every switch, `clock` returns seconds since 1970.
     """
 
     def __init__(
