@@ -19,7 +19,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     drain_seconds         from "not ready" to closing the port, so that callers can move to other servers
     grace_seconds         for requests that are under way when the port closes
     most_wait_ms          a request for a decision that would wait longer is refused with 503; 0 refuses none
-    header_seconds        for a connection to send a complete request head
+    header_seconds        for a connection to send a whole request head
     body_seconds          to send a body, and one more second for each `least_body_rate` bytes of it
     least_body_rate       bytes a second
     keep_alive_seconds    until an idle connection is closed
