@@ -1,4 +1,4 @@
-"""Builds the whole server from its settings."""
+"""Assembles the server from its settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-# First of all: it shields the command line, which KServe would parse.
+# Import first: it hides the command line, which KServe would parse on import.
 from customer_risk.serving.kserve.server import RiskServer  # isort: split
 
 from customer_risk.serving.auth.access import AccessControl
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
 
 OPENAPI_PATH = "/ai/v1/openapi.json"
 DOCS_PATH = "/ai/v1/docs"
-_ENDING_SECONDS = 5  # that a shipper takes beyond its drain
+_ENDING_SECONDS = 5  # that a shipper takes after its drain period
 
 
 def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
-    """Make the server that answers from `bundle`; raises ConfigError for settings that can't be used.
+    """Return the server that answers with `bundle`; raises ConfigError for settings that can't be used.
 
-    `folder` is for what the workers share while they run.
+    `folder` holds the files that the workers share while they run.
     """
     service = create_service(settings.model_name, settings.rules)
     service.offload = Offload(trim_memory)
@@ -106,8 +106,8 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     shipper = _shipper(settings)
 
     def components() -> Sequence[Component]:
-        """Make what each worker runs beside its HTTP server."""
-        # The shipper ends after what gives it work, so that it ships the last of it too.
+        """Return what a worker runs beside its HTTP server."""
+        # The shipper ends after the components that record, so that it also ships the last records.
         shipping = [] if shipper is None else [shipper]
         made: list[Component] = [logs, *shipping, metrics, exchange, LoopLag(metrics.lagged), switches]
         if authenticator is not None:
@@ -143,7 +143,7 @@ def _shipper(settings: Settings) -> ChildProcess | None:
 
 
 class _Shared:
-    """What a worker shares with others, made in it when it is first wanted: nothing of it survives a fork."""
+    """What a worker shares with others; made on first use, after the fork."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings

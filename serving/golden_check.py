@@ -1,4 +1,4 @@
-"""A bundle's golden requests, sent to a running server, which should answer as the bundle did where it was made."""
+"""Sends a bundle's golden requests to a running server, and compares the answers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from customer_risk.serving.client import Answer, RiskClient
 
 
 def difference(row: GoldenRow, answer: Answer) -> str | None:
-    """Return where an answer differs from the golden one in what every caller sees; None where it doesn't.
+    """Return where an answer differs from the golden one in what every caller sees, None if it doesn't.
 
-    Probabilities may differ by 1e-9, as on a processor of another family.
+    Probabilities may differ by 1e-9, as on another CPU family.
     """
     golden = row["answer"]
     if answer.source != "model":
@@ -32,10 +32,10 @@ def difference(row: GoldenRow, answer: Answer) -> str | None:
 
 
 def check(client: RiskClient, bundle: Path) -> int:
-    """Send every golden request of `bundle` through `client`; return their number.
+    """Send every golden request of `bundle` with `client`; return their number.
 
-    Raises GoldenMismatch at the first answer that isn't the bundle's, BundleError where there is no readable bundle,
-    and what the client raises where there is no answer.
+    Raises GoldenMismatch at the first answer that isn't the bundle's, BundleError if there is no readable bundle,
+    and the client's errors if there is no answer.
     """
     try:
         version = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()

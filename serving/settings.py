@@ -1,4 +1,4 @@
-"""The settings of `customer-risk serve`, one section for each part; a YAML file says what differs from the defaults."""
+"""The settings of `customer-risk serve`, one section for each part; a YAML file overrides the defaults."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from customer_risk.serving.telemetry.logs import LogSettings
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All of them.
+    """The settings of the service.
 
     model_name            the model's name in KServe's paths and in answers
-    idempotency_seconds   an answer is kept under its idempotency key for so long
-    run_folder            for what the workers share while they run: switches, metrics, and jobs unless the store says
-                          otherwise; null: a new temporary folder
+    idempotency_seconds   how long an answer is kept under its idempotency key
+    run_folder            folder of files that the workers share while they run: switches, metrics, and jobs unless
+                          `store` names another place; null: a new temporary folder
     """
 
     model_name: str = "customer-risk"
@@ -45,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def load_settings(path: Path | None, *, model_name: str | None = None, server: Mapping[str, Any]) -> Settings:
-    """Read settings from a YAML file, or take the defaults; `model_name` and `server` go before what they say.
+    """Return the settings of a YAML file, or the defaults; `model_name` and `server` override them.
 
     Raises ConfigError naming the file and the setting that can't be used.
     """

@@ -1,4 +1,4 @@
-"""What decisions are judged on: out-of-fold answers at the portfolio's rate, and cut-offs chosen without them."""
+"""The inputs of decisions' evaluation: out-of-fold answers at the portfolio's rate, and nested cut-offs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Choice = Callable[["NDArray[np.bool_]", "NDArray[np.float64]", "NDArray[np.float
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """Who is proposed for off-boarding and who is reviewed (and not proposed), bool[r, n] each."""
+    """The customers proposed for off-boarding, and those reviewed but not proposed: bool[r, n] each."""
 
     proposed: Flags
     reviewed: Flags
@@ -46,7 +46,7 @@ class OutOfFold(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DecisionInputs:
-    """What decisions are judged on: out-of-fold answers, the portfolio's rate, and the flow of customers a week."""
+    """The inputs of decisions' evaluation: out-of-fold answers, the portfolio's rate, and customers a week."""
 
     out_of_fold: OutOfFold
     portfolio_rate: float | None
@@ -78,7 +78,7 @@ class DecisionInputs:
         return shifted(self.out_of_fold.probabilities, self.shift)
 
     def flag(self, cut: Choice) -> Flagged:
-        """Decide with cut-offs that `cut(labels, probabilities, weights)` chose inside each fold's training side."""
+        """Return who is flagged by cut-offs that `cut(labels, probabilities, weights)` chose on each training side."""
 
         def chosen(side: Callable[[Cuts], float]) -> Floats:
             return self.out_of_fold.cuts(
@@ -93,7 +93,7 @@ class DecisionInputs:
 
 
 def strategies(costs: Costs, per_week: float) -> dict[str, Choice]:
-    """Return each strategy's choice of cut-offs; one without a medium cut-off reviews nobody whom it doesn't flag."""
+    """Return each strategy's choice of cut-offs by name; one without a medium cut-off reviews nobody else."""
 
     def single(cut: Callable[[Flags, Floats, Floats], float]) -> Choice:
         def both(labels: Flags, probabilities: Floats, weights: Floats) -> Cuts:

@@ -1,4 +1,4 @@
-"""A bucket of Google Cloud Storage: objects beneath a prefix, none of which is overwritten unseen."""
+"""A bucket of Google Cloud Storage: objects under a prefix, overwritten only at a known generation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-unty
 from customer_risk.model.google_cloud.credentials import ONCE, SECONDS, client_arguments
 from customer_risk.model.google_cloud.errors import FAULTS, translated
 
-# For reads by a command or a new pod, whose network and identity may come up after it.
+# For reads by a command or a new pod, whose network and identity may start after it.
 RETRIED: Final[Mapping[str, Any]] = {"timeout": SECONDS, "retry": DEFAULT_RETRY.with_timeout(10.0)}
 _FAULTS: Final = (*FAULTS, InvalidResponse, DataCorruption)
 _SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -25,7 +25,7 @@ _TYPES: Final = {"json": "application/json", "gz": "application/gzip", "parquet"
 
 
 class Stored(NamedTuple):
-    """An object that a bucket holds, named without the prefix; one with another generation is another object."""
+    """A stored object, named without the prefix; another generation is another object."""
 
     name: str
     generation: int
@@ -33,10 +33,10 @@ class Stored(NamedTuple):
 
 
 class Bucket:
-    """The objects of the bucket `name` whose names begin with `prefix`; nothing is asked before the first call.
+    """The objects of the bucket `name` whose names begin with `prefix`; no request is sent before the first call.
 
-    setting   what messages about missing credentials name
-    failure   makes the error to raise of one of Google's that nobody expects
+    setting   the setting named in messages about missing credentials
+    failure   makes the error to raise of an unexpected one of Google's
     reads     timeout and retry of a read; writes are tried once
     """
 
@@ -58,7 +58,7 @@ class Bucket:
         self._reads = reads
 
     def get(self, name: str) -> tuple[bytes, int] | None:
-        """Return an object's bytes, as they are stored, and its generation; None if there is no such object."""
+        """Return an object's bytes and its generation, None if it doesn't exist."""
         blob = self.handle.blob(f"{self.prefix}{name}")
         try:
             with self.reaching(NotFound):
@@ -68,7 +68,7 @@ class Bucket:
         return data, blob.generation
 
     def download(self, stored: Stored, path: Path) -> None:
-        """Write an object to a file; raises NotFound if that generation is gone."""
+        """Write an object to a file; raises NotFound if that generation no longer exists."""
         blob = self.handle.blob(f"{self.prefix}{stored.name}", generation=stored.generation)
         with self.reaching(NotFound), path.open("wb") as file:
             blob.download_to_file(file, raw_download=True, **self._reads)
@@ -79,14 +79,14 @@ class Bucket:
         kind = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
         try:
             with self.reaching(PreconditionFailed):
-                # Not tried again: the generation tells the next writer whether a write without a response took place.
+                # Not retried: the generation shows the next writer whether a write without a response succeeded.
                 blob.upload_from_string(data, kind, if_generation_match=generation, **ONCE)
         except PreconditionFailed:
             return False
         return True
 
     def list(self, prefix: str = "", *answers: type[Exception], **options: Any) -> Iterator[Stored]:
-        """Yield the objects whose names begin with `prefix`, in order; raises the errors `answers` as they are."""
+        """Yield the objects whose names begin with `prefix`, in order; raises the errors `answers` unchanged."""
         fields = "items(name,generation,size),nextPageToken"
         with self.reaching(*answers):
             for blob in self.client.list_blobs(
@@ -108,7 +108,7 @@ class Bucket:
             self.client.close()
 
     def reaching(self, *answers: type[Exception]) -> AbstractContextManager[None]:
-        """Raise what `failure` makes of any error but `answers`."""
+        """Raise any error except `answers` as what `failure` makes of it."""
         return translated(self._failure, answers, _FAULTS)
 
     @cached_property
@@ -119,7 +119,7 @@ class Bucket:
     @cached_property
     def client(self) -> Any:
         """The client; raises ConfigError without credentials."""
-        # It would ask for the bucket's place in threads of its own, and go on asking a server that hangs.
+        # The client would request the bucket's location on threads, again and again from a server that hangs.
         os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-        # No call here belongs to a project.
+        # No call here needs a project.
         return Client(project="none", **client_arguments(self._endpoint, _SCOPE, self._setting))

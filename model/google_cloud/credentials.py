@@ -1,4 +1,4 @@
-"""Credentials and HTTP sessions for Google's APIs, or for another server that speaks them."""
+"""Credentials and HTTP sessions for Google's APIs, or for another server with these APIs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REMEDY: Final = (
 
 
 def is_plain(endpoint: str) -> bool:
-    """Whether an endpoint is plain HTTP, as emulators are: no credentials are sent to it."""
+    """Return whether an endpoint is plain HTTP, as emulators are: no credentials are sent to it."""
     return endpoint.startswith("http:")
 
 
@@ -38,7 +38,7 @@ def credentials_for(endpoint: str, scope: str, setting: str) -> Any:
 
 
 def client_arguments(endpoint: str, scope: str, setting: str) -> dict[str, Any]:
-    """Return the arguments with which Google's REST clients use `endpoint`; empty: Google's own. Raises ConfigError."""
+    """Return the arguments of Google's REST clients for `endpoint` (empty: Google's own); raises ConfigError."""
     credentials = credentials_for(endpoint, scope, setting)
     return {
         "credentials": credentials,

@@ -1,4 +1,4 @@
-"""What Google's errors mean: the same again may succeed later, or never will."""
+"""Whether Google's errors are temporary or permanent."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPIError, No
 from google.auth.exceptions import GoogleAuthError
 
 Errors = tuple[type[Exception], ...]
-# All that a call of Google's clients raises; errors of `requests` are OSErrors.
+# All errors that Google's clients raise; errors of `requests` are OSErrors.
 FAULTS: Final[Errors] = (GoogleAPIError, GoogleAuthError, grpc.RpcError, urllib3.exceptions.HTTPError, OSError)
-# Asking again changes nothing, unless `passes` says otherwise.
+# Permanent errors, unless `passes` says otherwise.
 REFUSED: Final[Errors] = (BadRequest, Unauthorized, Forbidden, NotFound)
-# Reasons by which BigQuery says that the same may be done later; some of them come with status 403.
+# BigQuery's reasons for temporary errors; some of them have the status 403.
 PASSING: Final = frozenset(
     (
         "backendError",
@@ -30,7 +30,7 @@ PASSING: Final = frozenset(
 
 
 def passes(error: Any) -> bool:
-    """Whether an error of Google's says that the same may succeed later."""
+    """Return whether an error of Google's is temporary."""
     reasons = (each.get("reason") for each in getattr(error, "errors", ()) if isinstance(each, Mapping))
     return bool(getattr(error, "retryable", False)) or any(reason in PASSING for reason in reasons)
 
@@ -41,7 +41,7 @@ def translated(
     answers: Errors = (),
     faults: Errors = FAULTS,
 ) -> Iterator[None]:
-    """Raise what `failure` makes of any of the `faults`; the errors `answers` are raised as they are."""
+    """Raise any of the `faults` as what `failure` makes of it; the errors `answers` are raised unchanged."""
     try:
         yield
     except answers:

@@ -1,1 +1,1 @@
-"""From a margin to an action: calibration, the portfolio's risk rate, thresholds."""
+"""Calibration, the portfolio's risk rate and thresholds: from a margin to an action."""

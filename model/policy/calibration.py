@@ -1,4 +1,4 @@
-"""From margins to probabilities: fitted on out-of-fold margins, moved to the portfolio's risk rate."""
+"""Calibration: margins to probabilities, fitted on out-of-fold margins and shifted to the portfolio's risk rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 ENOUGH_FOR_ISOTONIC = 1000  # suspended customers: below, isotonic regression overfits (Niculescu-Mizil & Caruana 2005)
-ENOUGH_FOR_SLOPE = 30  # suspended customers: below, a slope is mostly noise and the trees' own 1 is the better guess
+ENOUGH_FOR_SLOPE = 30  # suspended customers: below, a fitted slope is mostly noise, and 1 is the better estimate
 LEAST_SLOPE = 0.05
 
 
@@ -29,8 +29,8 @@ def fit_platt(margins: Floats, labels: Flags) -> tuple[float, float]:
     """Fit slope and intercept of Platt's sigmoid (Platt 1999, with his smoothed targets).
 
     margins float64[n], labels bool[n], both classes present. Newton's method with backtracking (Lin, Lin & Weng 2007).
-    The slope never turns negative or vanishes (it stays at least `LEAST_SLOPE`): calibration may doubt the model, not
-    reverse it.
+    The slope never turns negative or vanishes (it stays at least `LEAST_SLOPE`): calibration never
+    reverses the model's order.
     """
     targets = _targets(labels)
     design = np.column_stack([margins, np.ones(len(margins))])
@@ -73,12 +73,12 @@ def fit_isotonic(margins: Floats, labels: Flags) -> tuple[Floats, Floats]:
 
 
 def prior_shift(sample_rate: float, portfolio_rate: float | None) -> float:
-    """Return the log-odds to add where the portfolio's risk rate differs (Saerens et al. 2002; Elkan 2001)."""
+    """Return the log-odds to add if the portfolio's risk rate isn't the sample's (Saerens et al. 2002; Elkan 2001)."""
     return 0.0 if portfolio_rate is None else _logit(portfolio_rate) - _logit(sample_rate)
 
 
 def prior_weights(labels: Flags, portfolio_rate: float | None) -> Floats:
-    """Weigh customers so that the suspended ones have the portfolio's share; ones where none is given."""
+    """Return weights that give the suspended customers the portfolio's share; ones without a portfolio's rate."""
     if portfolio_rate is None:
         return np.ones(len(labels))
     sample = float(labels.mean())
@@ -86,7 +86,7 @@ def prior_weights(labels: Flags, portfolio_rate: float | None) -> Floats:
 
 
 def shifted(probabilities: Floats, shift: float) -> Floats:
-    """Move probabilities by a shift in log-odds."""
+    """Return probabilities shifted in log-odds."""
     if shift == 0:
         return probabilities
     clipped = np.clip(probabilities, 1e-15, 1 - 1e-15)
@@ -100,7 +100,7 @@ def sigmoid(margins: Floats) -> Floats:
 
 
 def _loss(log_odds: Floats, targets: Floats) -> float:
-    """Return the log loss in all, without overflow: log(1 + exp(z)) - target z."""
+    """Return the total log loss without overflow: the sum of log(1 + exp(z)) - target z."""
     return float((np.logaddexp(0.0, log_odds) - targets * log_odds).sum())
 
 

@@ -38,11 +38,11 @@ def least_cost(costs: Costs) -> float:
 
 
 def loss_matrix_cuts(costs: Costs) -> Cuts:
-    """Return the least expected cost among three actions (Yao 2010, three-way decisions): leave, review, propose.
+    """Return the cut-offs of least expected cost for three actions (Yao 2010): leave, review, propose.
 
     A review costs `review` and recognises a risky customer with probability `review_catches`; it harms no good one. A
     proposal costs a review too (a named human signs it), and `wrongly_flagged` where the customer is good.
-    Raises ConfigError where the costs make one of the actions pointless.
+    Raises ConfigError if the costs make one of the actions pointless.
     """
     review = costs.review / (costs.review_catches * costs.missed_risky)
     missed = (1 - costs.review_catches) * costs.missed_risky
@@ -75,7 +75,7 @@ def segment_cuts(costs: Costs, probabilities: Floats, labels: Flags, weights: Fl
 
 
 def within_capacity(share: float, probabilities: Floats, weights: Floats) -> float:
-    """Return the least cut-off that at most `share` of the (weighted) customers reach; 0 where all may."""
+    """Return the least cut-off that at most `share` of the (weighted) customers reach; 0 if all may."""
     if share >= 1:
         return 0.0
     order = np.argsort(-probabilities, kind="stable")
@@ -84,7 +84,7 @@ def within_capacity(share: float, probabilities: Floats, weights: Floats) -> flo
     if fitting == 0:
         return float(np.nextafter(probabilities[order[0]], np.inf))
     ranked = probabilities[order]
-    if ranked[fitting - 1] == ranked[fitting]:  # a tie reaches over the capacity: leave the whole tie out
+    if ranked[fitting - 1] == ranked[fitting]:  # a tie exceeds the capacity: exclude the whole tie
         above = ranked[ranked > ranked[fitting]]
         return float(_between(ranked[fitting], above[-1])) if above.size else float(np.nextafter(ranked[0], np.inf))
     return float(_between(ranked[fitting], ranked[fitting - 1]))
@@ -113,6 +113,6 @@ def _steps(labels: Flags, probabilities: Floats, weights: Floats) -> tuple[Float
 
 
 def _between(below: Floats, above: Floats) -> Floats:
-    """Return a value in (below, above]: the midpoint, or `above` where floats leave none."""
+    """Return a value in (below, above]: the midpoint, or `above` if no float is between."""
     middle = below + (above - below) / 2
     return np.where(middle > below, middle, above)

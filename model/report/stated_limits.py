@@ -1,4 +1,4 @@
-"""The limits that every run states: what its numbers can't show."""
+"""The limits of a run's numbers, which every report states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ YOUNG_DAYS = 30
 def stated_limits(
     suspended: Flags, joined: Sequence[date | None], both_labels: int, average_precision: Interval, notes: Sequence[str]
 ) -> tuple[Limit, ...]:
-    """Return what the numbers can't show, with figures where the tables have them.
+    """Return the limits of the numbers, with figures if the tables have them.
 
     suspended  bool[n]; joined  when each of the n customers first transacted; both_labels  how many have two labels
     """

@@ -3,7 +3,7 @@
 manifest.json   what the model is, and the sha256 of each file below; its own sha256 is the bundle's version
 model.ubj       the same model for XGBoost
 trees.json      the trees, as scoring reads them
-resamples.json  trees fitted on resampled customers, to say how sure a score is
+resamples.json  trees fitted on resampled customers, for the uncertainty of a score
 reference.json  the training features' distributions, for drift
 golden.json     requests about made-up customers, with their answers
 """
@@ -41,7 +41,7 @@ SCHEMA_VERSION: Final = 2
 _READ: Final = (1, 2)  # version 1 differs in the form of golden.json alone
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("golden.json", "model.ubj", "reference.json", "resamples.json", "trees.json")
-_IGNORED: Final = ("lost+found",)  # what a mounted volume brings along
+_IGNORED: Final = ("lost+found",)  # in mounted volumes
 _REMAKE: Final = "Make the bundle anew with `customer-risk train`, or fetch it again from the registry."
 _OTHER_INSTALL: Final = "Make the bundle anew with this install, or install the customer-risk that made it."
 
@@ -54,11 +54,11 @@ class RiskRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a bundle says of itself.
+    """A bundle's manifest.
 
     `features` are the model's columns in order; `explain_method` is "tables" or "paths" (see Explainer); `cpu_family`
-    is where the golden answers were computed. `write_bundle` fills in `files`, the sha256 of each file in hex, and
-    `seal`, the sha256 of the manifest itself as it is written with an empty seal.
+    is that of the machine that computed the golden answers. `write_bundle` fills in `files`, the
+    sha256 of each file in hex, and `seal`, the sha256 of the manifest itself as it is written with an empty seal.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -83,7 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was found to be what it says; `version` is the sha256 of its manifest."""
+    """A verified bundle; `version` is the sha256 of its manifest."""
 
     folder: Path
     manifest: Manifest
@@ -94,7 +94,7 @@ class Bundle:
 
     @cached_property
     def resamples(self) -> tuple[Trees, ...]:
-        """The resampled models' trees, read when first asked for; raises BundleAltered where the file changed."""
+        """The resampled models' trees, read on first use; raises BundleAltered if the file has changed."""
         data = _verified(self.folder, "resamples.json", self.manifest.files)
         return loads_resamples(data)
 
@@ -103,18 +103,18 @@ class Bundle:
         return ModelFeatures(self.manifest.features, self.manifest.settings)
 
     def resampled_probabilities(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return float64[k, n]: the probabilities that each of k resampled models gives for rows float64[n, f]."""
+        """Return the probabilities float64[k, n] of k resampled models for rows float64[n, f]."""
         calibration = self.manifest.calibration
         return np.array([calibration.probability(trees.margins(values)) for trees in self.resamples])
 
 
 def dumps_resamples(resamples: tuple[Trees, ...]) -> bytes:
-    """Write resamples.json."""
+    """Return the bytes of resamples.json."""
     return msgspec.json.encode([trees.pack() for trees in resamples])
 
 
 def loads_resamples(data: bytes) -> tuple[Trees, ...]:
-    """Read resamples.json."""
+    """Return the trees in resamples.json; raises BundleError."""
     try:
         packed = msgspec.json.decode(data, type=list[Packed])
     except msgspec.DecodeError as error:
@@ -123,15 +123,15 @@ def loads_resamples(data: bytes) -> tuple[Trees, ...]:
 
 
 def dumps_manifest(manifest: Manifest) -> bytes:
-    """Write manifest.json: sorted keys, no wall time; the same manifest gives the same bytes."""
+    """Return the bytes of manifest.json: with sorted keys; the same manifest gives the same bytes."""
     return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"
 
 
 def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *, replace: bool = False) -> str:
-    """Write a bundle whole or not at all, and return its version (the sha256 of manifest.json, in hex).
+    """Write a complete bundle or nothing, and return its version (the sha256 of manifest.json, in hex).
 
-    `files` holds every one of FILES, `manifest` needs no `files` of its own. An existing folder with something in it is
-    refused (BundleError) unless `replace`.
+    `files` has all of FILES; the `files` of `manifest` are filled in. Raises BundleError for a folder that isn't empty,
+    unless `replace`.
     """
     if set(files) != set(FILES):
         raise BundleError(
@@ -152,16 +152,16 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *
 
 
 def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
-    """Read a bundle and find out whether it can be trusted.
+    """Read and verify a bundle.
 
     In this order: the schema version is one that this install reads (else BundleVersion); the manifest is as it was
     written, every file is there and has the manifest's hash, and there is no other file (else BundleAltered; hidden
-    files and `lost+found`, which mounted volumes bring along, are overlooked); the feature catalogue and the way of
-    explaining are this install's (else BundleVersion); the golden rows are answered here as they were where the bundle
-    was made (else GoldenMismatch). Raises BundleError where there is no bundle at all.
+    files and `lost+found`, which are in mounted volumes, are ignored); the feature catalogue and the method of
+    explaining are this install's (else BundleVersion); the golden rows are answered here as on the machine that made
+    the bundle (else GoldenMismatch). Raises BundleError if there is no bundle.
 
-    The golden requests are answered here with the encoder and the kernel that requests use. Whoever loads a bundle for
-    serving leaves that out: serving.decisions.verification has the service itself answer them.
+    The golden requests are answered here with the encoder and the kernel that requests use. Serving skips this:
+    in serving.decisions.verification the service itself answers them.
     """
     data = _manifest_bytes(folder)
     manifest = _manifest(folder, data)
@@ -188,7 +188,7 @@ def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
 
 
 def make_scorer(trees: Trees, manifest: Manifest) -> Scorer:
-    """Put a scorer together as loading the bundle will, so that training can compute golden answers with it."""
+    """Return the scorer that loading the bundle would make, so that training can compute golden answers."""
     return Scorer(
         Explainer(trees),
         manifest.calibration,

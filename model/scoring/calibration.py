@@ -1,4 +1,4 @@
-"""From the trees' margin to the probability that is shown."""
+"""Calibration: from the trees' margin to the probability."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to the log-odds of the shown probability. With a sample of risk rate s and a portfolio of rate p, shift =
     logit(p) - logit(s) (Elkan 2001, "The foundations of cost-sensitive learning", theorem 2, in log-odds).
 
-    Raises BundleError where a number isn't finite or the slope isn't above 0 (risk would turn round).
+    Raises BundleError if a number isn't finite or the slope isn't above 0, which would reverse the order of risk.
     """
 
     slope: float = 1.0
@@ -37,12 +37,12 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def probability(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities float64[n] from margins float64[n]."""
-        # One `exp` of the C library a row, not NumPy's: that one may round differently at another place in an array.
+        # One `exp` of the C library a row, not NumPy's: which may round differently by the position in an array.
         return np.array([sigmoid(z) for z in self.log_odds(margins).tolist()], np.float64)
 
 
 def sigmoid(z: float) -> float:
-    """Turn log-odds into a probability, without overflow."""
+    """Return the probability for log-odds, without overflow."""
     if z >= 0:
         return 1.0 / (1.0 + math.exp(-z))
     e = math.exp(z)

@@ -1,4 +1,4 @@
-"""How this package compiles: on first use, kept on the disk, without Python's lock, to the letter of IEEE."""
+"""Compilation of functions: on first use, cached on the disk, without Python's lock, with strict IEEE arithmetic."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def compiled(function: Function) -> Function:
 
     No fast-math: additions keep their order, so that a row alone and in a batch gives the same bits. Compiled code is
     kept by the file of the function alone, so a compiled function calls only compiled functions of its own module.
-    Where nothing can be kept (a read-only disk), it is compiled for the process alone.
+    If nothing can be stored (a read-only disk), it is compiled for the process only.
     """
     return compile_kept(function, nogil=True, error_model="numpy")

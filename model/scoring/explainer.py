@@ -24,7 +24,7 @@ Method = Literal["tables", "paths"]
 class Explainer:
     """Path-dependent TreeSHAP of `trees`, exact.
 
-    `method` says how: "tables" looks contributions up, "paths" computes them leaf by leaf where the tables would need
+    `method` is "tables" (contributions are looked up), or "paths" (computed leaf by leaf) if the tables would need
     more than `memory_limit_bytes` (`table_bytes` says how much that is). `bias` is the margin expected over the
     training weight: bias and contributions, in the columns' order, add up to the margin.
     """
@@ -56,17 +56,17 @@ class Explainer:
                 f"The model takes rows of {self.features} features, not an array of shape {values.shape}.",
                 remedy="Select the bundle's features, in the manifest's order.",
             )
-        rows = np.array(values, np.float64, order="C")  # a copy: a read-only array would be compiled for anew
+        rows = np.array(values, np.float64, order="C")  # a copy: a read-only array would need another compilation
         contributions, margins = np.empty(rows.shape), np.empty(len(rows))
         self._explain(rows, self.bias, *self._arrays, contributions, margins)
         return margins, contributions
 
     def explain_one(self, values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Return one row's margin and contributions float64[features] for its values float64[features], contiguous."""
+        """Return one row's margin and contributions float64[features]; its values float64[features] are contiguous."""
         contributions, margins = np.empty((1, self.features)), np.empty(1)
         self._explain(values.reshape(1, self.features), self.bias, *self._arrays, contributions, margins)
         return margins.item(), contributions[0]
 
     def margins(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the margins alone, the same bits as `explain` gives."""
+        """Return the margins only, with the same bits as `explain`."""
         return self.explain(values)[0]

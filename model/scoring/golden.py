@@ -1,4 +1,4 @@
-"""Golden rows: requests of made-up customers as the wire carries them, and the answers where the bundle was made.
+"""Golden rows: requests about made-up customers in the wire's form, and the answers of the install that trained.
 
 A row's request is the JSON body of `POST /ai/v1/risk`. Serving answers it as any other request; golden_answers answers
 it without serving, with the encoder and the kernel that serving uses.
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOLERANCE = 1e-9
-_WORDED = ("text", "investigator_text")  # words hold rounded numbers: a last bit may turn a digit on another CPU
+_WORDED = ("text", "investigator_text")  # texts have rounded numbers: a last bit may change a digit on another CPU
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = ("created_at", "completed_at")
 
 
 def cpu_family() -> str:
-    """Return the name of this machine's CPU family as LLVM knows it: code compiled for one family rounds alike."""
+    """Return this machine's CPU family in LLVM's names: code compiled for one family rounds the same."""
     return str(binding.get_host_cpu_name())
 
 
 class GoldenRow(TypedDict):
-    """A request as `POST /ai/v1/risk` takes it, and its answer, both as plain JSON values.
+    """A request in the form of `POST /ai/v1/risk`, and its answer, both as plain JSON values.
 
-    The answer holds probability, segment, action, whole reasons, and the features that it rests on, None where missing.
+    The answer holds probability, segment, action, complete reasons, and the features used, None where missing.
     """
 
     request: dict[str, Any]
@@ -66,7 +66,7 @@ def loads_golden(data: bytes) -> list[GoldenRow]:
 
 
 def _converted(row: _RowOfVersion1, number: int) -> GoldenRow:
-    """Turn a row of version 1 into a request; the answer loses its warnings, which version 2 doesn't hold."""
+    """Return a row of version 1 as one of version 2, without warnings."""
     answer = {name: value for name, value in row["answer"].items() if name != "warnings"}
     return GoldenRow(request=golden_request(number, row["profile"], row["transactions"]), answer=answer)
 
@@ -74,9 +74,9 @@ def _converted(row: _RowOfVersion1, number: int) -> GoldenRow:
 def check_golden(answer: Answerer, rows: Sequence[GoldenRow], *, made_on: str, where: Path | str) -> None:
     """Answer the golden requests again with `answer` and compare.
 
-    On the CPU family that they were made on, all must be equal; on another, numbers may differ by 1e-9 (absolutely, or
-    relatively where they are greater than 1), and their wording with them. Raises GoldenMismatch with the first
-    difference, or where there is no row to compare.
+    On the CPU family on which they were made, all must be equal; on another, numbers may differ by 1e-9 (absolutely, or
+    relatively where they are greater than 1), and the texts of their reasons. Raises GoldenMismatch with the first
+    difference, or if there is no row to compare.
     """
     if not rows:
         raise GoldenMismatch(f"{where} holds no row to compare.", remedy="Make the bundle anew with golden rows.")
@@ -92,7 +92,7 @@ def check_golden(answer: Answerer, rows: Sequence[GoldenRow], *, made_on: str, w
 
 
 def _difference(expected: Any, found: Any, tolerance: float, path: str) -> str | None:
-    """Return the first place where two JSON values differ, None where there is none."""
+    """Return the first place where two JSON values differ, None if they don't."""
     if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
         pairs = [
             (f"{path}.{key}", expected[key], found[key]) for key in expected if tolerance == 0 or key not in _WORDED
@@ -130,7 +130,7 @@ def _day(value: object) -> object:
 
 
 def _timestamp(value: object) -> str | None:
-    """Return a time as RFC 3339 has it, with its microseconds."""
+    """Return a time in RFC 3339, with its microseconds."""
     if value is None:
         return None
     moment = value if isinstance(value, datetime) else _EPOCH + timedelta(microseconds=int(str(value)))

@@ -1,4 +1,4 @@
-"""Answers to golden requests without serving, for training, the registry and whoever scores tables with a bundle."""
+"""Answers golden requests without serving, for training, the registry and the scoring of tables."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def golden_rows(
     settings: FeatureSettings,
     customers: Iterable[tuple[Mapping[str, object], Sequence[Mapping[str, object]]]],
 ) -> list[GoldenRow]:
-    """Write a request for each made-up customer (a profile and transaction rows) and answer it.
+    """Return a golden row for each made-up customer (a profile and transaction rows).
 
-    Times are aware datetimes, or microseconds since 1970. The first AGAIN customers are asked about again with their
+    Times are aware datetimes, or microseconds since 1970. The first AGAIN customers are repeated with their
     transactions as columns, and then with their features given; their answers are the same.
     """
     answer = golden_answerer(scorer, settings)
@@ -74,13 +74,13 @@ def golden_answerer(scorer: Scorer, settings: FeatureSettings) -> Answerer:
 
 
 def encode_request(request: Mapping[str, Any]) -> Encoded:
-    """Encode the profile and the transactions, as rows or as columns, of a request that is known to be sound."""
+    """Encode the profile and the transactions, as rows or as columns, of a valid request."""
     encoded, _ = encode_columns(_person(request["profile"]), _history(request["transactions"]))
     return encoded
 
 
 def golden_answer(verdict: Verdict, names: Sequence[str], values: NDArray[np.float64]) -> dict[str, Any]:
-    """Return what a golden row holds of an answer that rests on the values float64[f] of the features `names`."""
+    """Return the golden answer for the values float64[f] of the features `names`."""
     features = {name: None if math.isnan(value) else value for name, value in zip(names, values.tolist(), strict=True)}
     written = msgspec.json.encode(msgspec.structs.asdict(verdict) | {"features": features})
     return msgspec.json.decode(written, type=dict[str, Any])

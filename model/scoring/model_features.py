@@ -1,4 +1,4 @@
-"""The features that a bundle's model takes, of one customer: where scoring meets the kernel."""
+"""The features of a bundle's model for one customer, computed by the kernel."""
 
 from __future__ import annotations
 

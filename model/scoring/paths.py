@@ -1,4 +1,4 @@
-"""The ways from the roots to the leaves, as the arithmetic of reasons takes them."""
+"""The paths from the roots to the leaves, as arrays for the computation of reasons."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paths:
-    """The ways to all leaves of all trees.
+    """The paths to all leaves of all trees.
 
     values      float64[l]    each leaf's addition to the margin
     leaves      int64[l]      its node (numbers count over all trees)
-    steps       int64[l + 1]  conditions on the way to leaf i are steps[i]:steps[i + 1], from the root down
-    step_node   int64[s]      the node that asks
-    step_left   bool[s]       whether the way to the leaf goes left there
-    step_slot   int32[s]      which of the leaf's features it asks about (counted within the leaf)
+    steps       int64[l + 1]  conditions on the path to leaf i are steps[i]:steps[i + 1], from the root down
+    step_node   int64[s]      the node of the condition
+    step_left   bool[s]       whether the path to the leaf goes left there
+    step_slot   int32[s]      index of its feature among the leaf's features
     slots       int64[l + 1]  features of leaf i are slots[i]:slots[i + 1]
     feature     int32[k]      the column
     zero        float64[k]    share of the training weight that met the conditions on it
@@ -45,14 +45,14 @@ class Paths:
 
     @property
     def expected(self) -> float:
-        """The margin's expectation over the training weight, without the base."""
+        """The expected margin over the training weight, without the base."""
         return sum(
             float(v * np.prod(self.zero[a:b])) for v, a, b in zip(self.values, self.slots, self.slots[1:], strict=False)
         )
 
 
 def paths_of(trees: Trees) -> Paths:
-    """Follow every way from a root to a leaf."""
+    """Return the paths from every root to every leaf."""
     leaves: list[int] = []
     steps, slots = [0], [0]
     step_node: list[int] = []

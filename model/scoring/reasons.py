@@ -1,4 +1,4 @@
-"""Why a customer scores as they do, in words: one wording for the investigator, another that the customer may see."""
+"""Reasons of a customer's score: one text for investigators, another that the customer may see."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NEUTRAL: Final = "The details in your profile."
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """What one feature does to one customer's score.
+    """The effect of one feature on one customer's score.
 
     `contribution` is in the shown probability's log-odds, `share` its part of all features' absolute contributions.
-    `code`, `direction` and `text` may be shown to the customer; the rest is for those who may see explanations. `value`
-    is None where the feature is missing.
+    `code`, `direction` and `text` may be shown to the customer; the other fields need the scope `explain`. `value`
+    is None if the feature is missing.
     """
 
     code: str
@@ -48,15 +48,15 @@ def top_reasons(
     *,
     segment: Segment = "high",
 ) -> tuple[Reason, ...]:
-    """Return at most `n` reasons for one customer from values float64[f], contributions float64[f] and their features.
+    """Return at most `n` reasons for one customer from values float64[f], contributions float64[f] and features.
 
-    The greatest absolute contribution comes first, equal ones (to nine decimals, so that a last bit reorders nothing)
+    The greatest absolute contribution comes first, equal ones (to nine decimals, so that the last bit changes nothing)
     in the features' order; in the segments medium and high those that raise the risk come before those that lower it,
-    since they are what put the customer there. Features that contribute nothing are no reasons.
+    since they are why the customer is there. Features that contribute nothing are left out.
     """
     places = np.empty(n, np.int64)
     count, total = _lead(contributions, segment != "low", places)
-    total = float(total)  # uncompiled, it is one of NumPy's own
+    total = float(total)  # a NumPy scalar if not compiled
     reasons = []
     for place in places.tolist()[:count]:
         feature, value, contribution = features[place], values.item(place), contributions.item(place)
@@ -78,9 +78,9 @@ def top_reasons(
 
 @compiled
 def _lead(contributions: NDArray[np.float64], raising_first: bool, places: NDArray[np.int64]) -> tuple[int, float]:
-    """Fill `places` with the leading contributions' places; return how many there are, and all absolute ones' sum.
+    """Fill `places` with the leading contributions' indices; return their number, and the sum of all absolutes.
 
-    Inserting each into so short a list costs less than sorting all.
+    Insertion into a short list costs less than sorting all.
     """
     count, total = 0, 0.0
     for place in range(contributions.size):
@@ -109,16 +109,16 @@ def _lead(contributions: NDArray[np.float64], raising_first: bool, places: NDArr
 
 
 def customer_text(feature: Feature, value: float) -> str:
-    """Word a feature so that the customer may read it: no value, and nothing that could tip off.
+    """Return a feature's text for the customer: without its value, and without anything that could tip off.
 
-    A feature that can't tip off is worded as a statement ("Your profile is not complete."), which is only true of a
-    value above 0; of any other value the wording is as neutral as everybody's.
+    A feature that can't tip off is worded as a statement ("Your profile is not complete."), which is true only of a
+    value above 0; for other values the text is the neutral one.
     """
     return feature.customer if feature.tips_off or value > 0 else NEUTRAL
 
 
 def investigator_text(feature: Feature, value: float) -> str:
-    """Word a feature's value for an analyst; where it is missing, say why."""
+    """Return the text of a feature's value for an analyst; if it is missing, the text says why."""
     if math.isnan(value):
         return f"{feature.name} has no value: {feature.missing}"
     return feature.describe(value)

@@ -1,4 +1,4 @@
-"""One customer's or many customers' verdict: probability, segment, action and reasons."""
+"""Scores one or many customers: probability, segment, action and reasons."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row of feature values leads to."""
+    """The result for a row of feature values."""
 
     probability: float
     segment: Segment
@@ -35,7 +35,7 @@ class Scores:
 
     probability    float64[n]
     margin         float64[n]  the trees' log-odds, before calibration
-    contributions  float64[n, f]  in the shown probability's log-odds: with `Scorer.base` they add up to them
+    contributions  float64[n, f]  in the shown probability's log-odds: their sum plus `Scorer.base` is the log-odds
     segment        n names
     """
 
@@ -46,9 +46,9 @@ class Scores:
 
 
 class Scorer:
-    """Trees, calibration and thresholds put together.
+    """Trees, calibration and thresholds.
 
-    `features` are the columns, in order. `base` is the log-odds of a customer of whom nothing is known.
+    `features` are the columns, in order. `base` is the expected log-odds without any feature.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class Scorer:
         self._reasons = reasons
 
     def score(self, values: NDArray[np.float64]) -> Scores:
-        """Score rows float64[n, f] of feature values, NaN where missing."""
+        """Return the scores of rows float64[n, f] of feature values, NaN where missing."""
         margin, contributions = self.explainer.explain(values)
         probability = self.calibration.probability(margin)
         contributions *= self.calibration.slope
         return Scores(probability, margin, contributions, [self.thresholds.segment_of(p) for p in probability.tolist()])
 
     def judge(self, values: NDArray[np.float64]) -> Verdict:
-        """Judge one customer's values float64[f], in the scorer's order: the bits that `score` gives in any batch."""
+        """Return the verdict on values float64[f], in the scorer's order: the same bits as `score` in any batch."""
         margin, contributions = self.explainer.explain_one(values)
         contributions *= self.calibration.slope
         probability = sigmoid(self.calibration.slope * margin + (self.calibration.intercept + self.calibration.shift))
@@ -87,5 +87,5 @@ class Scorer:
     def reasons(
         self, values: NDArray[np.float64], contributions: NDArray[np.float64], segment: Segment
     ) -> tuple[Reason, ...]:
-        """Word the reasons of one row of `Scores`: values float64[f], contributions float64[f]."""
+        """Return the reasons of one row of `Scores`: values float64[f], contributions float64[f]."""
         return top_reasons(values, contributions, self.features, self._reasons, segment=segment)

@@ -1,4 +1,4 @@
-"""Low, medium, high: what a probability means for the bank, and what is to be done."""
+"""Segments (low, medium, high) of a probability, and their actions."""
 
 from __future__ import annotations
 

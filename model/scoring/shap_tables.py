@@ -1,15 +1,15 @@
-"""Exact Shapley values of trees by looking them up.
+"""Exact Shapley values of trees by table look-up.
 
 Each tree is cut into bottom subtrees of height two (less where a branch ends early); the nodes above them are its upper
 nodes. The outcomes of a subtree's ancestors and of its own nodes, one bit each, form a pattern, and its leaves' Shapley
-values depend on that pattern alone. So each subtree has a table: a row for each pattern, a column for each feature that
-stands on the way to it or inside. A customer then costs one comparison a node and one short row of a table a subtree.
+values depend on that pattern alone. So each subtree has a table: a row for each pattern, a column for each feature on
+the path to it or inside. A customer then costs one comparison a node and one short table row a subtree.
 
 Height three would halve the look-ups for six times the memory: measured, it is slower for one customer and for many.
 
-Trees go in blocks whose tables fit the second-level cache together, and a batch goes through a block some rows at a
-time. Within a block all comparisons come first, then all additions, so that the processor fetches many table rows at
-once.
+Trees are grouped in blocks whose tables fit the second-level cache together, and a batch is processed by block, some
+rows at a time. Within a block all comparisons come first, then all additions, so that the processor fetches many table
+rows at once.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     from customer_risk.model.scoring.trees import Trees
 
 HEIGHT = 2
-ROWS = 512  # customers that go through a block together: as many share the cost of fetching its tables
-BLOCK_BYTES = 128 * 1024  # a block's tables, kept small beside 512 KB to 2 MB of second-level cache
-_NONE = 0  # the place of "no upper node above": pattern 0
+ROWS = 512  # customers processed by a block together, which share the cost of fetching its tables
+BLOCK_BYTES = 128 * 1024  # a block's tables: small relative to 512 KB to 2 MB of second-level cache
+_NONE = 0  # index of "no upper node above": pattern 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """Lookup tables of all subtrees; blocks stand one after the other, within a block subtrees of one shape together.
+    """Lookup tables of all subtrees; blocks are consecutive, and so are subtrees of one shape within a block.
 
     A node's question is a column and a threshold: is float32 number `column` of the row below the threshold? Column
     2 f holds feature f with +inf where it is missing (which goes right), column 2 f + 1 with -inf (which goes left).
 
     upper_column, upper_threshold   uint32[u], float32[u]  upper nodes, each behind the one above it
     upper_above   uint32[u]      its place in the block, counted from 1, or 0 for none
-    above         uint32[s]      the same for each subtree: the upper node that it hangs from
-    start         uint64[s]      where the subtree's table begins in `table`
+    above         uint32[s]      the same for each subtree: its parent, an upper node
+    start         uint64[s]      index in `table` at which the subtree's table begins
     inner_column, inner_threshold   uint32[i], float32[i]  nodes inside the subtrees, preorder
     feature       uint32[k]      features of the subtrees' table columns
-    shapes        uint64[g, 3]   nodes inside, table columns, and how many subtrees of that shape follow each other
+    shapes        uint64[g, 3]   nodes inside, table columns, and number of consecutive subtrees of that shape
     blocks        uint64[b, 3]   upper nodes, shapes and subtrees of each block
     table         float64        the tables, patterns by columns
     """
@@ -93,7 +93,7 @@ class Cut(NamedTuple):
 
 
 def cut(trees: Trees, height: int = HEIGHT) -> tuple[Cut, ...]:
-    """Cut every tree; a tree that is one leaf has no subtree, since it adds nothing but to the bias."""
+    """Cut every tree; a tree of one leaf has no subtree, since it adds only to the bias."""
     heights = np.zeros(trees.feature.size, np.int64)
     inner = np.flatnonzero(trees.feature >= 0)
     for node in inner[::-1].tolist():
@@ -127,7 +127,7 @@ def _preorder(trees: Trees, root: int, node: int) -> Iterator[int]:
 
 
 def table_bytes(cuts: Sequence[Cut]) -> int:
-    """Return how much memory the tables would take."""
+    """Return the bytes that the tables would take."""
     return 8 * sum(subtree.size for one in cuts for subtree in one.subtrees)
 
 
@@ -187,7 +187,7 @@ def _in_blocks(cuts: Sequence[Cut]) -> Iterator[list[Cut]]:
 
 
 def _parents(block: Sequence[Cut]) -> dict[int, int]:
-    """Return the upper node above each upper node; -1, which is no node, for roots."""
+    """Return the upper node above each upper node; -1 for roots."""
     parents: dict[int, int] = {}
     for one in block:
         for subtree in one.subtrees:
@@ -201,7 +201,7 @@ def _columns(trees: Trees, nodes: Sequence[int]) -> NDArray[np.uint32]:
 
 
 def _filled(trees: Trees, paths: Paths, subtrees: Sequence[Subtree], start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return for each leaf where its steps are in the pattern and its features in the table; the rest is compiled."""
+    """Fill the tables: find each leaf's bits in the pattern and columns in the table; compiled code does the rest."""
     number = {leaf: place for place, leaf in enumerate(paths.leaves.tolist())}
     steps, slots = paths.steps.tolist(), paths.slots.tolist()
     step_node, feature = paths.step_node.tolist(), paths.feature.tolist()
@@ -255,20 +255,20 @@ def explain_by_tables(  # noqa: PLR0917  compiled code takes arrays, not objects
 ) -> None:
     """Fill contributions[n, f] and margins[n] for values[n, f].
 
-    Everything that indexes is unsigned, so that no access pays for Python's negative indices. A row's additions come in
-    one order, whatever rows stand beside it.
+    Indices are unsigned, which avoids the check for negative ones. A row's additions have one order, whatever the other
+    rows of the batch.
     """
     none, unit = np.uint64(0), np.uint64(1)
     rows = np.uint64(values.shape[0])
     numbers = np.empty((min(values.shape[0], ROWS), 2 * values.shape[1]), np.float32)
     pattern_at = np.zeros(_most(blocks, 0) + 1, np.uint64)  # outcomes of an upper node and all above it
-    found = np.empty(_most(blocks, 2), np.uint64)  # where each subtree's row of the table begins
+    found = np.empty(_most(blocks, 2), np.uint64)  # index at which each subtree's table row begins
     for first_row in range(none, rows, np.uint64(ROWS)):
         count = min(np.uint64(ROWS), rows - first_row)
         for row in range(count):
             _spread(values[first_row + row], numbers[row])
             contributions[first_row + row] = 0.0
-        upper, shape, subtree, inner, column = none, none, none, none, none  # where the block's own begin
+        upper, shape, subtree, inner, column = none, none, none, none, none  # index at which the block's own begin
         for block in range(np.uint64(blocks.shape[0])):
             past_upper, past_shape = upper + blocks[block, 0], shape + blocks[block, 1]
             past_subtree = subtree + blocks[block, 2]
@@ -303,7 +303,7 @@ def _most(blocks: NDArray[np.uint64], column: int) -> np.int64:
 
 @compiled
 def _spread(values: NDArray[np.float64], numbers: NDArray[np.float32]) -> None:
-    """Write each value twice, as questions that go right and that go left on a missing value see it."""
+    """Write each value twice: with +inf and with -inf for a missing value, which go right and left."""
     for feature in range(np.uint64(values.size)):
         number = np.float32(values[feature])
         missing = np.isnan(number)
@@ -323,7 +323,7 @@ def _find(
     inner: np.uint64,
     found: NDArray[np.uint64],
 ) -> np.uint64:
-    """Answer a block's inner nodes and say where each subtree's row of its table begins; return the next inner node."""
+    """Evaluate a block's inner nodes and find each subtree's table row; return the next inner node's index."""
     unit, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     subtree = np.uint64(0)
     for shape in range(np.uint64(shapes.shape[0])):
@@ -359,7 +359,7 @@ def _add(
     table: NDArray[np.float64],
     contributions: NDArray[np.float64],
 ) -> np.uint64:
-    """Add a block's table rows to one row's contributions; return the next place in `feature`."""
+    """Add a block's table rows to one row's contributions; return the next index in `feature`."""
     subtree = np.uint64(0)
     for shape in range(np.uint64(shapes.shape[0])):
         width, past = shapes[shape, 1], subtree + shapes[shape, 2]

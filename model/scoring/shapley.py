@@ -1,7 +1,7 @@
-"""Exact Shapley values of one leaf after the other: what the tables are made with, and the slower way beside them.
+"""Exact Shapley values leaf by leaf: used to fill the tables, and instead of tables that would be too large.
 
-A leaf of value v stands behind conditions on d different features. Of feature j, `one` is 1 where the row meets all its
-conditions on the way to the leaf and 0 otherwise, and `zero` is the share of training weight that met them. The
+A leaf of value v has conditions on d different features on its path. Of feature j, `one` is 1 where the row meets all
+its conditions on the path to the leaf and 0 otherwise, and `zero` is the share of training weight that met them. The
 path-dependent game gives the leaf to a coalition S with v * prod(one_j, j in S) * prod(zero_j, j not in S), so that the
 Shapley value of j (Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for
 trees") is
@@ -23,7 +23,7 @@ from customer_risk.model.scoring.compiled import compiled
 
 
 def quadrature(features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gauss-Legendre points and weights on (0, 1): row q holds q points; exact for up to `features` features."""
+    """Return Gauss-Legendre points and weights on (0, 1): row q has q points; exact for up to `features` features."""
     most = max(1, (features + 1) // 2)
     points, weights = np.zeros((most + 1, most)), np.zeros((most + 1, most))
     for count in range(1, most + 1):
@@ -82,7 +82,7 @@ def fill_tables(  # noqa: PLR0917  compiled code takes arrays, not objects
     bits     int64        for each leaf's steps, one leaf behind the other: the step's bit in the pattern
     columns  int64        for each leaf's features, likewise: the feature's column in the table
 
-    The rest is as Paths has it.
+    The other arguments are those of Paths.
     """
     most = 2 * weights.shape[1] + 1
     one = np.empty(most)

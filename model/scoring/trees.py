@@ -1,4 +1,4 @@
-"""A boosted ensemble as plain arrays: what serving needs of an XGBoost model, and nothing of XGBoost."""
+"""A boosted ensemble as plain arrays, for serving without XGBoost."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ LEAF = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trees:
-    """Trees whose leaves add up to a margin (log-odds); nodes of all trees stand in one row of arrays.
+    """Trees whose leaves add up to a margin (log-odds); the nodes of all trees are in the same arrays.
 
-    Within a tree a node stands before its children; node numbers count from the tree's root.
+    Within a tree a node comes before its children; node numbers count from the tree's root.
 
-    features      how many columns a row of values has
+    features      number of columns in a row of values
     base          the margin before any tree
     offsets       int64[t + 1]  nodes of tree i are offsets[i]:offsets[i + 1]
-    feature       int32[n]    column that a node looks at; LEAF (-1) at a leaf
+    feature       int32[n]    column that a node compares; LEAF (-1) at a leaf
     threshold     float32[n]  a row goes left where float32(value) < threshold; 0 at a leaf
     default_left  bool[n]     where a missing value (NaN) goes
     left, right   int32[n]    children; LEAF at a leaf
     value         float64[n]  a leaf's addition to the margin; 0 elsewhere
-    cover         float64[n]  sum of hessians (training weight) that went through the node
+    cover         float64[n]  sum of hessians (training weight) of the node's rows
 
-    Raises BundleError where the arrays aren't such trees.
+    Raises BundleError if the arrays aren't such trees.
     """
 
     features: int
@@ -57,7 +57,7 @@ class Trees:
         return len(self.offsets) - 1
 
     def margins(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Walk each row down each tree: float64[n] of log-odds from float64[n, features], NaN where missing."""
+        """Return each row's log-odds float64[n] from values float64[n, features], NaN where missing."""
         margins = np.empty(len(values))
         _walk(
             np.ascontiguousarray(values, np.float32),
@@ -74,19 +74,19 @@ class Trees:
         return margins
 
     def dumps(self) -> bytes:
-        """Write JSON: the same trees give the same bytes, and reading them back gives the same bits."""
+        """Return JSON: the same trees give the same bytes, and `loads` returns the same bits."""
         return msgspec.json.encode(self.pack())
 
     @classmethod
     def loads(cls, data: bytes) -> Self:
-        """Read what `dumps` wrote; raises BundleError where it is something else."""
+        """Return the trees in JSON of `dumps`; raises BundleError for anything else."""
         try:
             return cls.unpack(msgspec.json.decode(data, type=Packed))
         except msgspec.DecodeError as error:
             raise _broken(f"not the JSON of trees ({error})") from error
 
     def pack(self) -> Packed:
-        """Turn the arrays into lists, as they stand in JSON."""
+        """Return the arrays as lists, as in JSON."""
         return Packed(
             features=self.features,
             base=float(self.base),
@@ -95,7 +95,7 @@ class Trees:
 
     @classmethod
     def unpack(cls, packed: Packed) -> Self:
-        """Turn the lists into arrays again; raises BundleError where they aren't trees."""
+        """Return the lists as arrays; raises BundleError if they aren't trees."""
         arrays: dict[str, Any] = {name: np.array(getattr(packed, name), dtype) for name, dtype in _TYPES.items()}
         return cls(features=packed.features, base=packed.base, **arrays)
 
@@ -134,7 +134,7 @@ def _broken(what: str) -> BundleError:
 
 
 def _check(trees: Trees) -> None:
-    """Hold what the compiled loops rely on: no index of theirs is checked again."""
+    """Check what the compiled loops rely on: they don't check indices; raises BundleError."""
     sizes = {name: getattr(trees, name).shape for name in _TYPES if name != "offsets"}
     if len(set(sizes.values())) != 1:
         raise _broken(f"arrays of different lengths ({sizes})")

@@ -1,1 +1,1 @@
-"""Who calls: OIDC access tokens, verified with the issuer's published keys."""
+"""Authentication by OIDC access tokens, verified with the issuer's published keys; rate limits."""

@@ -1,4 +1,4 @@
-"""Who may come in, and how often: the one check ahead of every scoring route."""
+"""Authentication and rate limits of every scoring route."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def work_of(size: int) -> int:
 
 
 class Authenticates(Protocol):
-    """What customer_risk.serving.auth offers: the caller of an `Authorization` header."""
+    """Authentication of an `Authorization` header, as in authenticator."""
 
     def cached(self, authorization: str | None) -> Caller | None:
-        """Return the caller at once if the token was verified before, otherwise None."""
+        """Return the caller if the token was verified before and is cached, else None."""
 
     async def authenticate(self, authorization: str | None) -> Caller:
-        """Verify the token; raises Unauthenticated."""
+        """Verify the token and return its caller; raises Unauthenticated."""
 
 
 class Limits(Protocol):
-    """What customer_risk.serving.auth.rate_limits offers."""
+    """Rate limits, as in rate_limits."""
 
     def take(self, caller_name: str) -> None:
         """Count a request of a caller; raises TooManyRequests past their share."""
@@ -37,14 +37,14 @@ class Limits(Protocol):
 
 
 class AccessControl:
-    """Lets callers in by `authenticator` (None: everybody is LOCAL) and `limiter` (None: as often as they like)."""
+    """Admits callers by `authenticator` (None: everybody is LOCAL) and `limiter` (None: no limit)."""
 
     def __init__(self, authenticator: Authenticates | None = None, limiter: Limits | None = None) -> None:
         self._authenticator = authenticator
         self._limiter = limiter
 
     def admit_now(self, authorization: str | None, scope: Permission) -> Caller | None:
-        """Admit a caller whose token is known, for one request; return None where that takes longer.
+        """Admit a caller for one request if the token is cached; return None if it must be verified.
 
         Raises Forbidden without the scope and TooManyRequests past the caller's share.
         """
@@ -54,7 +54,7 @@ class AccessControl:
         return None if caller is None else self._admitted(caller, scope)
 
     async def admit(self, authorization: str | None, scope: Permission) -> Caller:
-        """Admit a caller for one request; raises Unauthenticated too."""
+        """Admit a caller for one request; raises as `admit_now` does, and as the authenticator does."""
         if self._authenticator is None:
             return self._admitted(LOCAL, scope)
         return self._admitted(await self._authenticator.authenticate(authorization), scope)
@@ -72,6 +72,6 @@ class AccessControl:
 
 
 def authorization_of(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """Find the `Authorization` header; two of them become one that no verifier accepts."""
+    """Return the `Authorization` header; two are joined, which no authenticator accepts."""
     found = [value for name, value in headers if name == b"authorization"]
     return b", ".join(found).decode("latin-1") if found else None

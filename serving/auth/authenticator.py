@@ -1,4 +1,4 @@
-"""From an `Authorization` header to a caller, with the issuer's keys kept fresh beside it."""
+"""Authenticates callers by their `Authorization` header, and reads the issuer's keys regularly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.errors import NotReady
 
-_RETRY_SECONDS: Final = 10  # after a look that failed
+_RETRY_SECONDS: Final = 10  # until the next attempt, after a failed one
 _log = logging.getLogger("serving")
 
 
@@ -37,29 +37,29 @@ class Authenticator:
         self._clock = clock
         self._keys: dict[str | None, jwks.Key] = {}
         self._document: bytes | None = None
-        self._looked = -float("inf")  # when the last look began for an unknown key's sake
-        self._seen = -float("inf")  # when the last look succeeded
+        self._looked = -float("inf")  # when keys were last read because of an unknown key id
+        self._seen = -float("inf")  # when keys were last read with success
         self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
         self._looking: asyncio.Task[bool] | None = None
         self._watching: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether there are keys, and not too old ones: without, nobody gets in."""
+        """Whether the keys are present and recent enough; otherwise every token is refused."""
         return bool(self._keys) and self._clock() - self._seen <= self._settings.stale_seconds
 
     @property
     def introduced(self) -> bool:
-        """Whether the issuer's keys were ever there: a wrong address is found before traffic comes, not by it."""
+        """Whether the keys were ever read: readiness waits for it, which reveals a wrong address before traffic."""
         return self._seen > -float("inf")
 
     async def start(self) -> None:
-        """Fetch the keys, and again from time to time; an unreachable issuer doesn't stop the process from starting."""
+        """Read the keys, now and at intervals; an issuer that doesn't respond doesn't stop the process."""
         await self.refresh()
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """End the looking."""
+        """Stop reading the keys."""
         for task in (self._watching, self._looking):
             if task is not None:
                 task.cancel()
@@ -68,9 +68,9 @@ class Authenticator:
         self._watching = self._looking = None
 
     def cached(self, authorization: str | None) -> Caller | None:
-        """Return the caller at once where this very header was verified before; None where it must be looked at.
+        """Return the caller if this header was verified before and is cached, else None.
 
-        Keys that are too old vouch for nobody, whenever their tokens were verified.
+        While the keys are too old, no cached caller is returned either.
         """
         if authorization is None or not self.ready:
             return None
@@ -84,7 +84,7 @@ class Authenticator:
         return known[0]
 
     async def authenticate(self, authorization: str | None) -> Caller:
-        """Verify a header's token; raises Unauthenticated, or NotReady where there are no keys to verify it with."""
+        """Verify a header's token and return its caller; raises Unauthenticated, or NotReady without recent keys."""
         caller = self.cached(authorization)
         if caller is not None:
             return caller
@@ -104,13 +104,13 @@ class Authenticator:
         return caller
 
     async def refresh(self) -> bool:
-        """Fetch the keys now, or wait for the fetch that is under way; return whether it succeeded."""
+        """Read the keys now, or wait for the read under way; return whether it succeeded."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         return await asyncio.shield(self._looking)
 
     async def _look_again(self) -> None:
-        """Fetch the keys because of an unknown key id, but rarely: anybody can make up key ids."""
+        """Read the keys because of an unknown key id, but seldom: anybody can send unknown ids."""
         under_way = self._looking is not None and not self._looking.done()
         if not under_way:
             if self._clock() - self._looked < self._settings.unknown_key_seconds:
@@ -128,7 +128,7 @@ class Authenticator:
             return False
         if found is not self._keys:
             self._keys, self._document = found, document
-            self._verified.clear()  # a key that is gone takes its tokens with it
+            self._verified.clear()  # tokens of removed keys must be verified again
         self._seen = began
         return True
 

@@ -1,4 +1,4 @@
-"""Who asks: the caller that a token names, and what they may do."""
+"""The caller that a token names, and its scopes."""
 
 from __future__ import annotations
 

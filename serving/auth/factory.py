@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def create_authenticator(settings: AuthSettings) -> Authenticator | None:
-    """Return the authenticator of callers, None where authentication is off."""
+    """Return the authenticator of callers, None if authentication is off."""
     if not settings.enabled:
         return None
     from customer_risk.serving.auth.authenticator import Authenticator

@@ -1,4 +1,4 @@
-"""The issuer's public keys (a JWK set, RFC 7517): read from a file or a URL, and found by their ids."""
+"""The issuer's public keys (a JWK set, RFC 7517), from a file or a URL, by their ids."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 
 
 class KeysUnreadable(Exception):
-    """The issuer's keys can't be had now; the message says why, for the log."""
+    """The issuer's keys can't be read now; the message says why, for the log."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 async def fetch(settings: AuthSettings) -> bytes:
-    """Read the key set's bytes; raises KeysUnreadable."""
+    """Return the key set's bytes; raises KeysUnreadable."""
     try:
         async with asyncio.timeout(settings.timeout_seconds):
             if settings.from_url:
@@ -45,10 +45,10 @@ async def fetch(settings: AuthSettings) -> bytes:
 
 
 def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]:
-    """Read a JWK set: its usable keys by id. A single key stands under None too, for tokens that name none.
+    """Return a JWK set's usable keys by id. A single key is also under None, for tokens without a key id.
 
-    Symmetric keys, those for encryption and short RSA keys are left out; of a private key the public part alone is
-    read. Raises KeysUnreadable where no key is left that a token can mean.
+    Symmetric keys, those for encryption and short RSA keys are left out; of a private key only the public part is
+    read. Raises KeysUnreadable if no key remains that a token can name.
     """
     try:
         members = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
@@ -75,7 +75,7 @@ def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]
 
 
 def _key(member: Mapping[str, Any], accepted: tuple[str, ...]) -> Key | None:
-    """Make a key of a set's member; None where it can't verify anything that is accepted."""
+    """Return the key of a set's member; None if it can't verify an accepted algorithm."""
     kind, declared = member.get("kty"), member.get("alg")
     begins = _BY_TYPE.get(kind) if isinstance(kind, str) else None
     if begins is None or member.get("use", "sig") != "sig":
@@ -116,7 +116,7 @@ async def _download(url: str) -> bytes:
             return bytes(got)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise KeysUnreadable(f"{type(error).__name__}: {error}") from error
-    except (OSError, ValueError, ImportError) as error:  # before anything is sent
+    except (OSError, ValueError, ImportError) as error:  # raised before a request is sent
         raise KeysUnreadable(f"check SSL_CERT_FILE and the proxy variables: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Each client's limit: requests a second, and a burst."""
+"""Rate limits for each client: requests a second, with a burst."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _ROUNDING: Final = 1e-9
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A client's share of one pod: each item of a batch counts one request, each further 64 KiB of a body one more.
 
-    requests_per_second   in the long run; 0 or null: as many as they like
-    burst                 at once, after a rest
-    most_clients          remembered at a time; past them, those who asked least lately are forgotten
+    requests_per_second   sustained rate of a client; 0 or null: no limit
+    burst                 requests that an idle client may send at once
+    most_clients          clients counted at a time; beyond it, those with the fewest recent requests are forgotten
     """
 
     requests_per_second: Annotated[float, msgspec.Meta(ge=0)] | None = None
@@ -32,7 +32,7 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class Limiter:
     """Counts requests by client: a token bucket each, kept as the time at which it would be full (GCRA, ITU-T I.371).
 
-    `share` is this process's part of the pod's limits (1/N for N workers); `clock` gives seconds that never go back.
+    `share` is this process's part of the pod's limits (1/N for N workers); `clock` returns seconds that never go back.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Limiter:
         self._full_at: dict[str, float] = {}
 
     def take(self, caller_name: str) -> None:
-        """Count one request of a caller; raises TooManyRequests, counting nothing, where no token is left."""
+        """Count one request of a caller; raises TooManyRequests, counting nothing, if no token is left."""
         interval = self._interval
         if not interval:
             return
@@ -75,6 +75,6 @@ class Limiter:
             self._full_at[caller_name] = max(self._full_at.get(caller_name, now), now) + cost * self._interval
 
     def _forget(self) -> None:
-        """Keep the half whose buckets are emptiest: forgetting the others gives them least."""
+        """Keep the half with the emptiest buckets: forgetting the others allows them the fewest extra requests."""
         kept = heapq.nlargest(self._most // 2, self._full_at.items(), key=lambda item: item[1])
         self._full_at = dict(kept)

@@ -1,4 +1,4 @@
-"""What tokens are accepted, and where the keys that signed them come from."""
+"""Settings of authentication: accepted tokens, and the source of the issuer's keys."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Authentication's settings; times are in seconds. Impossible ones raise ConfigError.
+    """Authentication's settings; times are in seconds. Raises ConfigError for settings that can't work.
 
-    enabled               off lets everybody in, with every scope: for local use
-    issuer                what a token's `iss` must be, to the letter
-    audience              what a token's `aud` must be or hold
-    jwks                  the issuer's keys: an https URL (http on this machine's own addresses alone) or a file's path
-    algorithms            signatures that are accepted; asymmetric ones only
-    leeway_seconds        between the issuer's clock and ours, for `exp`, `nbf` and `iat`
+    enabled               false admits everybody with every scope: for local use only
+    issuer                the exact `iss` of accepted tokens
+    audience              value that the `aud` of accepted tokens is or contains
+    jwks                  the issuer's keys: an https URL (http only on this machine's own addresses) or a file's path
+    algorithms            accepted signature algorithms; asymmetric ones only
+    leeway_seconds        allowed difference from the issuer's clock, for `exp`, `nbf` and `iat`
     scope_claims          claims that grant scopes: a text with spaces, or a list
-    scope_prefix          what stands before a scope's name in the token; others grant nothing
-    client_claims         claims that name the client, the first that is there
-    refresh_seconds       between two looks at a URL's keys
-    file_seconds          between two looks at a file
-    timeout_seconds       for a look, from beginning to end
-    stale_seconds         without a look that succeeds nobody gets in after so long; it must be longer than between two
-    unknown_key_seconds   between two looks for the sake of keys that nobody published
-    cache_seconds         a verified token is taken again without verifying, at most until it expires
-    most_cached           tokens kept so
+    scope_prefix          prefix of a scope's name in the token; scopes without it grant nothing
+    client_claims         claims that name the client; the first one present counts
+    refresh_seconds       between two reads of the keys at a URL
+    file_seconds          between two reads of the keys in a file
+    timeout_seconds       timeout of one read of the keys
+    stale_seconds         maximum age of the keys; beyond it every token is rejected; longer than the reads' interval
+    unknown_key_seconds   between two reads because of a token's unknown key id
+    cache_seconds         how long a verified token is cached, at most until it expires
+    most_cached           cached tokens, at most
     """
 
     enabled: bool = False
@@ -55,7 +55,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     most_cached: Annotated[int, msgspec.Meta(ge=1)] = 4096
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for settings that would let the wrong ones in, or nobody."""
+        """Raise ConfigError for settings that would admit wrong callers, or nobody."""
         refused = [name for name in self.algorithms if name not in ASYMMETRIC]
         if refused or not self.algorithms:
             raise ConfigError(
@@ -83,17 +83,17 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def look_seconds(self) -> float:
-        """Seconds between two looks at the keys, wherever they are."""
+        """Seconds between two reads of the keys, from a URL or a file."""
         return self.refresh_seconds if self.from_url else self.file_seconds
 
 
 def _private(url: str) -> bool:
-    """Return whether nobody on the network can change a URL's response: https, or this machine itself."""
+    """Return whether a URL's response can't be changed on its way: https, or this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme == "https":
             return bool(host)
         return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
-    except ValueError:  # no address, or not even a URL
+    except ValueError:  # not an IP address, or not a URL
         return False

@@ -1,4 +1,4 @@
-"""One token: taken apart, verified against a key, and read for who calls and what they may do."""
+"""Access tokens: parsing, verification with a key, and the caller and scopes that they name."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _REMEDY: Final = "Send Authorization: Bearer with an access token for this servi
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE | re.ASCII)
 _SCOPES: Final = frozenset(get_args(Permission))
 _MOST_NAME: Final = 256
-# What a token from outside can make the library raise besides its own errors: odd numbers and deep nesting.
+# Errors besides its own that the library raises for odd numbers and deep nesting in a token.
 _ODD: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
 def refused(why: str) -> Unauthenticated:
-    """Make the refusal; `why` never repeats what was sent."""
+    """Return the refusal; `why` must not repeat input."""
     return Unauthenticated(why, remedy=_REMEDY)
 
 
 def bearer(authorization: str | None) -> str:
-    """Take the token out of an `Authorization` header; raises Unauthenticated. Two headers in one are malformed."""
+    """Return the token in an `Authorization` header; raises Unauthenticated, also for two headers joined."""
     if authorization is None:
         raise refused("There is no token.")
     if len(authorization) > MOST_CHARACTERS:
@@ -43,7 +43,7 @@ def bearer(authorization: str | None) -> str:
 
 
 def key_id(token: str, settings: AuthSettings) -> str | None:
-    """Read which key a token says it is signed with, None where it doesn't; raises Unauthenticated."""
+    """Return the id of the key that a token names, None if it names none; raises Unauthenticated."""
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, *_ODD) as error:
@@ -55,7 +55,7 @@ def key_id(token: str, settings: AuthSettings) -> str | None:
 
 
 def verify(token: str, key: Key, settings: AuthSettings) -> tuple[Caller, float]:
-    """Verify a token: its caller, and when it expires in seconds since 1970; raises Unauthenticated."""
+    """Verify a token; return its caller, and its expiry in seconds since 1970. Raises Unauthenticated."""
     try:
         claims = jwt.decode(
             token,
@@ -73,7 +73,7 @@ def verify(token: str, key: Key, settings: AuthSettings) -> tuple[Caller, float]
 
 
 def _why(error: Exception) -> str:
-    """Return what is wrong with a token, in our own words: the library's may repeat what was sent."""
+    """Return what is wrong with a token, without the library's text, which may repeat input."""
     said = {
         jwt.ExpiredSignatureError: "The token is expired.",
         jwt.InvalidAudienceError: "The token is meant for another audience.",

@@ -1,1 +1,1 @@
-"""Many customers at once: jobs that clients submit, and tables."""
+"""Bulk scoring: jobs that clients submit, and whole tables."""

@@ -1,4 +1,4 @@
-"""Databases of DuckDB in memory, for Parquet; importing this module loads DuckDB."""
+"""DuckDB databases in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 
 
 def database(*, memory: str = "1GB", only: Path | None = None) -> DuckDBPyConnection:
-    """Open a database in memory that downloads nothing and keeps rows in their order; times are in UTC.
+    """Return a database in memory that downloads nothing and keeps the order of rows; times are in UTC.
 
     `memory` is the most memory it takes. With `only`, it reads and writes files only in that folder, spills nothing to
     the disk, and no statement can change these settings: use it for files from callers.

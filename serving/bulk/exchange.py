@@ -1,4 +1,4 @@
-"""The exchange of a process that answers many customers at once."""
+"""The exchange of a process that scores in bulk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("serving")
 
 
 def bulk_exchange(service: Service, record: RecordSettings, logs: LogSettings) -> Exchange:
-    """Open an exchange that records, and logs what fails on our side; rows that succeed aren't logged."""
+    """Return an exchange that records, and logs the service's failures; successful rows aren't logged."""
     log = RequestLog(msgspec.structs.replace(logs, success_share=0))
     make = recording(record, lambda: _log.error("a decision went unrecorded"))
     exchange = Exchange(service, record=make, observers=(LogObserver(log),))

@@ -1,4 +1,4 @@
-"""The answer on the wire, in the two forms that callers may see."""
+"""The answer on the wire: the full form, and the form without explanations."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ Source = Literal["model", "rules"]
 
 
 class ModelName(msgspec.Struct, frozen=True):
-    """What answered, by name and version: a model by the hash of its bundle, rules by theirs."""
+    """The name and version of what answered: the version is the hash of a bundle or of a rule set."""
 
     name: str
     version: Annotated[str, column("The bundle's hash, or the rules' version")]
 
 
 class Basis(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision rests on, for the record.
+    """The inputs of a decision, for the record.
 
     `values` float64[f] are the features in the order of `names`, NaN where missing; `encoded` are the transactions as
-    the kernel took them, None where features were given. `history_complete` is false if the caller said so.
+    the kernel read them, None if features were given. `history_complete` is false if the caller said so.
     """
 
     names: tuple[str, ...]
@@ -47,7 +47,7 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision about a customer, complete: what the record keeps, whoever asks."""
+    """A complete decision about a customer, as the record keeps it, whatever the caller may see."""
 
     decision_id: str
     customer_id: str
@@ -86,7 +86,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller gets; `probability` is null where rules answered in the model's place."""
+    """The answer to a caller; `probability` is null if rules answered instead of the model."""
 
     decision_id: str
     customer_id: str
@@ -110,7 +110,7 @@ def answer_of(
     basis: Basis,
     now: float,
 ) -> Answer:
-    """Return a decision with its identity and time; `now` is in seconds since 1970."""
+    """Return the answer with a decision's id and time; `now` is in seconds since 1970."""
     at = int(now * 1e6)
     second, microsecond = divmod(at, 1_000_000)
     return Answer(
@@ -127,9 +127,9 @@ def answer_of(
 
 
 def render(answer: Answer, *, explain: bool) -> WireAnswer:
-    """Show an answer: to everyone, what may reach the customer; with `explain`, what investigators need as well."""
+    """Return the answer as the caller sees it: with `explain` all of it, otherwise what the customer may see."""
     decision = answer.decision
-    # A whole reason has the same fields as the wire's.
+    # A reason has the same fields as the wire's.
     reasons = decision.reasons if explain else [_without_explanation(reason) for reason in decision.reasons]
     return WireAnswer(
         decision_id=answer.decision_id,

@@ -20,7 +20,7 @@ _any: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What `POST /ai/v1/risk:batch` takes: requests as `/ai/v1/risk` takes them, each left to be read by itself."""
+    """The body of `POST /ai/v1/risk:batch`: requests as `/ai/v1/risk` takes them, each decoded separately."""
 
     requests: list[msgspec.Raw]
 
@@ -47,7 +47,7 @@ def too_many_items() -> BodyTooLarge:
 
 
 def read_items(body: bytes) -> list[bytes]:
-    """Take a batch apart; raises MalformedBody, BodyTooLarge past MOST_ITEMS, InputError where it is no batch."""
+    """Return the texts of a batch's requests; raises MalformedBody, BodyTooLarge past MOST_ITEMS, InputError."""
     items = read_list(body, "requests", expected=f"expected a list of 1 to {MOST_ITEMS:,} requests")
     if not items:
         raise InputError((BadField("/requests", f"expected a list of 1 to {MOST_ITEMS:,} requests; got none"),))

@@ -36,7 +36,7 @@ _DUCKDB: Final = {
 class Column:
     """A column, or a field of a RECORD; types by the names that BigQuery's REST interface gives.
 
-    `duckdb` is DuckDB's type, empty where it follows from `type`.
+    `duckdb` is DuckDB's type, empty if it follows from `type`.
     """
 
     name: str
@@ -57,8 +57,8 @@ def column(
 ) -> Meta:
     """Return the annotation of a field that is stored in a column.
 
-    stored   the column's type, where the field's type doesn't say it: TIMESTAMP for a text in RFC 3339
-    duckdb   DuckDB's type, where it isn't the usual one for the column's type: INTEGER for 32 bits
+    stored   the column's type, if the field's type doesn't say it: TIMESTAMP for a text in RFC 3339
+    duckdb   DuckDB's type, if it isn't the usual one for the column's type: INTEGER for 32 bits
     fields   descriptions of the nested columns by name, instead of those of the nested struct
     erased   what becomes of the value when a person's data are erased; without it, the value stays
     """

@@ -6,10 +6,10 @@ import random
 
 
 def uuid7(milliseconds: int, bits: int | None = None) -> str:
-    """Make one: 48 bits of milliseconds since 1970, then the version, the variant and 74 bits of chance.
+    """Return a new one as text: 48 bits of milliseconds since 1970, the version, the variant and 74 random bits.
 
-    `bits` stands in for chance, of which nobody's safety depends on being unforeseeable; Python seeds it anew in each
-    forked process. As a text: `uuid.UUID` would cost as much again as all the rest.
+    `bits` returns the random bits, which needn't be unpredictable; Python seeds the default again in each forked
+    process. Making a `uuid.UUID` would double the cost.
     """
     chance = random.getrandbits(74) if bits is None else bits
     high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | chance >> 62

@@ -38,7 +38,7 @@ class NotJson(ValueError):
 
 
 def whole(text: bytes) -> Span:
-    """Return the span of the one value that a text holds; raises NotJson where more follows."""
+    """Return the span of the one value that a text holds; raises NotJson if more follows."""
     array = np.frombuffer(text, np.uint8)
     begin = _skip_space(array, 0)
     end = _skip_value(array, begin)
@@ -48,13 +48,13 @@ def whole(text: bytes) -> Span:
 
 
 def elements(text: bytes, within: Span) -> Iterator[NDArray[np.int64]]:
-    """Yield the spans of the list at `within`, some at a time: int64[n, 2]; raises NotJson where it isn't a list."""
+    """Yield the spans of the list at `within`, some at a time: int64[n, 2]; raises NotJson if it isn't a list."""
     for found in _walk(text, within, pairs=False):
         yield found[:, 2:]
 
 
 def members(text: bytes, within: Span) -> Iterator[tuple[str, Span]]:
-    """Yield the names and values of the object at `within`; raises NotJson where it isn't one."""
+    """Yield the names and values of the object at `within`; raises NotJson if it isn't one."""
     for found in _walk(text, within, pairs=True):
         for begin, end, value, behind in found.tolist():
             name = text[begin:end]

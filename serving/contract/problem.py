@@ -35,7 +35,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one sort of error is told: status, stable name and title."""
+    """A kind of refusal: its status, stable name and title."""
 
     status: HTTPStatus
     name: str
@@ -76,12 +76,12 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def kind_of(error: BaseException) -> Kind:
-    """Look an error up; what isn't in the table is unexpected."""
+    """Return the kind of an error; UNEXPECTED if it isn't in the table."""
     return next((kind for error_type, kind in KINDS.items() if isinstance(error, error_type)), UNEXPECTED)
 
 
 def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
-    """Return the headers sent with an error's document."""
+    """Return the headers of the response to an error, by lower-case name."""
     match error:
         case Later():
             return (("retry-after", str(error.retry_after)),)
@@ -94,12 +94,12 @@ def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
 
 
 def document_of(error: BaseException) -> tuple[Kind, Problem]:
-    """Return an error's kind and document. An unexpected error's cause is only logged."""
+    """Return the kind and the document of an error. An unexpected error's text is for the log only."""
     kind = kind_of(error)
     detail = "The request wasn't answered. Send it again; if it fails again, tell the service's owners."
     fields: tuple[BadField, ...] = ()
     if isinstance(error, InputError):
-        # The fields stand in `errors`; a detail that repeats a hundred of them helps no one.
+        # `errors` lists the fields: don't repeat a hundred of them in the detail.
         detail, fields = f"{len(error.fields)} to correct, each named in errors.", error.fields
     elif isinstance(error, CustomerRiskError) and kind is not UNEXPECTED:
         detail = str(error)

@@ -1,4 +1,4 @@
-"""The request on the wire: types with their bounds, each described in the words that a refusal uses.
+"""The request on the wire: types with their bounds, each described in the words of a refusal.
 
 These classes are the one definition of what is accepted. decisions.request_parser decodes with them in one pass;
 decisions.validation checks field by field once that pass has failed.
@@ -30,9 +30,9 @@ class Timestamp(int):
 
     @classmethod
     def parse(cls, text: object) -> Timestamp:
-        """Read RFC 3339, or the tables' form `2024-08-26 10:33:50.629801 UTC`; raises ValueError for all else."""
+        """Read RFC 3339, or the tables' form `2024-08-26 10:33:50.629801 UTC`; raises ValueError for anything else."""
         if type(text) is str and len(text) <= _LONGEST_TIME:
-            # The tables write the zone as a word; the rest of their form is RFC 3339's with a space for its T.
+            # The tables write the zone as ` UTC`; otherwise their form is RFC 3339 with a space instead of T.
             zoned = text[:-4] + "Z" if text.endswith(" UTC") else text
             try:
                 moment = cls((msgspec.convert(zoned, _Zoned) - _EPOCH) // _MICROSECOND)
@@ -44,7 +44,7 @@ class Timestamp(int):
 
 
 def decode_hook(kind: type, value: object) -> object:
-    """Decode the types that msgspec doesn't know: Moment alone."""
+    """Decode the types that msgspec doesn't know: Timestamp alone."""
     if kind is Timestamp:
         return Timestamp.parse(value)
     raise NotImplementedError(f"{kind} is not a type of the wire")
@@ -65,7 +65,7 @@ Number = Annotated[float, Meta(ge=-1e15, le=1e15, description="a number from -1e
 Currency = Annotated[Literal["EUR"], Meta(description='"EUR": convert the amount before sending it')]
 Time = Annotated[Timestamp, Meta(description=_TIME)]
 TimeOrNull = Annotated[Timestamp | None, Meta(description=f"{_TIME}, or null")]
-# In a sound request times stay texts, to be read a hundred at once; the shortest has 20 characters.
+# In a valid request times stay texts, to be read all at once; the shortest has 20 characters.
 _TimeText = Annotated[str, Meta(min_length=20, max_length=_LONGEST_TIME)]
 TimeText = Annotated[_TimeText, Meta(description=_TIME)]
 TimeTextOrNull = Annotated[_TimeText | None, Meta(description=f"{_TIME}, or null")]
@@ -88,7 +88,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     document_issuing_country: Text | UnsetType = UNSET
     locale: Text | UnsetType = UNSET
     date_of_birth: Day | UnsetType = UNSET
-    # Columns of the same table that no decision may rest on: taken, so that a whole row can be sent, and dropped.
+    # Columns of the same table that no decision may use: accepted, so that a whole row can be sent, and dropped.
     gender: _Unused = UNSET
     user_id: _Unused = UNSET
     session_id: _Unused = UNSET

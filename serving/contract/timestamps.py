@@ -1,4 +1,4 @@
-"""Times of the wire as microseconds since 1970: a request's hundred at once, or one by one where they are unusual."""
+"""Times of the wire as microseconds since 1970: read all at once, or one by one if their form is unusual."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _LINE_FEED, _SPACE, _PLUS, _HYPHEN, _POINT, _COLON, _T, _Z = 10, 32, 43, 45, 46,
 
 
 def read_timestamps(created: Sequence[str], completed: Sequence[str | None]) -> NDArray[np.int64]:
-    """Read the times of both columns, one behind the other: int64[n + m], NEVER for null.
+    """Return the times of both columns, one after the other: int64[n + m], NEVER for null.
 
     Raises ValueError if one isn't a time with a zone. Each value equals that of `Timestamp.parse`: the compiled reader
-    only takes the forms that nearly all have.
+    only reads the usual forms.
     """
     moments = np.empty(len(created) + len(completed), np.int64)
-    # The wire's times aren't empty, nor are they as short as what stands for null.
+    # The wire's times are longer than `_NULL`.
     joined = "\n".join((*created, *[text or _NULL for text in completed], ""))
     unread = _read(np.frombuffer(joined.encode(), np.uint8), moments) if moments.size else 0
     if unread == _ASTRAY:
@@ -46,7 +46,7 @@ def _slowly(text: str | None) -> int:
 
 @compiled
 def _read(text: NDArray[np.uint8], out: NDArray[np.int64]) -> int:
-    """Read texts that each end in a line feed; return how many are left, _ASTRAY if their number isn't `out`'s."""
+    """Read texts that end in a line feed; return how many remain, _ASTRAY if their number isn't `out.size`."""
     begin, place, unread = np.uint64(0), np.uint64(0), 0
     size, places = np.uint64(text.size), np.uint64(out.size)
     for end in range(np.uint64(0), size):
@@ -78,7 +78,7 @@ def _read_one(text: NDArray[np.uint8]) -> int:  # noqa: C901, PLR0911  one form,
         | (text[16] != _COLON)
     ):
         return _UNREAD
-    # What is no digit makes its number, and with it the month, the day or the hour, leave its bounds.
+    # A character that isn't a digit makes its number too large for a month, a day or an hour.
     year = _two(text[0], text[1]) * 100 + _two(text[2], text[3])
     month, day = _two(text[5], text[6]), _two(text[8], text[9])
     hour, minute, second = _two(text[11], text[12]), _two(text[14], text[15]), _two(text[17], text[18])
@@ -117,7 +117,7 @@ def _read_one(text: NDArray[np.uint8]) -> int:  # noqa: C901, PLR0911  one form,
 
 @compiled
 def _offset(text: NDArray[np.uint8]) -> int:
-    """Read ` UTC` or +hh:mm: minutes east of UTC."""
+    """Read ` UTC` or +hh:mm; return minutes east of UTC."""
     if text.size == 4 and text[0] == _SPACE and text[1] == 85 and text[2] == _T and text[3] == 67:
         return 0
     if text.size != 6 or (text[0] != _PLUS and text[0] != _HYPHEN) or text[3] != _COLON:
@@ -131,13 +131,13 @@ def _offset(text: NDArray[np.uint8]) -> int:
 
 @compiled
 def _digit(char: np.uint8) -> np.uint8:
-    """Return a digit's value, and for any other character one above 9."""
+    """Return a digit's value, above 9 for any other character."""
     return np.uint8(char - np.uint8(48))
 
 
 @compiled
 def _two(tens: np.uint8, ones: np.uint8) -> int:
-    """Read two digits; what isn't one becomes a number above 99."""
+    """Return the number of two digits, above 99 if a character isn't a digit."""
     ten, one = int(_digit(tens)), int(_digit(ones))
     return ten * 10 + one if ten < 10 and one < 10 else 100_000
 

@@ -1,4 +1,4 @@
-"""Trace context (W3C): which trace a request belongs to, for its log lines and its record.
+"""Trace context (W3C): the trace that a request belongs to, for its log lines and its record.
 
 OpenTelemetry's propagator does the same in 5 us where this takes under 2: it makes a context of mappings on the way.
 """
@@ -20,10 +20,10 @@ _LONGEST: Final = 512
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False):
-    """A request's place in a trace.
+    """A span: a request's part in a trace.
 
     `trace_id` is 32 hex digits and `span_id`, this service's own part in it, 16; `parent_id` is the caller's, None
-    where the trace begins here. `sampled` is the caller's word that the trace is kept.
+    if the trace begins here. `sampled` says whether the caller keeps the trace.
     """
 
     trace_id: str
@@ -32,12 +32,12 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
     sampled: bool
 
     def header(self) -> str:
-        """Write the `traceparent` for the answer, and for those who are asked on the request's behalf."""
+        """Return the `traceparent` header of the response and of calls that the request causes."""
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
 
 
 def trace_of(traceparent: bytes | None) -> Trace:
-    """Go on with the trace that a header names; without one, or with one that can't be trusted, begin another."""
+    """Return a span of the trace in the header; of a new trace if there is no valid header."""
     if traceparent is not None and len(traceparent) <= _LONGEST:
         found = _PARENT.fullmatch(traceparent)
         if found is not None and (found[5] is None or found[1] != b"00"):
@@ -46,5 +46,5 @@ def trace_of(traceparent: bytes | None) -> Trace:
 
 
 def _identifier(bits: int) -> str:
-    # Unique it must be, secret not; the generator is seeded anew after a fork. Zero is no identifier.
+    # It must be unique, not secret; the generator is seeded again after a fork. Zero isn't a valid identifier.
     return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"

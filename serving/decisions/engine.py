@@ -1,4 +1,4 @@
-"""A request in, an answer out, with one verified bundle: what every protocol shares."""
+"""The engine: answers requests of every protocol with one verified bundle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from customer_risk.model.scoring.bundle import Bundle
 
-MOST_WARNINGS: Final = 50  # told in one answer
+MOST_WARNINGS: Final = 50  # in one answer
 
 
 class Engine:
@@ -36,7 +36,7 @@ class Engine:
         self._low, self._high = np.array([each.low for each in features]), np.array([each.high for each in features])
 
     def decide(self, read: ParsedRequest, *, now: float) -> Answer:
-        """Answer a request that was read; `now` is in seconds since 1970."""
+        """Return the answer to a parsed request; `now` is in seconds since 1970."""
         encoded, values, warnings = None, read.values, read.warnings
         if read.person is not None and read.history is not None:
             encoded, unknown = encode_columns(read.person, read.history)
@@ -73,7 +73,7 @@ def any_beyond(values: NDArray[np.float64], low: NDArray[np.float64], high: NDAr
 
 
 def at_most(warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
-    """Cut warnings to the first MOST_WARNINGS, the last of which says how many more there are."""
+    """Return at most MOST_WARNINGS warnings; if more were found, the last one says how many."""
     if len(warnings) <= MOST_WARNINGS:
         return tuple(warnings)
     more = len(warnings) - MOST_WARNINGS

@@ -1,4 +1,4 @@
-"""The service from its settings: the same for the server and for the process that works on jobs."""
+"""Makes the service from its settings, for the server and for the jobs' process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 
 def create_service(model_name: str, rules: RuleSettings) -> Service:
-    """Make a service without a bundle yet; raises ConfigError for rules that can't be used."""
+    """Return a service without a bundle; raises ConfigError for rules that can't be used."""
     fallback = RuleFallback(load_rules(Path(rules.file) if rules.file else None), rules.name) if rules.enabled else None
     return Service(model_name, fallback=fallback, without_bundle=rules.without_bundle)

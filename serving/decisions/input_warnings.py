@@ -1,4 +1,4 @@
-"""What an answer warns of: input taken as it was sent though it may not be meant."""
+"""Warnings in answers about input that was accepted but may be a mistake."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.compiled import compiled
 from customer_risk.serving.contract.pointers import pointer_to
 
-CLOCK_SKEW_SECONDS = 300  # a caller's clock may run this much ahead of ours before its times are called future
+CLOCK_SKEW_SECONDS = 300  # how far a caller's clock may be ahead before its times count as future
 _AT_ROW = re.compile(r"^/transactions/(\d+)/([^/]+)$")
 
 
 def find_input_warnings(history: History, *, complete: bool, now: float) -> tuple[InputWarning, ...]:
-    """Look at a sound request's transactions; `now` is in seconds since 1970. Pointers are by row."""
+    """Return warnings about a valid request's transactions; `now` is in seconds since 1970. Pointers are by row."""
     found = [] if complete else [history_cut()]
     if not history.distinct:
         found += _repeated(history)
@@ -33,18 +33,18 @@ def find_input_warnings(history: History, *, complete: bool, now: float) -> tupl
 
 
 def left_out(pointer: str, taken: str) -> InputWarning:
-    """Warn that a field wasn't there and what it was taken as."""
+    """Return the warning that a field was left out, with the default that was used."""
     return InputWarning("DEFAULT_TAKEN", pointer, f"Left out; taken as {taken}.")
 
 
 def history_cut() -> InputWarning:
-    """Warn that the answer rests on less than there is."""
+    """Return the warning that the history is incomplete."""
     detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."
     return InputWarning("HISTORY_CUT", "/history_complete", detail)
 
 
 def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[InputWarning]:
-    """Warn of fields that aren't read: one warning for each pointer, and one for `more` fields."""
+    """Return the warnings about fields that aren't read: one for each pointer, and one for `more` fields."""
     found = [
         InputWarning("UNKNOWN_FIELD", pointer, "No field of this name is read; it was ignored.") for pointer in pointers
     ]
@@ -54,13 +54,13 @@ def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[InputWarni
 
 
 def by_column(warned: InputWarning) -> InputWarning:
-    """Turn a pointer at a row's field, /transactions/3/type, into one at a column's value, /transactions/type/3."""
+    """Return the warning with a row's pointer, /transactions/3/type, as a column's, /transactions/type/3."""
     return InputWarning(warned.code, _AT_ROW.sub(r"/transactions/\2/\1", warned.pointer), warned.detail)
 
 
 @compiled
 def any_after(times: NDArray[np.int64], horizon: int) -> bool:
-    """Return whether any of times int64[n] is after the horizon; NumPy would make two arrays for that."""
+    """Return whether any of times int64[n] is after the horizon, without NumPy's two temporary arrays."""
     for time in times:  # noqa: SIM110  compiled code takes no generators
         if time > horizon:
             return True

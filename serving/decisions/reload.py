@@ -1,4 +1,4 @@
-"""Another bundle while serving: noticed, verified beside the answers, taken only if it holds."""
+"""Reloading: another bundle is detected and verified while serving, and used only if it is valid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger("serving")
 
 
 class ReloadState(msgspec.Struct, frozen=True):
-    """What became of the last bundle that was looked at: when (seconds since 1970), and why it was refused."""
+    """The result of the last load of a bundle: when (seconds since 1970), and why it was refused."""
 
     result: Result | None = None
     version: str | None = None
@@ -35,10 +35,9 @@ class ReloadState(msgspec.Struct, frozen=True):
 
 
 class Reloader:
-    """Loads the bundle in `folder`, now and whenever another one is there; `use` is called with each verified one.
+    """Loads the bundle in `folder`, again whenever it changes; `use` is called with each verified bundle.
 
-    `told(result)` is called for each bundle that was checked; `before()` is called before each load. A refused bundle
-    changes nothing.
+    `told(result)` is called after each load, `before()` before it. A refused bundle changes nothing.
     """
 
     def __init__(
@@ -61,13 +60,13 @@ class Reloader:
         self._lock: asyncio.Lock | None = None
 
     def load(self) -> Result:
-        """Load the folder's bundle; raises what makes it unfit."""
+        """Load the folder's bundle; raises as `load_verified` does."""
         self._before()
         seen = identity(self._folder)
         try:
-            # Resolved once, so that a link that is pointed elsewhere meanwhile doesn't mix two bundles.
+            # Resolve links once: a link that is changed meanwhile must not mix two bundles.
             bundle = load_verified(self._folder.resolve())
-            if identity(self._folder) != seen:  # another one arrived while this one was read: its own turn comes
+            if identity(self._folder) != seen:  # replaced while it was read: `watch` loads the new one
                 raise BundleAltered(f"{self._folder} changed while it was read.", remedy="It will be read again.")  # noqa: TRY301  one place notes every refusal
         except Exception as error:
             self._note("refused", self.state.version, str(error))
@@ -81,7 +80,7 @@ class Reloader:
         return result
 
     async def reload(self) -> Result:
-        """Load in a thread and return the log; a bad bundle is refused."""
+        """Load on a thread and log the result; a bad bundle is refused."""
         self._lock = self._lock or asyncio.Lock()
         async with self._lock:
             before, began, self.loading = self.state.version, time.perf_counter(), True
@@ -98,7 +97,7 @@ class Reloader:
             return result
 
     async def watch(self, every: float) -> None:
-        """Check for another bundle at intervals, until cancelled."""
+        """Check for another bundle every `every` seconds, until cancelled."""
         while True:
             await asyncio.sleep(every)
             if await asyncio.to_thread(identity, self._folder) != self._seen:
@@ -110,7 +109,7 @@ class Reloader:
 
 
 def identity(folder: Path) -> Identity:
-    """Return a folder's identity, symbolic links followed: each file's name, inode, size and time."""
+    """Return each file's name, inode, size and time, which change with the bundle; follows symbolic links."""
     found: list[tuple[object, ...]] = []
     with contextlib.suppress(OSError):
         for path in sorted(folder.iterdir()):

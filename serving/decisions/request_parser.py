@@ -1,4 +1,4 @@
-"""A request read: decoded in one pass where it is sound, looked at field by field where it isn't."""
+"""Parsing of requests: a valid request in one pass, any other field by field."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ _PERSON: Final = attrgetter(*Person._fields)
 
 @dataclass(slots=True, eq=False)  # not frozen, which would triple the cost of making one
 class ParsedRequest:
-    """A sound request, and what its reading found worth a warning.
+    """A valid request, and the warnings that its parsing found.
 
     It holds a `person` with a `history`, or else features: `values` float64[f] in the order of the model's, NaN where
-    missing. Pointers in `warnings` are by row; `as_sent` turns them where the transactions came `in_columns`.
+    missing. Pointers in `warnings` are by row; `as_sent` turns them if the transactions came `in_columns`.
     """
 
     customer_id: str
@@ -60,28 +60,28 @@ class ParsedRequest:
     history_complete: bool = True
 
     def as_sent(self, warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
-        """Point warnings at the transactions as they were sent: by row, or by column."""
+        """Return warnings whose pointers are by row or by column, as the transactions were sent."""
         return tuple(by_column(each) for each in warnings) if self.in_columns else tuple(warnings)
 
 
 class RequestParser:
-    """Reads requests for a model that wants the features `wanted`, of the `known` ones.
+    """Parses requests for a model with the features `wanted`, of the `known` ones.
 
-    With `wanted` None, for rules that take what there is, any of the known features may be given.
+    With `wanted` None, as for rules, any of the known features may be given.
     """
 
     def __init__(self, *, known: Sequence[str], wanted: Sequence[str] | None) -> None:
         self._known = frozenset(known)
         self._required = tuple(wanted or ())
         self.names = tuple(known if wanted is None else wanted)
-        # Two names at least, or itemgetter gives no tuple.
+        # With one name, itemgetter returns no tuple.
         self._values = itemgetter(*self._required) if len(self._required) > 1 else self._one_by_one
         self._decoder = msgspec.json.Decoder(RiskRequest, dec_hook=decode_hook)
         self._large_decoder = msgspec.json.Decoder(LargeRequest, dec_hook=decode_hook)
         self._lenient_decoder = msgspec.json.Decoder(LenientRequest, dec_hook=decode_hook)
 
     def read(self, body: bytes, *, now: float, at: str = "") -> ParsedRequest:
-        """Read a body, or one of several that `at` points at; `now` is in seconds since 1970.
+        """Return the parsed body, or one of several that `at` points at; `now` is in seconds since 1970.
 
         Raises MalformedBody, or InputError naming every bad field.
         """
@@ -107,7 +107,7 @@ class RequestParser:
         return _with_rows(self._lenient_decoder.decode(last_values(body)))
 
     def _read(self, request: RiskRequest, now: float) -> ParsedRequest | None:
-        """Check what types can't say; None where that fails."""
+        """Return the request if it passes the checks that types can't express, else None."""
         profile, sent, given = request.profile, request.transactions, request.features
         if given is not UNSET:
             if profile is not UNSET or sent is not UNSET:
@@ -117,7 +117,7 @@ class RequestParser:
             return None
         try:
             history, left = _from_columns(sent) if isinstance(sent, Columns) else _from_rows(sent)
-        except ValueError:  # a time that is none, columns of different lengths
+        except ValueError:  # an invalid time, columns of different lengths
             return None
         fields = _PERSON(profile)
         if UNSET in fields:
@@ -171,7 +171,7 @@ class RequestParser:
 
 
 def _with_rows(request: Any) -> Any:
-    """Decode a request's transactions, some at a time, so that other threads have their turns in between."""
+    """Decode a request's transactions, some at a time, so that other threads can run in between."""
     text = request.transactions
     if text is UNSET:
         return request
@@ -216,7 +216,7 @@ def _absent(missing: tuple[bool, ...]) -> tuple[InputWarning, ...]:
 
 
 def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[InputWarning, ...]]:
-    """Turn rows into columns; raises ValueError where a time is none."""
+    """Turn rows into columns; raises ValueError for an invalid time."""
     if not rows:
         return _history((), (), (), (), (), (), ()), ()
     columns: Any = zip(*map(msgspec.structs.astuple, rows), strict=True)
@@ -231,7 +231,7 @@ def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[InputWarning, ..
 
 
 def _from_columns(sent: Columns) -> tuple[History, tuple[InputWarning, ...]]:
-    """Take columns; raises ValueError where their lengths differ or a time is none."""
+    """Return columns' history; raises ValueError for different lengths or an invalid time."""
     if len(set(sent.lengths().values())) > 1:
         raise ValueError("columns of different lengths")
     completed: Sequence[str | None] | UnsetType = sent.completed_at

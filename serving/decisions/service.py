@@ -1,4 +1,4 @@
-"""The one object that every protocol asks: it answers with the verified bundle, or by rules where that can't."""
+"""The service behind every protocol: it answers with the verified bundle, or by rules if that can't."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 Why = Literal["forced", "no-bundle", "fault"]
 
-_READER: Final = RequestParser(known=NAMES, wanted=None)  # for rules, which take what there is
-_QUIET_SECONDS: Final = 1.0  # between two log lines of faults: thousands a second would bury the first
+_READER: Final = RequestParser(known=NAMES, wanted=None)  # for rules, which need no particular feature
+_QUIET_SECONDS: Final = 1.0  # between two log lines of faults: thousands a second would hide the first
 _log = logging.getLogger("serving")
 
 
 class Fallback(Protocol):
-    """What answers in the model's place."""
+    """Answers instead of the model."""
 
     model: ModelName
 
     def decide(self, read: ParsedRequest, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
-        """Answer a request that was read, saying in a warning why rules did; `names` are those of its values."""
+        """Answer a parsed request, with a warning that says why rules did; `names` are those of its values."""
 
 
 class Service:
     """Answers under the model's `name`; `clock` returns the time in seconds since 1970. `offload` reads large bodies.
 
-    `fallback` answers where the model can't: while it is `forced`, when scoring faults, and before there is a bundle if
+    `fallback` answers if the model can't: while it is `forced`, when scoring fails, and before there is a bundle if
     `without_bundle`. The service is ready while it can answer, every required condition holds and it isn't
     `draining`.
     """
@@ -85,22 +85,22 @@ class Service:
 
     @property
     def has_rules(self) -> bool:
-        """Return whether rules could answer."""
+        """Whether rules can answer."""
         return self._fallback is not None
 
     @property
     def answering(self) -> bool:
-        """Whether there is anything to answer with."""
+        """Whether the model or the rules can answer."""
         return self._decider is not None or (self._fallback is not None and self._without_bundle)
 
     def model(self) -> ModelName:
-        """Return what answers now; raises NotReady where nothing can."""
+        """Return the name and version of what answers now; raises NotReady if nothing can."""
         if self._fallback is not None and (self.forced or (self._decider is None and self._without_bundle)):
             return self._fallback.model
         return self._deciding().model
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the model's features in order; raises NotReady where there is no model."""
+        """Return the model's features in order; raises NotReady if there is no model."""
         return self._deciding().names
 
     def answer(self, body: bytes, *, at: str = "") -> Answer:
@@ -110,9 +110,9 @@ class Service:
         return self._answer(decider, reader.read(body, now=now, at=at), now)
 
     def answer_values(self, customer_id: str, values: NDArray[np.float64]) -> Answer:
-        """Answer for features float64[f] in the order of `names`, NaN where missing.
+        """Return the answer for features float64[f] in the order of `names`, NaN where missing.
 
-        Raises InputError where there are more or fewer, or one isn't finite; NotReady where there is no model.
+        Raises InputError if there are more or fewer, or one is infinite; NotReady if there is no model.
         """
         decider = self._deciding()
         if values.shape != (len(decider.names),):
@@ -149,7 +149,7 @@ class Service:
             _log.exception("an answer failed; rules take its place where they can")
 
     def _decider_or_none(self) -> Engine | None:
-        """Return what decides; None where rules may answer without it."""
+        """Return what decides; None if rules may answer without it."""
         return self._decider if self.answering and self._fallback is not None else self._deciding()
 
     def _deciding(self) -> Engine:

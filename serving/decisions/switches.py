@@ -1,4 +1,4 @@
-"""What an administrator has switched, shared by all workers of a pod through a small file."""
+"""The administrators' switches, which all workers of a pod share through a small file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("serving")
 
 
 class Switches(msgspec.Struct, frozen=True, kw_only=True):
-    """The switches, and who touched them last: `at` is in seconds since 1970, `reloads` how many were asked for."""
+    """The switches, and who changed them last: `at` is in seconds since 1970, `reloads` counts the reloads ordered."""
 
     force_rules: bool = False
     reloads: int = 0
@@ -32,7 +32,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SwitchFile:
-    """Applies the switches in `folder` to this worker's `service`, and has `reload` called when one is asked for.
+    """Applies the switches in `folder` to this worker's `service`, and calls `reload` when one is ordered.
 
     The folder is the pod's own: switches survive a worker, not the pod.
     """
@@ -43,7 +43,7 @@ class SwitchFile:
         self._reload = reload
         self._applied = Switches()
         self._seen: object = None
-        self._complaint = ""
+        self._logged = ""
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -52,9 +52,9 @@ class SwitchFile:
         return self._applied
 
     async def change(self, changed: Callable[[Switches], Switches]) -> None:
-        """Change the switches for every worker, this one at once; raises OSError where they can't be kept.
+        """Change the switches for every worker, this one at once; raises OSError if they can't be stored.
 
-        `changed` is given what stands in the file, not what this worker last saw: another may have changed it since.
+        `changed` is called with the switches in the file, which another worker may have changed since the last look.
         """
         with self._path.with_suffix(".lock").open("wb") as alone:
             fcntl.flock(alone, fcntl.LOCK_EX)  # held for one small write
@@ -62,7 +62,7 @@ class SwitchFile:
         await self.apply()
 
     async def apply(self) -> None:
-        """Look at the file, and do what has changed; one that can't be read changes nothing."""
+        """Read the file if it has changed, and apply its changes; a file that can't be read changes nothing."""
         try:
             stat = self._path.stat()
             seen = (stat.st_ino, stat.st_mtime_ns)
@@ -72,30 +72,30 @@ class SwitchFile:
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:
-            if str(error) != self._complaint:  # not at every look
+            if str(error) != self._logged:  # log an error once, not at every look
                 _log.warning("the switches in %s can't be read, the last ones hold: %s", self._path, error)
-            self._complaint = str(error)
+            self._logged = str(error)
             return
-        before, self._applied, self._seen, self._complaint = self._applied, switches, seen, ""
+        before, self._applied, self._seen, self._logged = self._applied, switches, seen, ""
         self._service.forced = switches.force_rules
         if switches.reloads != before.reloads:
             await self._reload()
 
     async def start(self) -> None:
-        """Apply what was switched before this worker began, and watch from now on."""
-        self._applied = self._kept()  # a reload requested earlier needs no action in this worker
+        """Apply the current switches, and begin to watch the file."""
+        self._applied = self._kept()  # don't repeat a reload that was ordered before this worker's start
         await self.apply()
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """End the watching."""
+        """Stop watching."""
         if self._watching is not None:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
 
     def _kept(self) -> Switches:
-        """Read the file; where it can't be, the last ones hold."""
+        """Return the switches in the file, or the last ones if it can't be read."""
         with contextlib.suppress(OSError, msgspec.DecodeError):
             return msgspec.json.decode(self._path.read_bytes(), type=Switches)
         return self._applied

@@ -1,4 +1,4 @@
-"""Every bad field of a request at once, each by its JSON pointer: the slow look that only a refused request gets.
+"""Finds every bad field of a request, by JSON pointer: the slow pass, for requests that the fast one refuses.
 
 The search reads the text value by value. It names at most MOST_FAULTS bad fields, and ends at the next one.
 """
@@ -35,7 +35,7 @@ from customer_risk.serving.contract.request import (
 from customer_risk.serving.contract.timestamps import read_timestamps
 from customer_risk.serving.offload import MOST_ON_LOOP
 
-_TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # judged here, where a sound request's are read in bulk
+_TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # checked here; the fast pass reads times in bulk
 MOST_FAULTS = 100  # named in one refusal; a body may hold a hundred thousand
 MOST_UNKNOWN = 100
 _LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
@@ -46,7 +46,7 @@ _KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"
 
 
 class FieldRepeated(ValueError):
-    """A field occurs more than once in one object, with a bad value first: only a small body is read all the same."""
+    """A field occurs more than once in one object, with a bad value first: only a small body is read nevertheless."""
 
 
 class _NotFinite(ValueError):
@@ -62,21 +62,21 @@ Examine = Callable[[Span, str], None]
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong (`bad`) and what merely isn't known (`unknown`: pointers of fields that no one reads)."""
+    """Bad fields (`bad`), and the pointers of fields that aren't read (`unknown`)."""
 
     bad: list[BadField] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     more_unknown: int = 0  # number of fields beyond the first MOST_UNKNOWN
 
     def add(self, pointer: str, detail: str) -> None:
-        """Note one bad field; beyond MOST_FAULTS, raise InputError with all of them and a line that says so."""
+        """Add one bad field; beyond MOST_FAULTS, raise InputError with all of them and a line that says so."""
         if len(self.bad) == MOST_FAULTS:
             more = BadField("", f"more than {MOST_FAULTS} fields are bad; the rest are not listed")
             raise InputError((*self.bad, more))
         self.bad.append(BadField(pointer, detail))
 
     def ignore(self, at: str, name: str) -> None:
-        """Note one unknown field of the object at `at`."""
+        """Add one unknown field of the object at `at`."""
         if len(self.unknown) < MOST_UNKNOWN:
             self.unknown.append(pointer_to(at, name))
         else:
@@ -231,7 +231,7 @@ class _Search:
         return found
 
     def _known_members(self, span: Span, known: Collection[str], at: str, *, strict: bool) -> dict[str, Span]:
-        """Return the members with known names, the last one of each name; note the others if `strict`."""
+        """Return the members with known names, the last one of each name; add the others to the faults if `strict`."""
         found: dict[str, Span] = {}
         noted: set[str] = set()
         others = 0
@@ -287,7 +287,7 @@ class _Search:
 
 @functools.cache
 def _types(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return a struct's fields by name, with the type of their value if present."""
+    """Return the types of a struct's fields by name, without UNSET."""
     hints = get_type_hints(kind, include_extras=True) | (_TIMES if kind is Transaction else {})
     return {name: _given(hints[name]) for name in kind.__struct_fields__}
 
@@ -298,7 +298,7 @@ def _required(kind: type[msgspec.Struct]) -> frozenset[str]:
 
 
 def _given(hint: Any) -> Any:
-    """Drop the part of a union that stands for an absent field."""
+    """Return a union without UNSET, which stands for an absent field."""
     if get_origin(hint) not in {Union, types.UnionType}:
         return hint
     kept = [part for part in get_args(hint) if part is not msgspec.UnsetType]

@@ -1,4 +1,4 @@
-"""A bundle loaded for serving: its golden requests are answered by the service that will answer all others."""
+"""Loads a bundle for serving; a service answers its golden requests as it answers all others."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def load_verified(folder: Path) -> Bundle:
-    """Load a bundle and have a service of its own answer the golden requests.
+    """Load a bundle; a service made for this check answers the golden requests.
 
-    Raises what `load_bundle` raises: GoldenMismatch also for a golden request that the service refuses.
+    Raises what `load_bundle` raises: also GoldenMismatch if the service refuses a golden request.
     """
     bundle = load_bundle(folder, verify_golden=False)
     service = Service(bundle.manifest.name)

@@ -1,1 +1,1 @@
-"""The one way of a request through serving, whichever protocol it came by, and what observes its outcome."""
+"""The exchange, which decides, records and commits every request of every protocol, and its observers."""

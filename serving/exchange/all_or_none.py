@@ -1,4 +1,4 @@
-"""One call about several customers: all of them answered, or none where one can't be."""
+"""Calls about several customers, which are refused as a whole if one of them can't be answered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Question(NamedTuple):
 
 
 async def answer_all(exchange: Exchange, questions: Sequence[Question], *, at: Callable[[int], str]) -> list[Answer]:
-    """Answer the `current` request's questions in order; `at` points at a question by its place.
+    """Answer the `current` request's questions in order; `at(place)` returns a question's JSON pointer.
 
     Raises BodyTooLarge past MOST_ITEMS, and NotAnswered if the decisions can't be recorded. Raises InputError, before
     anything is decided, naming the bad fields of all questions, or the first MOST_FAULTS.
@@ -57,6 +57,6 @@ async def answer_all(exchange: Exchange, questions: Sequence[Question], *, at: C
 
 
 def raise_faults(faults: Faults) -> None:
-    """Raise InputError where there are any."""
+    """Raise InputError if there are faults."""
     if faults.bad:
         raise InputError(tuple(faults.bad))

@@ -1,4 +1,4 @@
-"""The one way of a request through serving: admit, decide or refuse, record, commit, tell the observers."""
+"""The steps of every request: admit, decide or refuse, record, commit, notify the observers."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _KEPT_FAILURES: Final = 1000  # of commits; a request commits soon after it has 
 
 
 class Observer(Protocol):
-    """Hears of outcomes and responses."""
+    """Is notified of outcomes and responses."""
 
     def observe(self, outcome: Outcome) -> None:
-        """Observe an outcome, once, after its commit has succeeded or failed."""
+        """Handle an outcome; called once, after its commit has succeeded or failed."""
 
     def responded(self, context: RequestContext, status: int, seconds: float) -> None:
-        """Observe a response: its status, and the seconds since the request began."""
+        """Handle a response: its status, and the seconds since the request began."""
 
 
 class Exchange:
-    """Answers requests with `service`, within what `access` allows, and tells `observers` of the outcomes.
+    """Answers requests with `service`, within what `access` allows, and notifies `observers` of outcomes.
 
-    `answer` and `refuse` return an outcome that isn't final: it mustn't leave, and no observer knows of it. `commit`
-    makes it final; a decision whose record can't be made durable becomes a refusal. Any thread may call.
+    `answer` and `refuse` return an outcome that isn't final: don't send it; no observer was notified of it.
+    `commit` makes it final; a decision whose record can't be made durable becomes a refusal. Any thread may call.
 
     As a component of a worker it makes the recorder with `record` after the fork (None: nothing is recorded).
     """
@@ -62,7 +62,7 @@ class Exchange:
             self._recorder = self._record()
 
     def close(self) -> None:
-        """Close the recorder, once nothing is answered any more."""
+        """Close the recorder; call it after the last answer."""
         if self._recorder is not None:
             self._recorder.close()
 
@@ -102,7 +102,7 @@ class Exchange:
             return self.refuse(error, context)
 
     def keep(self, answer: Answer, context: RequestContext, seconds: float = -1e-6) -> Decided:
-        """Record a decision that took `seconds` (below 0: not known); raises RecordUnavailable."""
+        """Record a decision that took `seconds` (below 0 if unknown); raises RecordUnavailable."""
         batch = self._batch  # before the record is added: another thread may commit between
         if self._recorder is not None:
             self._recorder.decided(
@@ -117,7 +117,7 @@ class Exchange:
         return _refused(error, context)
 
     def commit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Make outcomes final and tell the observers; return the final ones in the same order.
+        """Make outcomes final and notify the observers; return the final ones in the same order.
 
         A commit includes what was recorded for other requests. If it fails, their decisions become refusals as well
         when they commit.

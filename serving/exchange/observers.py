@@ -14,13 +14,13 @@ _SERVER_ERROR: Final = 500
 
 
 class LogObserver:
-    """Logs a share of the decisions, each unexpected error, and what else fails on our side."""
+    """Logs a share of the decisions, each unexpected error, and the service's other failures."""
 
     def __init__(self, log: RequestLog) -> None:
         self._log = log
 
     def observe(self, outcome: Outcome) -> None:
-        """Log an outcome, if it is to be logged."""
+        """Log an outcome if it is in the logged share or a failure of the service."""
         context = outcome.context
         if isinstance(outcome, Decided):
             self._log.answered(
@@ -32,7 +32,7 @@ class LogObserver:
             self._log.refused(outcome.kind, route=context.route)
 
     def responded(self, context: RequestContext, status: int, seconds: float) -> None:
-        """Do nothing: the log has the outcomes."""
+        """Do nothing: `observe` logs the outcomes."""
 
 
 class MetricsObserver:

@@ -50,7 +50,7 @@ current: Final[ContextVar[RequestContext]] = ContextVar("request", default=_NOWH
 
 
 class Decided(NamedTuple):
-    """A decision, and the seconds from the request's whole body to it; below 0 where they aren't known.
+    """A decision, and the seconds from the request's whole body to it; below 0 if unknown.
 
     `batch` numbers the commit that makes its record durable.
     """
@@ -66,7 +66,7 @@ class Decided(NamedTuple):
         return 200
 
     def shown(self) -> WireAnswer:
-        """Return what the caller may see."""
+        """Return the answer in the form that the caller may see."""
         return render(self.answer, explain=self.context.explain)
 
     def item(self) -> BatchItem:

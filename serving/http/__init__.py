@@ -1,1 +1,1 @@
-"""Our HTTP server: connections, admission, and the paths that KServe doesn't answer."""
+"""The HTTP server: connections, admission, and the paths that KServe doesn't answer."""

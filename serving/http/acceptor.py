@@ -1,4 +1,4 @@
-"""Takes up connections as they come, all that wait at once."""
+"""Accepts all waiting connections at once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _log = logging.getLogger("serving")
 
 
 class Acceptor:
-    """Accepts connections to `listening`, each with a protocol from `make`.
+    """Accepts connections on `listening`; `make` makes the protocol of each.
 
-    libuv takes up one connection in a turn of the event loop. Under overload a turn lasts for tens of milliseconds: a
-    crowd that connects would then keep whoever asks for health waiting for seconds.
+    libuv accepts one connection in a turn of the event loop. Under overload a turn lasts for tens of milliseconds: many
+    new connections would then delay health checks by seconds.
     """
 
     def __init__(self, listening: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
@@ -30,7 +30,7 @@ class Acceptor:
         self._resume()
 
     def close(self) -> None:
-        """Take up no more."""
+        """Accept no more connections."""
         if self._paused is not None:
             self._paused.cancel()
         self._loop.remove_reader(self._listening.fileno())
@@ -45,9 +45,9 @@ class Acceptor:
                 connection, _ = self._listening.accept()
             except BlockingIOError:
                 return
-            except ConnectionAbortedError:  # gone before its turn
+            except ConnectionAbortedError:  # the client disconnected before
                 continue
-            except OSError as error:  # no file left for it: it waits until another connection ends
+            except OSError as error:  # no free descriptor: wait until another connection ends
                 _log.warning("connections have to wait: %s", error)
                 self._loop.remove_reader(self._listening.fileno())
                 self._paused = self._loop.call_later(_PAUSE_SECONDS, self._resume)

@@ -1,9 +1,9 @@
-"""The line of requests that wait for the event loop: how long it is, and whether it is too long to stand in.
+"""How long a request waits for the event loop, and whether that is too long.
 
-A worker answers one request after the other. What waits stands in two places: in sockets that the present turn of the
-event loop has found readable but not come to yet, and in tasks that were started but haven't run. So the wait is how
-long the turn has lasted so far, plus the waiting tasks' number times what a request costs. A request may also have
-arrived while the turn before was at work, which nobody can see: hence half of `most_wait` is the bound.
+A worker answers one request after the other. Requests wait in two places: in sockets that the current turn of the
+event loop has found readable but not read yet, and in tasks that were started but haven't run. The estimate is the
+time that the turn has lasted so far, plus the number of waiting tasks times the cost of a request. A request may also
+have arrived during the turn before, which can't be measured: therefore half of `most_wait` is the bound.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from collections.abc import Callable
 from typing import Final
 
 _LENIENCE: Final = 10
-_WINDOW: Final = 64  # answers between two looks at the CPU clock, which costs a system call
+_WINDOW: Final = 64  # answers between two readings of the CPU clock, which cost a system call each
 _WEIGHT: Final = 0.2  # of a new window in the running mean
-_EACH: Final = 200e-6  # seconds: what a request is taken to cost before any was measured
+_EACH: Final = 200e-6  # seconds: the cost of a request before any was measured
 
 
 def _ignore(*_: object) -> None:
-    """Accept the call and do nothing."""
+    """Do nothing."""
 
 
 class Admission:
-    """One worker's line; refuses once the wait passes `most_wait` seconds (0: never).
+    """One worker's queue; refuses requests once the wait exceeds `most_wait` seconds (0: never).
 
-    While `lenient()` the bound is ten times as far: loading another bundle takes the interpreter for a moment, and no
-    request is to fail for it. `shed()` is told of each refusal, `waited(seconds)` of each request that is let in.
+    While `lenient()` the bound is ten times as long: loading another bundle holds the interpreter for a moment, and no
+    request is to fail for it. `shed()` is called for each refusal, `waited(seconds)` for each admitted request.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class Admission:
         self._most = most_wait / 2 if most_wait else float("inf")
         self._lenient, self._shed, self._waited = lenient, shed, waited
         self._clock, self._cpu = clock, cpu
-        self._turn: float | None = None  # when the present turn of the event loop came to its first request
+        self._turn: float | None = None  # when the current turn of the event loop began its first request
         self._queued = 0
         self._each = _EACH
         self._answers = 0
         self._cpu_then = 0.0
 
     def admits(self) -> bool:
-        """Whether a request that was just read is to be answered; counts it either way."""
+        """Return whether a request that was just read is to be answered; count it in both cases."""
         wait = self.wait()
         if wait > self._most and not (self._lenient() and wait < _LENIENCE * self._most):
             self._shed()
@@ -59,7 +59,7 @@ class Admission:
         return True
 
     def wait(self) -> float:
-        """Estimate in seconds how long a request that was just read has waited, and will."""
+        """Return the estimated wait of a request that was just read, past and future, in seconds."""
         now = self._clock()
         if self._turn is None:
             self._turn = now
@@ -67,16 +67,16 @@ class Admission:
         return now - self._turn + self._queued * self._each
 
     def queue(self) -> None:
-        """Count a request that goes into a task."""
+        """Count a request whose task was started."""
         self._queued += 1
 
     def leave(self, *_: object) -> None:
-        """Count it as answered."""
+        """Count a request in a task as answered."""
         self._queued -= 1
         self.answered()
 
     def answered(self) -> None:
-        """Learn from an answer what one costs: the thread's CPU time over many, so that no slow caller distorts it."""
+        """Update the cost of a request: the thread's CPU time over many, which slow clients don't affect."""
         self._answers += 1
         if self._answers == _WINDOW:
             cpu, self._answers = self._cpu(), 0

@@ -1,4 +1,4 @@
-"""A request's body: what it may be declared as, and how large it may be."""
+"""A request's body: its media type, and the bound on its size."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MOST_DROPPED: Final = 64 * 1024 * 1024  # beyond it a caller finds the connecti
 
 
 class ClientDisconnected(Exception):
-    """The caller hung up before the body was whole: nobody's error, and nobody to tell."""
+    """The client disconnected before the body was complete: no response can be sent."""
 
 
 def require_json(media_type: str | None) -> None:
-    """Raise WrongMediaType unless a Content-Type says JSON (parameters and +json suffixes are fine)."""
+    """Raise WrongMediaType unless a Content-Type is JSON; parameters and +json suffixes are allowed."""
     essence = (media_type or "").partition(";")[0].strip().lower()
     if essence != "application/json" and not (essence.startswith("application/") and essence.endswith("+json")):
         declared = f"declared as {essence}" if essence else "not declared"
@@ -30,15 +30,15 @@ def require_json(media_type: str | None) -> None:
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """Find a request's header by its lower-case name."""
+    """Return a request's header by its lower-case name, None if it is absent."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
 def bounded(scope: Scope, receive: Receive, most: int = MOST_BYTES) -> Receive:
-    """Wrap `receive` so that it raises BodyTooLarge past `most` bytes, or before the first where more are declared.
+    """Wrap `receive` so that it raises BodyTooLarge past `most` bytes, or at once if more are declared.
 
-    Of what a caller sends regardless, some is read and dropped, so that the refusal reaches a caller who only listens
-    once all is sent: a connection closed on unread bytes is reset. One who waits for leave to send is told at once.
+    Before it raises, it reads and drops up to 64 MiB of the rest, so that a client that reads only after sending gets
+    the refusal: closing a connection with unread bytes resets it. A client that sent `Expect` is refused at once.
     """
     declared = header(scope, b"content-length")
     received = int(declared) if declared and declared.isdecimal() and int(declared) > most else 0
@@ -71,7 +71,7 @@ async def _drop(receive: Receive) -> None:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Read a body to its end; raises Gone where the caller hung up before it."""
+    """Read a body to its end; raises ClientDisconnected if the client disconnects before it."""
     parts = []
     while True:
         message = await receive()

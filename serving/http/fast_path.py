@@ -1,7 +1,7 @@
 """HTTP connections that answer a request for a decision as soon as its body is whole.
 
-ASGI's scope, task, event and four coroutines cost a third of an answer. So such requests go from the parser straight to
-the scoring application. All others, and those that it can't answer without waiting, take uvicorn's own way.
+ASGI's scope, task, event and four coroutines cost a third of an answer. So the parser passes such requests
+directly to the scoring application. All others, and those that it can't answer without waiting, go through ASGI.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _OK: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-leng
 
 
 def protocol_with(direct: Direct, finish: Finish) -> type[DirectProtocol]:
-    """Make the protocol class that answers with `direct` and `finish`; uvicorn takes classes."""
+    """Return the protocol class that answers with `direct` and `finish`; uvicorn needs a class."""
     given = {"direct": staticmethod(direct), "finish": staticmethod(finish), "outgoing": []}
     return type("Protocol", (DirectProtocol,), given)
 
 
 class DirectProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol with a shorter way for `POST /ai/v1/risk`.
+    """Uvicorn's protocol, except that `POST /ai/v1/risk` doesn't go through ASGI.
 
-    Responses of one turn of the event loop leave together at its end: each that leaves by itself wakes its caller,
-    which costs a sender on the same machine a third of an answer.
+    Responses of one turn of the event loop are sent together at its end: a response that is sent by itself wakes its
+    client, which costs a sender on the same machine a third of an answer.
     """
 
     direct: Direct
     finish: Finish  # makes the outcomes of this turn final
-    outgoing: list[tuple[asyncio.Transport, Outcome | bytes, bool]]  # of the class: what leaves at the end of this
-    # turn, and whether the connection is to be told that it closes
+    outgoing: list[tuple[asyncio.Transport, Outcome | bytes, bool]]  # of the class: what is sent at the end of this
+    # turn, and whether the response says that the connection closes
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
@@ -61,21 +61,21 @@ class DirectProtocol(HttpToolsProtocol):
         self._parts = None
 
     def on_headers_complete(self) -> None:
-        """Choose the way: direct for a decision with a body of known and moderate length."""
+        """Choose the direct path for a decision whose body has a known, moderate length; ASGI for all else."""
         if self.url == _URL and self._alone() and self.parser.get_method() == b"POST" and self._moderate():
             self._parts = []
         else:
             self._begin()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Add a part of the body."""
         if self._parts is None:
             super().on_body(body)
         else:
             self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """Answer."""
+        """Answer the request."""
         if self._parts is None:
             super().on_message_complete()
             return
@@ -98,7 +98,7 @@ class DirectProtocol(HttpToolsProtocol):
             self._closing = True
 
     def _begin(self) -> None:
-        """Go uvicorn's way with the request whose head is complete."""
+        """Pass the request, whose head is complete, to uvicorn."""
         url, headers, expected, self._parts = self.url, self.headers, self.expect_100_continue, None
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expected
@@ -106,7 +106,7 @@ class DirectProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _alone(self) -> bool:
-        """Whether nothing of this connection is still to be answered, nor waits to be sent."""
+        """Return whether this connection has no unanswered request and no unsent data."""
         return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
 
     def _moderate(self) -> bool:
@@ -137,7 +137,7 @@ class DirectProtocol(HttpToolsProtocol):
         return b"".join((*head, response.body))
 
     def send(self, content: Outcome | bytes, *, closing: bool = False) -> None:
-        """Send an outcome, once it is final, or a whole response at the end of this turn of the event loop."""
+        """Send an outcome, once final, or a complete response at the end of this turn of the event loop."""
         if not self.outgoing:
             self.loop.call_soon(self.flush)
         self.outgoing.append((self.transport, content, closing))

@@ -1,4 +1,4 @@
-"""HTTP connections that don't let a crowd, a dawdler or a giant in.
+"""HTTP connections with bounds on their number, their speed, the size of a request and the wait for a decision.
 
 Written against uvicorn 0.54's HttpToolsProtocol, whose parser callbacks it follows; nothing else of uvicorn is touched.
 """
@@ -55,17 +55,17 @@ def _canned(error: Exception, *headers: tuple[str, str]) -> _Canned:
 
 _CLOSE: Final = ("connection", "close")
 _SILENT: Final = _Canned(None, b"")
-_CROWD: Final = Overloaded("More requests wait than can be answered in time.", remedy="Send it again later.")
-_OVERLOADED: Final = _canned(_CROWD)._replace(kind=None)  # counted as shed
-_LAST_OVERLOADED: Final = _canned(_CROWD, _CLOSE)._replace(kind=None)
+_TOO_MANY: Final = Overloaded("More requests wait than can be answered in time.", remedy="Send it again later.")
+_OVERLOADED: Final = _canned(_TOO_MANY)._replace(kind=None)  # counted as shed
+_LAST_OVERLOADED: Final = _canned(_TOO_MANY, _CLOSE)._replace(kind=None)
 _FULL: Final = _canned(Overloaded("Too many connections are open.", remedy="Close some, or try again later."), _CLOSE)
 _INVALID: Final = _canned(MalformedBody("This isn't HTTP.", remedy="Send HTTP/1.1."), _CLOSE)
 _LATE: Final = _canned(RequestTooSlow("The request came too slowly.", remedy="Send the whole request at once."), _CLOSE)
-_GIANT: Final = _canned(HeadTooLarge("The head is too large.", remedy="Send fewer header fields."), _CLOSE)
+_TOO_LARGE: Final = _canned(HeadTooLarge("The head is too large.", remedy="Send fewer header fields."), _CLOSE)
 _HOSTS: Final = _canned(
     MalformedBody("The request doesn't have one valid Host header.", remedy="Send exactly one."), _CLOSE
 )
-_TUNNEL: Final = _canned(NotServed("CONNECT isn't served.", remedy="Send the request without a tunnel."), _CLOSE)
+_CONNECT: Final = _canned(NotServed("CONNECT isn't served.", remedy="Send the request without a tunnel."), _CLOSE)
 
 
 def _ignore(_: Kind) -> None:
@@ -79,7 +79,7 @@ def protocol_with(
     settings: ServerSettings,
     refused: Callable[[Kind], object] = _ignore,
 ) -> type[GuardedProtocol]:
-    """Make the protocol class of one worker; uvicorn takes classes. `refused` is called for refused connections."""
+    """Make the protocol class of one worker; uvicorn takes classes. `refused` is called for each refused one."""
     given = {"direct": staticmethod(direct), "finish": staticmethod(finish), "refused": staticmethod(refused)}
     given |= {"admission": admission, "settings": settings, "outgoing": []}
     return type("Protocol", (GuardedProtocol,), given)
@@ -99,14 +99,14 @@ class GuardedProtocol(DirectProtocol):
     admission: Admission
     settings: ServerSettings
     refused: Callable[[Kind], object]
-    draining = False  # of the class: answers say that the connection closes
+    draining = False  # of the class: responses say that the connection closes
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
         self._stage = _HEAD
-        self._since = self.loop.time()  # when what the connection waits for began
+        self._since = self.loop.time()  # when the current wait began
         self._taken = 0  # bytes of this head, or of this body
-        self._passing = 0  # bytes still to come of a body that nobody reads, its request having been refused
+        self._passing = 0  # bytes still to come of a refused request's body, which isn't read
         self._queued = False
         self._fields = 0  # bytes of this request's target, header fields and trailers
         self._framing = 0  # bytes received since the last piece of this request's body
@@ -116,24 +116,24 @@ class GuardedProtocol(DirectProtocol):
         self._stopped = False  # whether the parser has stopped: later data isn't read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take up a connection, unless there are too many."""
+        """Accept a connection, or refuse it if too many are open."""
         super().connection_made(transport)
         self._closing = self.draining
         if len(self.connections) > self.settings.most_connections:
             self._refuse(_FULL)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; under overload, a request for a decision is refused before it is parsed."""
+        """Parse received data; under overload, refuse a request for a decision before it is parsed."""
         if self.transport.is_closing() or self._stopped:
             return
         if self._passing:
             data, self._passing = data[self._passing :], max(0, self._passing - len(data))
             if not self._passing:
-                self._turn_away()
+                self._send_overloaded()
             if not data:
                 return
         if self._stage <= _HEAD and not self._taken:
-            if data.startswith(_SCORING) and not self.admission.admits() and self._turned_away(data):
+            if data.startswith(_SCORING) and not self.admission.admits() and self._refuse_unread(data):
                 return
             self._stage = _HEAD
         if self._stage == _HEAD:
@@ -142,24 +142,24 @@ class GuardedProtocol(DirectProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        if self._stage != _HEAD:  # it came behind another one, in the same piece
+        if self._stage != _HEAD:  # it follows another one in the same data
             self._stage, self._taken = _HEAD, 1
         self._since = self.loop.time()
         self._fields = self._hosts = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the request's target."""
+        """Add a part of the request's target; stop the parser past the bound on the head."""
         self._fields += len(url)
         if self._fields > self.settings.most_header_bytes:
-            self._stop(_GIANT)
+            self._stop(_TOO_LARGE)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field; count a trailer and drop it."""
+        """Add a header field; count a trailer and drop it."""
         self._fields += len(name) + len(value) + 4
         if self._fields > self.settings.most_header_bytes:
-            self._stop(_GIANT)
+            self._stop(_TOO_LARGE)
         if self._stage == _BODY:
             return
         name = name.lower()
@@ -174,12 +174,12 @@ class GuardedProtocol(DirectProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Go on to the body."""
+        """Check the head, and begin to read the body."""
         if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
             self._stop(_HOSTS)
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._stop(_TUNNEL)
+                self._stop(_CONNECT)
             return
         self._stage, self._taken, self._framing = _BODY, 0, 0
         super().on_headers_complete()
@@ -187,13 +187,13 @@ class GuardedProtocol(DirectProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Add a part of the body."""
         self._taken += len(body)
         self._framing = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Answer."""
+        """Answer the request."""
         if self.parser.should_upgrade():  # only the head was parsed; `_parse` parses the request again
             return
         self._stage = _ANSWER
@@ -209,14 +209,14 @@ class GuardedProtocol(DirectProtocol):
         self._rest()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, unless it is there already."""
+        """Begin to wait for the connection's next request, if it hasn't begun."""
         super().on_response_complete()
         self._leave_queue()
         if self._stage == _ANSWER:
             self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection, and its request from the queue."""
         self._leave_queue()
         super().connection_lost(exc)
 
@@ -237,21 +237,21 @@ class GuardedProtocol(DirectProtocol):
             self._refuse(_SILENT if self._answering() else self._refusal)
 
     def drain(self) -> None:
-        """Let every answer from now on be the connection's last."""
+        """Close the connection with its next response, which says so."""
         self._closing = True
         if self.cycle is not None:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """Close as soon as nothing is under way: a request of which a part came is."""
+        """Close the connection once its request, even a partly received one, is answered."""
         if (self._stage == _HEAD and self._taken) or self._passing:
             self._closing = True
         else:
             super().shutdown()
 
     def sweep(self, now: float) -> None:
-        """Close the connection if what it waits for is late; `now` is the event loop's time."""
-        if self.flow is None or self.flow.read_paused:  # we are the slow ones
+        """Close the connection if its client is too slow or idle for too long; `now` is the event loop's time."""
+        if self.flow is None or self.flow.read_paused:  # this side delays the connection
             self._since = now
             return
         lasted = now - self._since
@@ -280,7 +280,7 @@ class GuardedProtocol(DirectProtocol):
                     self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             pending = self._taken if self._stage == _HEAD else self._framing if self._stage == _BODY else 0
             if pending > self.settings.most_header_bytes:
-                self._stop(_GIANT)  # an incomplete head or trailer, or a long chunk extension
+                self._stop(_TOO_LARGE)  # an incomplete head or trailer, or a long chunk extension
         except (httptools.HttpParserError, _Stop):
             self.send_400_response("")
 
@@ -302,8 +302,8 @@ class GuardedProtocol(DirectProtocol):
     def _rest(self) -> None:
         self._stage, self._taken, self._passing, self._since = _IDLE, 0, 0, self.loop.time()
 
-    def _turned_away(self, data: bytes) -> bool:
-        """Refuse the request that `data` begins, its body unread; False where only the parser can tell its length."""
+    def _refuse_unread(self, data: bytes) -> bool:
+        """Refuse the request that `data` begins without its body; return False if this needs the parser."""
         end = data.find(b"\r\n\r\n")
         head = data[: end + 2].lower()
         if end < 0 or head.count(b"\r\ncontent-length:") != 1 or any(each in head for each in _UNUSUAL):
@@ -318,22 +318,22 @@ class GuardedProtocol(DirectProtocol):
         if rest < 0 or (self.cycle is not None and not self.cycle.response_complete):
             return False
         self._unset_keepalive_if_required()
-        if rest:  # told when it has been sent: many callers don't listen before
+        if rest:  # respond after the rest has arrived: many clients don't read before they have sent it
             self._stage, self._passing, self._since = _BODY, rest, self.loop.time()
         else:
-            self._turn_away()
+            self._send_overloaded()
         return True
 
-    def _turn_away(self) -> None:
+    def _send_overloaded(self) -> None:
         self.server_state.total_requests += 1
         if self._closing:
             self._refuse(_LAST_OVERLOADED)
             return
         self.send(_OVERLOADED.response)
-        self._rest()  # `sweep` closes it where nothing follows: a timer would cost more than all the rest of this
+        self._rest()  # `sweep` closes an idle connection; a timer would cost more than the rest of this method
 
     def _refuse(self, refusal: _Canned) -> None:
-        """Send the reason, and close the connection."""
+        """Send a refusal and close the connection."""
         if refusal.kind is not None:
             self.refused(refusal.kind)
         self._unset_keepalive_if_required()

@@ -1,4 +1,4 @@
-"""Whole responses, answers and refusals alike."""
+"""Complete responses: answers and refusals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Response(NamedTuple):
-    """One whole response."""
+    """One complete response."""
 
     status: int
     body: bytes
@@ -31,7 +31,7 @@ def response_of(outcome: Outcome) -> Response:
 
 
 async def respond(send: Send, response: Response) -> None:
-    """Send one whole response."""
+    """Send one complete response."""
     fields = [("content-type", response.media_type), ("content-length", str(len(response.body))), *response.headers]
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

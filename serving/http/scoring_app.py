@@ -1,4 +1,4 @@
-"""The outermost application: it answers the scoring paths, and leaves the rest to endpoints and KServe."""
+"""The outermost ASGI application: it answers the scoring paths, and passes all others to endpoints and KServe."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Endpoint(Protocol):
-    """An application under a path of its own."""
+    """An application at a path."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         """Answer an admitted caller; a raised error becomes its problem document."""
@@ -76,10 +76,10 @@ class InFlight(Protocol):
 
 
 class ScoringApp:
-    """Stands ahead of `beyond`, so that a request for a decision passes no middleware and no router.
+    """Answers requests for decisions, without middleware or a router; passes all else to `beyond`.
 
-    `endpoints` are applications by path, each for that path and all beneath it; `keys` returns what keeps answers
-    under idempotency keys.
+    `endpoints` are applications by path, each for that path and all beneath it; `keys` returns the cache of answers by
+    idempotency key.
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class ScoringApp:
         self._in_flight = in_flight
 
     def direct(self, headers: Headers, body: bytes) -> Outcome | None:
-        """Answer one request for a decision at once; None if that takes waiting, so that ASGI's way must be taken.
+        """Answer one request for a decision at once; return None if it must wait, which only ASGI can.
 
-        The HTTP server calls it as soon as a body is whole, without a task or a queue between. The outcome isn't final
-        before `finish`.
+        The HTTP server calls it as soon as a body is whole, without a task or a queue. The outcome isn't final before
+        `finish`.
         """
         began = time.perf_counter()
         authorization = media_type = trace = None
@@ -136,7 +136,7 @@ class ScoringApp:
         return responses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on."""
+        """Answer a request, or pass it on."""
         if scope["type"] != "http":
             await self._beyond(scope, receive, send)
             return
@@ -159,7 +159,7 @@ class ScoringApp:
             await respond(send, Response(200, b'{"status":"alive"}'))
         elif (mount := self._mounted(path)) is not None:
             await self._enter(mount, scope, receive, send)
-        elif scope["method"] == "POST":  # KServe's ways to an answer; all else that it offers is open
+        elif scope["method"] == "POST":  # KServe's inference paths; its other paths are open
             await self._enter(Mount(self._kserve, "score"), scope, receive, send)
         else:
             await self._beyond(scope, bounded(scope, receive), send)
@@ -192,7 +192,7 @@ class ScoringApp:
         except ClientDisconnected:
             return
         except Exception as error:
-            if status:  # too late for another answer: the connection breaks
+            if status:  # the response has begun: the connection is closed
                 raise
             response = response_of(self._exchange.refuse_now(error, context))
             status = response.status
@@ -209,7 +209,7 @@ class ScoringApp:
                 raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="POST a JSON object.")  # noqa: TRY301  one place tells every refusal
             caller = await self._access.admit(authorization_of(scope["headers"]), "score")
             context = context._replace(caller=caller)
-            self._exchange.service.model()  # refuse before a body is read where nothing can be answered
+            self._exchange.service.model()  # refuse before reading the body if no model is ready
             require_json(header(scope, b"content-type"))
             response = await answer(scope, receive, context)
         except ClientDisconnected:
@@ -281,5 +281,5 @@ def _trace(scope: Scope) -> Trace | None:
 
 
 def _route(path: str) -> str:
-    """Return a path's label for a metric: identifiers and names within it would be a series each."""
+    """Return the label of a path in metrics, without identifiers: each of them would make a time series."""
     return next((route for prefix, route in _ROUTES if path.startswith(prefix)), "other")

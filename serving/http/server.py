@@ -1,4 +1,4 @@
-"""Uvicorn's server without its own mind about signals, and with an eye on slow connections."""
+"""Uvicorn's server without its signal handlers, with checks for slow connections."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class HttpServer(uvicorn.Server):
         )
 
     async def run_on(self, listening: socket.socket) -> None:
-        """Serve until `end`; then close the socket, and finish what is under way."""
+        """Serve until `end` is called; then close the socket and finish the requests under way."""
         sweeping = asyncio.create_task(self._sweep())
         try:
             await self.serve(sockets=[listening])
@@ -61,29 +61,29 @@ class HttpServer(uvicorn.Server):
             sweeping.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take up connections by our own hand, instead of by uvicorn's servers."""
+        """Accept connections with `Acceptor` instead of uvicorn's servers."""
         self._acceptors = [Acceptor(listening, self._connected) for listening in sockets or []]
         await super().startup([])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take up no more, then go uvicorn's way."""
+        """Accept no more connections, then shut down as uvicorn does."""
         for acceptor in self._acceptors:
             acceptor.close()
         await super().shutdown(sockets)
 
     def drain(self) -> None:
-        """Go on answering, each answer telling its caller that the connection closes."""
+        """Close each connection with its next response, which says so."""
         self._protocol.draining = True
         for connection in self._connections():
             connection.drain()
 
     def end(self) -> None:
-        """Close the listening socket, answer what is under way, return."""
+        """Make `run_on` close the socket, finish the requests under way and return."""
         self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the worker."""
+        """Install no signal handlers: the worker has its own."""
         yield
 
     async def _sweep(self) -> None:

@@ -1,4 +1,4 @@
-"""How the process listens, how much it takes on, and how it ends."""
+"""Settings of the HTTP server: address, bounds and timeouts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The server's settings; times are in seconds unless the name says otherwise.
 
-    host, port            where to listen; port 0 is any free one
-    workers               processes that share the port; each holds a core
-    stay_up               with a bad bundle, stay alive and not ready (what a pod wants) instead of ending with an error
-    drain_seconds         between "not ready" and closing the port, for callers to turn elsewhere
+    host, port            address to listen on; port 0 is any free one
+    workers               processes that share the port; each uses a core
+    stay_up               with a bad bundle, stay alive and not ready (as a pod should) instead of ending with an error
+    drain_seconds         from "not ready" to closing the port, so that callers can move to other servers
     grace_seconds         for requests that are under way when the port closes
     most_wait_ms          a request for a decision that would wait longer is refused with 503; 0 refuses none
     header_seconds        for a connection to send a whole request head
-    body_seconds          for a body, and one more second for each `least_body_rate` bytes of it
+    body_seconds          to send a body, and one more second for each `least_body_rate` bytes of it
     least_body_rate       bytes a second
-    keep_alive_seconds    before an idle connection is closed
+    keep_alive_seconds    until an idle connection is closed
     most_header_bytes     in one request head, its trailers included
     most_connections      at a time, in each worker
-    reload_seconds        between two looks at the bundle's folder for another one; 0 looks on SIGHUP alone
+    reload_seconds        between two checks of the bundle's folder for another one; 0 checks only on SIGHUP
     """
 
     host: str = "127.0.0.1"

@@ -1,1 +1,1 @@
-"""KServe's server, its V1 and V2 protocols, by HTTP and gRPC."""
+"""KServe's server: the protocols V1 and V2, over HTTP and gRPC."""

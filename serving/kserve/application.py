@@ -1,4 +1,4 @@
-"""The whole HTTP application: KServe's endpoints with our refusals, and our own endpoints ahead of them."""
+"""Builds the HTTP application: the scoring application, and KServe's endpoints with this service's refusals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def application(
     keys: Callable[[], Idempotency] | None = None,
     in_flight: InFlight | None = None,
 ) -> ScoringApp:
-    """Put the application together.
+    """Return the application.
 
     KServe's own assembly adds a middleware that times and logs every request, and a log line with a traceback for every
     refused one; its public registrations are used without them.
@@ -52,14 +52,14 @@ def application(
         response = response_of(exchange.refuse_now(_ours(error), current.get()))
         return Response(response.body, response.status, dict(response.headers), response.media_type)
 
-    # By their statuses, what the router refuses.
+    # The router refuses by the statuses 404 and 405.
     for error in (*KINDS, NotAnswered, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, 404, 405, Exception):
         app.add_exception_handler(error, refuse)
     return ScoringApp(app, exchange, endpoints=endpoints, keys=keys, in_flight=in_flight)
 
 
 def _ours(error: Exception) -> Exception:
-    """Answer what KServe raises with our own problem documents."""
+    """Return this service's error for an error of KServe's."""
     match error:
         case ModelNotReady() | ServerNotReady():
             return NotReady("The model isn't ready.", remedy="Try again shortly; the server's log says what is amiss.")

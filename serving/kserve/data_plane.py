@@ -1,4 +1,4 @@
-"""KServe's data plane, changed to report true readiness and never to load or unload the model."""
+"""KServe's data plane and model repository, with correct readiness and a fixed model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from customer_risk.serving.errors import NotServed
 
 
 class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no types
-    """KServe's data plane calls a server ready whose models are not; this one asks them."""
+    """A data plane that asks the models for readiness; KServe's reports a server ready whose models are not."""
 
     async def ready(self) -> bool:
         """Return whether there is a model and every model is ready."""
@@ -19,32 +19,32 @@ class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no typ
         return bool(models) and all([await self.model_registry.is_model_ready(name) for name in models])
 
     async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
-        """Return whether a model is ready; before an inference, which KServe marks so, whether it can answer at all."""
+        """Return whether a model is ready; before an inference, which KServe marks so, whether it can answer."""
         model = self.get_model_from_registry(model_name)
         return bool(model.service.answering if disable_predictor_health_check else await model.healthy())
 
     def decode(self, body: bytes, headers: dict[str, str], *_: Any, **__: Any) -> tuple[bytes, dict[str, str]]:  # noqa: ARG002  KServe passes them
-        """Return the body as it is: the model reads it, and KServe would decode all of it on the event loop."""
+        """Return the body unchanged: the model decodes it, not KServe on the event loop."""
         return body, {}
 
     def encode(self, *, response: bytes, **_: Any) -> tuple[bytes, dict[str, str]]:
-        """Return the model's response as it is."""
+        """Return the model's response unchanged."""
         return response, {}
 
     async def get_model(self, name: str) -> Any:
-        """Find a model; KServe's own would load one that isn't ready, holding up the event loop meanwhile."""
+        """Return a model; KServe's own method would load one that isn't ready and block the event loop."""
         return self.get_model_from_registry(name)
 
 
 class FixedModels(ModelRepositoryExtension):  # type: ignore[misc]  # KServe ships no types
-    """KServe lets any caller unload the model; this server's model is fixed when it starts."""
+    """A repository whose model is fixed at the start; KServe's lets any caller unload it."""
 
     async def load(self, *_: str) -> None:
-        """Refuse."""
+        """Raise NotServed."""
         raise _refusal()
 
     async def unload(self, *_: str) -> None:
-        """Refuse."""
+        """Raise NotServed."""
         raise _refusal()
 
 

@@ -1,4 +1,4 @@
-"""The KServe model: loads a bundle, says truthfully whether it is ready, answers the V1 protocol."""
+"""The KServe model: loads a bundle, reports its readiness, and answers the V1 protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from customer_risk.serving.kserve.warm_up import take_every_path
 
 
 class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
-    """Customer risk from the bundle in `folder`, answered through `exchange`.
+    """Answers with the bundle in `folder` through `exchange`.
 
     `warm` says whether every path of a request was taken once in this process.
     """
@@ -35,17 +35,17 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         self.warm = False
 
     def load(self) -> bool:
-        """Load the bundle; ready only once its hashes and golden rows hold. Raises BundleError if they don't."""
+        """Load the bundle; the model is ready after its hashes and golden rows were verified. Raises BundleError."""
         return self.use(load_verified(self._folder))
 
     def warm_up(self) -> None:
-        """Take every path of a request with the rules, if these may answer before there is a bundle."""
+        """Take every path of a request by the rules, if they may answer before there is a bundle."""
         if not self.warm and self.service.answering:
             take_every_path(self.service)
             self.warm = True
 
     def use(self, bundle: Bundle) -> bool:
-        """Answer with a verified bundle from now on; take every path of a request before, if that wasn't done yet."""
+        """Answer with a verified bundle from now on; before, take every path of a request unless that was done."""
         if not self.warm:
             trial = Service(self.service.name)
             trial.use(bundle)
@@ -56,21 +56,21 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         return True
 
     async def healthy(self) -> bool:
-        """Return whether requests should be sent here; KServe asks."""
+        """Return whether requests should be sent here."""
         return self.service.ready
 
     def stop(self) -> None:
-        """Take no new traffic; what comes nevertheless is still answered."""
+        """Report not ready; requests are still answered."""
         super().stop()
         self.service.draining = True
 
     def start(self) -> None:
-        """Keep KServe from calling the model ready before it is."""
+        """Do nothing: KServe's own method would report the model ready before it is."""
 
     async def preprocess(self, payload: bytes, headers: dict[str, str] | None = None) -> list[bytes]:
         """Return the texts of a body's instances; raises MalformedBody, BodyTooLarge, or InputError for no list."""
         require_json((headers or {}).get("content-type"))
-        self.service.model()  # nothing is looked at before there is one
+        self.service.model()  # raises NotReady before the body is parsed
         expected = "expected a list of requests as /ai/v1/risk takes them"
         return await self.service.offload.call(len(payload), read_list, payload, "instances", expected=expected)
 
@@ -80,7 +80,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
         response_headers: dict[str, str] | None = None,  # noqa: ARG002  KServe passes it
     ) -> list[Answer]:
-        """Answer each instance; raises InputError naming the bad fields of all of them."""
+        """Return the answer to each instance; raises InputError naming the bad fields of all of them."""
         questions = [self._question(instance, f"/instances/{place}") for place, instance in enumerate(payload)]
         return await answer_all(self.exchange, questions, at=lambda place: f"/instances/{place}")
 
@@ -90,14 +90,14 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         headers: dict[str, str],  # noqa: ARG002  KServe passes it
         response_headers: dict[str, str],
     ) -> bytes:
-        """Put the answers in V1's form: bytes, so that KServe encodes nothing anew."""
+        """Return V1's response as JSON bytes, which KServe doesn't encode again."""
         response_headers["content-type"] = "application/json"
         explain = current.get().explain
         predictions = [render(answer, explain=explain) for answer in result]
         return msgspec.json.encode({"predictions": predictions})
 
     async def explain(self, *_: Any, **__: Any) -> dict[str, Any]:
-        """Refuse: every prediction carries its reasons."""
+        """Raise NotServed: every prediction has its reasons."""
         raise NotServed("There is no separate explanation.", remedy="Use :predict, whose answers carry their reasons.")
 
     def _question(self, instance: bytes, at: str) -> Question:

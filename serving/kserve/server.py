@@ -1,4 +1,4 @@
-"""The server: KServe's application and our endpoints in one process, or in several on one port."""
+"""The server: the HTTP application in one process, or in several on one port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from customer_risk.serving.telemetry.metrics import Metrics
 
 @contextmanager
 def _no_arguments() -> Iterator[None]:
-    """Hide the command line: KServe parses it where it is imported, and ends the process where it doesn't like it."""
+    """Hide the command line: KServe parses it on import, and ends the process if it is invalid for KServe."""
     kept, sys.argv = sys.argv, sys.argv[:1]
     try:
         yield
@@ -53,7 +53,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
     """KServe's server for one model, which answers from the bundle in `folder`.
 
     `endpoints` and `keys` are the application's; `components` makes what each worker runs beside it, after the fork.
-    `metrics` is called for what happens in a worker, `lost(pid)` of a worker that ended.
+    `metrics` counts a worker's events; `lost(pid)` is called for each worker that ended.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         self._worker = Worker(http, self.reloader, model.service, settings, components)
 
     def run(self) -> None:
-        """Serve until asked to end.
+        """Serve until a signal or `stop`.
 
-        Raises ConfigError where the port is taken, and whatever is wrong with the bundle unless `stay_up`.
+        Raises ConfigError if the port is in use, and the errors of loading the bundle unless `stay_up`.
         """
         settings = self._settings
         with ExitStack() as stack:
@@ -120,11 +120,11 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
                     _log.error("%d workers had to be killed: their last requests took too long", killed)
 
     def stop(self, sig: int = 0) -> None:  # noqa: ARG002  KServe passes it
-        """End in order; for one worker, from any thread."""
+        """Drain and end a server of one worker; any thread may call."""
         self._worker.stop()
 
     def _load(self, listening: socket.socket) -> None:
-        """Load once for all workers, which inherit it."""
+        """Load the bundle once for all workers, which share its memory."""
         began = time.perf_counter()
         try:
             self.reloader.load()
@@ -141,7 +141,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         freeze_memory()
 
 
-class _DataPlane(TruthfulDataPlane):  # KServe's endpoints ask it
+class _DataPlane(TruthfulDataPlane):  # for KServe's endpoints
     def __init__(self, service: Service, models: object) -> None:
         super().__init__(model_registry=models)
         self._service = service

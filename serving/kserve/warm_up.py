@@ -1,4 +1,4 @@
-"""Every path of a request taken once: what is compiled or made on first use is there before the server is ready."""
+"""Takes every path of a request once, so that everything is compiled and made before the server is ready."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ _ROWS: Final[list[dict[str, Any]]] = [
 ]
 _LARGE: Final = 1 + MOST_ON_LOOP // len(msgspec.json.encode(_ROWS[0]))  # rows that make a body large
 _MESSAGE: Final = b"\x2a\x08\x1a\x01\x01\x2a\x03\x42\x01c"  # a gRPC request: one tensor of shape [1] with one text
-_ROUNDS: Final = 3  # Python too makes code faster once it has run
+_ROUNDS: Final = 3  # Python also optimises code after it has run
 
 
 def take_every_path(service: Service) -> None:
-    """Answer a made-up customer in every way in which a request can come; nothing of it is recorded or counted."""
+    """Answer a made-up customer's requests on every path; nothing is recorded or counted."""
     exchange = Exchange(service)
     callers = (LOCAL, Caller("warm-up", frozenset()))
     for body, caller in itertools.product(tuple(_bodies(service)) * _ROUNDS, callers):
         response_of(exchange.answer(body, RequestContext("", caller)))
-    with contextlib.suppress(CustomerRiskError):  # rules alone know no values by position
+    with contextlib.suppress(CustomerRiskError):  # rules can't answer values by position
         service.answer_values("warm-up", np.zeros(len(service.names())))
     read_items(b'{"requests":[{"customer_id":"warm-up"}]}')
     fields.holds_more(_MESSAGE, 9)
@@ -67,7 +67,7 @@ def take_every_path(service: Service) -> None:
 
 
 def _bodies(service: Service) -> Iterator[bytes]:
-    """Yield sound bodies and refused ones, of each form and size."""
+    """Yield valid bodies and refused ones, of each form and size."""
     large = [row | {"id": f"t-{place}"} for place, row in zip(range(_LARGE), itertools.cycle(_ROWS), strict=False)]
     odd = _ROWS[1] | {"type": "UNKNOWN", "created_at": "9000-01-01T00:00:00Z"}
     for rows in (_ROWS, _ROWS[:1], large, [odd, odd]):
@@ -86,7 +86,7 @@ def _bodies(service: Service) -> Iterator[bytes]:
 
 
 def _variants(request: dict[str, Any]) -> Iterator[bytes]:
-    """Yield a sound body, one with an unknown field, and ones that are refused for a value and for a missing field."""
+    """Yield a valid body, one with an unknown field, and ones that are refused for a value and for a missing field."""
     sound = msgspec.json.encode(request)
     yield sound
     yield msgspec.json.encode(request | {"unknown": None})

@@ -14,20 +14,20 @@ VERSION = "1"  # of the interface, as in its paths
 
 
 def render_document(model: str) -> bytes:
-    """Render the document of a server whose model is called `model`, as JSON; the same bytes each time."""
+    """Return the document of a server whose model is called `model`, as JSON; always the same bytes."""
     return msgspec.json.encode(make_document(model))
 
 
 def make_document(model: str) -> dict[str, Any]:
-    """Make the document as plain values."""
+    """Return the document as plain values."""
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
             "title": "Customer risk",
             "version": VERSION,
-            "description": "Says how risky a customer is, why, and what to do. The service never off-boards anyone: a "
-            "named person does. Each refusal is a problem document (RFC 9457).",
+            "description": "Returns how risky a customer is, why, and the proposed action. The service never "
+            "off-boards anyone: a named person does. Each refusal is a problem document (RFC 9457).",
         },
         "servers": [{"url": "/", "description": "this server"}],
         "tags": list(TAGS),
@@ -43,7 +43,7 @@ def make_document(model: str) -> dict[str, Any]:
                     "bearerFormat": "JWT",
                     "description": "A token of the identity provider with the scope that the operation names: score, "
                     "batch, explain (reasons with values and contributions) or admin. A server without "
-                    "authentication, such as a local one, asks for none.",
+                    "authentication, such as a local one, needs none.",
                 }
             },
         },

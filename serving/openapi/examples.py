@@ -114,7 +114,7 @@ BY_RULES: Final[dict[str, Any]] = ANSWER | {
 }
 ANSWERS: Final = {"score": ANSWER, "explain": EXPLAINED, "rules": BY_RULES}
 
-# One of each error, told as the server tells it.
+# One of each error, with a message of the server.
 REFUSALS: Final[tuple[CustomerRiskError, ...]] = (
     MalformedBody("The body isn't JSON: unexpected end.", remedy="Send one JSON object in UTF-8."),
     Unauthenticated("The token has expired.", remedy="Get a new one."),

@@ -1,4 +1,4 @@
-"""The operations: what each path takes, gives, and asks of its caller."""
+"""The operations: parameters, bodies, responses and scopes of each path."""
 
 from __future__ import annotations
 
@@ -33,36 +33,36 @@ JSON: Final = "application/json"
 _TRACE: Final = {"$ref": "#/components/parameters/traceparent"}
 _BINARY: Final = {"$ref": "#/components/parameters/jsonLength"}
 _KEY: Final = {"$ref": "#/components/parameters/idempotencyKey"}
-_AT_THE_DOOR: Final = (Unauthenticated, Forbidden, RequestTooSlow, TooManyRequests, HeadTooLarge, Overloaded)
+_OF_EVERY_CALL: Final = (Unauthenticated, Forbidden, RequestTooSlow, TooManyRequests, HeadTooLarge, Overloaded)
 _OF_A_BODY: Final = (MalformedBody, BodyTooLarge, WrongMediaType, InputError)
 
 PARAMETERS: Final[dict[str, Any]] = {
     "traceparent": {
         "name": "traceparent",
         "in": "header",
-        "description": "W3C trace context: its trace is that of the log and the record",
+        "description": "W3C trace context: log lines and records contain its trace id",
         "schema": {"type": "string"},
         "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     },
     "idempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "1 to 255 visible ASCII characters, your own: the same key with the same body gives the same "
-        "decision again; with another body, a 409",
+        "description": "1 to 255 visible ASCII characters of your own: the same key with the same body returns the "
+        "same decision again; with another body, a 409",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         "example": "4f0f6a52-0d0c-4b38-8f3e-7f5a6c0f4d11",
     },
     "jsonLength": {
         "name": "Inference-Header-Content-Length",
         "in": "header",
-        "description": "the bytes of the JSON, where tensors follow in binary; answers carry it likewise",
+        "description": "number of bytes of the JSON, if binary tensors follow it; responses have it as well",
         "schema": {"type": "integer", "minimum": 0},
     },
     "jobId": {
         "name": "job_id",
         "in": "path",
         "required": True,
-        "description": "the job's identifier, as submitting it gave",
+        "description": "the job's identifier, from the response to its submission",
         "schema": {"type": "string"},
     },
 }
@@ -70,13 +70,13 @@ TAGS: Final = (
     {"name": "risk", "description": "Decisions about customers."},
     {"name": "jobs", "description": "Files of customers, scored at lower priority."},
     {"name": "admin", "description": "Switches for the service's owners; each use is logged and recorded."},
-    {"name": "kserve", "description": "KServe's protocols V1 and V2, to the same model and the same answers."},
-    {"name": "probes", "description": "Whether the service lives, whether it is ready, and what it counts."},
+    {"name": "kserve", "description": "KServe's protocols V1 and V2, with the same model and the same answers."},
+    {"name": "probes", "description": "Liveness, readiness and metrics."},
 )
 
 
 def make_paths(model: str) -> dict[str, Any]:
-    """Describe every path of a server whose model is called `model`."""
+    """Return the description of every path of a server whose model is called `model`."""
     return {
         "/ai/v1/risk": {"post": _score()},
         "/ai/v1/risk:batch": {"post": _batch()},
@@ -92,8 +92,8 @@ def _score() -> dict[str, Any]:
         "score",
         "risk",
         "Decide about one customer",
-        "Takes a profile with transactions (rows or columns), or features; never both. Fields that nobody reads are "
-        "ignored with a warning. Without the scope `explain` a reason has its code, text and direction alone.",
+        "Takes a profile with transactions (rows or columns), or features; never both. Unknown fields are "
+        "ignored with a warning. Without the scope `explain` a reason has only its code, text and direction.",
         scope="score",
         parameters=[_KEY, _TRACE],
         body=_body(reference("RiskRequest"), examples.REQUESTS),
@@ -108,7 +108,7 @@ def _batch() -> dict[str, Any]:
         "scoreBatch",
         "risk",
         "Decide about up to 1,000 customers",
-        "Each request is answered or refused on its own, in order; a refused one doesn't spoil the others.",
+        "Each request is answered or refused separately, in order; a refused one doesn't affect the others.",
         scope="score",
         parameters=[_KEY, _TRACE],
         body=_body(reference("BatchRequest"), {"two": {"requests": [examples.RAW, examples.BAD]}}),
@@ -123,8 +123,8 @@ def _jobs() -> dict[str, Any]:
     submit = _operation(
         "submitJob",
         "jobs",
-        "Have a file of customers scored",
-        "NDJSON (a request a line), CSV or Parquet; or a path that the deployment allows. The job runs at lower "
+        "Submit a file of customers",
+        "NDJSON (a request in each line), CSV or Parquet; or a path that the deployment allows. The job runs at lower "
         "priority, survives restarts and expires.",
         scope="batch",
         parameters=[_KEY, _TRACE],
@@ -137,15 +137,15 @@ def _jobs() -> dict[str, Any]:
                 JSON: _content(reference("JobPath"), {"path": {"path": "/data/customers.parquet"}}),
             },
         },
-        answers=_answers("Taken; see Location.", job, {"queued": examples.JOBS["queued"]}, 202),
+        answers=_answers("Accepted; see Location.", job, {"queued": examples.JOBS["queued"]}, 202),
         refused=(*_OF_A_BODY, WrongMethod, NotFound, Conflict, Later),
     )
     submit["responses"]["202"]["headers"] = {
-        "Location": {"description": "where the job stands", "required": True, "schema": {"type": "string"}}
+        "Location": {"description": "URL of the job", "required": True, "schema": {"type": "string"}}
     }
 
     def of_one(name: str, summary: str, answers: dict[str, Any], *refused: type[CustomerRiskError]) -> dict[str, Any]:
-        described = f"{summary}. Another caller's job is none, but for administrators."
+        described = f"{summary}. Another caller's job is 404, except for administrators."
         return _operation(
             name,
             "jobs",
@@ -168,7 +168,7 @@ def _jobs() -> dict[str, Any]:
         },
     ]
     results["responses"]["200"] = {
-        "description": "A line a request, each as `BatchItem` has it; or the same as Parquet.",
+        "description": "One line for each request, in the form of `BatchItem`; or the same as Parquet.",
         "content": {
             "application/x-ndjson": {
                 "schema": {"type": "string"},
@@ -181,18 +181,18 @@ def _jobs() -> dict[str, Any]:
         "listJobs",
         "jobs",
         "Your jobs",
-        "Those of the caller alone.",
+        "Only the caller's own jobs.",
         scope="batch",
         parameters=[_TRACE],
         answers=_answers("The jobs.", reference("JobList"), {"two": examples.JOB_LIST}),
         refused=(WrongMethod, Later),
     )
     over = {name: examples.JOBS[name] for name in ("cancelled", "done")}
-    cancelled = _answers("The job; one that is over stays as it is.", job, over)
+    cancelled = _answers("The job; a finished one doesn't change.", job, over)
     return {
         "/ai/v1/risk/jobs": {"post": submit, "get": listing},
         "/ai/v1/risk/jobs/{job_id}": {
-            "get": of_one("job", "How a job stands", _answers("The job.", job, examples.JOBS)),
+            "get": of_one("job", "State of a job", _answers("The job.", job, examples.JOBS)),
             "delete": of_one("cancelJob", "Cancel a job", cancelled),
         },
         "/ai/v1/risk/jobs/{job_id}/results": {"get": results},
@@ -207,26 +207,26 @@ def _admin() -> dict[str, Any]:
             name,
             "admin",
             summary,
-            f"{summary}; logged and recorded. Every worker and pod that shares the folder follows.",
+            f"{summary}; logged and recorded. It applies to every worker and pod that shares the folder.",
             scope="admin",
             parameters=[_TRACE],
             body=_body(reference(kind), {"one": asked}),
-            answers=_answers("Done; how things stand.", state, {shown: examples.STATES[shown]}),
+            answers=_answers("Done; the new state.", state, {shown: examples.STATES[shown]}),
             refused=(*_OF_A_BODY, WrongMethod, Later),
         )
 
     look = _operation(
         "state",
         "admin",
-        "What answers, since when and why",
-        "As the process that answers sees it.",
+        "State of the service",
+        "The state of the process that answers.",
         scope="admin",
         parameters=[_TRACE],
-        answers=_answers("How things stand.", state, examples.STATES),
+        answers=_answers("The state.", state, examples.STATES),
         refused=(WrongMethod,),
     )
     force = use("forceRules", "Force rules on or off", "RulesSwitch", examples.FORCE, "rules")
-    reload = use("reload", "Look at the bundle's folder again", "ReloadOrder", examples.RELOAD, "model")
+    reload = use("reload", "Load the bundle's folder again", "ReloadOrder", examples.RELOAD, "model")
     return {
         "/ai/v1/admin/state": {"get": look},
         "/ai/v1/admin/rules": {"post": force},
@@ -239,7 +239,7 @@ def _kserve(model: str) -> dict[str, Any]:
         "predictV1",
         "kserve",
         "Decide by KServe V1",
-        "Instances are requests as /ai/v1/risk takes them; one that can't be used refuses the whole call.",
+        "Instances are requests of /ai/v1/risk; if one can't be used, the whole call is refused.",
         scope="score",
         parameters=[_TRACE],
         body=_body(reference("Instances"), {"one": {"instances": [examples.RAW]}}),
@@ -250,8 +250,8 @@ def _kserve(model: str) -> dict[str, Any]:
         "inferV2",
         "kserve",
         "Decide by KServe V2",
-        "Features as FP64 tensors, or requests as one BYTES tensor `request`; in answers, a probability that rules "
-        "don't give is NaN.",
+        "Features as FP64 tensors, or requests as one BYTES tensor `request`; in answers by rules, "
+        "the probability is NaN.",
         scope="score",
         parameters=[_TRACE],
         body=_body(reference("InferenceRequest"), {"requests": examples.INFERENCE}),
@@ -265,7 +265,7 @@ def _kserve(model: str) -> dict[str, Any]:
     return {
         f"/v1/models/{model}": {"get": _open("statusV1", "kserve", "Whether the model is ready", NotReady)},
         f"/v1/models/{model}:predict": {"post": v1},
-        f"/v2/models/{model}": {"get": _open("metadataV2", "kserve", "What the model takes and gives", NotReady)},
+        f"/v2/models/{model}": {"get": _open("metadataV2", "kserve", "Inputs and outputs of the model", NotReady)},
         f"/v2/models/{model}/infer": {"post": v2},
     }
 
@@ -274,22 +274,22 @@ def _probes() -> dict[str, Any]:
     metrics = _open("metrics", "probes", "Metrics as Prometheus reads them")
     metrics["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     return {
-        "/healthz": {"get": _open("alive", "probes", "Whether the process lives")},
-        "/v2/health/live": {"get": _open("liveV2", "probes", "Whether the process lives")},
+        "/healthz": {"get": _open("alive", "probes", "Whether the process is alive")},
+        "/v2/health/live": {"get": _open("liveV2", "probes", "Whether the process is alive")},
         "/v2/health/ready": {"get": _open("readyV2", "probes", "Whether requests should be sent here", NotReady)},
         "/metrics": {"get": metrics},
     }
 
 
 def _open(name: str, tag: str, summary: str, *refused: type[CustomerRiskError]) -> dict[str, Any]:
-    """Describe a GET that is open to everyone."""
+    """Return the description of a GET that is open to everyone."""
     return {
         "operationId": name,
         "tags": [tag],
         "summary": summary,
         "security": [],
         "responses": {
-            "200": {"description": "Yes, or what was asked for.", "content": {JSON: {"schema": {"type": "object"}}}},
+            "200": {"description": "Success.", "content": {JSON: {"schema": {"type": "object"}}}},
             **refusals_of(*refused),
         },
     }
@@ -314,7 +314,7 @@ def _operation(
         "description": description,
         "security": [{"bearer": [scope]}],
         "parameters": parameters,
-        "responses": {**answers, **refusals_of(*_AT_THE_DOOR, *refused)},
+        "responses": {**answers, **refusals_of(*_OF_EVERY_CALL, *refused)},
     }
     return operation | ({"requestBody": body} if body else {})
 

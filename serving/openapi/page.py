@@ -1,4 +1,4 @@
-"""The documentation page: the OpenAPI document as HTML that needs no script, font or address but its own."""
+"""The documentation page: the OpenAPI document as HTML without scripts, fonts or other resources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INPUT_FIRST: Final = ("RiskRequest", "Profile", "Transaction", "Columns", "Batc
 
 
 def render_page(document: bytes) -> tuple[bytes, str]:
-    """Render a document of ours as one HTML page; return it with the Content-Security-Policy that it can live under."""
+    """Return a document of `render_document` as one HTML page, and the page's Content-Security-Policy."""
     style = files("customer_risk.serving.openapi").joinpath(_STYLE).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
@@ -169,7 +169,7 @@ def _features(schema: dict[str, Any]) -> str:
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """Return a schema's type in a few words."""
+    """Return a short HTML description of a schema's type."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#schema-{name}">{escape(name)}</a>'
@@ -224,7 +224,7 @@ def _table(heads: tuple[str, ...], rows: list[str]) -> str:
 
 
 def _words(text: str) -> str:
-    """Escape a text, with what stands between backticks as code."""
+    """Return a text as HTML, with text between backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 

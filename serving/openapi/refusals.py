@@ -1,4 +1,4 @@
-"""Every refusal as OpenAPI responses: one a status, with the headers and an example of each kind."""
+"""Every refusal as OpenAPI responses: one for each status, with the headers and an example of each kind."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from customer_risk.serving.openapi.schemas import Schema, reference
 
 _HEADERS: Final[dict[str, Schema]] = {
     "retry-after": {
-        "description": "whole seconds after which to come back",
+        "description": "whole seconds after which to send the request again",
         "schema": {"type": "integer", "minimum": 0},
         "required": True,
     },
-    "www-authenticate": {"description": "how to show who asks", "schema": {"type": "string"}, "required": True},
-    "allow": {"description": "the methods that the path answers", "schema": {"type": "string"}, "required": True},
+    "www-authenticate": {"description": "the authentication scheme", "schema": {"type": "string"}, "required": True},
+    "allow": {"description": "the methods that the path accepts", "schema": {"type": "string"}, "required": True},
 }
 _SHOWN: Final = {"retry-after": "Retry-After", "www-authenticate": "WWW-Authenticate", "allow": "Allow"}
 
 
 def make_responses() -> dict[str, Any]:
-    """Make the shared responses by name, as `refusals_of` refers to them."""
+    """Return the shared responses by name, which `refusals_of` refers to."""
     by_status: dict[int, list[BaseException]] = {}
     for error in (*REFUSALS, RuntimeError()):
         by_status.setdefault(kind_of(error).status.value, []).append(error)
@@ -32,7 +32,7 @@ def make_responses() -> dict[str, Any]:
 
 
 def refusals_of(*kinds: type[CustomerRiskError]) -> dict[str, Any]:
-    """Refer to the responses of some errors, by status; an unexpected fault can always be."""
+    """Return references to the responses of some errors, by status; an unexpected error is always included."""
     statuses = sorted({UNEXPECTED.status.value, *(KINDS[kind].status.value for kind in kinds)})
     return {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
 

@@ -1,6 +1,6 @@
 """JSON schemas (draft 2020-12) of everything on the wire, made from the types that decode and encode it.
 
-What msgspec's types can't say is added here: which fields go together, how a time looks, what an answer's fields mean.
+What msgspec's types can't say is added here: which fields go together, the form of times, the meaning of fields.
 """
 
 from __future__ import annotations
@@ -46,43 +46,43 @@ _CATEGORIES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "direction": vocabulary.DIRECTIONS,
     },
 }
-_UNUSED: Final = "taken, so that a whole row of the table can be sent, and never read"
+_UNUSED: Final = "accepted, so that a whole row of the table can be sent, but not used"
 
-# Words, and what else a reader wants to know, for fields whose types carry none.
+# Descriptions and bounds of fields whose types have none.
 SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
     "RiskRequest": {
         "transactions": {"description": "rows, or the same as columns; [] for none"},
         "features": {"description": "features by name, all of the model's; null where missing"},
         "history_complete": {
-            "description": "false where older or other transactions exist that aren't sent: the answer warns of it"
+            "description": "false if older or other transactions exist that aren't sent; the answer then has a warning"
         },
     },
     "Profile": {name: {"description": _UNUSED} for name in ("gender", "user_id", "session_id")},
     "WireAnswer": {
         "decision_id": {"description": "a UUID of version 7: it sorts by time", "format": "uuid"},
-        "customer_id": {"description": "the request's"},
-        "decided_at": {"description": "when, in UTC", "format": "date-time"},
+        "customer_id": {"description": "the customer_id of the request"},
+        "decided_at": {"description": "time of the decision, in UTC", "format": "date-time"},
         "probability": {
-            "description": "the calibrated probability that the customer is a risk; null where rules answered",
+            "description": "the calibrated probability that the customer is a risk; null if rules answered",
             "minimum": 0,
             "maximum": 1,
         },
         "segment": {"description": "what the probability means for the bank"},
-        "action": {"description": "what is proposed; nobody is off-boarded but by a named person"},
+        "action": {"description": "the proposed action; only a named person off-boards a customer"},
         "reasons": {"description": "the strongest first"},
-        "source": {"description": "`rules` where declared rules stood in for the model"},
-        "warnings": {"description": "what about the input should be known; the answer stands"},
+        "source": {"description": "`rules` if declared rules answered instead of the model"},
+        "warnings": {"description": "input that was accepted but may be a mistake; the answer is valid"},
     },
     "WireReason": {
         "code": {"description": "a stable name"},
-        "text": {"description": "a wording that the customer may see"},
-        "direction": {"description": "what it does to the risk"},
+        "text": {"description": "a text that the customer may see"},
+        "direction": {"description": "whether it raises or lowers the risk"},
         "feature": {"description": "the feature's name; scope `explain`"},
         "value": {"description": "its value in `unit`, null where missing; scope `explain`"},
         "unit": {"description": "the value's unit; scope `explain`"},
         "contribution": {"description": "its part of the probability's log-odds; scope `explain`"},
         "share": {"description": "its part of all absolute contributions; scope `explain`", "minimum": 0, "maximum": 1},
-        "investigator_text": {"description": "a wording for investigators alone; scope `explain`"},
+        "investigator_text": {"description": "a text for investigators only; scope `explain`"},
     },
     "ModelName": {
         "name": {"description": "the model's name, or the rule set's"},
@@ -90,7 +90,7 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
     },
     "InputWarning": {
         "code": {"description": "a stable name"},
-        "pointer": {"description": "where in the request: a JSON pointer (RFC 6901)"},
+        "pointer": {"description": "place in the request: a JSON pointer (RFC 6901)"},
         "detail": {"description": "what was done, in a sentence"},
     },
     "Problem": {
@@ -101,13 +101,13 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         "errors": {"description": "every field that can't be used"},
     },
     "BadField": {
-        "pointer": {"description": "where in the request: a JSON pointer (RFC 6901)"},
-        "detail": {"description": "what was expected, and what kind of value came"},
+        "pointer": {"description": "place in the request: a JSON pointer (RFC 6901)"},
+        "detail": {"description": "what was expected, and what kind of value was sent"},
     },
     "BatchItem": {
         "status": {"description": "the status that the request would have had alone", "minimum": 200, "maximum": 599},
-        "answer": {"description": "where the status is 200"},
-        "problem": {"description": "where it isn't"},
+        "answer": {"description": "present if the status is 200"},
+        "problem": {"description": "present if the status isn't 200"},
     },
     "BatchAnswer": {"items": {"description": "in the requests' order"}},
     "JobView": {
@@ -117,29 +117,29 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
     },
     "JobList": {"jobs": {"description": "the oldest first"}},
     "State": {
-        "model": {"description": "what answers; null where nothing does"},
+        "model": {"description": "what answers; null if nothing does"},
         "ready": {"description": "whether requests should be sent here"},
-        "draining": {"description": "whether the server is going down"},
-        "rules_forced": {"description": "whether rules answer in the model's place"},
+        "draining": {"description": "whether the server is shutting down"},
+        "rules_forced": {"description": "whether rules are set to answer instead of the model"},
         "switched_by": {"description": "who used a switch last"},
         "switched_why": {"description": "the reason given"},
         "switched_at": {"description": "when, in seconds since 1970"},
-        "reload": {"description": "what became of the last bundle that was looked at"},
-        "worker": {"description": "the process that tells it: each has its own model in memory"},
-        "started": {"description": "since when that process runs, in seconds since 1970"},
+        "reload": {"description": "the result of the last load of a bundle"},
+        "worker": {"description": "the process that answered: each has its own model in memory"},
+        "started": {"description": "when that process started, in seconds since 1970"},
     },
     "ReloadState": {
-        "result": {"description": "null where none was looked at"},
+        "result": {"description": "null if none was loaded"},
         "version": {"description": "the SHA-256 of the bundle's manifest"},
         "refusal": {"description": "why it was refused"},
         "at": {"description": "when, in seconds since 1970"},
     },
-    "RulesSwitch": {"force": {"description": "true: rules answer; false: the model does again"}},
+    "RulesSwitch": {"force": {"description": "true: rules answer; false: the model answers again"}},
 }
 
 
 def make_components() -> dict[str, Schema]:
-    """Make every schema by name."""
+    """Return every schema by name."""
     answer = _like(WireAnswer, reasons=list[WireReason])
     item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType)
     batch = _like(BatchAnswer, items=list[item])  # type: ignore[valid-type]  # a type made a line above
@@ -149,7 +149,7 @@ def make_components() -> dict[str, Schema]:
     for name, fields in SAYS.items():
         for field, says in fields.items():
             components[name]["properties"][field] = _with(components[name]["properties"][field], says)
-    for kind in (RiskRequest, Profile):  # the decoder's quick pass refuses what the slow one then warns of
+    for kind in (RiskRequest, Profile):  # the fast decoder refuses unknown fields, but requests with them are accepted
         del components[kind.__name__]["additionalProperties"]
     _say_times(components)
     _say_categories(components)
@@ -158,12 +158,12 @@ def make_components() -> dict[str, Schema]:
 
 
 def reference(kind: str | type) -> Schema:
-    """Refer to a schema by name or type."""
+    """Return a reference to a schema, by its name or type."""
     return {"$ref": _REF.format(name=kind if isinstance(kind, str) else kind.__name__)}
 
 
 def _like(kind: type[msgspec.Struct], **others: Any) -> type[msgspec.Struct]:
-    """Make a type that encodes as `kind` does; msgspec tells no schema of unions of untagged types."""
+    """Return a type like `kind`, with `others` for fields that msgspec can't describe (untagged unions)."""
     hints = get_type_hints(kind, include_extras=True)
     fields: list[Any] = [
         (each.name, others.get(each.name, hints[each.name]), *([] if each.required else [each.default]))
@@ -181,7 +181,7 @@ def _unknown_type(kind: type) -> Schema:
 
 
 def _with(schema: Schema, says: Schema) -> Schema:
-    """Add words and bounds to a field's schema; bounds belong to the part of a union that is a number."""
+    """Return a field's schema with description and bounds; bounds go to the numeric part of a union."""
     bounds: Schema = {name: says[name] for name in ("minimum", "maximum") if name in says}
     words = {name: value for name, value in says.items() if name not in bounds}
     if bounds and "anyOf" in schema:
@@ -204,12 +204,12 @@ def _say_categories(components: dict[str, Schema]) -> None:
     for kind, fields in _CATEGORIES.items():
         for field, known in fields.items():
             schema = components[kind]["properties"][field]
-            said = f"{schema['description']}; known: {', '.join(known)}. Another word is taken as other, with a warning"
+            said = f"{schema['description']}; known: {', '.join(known)}. Other values are read as other, with a warning"
             schema |= {"description": said, "examples": list(known)}
 
 
 def _say_forms(components: dict[str, Schema]) -> None:
-    """Return what goes together: a profile with transactions, or features; and which features there are."""
+    """Add which fields go together (a profile with transactions, or features), and the names of the features."""
     request = components[RiskRequest.__name__]
     request["oneOf"] = [
         {"title": "raw", "required": ["profile", "transactions"], "properties": {"features": False}},
@@ -227,7 +227,7 @@ def _say_forms(components: dict[str, Schema]) -> None:
     features["additionalProperties"] = False
     components["BatchRequest"] = {
         "title": "BatchRequest",
-        "description": "Requests, each as /ai/v1/risk takes it and each answered or refused on its own.",
+        "description": "Requests, each as /ai/v1/risk takes it and each answered or refused separately.",
         "type": "object",
         "properties": {
             "requests": {"type": "array", "items": reference(RiskRequest), "minItems": 1, "maxItems": MOST_ITEMS}

@@ -1,1 +1,1 @@
-"""The process around the service: workers, the way in, reloading, an orderly end."""
+"""The processes of the service: workers, listening sockets, child processes and shutdown."""

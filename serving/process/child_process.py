@@ -1,4 +1,4 @@
-"""Keeps one process running beside the workers of a pod, and starts it again when it ends."""
+"""Runs one child process for all workers of a pod, and restarts it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-_LOCK_SECONDS: Final = 1.0  # between two tries to take the lock
+_LOCK_SECONDS: Final = 1.0  # between two attempts to get the lock
 _MOST_BACKOFF: Final = 30.0
 _SETTLED_SECONDS: Final = 60.0  # a process that ran for so long is started again without a long wait
 _log = logging.getLogger("serving")
@@ -22,7 +22,7 @@ class ChildProcess:
     """Starts `python -m MODULE` and starts it again when it ends, in whichever worker of the pod holds the lock.
 
     A process with exit code 0 is followed by another at once, otherwise after a pause. It gets `config`, one line, on
-    its standard input, and is to finish once that is closed; `end_seconds` later it is killed. `lock` is a file in a
+    its standard input, and must finish once that is closed; `end_seconds` later it is killed. `lock` is a file in a
     folder that the workers share.
     """
 
@@ -35,11 +35,11 @@ class ChildProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start the task that keeps the process running."""
+        """Begin to run the process."""
         self._task = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Close its standard input, wait until it ends, and kill it after `end_seconds`."""
+        """Let the process finish its current work, and end it."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""What else a worker runs beside its HTTP server."""
+"""Components that a worker runs beside its HTTP server."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Component(Protocol):
-    """Something that a worker starts before it listens and stops after its last answer: a gRPC server, a monitor."""
+    """A part that a worker starts before it listens and stops after its last response, such as a gRPC server."""
 
     async def start(self) -> None:
-        """Begin; an error raised here ends the worker."""
+        """Start; an error raised here ends the worker."""
 
     async def stop(self) -> None:
-        """End; called for each component that was started, in the opposite order."""
+        """Stop; called for each started component, in the opposite order."""

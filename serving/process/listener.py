@@ -1,4 +1,4 @@
-"""The port: one socket for each worker, all on the same address."""
+"""Listening sockets: one for each worker, all on the same port."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BACKLOG: Final = 2048
 
 
 def listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """Listen on a TCP port, `shared` with other such sockets; raises ConfigError where that can't be done."""
+    """Return a socket that listens on a TCP port, `shared` with other such sockets; raises ConfigError if it can't."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
@@ -22,13 +22,13 @@ def listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 def listeners(host: str, port: int, count: int) -> list[socket.socket]:
-    """Listen `count` times on one port: the kernel spreads connections over the sockets.
+    """Return `count` sockets that listen on one port; the kernel spreads connections over them.
 
-    A socket shared by all would let whoever wakes first take a whole burst of connections, and keep them.
+    With one socket for all, the worker that wakes first would accept and keep a whole burst of connections.
     """
     if count == 1:
         return [listener(host, port)]
-    with listener(host, port):  # one that isn't shared first: a port that another server shares is taken
+    with listener(host, port):  # not shared at first: fails if another server uses the port, even shared
         pass
     first = listener(host, port, shared=True)
     taken = first.getsockname()[1]
@@ -36,6 +36,6 @@ def listeners(host: str, port: int, count: int) -> list[socket.socket]:
 
 
 def url_of(listening: socket.socket) -> str:
-    """Return where a socket listens, as a URL that can be pasted."""
+    """Return the URL that a socket listens on."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""Several workers on one port: forked from a parent that has loaded everything, so that they share its memory."""
+"""Several workers on one port, forked from a parent that has loaded everything, so that they share its memory."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Final
 
 _FRESH_SECONDS: Final = 10  # a worker that dies younger than this is restarted more and more slowly
 _MOST_BACKOFF: Final = 10.0
-_LATE_SECONDS: Final = 10  # beyond drain and grace before a worker is killed
+_LATE_SECONDS: Final = 10  # beyond the drain and grace periods, before a worker is killed
 
 _PR_SET_PDEATHSIG: Final = 1
 _log = logging.getLogger("serving")
 
 
 @dataclass
-class _Place:
-    """One worker's place: its socket, who holds it, since when, and when the next may take it."""
+class _Slot:
+    """One worker: its socket, its process, when that began and when the next may begin (monotonic seconds)."""
 
     listening: socket.socket
     pid: int = 0
@@ -37,8 +37,8 @@ class Supervisor:
     """Forks a worker for each of `sockets`, which runs `work(socket)`, and another whenever one dies.
 
     The parent holds the sockets, so connections that arrive while a worker is being replaced wait for the next one. It
-    runs no event loop and no thread: what it has loaded before is safe to fork. SIGTERM, SIGINT and SIGHUP go on to
-    all workers; it ends after the last one, at most `patience` seconds later. `lost(pid)` is called for each.
+    runs no event loop and no thread: what it has loaded before is safe to fork. SIGTERM, SIGINT and SIGHUP are
+    forwarded to all workers; it ends after the last one, at most `patience` s later, and calls `lost(pid)` for each.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Supervisor:
         patience: float,
         lost: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self._places = [_Place(each) for each in sockets]
+        self._slots = [_Slot(each) for each in sockets]
         self._work = work
         self._patience = patience + _LATE_SECONDS
         self._lost = lost
@@ -57,7 +57,7 @@ class Supervisor:
         self._waking: tuple[int, int] = (-1, -1)
 
     def run(self) -> int:
-        """Supervise until a signal ends it; return how many workers had to be killed then."""
+        """Supervise until SIGTERM or SIGINT; return how many workers had to be killed."""
         self._waking = os.pipe()
         for end in self._waking:
             os.set_blocking(end, False)
@@ -81,13 +81,13 @@ class Supervisor:
     def _supervise(self) -> int:
         killed = 0
         while True:
-            self._bury()
+            self._note_ended()
             now = time.monotonic()
             if self._ending is None:
-                for place in self._places:
-                    if not place.pid and place.due <= now:
-                        self._fork(place)
-            elif not any(place.pid for place in self._places):
+                for slot in self._slots:
+                    if not slot.pid and slot.due <= now:
+                        self._fork(slot)
+            elif not any(slot.pid for slot in self._slots):
                 return killed
             elif now > self._ending:
                 killed += self._signal(signal.SIGKILL)
@@ -99,27 +99,27 @@ class Supervisor:
                 except BlockingIOError:
                     break
 
-    def _fork(self, place: _Place) -> None:
+    def _fork(self, slot: _Slot) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid:
-            place.pid, place.since = pid, time.monotonic()
+            slot.pid, slot.since = pid, time.monotonic()
             return
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             _die_with_parent()
-            # SIGHUP would end the child before `Worker` has its handler; blocked, it waits.
+            # SIGHUP would kill the child before its handler is installed: block it until `Worker` has installed one.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
             for each in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
                 signal.signal(each, signal.SIG_DFL)
             for end in self._waking:
                 os.close(end)
-            for other in self._places:
-                if other is not place:
+            for other in self._slots:
+                if other is not slot:
                     other.listening.close()
-            self._work(place.listening)
+            self._work(slot.listening)
             code = 0
         except KeyboardInterrupt:
             code = 0
@@ -128,28 +128,28 @@ class Supervisor:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(code)  # the parent's own ends are the parent's to tie up
+            os._exit(code)  # don't run the parent's cleanup in the child
 
-    def _bury(self) -> None:
-        """Take note of every worker that ended."""
-        for place in self._places:
-            if not place.pid:
+    def _note_ended(self) -> None:
+        """Note every worker that ended, and when the next one may begin."""
+        for slot in self._slots:
+            if not slot.pid:
                 continue
-            pid, status = os.waitpid(place.pid, os.WNOHANG)
+            pid, status = os.waitpid(slot.pid, os.WNOHANG)
             if not pid:
                 continue
-            place.pid, now = 0, time.monotonic()
+            slot.pid, now = 0, time.monotonic()
             self._lost(pid)
             if self._ending is None:
-                place.deaths = place.deaths + 1 if now - place.since < _FRESH_SECONDS else 0
-                wait = min(_MOST_BACKOFF, 2.0 ** (place.deaths - 2)) if place.deaths > 1 else 0.0
-                place.due = now + wait
+                slot.deaths = slot.deaths + 1 if now - slot.since < _FRESH_SECONDS else 0
+                wait = min(_MOST_BACKOFF, 2.0 ** (slot.deaths - 2)) if slot.deaths > 1 else 0.0
+                slot.due = now + wait
                 code = os.waitstatus_to_exitcode(status)
                 _log.error("worker %d ended with %d; another takes its place in %.1f s", pid, code, wait)
 
     def _signal(self, signal_: signal.Signals) -> int:
         """Send a signal to every worker; return how many there are."""
-        there = [place.pid for place in self._places if place.pid]
+        there = [slot.pid for slot in self._slots if slot.pid]
         for pid in there:
             os.kill(pid, signal_)
         return len(there)
@@ -161,7 +161,7 @@ class Supervisor:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this worker in order when its parent is killed: nobody else would, and it held the port."""
+    """Have the kernel send SIGTERM to this worker when its parent dies; otherwise it would keep the port."""
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "prctl"):  # Linux
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

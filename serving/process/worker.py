@@ -1,4 +1,4 @@
-"""One process that serves: from its first listening to its last answer."""
+"""One serving process, from listening to its last response."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _log = logging.getLogger("serving")
 
 
 class Drains(Protocol):
-    """What can be told that no new requests are wanted."""
+    """A service that can be set to draining: it wants no new requests."""
 
     draining: bool
 
 
 class Worker:
-    """Serves on a listening socket with `http` and `components` (made here, since what they hold survives no fork).
+    """Serves on a listening socket with `http` and `components` (made here, after the fork).
 
-    It isn't ready until `reloader` has loaded a bundle, which happens beside the first requests where it wasn't done
-    before. SIGTERM and SIGINT drain and end it, SIGHUP has it look for another bundle.
+    It isn't ready until `reloader` has loaded a bundle, which it does while serving unless a bundle was loaded
+    before. SIGTERM and SIGINT drain and end it; on SIGHUP it loads the bundle again.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Worker:
         self._failure: Exception | None = None
 
     def run(self, listening: socket.socket) -> None:
-        """Serve until told to end; raises what made the first bundle unfit unless `stay_up`, or a component fail."""
+        """Serve until a signal or `stop`; raises the error of the first bundle unless `stay_up`, or of a component."""
         give_back_memory()
         sys.setswitchinterval(_SWITCH_SECONDS)
         with asyncio.Runner(loop_factory=self._http.config.get_loop_factory()) as runner:
@@ -68,7 +68,7 @@ class Worker:
             raise self._failure
 
     def stop(self) -> None:
-        """End in order, from any thread; asked twice, without draining."""
+        """Drain and end; any thread may call. A second call ends without draining."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop)
 
@@ -103,7 +103,7 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def _started_components(self) -> AsyncIterator[None]:
-        """Start every component, stop those that were started in the opposite order."""
+        """Start every component; at the end stop the started ones in the opposite order."""
         async with contextlib.AsyncExitStack() as stack:
             for component in self._components():
                 await component.start()
@@ -111,7 +111,7 @@ class Worker:
             yield
 
     async def _begin(self, url: str) -> None:
-        """Verify the bundle beside the first requests, then look out for others."""
+        """Load the bundle while serving, if that wasn't done; then watch for another one."""
         if self._reloader.state.version is None and self._reloader.state.refusal is None:
             try:
                 await asyncio.to_thread(self._reloader.load)
@@ -131,7 +131,7 @@ class Worker:
 
 
 def freeze_memory() -> None:
-    """Exempt what is loaded from garbage collection: it stays, and a collection would unshare its pages."""
+    """Exclude loaded objects from garbage collection: scanning them frees nothing and copies shared pages."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)  # a request's values are freed as it ends, without the collector
+    gc.set_threshold(50_000, 20, 50)  # a request's objects are freed by reference counting

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _OF_THE_INPUT: Final = (InputError, MalformedBody, BodyTooLarge, WrongMediaType)
 _MOST_POINTERS: Final = 20
 _LONGEST_POINTER: Final = 200
-_FREE_BYTES: Final = 10_000_000  # the share counts from here on: at first there are no decisions to be a share of
-_PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # these may pass, and no setting is wrong
+_FREE_BYTES: Final = 10_000_000  # for refusals, before the share applies: at first there are few decisions
+_PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # these may pass without new settings
 
 
 def recording(settings: RecordSettings, unrecorded: Callable[[], object]) -> Callable[[], Recorder] | None:
-    """Return what makes a process's recorder; None if nothing is recorded. `unrecorded()` is called for what isn't.
+    """Return what makes a process's recorder; None if nothing is recorded. `unrecorded` is called for each loss.
 
     Raises ConfigError for settings that can't be used. Nothing is opened before a recorder is made.
     """
@@ -44,7 +44,7 @@ def recording(settings: RecordSettings, unrecorded: Callable[[], object]) -> Cal
         (folder / ".writable").touch()
         (folder / ".writable").unlink()
     except OSError as error:
-        if error.errno not in _PASSING:  # for the others the shipper must start: it makes room
+        if error.errno not in _PASSING:  # start despite a passing error: the shipper frees space
             raise ConfigError(f"record.folder can't be written: {error}.", remedy="Mount a disk there.") from error
 
     def make() -> Recorder:
@@ -63,8 +63,8 @@ def recording(settings: RecordSettings, unrecorded: Callable[[], object]) -> Cal
 class Recorder:
     """Writes decisions, and requests refused for their input, to an outbox.
 
-    `cpu` names the processor's family; `key` hashes customers' ids, None keeps them. Where the outbox can't take a
-    decision, `refuse` says whether it may be given all the same; `unrecorded()` is called for each that was.
+    `cpu` names the processor's family; `key` hashes customers' ids, None keeps them. Whether a decision that
+    can't be recorded raises: `refuse`; otherwise it is allowed, and `unrecorded()` is called.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Recorder:
         return not (self._refuse and self._outbox.failing)
 
     def decided(self, answer: Answer, *, caller: str, route: str, trace: Trace | None, took: int) -> None:
-        """Write a decision; raises RecordUnavailable where it can't be, unless unrecorded ones may be given."""
+        """Write a decision; raises RecordUnavailable if it can't, unless unrecorded decisions are allowed."""
         basis, decision = answer.basis, answer.decision
         body = encode(
             Record(
@@ -121,7 +121,7 @@ class Recorder:
                 probability=decision.probability,
                 segment=decision.segment,
                 action=decision.action,
-                # A model's reason has the same fields as the wire's, which a rule's reason is.
+                # A model's reason has the same fields as the wire's; a rule's reason is one of the wire's.
                 reasons=cast("tuple[WireReason, ...]", decision.reasons),
                 warnings=answer.warnings,
                 names=hash_names(basis.names),
@@ -139,7 +139,7 @@ class Recorder:
             self._unrecorded()
 
     def refused(self, error: Exception, *, caller: str, route: str, trace: Trace | None) -> None:
-        """Write that a request was refused for its input: which fields, never what they held."""
+        """Write a request refused for its input: the names of the bad fields, never their values."""
         if not isinstance(error, _OF_THE_INPUT):
             return
         if self._refusals > self._share * (self._decisions + self._refusals + _FREE_BYTES):
@@ -182,7 +182,7 @@ class Recorder:
             self._unrecorded()
 
     def commit(self) -> None:
-        """Make all that was written durable; raises RecordUnavailable as `decided` does."""
+        """Make all written records durable; raises RecordUnavailable as `decided` does."""
         try:
             self._outbox.commit()
         except RecordUnavailable as error:
@@ -192,7 +192,7 @@ class Recorder:
                 self._unrecorded()
 
     def close(self) -> None:
-        """Close the outbox, once nothing is answered any more."""
+        """Close the outbox; call it after the last answer."""
         self._outbox.close()
 
     def _named(self, customer_id: str) -> str:

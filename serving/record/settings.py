@@ -19,15 +19,15 @@ _LEAST_KEY = 32  # bytes
 class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The decision record's settings.
 
-    enabled         record each decision before its answer leaves
-    folder          of the outbox: on a disk that a restarted container finds again
-    most_bytes      of the outbox, shipped records that are still kept included
-    file_bytes      a file that has grown past it is closed and another begun
-    when_full       refuse: a decision that can't be recorded isn't given (503); answer_unrecorded: it is, and counted
-    refusal_share   of the outbox that records of refused requests may take
-    customer_id     as_given, or hashed with the key in `key_file`, so that only who has it can look a customer up
-    key_file        at least 32 bytes; white space at its ends doesn't count
-    ship            where records go from there; without a sink, to Parquet files in the outbox's folder `shipped`
+    enabled         record each decision before its answer is sent
+    folder          of the outbox, on a disk that survives a restart of the container
+    most_bytes      size of the outbox at most, including shipped records that are still kept
+    file_bytes      size at which a file is closed and another begun
+    when_full       for decisions that can't be recorded; refuse: 503; answer_unrecorded: answer, and count them
+    refusal_share   share of the outbox for records of refused requests, at most
+    customer_id     as_given, or hashed with the key in `key_file`, which is then needed to look a customer up
+    key_file        file of at least 32 bytes; white space at its ends doesn't count
+    ship            sinks of the records; without one, to Parquet files in the outbox's folder `shipped`
     """
 
     enabled: bool = False
@@ -41,7 +41,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ship: ShipSettings = ShipSettings()
 
     def key(self) -> bytes | None:
-        """Read the key that customers' ids are hashed with, None where they are kept; raises ConfigError."""
+        """Return the key that customers' ids are hashed with, None if they aren't hashed; raises ConfigError."""
         if self.customer_id == "as_given":
             return None
         try:
@@ -55,13 +55,13 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         return key
 
     def shipper_config(self, logs: LogSettings) -> ShipperConfig:
-        """Return the shipper's configuration: without sinks, it ships to the folder `shipped` beside the outbox."""
+        """Return the settings of the shipper."""
         sinks = self.ship.sinks or (FolderSettings(path=str(Path(self.folder) / "shipped")),)
         ship = msgspec.structs.replace(self.ship, sinks=sinks)
         return ShipperConfig(folder=str(Path(self.folder).absolute()), most_bytes=self.most_bytes, ship=ship, logs=logs)
 
     def check(self) -> None:
-        """Raise ConfigError where the settings contradict each other."""
+        """Raise ConfigError if the settings contradict each other."""
         if self.enabled and not self.folder:
             raise ConfigError("record.folder is empty.", remedy="Name a folder on a disk that outlives the container.")
         if self.file_bytes * 4 > self.most_bytes:

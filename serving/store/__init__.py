@@ -1,1 +1,1 @@
-"""What several processes share: jobs and idempotency keys, behind one small interface."""
+"""The store that several processes share, for jobs and idempotency keys."""

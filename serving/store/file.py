@@ -32,7 +32,7 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value, until = excluded.until
 
 
 class FileStore:
-    """Keeps values in the file `path`; `clock` gives seconds since 1970, shared by all who use the file."""
+    """Keeps values in the file `path`; `clock` returns seconds since 1970, the same in every process."""
 
     def __init__(self, path: str, *, timeout: float = 2, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -58,7 +58,7 @@ class FileStore:
             raise ConfigError(f"store.path can't be used: {error}.", remedy="Name a file to write.") from error
 
     def get(self, key: str) -> bytes | None:
-        """Return a value, None where there is none or it has expired."""
+        """Return a value, None if there is none or it has expired."""
         with self._using() as now:
             row = self._file.execute("SELECT value FROM kept WHERE key = ? AND until > ?", (key, now)).fetchone()
         return None if row is None else bytes(row[0])
@@ -69,24 +69,24 @@ class FileStore:
             self._file.execute(_PUT, (key, value, now + seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value where there is none; return whether there was none."""
+        """Set a value if there is none; return whether there was none."""
         with self._using() as now:
             return self._file.execute(f"{_PUT} WHERE until <= ?", (key, value, now + seconds, now)).rowcount > 0
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value where it is `old`; return whether it was."""
+        """Set a value if it is `old`; return whether it was."""
         statement = "UPDATE kept SET value = ?, until = ? WHERE key = ? AND value = ? AND until > ?"
         with self._using() as now:
             return self._file.execute(statement, (new, now + seconds, key, old, now)).rowcount > 0
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
-        """Delete a value, or only where it is `old`; return whether it was there."""
+        """Delete a value, with `old` only if it is `old`; return whether it was there."""
         statement = "DELETE FROM kept WHERE key = ? AND (? IS NULL OR value = ?) AND until > ?"
         with self._using() as now:
             return self._file.execute(statement, (key, old, old, now)).rowcount > 0
 
     def keys(self, prefix: str) -> list[str]:
-        """Return the keys that begin with `prefix` and haven't expired, in order."""
+        """Return the keys with a prefix that haven't expired, in order."""
         statement = "SELECT key FROM kept WHERE key >= ? AND key < ? AND until > ? ORDER BY key"
         with self._using() as now:
             return [row[0] for row in self._file.execute(statement, (prefix, prefix + "\U0010ffff", now))]
@@ -146,7 +146,7 @@ class FileStore:
     def _using(self) -> Iterator[float]:
         now = self._clock()
         try:
-            if not self._lock.acquire(timeout=self._timeout):  # threads in line don't add their waits up
+            if not self._lock.acquire(timeout=self._timeout):  # waiting threads must not add up their timeouts
                 raise StoreUnavailable
             try:
                 if now - self._swept >= _SWEEP_SECONDS:

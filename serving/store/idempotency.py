@@ -18,14 +18,14 @@ from customer_risk.serving.store.interface import Store
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _UNDER_WAY, _DONE = b"?", b"="
 _DIGEST: Final = 32
-_PAUSE: Final = 0.02  # seconds between two looks for another's answer
+_PAUSE: Final = 0.02  # seconds between two checks for the first request's answer
 
 
 class Idempotency:
     """Keeps answers by caller, route and key in `store` for `window_seconds`.
 
-    A reservation holds for `reserve_seconds`, after which whoever made it counts as dead; one that meets it waits for
-    `wait_seconds` and is then told to come back.
+    The first request reserves the key for `reserve_seconds`; then its process counts as dead. A request that finds a
+    reservation waits for `wait_seconds` and is then refused.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class Idempotency:
     async def once(self, caller: Caller, route: str, key: str, body: bytes, produce: Callable[[], bytes]) -> bytes:
         """Return the answer kept under `key`, or that of `produce`, called on a thread and kept unless it raises.
 
-        The right to explanations counts as a part of the request, so that no answer shows them to one who hasn't it.
+        The scope `explain` counts as a part of the request: no answer shows explanations to a caller without it.
         Raises InputError for a bad key, Conflict for a key used with another request, Overloaded while the first is
-        under way, StoreUnavailable.
+        under way, and StoreUnavailable.
         """
         if not _KEY.fullmatch(key):
             raise InputError((BadField("", "Idempotency-Key must be 1 to 255 visible ASCII characters"),))
@@ -66,7 +66,7 @@ class Idempotency:
                 raise
             if self._store.replace(place, mine, _DONE + digest + answer, seconds=self._window):
                 return answer
-        kept = self._store.get(place)  # another's, perhaps made since a reservation of ours ran out
+        kept = self._store.get(place)  # of another request, perhaps stored after this reservation expired
         if kept is None:
             return None
         if kept[1 : 1 + _DIGEST] != digest:

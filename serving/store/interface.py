@@ -9,22 +9,22 @@ class Store(Protocol):
     """Values by key for `seconds`; every method is safe from any thread and raises errors.StoreUnavailable."""
 
     def get(self, key: str) -> bytes | None:
-        """Return a value, None where there is none or it has expired."""
+        """Return a value, None if there is none or it has expired."""
 
     def put(self, key: str, value: bytes, *, seconds: float) -> None:
         """Set a value."""
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value where there is none; return whether there was none."""
+        """Set a value if there is none; return whether there was none."""
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value where it is `old`; return whether it was."""
+        """Set a value if it is `old`; return whether it was."""
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
-        """Delete a value, or only where it is `old`; return whether it was there."""
+        """Delete a value, with `old` only if it is `old`; return whether it was there."""
 
     def keys(self, prefix: str) -> list[str]:
-        """Return the keys that begin with `prefix` and haven't expired, in order; for prefixes with few keys."""
+        """Return the keys with a prefix that haven't expired, in order; for prefixes with few keys."""
 
     def drop(self, prefix: str) -> bool:
         """Delete some of the keys with a prefix, in one short step; return whether there may be more."""

@@ -22,17 +22,17 @@ _REMOVE: Final = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end ret
 
 
 class RedisStore:
-    """Keeps values in the Redis at `url`, their keys after `prefix`; raises ValueError where `url` is none."""
+    """Keeps values in the Redis at `url`, their keys after `prefix`; raises ValueError if `url` isn't valid."""
 
     def __init__(self, url: str, *, prefix: str, timeout: float = 2) -> None:
         self._prefix = prefix
-        # The client's own retries would multiply the timeout, and repeat an `add` whose answer alone was lost.
+        # The client's own retries would multiply the timeout, and repeat an `add` that succeeded without a response.
         self._redis: Any = redis.Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
         )
 
     def get(self, key: str) -> bytes | None:
-        """Return a value, None where there is none or it has expired."""
+        """Return a value, None if there is none or it has expired."""
         value: bytes | None = self._ask(self._redis.get, self._prefix + key)
         return value
 
@@ -41,21 +41,21 @@ class RedisStore:
         self._ask(self._redis.set, self._prefix + key, value, px=_milliseconds(seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value where there is none; return whether there was none."""
+        """Set a value if there is none; return whether there was none."""
         return bool(self._ask(self._redis.set, self._prefix + key, value, px=_milliseconds(seconds), nx=True))
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value where it is `old`; return whether it was."""
+        """Set a value if it is `old`; return whether it was."""
         return bool(self._ask(self._redis.eval, _REPLACE, 1, self._prefix + key, old, new, _milliseconds(seconds)))
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
-        """Delete a value, or only where it is `old`; return whether it was there."""
+        """Delete a value, with `old` only if it is `old`; return whether it was there."""
         if old is None:
             return bool(self._ask(self._redis.delete, self._prefix + key))
         return bool(self._ask(self._redis.eval, _REMOVE, 1, self._prefix + key, old))
 
     def keys(self, prefix: str) -> list[str]:
-        """Return the keys that begin with `prefix` and haven't expired, in order; scan all keys, 1,000 at a time."""
+        """Return the keys with a prefix that haven't expired, in order; scans all keys, a thousand at a time."""
         pattern = self._prefix + re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
         found = self._ask(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
         return sorted(key.decode().removeprefix(self._prefix) for key in found)

@@ -1,4 +1,4 @@
-"""Which store, and how long to wait for it."""
+"""Settings of the shared store."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """The shared store's settings.
 
     kind              "file" for the processes of one machine, "redis" for several pods
-    path              the file; its folder must exist; empty: one in the server's run folder, gone with the pod
+    path              the file; its folder must exist; empty: one in the server's run folder, which ends with the pod
     url               redis://[user:password@]host:port/database, or rediss:// for TLS
     url_file          a file that holds the URL, for one with a password; read when the store is opened
-    prefix            stands before each key in Redis, so that several services may share one
-    timeout_seconds   for one operation; then the caller is told to come back
+    prefix            prefix of each key in Redis, so that several services can share one
+    timeout_seconds   for one operation; then the request is refused with Retry-After
     """
 
     kind: Literal["file", "redis"] = "file"

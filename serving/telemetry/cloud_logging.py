@@ -16,15 +16,15 @@ _SETTING: Final = "logs.client: cloud"
 
 
 def create_client(project: str | None, endpoint: str) -> Any:
-    """Return Cloud Logging's client; raises ConfigError where there are no credentials or no project."""
+    """Return Cloud Logging's client; raises ConfigError if there are no credentials or no project."""
     arguments = client_arguments(endpoint, _SCOPE, _SETTING)
     try:
-        # Over HTTP: gRPC's threads survive no fork.
+        # Over HTTP: gRPC's threads don't survive a fork.
         return Client(project=project, _use_grpc=False, **arguments)  # type: ignore[no-untyped-call]
     except OSError as error:
         raise ConfigError(f"{_SETTING}: there is no project: {error}", remedy="Set logs.project.") from error
 
 
 def create_handler(client: Any) -> logging.Handler:
-    """Return a handler that gathers lines on a thread of its own, so make it in the process where it stays."""
+    """Return a handler that sends lines on its own thread: make it after the fork."""
     return CloudLoggingHandler(client, name="customer-risk")

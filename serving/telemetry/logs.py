@@ -1,8 +1,8 @@
-"""Log lines: for people at a terminal, or as JSON in the form that Cloud Logging reads from standard output.
+"""Log lines, as text for people or as JSON that Cloud Logging reads from standard output.
 
-google-cloud-logging's handler for that form takes a second to import and writes no time; so it is written here, and the
-library is there for `client: cloud` alone, in `cloud_logging`. No line holds a body, a customer's id or what a request
-says of them.
+google-cloud-logging's handler for that form takes a second to import and writes no time; so the form is written here,
+and only `client: cloud` uses the library, in `cloud_logging`. No line contains a body, a customer's id or other data
+of a request.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _Info = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the service logs.
+    """Settings of the logs.
 
     format         text for people, on standard error; json for machines, on standard output
     client         stream (lines, which the cluster's agent collects) or cloud (Cloud Logging's API)
-    project        Google Cloud project of traces; without one, lines hold the trace's id alone
-    endpoint       of another server that speaks Cloud Logging's API; without credentials where it begins with http:
-    success_share  of requests that succeed; which ones is the trace's choice, so that a trace is logged whole
+    project        Google Cloud project of traces; null: lines have only the trace's id
+    endpoint       URL of another server with Cloud Logging's API; no credentials are sent to one that begins with http:
+    success_share  share of successful requests that are logged; chosen by trace, so that a trace is logged completely
     """
 
     format: Literal["text", "json"] = "text"
@@ -57,9 +57,9 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Logs:
-    """Every line of the process, ours and libraries'; while started, written by a thread so that no answer waits.
+    """All lines of the process, of libraries too; while started, a thread writes them, so that no answer waits.
 
-    `dropped(count)` is called with the number of lines dropped since the queue was full.
+    `dropped(count)` is called for lines that were dropped because too many waited.
     """
 
     def __init__(self, settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> None:
@@ -69,27 +69,27 @@ class Logs:
         self._listener: logging.handlers.QueueListener | None = None
 
     async def start(self) -> None:
-        """Begin to write from a thread, which survives no fork."""
+        """Begin to write on a thread; call it after the fork."""
         lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
         handler = _Bounded(lines, self._dropped)
-        handler.setFormatter(_Discreet("%(message)s"))
+        handler.setFormatter(_WithoutQuotes("%(message)s"))
         self._listener = logging.handlers.QueueListener(lines, self._handler if self._cloud is None else self._cloud())
         self._listener.start()
         logging.getLogger().handlers[:] = [handler]
 
     async def stop(self) -> None:
-        """Write what waits, and go on without the thread."""
+        """Write the waiting lines, and stop the thread."""
         logging.getLogger().handlers[:] = [self._handler]
         if self._listener is not None:
             self._listener.stop()
             for handler in self._listener.handlers:
                 if handler is not self._handler:
-                    handler.close()  # sends what it has gathered
+                    handler.close()  # sends its buffered lines
             self._listener = None
 
 
 def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> Logs:
-    """Send our lines, and warnings of all others, where the settings say; return the component that a worker starts."""
+    """Set up logging by the settings: this service's lines, and others' warnings. Return the worker's component."""
     logs = Logs(settings, dropped)
     root = logging.getLogger()
     root.handlers[:] = [logs._handler]  # noqa: SLF001  its own
@@ -106,7 +106,7 @@ def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _
 
 
 class RequestLog:
-    """Lines of requests: a share of those that succeed, and those that fail on our side."""
+    """Logs requests: a share of the successful ones, and those that fail in the service."""
 
     def __init__(self, settings: LogSettings) -> None:
         self._project = settings.project
@@ -114,7 +114,7 @@ class RequestLog:
         self._refused: dict[str, float] = {}  # when each kind was logged last
 
     def answered(self, answer: Answer, caller_name: str, trace: Trace | None, *, seconds: float, route: str) -> None:
-        """Log a decision, if its trace is among those that are; without one, chance decides."""
+        """Log a decision if its trace is in the logged share; without a trace, at random."""
         chosen = int(trace.trace_id[-8:], 16) if trace is not None else random.getrandbits(32)
         if chosen >= self._bound:
             return
@@ -139,7 +139,7 @@ class RequestLog:
         _log.error("a request failed", exc_info=error, extra=extra)
 
     def refused(self, kind: Kind, *, route: str) -> None:
-        """Log that requests are refused for our reasons, at most once a second for each kind."""
+        """Log that the service refuses requests, at most once a second for each kind."""
         now = time.monotonic()
         if now - self._refused.get(kind.name, -math.inf) >= _QUIET_SECONDS:
             self._refused[kind.name] = now
@@ -151,8 +151,8 @@ class RequestLog:
         return {"trace": name, "span_id": trace.span_id, "trace_sampled": trace.sampled}
 
 
-class _Discreet(logging.Formatter):
-    """Shows where an error was raised, but its message only if the error is ours: others may quote requests."""
+class _WithoutQuotes(logging.Formatter):
+    """Formats an error with its stack, but with its text only if it is this service's: others may quote requests."""
 
     def formatException(self, ei: _Info) -> str:  # noqa: N802  logging's name
         lines: list[str] = []
@@ -165,7 +165,7 @@ class _Discreet(logging.Formatter):
         return "".join(lines).rstrip()
 
 
-class _Json(_Discreet):
+class _Json(_WithoutQuotes):
     """A line as Cloud Logging reads it: https://cloud.google.com/logging/docs/structured-logging."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -192,7 +192,7 @@ class _Json(_Discreet):
 
 
 class _Bounded(logging.handlers.QueueHandler):
-    """Puts lines into a queue of bounded length."""
+    """Puts lines into a queue of bounded length, and drops the rest."""
 
     def __init__(self, lines: queue.Queue[logging.LogRecord], dropped: Callable[[int], object]) -> None:
         super().__init__(lines)
@@ -208,17 +208,17 @@ class _Bounded(logging.handlers.QueueHandler):
 def _stream(settings: LogSettings) -> logging.Handler:
     text = settings.format == "text" and settings.client == "stream"
     handler = logging.StreamHandler(sys.stderr if text else sys.stdout)
-    handler.setFormatter(_Discreet(_TEXT) if text else _Json("%(message)s"))
+    handler.setFormatter(_WithoutQuotes(_TEXT) if text else _Json("%(message)s"))
     return handler
 
 
 def _cloud_handler(settings: LogSettings) -> Callable[[], logging.Handler]:
-    """Return what makes Cloud Logging's handler; raises ConfigError where there are no credentials or no project."""
+    """Return what makes Cloud Logging's handler; raises ConfigError if there are no credentials or no project."""
     create = cloud_handler(settings.project, settings.endpoint or "")
 
     def make() -> logging.Handler:
         handler = create()
-        handler.setFormatter(_Discreet("%(message)s"))
+        handler.setFormatter(_WithoutQuotes("%(message)s"))
         return handler
 
     return make

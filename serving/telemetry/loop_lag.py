@@ -1,4 +1,4 @@
-"""How late the event loop is: the first sign that a worker does too much between two requests."""
+"""The event loop's lag, which shows that a worker does too much between two requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EVERY: Final = 0.1
 
 
 class LoopLag:
-    """Asks the event loop to wake it every `every` seconds, and calls `lagged` with the seconds that it was late."""
+    """Sets a timer every `every` seconds, and calls `lagged` with its delay in seconds."""
 
     def __init__(self, lagged: Callable[[float], object], *, every: float = EVERY) -> None:
         self._lagged = lagged
@@ -23,7 +23,7 @@ class LoopLag:
         self._task = asyncio.create_task(self._measure())
 
     async def stop(self) -> None:
-        """End it."""
+        """Stop measuring."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -34,5 +34,5 @@ class LoopLag:
         while True:
             due = loop.time() + self._every
             await asyncio.sleep(self._every)
-            # uvloop's clock goes by milliseconds, so a timer may seem to be early.
+            # uvloop's clock has a resolution of 1 ms, so a timer may seem early.
             self._lagged(max(0.0, loop.time() - due))

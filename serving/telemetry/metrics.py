@@ -1,4 +1,4 @@
-"""What Prometheus is told, summed over the worker processes that share a port.
+"""Prometheus metrics, summed over the worker processes that share a port.
 
 Each worker counts in plain integers, and adds them to files in one folder four times a second; whichever worker is
 scraped sums the folder. What a killed worker counted since it last wrote, a quarter of a second at most, is lost.
@@ -38,18 +38,18 @@ _LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _INFO: Final = "bundle_info"
 _FIELDS: Final = frozenset(RiskRequest.__struct_fields__) | {*Profile.__struct_fields__, *Transaction.__struct_fields__}
 _log = logging.getLogger("serving")
-_DEEPEST: Final = 12  # names in a pointer that are looked at; what callers name is theirs to make long
+_DEEPEST: Final = 12  # names of a pointer that are read; callers can send longer ones
 
 
 def forget(pid: int) -> None:
-    """Drop a dead worker's gauges; what it counted stays."""
+    """Drop a dead worker's gauges; its counts stay."""
     mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library types it not
 
 
 def field_of(pointer: str) -> str:
-    """Return the request's field that a warning points at, of those that exist: a label must not grow with requests.
+    """Return the field that a warning points at, out of a fixed set, so that the number of labels is bounded.
 
-    Positions count for nothing, every feature is "features", and what the request has no field for is "other".
+    Positions are left out, every feature is "features", and an unknown field is "other".
     """
     names = pointer.split("/", _DEEPEST)
     if "features" in names:
@@ -62,7 +62,7 @@ class Metrics:
     """One worker's metrics. Any thread may call; recording costs about a microsecond a call.
 
     Nothing is written before `start`, so a process may fork until then. `look(metrics)` is called before each write, to
-    note what is a state rather than an event.
+    update the gauges.
     """
 
     def __init__(self, look: Callable[[Metrics], object] = lambda _: None) -> None:
@@ -95,7 +95,7 @@ class Metrics:
         self._bundle: tuple[str, str] | None = None
         self._state: tuple[bool, bool, bool] = (False, False, False)
         self.in_flight = LocalGauge(self._lock)
-        # What is there at zero from the start shows its first increase; what appears with it doesn't.
+        # A series that begins at zero shows its first increase; one that begins with it doesn't.
         for kind in (*KINDS.values(), UNEXPECTED):
             self._refusals.add(kind.name, count=0)
         for result in ("taken", "refused", "unchanged"):
@@ -105,7 +105,7 @@ class Metrics:
         self._unrecorded.add(count=0)
 
     def responded(self, route: str, status: int, seconds: float) -> None:
-        """Count a response and the time that it took."""
+        """Count a response and its duration."""
         with self._lock:
             self._requests.add(route, status)
             self._durations.add(seconds, route)
@@ -124,22 +124,22 @@ class Metrics:
             self._refusals.add(kind.name)
 
     def shed(self) -> None:
-        """Count a request that was refused since too many waited."""
+        """Count a request that was refused because too many waited."""
         with self._lock:
             self._sheds.add()
 
     def waited(self, seconds: float) -> None:
-        """Note how long a request that was let in waits for the event loop."""
+        """Observe the seconds that an admitted request waits for the event loop."""
         with self._lock:
             self._waits.add(seconds)
 
     def lagged(self, seconds: float) -> None:
-        """Note how late the event loop was."""
+        """Observe the event loop's lag in seconds."""
         with self._lock:
             self._lags.add(seconds)
 
     def reloaded(self, result: str) -> None:
-        """Count a bundle that was looked at, by what became of it."""
+        """Count a load of a bundle by its result."""
         with self._lock:
             self._reloads.add(result)
 
@@ -154,7 +154,7 @@ class Metrics:
             self._unrecorded.add(count=1)
 
     def bundle(self, name: str, version: str) -> None:
-        """Set the metric of the bundle that answers from now on."""
+        """Set the bundle that answers from now on."""
         if self._bundle == (name, version):
             return
         with self._writing:
@@ -164,7 +164,7 @@ class Metrics:
             self._info.gauge.labels(name, version).set(1)
 
     def state(self, *, ready: bool, rules_forced: bool, record_failing: bool = False) -> None:
-        """Note whether this worker is ready, whether rules are forced, and whether it can't record decisions."""
+        """Set whether this worker is ready, whether rules are forced, and whether it can't record decisions."""
         self._state = (ready, rules_forced, record_failing)
 
     async def start(self) -> None:
@@ -173,7 +173,7 @@ class Metrics:
         self._task = asyncio.create_task(self._keep_flushing())
 
     async def stop(self) -> None:
-        """Write what is left."""
+        """Stop, and write the remaining counts."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -181,7 +181,7 @@ class Metrics:
         self.flush()
 
     def flush(self) -> None:
-        """Write the counts for all workers to see."""
+        """Write the counts to the shared folder."""
         self.look(self)
         with self._writing:
             with self._lock:
@@ -198,7 +198,7 @@ class Metrics:
             self._resident.gauge.set(_resident_bytes())
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:
-        """Return all workers' metrics, KServe's included, with their media type: OpenMetrics where `accept` asks."""
+        """Return the media type and all workers' metrics, KServe's included: OpenMetrics if `accept` asks for it."""
         self.flush()
         registry = CollectorRegistry()
         registry.register(_AllWorkers())
@@ -211,7 +211,7 @@ class Metrics:
             try:
                 self.flush()
             except Exception:  # noqa: BLE001  whatever it is, the next write may do better, and answers go on
-                # Told once: four times a second it would bury the rest.
+                # Log it once: four lines a second would hide the others.
                 _log.log(logging.DEBUG if self._failed else logging.ERROR, "metrics weren't written", exc_info=True)
                 self._failed = True
             else:
@@ -219,12 +219,12 @@ class Metrics:
 
 
 class _AllWorkers:
-    """Every metric in the folder, without the bundles that no worker answers from any more."""
+    """Every metric in the folder, without the bundles that no worker uses any more."""
 
     def collect(self) -> Iterable[Metric]:
         collector: Any = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
         for metric in collector.collect():
-            if metric.name == PREFIX + _INFO:  # files forget no label, so a former bundle stands there with 0
+            if metric.name == PREFIX + _INFO:  # labels stay in the files: a former bundle has the value 0
                 metric.samples = [sample for sample in metric.samples if sample.value]
             yield metric
 
@@ -232,5 +232,5 @@ class _AllWorkers:
 def _resident_bytes() -> int:
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return 0

@@ -11,9 +11,9 @@ FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def prepare(folder: Path) -> None:
-    """Have prometheus_client keep its values in `folder`, emptied now: once, before the first worker is forked.
+    """Empty `folder` and have prometheus_client store its values there; call once, before the first fork.
 
-    Raises RuntimeError where prometheus_client is imported already, since it would keep them to each process.
+    Raises RuntimeError if prometheus_client is already imported: it would not use the folder.
     """
     if "prometheus_client" in sys.modules:
         raise RuntimeError("prometheus_client is imported before its folder is known")

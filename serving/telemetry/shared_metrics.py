@@ -1,7 +1,7 @@
-"""Counts and times of one worker on their way to what all workers share.
+"""Counts and times of one worker, which it adds to metrics that all workers share.
 
 prometheus_client takes microseconds for each value that is counted in a shared file. These take a fraction of one, and
-add everything up in one go when it is written. Its own objects are made at the first write, which is after the fork.
+add everything at once at each write. prometheus_client's objects are made at the first write, which is after the fork.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class LocalGauge:
         self._lock = lock
 
     def inc(self) -> None:
-        """Add one."""
+        """Increase it by one."""
         with self._lock:
             self.now += 1
 
     def dec(self) -> None:
-        """Subtract one."""
+        """Decrease it by one."""
         with self._lock:
             self.now -= 1
 
@@ -49,11 +49,11 @@ class LocalCounter:
         return counter(*self._made)
 
     def add(self, *labels: str | int, count: float = 1) -> None:
-        """Count; no other thread may call this or `take` meanwhile."""
+        """Count; not thread-safe: the caller prevents concurrent calls of `add` and `take`."""
         self._counts[labels] += count
 
     def take(self) -> Callable[[], None]:
-        """Begin anew; return a function that adds the counts so far to the counter that all workers share."""
+        """Reset the counts; return a function that adds them to the shared metric."""
         taken, self._counts = self._counts, defaultdict(float)
 
         def write() -> None:
@@ -77,7 +77,7 @@ class LocalHistogram:
         return Histogram(*self._made, buckets=self._bounds, registry=None)
 
     def add(self, seconds: float, *labels: str) -> None:
-        """Count a time; as with counters, no other thread may call meanwhile."""
+        """Observe a time in seconds; not thread-safe, like `Counts.add`."""
         buckets = self._buckets.get(labels)
         if buckets is None:
             buckets = self._buckets[labels] = [0] * (len(self._bounds) + 1)
@@ -85,15 +85,15 @@ class LocalHistogram:
         self._sums[labels] += seconds
 
     def take(self) -> Callable[[], None]:
-        """Begin anew; return a function that adds the times so far to the histogram that all workers share."""
+        """Reset the times; return a function that adds them to the shared metric."""
         buckets, sums = self._buckets, self._sums
         self._buckets, self._sums = {}, defaultdict(float)
 
         def write() -> None:
             for labels, counts in buckets.items():
                 child = self._histogram.labels(*labels) if labels else self._histogram
-                # Its only public way in is one `observe` a value, thousands in a row on the event loop; these are the
-                # two that it adds to.
+                # Its only public method takes one value a call, which would be thousands of calls; these are the
+                # two values that it adds to.
                 for bucket, count in zip(child._buckets, counts, strict=True):  # noqa: SLF001
                     if count:
                         bucket.inc(count)
@@ -103,12 +103,12 @@ class LocalHistogram:
 
 
 def counter(name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
-    """Make a counter that all workers share."""
+    """Return a counter that all workers share."""
     return Counter(PREFIX + name, help_, labels, registry=None)
 
 
 class SharedGauge:
-    """A gauge that all workers share, put together by `mode`."""
+    """A gauge that all workers share, combined by `mode`."""
 
     def __init__(self, name: str, help_: str, mode: Mode, labels: tuple[str, ...] = ()) -> None:
         self._made = (PREFIX + name, help_, labels)

@@ -1,4 +1,4 @@
-"""What of a worker is a state rather than an event: written to its metrics before each flush."""
+"""A worker's state, written to its gauges before each flush."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger("serving")
 
 
 class WorkerState:
-    """Notes in metrics whether a worker is ready, and logs each change of what readiness waits for."""
+    """Sets the gauges of a worker's readiness, and logs each change of what readiness waits for."""
 
     def __init__(self, service: Service, record_failing: Callable[[], bool]) -> None:
         self._service = service
@@ -22,7 +22,7 @@ class WorkerState:
         self._unmet: tuple[str, ...] = ()
 
     def __call__(self, metrics: Metrics) -> None:
-        """Note the state as it is now."""
+        """Set the gauges to the current state."""
         service = self._service
         metrics.state(ready=service.ready, rules_forced=service.forced, record_failing=self._record_failing())
         if (unmet := service.unmet) != self._unmet:

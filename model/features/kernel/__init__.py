@@ -1,1 +1,1 @@
-"""The one computation of every feature, for one customer or all."""
+"""The kernel: computes every feature, for one customer or all."""

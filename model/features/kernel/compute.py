@@ -1,4 +1,4 @@
-"""The one computation of every feature, for one customer or all: the same compiled function, so the same bits."""
+"""Computes every feature, for one customer or all, with the same compiled function and so the same bits."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from customer_risk.model.features.vocabulary import TYPES
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What applies to every customer alike; part of a bundle's meaning.
+    """Settings that apply to every customer; part of a bundle.
 
     `lookback_us` microseconds before the customer's last activity count, and of these the latest `max_transactions`.
-    Rows of `excluded_types` (names of model.features.vocabulary.TYPES, or OTHER) are dropped first of all.
+    Rows of `excluded_types` (names of model.features.vocabulary.TYPES, or OTHER) are dropped first.
     """
 
     lookback_us: int = LOOKBACK_DAYS * DAY
@@ -48,8 +48,8 @@ DEFAULTS = Settings()
 def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1) -> NDArray[np.float64]:
     """Compute every feature of every customer: float64[m, len(NAMES)], NaN where missing, never infinite.
 
-    Customers are shared out to `threads` threads in ranges of about equally many rows; how many makes no difference to
-    any value.
+    Customers are divided among `threads` threads in ranges of about equally many rows; the number of threads changes no
+    value.
     """
     customers = len(encoded.offsets) - 1
     values = np.empty((customers, len(NAMES)))
@@ -92,10 +92,10 @@ def _excluded(types: tuple[str, ...]) -> NDArray[np.bool_]:
 
 @functools.cache
 def _entry() -> Callable[..., None]:
-    """Compile the kernel, or take it from the disk.
+    """Return the kernel, compiled or from the cache on the disk.
 
-    Numba keeps compiled code by the source of the entry alone, and would not notice a change in what the entry calls or
-    in the catalogue's order. What the entry closes over is part of the key, so it closes over a digest of both.
+    Numba caches compiled code by the entry's source file only, and would not detect a change in called functions or in
+    the catalogue's order. The entry's closure is part of the key, so it includes a digest of both.
     """
     sources = sorted(Path(__file__).parent.parent.rglob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + ",".join(NAMES).encode())
@@ -125,7 +125,7 @@ def _make(digest: str) -> Callable[..., None]:
         excluded: Any,
         out: Any,
     ) -> None:
-        if len(digest) == 0:  # read, so that it is closed over
+        if len(digest) == 0:  # read, so that it is in the closure
             return
         longest = 1
         for customer in range(first, last):

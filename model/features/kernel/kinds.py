@@ -1,4 +1,4 @@
-"""What a row's kind (its type, direction and state) makes it to the features."""
+"""Properties of a row's kind (its type, direction and state) that features use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAYMENTS: Final = TYPES.index("PAYMENTS")
 FEE: Final = TYPES.index("PROCESSING_FEE")
 REWARD: Final = TYPES.index("USER_REWARD")
 
-# What a row is to sums of money; the catalogue's TERMS define the words.
+# A row's role in sums of money; the catalogue's TERMS define the words.
 CAME: Final = 0
 WENT: Final = 1
 STOPPED: Final = 2  # cancelled
@@ -54,7 +54,7 @@ def _type(kind: int) -> int:
     return kind // N_STATES // N_DIRECTIONS
 
 
-# What few rows are, and a series of its own is kept of.
+# Rare rows, of which separate series are kept.
 USUAL: Final = 0
 TRANSFER_IN: Final = 1
 TRANSFER_OUT: Final = 2
@@ -76,7 +76,7 @@ def _rarity(kind: int) -> int:
     return rare.get((type_, role), USUAL)
 
 
-# Tables by kind, constants to the compiler: the place in (N_TYPES, N_ROLES), and what stands above.
+# Tables by kind, constants to the compiler: the index in (N_TYPES, N_ROLES), and the properties above.
 TYPES_ROLE: Final[Ints] = np.array([_types_role(kind) for kind in range(N_KINDS)])
 ROLE: Final[Ints] = np.array([_role(kind) for kind in range(N_KINDS)])
 RARITY: Final[Ints] = np.array([_rarity(kind) for kind in range(N_KINDS)])

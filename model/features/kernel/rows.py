@@ -1,4 +1,4 @@
-"""A customer's event rows made ready: collapsed to one a transaction, put in order, and looked back on."""
+"""Prepares a customer's event rows: one for each transaction, sorted, and within the look-back."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def take(  # noqa: PLR0917  compiled code takes arrays
     ids: Ints, created: Ints, completed: Ints, amount: Floats, state: Codes, type_: Codes, direction: Codes,
     begin: int, end: int, excluded: Codes, work: Workspace,
 ) -> tuple[int, bool]:  # fmt: skip
-    """Take rows begin..end but for the excluded types; returns how many, and whether they are collapsed and in order.
+    """Copy rows begin..end without excluded types; return their number, and whether they are collapsed and sorted.
 
-    Ids that only grow are all different, so such rows need no collapsing.
+    Increasing ids are all different, so such rows need no collapsing.
     """
     rows, ready = 0, True
     last_id, last_created = 0, 0
@@ -30,9 +30,9 @@ def take(  # noqa: PLR0917  compiled code takes arrays
         work.ids[rows] = ids[row]
         work.created[rows] = created[row]
         work.completed[rows] = completed[row]
-        # Whatever an encoder let through, nothing but an amount comes in; the sum makes -0.0 the 0 that it is.
+        # Only valid amounts are copied, whatever an encoder accepted; the sum turns -0.0 into 0.
         work.amount[rows] = amount[row] + 0.0 if 0 <= amount[row] <= GREATEST_AMOUNT else 0.0
-        # Eight bits hold a code, but not a kind's making: the compiler knows, NumPy's scalars must be told.
+        # Codes have eight bits, too few to compute a kind: convert them for NumPy's scalars (without compilation).
         work.kind[rows] = (int(type_[row]) * N_DIRECTIONS + int(direction[row])) * N_STATES + int(state[row])
         if rows > 0:
             ready &= (ids[row] > last_id) & (created[row] >= last_created)
@@ -45,7 +45,7 @@ def take(  # noqa: PLR0917  compiled code takes arrays
 
 @compiled
 def bring_in_order(rows: int, work: Workspace) -> int:
-    """Collapse the rows taken and write them in order into the second columns; return how many are left."""
+    """Collapse the rows and write them, sorted, into the workspace's second columns; return how many are left."""
     slots = 2
     while slots < 2 * rows:
         slots *= 2
@@ -83,15 +83,15 @@ def bring_in_order(rows: int, work: Workspace) -> int:
 def _collapse(
     ids: Ints, created: Ints, completed: Ints, amount: Floats, kind: Kinds, rows: int, seen: Ints, slots: int
 ) -> int:
-    """Collapse the first `rows` rows in place to one an id; returns how many are left, in no order that matters.
+    """Collapse the first `rows` rows in place to one for each id; return how many are left, in any order.
 
-    `seen` is a hash table of at least `slots` places, a power of two no less than twice the rows.
+    `seen` is a hash table of at least `slots` places, a power of two of at least twice the rows.
     """
     for slot in range(slots):
         seen[slot] = -1
     left = 0
     for row in range(rows):
-        # Encoders number ids from 0, which puts each in a place of its own; the higher bits serve any other ids.
+        # Encoders number ids from 0, which gives each its own slot; the higher bits are for any other ids.
         slot = (ids[row] ^ (ids[row] >> 20) ^ (ids[row] >> 40)) & (slots - 1)
         while seen[slot] >= 0 and ids[seen[slot]] != ids[row]:
             slot = (slot + 1) & (slots - 1)
@@ -125,13 +125,13 @@ def _sort(
 ) -> None:
     """Write into `at` the positions of the first `rows` rows by created, amount, type, direction, state and completed.
 
-    By values only: rows that are equal in all of these are alike to every feature, so neither the ids nor the order in
-    which rows came can matter. `key`, `at2` and `key2` are work to work in.
+    By values only: rows that are equal in all of these are the same to every feature, so neither the ids nor the order
+    of input matters. `key`, `at2` and `key2` are scratch arrays.
     """
     for row in range(rows):
         at[row] = row
         key[row] = created[row]
-    for start in range(0, rows, _RUN):  # insertion sort of short runs: cheap, and almost free where they are in order
+    for start in range(0, rows, _RUN):  # insertion sort of short runs: cheap, and almost free if they are sorted
         for row in range(start + 1, min(start + _RUN, rows)):
             moving, moving_key = at[row], key[row]
             place = row
@@ -174,7 +174,7 @@ def _sort(
 
 @compiled
 def _before(one: int, other: int, completed: Ints, amount: Floats, kind: Kinds) -> bool:
-    """Return whether a row comes before another or is equal to it, by values; `created` is known to be equal."""
+    """Return whether a row sorts before another or is equal to it; their `created` is equal."""
     if amount[one] != amount[other]:
         return bool(amount[one] < amount[other])
     if kind[one] != kind[other]:
@@ -188,8 +188,8 @@ def look_back(
 ) -> tuple[int, bool, bool]:
     """Keep, in place, the customer's own transactions within the look-back.
 
-    Returns how many, whether there is none before them, and whether a fee of the bank's came first. Rows are in order.
-    The bank's rows after the last activity would tell how long the account lived on: they don't count.
+    Returns how many, whether there is none before them, and whether a fee of the bank came first. Rows are sorted. The
+    bank's rows after the last activity would reveal how long the account stayed open: they don't count.
     """
     last = rows - 1
     while last >= 0 and IS_BANKS[kind[last]]:

@@ -1,4 +1,4 @@
-"""The kernel's workspace: arrays that are made once for a range of customers."""
+"""The kernel's scratch arrays, made once for a range of customers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from customer_risk.model.features.shapes import N_DIRECTIONS, N_TYPES, Floats, I
 
 
 class Workspace(NamedTuple):
-    """Arrays with a place for each row of the customer who has most of them and one more, unless said otherwise."""
+    """Arrays with one element more than the customer with the most rows has, unless a comment says otherwise."""
 
     ids: Ints
     created: Ints
     completed: Ints
     kind: Kinds
     amount: Floats
-    created2: Ints  # the same in order
+    created2: Ints  # the same, sorted
     completed2: Ints
     kind2: Kinds
     amount2: Floats
@@ -56,7 +56,7 @@ class Workspace(NamedTuple):
 
 @compiled
 def make_workspace(rows: int) -> Workspace:
-    """Make the workspace for customers of at most `rows` rows."""
+    """Return a workspace for customers of at most so many rows."""
     slots = 2
     while slots < 2 * rows:
         slots *= 2

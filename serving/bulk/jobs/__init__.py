@@ -1,1 +1,1 @@
-"""Jobs: files of many customers, answered with lower priority than requests."""
+"""Jobs: files of many customers, scored at lower priority than requests."""

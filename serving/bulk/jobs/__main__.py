@@ -7,9 +7,9 @@ import os
 
 
 def main() -> None:
-    """Work on jobs, so that those who wait for an answer don't wait for them."""
+    """Run the worker of jobs at the lowest priority, so that jobs don't delay requests."""
     os.nice(19)
-    with contextlib.suppress(AttributeError, OSError):  # not on every system, nor always allowed
+    with contextlib.suppress(AttributeError, OSError):  # not available on every system, and not always permitted
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     from customer_risk.serving.bulk.jobs.runner import work  # noqa: PLC0415  seconds, in which a server that starts beside gets ready
 

@@ -45,7 +45,7 @@ _encode: Final = msgspec.json.Encoder().encode
 class JobsEndpoint:
     """The application behind `PATH`; a job belongs to its caller, and to administrators.
 
-    `repository` and `keys` are made by functions, in each worker after the fork.
+    Functions make `repository` and `keys` in each worker, after the fork.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class JobsEndpoint:
         except BaseException:
             await asyncio.to_thread(self._repository().drop_input, job.job_id)
             raise
-        if kept != job.job_id:  # asked for before
+        if kept != job.job_id:  # the key's job exists
             await asyncio.to_thread(self._repository().drop_input, job.job_id)
             job = await self._find(kept, caller)
         body = _encode(view(job, PATH, now=self._clock()))
@@ -117,14 +117,14 @@ class JobsEndpoint:
         upload = _Upload(self._repository(), job, self._settings)
         try:
             async for part in parts:
-                await asyncio.to_thread(upload.add, part)  # cutting and hashing would hold up the event loop
+                await asyncio.to_thread(upload.add, part)  # cutting and hashing would block the event loop
             return await asyncio.to_thread(upload.end)
         except BodyTooLarge:
             await _drop(parts)
             raise
 
     async def _put_up(self, job: Job, digest: bytes, key: str | None, caller: Caller) -> str:
-        """Add a job, once for each idempotency key; return the id of the job that is stored."""
+        """Add a job, once for each key; return the id of the key's job."""
         repository = self._repository()
 
         def produce() -> bytes:
@@ -167,14 +167,14 @@ class JobsEndpoint:
         await _stream(send, NDJSON, repository.results(job))
 
     async def _find(self, job_id: str, caller: Caller) -> Job:
-        """Return a caller's job; raise NotFound for another caller's, as if it did not exist."""
+        """Return a caller's job; raises NotFound, also for another caller's job."""
         job = await asyncio.to_thread(self._repository().get, job_id) if len(job_id) == 36 else None
         if job is None or (job.caller != caller.name and "admin" not in caller.scopes):
             raise NotFound("There is no such job, or no more.", remedy=f"GET {PATH} lists yours.")
         return job
 
     def _allowed(self, body: bytes) -> Path:
-        """Find the file that a caller names; whatever is wrong with it, the refusal is the same."""
+        """Return the file that a caller names; every fault leads to the same refusal."""
         try:
             named = Path(msgspec.json.decode(body, type=JobPath).path)
         except msgspec.ValidationError as error:
@@ -183,7 +183,7 @@ class JobsEndpoint:
             raise MalformedBody(f"The body isn't JSON: {error}.", remedy="Send one JSON object.") from error
         refusal = InputError((BadField("/path", "isn't a file that this service may read"),))
         try:
-            path = named.resolve(strict=True)  # links followed, so that none leads out
+            path = named.resolve(strict=True)  # follow links, so that none leads outside the folders
             allowed = [Path(folder).resolve() for folder in self._settings.folders]
         except (OSError, ValueError) as error:
             raise refusal from error
@@ -252,7 +252,7 @@ class _Upload:
         self._pieces = 0
 
     def add(self, part: bytes) -> None:
-        """Take the next part; raises BodyTooLarge as `Cutter` does."""
+        """Add the next part; raises BodyTooLarge as `Cutter` does."""
         self._digest.update(part)
         self._put(self._cutter.feed(part))
 

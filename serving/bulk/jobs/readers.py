@@ -1,4 +1,4 @@
-"""Input of jobs as lines of JSON, each a request: cut from an upload, or made of CSV and Parquet.
+"""Input of jobs as lines of JSON, each a request: lines of an upload, or rows of CSV and Parquet.
 
 Every reader holds one piece of the file in memory at a time, and refuses a file that exceeds the settings' bounds.
 """
@@ -31,7 +31,7 @@ encode: Final = msgspec.json.Encoder().encode
 class Cutter:
     """Cuts an upload into pieces, for NDJSON at the ends of lines; counts its rows.
 
-    Raises BodyTooLarge where NDJSON has a line of more bytes than one request may have, or more lines than `most_rows`.
+    Raises BodyTooLarge if NDJSON has a line of more bytes than one request may have, or more lines than `most_rows`.
     """
 
     def __init__(self, *, lines: bool, most_rows: int = JobSettings().most_rows) -> None:
@@ -45,7 +45,7 @@ class Cutter:
         self.rows = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take more of the upload; yield the pieces that are complete."""
+        """Add a part of the upload; yield the pieces that are complete."""
         if not self._lines:
             yield from self._cut(data)
             return
@@ -102,7 +102,7 @@ class Cutter:
 
 
 def lines_of(piece: bytes) -> list[bytes]:
-    """Take a piece of NDJSON apart; blank lines are none."""
+    """Return the lines of a piece of NDJSON, without blank ones."""
     return [line for line in piece.split(b"\n") if line.strip()]
 
 
@@ -127,7 +127,7 @@ class Lines(NamedTuple):
 class FileReader:
     """Reads a file piece by piece, from the position `at` on.
 
-    `read` raises InputError where the file isn't in its declared format, BodyTooLarge where it exceeds the settings'
+    `read` raises InputError if the file isn't in its declared format, BodyTooLarge if it exceeds the settings'
     bounds, and Interrupted after a call of `interrupt` from another thread.
 
     costly   an open reader takes so much memory that few may be open at a time
@@ -173,7 +173,7 @@ class FileReader:
 
 
 class CsvReader(FileReader):
-    """Reads CSV with a header: customer_id with a column a feature, or a column `request`; positions are in bytes.
+    """Reads CSV with a header: customer_id and a column for each feature, or a column `request`. Positions are bytes.
 
     An empty cell is a missing value. The whole file is checked before its first row is returned. It is refused where it
     has no such header, a row has more or fewer cells than the header, quotes don't match or the text isn't UTF-8.
@@ -228,7 +228,7 @@ class _Text:
     """The lines of an upload as text, for `csv`; `number` counts them, and `at` the bytes read.
 
     `record` counts the bytes of the current record; its reader sets it to 0 at each record's end. Raises BodyTooLarge
-    where a record is too large.
+    if a record is too large.
     """
 
     def __init__(self, parts: Iterable[bytes]) -> None:
@@ -291,7 +291,10 @@ def read_too_much(settings: JobSettings) -> BodyTooLarge:
 
 
 def by_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield lines in pieces of PIECE_ROWS or PIECE_BYTES; raises BodyTooLarge for a line longer than MOST_BYTES."""
+    """Write results, lines of JSON compressed by gzip, as Parquet: status, answer, problem.
+
+    Raises BodyTooLarge if it takes more memory or time than the settings allow.
+    """
     piece: list[bytes] = []
     size = 0
     for line in lines:
@@ -328,7 +331,7 @@ def _csv_line(row: Mapping[str, str]) -> bytes:
 
 
 def _number(cell: str) -> float | str | None:
-    """Read a cell; one that isn't a finite number stays a text, for the request's reader to refuse by its name."""
+    """Return a cell's number; a text that isn't a finite number stays a text, which the request's parser refuses."""
     if not cell.strip():
         return None
     try:

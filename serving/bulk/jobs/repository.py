@@ -1,4 +1,4 @@
-"""Jobs in the store: what any process that shares it can see, take and change."""
+"""Jobs in the store, for every process that shares it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _decode: Final = msgspec.json.Decoder(Job).decode
 
 
 class JobRepository:
-    """Jobs, their pieces of input and of results, and who works on which; `clock` gives seconds since 1970."""
+    """Jobs, their pieces of input and results, and their leases; `clock` returns seconds since 1970."""
 
     def __init__(self, store: Store, *, lease_seconds: float = 15, clock: Callable[[], float] = time.time) -> None:
         self._store = store
@@ -34,17 +34,17 @@ class JobRepository:
         self.clock = clock
 
     def add(self, job: Job) -> None:
-        """Add a job whose input is stored, for a worker to take."""
+        """Add a job, whose input is stored, for a worker to take."""
         self._store.put(f"job/{job.job_id}", _encode(job), seconds=self._left(job))
         self._store.put(f"open/{job.job_id}", b"", seconds=self._left(job))
 
     def get(self, job_id: str) -> Job | None:
-        """Find a job; None where there is none, or it has expired."""
+        """Return a job, None if there is none or it has expired."""
         kept = self._store.get(f"job/{job_id}")
         return None if kept is None else _decode(kept)
 
     def of(self, caller: str) -> list[Job]:
-        """List a caller's jobs, the oldest first."""
+        """Return a caller's jobs, the oldest first."""
         jobs = []
         for key in self._store.keys("job/"):
             with suppress(msgspec.MsgspecError):  # written by a newer version
@@ -54,7 +54,7 @@ class JobRepository:
         return jobs
 
     def change(self, job_id: str, **fields: Any) -> Job | None:
-        """Change a job unless it has come to an end; return it as it is afterwards, None where there is none."""
+        """Change a job unless it has ended; return it as it is then, None if there is none."""
         while True:
             kept = self._store.get(f"job/{job_id}")
             if kept is None:
@@ -100,7 +100,7 @@ class JobRepository:
         return self._store.get(f"in/{job.job_id}/{place:08d}")
 
     def put_results(self, job: Job, place: int, lines: bytes) -> None:
-        """Store a piece's results, in place of any that a worker left unfinished."""
+        """Store a piece's results; incomplete ones of another worker are replaced."""
         self._store.put(f"out/{job.job_id}/{place:08d}", lines, seconds=self._left(job))
 
     def results(self, job: Job) -> Iterator[bytes]:
@@ -118,7 +118,7 @@ class JobRepository:
                 yield piece
 
     def open(self) -> list[str]:
-        """Return the ids of jobs that wait for a worker or have one, the oldest first."""
+        """Return the ids of the jobs that wait for a worker or have one, the oldest first."""
         return [key.removeprefix("open/") for key in self._store.keys("open/")]
 
     def taken(self, job_id: str) -> bool:
@@ -126,12 +126,12 @@ class JobRepository:
         return self._store.get(f"lease/{job_id}") is not None
 
     def take(self, job_id: str) -> bytes | None:
-        """Take the lease of a job; return its nonce, None if another worker has the lease."""
+        """Take the lease of a job; return its nonce, None if another worker has it."""
         nonce = os.urandom(16)
         return nonce if self._store.add(f"lease/{job_id}", nonce, seconds=self._lease) else None
 
     def renew(self, job_id: str, nonce: bytes) -> bool:
-        """Renew the lease; return whether it was still ours."""
+        """Renew the lease; return whether this worker still had it."""
         key = f"lease/{job_id}"
         # Take a lease again that expired while this process was suspended, unless another worker has taken it.
         return self._store.replace(key, nonce, nonce, seconds=self._lease) or self._store.add(
@@ -149,7 +149,7 @@ class JobRepository:
             while self._store.drop(prefix):
                 if time.monotonic() > deadline:
                     return False
-                time.sleep(_PAUSE_SECONDS)  # let other users of the store proceed
+                time.sleep(_PAUSE_SECONDS)  # let other users of the store run
         return True
 
     def _left(self, job: Job) -> float:

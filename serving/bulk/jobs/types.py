@@ -1,4 +1,4 @@
-"""What a job is: as the store keeps it, as its caller sees it, and the settings of all."""
+"""Jobs as the store keeps them and as their callers see them, and their settings."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ FINAL: Final = frozenset(("done", "failed", "cancelled"))
 class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The jobs' settings.
 
-    enabled            take jobs at all
-    keep_seconds       a job, its input and its results are there for so long after it was asked for
-    most_bytes         in one upload or file
-    most_rows          in one upload or file; NDJSON's blank lines count too
-    most_read_bytes    of the requests that a CSV or Parquet file becomes, in JSON; they are never stored
-    most_read_seconds  to read the next piece of a CSV or Parquet file, or to make Parquet of results
-    most_result_bytes  of a job's results, compressed as the store keeps them
-    most_memory_bytes  of memory that the worker may take beyond what it has at its start; a job that needs more fails
-    folders            a caller may name files beneath these, for the service to read itself
-    lease_seconds      a worker that says nothing for so long counts as dead, and another goes on
+    enabled            whether jobs are accepted
+    keep_seconds       how long a job, its input and its results are kept after its submission
+    most_bytes         bytes in one upload or file
+    most_rows          rows in one upload or file; NDJSON's blank lines count too
+    most_read_bytes    bytes of the requests made of a CSV or Parquet file, in JSON; they are never stored
+    most_read_seconds  time to read the next piece of a CSV or Parquet file, or to make Parquet of results
+    most_result_bytes  bytes of a job's results, compressed as the store keeps them
+    most_memory_bytes  memory that the worker may use beyond that at its start; a job that needs more fails
+    folders            folders in which a caller may name files, which the service reads
+    lease_seconds      a worker that doesn't renew its lease for so long counts as dead; another continues
     """
 
     enabled: bool = True
@@ -73,7 +73,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as its caller sees it; what isn't known is null."""
+    """A job as its caller sees it; unknown values are null."""
 
     job_id: Annotated[str, Meta(description="its identifier")]
     state: Annotated[State, Meta(description="the last three are final")]
@@ -95,13 +95,13 @@ class JobList(msgspec.Struct, frozen=True):
 
 
 class JobPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file that the service reads itself."""
+    """The path of a file that the service reads."""
 
     path: Annotated[str, Meta(min_length=1, description="beneath a folder that the deployment allows")]
 
 
 def view(job: Job, path: str, *, now: float) -> JobView:
-    """Show a job at `now`; `path` is that of all jobs."""
+    """Return a job's view at `now` (seconds since 1970); `path` is the URL path of all jobs."""
     rate = left = None
     if job.started is not None and job.done:
         rate = job.done / max((job.ended or now) - job.started, 1e-6)

@@ -1,1 +1,1 @@
-"""Batch scoring: every customer of a table, or of Parquet files, once a run."""
+"""Batch scoring: scores every customer of a table or of Parquet files once in each run."""

@@ -1,4 +1,4 @@
-"""What ends a run, beyond what others raise."""
+"""Errors that end a run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from customer_risk.model.errors import CustomerRiskError
 
 
 class UnusableInput(CustomerRiskError):
-    """An input that can't be scored as a whole: a column is missing, there are too few rows, it has changed."""
+    """An input that can't be scored: a column is missing, there are too few rows, or it has changed."""
 
 
 class ResultsAltered(CustomerRiskError):
-    """Results that aren't what was stored: some were removed or added."""
+    """Results differ from those that were stored: some were removed or added."""
 
     def __init__(self, where: str, name: str, found: int, stored: int, of: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The batch's process: settings in, exit code out."""
+"""The process of a batch: runs by its settings, and ends with an exit code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _log = logging.getLogger("serving.batch")
 
 
 def main(config: Path, bundle: Path, day: dt.date | None) -> int:
-    """Run, and return the exit code; raises CustomerRiskError for what running again won't change."""
+    """Run, and return the exit code; raises CustomerRiskError for errors that another try won't change."""
     settings = load_settings(config)
     configure(settings.logs)
     stopping = threading.Event()
@@ -56,9 +56,9 @@ def main(config: Path, bundle: Path, day: dt.date | None) -> int:
 
 
 def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping: threading.Event) -> dict[str, Any]:
-    """Do a run as settings say, of the day that is `given` or theirs, and return its summary.
+    """Do a run by the settings, for the day `given` or that of the settings; return its summary.
 
-    Raises CustomerRiskError for what running again won't change, one of _PASSING for what it may.
+    Raises CustomerRiskError for errors that another try won't change, one of _PASSING for those that it may.
     """
     day = day_of(given or settings.run, os.environ.get(JOB, ""), dt.datetime.now(dt.UTC)).isoformat()
     name = f"{settings.name}-{day}"
@@ -97,7 +97,7 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
 
 
 def _print(summary: dict[str, Any]) -> None:
-    """Write the summary to standard output, as a line that Cloud Logging takes apart."""
+    """Write the summary to standard output, as a JSON line that Cloud Logging parses."""
     segments = ", ".join(f"{count:,} {segment}" for segment, count in summary["segments"].items())
     message = (
         f"run {summary['run']}: {summary['rows']:,} rows ({segments}; {summary['refused']:,} refused) "

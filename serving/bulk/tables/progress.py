@@ -1,4 +1,4 @@
-"""How far a run is, told in log lines: after two seconds, then more and more rarely."""
+"""Progress of a run in log lines: after two seconds, then at growing intervals."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ class Progress:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._began = self._logged_at = clock()
+        self._began = self._logged = clock()
         self._wait = _FIRST_SECONDS
         self._skipped = 0.0
         self.rows = 0  # scored by this process
 
     @property
     def seconds(self) -> float:
-        """Return how long the run has lasted."""
+        """Return the seconds since the beginning."""
         return self._clock() - self._began
 
     def skip(self, share: float) -> None:
-        """Note that a share of the work had been done before."""
+        """Add a share of the work that was done before."""
         self._skipped = share
 
     def done(self, rows: int, share: float) -> None:
-        """Count more rows as done, with the share of all work that is done; log it when it is time."""
+        """Add done rows and set the share of all work that is done; log it if it is time."""
         self.rows += rows
         now = self._clock()
-        if now - self._logged_at < self._wait:
+        if now - self._logged < self._wait:
             return
-        self._logged_at, self._wait = now, min(self._wait * 1.5, _MOST_SECONDS)
+        self._logged, self._wait = now, min(self._wait * 1.5, _MOST_SECONDS)
         worked = share - self._skipped
         left = f", about {self.seconds * (1 - share) / worked:,.0f} s left" if worked > 0 else ""
         rate = self.rows / max(self.seconds, 1e-6)

@@ -1,4 +1,4 @@
-"""Tries again what may succeed later, and says so, until it has failed for too long on end."""
+"""Retries calls that may succeed later, with a log line, up to a time limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("serving.batch")
 
 
 class Patience:
-    """Patience for `seconds` with what fails on end, none once `stopping` is set; `clock` gives seconds."""
+    """Retries for up to `seconds`, not once `stopping` is set; `clock` returns seconds."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Patience:
         self._clock = clock
 
     def have(self, what: Callable[[], Made], *, of: tuple[type[CustomerRiskError], ...] = PASSING) -> Made:
-        """Do it until it succeeds; raises one of the errors `of` which there is patience where that takes too long."""
+        """Call it until it succeeds; raises one of the retried errors `of` if that takes too long."""
         began, wait = self._clock(), _FIRST_SECONDS
         while True:
             try:

@@ -1,4 +1,4 @@
-"""One run: each row of the input scored, each part of the results stored once, a summary last."""
+"""A run: scores each row of the input, stores each part of the results once, and finally a summary."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from customer_risk.serving.bulk.tables.retry import PASSING, Patience
 from customer_risk.serving.bulk.tables.scoring import REFUSED, RecordsLost, Scoring
 from customer_risk.serving.bulk.tables.shipper_process import Shipping
 
-_SOME: Final = 500  # rows, between two looks at whether to go on
+_SOME: Final = 500  # rows between two checks for an interruption
 _log = logging.getLogger("serving.batch")
 
 
 class Interrupted(CustomerRiskError):
-    """A run that was told to end before it was over."""
+    """The run was interrupted before it was finished."""
 
     def __init__(self) -> None:
         super().__init__("The run was told to end.", remedy="Run it again: it goes on at the first part not stored.")
@@ -70,7 +70,7 @@ class Run:
         self._seen = self._stored_before = 0
 
     def run(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what isn't done of the run, and return its summary, with what there is to say `about` it."""
+        """Do the rest of the run and return its summary, which includes `about`."""
         have = self._patience.have
         have(self._output.check)
         if (done := have(self._output.summary)) is not None:
@@ -103,7 +103,7 @@ class Run:
     def _parts(
         self, reading: _Reading, block: int, plan: str, stored: Mapping[str, Mapping[str, int]]
     ) -> Iterator[_Part]:
-        """Return the parts of a block that aren't stored."""
+        """Yield the parts of a block that aren't stored."""
         for number, first in enumerate(range(0, reading.count, self._part_rows)):
             part = _Part(
                 Place(self._day, self._name, plan, f"{block:05d}-{number:05d}"),
@@ -119,7 +119,7 @@ class Run:
                 yield part
 
     def _score(self, reading: _Reading, part: _Part, path: Path) -> Counter[str]:
-        """Score a part's rows into a file of lines; return how many are in which segment."""
+        """Score a part's rows into a file of lines; return the number of rows by segment."""
         counts: Counter[str] = Counter()
         row = part.first
         with path.open("wb") as file:
@@ -176,7 +176,7 @@ class _Part:
 
 
 class _Reading:
-    """Reads a block's rows one after the other; where that fails for a while, it goes on where it was.
+    """Reads a block's rows in order; after a failure it continues at the same row.
 
     `before` and `weight` are shares of the run's work: what was done before this block, and its own.
     """
@@ -189,14 +189,14 @@ class _Reading:
         self._weight = weight
         self._going: Iterator[bytes] | None = None
         self.count = rows.count
-        self.at = -1  # the row that comes next, while `rows` is asked for one part after the other
+        self.at = -1  # the next row, while `rows` reads one part after the other
 
     def share(self, row: int) -> float:
-        """Return the share of the run's work that is done once the rows before this one are."""
+        """Return the share of the run's work that is done before this row."""
         return self._before + self._weight * row / self.count
 
     def rows(self, first: int) -> Iterator[bytes]:
-        """Return the rows from number `first` on."""
+        """Yield the rows from number `first` on."""
         if self._going is None or self.at != first:
             self._going = chain.from_iterable(self._steadily(first))
         self.at = -1
@@ -229,12 +229,12 @@ class _Storing:
         self._under_way: Future[None] | None = None
 
     def store(self, place: Place, path: Path) -> None:
-        """Begin to store a part, once the one before is."""
+        """Begin to store a part, after the one before is stored."""
         self.wait()
         self._under_way = self._pool.submit(self._store, place, path)
 
     def wait(self) -> None:
-        """Wait until all is stored; raises what went wrong."""
+        """Wait until everything is stored; raises the error of a failed store."""
         if self._under_way is not None:
             self._under_way.result()
 

@@ -1,4 +1,4 @@
-"""Which day a run is of: the one that it was scheduled for, also when it is tried again after midnight."""
+"""The day of a run: the scheduled one, also if it is tried again after midnight."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from typing import Final
 
 JOB: Final = "CUSTOMER_RISK_JOB"
-_SCHEDULED: Final = re.compile(r"-(\d{8})$")  # a CronJob's jobs end in the minutes since 1970 that they are due at
+_SCHEDULED: Final = re.compile(r"-(\d{8})$")  # names of a CronJob's jobs end in their due time, in minutes since 1970
 
 
 def day_of(given: dt.date | None, job_name: str, now: dt.datetime) -> dt.date:
-    """Return the day: as `given`, or of the CronJob's job of that name, or of `now`, which is in UTC."""
+    """Return the day: `given`, or from the name of the CronJob's job, or that of `now`, in UTC."""
     if given is not None:
         return given
     found = _SCHEDULED.search(job_name)

@@ -1,4 +1,4 @@
-"""Requests in, lines of results out; each decision is recorded before its line counts."""
+"""Scores requests to lines of results; each decision is recorded before its line counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from customer_risk.serving.exchange.outcome import NotAnswered, Outcome, Refused
 
 
 class RecordsLost(CustomerRiskError):
-    """Decisions whose records are gone, though their lines are written: all since the last `commit`."""
+    """The records of written lines are lost: all since the last `commit`."""
 
 
 ROUTE: Final = "batch"
@@ -26,7 +26,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Scoring:
-    """Scores rows through `exchange`; the record says that `caller` has asked."""
+    """Scores rows through `exchange`, on behalf of `caller`."""
 
     def __init__(self, exchange: Exchange, *, explain: bool, caller: str, patience: Patience) -> None:
         self._exchange = exchange
@@ -38,7 +38,7 @@ class Scoring:
     def line(self, request: bytes, place: Place, row: int) -> tuple[bytes, str]:
         """Score a request; return its line and its segment, REFUSED if it was refused.
 
-        Raises Later if the record, or what else is needed to answer, was away for too long; RecordsLost.
+        Raises Later if the record, or something else that is needed, was unavailable for too long; RecordsLost.
         """
         if len(self._pending) >= _MOST_PENDING:
             self.commit()
@@ -51,7 +51,7 @@ class Scoring:
         return _encode(made) + b"\n", made.segment or REFUSED
 
     def commit(self) -> None:
-        """Make what was recorded so far durable; raises RecordsLost if it may not be."""
+        """Make the records so far durable; raises RecordsLost if they may be lost."""
         pending, self._pending = self._pending, []
         try:
             self._exchange.commit_all(pending)
@@ -60,14 +60,14 @@ class Scoring:
 
     def _outcome(self, request: bytes) -> Outcome:
         outcome = self._exchange.answer(request, self._context)
-        if isinstance(outcome, Refused) and outcome.retry_after is not None:  # the row isn't to blame
+        if isinstance(outcome, Refused) and outcome.retry_after is not None:  # not the row's fault
             self.commit()
             raise Later(outcome.problem.detail, remedy="The row is scored again.")
         return outcome
 
 
 def _customer(request: bytes) -> str | None:
-    """Return the customer of a refused row, if it can be read."""
+    """Return the customer_id of a refused row, empty if it can't be read."""
     try:
         document: Any = msgspec.json.decode(request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

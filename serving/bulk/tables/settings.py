@@ -1,4 +1,4 @@
-"""The settings of `customer-risk batch`; a YAML file says what differs from the defaults."""
+"""The settings of `customer-risk batch`; a YAML file overrides the defaults."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All of them.
+    """The settings of a batch.
 
-    name               of the runs; with the day it names one run, whose results are stored once
+    name               name of the runs; name and day identify a run, whose results are stored once
     run                the run's day; null: the day that the CronJob was scheduled for, else today, in UTC
     input              the customers
     output             the results
-    explain            results hold values, contributions and the investigator's wording; off where customers may read
-    part_rows          results are stored so many at a time, and a run that was killed goes on at the next part
-    most_refused       the run ends with 3 where a greater share of the rows was refused
-    least_rows         an input with fewer isn't scored: something before us has failed
-    patience_seconds   that input, output and record may be away for, on end, before the run gives up
+    explain            results have values, contributions and the investigator's text; false if customers may read them
+    part_rows          rows of a part; results are stored by part, and a killed run continues at the next part
+    most_refused       the run ends with exit code 3 if a greater share of the rows was refused
+    least_rows         an input with fewer rows isn't scored: an earlier step has failed
+    patience_seconds   how long input, output or record may be unavailable before the run ends
     model_name         the model's name in results and in the record
-    rules              what answers where the model can't
+    rules              rules that answer if the model can't
     record             of each decision
     logs               progress and the summary
     """
@@ -54,7 +54,7 @@ class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 def load_settings(path: Path) -> BatchSettings:
-    """Read settings from a YAML file; raises ConfigError naming the file and the setting that can't be used."""
+    """Return the settings of a YAML file; raises ConfigError naming the file and the setting that can't be used."""
     try:
         document: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

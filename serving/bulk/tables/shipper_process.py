@@ -1,4 +1,4 @@
-"""The shipper of the run's records, in a process of its own while the run lasts."""
+"""The shipper of the run's records, in a separate process during the run."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from customer_risk.serving.record.settings import RecordSettings
     from customer_risk.serving.telemetry.logs import LogSettings
 
-_ENDING_SECONDS: Final = 5.0  # that it takes beyond its drain
+_ENDING_SECONDS: Final = 5.0  # that it takes after its drain period
 _LOOK_SECONDS: Final = 0.2
 _log = logging.getLogger("serving.batch")
 
 
 class RecordsLeft(CustomerRiskError):
-    """A run whose results are stored, and whose records aren't all in every sink."""
+    """The run's results are stored, but not all its records are in every sink."""
 
 
 class Shipping:
-    """Runs a shipper where the settings leave it to us (record.ship.embedded), for as long as the context."""
+    """Runs a shipper during the context, if the settings say so (record.ship.embedded)."""
 
     def __init__(self, record: RecordSettings, logs: LogSettings) -> None:
         self._wanted = record.enabled and record.ship.embedded
@@ -43,7 +43,7 @@ class Shipping:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the shipper, which ships for `drain_seconds` more."""
+        """Let it ship for `drain_seconds` more, and end it."""
         if self._process is None or self._process.stdin is None:
             return
         with contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ class Shipping:
             self._process.wait()
 
     def keep(self) -> None:
-        """Start it, or start it again where it has died."""
+        """Start it, also if it has ended."""
         if not self._wanted or (self._process is not None and self._process.poll() is None):
             return
         if self._process is not None:
@@ -64,13 +64,13 @@ class Shipping:
             [sys.executable, "-m", "customer_risk.serving.record.shipper.main"], stdin=subprocess.PIPE
         )
         if self._process.stdin is not None:
-            # By standard input, not by argument: nobody else is to see it.
+            # By standard input: other processes can see arguments.
             with contextlib.suppress(OSError):
                 self._process.stdin.write(msgspec.json.encode(self._record.shipper_config(self._logs)) + b"\n")
                 self._process.stdin.flush()
 
     def finish(self, seconds: float) -> None:
-        """Wait until everything is shipped, at most so long; raises RecordsLeft where it isn't then."""
+        """Wait until everything is shipped, up to a limit; raises RecordsLeft if records remain then."""
         if not self._wanted:
             return
         closed, deadline = time.time(), time.monotonic() + seconds
@@ -89,9 +89,9 @@ class Shipping:
 
     @staticmethod
     def _seen(folder: Path, since: float) -> Mapping[str, SinkStatus]:
-        """Return what a shipper reported of each sink since a time."""
+        """Return the state of each sink that a shipper has written since a time."""
         try:
             status = read(folder)
-        except ConfigError:  # it hasn't told anything yet
+        except ConfigError:  # it hasn't written a state yet
             return {}
         return status.sinks if status.at > since else {}

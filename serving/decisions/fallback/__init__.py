@@ -1,1 +1,1 @@
-"""Declared rules that answer where the model can't."""
+"""Declared rules, which answer if the model can't."""

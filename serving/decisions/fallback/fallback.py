@@ -1,4 +1,4 @@
-"""Rules as the service's fallback: from a request that was read to an answer that says why rules gave it."""
+"""Rules as the service's fallback: their answer to a parsed request says why rules answered."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _WHY: Final[dict[str, str]] = {
 
 
 class RuleFallback:
-    """Answers by `rules`, under `name`."""
+    """Answers by `rules`; answers call them `name`."""
 
     def __init__(self, rules: RuleSet, name: str) -> None:
         self.model = ModelName(name, rules.version)
         self._rules = rules
 
     def decide(self, read: ParsedRequest, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
-        """Answer a request; `names` are those of its given features. From transactions every feature is computed."""
+        """Answer a request; `names` are those of its given features. From transactions, every feature is computed."""
         encoded, values, warnings = None, read.values, read.warnings
         if read.person is not None and read.history is not None:
             encoded, unknown = encode_columns(read.person, read.history)

@@ -1,4 +1,4 @@
-"""A set of rules: what each asks of the features, what it gives, and what the sum leads to."""
+"""A set of rules: conditions on features, the points of each rule, and the segments of the sums."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _ORDER: Final[tuple[Action, ...]] = ("none", "review", "propose_off_boarding")
 
 
 class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a feature must be: within bounds, each of them included. A missing one fulfils nothing."""
+    """Bounds of a feature, both included. A missing value doesn't meet the condition."""
 
     feature: str
     at_least: float | UnsetType = UNSET
     at_most: float | UnsetType = UNSET
 
     def holds(self, value: float | None) -> bool:
-        """Return whether a value, None where missing, lies within the bounds."""
+        """Return whether a value lies within the bounds; a missing one, None or NaN, doesn't."""
         if value is None or value != value:  # noqa: PLR0124  NaN is missing too
             return False
         return (self.at_least is UNSET or value >= self.at_least) and (self.at_most is UNSET or value <= self.at_most)
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule: `points` for all of `when`. `investigator_text` may hold {value}, the first condition's feature."""
+    """One rule: `points` if all of `when` hold. {value} in `investigator_text` is the first condition's feature."""
 
     code: Annotated[str, msgspec.Meta(pattern="^RULE_[A-Z0-9_]+$")]
     when: Annotated[tuple[Condition, ...], msgspec.Meta(min_length=1)]
@@ -48,7 +48,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """Rules, the points from which a customer is medium and high, and the furthest action that they may lead to."""
+    """Rules, the points from which a customer is medium and high, and the strongest action that they may propose."""
 
     medium_from: Annotated[float, msgspec.Meta(gt=0)]
     high_from: Annotated[float, msgspec.Meta(gt=0)]
@@ -57,24 +57,24 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @cached_property
     def version(self) -> str:
-        """The sha256 of all that the rules say, in hex."""
+        """The sha256 of the rules, in hex."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
     def judge(self, values: Mapping[str, float | None]) -> Ruling:
-        """Judge a customer by feature values by name; one that is absent, None or NaN is missing."""
+        """Return the ruling on a customer with these features; one that is absent, None or NaN is missing."""
         held = [rule for rule in self.rules if all(each.holds(values.get(each.feature)) for each in rule.when)]
         points = sum(rule.points for rule in held)
         segment: Segment = "high" if points >= self.high_from else "medium" if points >= self.medium_from else "low"
-        held.sort(key=lambda rule: -rule.points)  # stable: equal ones keep the file's order
+        held.sort(key=lambda rule: -rule.points)  # stable: rules with equal points keep the file's order
         action = min(ACTIONS[segment], self.most, key=_ORDER.index)
         reasons = tuple(_reason(rule, values, points) for rule in held[:5])
         return Ruling(segment=segment, action=action, reasons=reasons)
 
 
 def load_rules(path: Path | None = None) -> RuleSet:
-    """Read rules from a YAML file, or the ones that come with the package.
+    """Return the rules of a YAML file, or those in the package.
 
-    Raises ConfigError naming what can't be used: a feature that isn't in the catalogue, a code that stands twice,
+    Raises ConfigError naming what can't be used: a feature that isn't in the catalogue, a repeated code,
     bounds that exclude everything, a rule without a bound.
     """
     where = path or "serving/decisions/fallback/defaults.yaml"

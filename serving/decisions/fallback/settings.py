@@ -1,4 +1,4 @@
-"""Whether rules may answer, and which."""
+"""Settings of the fallback rules."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import msgspec
 class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The fallback's settings.
 
-    enabled          rules answer where the model can't; off, such requests get 503 or 500
-    file             a YAML file of rules; null: those that come with the package
-    without_bundle   rules serve, and the pod is ready, before any bundle was verified
-    name             what answers call the rules
+    enabled          rules answer if the model can't; if false, such requests get 503 or 500
+    file             a YAML file of rules; null: the rules in the package
+    without_bundle   rules answer, and the pod is ready, before a bundle was verified
+    name             name of the rules in answers
     """
 
     enabled: bool = True

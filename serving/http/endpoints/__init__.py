@@ -1,1 +1,1 @@
-"""Paths beside those for decisions."""
+"""Endpoints other than those for decisions."""

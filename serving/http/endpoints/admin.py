@@ -1,4 +1,4 @@
-"""What administrators may see and switch: `/ai/v1/admin`, for callers with the scope of that name."""
+"""`/ai/v1/admin`: state and switches of the service, for callers with the scope `admin`."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _Order = TypeVar("_Order")
 
 
 class RulesSwitch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Put rules in the model's place, or the model back in its own."""
+    """An order to answer by rules instead of the model, or by the model again."""
 
     force: bool
     why: Why
 
 
 class ReloadOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Look at the bundle's folder again."""
+    """An order to check the bundle's folder for another bundle."""
 
     why: Why
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What answers, and what was switched; `worker` and `started` (seconds since 1970) are the telling process's."""
+    """What answers, and what was switched; `worker` and `started` (seconds since 1970) are the responding process's."""
 
     model: ModelName | None
     ready: bool
@@ -72,7 +72,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Admin:
     """The application behind `PATH`.
 
-    `reloads` tells of the last reload, `record(event)` is called for every use, `clock` gives seconds since 1970.
+    `reloads` returns the last reload, `record(event)` is called for every switch, `clock` returns seconds since 1970.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Admin:
         self._started = clock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        """Answer one request of an administrator."""
+        """Answer one request of an administrator; raises NotFound, WrongMethod and the errors of a bad body."""
         path, method = scope["path"].removeprefix(PATH), scope["method"]
         if path not in {"/state", "/rules", "/reload"}:
             raise NotFound(f"There is nothing at {PATH}{path[:60]}.", remedy=f"See {PATH}/state.")
@@ -106,7 +106,7 @@ class Admin:
         await respond(send, Response(200, msgspec.json.encode(self.state())))
 
     def state(self) -> State:
-        """Return the state of the switches and the last reload."""
+        """Return the state as this process knows it."""
         switches, service = self._control.switches, self._service
         return State(
             model=service.model() if service.answering else None,
@@ -154,7 +154,7 @@ class Admin:
 
 
 def _read(body: bytes, kind: type[_Order]) -> _Order:
-    """Decode a body; raises MalformedBody, or InputError naming the field."""
+    """Return the decoded body; raises MalformedBody, or InputError with the field."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

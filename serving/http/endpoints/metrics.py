@@ -15,20 +15,20 @@ PATH: Final = "/metrics"
 
 
 class Exposition(Protocol):
-    """Something that has metrics."""
+    """A source of metrics."""
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:
         """Return the media type and the metrics in the form that `accept` asks for."""
 
 
 class MetricsEndpoint:
-    """Shows all workers' metrics."""
+    """Returns all workers' metrics."""
 
     def __init__(self, source: Exposition) -> None:
         self._source = source
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  an endpoint's signature
-        """Answer a GET."""
+        """Answer a GET or HEAD; raises NotFound and WrongMethod for other requests."""
         if scope["path"] != PATH:
             raise NotFound("There is nothing at this path.", remedy=f"GET {PATH}.")
         if scope["method"] not in {"GET", "HEAD"}:

@@ -1,4 +1,4 @@
-"""Pages that never change while the process lives: the interface's document, and its description for people."""
+"""Pages that don't change while the process runs: the OpenAPI document, and the same as HTML."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Page:
         self._response = Response(200, body, media_type, (("cache-control", "max-age=300"), *headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  an endpoint's signature
-        """Show it to a GET."""
+        """Answer a GET or HEAD; raises NotFound and WrongMethod for other requests."""
         if scope["path"] != self._path:
             raise NotFound("There is nothing at this path.", remedy=f"GET {self._path}.")
         if scope["method"] not in {"GET", "HEAD"}:

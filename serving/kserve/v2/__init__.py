@@ -1,1 +1,1 @@
-"""KServe's V2 protocol (Open Inference Protocol), by HTTP and by gRPC: tensors in, the wire's answers out."""
+"""KServe's V2 protocol (Open Inference Protocol), over HTTP and gRPC: tensors in, answers as tensors out."""

@@ -1,4 +1,4 @@
-"""V2's body over HTTP: JSON, with tensors behind it as binary data where the caller likes (the binary extension)."""
+"""V2's body over HTTP: JSON, optionally followed by tensors as binary data (the binary extension)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REMEDY: Final = "Send what KServe's V2 protocol asks for."
 
 
 class _Parameters(msgspec.Struct, frozen=True):
-    """Those that are heeded; the others are ignored, as the protocol wants it."""
+    """The parameters that are used; others are ignored, as the protocol demands."""
 
     binary_data_size: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
     binary_data: bool | UnsetType = UNSET
@@ -84,7 +84,7 @@ class Received(msgspec.Struct, frozen=True):
 
 
 def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -> Received:
-    """Read a body whose first `json_length` bytes are JSON (None: all); `every` are the outputs that there are.
+    """Return the call of a body whose first `json_length` bytes are JSON (None: all); `every` names all outputs.
 
     Raises MalformedBody, BodyTooLarge past MOST_VALUES, or InputError with a pointer to every bad tensor.
     """
@@ -97,7 +97,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
     try:
         sent = msgspec.json.decode(body[:length], type=_Body)
     except msgspec.ValidationError as error:
-        faults.add(*_told(error, ""))
+        faults.add(*_fault_of(error, ""))
         raise_faults(faults)
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -109,9 +109,9 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
         try:
             given = msgspec.json.decode(raw, type=_Input)
         except msgspec.ValidationError as error:
-            faults.add(*_told(error, at))
+            faults.add(*_fault_of(error, at))
             continue
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:  # texts within are looked at only now
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:  # texts in tensors are decoded only here
             raise _malformed(error) from error
         size = given.parameters.binary_data_size
         taken, rest = (b"", rest) if size is UNSET else (bytes(rest[:size]), rest[size:])
@@ -133,7 +133,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
 def write_response(
     model: ModelName, outputs: Sequence[Output], *, request_id: str, binary: Collection[str]
 ) -> tuple[bytes, int | None]:
-    """Write a response; return the length of its JSON part where tensors in `binary` form follow, otherwise None."""
+    """Return a response, and the length of its JSON part if tensors in `binary` form follow, else None."""
     tensors, behind = [], []
     for output in outputs:
         shape = (len(output.data),)
@@ -207,8 +207,8 @@ def _texts(values: list[Any], tensor: Tensor, faults: Faults) -> list[bytes]:
     return texts
 
 
-def _told(error: msgspec.ValidationError, at: str) -> tuple[str, str]:
-    """Turn msgspec's path, $.inputs[0].name, into a pointer."""
+def _fault_of(error: msgspec.ValidationError, at: str) -> tuple[str, str]:
+    """Return the pointer for msgspec's path, such as $.inputs[0].name, and what is wrong."""
     text = str(error)
     found = _PATH.search(text)
     path = re.sub(r"\[(\d+)\]", r"/\1", found[1]).replace(".", "/") if found else ""

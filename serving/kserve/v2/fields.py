@@ -1,4 +1,4 @@
-"""How much a gRPC message contains, counted before it is parsed.
+"""Counts the fields of a gRPC message before it is parsed.
 
 An empty tensor takes two bytes of a message, and seventy once it is parsed. The parser holds Python's lock.
 """

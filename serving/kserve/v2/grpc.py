@@ -1,4 +1,4 @@
-"""V2 by gRPC: KServe's service, answered on the event loop that answers HTTP."""
+"""V2 over gRPC: KServe's service, on the event loop that serves HTTP."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _CONTENTS: Final = {"FP64": "fp64_contents", "BYTES": "bytes_contents"}
 class GrpcServer:
     """Answers KServe's gRPC service through `exchange`.
 
-    Nothing of gRPC is made before `start`, so a process may fork until then.
+    It makes no gRPC object before `start`, so a process may fork until then.
     """
 
     def __init__(self, exchange: Exchange, settings: GrpcSettings) -> None:
@@ -59,7 +59,7 @@ class GrpcServer:
         self.port = settings.port
 
     async def start(self) -> None:
-        """Listen, on the running event loop; raises ConfigError where that can't be done."""
+        """Listen, on the running event loop; raises ConfigError if it can't."""
         self._server = grpc.aio.server(options=(("grpc.max_receive_message_length", MOST_BYTES),))
         self._server.add_generic_rpc_handlers((_handlers(_Servicer(self._exchange)),))
         host, port = self._settings.host, self._settings.port
@@ -72,7 +72,7 @@ class GrpcServer:
         await self._server.start()
 
     async def stop(self) -> None:
-        """Take no more calls, and give those under way `grace_seconds`."""
+        """Accept no more calls, and wait `grace_seconds` for those under way."""
         if self._server is not None:
             await self._server.stop(self._settings.grace_seconds)
 
@@ -153,7 +153,7 @@ class _Servicer:
         permission: Permission | None,
         size: int = 0,
     ) -> Any:
-        """Answer a caller who has `permission` (None: anybody), or tell the error as gRPC does."""
+        """Answer a caller with `permission` (None: anybody), or set the refusal as the call's status."""
         metadata = [(name.encode(), _bytes(value)) for name, value in call.invocation_metadata() or ()]
         named = next((value for name, value in metadata if name == HEADER), None)
         trace = None if named is None else trace_of(named)
@@ -201,7 +201,7 @@ def parse(kind: Any, message: bytes) -> Any:
 
 
 def read_call(request: pb.ModelInferRequest) -> Call:
-    """Read a request, typed contents or raw ones; raises InputError naming every tensor that can't be read."""
+    """Return a request's call, of typed or raw contents; raises InputError naming every invalid tensor."""
     faults, inputs = Faults(), []
     require_few_tensors(len(request.inputs), faults)
     raws = request.raw_input_contents
@@ -234,7 +234,7 @@ def _typed(contents: Sequence[Any], datatype: str) -> Any:
 
 
 def _write(outputs: Sequence[Output], response: pb.ModelInferResponse, *, raw: bool) -> None:
-    """Add the outputs, as raw contents where the inputs came so."""
+    """Add the outputs to a response, as raw contents if the inputs were raw."""
     for output in outputs:
         added = response.outputs.add(name=output.name, datatype=output.datatype, shape=(len(output.data),))
         if raw:

@@ -1,6 +1,6 @@
-"""V2 by HTTP: KServe's paths, answered from the service itself.
+"""V2 over HTTP: KServe's paths, answered by the service.
 
-KServe's own handlers call a server ready whose model isn't, refuse versions, name none, and let pydantic look at each
+KServe's own handlers report a server ready whose model isn't, refuse versions, name none, and have pydantic check each
 number of a tensor.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 JSON_LENGTH: Final = "inference-header-content-length"
-_HUNG_UP: Final = 499  # what proxies log of a caller who is gone; nobody reads the response
+_HUNG_UP: Final = 499  # as proxies log it: the client has disconnected, and the response isn't read
 
 
 def register(app: Starlette, models: Models) -> None:
-    """Add V2's routes to `app`, whose handlers tell the errors."""
+    """Add V2's routes to `app`, whose exception handlers answer the errors."""
     routes = _Routes(models)
     app.add_route("/v2", routes.server, ["GET"])
     app.add_route("/v2/health/live", routes.live, ["GET"])
@@ -66,7 +66,7 @@ class _Routes:
         return _json({"name": name, "ready": True})
 
     async def infer(self, request: Request) -> Response:
-        self._models.require(*_named(request))  # before a body is read for nothing
+        self._models.require(*_named(request))  # refuse before reading the body
         length = _json_length(request)
         try:
             body = await read_body(request.receive)

@@ -1,4 +1,4 @@
-"""What a V2 request asks: whole requests as texts, or features as numbers."""
+"""The questions of a V2 request: requests as texts, or features as numbers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ FEATURES: Final = "features"
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One question a customer, and the tensor whose values are the customers."""
+    """One question for each customer, and the tensor whose values are the customers."""
 
     questions: list[Question]
     about: Tensor
 
 
 def read_inputs(tensors: Sequence[Tensor], service: Service) -> Asked:
-    """Turn inputs into questions to `service`; raises InputError naming every tensor that can't be used."""
+    """Return the inputs as questions to `service`; raises InputError naming every tensor that can't be used."""
     faults = Faults()
     if any(tensor.shape[0] > MOST_ITEMS for tensor in tensors):
         raise too_many_items()
@@ -75,7 +75,7 @@ def _values_question(
     row = np.ascontiguousarray(values)
 
     def ask() -> Answer:
-        if service.names() != names:  # a bundle with other features came while earlier customers were answered
+        if service.names() != names:  # a bundle with other features was loaded during this call
             raise NotReady("The model changed during this call.", remedy="Send it again.")
         return service.answer_values(customer_id, row)
 
@@ -83,7 +83,7 @@ def _values_question(
 
 
 def _named(tensors: Sequence[Tensor], faults: Faults) -> dict[str, Tensor]:
-    """Look at each tensor by itself."""
+    """Return the tensors by name; raises InputError naming every invalid one."""
     counts = Counter(tensor.name for tensor in tensors)
     sound = {}
     for tensor in tensors:

@@ -1,4 +1,4 @@
-"""What V2 tells of the server and its one model, and the inference that both ways of V2 share."""
+"""V2's metadata of the server and its one model, and the inference that HTTP and gRPC share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLATFORM: Final = "customer-risk_bundle"
 
 
 class ServerMetadata(msgspec.Struct, frozen=True):
-    """The server by name and version, with the extensions that it speaks."""
+    """The server's name and version, and the extensions that it supports."""
 
     name: str
     version: str
@@ -46,7 +46,7 @@ class ModelMetadata(msgspec.Struct, frozen=True):
 
 
 class Inferred(msgspec.Struct, frozen=True):
-    """The outputs, and the model by the name that was asked for with the version that answered."""
+    """The outputs, with the model's name and the version that answered."""
 
     model: ModelName
     outputs: list[Output]
@@ -66,7 +66,7 @@ class Models:
         return self._service.ready
 
     def names(self) -> tuple[str, ...]:
-        """Return the models' names: one."""
+        """Return the names of the models: one."""
         return (self._service.name,)
 
     def server(self) -> ServerMetadata:
@@ -79,7 +79,7 @@ class Models:
             raise UnknownModel("No model of this name is served.", remedy="GET /v2/models lists them.")
 
     def require(self, name: str, wanted: str = "") -> ModelName:
-        """Return what answers now; raises UnknownModel for another name or version, NotReady where nothing answers."""
+        """Return what answers now; raises UnknownModel for another name or version, NotReady if nothing answers."""
         self.require_name(name)
         model = self._service.model()
         if wanted not in {"", model.version}:
@@ -96,7 +96,7 @@ class Models:
         return self._service.ready
 
     def metadata(self, name: str, wanted: str = "") -> ModelMetadata:
-        """Return the model's metadata; raises UnknownModel, and NotReady before there is one."""
+        """Return the model's metadata; raises UnknownModel, and NotReady if there is no model."""
         model, features = self.require(name, wanted), self._service.names()
         texts = [TensorMetadata(each, datatype_of(each), (-1,)) for each in (REQUEST, CUSTOMER_ID)]
         whole = TensorMetadata(FEATURES, datatype_of(FEATURES), (-1, len(features)))

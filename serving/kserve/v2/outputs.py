@@ -18,19 +18,19 @@ OUTPUTS: Final[dict[str, Datatype]] = {"probability": "FP64", "segment": "BYTES"
 
 
 class Output(msgspec.Struct, frozen=True):
-    """A tensor of one value a customer; a probability is NaN where rules answered."""
+    """A tensor with one value for each customer; a probability is NaN if rules answered."""
 
     name: str
     data: NDArray[np.float64] | list[bytes]
 
     @property
     def datatype(self) -> Datatype:
-        """What its values are."""
+        """The datatype of its values."""
         return OUTPUTS[self.name]
 
 
 def require_outputs(wanted: Sequence[str]) -> None:
-    """Raise InputError where an output is asked for that there isn't."""
+    """Raise InputError if a wanted output doesn't exist."""
     faults = Faults()
     for place, name in enumerate(wanted):
         if name not in OUTPUTS:
@@ -39,7 +39,7 @@ def require_outputs(wanted: Sequence[str]) -> None:
 
 
 def outputs_of(answers: Sequence[Answer], wanted: Sequence[str], *, explain: bool) -> list[Output]:
-    """Put answers into the tensors that are `wanted`, all where none is named; with `explain` for investigators."""
+    """Return the `wanted` tensors of answers (empty: all); with `explain`, answers have explanations."""
     return [Output(name, _values(name, answers, explain=explain)) for name in wanted or OUTPUTS]
 
 

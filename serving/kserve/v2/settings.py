@@ -1,4 +1,4 @@
-"""How gRPC listens."""
+"""Settings of gRPC."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import msgspec
 class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """gRPC's settings.
 
-    enabled         whether to listen for gRPC at all
-    host, port      where; port 0 is any free one; the workers of one server share it
+    enabled         whether to serve gRPC
+    host, port      address to listen on; port 0 is any free one; all workers of a server share it
     grace_seconds   for calls that are under way when the server ends
     """
 

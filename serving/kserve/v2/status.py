@@ -1,4 +1,4 @@
-"""Errors as gRPC tells them: the code, the problem document, and google.rpc's details."""
+"""Refusals as gRPC statuses: the code, the problem document, and google.rpc's details."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from customer_risk.serving.contract.problem import Problem
 from customer_risk.serving.exchange.outcome import Refused
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
-_MOST_BYTES: Final = 2000  # of fields named: both forms and the rest must fit the 8 KB that clients take as metadata
+_MOST_BYTES: Final = 2000  # of named fields: both forms and the rest must fit the 8 KB of metadata that clients accept
 
 CODES: Final = {
     HTTPStatus.BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
@@ -66,7 +66,7 @@ def _status(code: grpc.StatusCode, document: Problem, details: list[Any]) -> Any
 
 
 def _shortened(document: Problem) -> Problem:
-    """Keep as many fields as metadata can carry; the detail tells how many there are."""
+    """Return the problem with as many fields as metadata can hold; the detail says how many there are."""
     kept, left = [], _MOST_BYTES
     for each in document.errors:
         left -= len(each.pointer) + len(each.detail)

@@ -1,4 +1,4 @@
-"""Tensors, whichever way they came, and their two binary forms."""
+"""Tensors of both protocols, and their two binary forms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LENGTH: Final = struct.Struct("<I")
 class Tensor(msgspec.Struct, frozen=True, kw_only=True):
     """An input at the pointer `at`: `data` is float64[...] for FP64 and texts for BYTES, flat in row-major order.
 
-    `width` is the length of the lists within its list where its JSON was nested.
+    `width` is the length of the inner lists if its JSON was nested.
     """
 
     at: str
@@ -38,17 +38,17 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def datatype(self) -> Datatype:
-        """What its values are."""
+        """The datatype of its values."""
         return "BYTES" if isinstance(self.data, list) else "FP64"
 
     def pointer(self, place: int) -> str:
-        """Point at a value by its place among all."""
+        """Return the pointer to a value by its index among all."""
         within = f"{place}" if self.width is None else f"{place // self.width}/{place % self.width}"
         return f"{self.at}/data/{within}"
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A V2 request: its inputs, the `outputs` that it asks for (none named: all), and the `id` to echo."""
+    """A V2 request: its inputs, the names of wanted `outputs` (empty: all), and the `id` to echo."""
 
     inputs: list[Tensor]
     outputs: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ def too_large() -> BodyTooLarge:
 
 
 def find_datatype_fault(datatype: str, at: str, faults: Faults) -> bool:
-    """Note a datatype that no input has; return whether it is one."""
+    """Add the fault of a datatype that no input has; return whether it is one."""
     if datatype in DATATYPES:
         return False
     faults.add(f"{at}/datatype", "expected FP64 or BYTES; got another datatype")
@@ -78,7 +78,7 @@ def find_datatype_fault(datatype: str, at: str, faults: Faults) -> bool:
 
 
 def find_shape_fault(tensor: Tensor, faults: Faults) -> bool:
-    """Note a shape that the values don't fill; return whether it is one."""
+    """Add the fault of a shape that the values don't fill; return whether it is one."""
     count = len(tensor.data)
     if math.prod(tensor.shape) == count:
         return False
@@ -87,9 +87,9 @@ def find_shape_fault(tensor: Tensor, faults: Faults) -> bool:
 
 
 def from_binary(raw: bytes, datatype: str) -> NDArray[np.float64] | list[bytes]:
-    """Read values: FP64 as 8 bytes each, little-endian; BYTES as a length of 4 bytes and the text.
+    """Return values: FP64 as 8 bytes each, little-endian; BYTES as a length of 4 bytes and the text.
 
-    Raises ValueError where they aren't whole, and BodyTooLarge where there are more than MOST_ITEMS texts.
+    Raises ValueError for an incomplete value, and BodyTooLarge for more than MOST_ITEMS texts.
     """
     if datatype == "FP64":
         return np.frombuffer(raw, "<f8").astype(np.float64, copy=False)
@@ -109,7 +109,7 @@ def from_binary(raw: bytes, datatype: str) -> NDArray[np.float64] | list[bytes]:
 
 
 def to_binary(values: NDArray[np.float64] | list[bytes]) -> bytes:
-    """Write values in the same form."""
+    """Return values in the form that `from_binary` reads."""
     if not isinstance(values, list):
         return values.astype("<f8").tobytes()
     if not values:

@@ -1,4 +1,4 @@
-"""Outbox files as the shipper finds them: of processes that still write, and of those that are gone."""
+"""Outbox files, as the shipper reads them: of running processes, and of those that ended."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ QUARANTINE: Final = "quarantine"
 
 
 class Kept(NamedTuple):
-    """A record as it lies in its file."""
+    """A record of a file: its number and its bytes."""
 
     seq: int
     body: bytes
 
 
 class OutboxFile:
-    """One file, by its path; what can't be read is moved to the folder's `quarantine`, and counted in `damaged`."""
+    """One file; records that can't be read go to the folder's `quarantine`, and are counted in `damaged`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.source = path.stem
         self.damaged = 0
-        self.patience = 5.0  # seconds that a lock is waited for
+        self.patience = 5.0  # seconds to wait for a lock
         self._names: dict[str, tuple[str, ...]] = {"": ()}
 
     @property
     def alive(self) -> bool:
-        """Return whether a process still writes it."""
+        """Whether a process still writes it."""
         try:
             lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -51,9 +51,9 @@ class OutboxFile:
         return False
 
     def last(self) -> int:
-        """Return the number of the last record, 0 where there is none; of a damaged file, the last that can be read.
+        """Return the number of the last record, 0 if there is none; of a damaged file, of the last readable one.
 
-        Raises sqlite3.OperationalError where it can't be read now.
+        Raises sqlite3.OperationalError if it can't be read now.
         """
         try:
             with self._base() as base:
@@ -62,9 +62,9 @@ class OutboxFile:
             return self._last_by_trying() if _torn(error) else _none_yet(error, 0)
 
     def read(self, after: int, most: int) -> list[Kept]:
-        """Return at most `most` records whose numbers come after `after`, in order, those that are damaged left out.
+        """Return at most `most` records with numbers above `after`, in order, without damaged ones.
 
-        Raises sqlite3.OperationalError where it can't be read now.
+        Raises sqlite3.OperationalError if it can't be read now.
         """
         try:
             with self._base() as base:
@@ -78,7 +78,7 @@ class OutboxFile:
         return [Kept(seq, body) for seq, total, body in rows if self._sound(seq, total, body)]
 
     def names(self, names_hash: str) -> tuple[str, ...]:
-        """Return the features' names that a hash stands for; raises KeyError where the file doesn't say."""
+        """Return the features' names with a hash; raises KeyError if the file doesn't have them."""
         if names_hash not in self._names:
             try:
                 with self._base() as base:
@@ -103,21 +103,21 @@ class OutboxFile:
             return False
 
     def size(self) -> int:
-        """Return the bytes that it takes, with its log."""
+        """Return its size in bytes, with its write-ahead log."""
         return sum(path.stat().st_size for path in self._files() if path.exists())
 
     def checkpoint(self) -> None:
-        """Move what the log holds to the file."""
+        """Move the write-ahead log's content to the file."""
         with self._base() as base:
             base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def remove(self) -> None:
-        """Delete it with all that belongs to it."""
+        """Delete the file, its write-ahead log and its lock."""
         for path in self._files():
             path.unlink(missing_ok=True)
 
     def set_aside(self) -> None:
-        """Move it to quarantine: what it holds beside what was read can't be."""
+        """Move the file to quarantine: its other records can't be read."""
         aside = self.path.parent / QUARANTINE
         aside.mkdir(exist_ok=True)
         for path in self._files():
@@ -151,7 +151,7 @@ class OutboxFile:
         return row
 
     def _last_by_trying(self) -> int:
-        """Find the last record of a file whose tree is torn: numbers are gapless, so what can be read tells."""
+        """Return the last readable record's number of a damaged file, by trying: numbers have no gaps."""
         last, misses = 0, 0
         while misses < _MOST_MISSES:
             try:
@@ -169,7 +169,7 @@ class OutboxFile:
 
     @contextmanager
     def _base(self) -> Iterator[sqlite3.Connection]:
-        # Never made anew where it was removed meanwhile.
+        # Don't create the file again if it was removed meanwhile.
         base = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=self.patience
         )
@@ -185,17 +185,17 @@ _Nothing = TypeVar("_Nothing")
 
 
 def _torn(error: sqlite3.DatabaseError) -> bool:
-    """Return whether an error means that a file will never be readable, not that it is locked or the disk fails."""
+    """Return whether the file is damaged, not just unreadable now (a lock, a failing disk)."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _TORN
 
 
 def _none_yet(error: sqlite3.DatabaseError, nothing: _Nothing) -> _Nothing:
-    """Return nothing if the writer hasn't made its tables yet; raise any other error."""
+    """Return `nothing` if the writer hasn't made its tables yet; raise any other error."""
     if "no such table" not in str(error):
         raise error
     return nothing
 
 
 def find_files(folder: Path) -> list[OutboxFile]:
-    """Find the outbox's files, the oldest first."""
+    """Return the outbox's files, the oldest first."""
     return [OutboxFile(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]

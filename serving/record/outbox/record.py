@@ -1,4 +1,4 @@
-"""What is kept of a decision: all that it rests on and all that was said, and nothing else of the request."""
+"""The record of a decision: its inputs and its answer, and nothing else of the request."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _NARROW: Final = ("state", "type", "direction")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One decision, or one request that was refused for its input; new fields go to the end, with a default.
+    """One decision, or one request refused for its input; add new fields at the end, with a default.
 
     version           of this form
     record_id         the decision's id; a refusal's own
     at, took          microseconds since 1970; from the whole body to the decision, -1 where unknown
-    route, caller     the way in, and whose token
-    trace             of the caller, 32 hexadecimal digits or none
-    customer_id       as given or as a keyed hash; none in a refusal
-    status, problem   of the answer; the stable name of what was wrong
-    pointers          at a refusal's bad fields: names, never values
-    source            model or rules; none in a refusal
+    route, caller     the entrance, and the caller that the token names
+    trace             of the caller, 32 hexadecimal digits or empty
+    customer_id       as given or as a keyed hash; empty in a refusal
+    status, problem   of the answer; stable name of the refusal's kind
+    pointers          JSON pointers to a refusal's bad fields: names, never values
+    source            model or rules; empty in a refusal
     model_version     the bundle's hash, or the rules'
     cpu               family of the processor that answered: others may differ in the last bits
-    names             hash of the features' names, in order; none without features
+    names             hash of the features' names, in order; empty without features
     features          float64 of each, little-endian, NaN where missing
-    encoded           the customer as the kernel took it (`pack`); none where features were given
+    encoded           the customer as the kernel read it (`pack`); empty if features were given
     """
 
     version: int
@@ -81,10 +81,10 @@ class FeatureValue(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A record as every sink stores it, and as those read it who have no use for the outbox's form.
+    """A record as every sink stores it, and as its readers get it.
 
-    Sinks make their columns of these fields, and erasures blank those that are of the person; all others are of the
-    decision: its id and time, segment, action and model. A new field goes to the end, with a default.
+    Sinks make their columns of these fields. An erasure blanks the person's fields; the others are the decision's: its
+    id and time, segment, action and model. A new field goes to the end, with a default.
     """
 
     version: Annotated[int, column("Of the record's form", duckdb="INTEGER")]
@@ -122,7 +122,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     history_complete: Annotated[bool, column("Whether the request said so")]
 
 
-# Of the same name and type in both.
+# Fields with the same name and type in both.
 _AS_THEY_ARE: Final = tuple(
     name
     for name in Document.__struct_fields__
@@ -134,12 +134,12 @@ decode: Final = msgspec.msgpack.Decoder(Record).decode
 
 @lru_cache(maxsize=16)
 def hash_names(names: tuple[str, ...]) -> str:
-    """Hash features' names, in order."""
+    """Return the hash of features' names, in order."""
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def pack(encoded: Encoded) -> bytes:
-    """Pack one customer: the number of rows, the profile, and each column, little-endian."""
+    """Return one customer as bytes: the number of rows, the profile, and each column, little-endian."""
     rows = len(encoded.ids)
     parts = [rows.to_bytes(4, "little"), encoded.profile.tobytes(), encoded.ids.astype(np.int32).tobytes()]
     parts += [getattr(encoded, name).tobytes() for name in (*_WIDE, *_NARROW)]
@@ -147,7 +147,7 @@ def pack(encoded: Encoded) -> bytes:
 
 
 def unpack(packed: bytes) -> Encoded:
-    """Unpack one customer; raises ValueError where the bytes are none."""
+    """Return the customer in bytes of `pack`; raises ValueError for other bytes."""
     rows, width = int.from_bytes(packed[:4], "little"), 4 * len(PROFILE)
     if len(packed) != 4 + width + rows * (4 + 8 * len(_WIDE) + len(_NARROW)):
         raise ValueError("not a packed customer")
@@ -169,7 +169,7 @@ def values_of(record: Record) -> NDArray[np.float64]:
 
 
 def rows_of(record: Record) -> int:
-    """Count the transactions that a decision rests on; 0 where features were given."""
+    """Return the number of transactions that a decision rests on; 0 if features were given."""
     return int.from_bytes(record.encoded[:4], "little")
 
 
@@ -215,7 +215,7 @@ def from_document(read: Mapping[str, Any]) -> tuple[Record, tuple[str, ...]]:
 
 
 def written(at: int) -> str:
-    """Write microseconds since 1970 as RFC 3339."""
+    """Return microseconds since 1970 as RFC 3339."""
     return (_EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,7 +1,7 @@
-"""The outbox: records on the disk, where a killed process leaves them and the shipper finds them.
+"""The outbox: records on the disk, which survive the process and which the shipper reads.
 
-A file of SQLite for each writing process, in WAL mode with `synchronous=NORMAL`: what was committed survives any
-process's death; only the machine's may cost the last moments.
+Each writing process has a file of SQLite in WAL mode with `synchronous=NORMAL`: committed records survive the end of
+any process; only a crash of the machine can lose the most recent ones.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _log = logging.getLogger("serving.record")
 class Outbox:
     """Writes one process's records to `folder`; any thread may call.
 
-    `most_bytes` bound the folder; a file that has grown past `file_bytes` is closed and another begun. Making a file
+    `most_bytes` bounds the folder; a file that has grown past `file_bytes` is closed and another begun. Making a file
     and closing one may take tens of milliseconds, so a thread has the next one ready, and closes the last.
 
     After a failure, `add` raises at once, without trying the disk, and `failing` says why. The thread tries the disk
@@ -58,7 +58,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._file: _File | None = None
         self._waiting: Counter[int] = Counter()  # records to be committed, by thread
-        self._lost: Counter[int] = Counter()  # those that were lost before they were
+        self._lost: Counter[int] = Counter()  # records lost before their commit, by thread
         self._failing = ""  # why it fails; while it isn't empty, there is no file
         self._space = 0
         self._spare: _File | None = None
@@ -76,7 +76,7 @@ class Outbox:
     def add(self, body: bytes, names: tuple[str, ...] = (), names_hash: str = "") -> None:
         """Write a record, to be committed with all others before the next `commit`; raises RecordUnavailable.
 
-        The thread that adds must commit before it lets what it recorded out, and before it waits for anything.
+        The thread that adds must commit before it sends the decision, and before it waits for anything.
         """
         with self._lock:
             if self._failing:
@@ -92,10 +92,10 @@ class Outbox:
                 raise RecordUnavailable(_why(error)) from error
 
     def commit(self) -> None:
-        """Make what was added survive this process; raises RecordUnavailable where it may not."""
+        """Make added records durable beyond this process; raises RecordUnavailable if they may be lost."""
         with self._lock:
             file, this = self._file, threading.get_ident()
-            if lost := self._lost.pop(this, 0):  # another's failure took with it what this thread had added
+            if lost := self._lost.pop(this, 0):  # another thread's failure lost this thread's records
                 raise RecordUnavailable(self._failing or "the outbox failed", records=lost)
             if file is None or not file.open:
                 return
@@ -200,7 +200,7 @@ class Outbox:
                 due = time.monotonic() + _TICK_SECONDS
             if task is None:
                 return
-            with contextlib.suppress(OSError, sqlite3.Error):  # who needs a file next makes it, and hears why not
+            with contextlib.suppress(OSError, sqlite3.Error):  # the next `add` makes the file, and raises
                 task()
 
     def _try(self) -> None:

@@ -18,18 +18,16 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The shipper's settings.
 
-    embedded                     `customer-risk serve` keeps a shipper going; false where `customer-risk ship` runs
-                                 beside it
-    sinks                        where records go, each independently of the others
-    keep_seconds                 shipped records stay for so long, so that an emptied sink can be filled again
-    batch_records                at most so many in one write
-    batch_bytes                  at most about so many in one write, as the outbox holds them; a larger record goes
-                                 alone
-    batch_seconds                a record waits for others at most so long
-    drain_seconds                from SIGTERM on, what is left is shipped for at most so long
-    spool                        folder, on a disk that outlives the pod, for what couldn't be shipped by then; the next
-                                 shipper takes it over. Empty: it stays in the outbox
-    metrics_host, metrics_port   address and port of the shipper's own metrics; port 0: none
+    embedded                     `customer-risk serve` runs a shipper; false if `customer-risk ship` runs beside it
+    sinks                        destinations of the records, each independent of the others
+    keep_seconds                 how long shipped records are kept, so that an emptied sink can be filled again
+    batch_records                records in one write, at most
+    batch_bytes                  bytes in one write, at most, approximately; a larger record is written alone
+    batch_seconds                how long a record waits for others, at most
+    drain_seconds                how long remaining records are shipped after SIGTERM, at most
+    spool                        folder, on a disk that outlives the pod, for records that weren't shipped by then; the
+                                 next shipper ships them. Empty: they stay in the outbox
+    metrics_host, metrics_port   address and port of the shipper's metrics; port 0: not served
     """
 
     embedded: bool = True
@@ -44,7 +42,7 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
     def check(self) -> None:
-        """Raise ConfigError where the settings can't be used together."""
+        """Raise ConfigError if the settings can't be used together."""
         if not self.sinks:
             raise ConfigError("record.ship.sinks is empty.", remedy="Name one: {type: folder, path: ...}.")
         kinds = Counter(type(each).__name__ for each in self.sinks)
@@ -55,7 +53,7 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class ShipperConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a shipper process is told: which outbox, how large it may get, and where to.
+    """The settings of a shipper process: the outbox, its size, the sinks and the logs.
 
     most_bytes   of the outbox: above 80% of it, shipped files are removed before `keep_seconds` are over
     """

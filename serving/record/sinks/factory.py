@@ -57,7 +57,7 @@ class Forms:
 
 
 def open_sink(settings: SinkSettings, shipper: str) -> Sink:
-    """Return a sink for a shipper's identity; raises ConfigError where the settings can't be used."""
+    """Return a sink for a shipper's identity; raises ConfigError for settings that can't be used."""
     if isinstance(settings, BigQuerySettings):
         from customer_risk.serving.record.sinks.bigquery.sink import BigQuerySink
 
@@ -68,9 +68,9 @@ def open_sink(settings: SinkSettings, shipper: str) -> Sink:
 
 
 def open_objects(settings: ObjectsSettings, setting: str = SINKS) -> Objects:
-    """Return a folder's or a bucket's objects; nothing is asked yet.
+    """Return a folder's or a bucket's objects, without a request.
 
-    Messages name `setting`. Raises ConfigError without a path or a bucket.
+    Messages name the setting `setting`. Raises ConfigError without a path or a bucket.
     """
     if isinstance(settings, FolderSettings):
         if not settings.path:

@@ -14,14 +14,14 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.settings import SINKS
 
-_ASIDE: Final = ".unfinished"  # where files are until they are whole
+_ASIDE: Final = ".unfinished"  # folder of incomplete files
 _ABANDONED_SECONDS: Final = 3600
 
 
 class LocalObjects:
-    """Objects as files of `folder`, which outlive the machine's sudden end once `create` has returned.
+    """Objects as files of `folder`, which survive a crash of the machine once `create` has returned.
 
-    Messages name `setting`.
+    Messages name the setting `setting`.
     """
 
     def __init__(self, folder: Path, setting: str = SINKS) -> None:
@@ -29,7 +29,7 @@ class LocalObjects:
         self._setting = setting
 
     def check(self) -> None:
-        """Raise ConfigError where files can't be written here, or not linked to their place."""
+        """Raise ConfigError if files can't be written here, or hard links can't be made."""
         key = f".check-{uuid.uuid4().hex}"
         try:
             self.create(key, b"")
@@ -42,7 +42,7 @@ class LocalObjects:
             ) from error
 
     def get(self, key: str) -> bytes | None:
-        """Return a file's bytes, None where there is none."""
+        """Return a file's bytes, None if there is none."""
         with _reaching(self._folder):
             try:
                 return self._path(key).read_bytes()
@@ -50,7 +50,7 @@ class LocalObjects:
                 return None
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write a file aside and link it to its place, which fails where there is one."""
+        """Write a temporary file and link it to its name; return False if the name exists."""
         path, aside = self._path(key), self._folder / _ASIDE / uuid.uuid4().hex
         with _reaching(self._folder):
             if path.exists():
@@ -72,7 +72,7 @@ class LocalObjects:
         return True
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Return the files' keys, in order; those of unfinished files left out."""
+        """Return the files' keys, in order, without unfinished files'."""
         start = self._path(prefix.rpartition("/")[0])
         with _reaching(self._folder):
             found = [
@@ -90,7 +90,7 @@ class LocalObjects:
             _keep_names(path.parent)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""
 
     def _path(self, key: str) -> Path:
         if key.startswith("/") or ".." in key.split("/"):  # keys are read from manifests, which may be forged
@@ -98,7 +98,7 @@ class LocalObjects:
         return self._folder / key
 
     def _sweep(self) -> None:
-        """Remove what killed processes left unfinished: nobody else would ever find the records in it."""
+        """Remove unfinished files of killed processes: they are not listed, so an erasure would miss their records."""
         for path in (self._folder / _ASIDE).iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
@@ -116,7 +116,7 @@ def _reaching(folder: Path) -> Iterator[None]:
 
 
 def _make(folder: Path) -> None:
-    """Make a folder with its parents, so that they too outlive the machine's sudden end."""
+    """Make a folder and its parents, and sync them so that they survive a crash of the machine."""
     if not folder.is_dir():
         _make(folder.parent)
         folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What every sink offers the shipper, and what it may raise."""
+"""The interface of sinks, and the errors that they raise."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from customer_risk.model.errors import CustomerRiskError
 
 
 class SinkUnavailable(CustomerRiskError):
-    """A sink can't be written to now; the same again may succeed later."""
+    """A sink can't be written to now; the same write may succeed later."""
 
 
 class RecordRefused(CustomerRiskError):
-    """A sink will never take some of a segment's records, and took none of the others.
+    """A sink will never accept some of a segment's records, and stored none of the others.
 
-    `refused` gives the reason by record number.
+    `refused` has the reason by record number.
     """
 
     def __init__(self, refused: Mapping[int, str]) -> None:
@@ -26,12 +26,12 @@ class RecordRefused(CustomerRiskError):
 
 @dataclass(frozen=True)
 class Segment:
-    """An unchanging run of records of one outbox file: what a sink writes once.
+    """Consecutive records of one outbox file, which a sink writes once.
 
     source      the outbox file's id
     first, last number of its first and last record; those left out between them were damaged or refused
     documents   `document(record, names)` of each, in order
-    seqs        number of each; none where no number is left out
+    seqs        number of each; empty if no number is left out
     """
 
     source: str
@@ -42,25 +42,25 @@ class Segment:
 
     @property
     def numbers(self) -> Sequence[int]:
-        """Return the record number of each document: what `RecordRefused` speaks of."""
+        """Return the record number of each document, as in `RecordRefused`."""
         return self.seqs or range(self.first, self.last + 1)
 
 
 class Sink(Protocol):
     """Stores segments, each once; called by one thread, `close` included."""
 
-    name: str  # progress is kept by it
+    name: str  # key of its progress
 
     def check(self) -> None:
-        """Raise ConfigError, naming the setting, where this can't work; SinkUnavailable where that can't be told."""
+        """Raise ConfigError, naming the setting, if the sink can't work; SinkUnavailable if that isn't known."""
 
     def place(self) -> bytes:
-        """Return what must be known before the next write to make it repeatable; empty if nothing."""
+        """Return what the next write needs to be repeatable; empty if nothing."""
 
     def write(self, segment: Segment, place: bytes) -> bytes:
-        """Write a segment and return the place after it; the same segment with the same place again has no effect.
+        """Write a segment and return the place after it; repeating it with the same place has no effect.
 
-        Returns within a time that the sink bounds itself. Raises SinkUnavailable (nothing is known to have been
+        Returns within a time that the sink bounds. Raises SinkUnavailable (nothing is known to have been
         written) and RecordRefused (nothing was).
         """
 

@@ -13,8 +13,8 @@ from customer_risk.serving.record.sinks.objects import Objects
 class ObjectSink:
     """Writes each segment as an object, then the manifest that names it, each of them once.
 
-    `encode` must give the same bytes for the same documents, and raise ValueError for those that it can't write;
-    `shipper` is whose chain of manifests it is: one shipper writes at a time. The place is the chain's end.
+    `encode` must return the same bytes for the same documents, and raise ValueError for those that it can't write.
+    `shipper` names the chain of manifests: one shipper writes at a time. The place is the chain's end.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ObjectSink:
         self._place = b""
 
     def check(self) -> None:
-        """Raise ConfigError where objects can't be written."""
+        """Raise ConfigError if objects can't be written."""
         self._objects.check()
 
     def place(self) -> bytes:
@@ -45,7 +45,7 @@ class ObjectSink:
     def write(self, segment: Segment, place: bytes) -> bytes:
         """Write a segment, then its manifest; return the chain's end after it. Raises RecordRefused, SinkUnavailable.
 
-        A manifest that exists ends it: its segment was written before, and may have been erased since.
+        If the manifest exists, nothing is written: its segment was written before, and may have been erased since.
         """
         if not segment.documents:
             return place
@@ -92,7 +92,7 @@ class ObjectSink:
             raise RecordRefused(refused) from None
 
     def _once(self, key: str, data: bytes) -> None:
-        """Write an object; one that is there already must be the same."""
+        """Write an object, or check that an existing one is the same."""
         if not self._objects.create(key, data) and self._objects.get(key) != data:
             raise _forked(key)
 

@@ -1,4 +1,4 @@
-"""Objects that are written once, behind one interface."""
+"""The interface of stores of objects that are written once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class Objects(Protocol):
     """A store of objects by key, none of which is ever overwritten; all raise SinkUnavailable, in bounded time."""
 
     def check(self) -> None:
-        """Raise ConfigError where this can't work."""
+        """Raise ConfigError if the store can't be used."""
 
     def get(self, key: str) -> bytes | None:
-        """Return an object, None where there is none."""
+        """Return an object, None if there is none."""
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write an object, whole or not at all; False, and nothing written, where there is one."""
+        """Write a complete object; return False, without writing, if it exists."""
 
     def list(self, prefix: str) -> Iterator[str]:
         """Return the keys that begin with `prefix`, in order."""

@@ -21,7 +21,7 @@ _NAMES: Final = {
 class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
     """A local folder's settings.
 
-    path   of the folder; made where it is missing
+    path   of the folder; created if it is missing
     """
 
     path: str
@@ -35,9 +35,9 @@ class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class GcsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
     """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
 
-    bucket     that exists, in which this identity may create, get and list objects
-    prefix     of every object's name; none: the bucket is the record's alone
-    endpoint   another than Google's; without credentials where it begins with http:, as an emulator's does
+    bucket     an existing bucket in which this identity may create, get and list objects
+    prefix     prefix of every object's name; empty: the bucket holds only the record
+    endpoint   URL of another server, such as an emulator; no credentials are sent to one that begins with http:
     """
 
     bucket: str
@@ -53,9 +53,9 @@ class GcsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class BigQuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
     """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
 
-    project, dataset, table  where the record goes; views stand beside the table, named after it
+    project, dataset, table  of the record; views named after the table are in the same dataset
     keep_days                partitions older than this are deleted by BigQuery; applied by `customer-risk audit init`
-    location                 of the dataset, where `init` has to make it
+    location                 of the dataset, if `init` has to create it
     endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
     grpc_endpoint            of the Storage Write API, the same way
     """
@@ -74,7 +74,7 @@ class BigQuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return f"{self.project}.{self.dataset}.{self.table}"
 
     def validate(self, setting: str = SINKS) -> None:
-        """Raise ConfigError, naming `setting`, for names that BigQuery doesn't have: they go into queries."""
+        """Raise ConfigError, naming `setting`, for names that aren't valid in BigQuery: they are used in queries."""
         for name, form in _NAMES.items():
             if not form.fullmatch(getattr(self, name)):
                 raise ConfigError(

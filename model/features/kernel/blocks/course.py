@@ -1,4 +1,4 @@
-"""Features of the amounts one by one, and of when the transactions were."""
+"""Features of single amounts, and of the times of transactions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _just_below(value: float) -> bool:
 
 @compiled
 def fill_rhythm(profile: Ints, created: Ints, rows: int, work: Workspace, out: Floats) -> None:
-    """Fill the features of when the transactions were, and the age."""
+    """Fill the features of the transactions' times, and the age."""
     first, last = created[0], created[rows - 1]
     days, before = 1, 0.0
     for row in range(rows):
@@ -101,7 +101,7 @@ def fill_rhythm(profile: Ints, created: Ints, rows: int, work: Workspace, out: F
 @compiled
 def _fill_local(created: Ints, rows: int, offset: int, out: Floats) -> None:
     nights = offices = weekends = 0
-    # From the midnight before the first: such times are whole numbers that a float holds exactly, and floats, unlike
+    # Relative to the midnight before the first: floats hold such whole numbers exactly, and floats, unlike
     # whole numbers, are divided several at a time.
     midnight = (created[0] + offset) // DAY
     start = (midnight + 3) % 7  # 0 is a Monday: 1 January 1970 was a Thursday

@@ -12,13 +12,13 @@ from customer_risk.model.features.kernel.blocks.windows import DAY, HOUR
 from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import Floats, Ints
 
-_LARGE: Final = 100.0  # EUR: smaller transfers are no sweep's beginning
+_LARGE: Final = 100.0  # EUR: smaller transfers don't begin a sweep
 _SWEPT: Final = 0.8
 
 
 @compiled
 def fill_flow(begin: int, work: Workspace, lengths: Lengths, whole: bool, out: Floats) -> None:
-    """Fill from the series; `begin` is the first transaction's time, `whole` where none was left out before it."""
+    """Fill the features; `begin` is the first transaction's time, `whole`: no earlier one was left out."""
     out[AT.irrevocable_out] = out[AT.onramp_sum] + out[AT.transfer_out_sum] + out[AT.card_large_sum]
     out[AT.irrevocable_share] = share(min(out[AT.irrevocable_out], out[AT.in_sum]), out[AT.in_sum])
     out[AT.transfer_flow] = out[AT.transfer_in_sum] + out[AT.irrevocable_out]
@@ -40,7 +40,7 @@ def fill_flow(begin: int, work: Workspace, lengths: Lengths, whole: bool, out: F
 
 @compiled
 def _fed(times: Ints, sums: Floats, rows: int, work: Workspace, lengths: Lengths) -> float:
-    """Sum, over crypto purchases, of as much of each as a series brought in within 72 hours up to it."""
+    """Return the sum, over crypto purchases, of the part of each that a series brought in in the 72 hours before."""
     fed = 0.0
     begin = end = 0
     for place in range(lengths.purchases):
@@ -78,8 +78,8 @@ def _fill_sweeps(work: Workspace, lengths: Lengths, out: Floats) -> None:
 def _match(times: Ints, ins: Floats, n_ins: int, least: float, work: Workspace, outs: int) -> int:
     """Match moves out with the earliest money in, both of `least` or more; returns how many matches there are.
 
-    Of each match: its time, its amount and when its money came in. Each uses up a move in or a move out, so there are
-    no more than of both together.
+    A match has its time, its amount and the time of the move in. Each one uses up a move in or a move out, which bounds
+    their number by that of both together.
     """
     matches = first = 0
     while first < n_ins and ins[first] < least:
@@ -123,7 +123,7 @@ def _fill_matches(
     out[AT.pass_72h] = pass_72h
     out[AT.pass_24h_share] = part_of(pass_24h, out[AT.in_sum])
     out[AT.passed_share] = part_of(passed, out[AT.in_sum])
-    # What matched nothing had gone out beyond all that had come in: the greatest such excess, by reflection.
+    # Unmatched money out exceeds all money in before it: the greatest such excess, by reflection.
     unfunded = out[AT.out_sum] - passed
     out[AT.unfunded_out] = unfunded if unfunded > NEARLY else 0.0
     if whole:

@@ -14,32 +14,32 @@ _FEW: Final = 8  # values that are sorted rather than selected from
 
 @compiled
 def yes(condition: bool) -> float:
-    """1 for yes, 0 for no."""
+    """Return 1 for true, 0 for false."""
     return 1.0 if condition else 0.0
 
 
 @compiled
 def share(part: float, whole: float) -> float:
-    """One number over another; NaN where the other is 0."""
+    """Return one number divided by another; NaN if the other is 0."""
     return part / whole if whole > 0 else math.nan
 
 
 @compiled
 def part_of(part: float, whole: float) -> float:
-    """Return the share of a part in its whole, never more than 1 for rounding; NaN where the whole is 0."""
+    """Return the share of a part in its whole, at most 1 despite rounding; NaN if the whole is 0."""
     return min(part / whole, 1.0) if whole > 0 else math.nan
 
 
 @compiled
 def median(values: Floats, n: int, lower: Floats, upper: Floats) -> float:
-    """Middle value of the first `n` values, or the mean of the middle two; NaN of none. Overwrites all three arrays.
+    """Return the median of the first `n` values, NaN if `n` is 0. Overwrites all three arrays.
 
-    Each turn writes every value to those below a pivot and to those above, and keeps it by counting on where it
-    belongs: a branch on a value would be guessed wrong half of the time.
+    Each round writes every value to both the values below and those above a pivot, and increases the right count: a
+    branch on a value would be mispredicted half of the time.
     """
     if n == 0:
         return math.nan
-    rank, left, before = n // 2, n, values[0]  # the value before the one of the rank, where none is left below
+    rank, left, before = n // 2, n, values[0]  # the value before that of the rank, if none is left below
     while left > _FEW:
         first, second, third = values[left // 4], values[left // 2], values[3 * (left // 4)]
         pivot = max(min(first, second), min(max(first, second), third))
@@ -81,7 +81,7 @@ def _sort(values: Floats, n: int) -> None:
 
 @compiled
 def weighted_median(values: Floats, weights: Floats, n: int) -> float:
-    """Least of the first `n` values by which at least half of their weight is reached; NaN of none. Overwrites both."""
+    """Return the least of the first `n` values that reaches half of their weight; NaN if `n` is 0. Overwrites both."""
     if n == 0:
         return math.nan
     half = 0.0

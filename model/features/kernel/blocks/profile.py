@@ -1,4 +1,4 @@
-"""Features of the profile alone, but for the age."""
+"""Features of the profile, except the age."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RETIRED: Final = FIRST + OCCUPATIONS.index("RETIRED")
 
 @compiled
 def fill_profile(profile: Ints, out: Floats) -> None:
-    """Fill from the codes of one profile."""
+    """Fill the features from the codes of one profile."""
     biometrics, kyc, screening = profile[_BIOMETRICS], profile[_KYC], profile[_SCREENING]
     reason, occupation = profile[_REASON], profile[_OCCUPATION]
     out[AT.no_biometrics] = 1.0 - _flag(biometrics)
@@ -76,7 +76,7 @@ def _flag(value: int) -> float:
 
 @compiled
 def fill_fit(out: Floats) -> None:
-    """Fill what sets the profile against the money that came in."""
+    """Fill the features that compare the profile with the money that came in."""
     out[AT.low_income_in] = out[AT.in_sum] if out[AT.occupation_low_income] else 0.0
     if not math.isnan(out[AT.no_biometrics]):
         out[AT.no_biometrics_in] = out[AT.in_sum] if out[AT.no_biometrics] else 0.0

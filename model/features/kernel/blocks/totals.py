@@ -1,4 +1,4 @@
-"""Features that counts, sums and maxima of rows alike in type and role are enough for."""
+"""Features of counts, sums and maxima by type and role."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import N_DIRECTIONS, N_STATES, N_TYPES, Floats, Kinds
 
 _MANY: Final = 256
-_N_LOG_N: Final[Floats] = np.array([n * math.log(max(n, 1)) for n in range(_MANY)])  # a logarithm takes its time
+_N_LOG_N: Final[Floats] = np.array([n * math.log(max(n, 1)) for n in range(_MANY)])  # a logarithm is slow
 
 
 @compiled
 def fill_totals(amount: Floats, kind: Kinds, rows: int, work: Workspace, out: Floats) -> None:
-    """Fill from all transactions."""
+    """Fill the features of totals from all transactions."""
     counts, sums, maxima, pairs = work.counts, work.sums, work.maxima, work.pairs
     counts[:], sums[:], maxima[:], pairs[:] = 0.0, 0.0, 0.0, 0.0
     count, euros, most, pair = counts.ravel(), sums.ravel(), maxima.ravel(), pairs.ravel()

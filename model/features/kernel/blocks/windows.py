@@ -30,7 +30,7 @@ def fill_busiest(created: Ints, rows: int, work: Workspace, lengths: Lengths, ou
 
 @compiled
 def _most_within(times: Ints, rows: int, window: int) -> int:
-    """Greatest number of rows within a window: one that only ever grows, and moves on where it can't."""
+    """Return the greatest number of rows within a window, which grows if it can and otherwise moves on."""
     first = 0
     for row in range(rows):
         first += times[row] - times[first] > window
@@ -39,7 +39,7 @@ def _most_within(times: Ints, rows: int, window: int) -> int:
 
 @compiled
 def _greatest_within(times: Ints, sums: Floats, rows: int, window: int) -> float:
-    """Greatest sum within a window; sums[k] is of the first k rows."""
+    """Return the greatest sum within a window; sums[k] is of the first k rows."""
     most, first = 0.0, 0
     for row in range(rows):
         while times[row] - times[first] > window:
@@ -69,7 +69,7 @@ def fill_last_days(
 
 @compiled
 def _first_since(times: Ints, rows: int, begin: int) -> int:
-    """First row that is not before a moment."""
+    """Return the first row that is not before a moment."""
     while rows > 0 and times[rows - 1] >= begin:
         rows -= 1
     return rows
@@ -105,7 +105,7 @@ def fill_first_days(
 
 @compiled
 def _last_until(times: Ints, rows: int, end: int) -> int:
-    """How many rows are not after a moment."""
+    """Return how many rows are not after a moment."""
     row = 0
     while row < rows and times[row] <= end:
         row += 1

@@ -1,4 +1,4 @@
-"""A table or view of BigQuery: a query whose result stays as it is for a day, read page by page."""
+"""A table or view of BigQuery: a query whose result is kept for a day, read page by page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _PAGE: Final = 1000  # rows; at 50 transactions each they are near the 10 MB that a page may have
-_AHEAD: Final = 4  # pages that are asked for at once
+_AHEAD: Final = 4  # pages that are requested at once
 _PAGE_SECONDS: Final = 60.0  # for one page
 _QUERY_SECONDS: Final = 1800.0  # for the query
 _ATTEMPTS: Final = 20
@@ -35,7 +35,7 @@ _REMEDY: Final = (
 
 
 class BigQuerySource:
-    """The rows of a query whose job is named by the run, so that a run that goes on finds the same result.
+    """The rows of a query whose job is named after the run, so that a continued run finds the same result.
 
     Raises ConfigError for names that BigQuery doesn't have.
     """
@@ -52,7 +52,7 @@ class BigQuerySource:
         self._connections = Connections(connection, "input")
 
     def identity(self) -> str:
-        """Return the name of the query's job: BigQuery accepts a name once, so it is this result or none."""
+        """Return the name of the query's job, which BigQuery accepts once: it identifies the result."""
         return str(self._job.job_id)
 
     def blocks(self) -> Sequence[Block]:
@@ -61,12 +61,12 @@ class BigQuerySource:
 
     @contextmanager
     def open(self, place: int) -> Iterator[Rows]:  # noqa: ARG002  there is one
-        """Open the result; raises UnusableInput where it is gone."""
+        """Open the result; raises UnusableInput if it no longer exists."""
         count = self._page(0, 1)[0]
         yield _Result(self, count)
 
     def page(self, first: int) -> list[bytes]:
-        """Return the rows from a number on, at most a page of them."""
+        """Return the rows from a number on, at most one page."""
         return [each.encode() for each in self._page(first, _PAGE)[1]]
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class BigQuerySource:
     def _page(self, first: int, most: int) -> tuple[int, list[str]]:
         try:
             with self._connections.reaching(NotFound):
-                # A job of its own for each: it keeps what it was answered last, and several are asked at once.
+                # A job object for each thread: the object stores its last response.
                 job = QueryJob.from_api_repr(self._job.to_api_repr(), self._connections.rest)  # type: ignore[no-untyped-call]
                 rows = job.result(
                     start_index=first,
@@ -95,16 +95,16 @@ class BigQuerySource:
 
     @cached_property
     def _job(self) -> QueryJob:
-        """Find the run's query, or make it; raises ConfigError, UnusableInput."""
+        """Return the run's query job, created if needed; raises ConfigError, UnusableInput."""
         with self._connections.asking("read", _REMEDY):
             job = self._asked(self._connections.rest)
             job.result(max_results=0, **_AT_ONCE)
             return job
 
     def _asked(self, client: Client) -> QueryJob:
-        """Ask, unless the run has asked before.
+        """Return the run's finished query, started unless the run did before.
 
-        BigQuery takes each job's name once, so where one has failed, or found nothing, the next has another.
+        BigQuery accepts each job's name once, so after a failed or empty job the next one has another name.
         """
         table = client.get_table(self._path, **ONCE)
         query = self._query(table.schema)
@@ -133,7 +133,7 @@ class BigQuerySource:
 
 
 class _Result:
-    """The result's rows, some pages of which are fetched before they are taken: each takes a second."""
+    """The result's rows; some pages are fetched ahead, since each takes a second."""
 
     def __init__(self, source: BigQuerySource, count: int) -> None:
         self._source = source

@@ -1,6 +1,6 @@
-"""From a table's columns to requests: an expression in SQL that writes each row as a request's JSON.
+"""An SQL expression that writes each row of a table as a request's JSON.
 
-The database writes the JSON: a nested row has hundreds of values, which would cost Python more than scoring does.
+The database writes the JSON: a nested row has hundreds of values, whose encoding in Python would cost more than scores.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ ID: Final = "customer_id"
 _log = logging.getLogger("serving.batch")
 _END: Final = "'}'"
 _PROFILE: Final = Profile.__struct_fields__
-# Times as DuckDB writes them, and BigQuery those of a DATETIME, which has no zone: they are taken as UTC.
+# Times as DuckDB writes them, and BigQuery's DATETIME, which has no zone: they are read as UTC.
 _TIME: Final = r'"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?:\+00(?::00)?)?"'
 _ZONED: Final = r'"\1T\2Z"'
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a database writes JSON of an expression, structs and their fields, names, and texts with times replaced."""
+    """How a database writes JSON, structs and their fields, names, and texts with replaced times."""
 
     json: str
     struct: str
@@ -33,11 +33,11 @@ class Dialect:
     replaced: str
 
     def name(self, column: str) -> str:
-        """Quote a column's name."""
+        """Return a column's name, quoted."""
         return f"{self.quote}{column.replace(self.quote, '')}{self.quote}"
 
     def made(self, columns: Sequence[str]) -> str:
-        """Write columns as one JSON object."""
+        """Return the expression of columns as one JSON object."""
         fields = ", ".join(self.field.format(name=self.name(each)) for each in columns)
         return self.json.format(self.struct.format(fields))
 
@@ -59,7 +59,7 @@ BIGQUERY: Final = Dialect(
 
 
 def request_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dialect, where: str) -> str:
-    """Write rows as requests, by their columns' names and whether each is nested (a struct or an array).
+    """Return the expression of a request, by columns' names and whether each is nested (a struct or an array).
 
     Three forms: `transactions` with `profile`; `transactions` with the profile's fields as columns; and a column for
     each of the features `wanted`. Raises UnusableInput, naming `where`, for anything else.
@@ -95,6 +95,6 @@ def request_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dial
 
 
 def _part(name: str, dialect: Dialect) -> str:
-    """Write one field of a request; one that is null is left out."""
+    """Return the expression of one field of a request; null fields are left out."""
     column = dialect.name(name)
     return f"""CASE WHEN {column} IS NULL THEN '' ELSE CONCAT(',"{name}":', {dialect.json.format(column)}) END"""

@@ -20,14 +20,14 @@ class FolderSource:
         self._wanted = wanted
 
     def identity(self) -> str:
-        """Hash the files' names, sizes and times."""
+        """Return a hash of the files' names, sizes and times."""
         stats = [(str(path), path.stat()) for path in self._files()]
         return hashlib.sha256(
             repr([(path, each.st_size, each.st_mtime_ns) for path, each in stats]).encode()
         ).hexdigest()
 
     def blocks(self) -> Sequence[Block]:
-        """Return the files by name; raises UnusableInput where there is none."""
+        """Return the files in order of their names; raises UnusableInput if there is none."""
         return [Block(str(path), path.stat().st_size) for path in self._files()]
 
     def open(self, place: int) -> AbstractContextManager[Rows]:
@@ -36,7 +36,7 @@ class FolderSource:
         return opened(path, self._wanted, str(path))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""
 
     def _files(self) -> list[Path]:
         found = [self._path] if self._path.is_file() else sorted(self._path.rglob(f"*{SUFFIX}"))

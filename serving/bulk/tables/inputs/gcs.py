@@ -21,7 +21,7 @@ from customer_risk.serving.record.sinks.gcs import unavailable
 
 
 class GcsSource:
-    """The objects beneath a prefix, by their names; an object that goes away while it is fetched is fetched again."""
+    """The objects beneath a prefix, by their names; an object that disappears during its fetch is fetched again."""
 
     def __init__(self, settings: GcsInput, wanted: Sequence[str]) -> None:
         self._settings = settings
@@ -34,16 +34,16 @@ class GcsSource:
         )
 
     def identity(self) -> str:
-        """Hash the objects' names and generations."""
+        """Return a hash of the objects' names and generations."""
         return hashlib.sha256(repr(self._stored).encode()).hexdigest()
 
     def blocks(self) -> Sequence[Block]:
-        """Return the objects by name."""
+        """Return the objects in order of their names."""
         return [Block(self._called(each), each.size) for each in self._stored]
 
     @contextmanager
     def open(self, place: int) -> Iterator[Rows]:
-        """Fetch an object and open it; it leaves the disk afterwards."""
+        """Fetch an object and open it; its file is deleted afterwards."""
         stored = self._stored[place]
         with tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
             path = Path(folder) / f"input{SUFFIX}"

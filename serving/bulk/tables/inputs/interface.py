@@ -1,4 +1,4 @@
-"""What every input offers a run."""
+"""The interface of inputs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of the input that is opened by itself: a file, or the whole of a table.
+    """A part of the input that is opened separately: a file, or a whole table.
 
-    name    as messages call it
+    name    as in messages
     weight  its share of the work, in any unit
     """
 
@@ -21,7 +21,7 @@ class Block:
 
 
 class Rows(Protocol):
-    """A block that was opened; its rows have an order that stays."""
+    """An open block; the order of its rows never changes."""
 
     count: int
 
@@ -30,19 +30,19 @@ class Rows(Protocol):
 
 
 class Source(Protocol):
-    """An input, unchanging while a run lasts; all raise SinkUnavailable where it can't be had now."""
+    """An input, which doesn't change during a run; all raise SinkUnavailable if it can't be read now."""
 
     def identity(self) -> str:
-        """Return which data this is, so that a run that goes on never mixes two; before `blocks` and `open`.
+        """Return an identifier of the data, so that a continued run never mixes two; call it first.
 
         Raises ConfigError and UnusableInput.
         """
 
     def blocks(self) -> Sequence[Block]:
-        """Return the blocks, in an order that stays."""
+        """Return the blocks, always in the same order."""
 
     def open(self, place: int) -> AbstractContextManager[Rows]:
-        """Open the block at a place of that order; raises UnusableInput."""
+        """Open the block at an index of `blocks`; raises UnusableInput."""
 
     def close(self) -> None:
         """Close connections and files."""

@@ -40,7 +40,7 @@ class ParquetRows:
 
 @contextmanager
 def opened(path: Path, wanted: Sequence[str], name: str) -> Iterator[ParquetRows]:
-    """Open a file that messages call `name`; raises UnusableInput where it can't be read, or has no such columns."""
+    """Open a file, `name` in messages; raises UnusableInput if it can't be read or has other columns."""
     with database() as base:
         try:
             base.execute("SET TimeZone = 'UTC'")

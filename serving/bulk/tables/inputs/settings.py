@@ -8,9 +8,9 @@ import msgspec
 class BigQueryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
     """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
 
-    project, dataset, table  of a table or a view, with a row a customer
-    where                    condition of the rows to score, in GoogleSQL; none: all
-    job_project              that pays for the query; none: `project`
+    project, dataset, table  of a table or a view, with one row for each customer
+    where                    condition of the rows to score, in GoogleSQL; empty: all
+    job_project              project that pays for the query; empty: `project`
     endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
     """
 
@@ -25,9 +25,9 @@ class BigQueryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class GcsInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
     """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
 
-    bucket     in which this identity may list and get objects
+    bucket     a bucket in which this identity may list and get objects
     prefix     every `.parquet` whose name begins with it; an object's whole name for one alone
-    endpoint   another than Google's; without credentials where it begins with http:, as an emulator's does
+    endpoint   URL of another server, such as an emulator; no credentials are sent to one that begins with http:
     """
 
     bucket: str

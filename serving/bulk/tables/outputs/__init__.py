@@ -1,1 +1,1 @@
-"""Where a run's results go, each once: a table in BigQuery, or Parquet in a bucket or a folder."""
+"""Outputs, which store a run's results once: a table in BigQuery, or Parquet in a bucket or a folder."""

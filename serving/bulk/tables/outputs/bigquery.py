@@ -1,7 +1,7 @@
-"""Results in a table of BigQuery: a load job a part, which stores all of it or nothing.
+"""Results in a table of BigQuery: one load job for each part, which stores all of it or nothing.
 
-BigQuery takes each job's name once for ever, so a part whose job is named by the run is stored once, though two
-processes should work on one run. Where it isn't known what became of a job, the table is asked first.
+BigQuery accepts each job's name only once, so a part whose job is named after the run is stored once, even if two
+processes work on one run. If the result of a job isn't known, the table is queried first.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _RUNS: Final = (
 
 
 class BigQueryResults:
-    """The table of the results and that of the runs, for one run.
+    """One run in the table of results and the table of runs.
 
     Raises ConfigError for names that BigQuery doesn't have.
     """
@@ -72,19 +72,19 @@ class BigQueryResults:
         self._tried: set[str] = set()  # parts of which it isn't known whether they are stored
 
     def check(self) -> None:
-        """Make the tables, or check that they have all the columns; raises ConfigError."""
+        """Create the tables, or check their columns; raises ConfigError."""
         with self._asking():
             self._location = self._have(self._path, COLUMNS).location
             self._have(f"{self._path}_runs", _RUNS)
 
     def summary(self) -> dict[str, Any] | None:
-        """Read the run's row."""
+        """Return the summary in the run's row, None if there is none."""
         for (summary,) in self._ask(_SUMMARY.format(table=f"{self._path}_runs")):
             return msgspec.json.decode(summary, type=dict[str, Any])
         return None
 
     def begin(self, plan: str) -> Mapping[str, Mapping[str, int]]:
-        """Count the parts that are there."""
+        """Return the stored parts' numbers of rows by segment."""
         counted: dict[str, dict[str, int]] = {}
         for part, found, segment, rows in self._ask(_COUNTS.format(table=self._path)):
             if found != plan:
@@ -96,7 +96,7 @@ class BigQueryResults:
         return counted
 
     def store(self, place: Place, lines: Path) -> None:
-        """Load a part, unless it is there."""
+        """Load a part, unless it exists."""
         if place.part in self._tried and place.part in self.begin(place.plan):
             return
         self._tried.add(place.part)
@@ -105,10 +105,10 @@ class BigQueryResults:
         self._tried.discard(place.part)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Load the run's row, unless it is there."""
+        """Load the run's row, unless it exists."""
         if self.summary() is not None:
             return
-        # A part that was deleted by hand isn't loaded again: the name of its job is taken.
+        # A part that was deleted by hand isn't loaded again: the name of its job was used.
         found = sum(sum(counts.values()) for counts in self.begin(summary["plan"]).values())
         if found != summary["rows"]:
             raise ResultsAltered(self._path, self._name, found, summary["rows"], "rows")
@@ -127,7 +127,7 @@ class BigQueryResults:
         self._connections.close()
 
     def _load(self, file: BinaryIO, path: str, columns: Iterable[Column], what: str) -> None:
-        """Load lines by the first job of a chain that hasn't failed: a failed one has stored nothing."""
+        """Load lines by the first job of a series that hasn't failed: a failed one has stored nothing."""
         config = LoadJobConfig(
             schema=fields(columns), source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_APPEND"
         )
@@ -165,12 +165,12 @@ class BigQueryResults:
             return [row.values() for row in self._connections.query(query, parameters, seconds=_QUERY_SECONDS)]
 
     def _have(self, path: str, columns: Iterable[Column]) -> Table:
-        """Find a table, or make it; raises ConfigError where it lacks a column, or has another of that name."""
+        """Create a table, or check an existing one; raises ConfigError if a column is missing or differs."""
         client = self._connections.rest
         try:
             table: Table = client.get_table(path, **ONCE)
         except NotFound:
-            client.get_dataset(f"{self._settings.project}.{self._settings.dataset}", **ONCE)  # or it isn't there either
+            client.get_dataset(f"{self._settings.project}.{self._settings.dataset}", **ONCE)  # NotFound: no dataset
             table = Table(path, schema=fields(columns))
             table.time_partitioning = TimePartitioning(
                 type_="DAY", field="day", expiration_ms=self._settings.keep_days * _DAY_MS
@@ -187,12 +187,12 @@ class BigQueryResults:
         return table
 
     def _asking(self) -> AbstractContextManager[None]:
-        """Raise ConfigError for what asking again won't change."""
+        """Raise ConfigError for errors that another request won't change."""
         return self._connections.asking("written to", _REMEDY, Conflict)
 
 
 def _kinds(schema: Iterable[SchemaField], within: str = "") -> Iterator[tuple[str, str]]:
-    """Return each column's type by its name, those within others by their path."""
+    """Return each column's type by its name, nested ones by their path."""
     for each in schema:
         yield f"{within}{each.name}", f"{'REPEATED ' if each.mode == 'REPEATED' else ''}{each.field_type}"
         yield from _kinds(each.fields, f"{within}{each.name}.")

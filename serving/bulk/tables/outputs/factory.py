@@ -10,7 +10,7 @@ from customer_risk.serving.record.sinks.settings import FolderSettings, GcsSetti
 
 
 def open_output(settings: OutputSettings, name: str, day: str) -> Output:
-    """Return the output of the run `name` of a day; nothing is asked yet.
+    """Return the output of the run `name` of a day; no request is sent yet.
 
     Raises ConfigError without a path or a bucket, and for names that BigQuery doesn't have.
     """

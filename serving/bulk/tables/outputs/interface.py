@@ -1,4 +1,4 @@
-"""What every output offers a run."""
+"""The interface of outputs."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from customer_risk.serving.bulk.tables.outputs.rows import Place
 
 
 class Output(Protocol):
-    """Stores a run's parts, each once, then its summary; all raise SinkUnavailable where that isn't possible now.
+    """Stores a run's parts, each once, then its summary; all raise SinkUnavailable if that isn't possible now.
 
-    Asked again for the same, whatever became of the first try, it stores nothing twice.
+    Repeated calls store nothing twice, whatever the result of the first one.
     """
 
     def check(self) -> None:
-        """Raise ConfigError, naming the setting, where this can't work."""
+        """Raise ConfigError, naming the setting, if the output can't work."""
 
     def summary(self) -> dict[str, Any] | None:
-        """Return the summary of a run that is over, None of one that isn't."""
+        """Return the summary of a finished run, None if it isn't finished."""
 
     def begin(self, plan: str) -> Mapping[str, Mapping[str, int]]:
-        """Return what is stored of the run by part: its rows by segment, those refused as `refused`.
+        """Return the run's stored parts: the number of rows of each by segment, with `refused` for refused ones.
 
-        Raises UnusableInput where that was made of other input.
+        Raises UnusableInput if they were made of other input.
         """
 
     def store(self, place: Place, lines: Path) -> None:
-        """Store a part: a file of lines of JSON, each a ResultRow. Raises ConfigError where it never will be."""
+        """Store a part: a file of lines of JSON, each a ResultRow. Raises ConfigError if it can never be stored."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Store the summary: the run is over. Raises ResultsAltered where there are other results than it says."""
+        """Store the summary of the finished run. Raises ResultsAltered if the stored results don't match it."""
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,7 +1,7 @@
 """Results as Parquet: objects of a bucket or files of a folder, none of which is ever overwritten.
 
 PREFIX/run=NAME-DAY/part-00000-00000.parquet    the first part of the first file
-PREFIX/run=NAME-DAY/summary.json                last of all: who finds it finds every part
+PREFIX/run=NAME-DAY/summary.json                written last: if it exists, every part exists
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COUNTS: Final = "SELECT plan, COALESCE(segment, 'refused'), count(*) FROM read_
 
 
 class ObjectsOutput:
-    """Objects, each created where there is none; `where` is what messages call the place."""
+    """Objects, each created if it doesn't exist; `where` names the place in messages."""
 
     def __init__(self, objects: Objects, name: str, where: str) -> None:
         self._objects = objects
@@ -34,16 +34,16 @@ class ObjectsOutput:
         self._where = where
 
     def check(self) -> None:
-        """Raise ConfigError where objects can't be written."""
+        """Raise ConfigError if objects can't be written."""
         self._objects.check()
 
     def summary(self) -> dict[str, Any] | None:
-        """Read the summary."""
+        """Return the summary, None if there is none."""
         found = self._objects.get(f"{self._run}summary.json")
         return None if found is None else msgspec.json.decode(found, type=dict[str, Any])
 
     def begin(self, plan: str) -> Mapping[str, Mapping[str, int]]:
-        """Count the parts that are there."""
+        """Return the stored parts' numbers of rows by segment."""
         counted: dict[str, dict[str, int]] = {}
         keys = [key for key in self._objects.list(self._run) if key.endswith(_SUFFIX)]
         for key, data in fetch(self._objects, keys):
@@ -58,11 +58,11 @@ class ObjectsOutput:
         return counted
 
     def store(self, place: Place, lines: Path) -> None:
-        """Write a part as Parquet, unless it is there."""
+        """Write a part as Parquet, unless it exists."""
         self._objects.create(f"{self._run}part-{place.part}{_SUFFIX}", _parquet(lines))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Write the summary, unless it is there."""
+        """Write the summary, unless it exists."""
         found = sum(key.endswith(_SUFFIX) for key in self._objects.list(self._run))
         if found != summary["parts"]:
             raise ResultsAltered(self._where, self._name, found, summary["parts"], "parts")

@@ -1,4 +1,4 @@
-"""A row of the results: the same columns in BigQuery and in Parquet."""
+"""Rows of the results: the same columns in BigQuery and in Parquet."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _nullable(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Make all nested columns NULLABLE, as they are in the tables that exist."""
+    """Return the column with all nested columns NULLABLE, as in existing tables."""
     return tuple(
         replace(each, fields=tuple(replace(nested, mode="NULLABLE") for nested in each.fields)) for each in columns
     )
@@ -59,7 +59,7 @@ COLUMNS: Final = _nullable(columns_of(ResultRow))
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where rows belong: a part of a run."""
+    """The part of a run that rows belong to."""
 
     day: str
     run: str
@@ -68,7 +68,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def answered(place: Place, row: int, answer: WireAnswer) -> ResultRow:
-    """Make the row of a customer who was answered."""
+    """Return the row of an answered customer."""
     return ResultRow(
         day=place.day,
         run=place.run,
@@ -91,7 +91,7 @@ def answered(place: Place, row: int, answer: WireAnswer) -> ResultRow:
 
 
 def refused(place: Place, row: int, customer_id: str | None, kind: Kind, problem: Problem) -> ResultRow:
-    """Make the row of a customer who was refused."""
+    """Return the row of a refused customer."""
     return ResultRow(
         day=place.day,
         run=place.run,

@@ -10,8 +10,8 @@ import msgspec
 class BigQueryOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="bigquery"):
     """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
 
-    project, dataset, table  where results go; both it and TABLE_runs are made in a dataset that exists
-    keep_days                partitions older than this are deleted by BigQuery; applied when the tables are made
+    project, dataset, table  of the results; it and TABLE_runs are created in an existing dataset
+    keep_days                partitions older than this are deleted by BigQuery; applied when the tables are created
     endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
     """
 
@@ -25,9 +25,9 @@ class BigQueryOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class GcsOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="gcs"):
     """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
 
-    bucket     that exists, in which this identity may create, get and list objects
-    prefix     of every object's name
-    endpoint   another than Google's; without credentials where it begins with http:, as an emulator's does
+    bucket     an existing bucket in which this identity may create, get and list objects
+    prefix     prefix of every object's name
+    endpoint   URL of another server, such as an emulator; no credentials are sent to one that begins with http:
     """
 
     bucket: str
@@ -38,7 +38,7 @@ class GcsOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class FolderOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="folder"):
     """A folder's settings.
 
-    path   of the folder; made where it is missing
+    path   of the folder; created if it is missing
     """
 
     path: str
