@@ -93,14 +93,7 @@ class Metrics:
         self._bundle: tuple[str, str] | None = None
         self._state: tuple[bool, bool, bool] = (False, False, False)
         self.in_flight = Level(self._lock)
-        # What is there at zero from the start shows its first increase; what appears with it doesn't.
-        for kind in (*KINDS.values(), UNEXPECTED):
-            self._refusals.add(kind.name, count=0)
-        for result in ("taken", "refused", "unchanged"):
-            self._reloads.add(result, count=0)
-        self._sheds.add(count=0)
-        self._drops.add(count=0)
-        self._unrecorded.add(count=0)
+        self._begin()
 
     def responded(self, route: str, status: int, seconds: float) -> None:
         """Count a response and the time that it took."""
@@ -166,7 +159,11 @@ class Metrics:
         self._state = (ready, rules_forced, record_failing)
 
     async def start(self) -> None:
-        """Begin to write the counts."""
+        """Begin to write the counts, without earlier ones: each forked worker would repeat its parent's."""
+        with self._lock:
+            for each in self._counted():
+                each.take()
+            self._begin()
         self.flush()
         self._task = asyncio.create_task(self._keep_flushing())
 
@@ -186,7 +183,7 @@ class Metrics:
                 cpu = time.process_time()
                 self._cpu_seconds.add(count=cpu - self._cpu)
                 self._cpu = cpu
-                taken = [each.take() for each in vars(self).values() if isinstance(each, Counts | Times)]
+                taken = [each.take() for each in self._counted()]
             for write in taken:
                 write()
             self._flying.gauge.set(self.in_flight.now)
@@ -202,6 +199,19 @@ class Metrics:
         registry.register(_AllWorkers())
         encode, media_type = choose_encoder(accept or "")
         return media_type, encode(registry)
+
+    def _begin(self) -> None:
+        # What is there at zero from the start shows its first increase; what appears with it doesn't.
+        for kind in (*KINDS.values(), UNEXPECTED):
+            self._refusals.add(kind.name, count=0)
+        for result in ("taken", "refused", "unchanged"):
+            self._reloads.add(result, count=0)
+        self._sheds.add(count=0)
+        self._drops.add(count=0)
+        self._unrecorded.add(count=0)
+
+    def _counted(self) -> list[Counts | Times]:
+        return [each for each in vars(self).values() if isinstance(each, Counts | Times)]
 
     async def _keep_flushing(self) -> None:
         while True:
