@@ -20,6 +20,7 @@ import msgspec
 
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
 from customer_risk.serving.bulk.database import database
+from customer_risk.serving.bulk.jobs.results import pack
 from customer_risk.serving.bulk.jobs.types import Job, JobSettings
 from customer_risk.serving.contract.batch import BatchItem
 from customer_risk.serving.contract.columns import columns_of, duckdb_columns
@@ -458,6 +459,7 @@ def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> No
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         source = Path(folder) / "results.ndjson.gz"
         with source.open("wb") as file:
+            file.write(pack(()))  # a job without rows has no piece, and an empty file isn't gzip
             file.writelines(packed)
         form = f"format='newline_delimited', compression='gzip', maximum_object_size={MOST_RESULT}, columns={_RESULT}"
         read = f"read_json('{source}', {form})"
