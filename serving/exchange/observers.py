@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from customer_risk.serving.contract.problem import KINDS
+from customer_risk.serving.contract.trace import Trace, trace_of
+from customer_risk.serving.errors import NotServed
 from customer_risk.serving.exchange.outcome import Decided, Outcome, RequestContext
 
 if TYPE_CHECKING:
@@ -11,28 +14,44 @@ if TYPE_CHECKING:
     from customer_risk.serving.telemetry.metrics import Metrics
 
 _SERVER_ERROR: Final = 500
+_NOT_SERVED: Final = KINDS[NotServed]  # the caller's mistake, though its status is 501
+_NO_CALL: Final = (RequestContext(""), trace_of(None))
 
 
 class LogObserver:
-    """Logs a share of the decisions, each unexpected error, and the service's other failures."""
+    """Logs a share of the decisions, each unexpected error, and the service's other failures.
+
+    The lines of one call have one trace, so that the share is of calls: a batch is logged as a whole or not at all.
+    """
 
     def __init__(self, log: RequestLog) -> None:
         self._log = log
+        self._call = _NO_CALL  # the last call that named no trace, and the one made for it
 
     def observe(self, outcome: Outcome) -> None:
         """Log an outcome if it is in the logged share or a failure of the service."""
         context = outcome.context
         if isinstance(outcome, Decided):
             self._log.answered(
-                outcome.answer, context.caller_name, context.trace, seconds=outcome.seconds, route=context.route
+                outcome.answer, context.caller_name, self._trace(context), seconds=outcome.seconds, route=context.route
             )
         elif outcome.unexpected is not None:
-            self._log.failed(outcome.unexpected, context.trace, route=context.route, caller_name=context.caller_name)
-        elif outcome.status >= _SERVER_ERROR and context.route:  # probes have no route
+            self._log.failed(
+                outcome.unexpected, self._trace(context), route=context.route, caller_name=context.caller_name
+            )
+        elif outcome.status >= _SERVER_ERROR and outcome.kind is not _NOT_SERVED and context.route:  # probes have none
             self._log.refused(outcome.kind, route=context.route)
 
     def responded(self, context: RequestContext, status: int, seconds: float) -> None:
         """Do nothing: `observe` logs the outcomes."""
+
+    def _trace(self, context: RequestContext) -> Trace:
+        if context.trace is not None:
+            return context.trace
+        call = self._call
+        if call[0] is not context:
+            call = self._call = (context, trace_of(None))
+        return call[1]
 
 
 class MetricsObserver:

@@ -12,7 +12,6 @@ import logging
 import logging.handlers
 import math
 import queue
-import random
 import sys
 import time
 import traceback
@@ -24,7 +23,7 @@ import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.contract.problem import UNEXPECTED, Kind
-from customer_risk.serving.contract.trace import Trace, trace_of
+from customer_risk.serving.contract.trace import Trace
 from customer_risk.serving.telemetry.factory import cloud_handler
 
 if TYPE_CHECKING:
@@ -113,12 +112,10 @@ class RequestLog:
         self._bound = int(settings.success_share * 2**32)
         self._refused: dict[str, float] = {}  # when each kind was logged last
 
-    def answered(self, answer: Answer, caller_name: str, trace: Trace | None, *, seconds: float, route: str) -> None:
-        """Log a decision if its trace is in the logged share; without a trace, at random."""
-        chosen = int(trace.trace_id[-8:], 16) if trace is not None else random.getrandbits(32)
-        if chosen >= self._bound:
+    def answered(self, answer: Answer, caller_name: str, trace: Trace, *, seconds: float, route: str) -> None:
+        """Log a decision if its trace is in the logged share."""
+        if int(trace.trace_id[-8:], 16) >= self._bound:
             return
-        trace = trace or trace_of(None)
         labels = {
             "decision_id": answer.decision_id,
             "model": answer.model.version,
@@ -132,10 +129,10 @@ class RequestLog:
             request["latency"] = f"{seconds:.6f}s"
         _log.info("answered", extra={**self._traced(trace), "labels": labels, "http_request": request})
 
-    def failed(self, error: Exception, trace: Trace | None, *, route: str, caller_name: str) -> None:
+    def failed(self, error: Exception, trace: Trace, *, route: str, caller_name: str) -> None:
         """Log an unexpected error with its stack."""
         labels = {"kind": UNEXPECTED.name, "route": route, "code": str(UNEXPECTED.status.value), "caller": caller_name}
-        extra = {**self._traced(trace or trace_of(None)), "labels": labels}
+        extra = {**self._traced(trace), "labels": labels}
         _log.error("a request failed", exc_info=error, extra=extra)
 
     def refused(self, kind: Kind, *, route: str) -> None:

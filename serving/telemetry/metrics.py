@@ -95,14 +95,7 @@ class Metrics:
         self._bundle: tuple[str, str] | None = None
         self._state: tuple[bool, bool, bool] = (False, False, False)
         self.in_flight = LocalGauge(self._lock)
-        # A series that begins at zero shows its first increase; one that begins with it doesn't.
-        for kind in (*KINDS.values(), UNEXPECTED):
-            self._refusals.add(kind.name, count=0)
-        for result in ("taken", "refused", "unchanged"):
-            self._reloads.add(result, count=0)
-        self._sheds.add(count=0)
-        self._drops.add(count=0)
-        self._unrecorded.add(count=0)
+        self._begin()
 
     def responded(self, route: str, status: int, seconds: float) -> None:
         """Count a response and its duration."""
@@ -168,7 +161,11 @@ class Metrics:
         self._state = (ready, rules_forced, record_failing)
 
     async def start(self) -> None:
-        """Begin to write the counts."""
+        """Begin to write the counts, without earlier ones: each forked worker would repeat its parent's."""
+        with self._lock:
+            for each in self._counted():
+                each.take()
+            self._begin()
         self.flush()
         self._task = asyncio.create_task(self._keep_flushing())
 
@@ -188,7 +185,7 @@ class Metrics:
                 cpu = time.process_time()
                 self._cpu_seconds.add(count=cpu - self._cpu)
                 self._cpu = cpu
-                taken = [each.take() for each in vars(self).values() if isinstance(each, LocalCounter | LocalHistogram)]
+                taken = [each.take() for each in self._counted()]
             for write in taken:
                 write()
             self._flying.gauge.set(self.in_flight.now)
@@ -204,6 +201,19 @@ class Metrics:
         registry.register(_AllWorkers())
         encode, media_type = choose_encoder(accept or "")
         return media_type, encode(registry)
+
+    def _begin(self) -> None:
+        # A series that begins at zero shows its first increase; one that begins with it doesn't.
+        for kind in (*KINDS.values(), UNEXPECTED):
+            self._refusals.add(kind.name, count=0)
+        for result in ("taken", "refused", "unchanged"):
+            self._reloads.add(result, count=0)
+        self._sheds.add(count=0)
+        self._drops.add(count=0)
+        self._unrecorded.add(count=0)
+
+    def _counted(self) -> list[LocalCounter | LocalHistogram]:
+        return [each for each in vars(self).values() if isinstance(each, LocalCounter | LocalHistogram)]
 
     async def _keep_flushing(self) -> None:
         while True:

@@ -29,6 +29,7 @@ from customer_risk.serving.bulk.jobs.readers import (
     too_large,
     unusable,
 )
+from customer_risk.serving.bulk.jobs.results import pack
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.contract.batch import BatchItem
 from customer_risk.serving.contract.columns import columns_of, duckdb_columns
@@ -133,11 +134,12 @@ class ParquetReader(FileReader):
 def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> None:
     """Write results, lines of JSON compressed by gzip, as Parquet: status, answer, problem.
 
-    Raises BodyTooLarge where it takes more memory or time than the settings allow.
+    Raises BodyTooLarge if it takes more memory or time than the settings allow.
     """
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         source = Path(folder) / "results.ndjson.gz"
         with source.open("wb") as file:
+            file.write(pack(()))  # a job without rows has no piece, and an empty file isn't gzip
             file.writelines(packed)
         form = f"format='newline_delimited', compression='gzip', maximum_object_size={MOST_RESULT}, columns={_RESULT}"
         read = f"read_json('{source}', {form})"

@@ -291,10 +291,7 @@ def read_too_much(settings: JobSettings) -> BodyTooLarge:
 
 
 def by_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Write results, lines of JSON compressed by gzip, as Parquet: status, answer, problem.
-
-    Raises BodyTooLarge if it takes more memory or time than the settings allow.
-    """
+    """Yield lines in pieces of PIECE_ROWS or PIECE_BYTES; raises BodyTooLarge for a line longer than MOST_BYTES."""
     piece: list[bytes] = []
     size = 0
     for line in lines:

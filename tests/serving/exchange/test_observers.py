@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from customer_risk.serving.auth.caller import LOCAL
 from customer_risk.serving.contract.problem import KINDS, document_of
-from customer_risk.serving.errors import NotReady
+from customer_risk.serving.errors import NotReady, NotServed
 from customer_risk.serving.exchange.observers import LogObserver
-from customer_risk.serving.exchange.outcome import Refused, RequestContext
+from customer_risk.serving.exchange.outcome import Decided, Refused, RequestContext
 from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
+
+
+def test_the_lines_of_one_call_have_one_trace(service, request_, caplog) -> None:
+    """Customers of a batch whose caller names no trace share one, and another call has another."""
+    caplog.set_level("INFO")
+    observer = LogObserver(RequestLog(LogSettings(success_share=1)))
+    answer = service.answer(json.dumps(request_).encode())
+    for call in (RequestContext("/ai/v1/risk:batch", LOCAL), RequestContext("/ai/v1/risk:batch", LOCAL)):
+        for _ in range(3):
+            observer.observe(Decided(answer, call, 0.001, 0))
+    traces = [line.trace for line in caplog.records]
+    assert len(traces) == 6
+    assert [len(set(traces[:3])), len(set(traces[3:])), len(set(traces))] == [1, 1, 2]
+
+
+def test_what_isnt_served_leaves_no_log_line(caplog) -> None:
+    """A 501 is a mistake of the caller's, which the log of the service's failures doesn't have."""
+    _, problem = document_of(NotServed("This isn't served.", remedy="Use :predict."))
+    LogObserver(RequestLog(LogSettings())).observe(
+        Refused(KINDS[NotServed], problem, (), RequestContext("/v2/x", LOCAL))
+    )
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(("route", "lines"), [("/ai/v1/risk", 1), ("", 0)])

@@ -324,6 +324,23 @@ def test_writes_by_itself_and_at_the_end(metrics) -> None:
     assert asyncio.run(run()) == [0, 1, 2]
 
 
+def test_a_worker_doesnt_repeat_what_its_parent_counted(metrics) -> None:
+    """What was counted before the start, in the process that was forked, is nothing that this worker did."""
+    metrics.reloaded("taken")
+    metrics.responded("/ai/v1/risk", 200, 0.001)
+
+    async def work() -> None:
+        await metrics.start()
+        metrics.reloaded("refused")
+        await metrics.stop()
+
+    asyncio.run(work())
+    samples = read(metrics)
+    counted = {result: value(samples, "reloads_total", result=result) for result in ("taken", "refused", "unchanged")}
+    assert counted == {"taken": 0, "refused": 1, "unchanged": 0}
+    assert not value(samples, "requests_total", route="/ai/v1/risk", code="200")
+
+
 def test_goes_on_writing_after_a_failure(folder, caplog) -> None:  # noqa: ARG001  where the metrics go
     """A look that fails is logged once, and later writes are made all the same."""
     looks: list[Metrics] = []

@@ -260,6 +260,14 @@ def test_results_become_parquet(tmp_path) -> None:
         ]
 
 
+def test_no_results_become_parquet_without_rows(tmp_path) -> None:
+    """A file of a header alone is a job without a row: its Parquet has the columns and nothing in them."""
+    to_parquet([], tmp_path / "out.parquet", SETTINGS)
+    with duckdb.connect() as base:
+        found = base.read_parquet(str(tmp_path / "out.parquet"))
+        assert (found.columns, found.fetchall()) == (["status", "answer", "problem"], [])
+
+
 @pytest.mark.parametrize("name", ["2024-01-01", "12:30:00", "ABCDEF01-2345-6789-ABCD-EF0123456789", "007"])
 def test_customers_keep_their_names_in_parquet(tmp_path, name) -> None:
     """A customer_id that looks like a date, a time, a UUID or a number stays the text that it is."""
