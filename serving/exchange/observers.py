@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SERVER_ERROR: Final = 500
 _NOT_SERVED: Final = KINDS[NotServed]  # the caller's mistake, though its status is 501
-_NO_CALL: Final = (RequestContext(""), trace_of(None))
+_NO_CALL: Final[tuple[RequestContext, Trace | None]] = (RequestContext(""), None)
 
 
 class LogObserver:
@@ -26,31 +26,30 @@ class LogObserver:
 
     def __init__(self, log: RequestLog) -> None:
         self._log = log
-        self._call = _NO_CALL  # the last call that named no trace, and the one made for it
+        self._call = _NO_CALL  # the last call that named no trace, and its new one if its decisions are logged
 
     def observe(self, outcome: Outcome) -> None:
         """Log an outcome if it is in the logged share or a failure of the service."""
         context = outcome.context
         if isinstance(outcome, Decided):
-            self._log.answered(
-                outcome.answer, context.caller_name, self._trace(context), seconds=outcome.seconds, route=context.route
-            )
+            trace = context.trace or self._new_trace(context)
+            if trace is not None:
+                self._log.answered(
+                    outcome.answer, context.caller_name, trace, seconds=outcome.seconds, route=context.route
+                )
         elif outcome.unexpected is not None:
-            self._log.failed(
-                outcome.unexpected, self._trace(context), route=context.route, caller_name=context.caller_name
-            )
+            trace = context.trace or self._new_trace(context) or trace_of(None)
+            self._log.failed(outcome.unexpected, trace, route=context.route, caller_name=context.caller_name)
         elif outcome.status >= _SERVER_ERROR and outcome.kind is not _NOT_SERVED and context.route:  # probes have none
             self._log.refused(outcome.kind, route=context.route)
 
     def responded(self, context: RequestContext, status: int, seconds: float) -> None:
         """Do nothing: `observe` logs the outcomes."""
 
-    def _trace(self, context: RequestContext) -> Trace:
-        if context.trace is not None:
-            return context.trace
+    def _new_trace(self, context: RequestContext) -> Trace | None:
         call = self._call
         if call[0] is not context:
-            call = self._call = (context, trace_of(None))
+            call = self._call = (context, self._log.draw())
         return call[1]
 
 

@@ -12,6 +12,7 @@ import logging
 import logging.handlers
 import math
 import queue
+import random
 import sys
 import time
 import traceback
@@ -23,7 +24,7 @@ import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.contract.problem import UNEXPECTED, Kind
-from customer_risk.serving.contract.trace import Trace
+from customer_risk.serving.contract.trace import Trace, trace_of
 from customer_risk.serving.telemetry.factory import cloud_handler
 
 if TYPE_CHECKING:
@@ -111,6 +112,14 @@ class RequestLog:
         self._project = settings.project
         self._bound = int(settings.success_share * 2**32)
         self._refused: dict[str, float] = {}  # when each kind was logged last
+
+    def draw(self) -> Trace | None:
+        """Return a trace for a call that names none if it is in the logged share, else None."""
+        drawn = random.getrandbits(32)
+        if drawn >= self._bound:
+            return None
+        made = trace_of(None)
+        return Trace(f"{made.trace_id[:-8]}{drawn:08x}", made.span_id, made.parent_id, made.sampled)
 
     def answered(self, answer: Answer, caller_name: str, trace: Trace, *, seconds: float, route: str) -> None:
         """Log a decision if its trace is in the logged share."""
