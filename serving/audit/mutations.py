@@ -14,7 +14,8 @@ from customer_risk.model.operator import named
 from customer_risk.serving.audit.factory import create_table, erase_rows
 from customer_risk.serving.audit.options import Where, configured_sinks, read_settings, reading
 from customer_risk.serving.audit.records import Place
-from customer_risk.serving.record.outbox.reader import OutboxFile, find_files
+from customer_risk.serving.record.outbox.file import OutboxFile
+from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import decode
 from customer_risk.serving.record.shipper.lock import Lock
 from customer_risk.serving.record.shipper.progress import NAME, Plan, Progress

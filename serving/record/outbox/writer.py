@@ -1,7 +1,7 @@
-"""The outbox: records on the disk, which survive the process and which the shipper reads.
+"""The outbox: records on the disk, which outlive the process that writes them, for the shipper to find.
 
-Each writing process has a file of SQLite in WAL mode with `synchronous=NORMAL`: committed records survive the end of
-any process; only a crash of the machine can lose the most recent ones.
+Each writing process has a file of its own, of the form in `segment`. Its space is allocated before it is used, so that
+a full disk is an error when a file is made, and never when a record is written.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import errno
 import fcntl
 import json
 import logging
+import mmap
 import os
 import queue
-import sqlite3
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,14 +23,22 @@ from typing import Final
 
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.errors import RecordUnavailable
+from customer_risk.serving.record.outbox.segment import (
+    END_WORD,
+    FRAME,
+    HEADER_BYTES,
+    MAGIC,
+    SUFFIX,
+    FrameKind,
+    checksum,
+    frame_bytes,
+)
 
-SUFFIX: Final = ".outbox"
-_SCHEMA: Final = """
-CREATE TABLE record (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE names (hash TEXT PRIMARY KEY, names TEXT NOT NULL);
-"""
+UNFINISHED: Final = ".unfinished"  # after the name of a file that is being made
 _TICK_SECONDS: Final = 1.0  # between two measurements of the folder, and between two tries after a failure
-_LEAST_FREE_BYTES: Final = 256 * 1024  # free bytes that a new file needs: its first records fill them
+_LEAST_BYTES: Final = 256 * 1024  # of a file: below that, a nearly full disk would fail and recover with each request
+_POPULATED_BYTES: Final = 128 * 1024  # at once: the interpreter's lock is held meanwhile
+_POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE: Linux 5.14 or later
 _FULL: Final = "the outbox is full"
 _NO_SPACE: Final = {errno.ENOSPC, errno.EDQUOT}
 _NO_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE}
@@ -41,8 +48,8 @@ _log = logging.getLogger("serving.record")
 class Outbox:
     """Writes one process's records to `folder`; any thread may call.
 
-    `most_bytes` bounds the folder; a file that has grown past `file_bytes` is closed and another begun. Making a file
-    and closing one may take tens of milliseconds, so a thread has the next one ready, and closes the last.
+    `most_bytes` limits the folder; a file takes `file_bytes`, and another follows it. Making a file and closing one may
+    take milliseconds, so a thread has the next one ready, and closes the last.
 
     After a failure, `add` raises at once, without trying the disk, and `failing` says why. The thread tries the disk
     once a second, and the failure ends once a new file can be begun.
@@ -60,9 +67,10 @@ class Outbox:
         self._waiting: Counter[int] = Counter()  # records to be committed, by thread
         self._lost: Counter[int] = Counter()  # records lost before their commit, by thread
         self._failing = ""  # why it fails; while it isn't empty, there is no file
-        self._space = 0
         self._spare: _File | None = None
         self._newest = ""  # name of the file that was begun last
+        self._naming = threading.Lock()
+        self._named = 0  # milliseconds, of the last name
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._try()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -82,107 +90,106 @@ class Outbox:
             if self._failing:
                 raise RecordUnavailable(self._failing)
             try:
-                file = self._current(len(body))
-                if names_hash not in file.known:
-                    file.name(names_hash, names)
-                file.add(body)
-                self._waiting[threading.get_ident()] += 1
-            except (OSError, sqlite3.Error) as error:
+                file = self._file
+                if file is None or not file.takes(body, names_hash, names):
+                    file = self._next(body, names_hash, names)
+                file.add(body, names_hash, names)
+            except OSError as error:
                 self._give_up(_why(error))
                 raise RecordUnavailable(_why(error)) from error
+            self._waiting[threading.get_ident()] += 1
+            if not file.followed and file.half_full:
+                file.followed = True
+                self._tasks.put(self._make_spare)
 
     def commit(self) -> None:
         """Make added records durable beyond this process; raises RecordUnavailable if they may be lost."""
         with self._lock:
-            file, this = self._file, threading.get_ident()
-            if lost := self._lost.pop(this, 0):  # another thread's failure lost this thread's records
+            if self._lost and (lost := self._lost.pop(threading.get_ident(), 0)):  # by another thread's failure
                 raise RecordUnavailable(self._failing or "the outbox failed", records=lost)
-            if file is None or not file.open:
-                return
-            try:
-                file.commit()
-            except sqlite3.Error as error:
-                self._give_up(_why(error))
-                raise RecordUnavailable(_why(error), records=self._lost.pop(this, 0)) from error
+            if self._file is not None:
+                self._file.commit()
             self._waiting.clear()
 
     def close(self) -> None:
-        """Commit the last records and close the files; a failure is only logged, since no response waits for them."""
+        """Commit the last records and close the files."""
         self._tasks.put(None)
         self._thread.join()
         with self._lock:
             file, self._file = self._file, None
-            try:
-                if file is not None:
-                    file.close()
-            except sqlite3.Error as error:
-                _log.error("%d records are not kept: %s", self._waiting.total(), _why(error))
+            if file is not None:
+                file.close()
             self._waiting.clear()
             self._drop_spare()
 
-    def _current(self, more: int) -> _File:
-        """Return the file to write to; raises RecordUnavailable if there is no space."""
-        if self._file is not None and not self._file.open and self._file.written > self._file_bytes:
-            self._retire(self._file)
-        self._space -= more
-        if self._space < 0:
-            self._fill()
-            raise RecordUnavailable(self._failing)
-        file = self._file
-        if file is None:
-            spare, self._spare = self._spare, None
-            if spare is not None and spare.path.name < self._newest:  # an older name: records would lose their order
-                spare.abandon()
-                spare = None
-            file = self._begin(spare or self._make())
-        if not file.followed and file.written * 2 > self._file_bytes:
-            file.followed = True
-            self._tasks.put(self._make_spare)
-        return file
+    def _next(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> _File:
+        """Commit and close the file, and begin the next one; raises OSError or RecordUnavailable."""
+        if self._file is not None:
+            self._file.commit()
+            self._waiting.clear()
+            self._tasks.put(self._file.close)
+            self._file = None
+        spare, self._spare = self._spare, None
+        if spare is not None and (
+            spare.path.name < self._newest  # an older name: records would lose their order
+            or not spare.takes(body, names_hash, names)
+        ):
+            spare.close()
+            spare = None
+        if spare is None:
+            least = HEADER_BYTES + frame_bytes(len(body)) + frame_bytes(len(json.dumps(names)))
+            spare = self._make(max(self._file_bytes, least), least)
+        if spare is None:
+            self._fail(_FULL)
+            raise RecordUnavailable(_FULL)
+        return self._begin(spare)
 
     def _begin(self, file: _File) -> _File:
         self._file = file
         self._newest = file.path.name
         return file
 
-    def _retire(self, file: _File) -> None:
-        """Close a file, whose log moves into it, which takes a while; the next record begins another."""
-        self._file = None
-        self._tasks.put(file.close)
+    def _make(self, wanted: int, least: int) -> _File | None:
+        """Make a file of `wanted` bytes, or of fewer if there is less space; return None if the outbox is full.
 
-    def _make(self) -> _File:
-        return _File(self._folder / f"{uuid7(int(self._clock() * 1000)).replace('-', '')}{SUFFIX}")
+        Raises OSError if the disk has less than `least` bytes, or fails.
+        """
+        least = max(least, min(_LEAST_BYTES, self._file_bytes), HEADER_BYTES)
+        space = self._most - sum(_sizes(self._folder).values())
+        if space < least:
+            return None
+        size = min(max(wanted, least), space)
+        while True:
+            try:
+                return _File(self._folder / f"{self._name()}{SUFFIX}", size)
+            except OSError as error:
+                if error.errno not in _NO_SPACE or size == least:
+                    raise
+                size = max(least, size // 4)
+
+    def _name(self) -> str:
+        """Return a name that comes after all names before, whatever the clock says."""
+        with self._naming:
+            self._named = max(self._named + 1, int(self._clock() * 1000))
+            return uuid7(self._named).replace("-", "")
 
     def _make_spare(self) -> None:
         if self._spare is None and not self._failing:
-            self._spare = self._make()
+            self._spare = self._make(self._file_bytes, 0)
 
     def _drop_spare(self) -> None:
         spare, self._spare = self._spare, None
         if spare is not None:
-            spare.abandon()
+            spare.close()
 
     def _give_up(self, why: str) -> None:
         """Leave a file that failed to the shipper, which treats it as the file of a dead process."""
         self._lost += self._waiting
         self._waiting.clear()
         if self._file is not None:
-            self._file.abandon()
+            self._file.close(committed=False)
             self._file = None
         self._fail(why)
-
-    def _fill(self) -> None:
-        """Refuse records since there is no space, and close the file: it becomes smaller, and can be shipped."""
-        if self._file is not None:
-            try:
-                if self._file.open:
-                    self._file.commit()
-            except sqlite3.Error as error:
-                self._give_up(_why(error))
-                return
-            self._waiting.clear()
-            self._retire(self._file)
-        self._fail(_FULL)
 
     def _fail(self, why: str) -> None:
         if not self._failing:
@@ -196,11 +203,11 @@ class Outbox:
             try:
                 task = self._tasks.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
-                task = self._try if self._failing else self._measure
+                task = self._try if self._failing else self._check
                 due = time.monotonic() + _TICK_SECONDS
             if task is None:
                 return
-            with contextlib.suppress(OSError, sqlite3.Error):  # the next `add` makes the file, and raises
+            with contextlib.suppress(OSError):  # the next `add` makes the file, and raises
                 task()
 
     def _try(self) -> None:
@@ -208,9 +215,8 @@ class Outbox:
         try:
             self._drop_spare()
             self._folder.mkdir(parents=True, exist_ok=True)
-            space = self._most - sum(_sizes(self._folder).values())
-            file = self._make() if space >= min(_LEAST_FREE_BYTES, self._most // 4) else None
-        except (OSError, sqlite3.Error) as error:
+            file = self._make(self._file_bytes, 0)
+        except OSError as error:
             with self._lock:
                 self._fail(_why(error))
             return
@@ -219,97 +225,118 @@ class Outbox:
                 self._fail(_FULL)
                 return
             self._begin(file)
-            self._space = space
             if self._failing:
                 _log.warning("decisions can be recorded in %s again", self._folder)
                 self._failing = ""
 
-    def _measure(self) -> None:
-        """Measure the folder, and detect a failure before a record is written."""
+    def _check(self) -> None:
+        """Detect that the file was removed, or that its disk fails, before another record is written."""
         file = self._file
-        try:
-            sizes = _sizes(self._folder)
-        except OSError as error:
-            if error.errno not in _NO_DESCRIPTORS:  # the open file needs no more descriptors
-                with self._lock:
-                    self._give_up(_why(error))
+        if file is None:
             return
-        with self._lock:
-            if file is not None and file is self._file and file.path.name not in sizes:
-                self._give_up("its file was removed")
-                return
-            self._space = self._most - sum(sizes.values())
-            if self._space <= 0:
-                self._fill()
+        try:
+            file.check()
+        except OSError as error:
+            with self._lock:
+                if file is self._file:
+                    self._give_up(_why(error))
 
 
 class _File:
-    """One file and its lock file. The process that holds the lock is the writer. Closing removes an empty file."""
+    """One file, locked while it is written. Closing gives the unused space back, and removes a file without records."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int) -> None:
         self.path = path
-        self.known = {""}
-        self.open = False  # whether something waits for its commit
-        self.written = 0
         self.followed = False  # whether the next one is being made
-        self._kept = False  # whether anything was committed
+        self._size = size
+        self._known = {""}
+        self._number = 0  # of the last record
+        self._end = self._committed = HEADER_BYTES
+        made = path.with_name(path.name + UNFINISHED)
         with contextlib.ExitStack() as undo:  # a failed attempt must leave no descriptor and no file
-            self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            undo.callback(self._remove)
-            undo.callback(os.close, self._lock)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.posix_fallocate(self._lock, 0, _LEAST_FREE_BYTES)
-            os.ftruncate(self._lock, 0)
-            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-            undo.callback(self._base.close)
-            for pragma in ("page_size=8192", "journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
-                self._base.execute(f"PRAGMA {pragma}")
-            self._base.executescript(_SCHEMA)
-            self._cursor = self._base.cursor()
+            self._descriptor = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            undo.callback(made.unlink, missing_ok=True)
+            undo.callback(os.close, self._descriptor)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.posix_fallocate(self._descriptor, 0, size)
+            self._map = mmap.mmap(self._descriptor, size)
+            undo.callback(self._map.close)
+            self._populate()
+            self._map[: len(MAGIC)] = MAGIC
+            self._words = memoryview(self._map)[:HEADER_BYTES].cast("Q")  # a word is written at once
+            self._words[END_WORD] = HEADER_BYTES
+            undo.callback(self._words.release)
+            made.rename(path)
             undo.pop_all()
-        self._insert = self._cursor.execute
 
-    def add(self, body: bytes) -> None:
-        if not self.open:
-            self._insert("BEGIN IMMEDIATE")
-            self.open = True
-        self._insert("INSERT INTO record (sum, body) VALUES (?, ?)", (zlib.crc32(body), body))
-        self.written += len(body)
+    @property
+    def half_full(self) -> bool:
+        """Whether the next file should be made."""
+        return self._end * 2 > self._size
 
-    def name(self, names_hash: str, names: tuple[str, ...]) -> None:
-        if not self.open:
-            self._insert("BEGIN IMMEDIATE")
-            self.open = True
-        self._insert("INSERT OR IGNORE INTO names VALUES (?, ?)", (names_hash, json.dumps(names)))
-        self.known.add(names_hash)
+    def takes(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> bool:
+        """Return whether there is space for a record, and for its names if the file hasn't got them."""
+        needed = frame_bytes(len(body))
+        if names_hash not in self._known:
+            needed += frame_bytes(len(_names(names_hash, names)))
+        return self._end + needed <= self._size
+
+    def add(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> None:
+        """Write a record that the file has space for."""
+        if names_hash not in self._known:
+            self._write(_names(names_hash, names), 0, FrameKind.NAMES)
+            self._known.add(names_hash)
+        self._number += 1
+        self._write(body, self._number, FrameKind.RECORD)
 
     def commit(self) -> None:
-        self._insert("COMMIT")
-        self.open = False
-        self._kept = True
+        """Let the frames that were written count."""
+        self._words[END_WORD] = self._committed = self._end
 
-    def close(self) -> None:
-        """Commit open records and close the file; raises sqlite3.Error if the commit fails, after closing the file."""
+    def check(self) -> None:
+        """Raise OSError if the file was removed, moved or cut, or if its disk refuses writes."""
+        found = os.fstat(self._descriptor)
+        if not found.st_nlink or found.st_size < self._size or not self.path.exists():
+            raise OSError(errno.ENOENT, "its file was removed")
+        os.utime(self._descriptor)
+
+    def close(self, *, committed: bool = True) -> None:
+        """Commit what was written if `committed`, and close the file."""
+        if committed:
+            self.commit()
+        end = self._committed
+        self._words.release()
+        self._map.close()
         try:
-            if self.open:
-                self.commit()
+            if end == HEADER_BYTES:
+                with contextlib.suppress(OSError):  # the shipper removes it later
+                    self.path.unlink(missing_ok=True)
+            else:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, end)
         finally:
-            self.abandon()
+            os.close(self._descriptor)
 
-    def abandon(self) -> None:
-        """Close the file without a commit."""
-        with contextlib.suppress(sqlite3.Error):
-            self._cursor.close()  # an open cursor would keep the connection's descriptors open
-            self._base.close()
-        os.close(self._lock)
-        if not self._kept:
-            with contextlib.suppress(OSError):  # the shipper removes it later
-                self._remove()
+    def _write(self, content: bytes, number: int, kind: FrameKind) -> None:
+        place, start = self._end, self._end + FRAME.size
+        FRAME.pack_into(self._map, place, len(content), checksum(content, number), number, kind)
+        self._map[start : start + len(content)] = content
+        self._end = place + frame_bytes(len(content))
 
-    def _remove(self) -> None:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            self.path.with_name(f"{self.path.name}{suffix}").unlink(missing_ok=True)
-        self.path.with_suffix(".lock").unlink(missing_ok=True)
+    def _populate(self) -> None:
+        """Let the kernel prepare the pages, so that no record waits for one."""
+        for place in range(0, self._size, _POPULATED_BYTES):
+            try:
+                self._map.madvise(_POPULATE_WRITE, place, min(_POPULATED_BYTES, self._size - place))
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                return  # an older kernel: pages are prepared when they are first written
+            time.sleep(0)
+
+
+def _names(names_hash: str, names: tuple[str, ...]) -> bytes:
+    return json.dumps([names_hash, *names]).encode()
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -322,8 +349,8 @@ def _sizes(folder: Path) -> dict[str, int]:
     return sizes
 
 
-def _why(error: OSError | sqlite3.Error) -> str:
-    if "full" in str(error) or (isinstance(error, OSError) and error.errno in _NO_SPACE):
+def _why(error: OSError) -> str:
+    if error.errno in _NO_SPACE:
         return "the disk is full"
     # An OSError's text contains a path, which differs between tries.
-    return f"the outbox fails ({(isinstance(error, OSError) and error.strerror) or error})"
+    return f"the outbox fails ({error.strerror or error})"

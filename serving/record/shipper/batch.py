@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from customer_risk.serving.record.outbox.reader import OutboxFile
+from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.record import decode, document
 
 _HOUR: Final = 3_600_000_000  # microseconds
@@ -59,8 +59,8 @@ class Reader:
 def gather(file: OutboxFile, first: int, last: int, *, most_bytes: int | None = None) -> Batch:
     """Read records of one UTC hour, from `first` to `last` at most, and of no more than about `most_bytes`.
 
-    Without `most_bytes` it reads up to `last` whatever the hours. Raises sqlite3.OperationalError where the file can't
-    be read now.
+    Without `most_bytes` it reads up to `last` whatever the hours. Raises OSError where the file can't be read
+    now.
     """
     batch = Batch(first, last)
     size, hour = 0, None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from customer_risk.serving.record.outbox.reader import OutboxFile, find_files
+from customer_risk.serving.record.outbox.file import OutboxFile
+from customer_risk.serving.record.outbox.reader import find_files
 
 _LOOK_SECONDS: Final = 0.05  # between two looks at the folder
 _log = logging.getLogger("serving.record")
@@ -60,7 +60,7 @@ class Files:
         try:
             alive = file.alive  # asked first: what is last of a file that nobody writes stays so
             seen = Seen(file, alive, file.last())
-        except (OSError, sqlite3.OperationalError) as error:
+        except OSError as error:
             if file.path.exists():
                 _log.warning("the outbox file %s can't be read now: %s", file.path.name, error)
             return None

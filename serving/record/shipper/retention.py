@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from customer_risk.serving.record.outbox.writer import SUFFIX
+from customer_risk.serving.record.outbox.segment import SUFFIX
+from customer_risk.serving.record.outbox.sqlite_file import SQLITE_SUFFIX
+from customer_risk.serving.record.outbox.writer import UNFINISHED
 from customer_risk.serving.record.shipper.files import Files, Seen
 from customer_risk.serving.record.shipper.progress import Progress
 
@@ -49,6 +51,8 @@ class Retention:
         """Go over all files, the oldest first."""
         size = sum(path.stat().st_size for path in self._folder.iterdir() if path.is_file())
         for seen in self._files.look():
+            if not seen.alive:
+                seen.file.shrink()
             if self.done(seen) and self._in_order(seen):
                 taken = seen.file.size()
                 since = self._progress.done(seen.file.source, self._clock())
@@ -86,8 +90,9 @@ class Retention:
     def _remove_orphans(self) -> None:
         """Remove what a removal that was cut short left; not what a writer has only begun to make."""
         before = self._clock() - _ORPHAN_SECONDS
-        for pattern in ("*.lock", f"*{SUFFIX}-wal", f"*{SUFFIX}-shm"):
+        for pattern in ("*.lock", f"*{SQLITE_SUFFIX}-wal", f"*{SQLITE_SUFFIX}-shm", f"*{SUFFIX}{UNFINISHED}"):
             for path in self._folder.glob(pattern):
                 source = path.name.partition(".")[0]
-                if len(source) == 32 and not path.with_name(source + SUFFIX).exists() and path.stat().st_mtime < before:
+                owner = path.with_name(source + SQLITE_SUFFIX)
+                if len(source) == 32 and not owner.exists() and path.stat().st_mtime < before:
                     path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.shipper.batch import Reader
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.lock import Lock
@@ -186,7 +187,7 @@ class Shipper:
             _log.exception("the spooled outbox %s can't be shipped now", self._folder)
 
     def _empty(self) -> bool:
-        return self._adopted and not any(self._folder.glob("*.outbox"))
+        return self._adopted and not find_files(self._folder)
 
     def _note_damage(self, count: int) -> None:
         self._damaged += count

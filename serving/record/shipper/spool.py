@@ -14,8 +14,10 @@ from typing import Final
 
 from customer_risk.model.atomic import sync_folder, sync_tree, write_file
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.outbox.reader import QUARANTINE, find_files
-from customer_risk.serving.record.outbox.writer import SUFFIX
+from customer_risk.serving.record.outbox.file import QUARANTINE
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.segment import SUFFIX
+from customer_risk.serving.record.outbox.sqlite_file import SQLITE_SUFFIX
 from customer_risk.serving.record.shipper.dead_letters import DEAD
 from customer_risk.serving.record.shipper.progress import NAME as PROGRESS
 
@@ -101,7 +103,7 @@ def _copy(folder: Path, partial: Path) -> None:
 
 
 def _moved(folder: Path) -> Iterator[Path]:
-    for pattern in (f"{PROGRESS}*", f"*{SUFFIX}", f"*{SUFFIX}-wal"):
+    for pattern in (f"{PROGRESS}*", f"*{SUFFIX}", f"*{SQLITE_SUFFIX}", f"*{SQLITE_SUFFIX}-wal"):
         yield from folder.glob(pattern)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.outbox.reader import OutboxFile
+from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.record import decode
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.progress import Progress
@@ -107,19 +107,19 @@ class Measure:
 
     def take(self, workers: Iterable[SinkWorker], *, quarantined: int) -> Status:
         """Measure now."""
-        seen = [(each, each.file.size()) for each in self._files.look()]
-        status = Status(at=self._clock(), files=len(seen), bytes=sum(size for _, size in seen), quarantined=quarantined)
+        seen = [(each, each.file.used()) for each in self._files.look()]
+        status = Status(at=self._clock(), files=len(seen), bytes=sum(used for _, used in seen), quarantined=quarantined)
         ages: dict[tuple[str, int], float] = {}
         for worker in workers:
             counts = worker.counts
             sink = status.sinks[worker.name] = SinkStatus(
                 shipped=counts.shipped, failures=counts.failures, dead_letters=counts.dead_letters, error=counts.error
             )
-            for each, size in seen:
+            for each, used in seen:
                 done = self._progress.cursor(worker.name, each.file.source)
                 if done < each.last:
                     sink.lag_records += each.last - done
-                    sink.lag_bytes += size * (each.last - done) // each.last
+                    sink.lag_bytes += used * (each.last - done) // each.last
                     key = (each.file.source, done)
                     ages[key] = self._ages.get(key) or _moment(each.file, done, status.at)
                     sink.lag_seconds = max(sink.lag_seconds, status.at - ages[key])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import resource
+import time
 
 import msgspec
 import pytest
@@ -138,22 +138,23 @@ def test_a_refusal_that_cant_be_recorded_stays_a_refusal(full) -> None:
 
 
 @pytest.mark.parametrize("refuse", [True, False])
-def test_a_commit_that_fails_is_told_or_counted(outbox, answer, refuse) -> None:
-    """As a write that fails is."""
+def test_a_commit_that_fails_is_told_or_counted(outbox, folder, answer, refuse) -> None:
+    """As a write that fails is: the file was removed before the commit."""
     unrecorded = []
     recorder = Recorder(outbox, cpu="x", refuse=refuse, unrecorded=lambda: unrecorded.append(1))
     for _ in range(3):
         recorder.decided(answer, caller="", route="", trace=None, took=-1)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # the operating system refuses writes beyond 1,000 bytes
-    try:
-        if refuse:
-            with pytest.raises(RecordUnavailable):
-                recorder.commit()
-        else:
+    (file,) = find_files(folder)
+    file.remove()
+    deadline = time.monotonic() + 600
+    while not recorder.failing:  # the outbox looks once a second
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    if refuse:
+        with pytest.raises(RecordUnavailable):
             recorder.commit()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    else:
+        recorder.commit()
     assert len(unrecorded) == (0 if refuse else 3)
     assert (recorder.failing, recorder.ready) == (True, not refuse)
 

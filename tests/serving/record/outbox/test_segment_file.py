@@ -1,0 +1,160 @@
+"""What is found of files that were cut, altered, or that are written meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from customer_risk.serving.record.outbox.file import QUARANTINE
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.segment import FRAME, HEADER_BYTES
+from customer_risk.serving.record.outbox.segment_file import SegmentFile
+from customer_risk.serving.record.outbox.writer import Outbox
+
+BODIES = [b"record-%02d-" % number + b"x" * 30 for number in range(5)]
+
+
+@pytest.fixture
+def written(tmp_path) -> Path:
+    """A closed file of five records, with names before the first and before the fourth."""
+    outbox = Outbox(tmp_path / "outbox", most_bytes=10**7, file_bytes=10**5)
+    for number, body in enumerate(BODIES):
+        outbox.add(body, ("x", "y"), "h" if number < 3 else "i")
+    outbox.commit()
+    outbox.close()
+    (file,) = find_files(tmp_path / "outbox")
+    return file.path
+
+
+def copied(path: Path, data: bytes) -> SegmentFile:
+    """Return another file of the same name with other bytes."""
+    folder = path.parent.parent / "copy"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / path.name).write_bytes(data)
+    return SegmentFile(folder / path.name)
+
+
+def numbers(file: SegmentFile) -> list[int]:
+    """Return the numbers of the records that can be read, which must be as they were written."""
+    found = file.read(0, 100)
+    assert [kept.body for kept in found] == [BODIES[kept.seq - 1] for kept in found]
+    return [kept.seq for kept in found]
+
+
+def test_a_file_cut_at_any_byte_of_its_last_record_gives_the_others(written) -> None:
+    """Whatever is missing of the last record, all before it are given, and the file isn't whole."""
+    data = written.read_bytes()
+    last = data.index(BODIES[-1]) - FRAME.size
+    for end in range(last, len(data)):
+        file = copied(written, data[:end])
+        assert (numbers(file), file.last()) == ([1, 2, 3, 4], 4)
+        assert not file.whole()
+
+
+def test_a_file_altered_at_any_byte_loses_that_record_alone(written) -> None:
+    """Records before and after it are given, the numbers of the others stay, and what is damaged is counted."""
+    data = written.read_bytes()
+    second = data.index(BODIES[1]) - FRAME.size
+    for place in range(second, second + FRAME.size + len(BODIES[1])):
+        altered = bytearray(data)
+        altered[place] ^= 0x41
+        file = copied(written, bytes(altered))
+        assert (numbers(file), file.last(), file.damaged) == ([1, 3, 4, 5], 5, 1), place
+        assert not file.whole()
+        assert (file.path.parent / QUARANTINE / f"{file.source}-2.record").exists()
+
+
+@pytest.mark.parametrize("place", range(16))
+def test_a_file_with_a_damaged_header_gives_its_records(written, place) -> None:
+    """Neither its mark nor the end that it names is needed to find sound records."""
+    data = bytearray(written.read_bytes())
+    data[place] ^= 0x41
+    file = copied(written, bytes(data))
+    assert set(numbers(file)) <= {1, 2, 3, 4, 5}
+    if place < 8:
+        assert (numbers(file), file.whole()) == ([1, 2, 3, 4, 5], False)
+
+
+def test_damaged_names_cost_only_themselves(written) -> None:
+    """Records whose names are lost are given; their names are an error."""
+    data = written.read_bytes()
+    file = copied(written, data.replace(b'["i", "x", "y"]', b'["i", "x", "z"]'))
+    assert numbers(file) == [1, 2, 3, 4, 5]
+    assert file.names("h") == ("x", "y")
+    with pytest.raises(KeyError):
+        file.names("i")
+    assert not file.whole()
+
+
+def test_a_file_of_noise_has_no_records(written) -> None:
+    """Bytes that nobody wrote are no records, whatever their length."""
+    for length in (0, 1, HEADER_BYTES - 1, HEADER_BYTES, 5000):
+        file = copied(written, bytes(index * 37 % 251 for index in range(length)))
+        assert (file.read(0, 10), file.last(), file.whole()) == ([], 0, False)
+
+
+_WRITING = """
+import sys, time
+from pathlib import Path
+from customer_risk.serving.record.outbox.writer import Outbox
+outbox = Outbox(Path(sys.argv[1]), most_bytes=10**9, file_bytes=10**5)
+number = 0
+print("ready", flush=True)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    outbox.add(b"%08d" % number + b"y" * (number * 7919 % 5000))
+    outbox.commit()
+    number += 1
+print(number, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_reader_beside_the_writer_sees_each_record_once_and_whole(tmp_path) -> None:
+    """While another process writes as fast as it can, nothing is found twice, in part, or out of order."""
+    folder = tmp_path / "outbox"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITING, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout.readline() == "ready\n"
+    files: dict[str, SegmentFile] = {}
+    found: dict[str, list[bytes]] = {}
+
+    def look() -> None:
+        for file in find_files(folder):
+            known = files.setdefault(file.source, file)
+            bodies = found.setdefault(file.source, [])
+            with contextlib.suppress(FileNotFoundError):  # an empty file, which its writer has removed
+                bodies += [kept.body for kept in known.read(len(bodies), 10_000)]
+
+    while writer.poll() is None:
+        look()
+        if select.select([writer.stdout], [], [], 0)[0]:
+            break
+    total = int(writer.stdout.readline())
+    deadline = time.monotonic() + 600
+    while sum(map(len, found.values())) < total:
+        assert time.monotonic() < deadline
+        look()
+    bodies = [body for source in sorted(found) for body in found[source]]
+    assert bodies == [b"%08d" % number + b"y" * (number * 7919 % 5000) for number in range(total)]
+    assert all(file.damaged == 0 for file in files.values())
+    writer.stdin.close()
+    writer.stdout.close()
+    assert writer.wait(600) == 0
+
+
+def test_space_that_a_killed_process_allocated_is_given_back(written) -> None:
+    """The records stay."""
+    file = copied(written, written.read_bytes() + bytes(50_000))
+    file.shrink()
+    assert file.size() == file.used() == written.stat().st_size
+    assert numbers(file) == [1, 2, 3, 4, 5]

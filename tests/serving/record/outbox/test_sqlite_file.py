@@ -1,0 +1,93 @@
+"""Files of SQLite that an earlier release has left."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import zlib
+from pathlib import Path
+
+import pytest
+
+from customer_risk.serving.record.outbox.file import QUARANTINE
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.sqlite_file import SqliteFile
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> SqliteFile:
+    """A closed file of ten records, of the tables that the earlier release made."""
+    path = tmp_path / f"{'0' * 32}.outbox"
+    with sqlite3.connect(path) as base:
+        base.execute("PRAGMA page_size=8192")
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("CREATE TABLE record (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, body BLOB NOT NULL)")
+        base.execute("CREATE TABLE names (hash TEXT PRIMARY KEY, names TEXT NOT NULL)")
+        base.execute("INSERT INTO names VALUES (?, ?)", ("h", json.dumps(["x", "y"])))
+        bodies = [b"record-%02d-" % number + b"x" * 3000 for number in range(10)]
+        base.executemany("INSERT INTO record (sum, body) VALUES (?, ?)", [(zlib.crc32(body), body) for body in bodies])
+    base.close()
+    path.with_suffix(".lock").touch()
+    return SqliteFile(path)
+
+
+def test_its_records_are_found_beside_new_ones(file) -> None:
+    """With their numbers and the names that they were written with; its writer is gone."""
+    (found,) = find_files(file.path.parent)
+    assert [kept.seq for kept in found.read(2, 3)] == [3, 4, 5]
+    assert (found.last(), found.names("h"), found.alive, found.whole()) == (10, ("x", "y"), False, True)
+    with pytest.raises(KeyError):
+        found.names("other")
+
+
+def test_a_file_that_another_holds_is_not_damaged(file) -> None:
+    """A lock raises, rather than making records count as lost."""
+    file.patience = 0.05
+    holder = sqlite3.connect(file.path, isolation_level=None)
+    holder.execute("PRAGMA journal_mode=DELETE")
+    holder.execute("BEGIN EXCLUSIVE")
+    for ask in (file.last, file.whole, lambda: file.read(0, 10)):
+        with pytest.raises(OSError, match="locked"):
+            ask()
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert (file.last(), len(file.read(0, 10)), file.damaged, file.whole()) == (10, 10, 0, True)
+
+
+def test_a_file_without_tables_has_no_records(tmp_path) -> None:
+    """A writer that was killed before it had made them leaves nothing to ship."""
+    path = tmp_path / "a.outbox"
+    path.touch()
+    assert (SqliteFile(path).last(), SqliteFile(path).read(0, 10)) == (0, [])
+
+
+def test_a_file_that_is_gone_is_not_made_anew(file) -> None:
+    """Reading a removed file raises."""
+    file.remove()
+    with pytest.raises(OSError, match="open"):
+        file.last()
+    assert list(file.path.parent.iterdir()) == []
+
+
+def test_a_changed_record_is_set_aside_and_counted(file) -> None:
+    """The others are given."""
+    data = file.path.read_bytes()
+    file.path.write_bytes(data.replace(b"record-07-", b"record-O7-"))
+    assert [kept.seq for kept in file.read(0, 100)] == [seq for seq in range(1, 11) if seq != 8]
+    assert file.damaged == 1
+    aside = file.path.parent / QUARANTINE / f"{file.source}-8.record"
+    assert aside.read_bytes().startswith(b"record-O7-")
+
+
+@pytest.mark.parametrize("junk", [b"\xff" * 8192, os.urandom(8192)])
+def test_of_a_torn_file_what_can_be_read_is_given(file, junk) -> None:
+    """A lost page costs its records alone, and the file is set aside in the end."""
+    data = bytearray(file.path.read_bytes())
+    data[-2 * 8192 : -8192] = junk
+    file.path.write_bytes(data)
+    assert not file.whole()
+    assert 0 < len(file.read(0, 10)) < 10
+    assert file.damaged
+    file.set_aside()
+    assert (file.path.parent / QUARANTINE / file.path.name).exists()
