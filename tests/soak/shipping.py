@@ -84,7 +84,7 @@ def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], records:
         recorder.decided(service.answer(soak.request(50)), caller="", route="", trace=None, took=1)
     recorder.commit()
     recorder.close()
-    size = sum(path.stat().st_size for path in (folder / "outbox").glob("*.outbox")) / 1e6
+    size = sum(path.stat().st_size for path in (folder / "outbox").glob("*.records")) / 1e6
     process = subprocess.Popen([COMMAND, "ship", "--config", settings], stderr=subprocess.DEVNULL)
     began, shipped = 0.0, 0
     while shipped < records:

@@ -20,6 +20,7 @@ from customer_risk.serving.record.outbox.segment import (
     FrameKind,
     committed_end,
     frame_at,
+    frame_bytes,
 )
 
 
@@ -58,12 +59,13 @@ class SegmentFile:
         with self._lock, self._opened() as descriptor:
             if len(self._starts) < after + most:
                 self._find(descriptor)
-            seqs = [seq for seq in range(after + 1, min(after + most, len(self._starts)) + 1) if self._starts[seq - 1]]
+            last = min(after + most, len(self._starts))
+            seqs = [seq for seq in range(after + 1, last + 1) if self._starts[seq - 1]]
             if not seqs:
                 return []
-            first = self._starts[seqs[0] - 1]
-            data = os.pread(descriptor, self._ends[seqs[-1] - 1] - first, first)
-            return [Kept(seq, data[self._starts[seq - 1] - first : self._ends[seq - 1] - first]) for seq in seqs]
+            first = self._starts[seqs[0] - 1] - FRAME.size
+            data = memoryview(os.pread(descriptor, self._ends[seqs[-1] - 1] - first, first))
+            return [kept for seq in seqs if (kept := self._sound(seq, data, first)) is not None]
 
     def names(self, names_hash: str) -> tuple[str, ...]:
         """Return the features' names of a hash; raises KeyError if the file doesn't have them."""
@@ -136,6 +138,8 @@ class SegmentFile:
             if frame is None or lost < 0:
                 following = _next_sound(data, place)
                 skipped = bytes(data[place + FRAME.size : following])
+                if following is None and _is_last(data, place, len(self._starts) + 1):
+                    self._give_up(1, skipped)
                 place = end - base if following is None else following
                 self._whole = False
                 continue
@@ -151,10 +155,23 @@ class SegmentFile:
             return -1
         return 0 if frame.kind == FrameKind.NAMES else frame.number - 1 - len(self._starts)
 
+    def _sound(self, seq: int, data: memoryview, base: int) -> Kept | None:
+        """Return a record that was found before; None, and it is set aside, if it was damaged since."""
+        start, end = self._starts[seq - 1] - base, self._ends[seq - 1] - base
+        content = bytes(data[start:end])
+        frame = frame_at(data, start - FRAME.size)
+        if frame is not None and (frame.number, frame.end) == (seq, end):
+            return Kept(seq, content)
+        set_record_aside(self, seq, content)
+        self._starts[seq - 1] = 0
+        self._whole = False
+        self.damaged += 1
+        return None
+
     def _give_up(self, count: int, skipped: bytes) -> None:
+        set_record_aside(self, len(self._starts) + 1, skipped)
         self._whole = False
         self.damaged += count
-        set_record_aside(self, len(self._starts) + 1, skipped)
         self._starts.extend([0] * count)
         self._ends.extend([0] * count)
 
@@ -173,6 +190,14 @@ def _next_sound(data: memoryview, place: int) -> int | None:
         (at for at in range(place + ALIGNMENT, len(data), ALIGNMENT) if frame_at(data, at) is not None),
         None,
     )
+
+
+def _is_last(data: memoryview, place: int, number: int) -> bool:
+    """Return whether a frame that isn't sound is nevertheless the record of that number, and the last frame."""
+    if place + FRAME.size > len(data):
+        return False
+    length, _, found, kind = FRAME.unpack_from(data, place)
+    return (found, kind) == (number, FrameKind.RECORD) and place + frame_bytes(length) == len(data)
 
 
 def _locked(descriptor: int) -> bool:

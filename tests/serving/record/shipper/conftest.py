@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from customer_risk.serving.record.outbox.reader import OutboxFile, find_files
+from customer_risk.serving.record.outbox.file import OutboxFile
+from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import encode
 from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.shipper import shipper

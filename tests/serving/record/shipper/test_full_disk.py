@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from customer_risk.serving.errors import RecordUnavailable
-from customer_risk.serving.record.outbox.reader import QUARANTINE, OutboxFile
+from customer_risk.serving.record.outbox.file import QUARANTINE
+from customer_risk.serving.record.outbox.segment_file import SegmentFile
 from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.shipper import Shipper
@@ -62,7 +63,7 @@ def test_a_spool_without_room_is_left_as_it_was(left, folder, disk, progress) ->
     assert (sorted(folder.iterdir()), file.last()) == (kept, 19)
     spool(folder, shelf, shipper)
     assert [path.name for path in shelf.iterdir()] == [shipper]
-    assert OutboxFile(shelf / shipper / file.path.name).last() == 19
+    assert SegmentFile(shelf / shipper / file.path.name).last() == 19
 
 
 def test_a_status_that_cant_be_written_leaves_nothing(disk) -> None:
@@ -95,19 +96,14 @@ def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> N
     moved = disk / "outbox" / file.path.name
     moved.parent.mkdir()
     moved.write_bytes(data.replace(b"damage-me", b"damaged!!", 1))
-    read, aside = OutboxFile(moved), moved.parent / QUARANTINE
-    reader = sqlite3.connect(moved)
-    reader.execute("SELECT count(*) FROM record").fetchone()  # opens the files that reading needs
-    read.read(0, 10)
-    for path in aside.iterdir():
-        path.unlink()
+    read, aside = SegmentFile(moved), moved.parent / QUARANTINE
+    aside.mkdir()
     with full_disk(moved.parent):
         with pytest.raises(OSError, match="No space"):
             read.read(0, 10)
         assert not list(aside.iterdir())
-    read.read(0, 10)
+    assert [kept.seq for kept in read.read(0, 10)] == [2, 3]
     assert [path.stat().st_size > 9000 for path in aside.iterdir()] == [True]
-    reader.close()
 
 
 def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(

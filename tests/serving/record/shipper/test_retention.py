@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from customer_risk.serving.record.outbox.reader import QUARANTINE
+from customer_risk.serving.record.outbox.file import QUARANTINE
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.retention import Retention
 
@@ -87,7 +87,7 @@ def test_a_file_that_is_written_stays(outbox, put, sweep, shipped, folder) -> No
     put(outbox, [1])
     shipped("told", "other")
     sweep(keep_seconds=0).run()
-    assert len(list(folder.glob("*.outbox"))) == 1
+    assert len(list(folder.glob("*.records"))) == 1
 
 
 def test_a_full_outbox_lets_go_of_the_oldest_first(left, sweep, shipped) -> None:
@@ -112,16 +112,16 @@ os.kill(os.getpid(), 9)
 def test_a_file_without_records_is_removed_at_once(folder, sweep) -> None:
     """A process that died before its first record leaves nothing to keep."""
     subprocess.run([sys.executable, "-c", _DYING, folder], check=False)
-    assert list(folder.glob("*.outbox"))
+    assert list(folder.glob("*.records"))
     sweep().run()
-    assert not list(folder.glob("*.outbox*"))
+    assert not list(folder.glob("*.records*"))
 
 
 def test_a_torn_file_is_put_aside_once_its_sound_records_are_shipped(left, sweep, told, worker) -> None:
     """It is counted, and leaves the outbox's way."""
     file, ids = left(range(1, 200))
     with file.path.open("r+b") as opened:
-        opened.seek(-5 * 8192, os.SEEK_END)
+        opened.seek(-20_000, os.SEEK_END)
         opened.write(b"\xff" * 8192)
     counted, sinks = [], [told(), told("other")]
     one = sweep(torn=counted.append)
@@ -140,9 +140,10 @@ def test_a_torn_file_is_put_aside_once_its_sound_records_are_shipped(left, sweep
     assert (file.path.parent / QUARANTINE / file.path.name).exists()
 
 
-def test_a_file_that_is_no_database_is_put_aside(folder, sweep) -> None:
+@pytest.mark.parametrize("suffix", [".records", ".outbox"])
+def test_a_file_of_noise_is_put_aside(folder, sweep, suffix) -> None:
     """Nothing of it can be shipped; it counts as one record at least."""
-    path = folder / f"{'a' * 32}.outbox"
+    path = folder / f"{'a' * 32}{suffix}"
     path.write_bytes(b"\xff" * 100_000)
     counted = []
     sweep(torn=counted.append).run()
@@ -152,7 +153,7 @@ def test_a_file_that_is_no_database_is_put_aside(folder, sweep) -> None:
 
 def test_what_a_removal_cut_short_left_is_removed(folder, sweep, clock) -> None:
     """But not what a writer may just have begun to make, nor anybody else's files."""
-    names = [f"{'a' * 32}.lock", f"{'b' * 32}.outbox-wal", "shipper.lock"]
+    names = [f"{'a' * 32}.lock", f"{'b' * 32}.outbox-wal", f"{'c' * 32}.records.unfinished", "shipper.lock"]
     for name in names:
         (folder / name).touch()
     one = sweep()
@@ -160,7 +161,7 @@ def test_what_a_removal_cut_short_left_is_removed(folder, sweep, clock) -> None:
     assert all((folder / name).exists() for name in names)
     clock.now += 120
     one.run()
-    assert [(folder / name).exists() for name in names] == [False, False, True]
+    assert [(folder / name).exists() for name in names] == [False, False, False, True]
 
 
 def test_nothing_is_known_of_a_file_that_is_gone(left, sweep, shipped, progress) -> None:
