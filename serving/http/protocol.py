@@ -249,8 +249,12 @@ class GuardedProtocol(DirectProtocol):
         else:
             super().shutdown()
 
-    def sweep(self, now: float) -> None:
-        """Close the connection if its client is too slow or idle for too long; `now` is the event loop's time."""
+    def sweep(self, now: float, halted: float = 0.0) -> None:
+        """Close the connection if its client is too slow or idle for too long; `now` is the event loop's time.
+
+        For `halted` seconds nothing was read, since this process or its machine was halted: they don't count.
+        """
+        self._since = min(now, self._since + halted)
         if self.flow is None or self.flow.read_paused:  # this side delays the connection
             self._since = now
             return

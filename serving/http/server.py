@@ -88,11 +88,13 @@ class HttpServer(uvicorn.Server):
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
+        due = loop.time() + _SWEEP_SECONDS
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = loop.time()
+            halted, due = max(0.0, now - due), now + _SWEEP_SECONDS
             for connection in self._connections():
-                connection.sweep(now)
+                connection.sweep(now, halted)
 
     def _connected(self) -> GuardedProtocol:
         return self._protocol(self.config, self.server_state, self.lifespan.state)

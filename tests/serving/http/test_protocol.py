@@ -56,6 +56,7 @@ class Running:
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=self.http.config.get_loop_factory()) as runner:
+            self.loop = runner.get_loop()
             runner.run(self.http.run_on(self._listening))
 
     def stop(self) -> None:
@@ -254,6 +255,30 @@ def test_an_idle_connection_is_closed(run) -> None:
             connection.sendall(_post())
             _read(connection)
             assert _rest(connection) == b""
+
+
+def test_a_halt_of_the_server_is_not_the_clients_slowness(run) -> None:
+    """Whatever a connection waits for, it may go on after a halt that is longer than it may wait."""
+    server = run(header_seconds=5, body_seconds=5, keep_alive_seconds=5)
+    over = threading.Event()
+
+    def halt() -> None:
+        time.sleep(6)
+        server.loop.call_later(0.7, over.set)  # connections are checked every half second
+
+    request = _post()
+    with contextlib.ExitStack() as stack:
+        silent, head, body, idle = (stack.enter_context(server.connect()) for _ in range(4))
+        head.sendall(request[:20])
+        body.sendall(request[:-10])
+        idle.sendall(request)
+        assert _read(idle)[0] == 200
+        server.loop.call_soon_threadsafe(halt)
+        assert over.wait(600)
+        for connection, rest in ((silent, request), (head, request[20:]), (body, request[-10:]), (idle, request)):
+            connection.sendall(rest)
+        for connection in (silent, head, body, idle):
+            assert _read(connection)[0] == 200
 
 
 def test_a_giant_head_is_refused(run) -> None:
