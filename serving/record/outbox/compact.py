@@ -13,6 +13,7 @@ the greatest distance from the base needs. The form is part of what is stored: a
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -37,11 +38,11 @@ _MINUS_NAN_BITS: Final = -8 << 48  # what a processor's own NaN is on x86
 _MOST_HUNDREDTHS: Final = 1e12  # below it, hundredths fit into six bytes
 
 _FAR: Final = 1 << 61  # the difference of two numbers within it fits into 64 bits
-_LARGEST_PROFILE: Final = 255
 _VALUE_BYTES: Final = 9
 _ROW_BYTES: Final = 4 * _VALUE_BYTES + 4  # at most: ids, two times, an amount, three codes and one bit
 _COLUMN_BYTES: Final = 9  # before a column's rows
 _SLACK: Final = 8  # bytes behind all, for numbers are written and read eight bytes at a time
+_SCRATCH_BYTES: Final = 32_768  # of a thread; what needs more gets its own
 _DAMAGED: Final = -1
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -60,17 +61,35 @@ class Numbers(NamedTuple):
     as_it_is: bytes
 
 
+class _Scratch(threading.local):
+    """A thread's own memory to write to: making an array for each call would cost as much as writing to it."""
+
+    def __init__(self) -> None:
+        self.array = np.empty(_SCRATCH_BYTES, np.uint8)
+        self.view = memoryview(self.array)
+
+
+_scratch: Final = _Scratch()
+
+
 def pack(values: NDArray[np.float64], customer: Encoded | None) -> bytes:
     """Return the features float64[f] and the one customer that they were computed from, if any, as bytes."""
+    return bytes(pack_briefly(values, customer))
+
+
+def pack_briefly(values: NDArray[np.float64], customer: Encoded | None) -> memoryview:
+    """Return what `pack` does, in memory that the thread's next call overwrites."""
+    size = _HEADER + _VALUE_BYTES * values.size + _SLACK
+    if customer is not None:
+        size += 1 + 5 * customer.profile.size + 3 * _COLUMN_BYTES + 1 + _ROW_BYTES * customer.ids.size
+    out, view = _scratch.array, _scratch.view
+    if size > _SCRATCH_BYTES:
+        out = np.empty(size, np.uint8)
+        view = memoryview(out)
+    alone, whole = _packers()
     if customer is None:
-        out = np.empty(_HEADER + _VALUE_BYTES * values.size + _SLACK, np.uint8)
-        return out[: _packers()[0](values, out)].tobytes()
-    rows, width = customer.ids.size, customer.profile.size
-    if width > _LARGEST_PROFILE:
-        raise ValueError(f"a profile of {width} columns; at most {_LARGEST_PROFILE} can be recorded")
-    size = _HEADER + _VALUE_BYTES * values.size + 1 + 5 * width + 3 * _COLUMN_BYTES + 1 + _ROW_BYTES * rows
-    out = np.empty(size + _SLACK, np.uint8)
-    end = _packers()[1](
+        return view[: alone(values, out)]
+    end = whole(
         values,
         customer.ids,
         customer.created,
@@ -82,7 +101,7 @@ def pack(values: NDArray[np.float64], customer: Encoded | None) -> bytes:
         customer.profile,
         out,
     )
-    return out[:end].tobytes()
+    return view[:end]
 
 
 def pack_as_it_is(values: NDArray[np.float64], customer: bytes) -> bytes:
@@ -504,7 +523,7 @@ def _get_waits(data: NDArray[np.uint8], at: Any, created: NDArray[np.int64], com
     if at == _DAMAGED or at + (rows + 7) // 8 > data.size - _SLACK:
         return _DAMAGED
     for row in range(rows):
-        present += 1 - (data[bits + row // 8] >> row % 8 & 1)
+        present += 1 - (np.int64(data[bits + row // 8]) >> row % 8 & 1)
     waits = np.empty(present, np.int64)
     at = _get_column(data, at + (rows + 7) // 8, present, waits)
     if at == _DAMAGED:

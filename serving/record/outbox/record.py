@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 import numpy as np
 from msgspec import UNSET
+from msgspec.structs import asdict, astuple
 from numpy.typing import NDArray
 
 from customer_risk.model.features.encoded import Encoded
@@ -138,18 +139,8 @@ _FORM: Final = 2  # of the bytes; it is the array's first element, where those o
 _FORM_AT: Final = 3  # behind the array's header, which takes three bytes from 16 elements on
 
 
-class _Whole(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A reason with all fields, in their order."""
-
-    code: str
-    text: str
-    raises: bool
-    feature: str
-    value: float | None
-    unit: str
-    contribution: float | None
-    share: float | None
-    investigator_text: str
+class _Whole(WireReason, frozen=True, kw_only=True, array_like=True):
+    """A reason without its fields' names; one that lacks a field isn't written so."""
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
@@ -241,7 +232,7 @@ def encode_decision(
                 decision.reasons,
                 answer.warnings,
                 names,
-                compact.pack(basis.values, basis.encoded),
+                compact.pack_briefly(basis.values, basis.encoded),
                 basis.history_complete,
             ),
         )
@@ -269,41 +260,18 @@ def _last_fields(
     reasons: Sequence[WireReason | Reason],
     warnings: tuple[InputWarning, ...],
     names: str,
-    numbers: bytes,
+    numbers: bytes | memoryview,
     history_complete: bool,
 ) -> tuple[object, ...]:
     """Return the fields of `_Body` from `reasons` on."""
-    whole = [
-        (
-            reason.code,
-            reason.text,
-            reason.direction == "raises",
-            reason.feature,
-            reason.value,
-            reason.unit,
-            reason.contribution,
-            reason.share,
-            reason.investigator_text,
-        )
-        for reason in reasons
-    ]
+    whole = [astuple(reason) for reason in reasons]
     if reasons and type(reasons[0]) is not Reason and any(UNSET in fields for fields in whole):  # a model's has all
         return (), warnings, names, numbers, history_complete, reasons
     return whole, warnings, names, numbers, history_complete
 
 
 def _wire(reason: _Whole) -> WireReason:
-    return WireReason(
-        code=reason.code,
-        text=reason.text,
-        direction="raises" if reason.raises else "lowers",
-        feature=reason.feature,
-        value=reason.value,
-        unit=reason.unit,
-        contribution=reason.contribution,
-        share=reason.share,
-        investigator_text=reason.investigator_text,
-    )
+    return WireReason(**asdict(reason))
 
 
 @lru_cache(maxsize=16)
