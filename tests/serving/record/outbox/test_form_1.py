@@ -36,13 +36,13 @@ def test_a_record_of_form_1_has_the_document_that_it_had(line) -> None:
 
 
 def test_a_record_of_form_1_is_the_same_record_in_form_2(line) -> None:
-    """Written anew it takes fewer bytes, and is read as the same record with the same document."""
+    """Written anew it is read as the same record with the same document; a decision takes fewer bytes."""
     body = base64.b64decode(line["body"])
     record = decode(body)
     again = encode(record)
     assert decode(again) == record
     assert document(decode(again), _names(line)) == line["document"]
-    assert len(again) < len(body)
+    assert record.kind == "refusal" or len(again) < len(body)
 
 
 def test_decisions_of_both_forms_replay_to_the_bit() -> None:
