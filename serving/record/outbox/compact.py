@@ -519,7 +519,8 @@ def _put_waits(created: NDArray[np.int64], completed: NDArray[np.int64], out: ND
 
 @compiled
 def _get_waits(data: NDArray[np.uint8], at: Any, created: NDArray[np.int64], completed: NDArray[np.int64]) -> Any:
-    rows, present, bits = created.size, 0, at
+    rows, bits = created.size, at
+    present: Any = 0
     if at == _DAMAGED or at + (rows + 7) // 8 > data.size - _SLACK:
         return _DAMAGED
     for row in range(rows):
