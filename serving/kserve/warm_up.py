@@ -21,6 +21,7 @@ from customer_risk.serving.http.responses import response_of
 from customer_risk.serving.kserve.v2 import body as v2_body
 from customer_risk.serving.kserve.v2 import fields
 from customer_risk.serving.offload import MOST_ON_LOOP
+from customer_risk.serving.record.outbox import compact
 
 _REQUEST: Final[dict[str, Any]] = {
     "customer_id": "warm-up",
@@ -59,6 +60,7 @@ def take_every_path(service: Service) -> None:
         response_of(exchange.answer(body, RequestContext("", caller)))
     with contextlib.suppress(CustomerRiskError):  # rules can't answer values by position
         service.answer_values("warm-up", np.zeros(len(service.names())))
+    compact.prepare()
     read_items(b'{"requests":[{"customer_id":"warm-up"}]}')
     fields.holds_more(_MESSAGE, 9)
     for tensors in (b"[]", b'[{"name":"request","datatype":"BYTES","shape":[1],"data":["{}"]}]'):

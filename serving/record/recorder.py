@@ -8,18 +8,18 @@ import hmac
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from customer_risk.model.errors import ConfigError, InputError
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.contract.problem import kind_of
 from customer_risk.serving.errors import BodyTooLarge, MalformedBody, RecordUnavailable, WrongMediaType
-from customer_risk.serving.record.outbox.record import VERSION, Record, encode, hash_names, pack
+from customer_risk.serving.record.outbox.record import VERSION, Record, encode, encode_decision, hash_names
 from customer_risk.serving.record.outbox.writer import Outbox
 
 if TYPE_CHECKING:
-    from customer_risk.serving.contract.answer import Answer, WireReason
+    from customer_risk.serving.contract.answer import Answer
     from customer_risk.serving.contract.trace import Trace
     from customer_risk.serving.record.settings import RecordSettings
 
@@ -85,6 +85,7 @@ class Recorder:
         self._share = refusal_share
         self._unrecorded = unrecorded
         self._clock = clock
+        self._names: tuple[tuple[str, ...], str] = ((), hash_names(()))  # the last, and their hash
         self._decisions = self._refusals = 0.0  # bytes
 
     @property
@@ -99,40 +100,24 @@ class Recorder:
 
     def decided(self, answer: Answer, *, caller: str, route: str, trace: Trace | None, took: int) -> None:
         """Write a decision; raises RecordUnavailable if it can't, unless unrecorded decisions are allowed."""
-        basis, decision = answer.basis, answer.decision
-        body = encode(
-            Record(
-                version=VERSION,
-                kind="decision",
-                record_id=answer.decision_id,
-                at=answer.at,
-                took=took,
-                route=route,
-                caller=caller,
-                trace="" if trace is None else trace.trace_id,
-                customer_id=self._named(answer.customer_id),
-                status=200,
-                problem="",
-                pointers=(),
-                source=answer.source,
-                model=answer.model.name,
-                model_version=answer.model.version,
-                cpu=self._cpu,
-                probability=decision.probability,
-                segment=decision.segment,
-                action=decision.action,
-                # A model's reason has the same fields as the wire's; a rule's reason is one of the wire's.
-                reasons=cast("tuple[WireReason, ...]", decision.reasons),
-                warnings=answer.warnings,
-                names=hash_names(basis.names),
-                features=basis.values.tobytes(),
-                encoded=b"" if basis.encoded is None else pack(basis.encoded),
-                history_complete=basis.history_complete,
-            )
+        names = answer.basis.names
+        known, names_hash = self._names
+        if names is not known:
+            names_hash = hash_names(names)
+            self._names = (names, names_hash)
+        body = encode_decision(
+            answer,
+            customer_id=self._named(answer.customer_id),
+            caller=caller,
+            route=route,
+            trace="" if trace is None else trace.trace_id,
+            took=took,
+            cpu=self._cpu,
+            names=names_hash,
         )
         self._decisions += len(body)
         try:
-            self._outbox.add(body, basis.names, hash_names(basis.names))
+            self._outbox.add(body, names, names_hash)
         except RecordUnavailable:
             if self._refuse:
                 raise

@@ -7,19 +7,26 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
+from msgspec.structs import asdict, astuple
 from numpy.typing import NDArray
 
 from customer_risk.model.features.encoded import Encoded
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.features.vocabulary import PROFILE
+from customer_risk.model.scoring.reasons import Reason
 from customer_risk.serving.contract.answer import ModelName, WireReason
 from customer_risk.serving.contract.columns import column
+from customer_risk.serving.record.outbox import compact
 
-VERSION: Final = 1
+if TYPE_CHECKING:
+    from customer_risk.serving.contract.answer import Answer
+
+VERSION: Final = 1  # of the fields of `Record` and `Document`
 ERASED: Final = "erased"  # the customer_id of records whose person was erased
 Kind = Literal["decision", "refusal"]
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -30,7 +37,7 @@ _NARROW: Final = ("state", "type", "direction")
 class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One decision, or one request refused for its input; add new fields at the end, with a default.
 
-    version           of this form
+    version           of these fields and their meaning
     record_id         the decision's id; a refusal's own
     at, took          microseconds since 1970; from the whole body to the decision, -1 where unknown
     route, caller     the entrance, and the caller that the token names
@@ -128,8 +135,143 @@ _AS_THEY_ARE: Final = tuple(
     for name in Document.__struct_fields__
     if name in Record.__struct_fields__ and name not in {"model", "features"}
 )
-encode: Final = msgspec.msgpack.Encoder().encode
-decode: Final = msgspec.msgpack.Decoder(Record).decode
+_FORM: Final = 2  # of the bytes; it is the array's first element, where those of form 1 have VERSION, which is 1
+_FORM_AT: Final = 3  # behind the array's header, which takes three bytes from 16 elements on
+
+
+class _Whole(WireReason, frozen=True, kw_only=True, array_like=True):
+    """A reason without its fields' names; one that lacks a field isn't written so."""
+
+
+class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
+    """A record as `encode` writes it; add new fields at the end, with a default.
+
+    Numbers, which are a third of what they are in `Record`, are those of `customer_risk.serving.record.outbox.compact`.
+    """
+
+    version: int
+    kind: Kind
+    record_id: str
+    at: int
+    took: int
+    route: str
+    caller: str
+    trace: str
+    customer_id: str
+    status: int
+    problem: str
+    pointers: tuple[str, ...]
+    source: str
+    model: str
+    model_version: str
+    cpu: str
+    probability: float | None
+    segment: str
+    action: str
+    reasons: tuple[_Whole, ...]
+    warnings: tuple[InputWarning, ...]
+    names: str
+    numbers: bytes
+    history_complete: bool
+    partial: tuple[WireReason, ...] = ()  # instead of `reasons`, where one lacks a field
+
+
+# Of the same name, type and place in both.
+_BEFORE_REASONS: Final = _Body.__struct_fields__[: _Body.__struct_fields__.index("reasons")]
+_write: Final = msgspec.msgpack.Encoder().encode
+_read_1: Final = msgspec.msgpack.Decoder(Record).decode
+_read_2: Final = msgspec.msgpack.Decoder(_Body).decode
+
+
+def encode(record: Record) -> bytes:
+    """Return a record as bytes for the outbox; raises ValueError if its features aren't 64-bit numbers."""
+    values = values_of(record)
+    try:
+        customer = unpack(record.encoded) if record.encoded else None
+    except ValueError:  # of another install, whose profiles have other columns
+        numbers = compact.pack_as_it_is(values, record.encoded)
+    else:
+        numbers = compact.pack(values, customer)
+    return _write(
+        (
+            _FORM,
+            *[getattr(record, name) for name in _BEFORE_REASONS],
+            *_last_fields(record.reasons, record.warnings, record.names, numbers, record.history_complete),
+        )
+    )
+
+
+def encode_decision(
+    answer: Answer, *, customer_id: str, caller: str, route: str, trace: str, took: int, cpu: str, names: str
+) -> bytes:
+    """Return the bytes of a decision's record, which `encode` would make of a `Record`, without making one."""
+    basis, decision = answer.basis, answer.decision
+    return _write(
+        (
+            _FORM,
+            VERSION,
+            "decision",
+            answer.decision_id,
+            answer.at,
+            took,
+            route,
+            caller,
+            trace,
+            customer_id,
+            200,
+            "",
+            (),
+            answer.source,
+            answer.model.name,
+            answer.model.version,
+            cpu,
+            decision.probability,
+            decision.segment,
+            decision.action,
+            *_last_fields(
+                decision.reasons,
+                answer.warnings,
+                names,
+                compact.pack_briefly(basis.values, basis.encoded),
+                basis.history_complete,
+            ),
+        )
+    )
+
+
+def decode(body: bytes) -> Record:
+    """Return the record that `encode` wrote, or an earlier release; raises msgspec.DecodeError for other bytes."""
+    if body[_FORM_AT : _FORM_AT + 1] != bytes((_FORM,)):
+        return _read_1(body)
+    read = _read_2(body)
+    numbers = compact.unpack(read.numbers)
+    return Record(
+        **{name: getattr(read, name) for name in _BEFORE_REASONS},
+        reasons=read.partial or tuple(_wire(reason) for reason in read.reasons),
+        warnings=read.warnings,
+        names=read.names,
+        features=numbers.values.tobytes(),
+        encoded=numbers.as_it_is if numbers.customer is None else pack(numbers.customer),
+        history_complete=read.history_complete,
+    )
+
+
+def _last_fields(
+    reasons: Sequence[WireReason | Reason],
+    warnings: tuple[InputWarning, ...],
+    names: str,
+    numbers: bytes | memoryview,
+    history_complete: bool,
+) -> tuple[object, ...]:
+    """Return the fields of `_Body` from `reasons` on."""
+    whole = [astuple(reason) for reason in reasons]
+    if reasons and type(reasons[0]) is not Reason and any(UNSET in fields for fields in whole):  # a model's has all
+        return (), warnings, names, numbers, history_complete, reasons
+    return whole, warnings, names, numbers, history_complete
+
+
+def _wire(reason: _Whole) -> WireReason:
+    return WireReason(**asdict(reason))
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,72 @@
+"""Records of form 1, which earlier releases left in outboxes: tests/data/record-1 holds some, and what was shipped."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from customer_risk.serving.audit.bundles import Bundles
+from customer_risk.serving.audit.replay import Replayer
+from customer_risk.serving.decisions.fallback.ruleset import load_rules
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.record import decode, document, encode
+from customer_risk.serving.record.outbox.writer import Outbox
+from customer_risk.serving.record.shipper.batch import gather
+
+DATA = Path(__file__).parents[3] / "data"
+LINES = [json.loads(line) for line in (DATA / "record-1" / "records.jsonl").read_text().splitlines()]
+
+
+def _names(line) -> tuple[str, ...]:
+    return tuple(each["name"] for each in line["document"]["features"])
+
+
+@pytest.fixture(params=LINES, ids=lambda line: f"{line['document']['source']}-{line['document']['kind']}")
+def line(request):
+    """A record of form 1 and its document."""
+    return request.param
+
+
+def test_a_record_of_form_1_has_the_document_that_it_had(line) -> None:
+    """Its columns in every sink are those that the release that wrote it shipped."""
+    assert document(decode(base64.b64decode(line["body"])), _names(line)) == line["document"]
+
+
+def test_a_record_of_form_1_is_the_same_record_in_form_2(line) -> None:
+    """Written anew it is read as the same record with the same document; a decision takes fewer bytes."""
+    body = base64.b64decode(line["body"])
+    record = decode(body)
+    again = encode(record)
+    assert decode(again) == record
+    assert document(decode(again), _names(line)) == line["document"]
+    assert record.kind == "refusal" or len(again) < len(body)
+
+
+def test_decisions_of_both_forms_replay_to_the_bit() -> None:
+    """What was recorded in form 1 comes out as it was, read from its bytes and from form 2's."""
+    replayer = Replayer(Bundles(None, (DATA / "version-1" / "bundle",)).find, [load_rules()])
+    decisions = [line for line in LINES if line["document"]["kind"] == "decision"]
+    for line in decisions:
+        record = decode(base64.b64decode(line["body"]))
+        for each in (record, decode(encode(record))):
+            replayed = replayer.replay(each, _names(line))
+            assert (replayed.outcome, replayed.differences) == ("same", ())
+
+
+def test_an_outbox_with_both_forms_is_shipped(tmp_path) -> None:
+    """A batch may hold records of both, as an upgrade leaves them; their documents are the same."""
+    outbox = Outbox(tmp_path, most_bytes=10**8, file_bytes=10**7)
+    for line in LINES:
+        body = base64.b64decode(line["body"])
+        record = decode(body)
+        for each in (body, encode(record)):
+            outbox.add(each, _names(line), record.names)
+    outbox.commit()
+    outbox.close()
+    (file,) = find_files(tmp_path)
+    batch = gather(file, 1, 2 * len(LINES))
+    assert not batch.left_out()
+    assert list(batch.documents.values()) == [line["document"] for line in LINES for _ in range(2)]
