@@ -50,6 +50,8 @@ class Progress:
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
+        self._cursors: dict[tuple[str, str], int] = {}  # asked for many times a second, of each kept file
+        self._done: dict[str, float] = {}
         self._base = sqlite3.connect(folder / NAME, isolation_level=None, check_same_thread=False, timeout=30)
         try:
             self._prepare()
@@ -71,8 +73,13 @@ class Progress:
 
     def cursor(self, sink: str, source: str) -> int:
         """Return the number of the last record of a file that is settled for a sink; 0 before the first."""
-        row = self._one("SELECT seq FROM cursor WHERE sink = ? AND source = ?", sink, source)
-        return row[0] if row else 0
+        found = self._cursors.get((sink, source))
+        if found is None:
+            with self._lock:  # until it is noted, or a change of it by another thread would be missed
+                query = "SELECT seq FROM cursor WHERE sink = ? AND source = ?"
+                row = self._base.execute(query, (sink, source)).fetchone()
+                found = self._cursors[sink, source] = row[0] if row else 0
+        return found
 
     def plan(self, sink: str) -> Plan | None:
         """Return the plan of a sink's next write, None if there is none."""
@@ -96,6 +103,7 @@ class Progress:
             if base.execute("DELETE FROM plan WHERE sink = ? AND source = ?", (sink, plan.source)).rowcount:
                 base.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (sink, plan.source, plan.last))
                 base.execute("INSERT OR REPLACE INTO place VALUES (?, ?)", (sink, place))
+                self._cursors.pop((sink, plan.source), None)
 
     def give_up(self, sink: str) -> None:
         """Drop a sink's plan, whose records are gone."""
@@ -107,6 +115,7 @@ class Progress:
         with self._change() as base:
             for table in ("cursor", "plan", "place"):
                 base.execute(f"DELETE FROM {table} WHERE sink = ?", (sink,))  # noqa: S608  names of ours
+            self._cursors.clear()
 
     def damage(self, source: str, seqs: Collection[int]) -> int:
         """Note records that can't be read, and return how many of them are new."""
@@ -121,17 +130,21 @@ class Progress:
 
     def done(self, source: str, now: float) -> float:
         """Return when a file was first seen to be done, which is `now` the first time."""
-        row = self._one("SELECT at FROM done WHERE source = ?", source)
-        if row is None:
-            with self._change() as base:
-                base.execute("INSERT OR IGNORE INTO done VALUES (?, ?)", (source, now))
-        return row[0] if row else now
+        if source not in self._done:
+            row = self._one("SELECT at FROM done WHERE source = ?", source)
+            if row is None:
+                with self._change() as base:
+                    base.execute("INSERT OR IGNORE INTO done VALUES (?, ?)", (source, now))
+            self._done[source] = row[0] if row else now
+        return self._done[source]
 
     def forget(self, source: str) -> None:
         """Drop what is known of a file that is gone."""
         with self._change() as base:
             for table in ("cursor", "damaged", "done"):
                 base.execute(f"DELETE FROM {table} WHERE source = ?", (source,))  # noqa: S608  names of ours
+            self._cursors.clear()
+            self._done.pop(source, None)
 
     def close(self) -> None:
         """Close the file; nothing is written afterwards."""

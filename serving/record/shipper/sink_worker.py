@@ -18,7 +18,7 @@ from customer_risk.serving.record.shipper.progress import Plan, Progress
 from customer_risk.serving.record.shipper.settings import ShipSettings
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable
 
-_IDLE_SECONDS: Final = 0.1  # between two looks for more
+_IDLE_SECONDS: Final = (0.05, 0.5)  # between two looks for more: a quarter of `batch_seconds`, within these bounds
 _LEAST_BACKOFF: Final = 0.25
 _MOST_BACKOFF: Final = 30.0
 _MOST_BACKOFF_ENDING: Final = 1.0  # once the end is near, a sink that comes back is worth asking often
@@ -82,6 +82,7 @@ class SinkWorker:
         self._kept: tuple[Plan, Batch] | None = None  # so that another try needn't read again
         self._waiting: dict[str, tuple[int, float]] = {}
         self._turn = ""  # the file that was served last
+        self._idle = min(max(settings.batch_seconds / 4, _IDLE_SECONDS[0]), _IDLE_SECONDS[1])
 
     def run(self, ending: Drain) -> None:
         """Ship until there is nothing left after `ending` has begun, or its time is over."""
@@ -100,9 +101,9 @@ class SinkWorker:
             if ending.stopping.is_set():
                 if not self._left():
                     break
-                time.sleep(_IDLE_SECONDS)
+                time.sleep(_IDLE_SECONDS[0])
             else:
-                ending.stopping.wait(_IDLE_SECONDS)
+                ending.stopping.wait(self._idle)
         self._sink.close()
 
     def step(self, *, hurry: bool = False) -> bool:
@@ -121,27 +122,25 @@ class SinkWorker:
         return True
 
     def _ship(self, plan: Plan, batch: Batch) -> None:
-        left_out = set(plan.left_out)
-        documents = {seq: each for seq, each in batch.documents.items() if seq not in left_out}
+        numbers, records = batch.without(frozenset(plan.left_out))
         place = plan.place
-        if documents:
-            whole = len(documents) == plan.last - plan.first + 1
-            seqs = () if whole else tuple(documents)
-            segment = Segment(plan.source, plan.first, plan.last, list(documents.values()), seqs)
+        if numbers:
+            whole = len(numbers) == plan.last - plan.first + 1
+            segment = Segment(plan.source, plan.first, plan.last, records, () if whole else tuple(numbers))
             try:
                 place = self._sink.write(segment, plan.place)
             except RecordRefused as error:
-                self._refuse(plan, batch, {seq: why for seq, why in error.refused.items() if seq in documents})
+                self._refuse(plan, batch, {seq: why for seq, why in error.refused.items() if seq in set(numbers)})
                 return
         self._progress.settle(self.name, plan, place)
         self._kept = None
-        self.counts.shipped += len(documents)
+        self.counts.shipped += len(numbers)
 
     def _refuse(self, plan: Plan, batch: Batch, refused: dict[int, str]) -> None:
         """Take refused records out of a plan, of which nothing was written."""
         if not refused:
             raise SinkUnavailable(f"{self.name} refuses records without naming one.", remedy="It is tried again.")
-        self._bury(plan.source, {seq: (why, batch.documents[seq]) for seq, why in refused.items()})
+        self._bury(plan.source, {seq: (why, batch.document(seq)) for seq, why in refused.items()})
         plan = plan._replace(left_out=tuple(sorted({*plan.left_out, *refused})))
         self._progress.intend(self.name, plan)
         self._kept = (plan, batch)
