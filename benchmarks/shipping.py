@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  a script
 """How many records a second one shipper on one core moves from an outbox to each kind of sink, and what it costs.
 
     .venv/bin/python -m benchmarks.shipping [--against CHECKOUT]
@@ -44,9 +45,7 @@ _HOUR: Final = 1_760_000_400.0  # all records are of one UTC hour
 @click.option("--against", type=click.Path(path_type=Path, exists=True), help="Another checkout, which takes turns.")
 @click.option("--profile", is_flag=True, help="Print where the time goes, instead of the table.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/shipping"), show_default=True)
-def main(
-    records: int, rounds: int, kinds: tuple[str, ...], against: Path | None, profile: bool, folder: Path
-) -> None:
+def main(records: int, rounds: int, kinds: tuple[str, ...], against: Path | None, profile: bool, folder: Path) -> None:
     """Measure each kind of sink."""
     folder = folder.absolute()
     outbox = fill(folder, records)
@@ -63,9 +62,8 @@ def main(
                     found[name].append(_ship(checkout or ROOT, kind, outbox, place, endpoint, profile=profile))
         for name, measured in found.items():
             wall, cpu = (statistics.median(each) for each in zip(*measured, strict=True))
-            click.echo(
-                f"| {KINDS[kind]} | {name} | {records / wall:,.0f} | {1000 * cpu / records:.3f} | {records / cpu:,.0f} |"
-            )
+            rates = f"{records / wall:,.0f} | {1000 * cpu / records:.3f} | {records / cpu:,.0f}"
+            click.echo(f"| {KINDS[kind]} | {name} | {rates} |")
 
 
 def fill(folder: Path, records: int) -> Path:
@@ -184,7 +182,7 @@ def child(order: dict[str, Any]) -> None:
 
     shipper = Shipper(config, sinks)
     shipper.ending.begin(3600)
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(time.process_time)
     if order["profile"]:
         threading.setprofile(lambda *_: (sys.setprofile(None), profile.enable()))
     before, cpu = time.perf_counter(), time.process_time()

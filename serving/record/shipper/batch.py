@@ -115,10 +115,10 @@ def _read_one(file: OutboxFile, body: bytes, names: dict[str, tuple[str, ...]]) 
         record = decode(body)
         if record.names not in names:
             names[record.names] = file.names(record.names)
-        if len(record.features) != 8 * len(names[record.names]):
-            raise ValueError(f"{len(record.features)} bytes aren't {len(names[record.names])} features")
-        if not _EARLIEST <= record.at <= _LATEST:
-            raise OverflowError(f"{record.at} is no time")
     except (msgspec.DecodeError, KeyError, ValueError, OverflowError) as error:
         return None, f"can't be read: {error!r}"
+    if len(record.features) != 8 * len(names[record.names]):
+        return None, f"can't be read: {len(record.features)} bytes aren't {len(names[record.names])} features"
+    if not _EARLIEST <= record.at <= _LATEST:
+        return None, f"can't be read: {record.at} microseconds since 1970 is no time"
     return record, ""

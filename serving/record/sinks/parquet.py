@@ -26,6 +26,7 @@ _READ: Final = {
     "TIMESTAMP": "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
     "BYTES": "to_base64({0})",
 }
+_LEAST_COLUMNS: Final = 100  # records: for fewer, a query with so many columns costs more than dictionaries
 _FEATURES: Final = "features"
 _FEATURES_TYPE: Final = next(duckdb_type(each) for each in COLUMNS if each.name == _FEATURES)
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
@@ -41,7 +42,7 @@ class Parquet:
 
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
         """Write documents to Parquet; raises ValueError where one has other fields or types than columns."""
-        if isinstance(documents, RecordBatch):
+        if isinstance(documents, RecordBatch) and len(documents) >= _LEAST_COLUMNS:
             return self._write(documents.rest(), _Features(documents))
         for each in documents:
             if each.keys() != _NAMES:
