@@ -55,7 +55,7 @@ class FeatureRows:
 
 def _varint(number: int, width: int = 1) -> bytes:
     """Return a number as protobuf writes it, in `width` bytes at least."""
-    made = []
+    made: list[int] = []
     while number > 0x7F or len(made) < width - 1:
         made.append(number & 0x7F | 0x80)
         number >>= 7
