@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,8 +22,7 @@ from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed, Replayer
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.outbox.record import document, written
-from customer_risk.serving.record.shipper.progress import NAME
-from customer_risk.serving.record.shipper.progress import Progress as Shipped
+from customer_risk.serving.record.shipper.progress import NAME, read_end
 from customer_risk.serving.record.sinks.manifest import Link
 from customer_risk.serving.record.sinks.verification import verify as verified
 
@@ -150,9 +150,9 @@ def _ends(outbox: Path | None, sink: str) -> dict[str, Link]:
     """Read where the outbox's shipper believes its chain to end."""
     if outbox is None or not (outbox / NAME).exists():
         return {}
-    progress = Shipped(outbox)
     try:
-        place = progress.place(sink)
-        return {progress.shipper: Link.read(place)} if place else {}
-    finally:
-        progress.close()
+        shipper, place = read_end(outbox, sink)
+        return {shipper: Link.read(place)} if place else {}
+    except (sqlite3.DatabaseError, ValueError) as error:
+        click.echo(f"{outbox / NAME} can't be read ({error}): whether the end of its chain is missing isn't known.")
+        return {}

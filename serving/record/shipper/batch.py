@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from customer_risk.serving.record.outbox.file import OutboxFile
-from customer_risk.serving.record.outbox.record import decode, document
+from customer_risk.serving.record.outbox.record import Record, decode
+from customer_risk.serving.record.sinks.batch import RecordBatch
 
 _HOUR: Final = 3_600_000_000  # microseconds
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
+_EARLIEST: Final = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MICROSECOND
+_LATEST: Final = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MICROSECOND
 
 
 @dataclass
 class Batch:
-    """Records from `first` to `last`: documents by number, and the numbers of those that are none.
+    """Records from `first` to `last`, and the numbers of those that can't be shipped.
 
+    numbers     of the records
+    records     in order; any thread may read them
     damaged     numbers that the file can't give
     unreadable  by number, why a record can't be told, and its bytes in base64
     """
 
     first: int
     last: int
-    documents: dict[int, dict[str, Any]] = field(default_factory=dict)
+    numbers: Sequence[int] = ()
+    records: RecordBatch = field(default_factory=lambda: RecordBatch((), {}))
     damaged: list[int] = field(default_factory=list)
     unreadable: dict[int, tuple[str, Any]] = field(default_factory=dict)
 
     def left_out(self) -> tuple[int, ...]:
-        """Return the numbers that have no document."""
+        """Return the numbers that have no record."""
         return tuple(sorted((*self.damaged, *self.unreadable)))
+
+    def without(self, left_out: frozenset[int]) -> tuple[Sequence[int], RecordBatch]:
+        """Return the numbers but for some, and their records."""
+        places = [place for place, number in enumerate(self.numbers) if number not in left_out]
+        return [self.numbers[place] for place in places], self.records.at(places)
+
+    def document(self, number: int) -> dict[str, Any]:
+        """Return the document of a record."""
+        return self.records[self.numbers.index(number)]
 
 
 class Reader:
@@ -63,31 +82,43 @@ def gather(file: OutboxFile, first: int, last: int, *, most_bytes: int | None = 
     now.
     """
     batch = Batch(first, last)
+    numbers: list[int] = []
+    records: list[Record] = []
+    names: dict[str, tuple[str, ...]] = {}
     size, hour = 0, None
     for seq, body in file.read(first - 1, last - first + 1):
         if seq > last:
             break
-        at, found, why = _read_one(file, body)
+        record, why = _read_one(file, body, names)
+        at = None if record is None else record.at // _HOUR
         size += len(body)
         if most_bytes is not None and (
-            (size > most_bytes and batch.documents) or (at is not None and hour is not None and at != hour)
+            (size > most_bytes and records) or (at is not None and hour is not None and at != hour)
         ):
             batch.last = seq - 1
             break
         hour = at if hour is None else hour
-        if found is not None:
-            batch.documents[seq] = found
+        if record is not None:
+            numbers.append(seq)
+            records.append(record)
         else:
             batch.unreadable[seq] = (why, base64.b64encode(body).decode())
-    told = batch.documents.keys() | batch.unreadable.keys()
+    batch.numbers, batch.records = numbers, RecordBatch(records, names)
+    told = {*numbers, *batch.unreadable}
     batch.damaged = [seq for seq in range(first, batch.last + 1) if seq not in told]
     return batch
 
 
-def _read_one(file: OutboxFile, body: bytes) -> tuple[int | None, dict[str, Any] | None, str]:
-    """Return a record's hour since 1970 and its document, or why there is none."""
+def _read_one(file: OutboxFile, body: bytes, names: dict[str, tuple[str, ...]]) -> tuple[Record | None, str]:
+    """Return a record, or why it can't be told; `names` gets the names of its features."""
     try:
         record = decode(body)
-        return record.at // _HOUR, document(record, file.names(record.names)), ""
+        if record.names not in names:
+            names[record.names] = file.names(record.names)
     except (msgspec.DecodeError, KeyError, ValueError, OverflowError) as error:
-        return None, None, f"can't be read: {error!r}"
+        return None, f"can't be read: {error!r}"
+    if len(record.features) != 8 * len(names[record.names]):
+        return None, f"can't be read: {len(record.features)} bytes aren't {len(names[record.names])} features"
+    if not _EARLIEST <= record.at <= _LATEST:
+        return None, f"can't be read: {record.at} microseconds since 1970 is no time"
+    return record, ""

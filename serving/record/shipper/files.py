@@ -12,6 +12,7 @@ from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 
 _LOOK_SECONDS: Final = 0.05  # between two looks at the folder
+_SETTLED_NS: Final = 2_000_000_000  # a folder that was changed later than this ago may have been changed again since
 _log = logging.getLogger("serving.record")
 
 
@@ -32,6 +33,7 @@ class Files:
         self._known: dict[str, OutboxFile] = {}
         self._ended: dict[str, Seen] = {}  # files that nobody writes any more, which stay as they are
         self._seen: list[Seen] = []
+        self._listed = -1  # when the folder had been changed that was listed last, in nanoseconds since 1970
         self._looked = -_LOOK_SECONDS
 
     def look(self) -> list[Seen]:
@@ -46,12 +48,16 @@ class Files:
         """Drop a file that was removed."""
         with self._lock:
             self._seen = [seen for seen in self._seen if seen.file.source != source]
+            self._known.pop(source, None)
             self._ended.pop(source, None)
 
     def _look(self) -> list[Seen]:
-        found = {file.source: file for file in find_files(self._folder)}
-        self._known = {source: self._known.get(source, file) for source, file in found.items()}
-        self._ended = {source: seen for source, seen in self._ended.items() if source in found}
+        changed = self._folder.stat().st_mtime_ns
+        if changed != self._listed or time.time_ns() - changed < _SETTLED_NS:
+            found = {file.source: file for file in find_files(self._folder)}
+            self._known = {source: self._known.get(source, file) for source, file in found.items()}
+            self._ended = {source: seen for source, seen in self._ended.items() if source in found}
+            self._listed = changed
         return [seen for file in self._known.values() if (seen := self._look_at(file)) is not None]
 
     def _look_at(self, file: OutboxFile) -> Seen | None:

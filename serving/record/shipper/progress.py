@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+import re
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from customer_risk.model.atomic import write_file
+from customer_risk.serving.record.outbox.reader import QUARANTINE
+from customer_risk.serving.record.sinks.recovery import Recovered
+
 NAME: Final = "progress.db"
+IDENTITY: Final = f"{NAME}.id"  # the shipper's identity once more, for the case that the file is lost
 _ROOM: Final = 256 * 1024  # bytes kept free within the file, so that a full disk doesn't stop what would empty it
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -24,6 +33,7 @@ CREATE TABLE IF NOT EXISTS place (sink TEXT PRIMARY KEY, place BLOB NOT NULL) WI
 CREATE TABLE IF NOT EXISTS damaged (source TEXT, seq INTEGER, PRIMARY KEY (source, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS done (source TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 """
+_log = logging.getLogger("serving.record")
 
 
 class Plan(NamedTuple):
@@ -45,34 +55,101 @@ class Plan(NamedTuple):
 class Progress:
     """The progress of one outbox folder; any thread may call. What is said here survives the machine.
 
-    `shipper` is its identity, made once: 32 hexadecimal digits.
+    `shipper` is its identity, made once: 32 hexadecimal digits. A file that is damaged is moved to the folder's
+    quarantine, which `set_aside` says, and another is begun: what each sink has is then to be found out (`lost`).
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.set_aside = False
+        self.broken = False  # whether the file was found to be damaged since it was opened
         self._lock = threading.Lock()
-        self._base = sqlite3.connect(folder / NAME, isolation_level=None, check_same_thread=False, timeout=30)
+        self._cursors: dict[tuple[str, str], int] = {}  # asked for many times a second, of each kept file
+        self._done: dict[str, float] = {}
         try:
-            self._prepare()
-        except BaseException:
-            self._base.close()
-            raise
-
-    def _prepare(self) -> None:
-        # A journal that stays where it is needs no more of the disk, as a log would; see _ROOM.
-        self._base.execute("PRAGMA journal_mode=PERSIST")
-        self._base.execute("PRAGMA synchronous=FULL")
-        self._base.executescript(_SCHEMA)
-        self._base.execute("INSERT OR IGNORE INTO meta VALUES ('shipper', ?)", (uuid.uuid4().hex,))
+            self._base = self._opened()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            _log.error("%s is damaged (%s); it is put aside, and each sink is asked what it has", folder / NAME, error)
+            self._put_aside()
+            self._base = self._opened()
         (self.shipper,) = self._one("SELECT value FROM meta WHERE key = 'shipper'")
-        (free,) = self._one("PRAGMA freelist_count")
-        (page,) = self._one("PRAGMA page_size")
+        self._keep_identity()
+
+    def _opened(self) -> sqlite3.Connection:
+        base = sqlite3.connect(self._folder / NAME, isolation_level=None, check_same_thread=False, timeout=30)
+        try:
+            self._prepare(base)
+        except BaseException:
+            base.close()
+            raise
+        return base
+
+    def _prepare(self, base: sqlite3.Connection) -> None:
+        if (found := base.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
+            error = sqlite3.DatabaseError(str(found[0]))
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+        # A journal that stays where it is needs no more of the disk, as a log would; see _ROOM.
+        base.execute("PRAGMA journal_mode=PERSIST")
+        base.execute("PRAGMA synchronous=FULL")
+        base.executescript(_SCHEMA)
+        base.execute("BEGIN IMMEDIATE")
+        shipper = _identity(self._folder) or uuid.uuid4().hex
+        if base.execute("INSERT OR IGNORE INTO meta VALUES ('shipper', ?)", (shipper,)).rowcount:
+            base.execute("INSERT INTO meta VALUES ('new', 1)")
+        base.execute("COMMIT")
+        (free,) = base.execute("PRAGMA freelist_count").fetchone()
+        (page,) = base.execute("PRAGMA page_size").fetchone()
         if free * page < _ROOM // 2:
-            self._make_room()
+            base.execute("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", (_ROOM,))
+            base.execute("DELETE FROM meta WHERE key = 'room'")
+
+    def _put_aside(self) -> None:
+        aside = self._folder / QUARANTINE
+        aside.mkdir(exist_ok=True)
+        name = f"{time.time_ns()}-"
+        for path in (self._folder / NAME, self._folder / f"{NAME}-journal"):
+            if path.exists():
+                path.replace(aside / (name + path.name))
+        self.set_aside = True
+
+    def lost(self, sink: str) -> bool:
+        """Return whether it isn't known what a sink has, since this file is new; `found` tells it."""
+        query = "SELECT (SELECT 1 FROM meta WHERE key = 'new') AND NOT EXISTS (SELECT 1 FROM meta WHERE key = ?)"
+        return bool(self._one(query, f"found {sink}")[0])
+
+    def found(self, sink: str, recovered: Recovered) -> None:
+        """Write down what a sink has, as it was found out, and the identity that it was written by."""
+        with self._change() as base:
+            base.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (f"found {sink}",))
+            for source, seq in recovered.cursors.items():
+                base.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (sink, source, seq))
+            if recovered.place:
+                base.execute("INSERT OR REPLACE INTO place VALUES (?, ?)", (sink, recovered.place))
+            if (run := recovered.begun) is not None:
+                values = (sink, *run, "[]", recovered.place)
+                base.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?, ?)", values)
+            if recovered.shipper:
+                base.execute("UPDATE meta SET value = ? WHERE key = 'shipper'", (recovered.shipper,))
+            self._cursors.clear()
+        self.shipper = recovered.shipper or self.shipper
+        self._keep_identity()
+
+    def _keep_identity(self) -> None:
+        if _identity(self._folder) != self.shipper:
+            with contextlib.suppress(OSError):  # a full disk, say: the next start writes it
+                write_file(self._folder / IDENTITY, self.shipper.encode(), mode=0o600)
 
     def cursor(self, sink: str, source: str) -> int:
         """Return the number of the last record of a file that is settled for a sink; 0 before the first."""
-        row = self._one("SELECT seq FROM cursor WHERE sink = ? AND source = ?", sink, source)
-        return row[0] if row else 0
+        found = self._cursors.get((sink, source))
+        if found is None:
+            with self._lock:  # until it is noted, or a change of it by another thread would be missed
+                row = self._ask("SELECT seq FROM cursor WHERE sink = ? AND source = ?", sink, source)
+                found = self._cursors[sink, source] = row[0] if row else 0
+        return found
 
     def plan(self, sink: str) -> Plan | None:
         """Return the plan of a sink's next write, None if there is none."""
@@ -96,6 +173,7 @@ class Progress:
             if base.execute("DELETE FROM plan WHERE sink = ? AND source = ?", (sink, plan.source)).rowcount:
                 base.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (sink, plan.source, plan.last))
                 base.execute("INSERT OR REPLACE INTO place VALUES (?, ?)", (sink, place))
+                self._cursors.pop((sink, plan.source), None)
 
     def give_up(self, sink: str) -> None:
         """Drop a sink's plan, whose records are gone."""
@@ -107,6 +185,8 @@ class Progress:
         with self._change() as base:
             for table in ("cursor", "plan", "place"):
                 base.execute(f"DELETE FROM {table} WHERE sink = ?", (sink,))  # noqa: S608  names of ours
+            base.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (f"found {sink}",))
+            self._cursors.clear()
 
     def damage(self, source: str, seqs: Collection[int]) -> int:
         """Note records that can't be read, and return how many of them are new."""
@@ -121,36 +201,46 @@ class Progress:
 
     def done(self, source: str, now: float) -> float:
         """Return when a file was first seen to be done, which is `now` the first time."""
-        row = self._one("SELECT at FROM done WHERE source = ?", source)
-        if row is None:
-            with self._change() as base:
-                base.execute("INSERT OR IGNORE INTO done VALUES (?, ?)", (source, now))
-        return row[0] if row else now
+        if source not in self._done:
+            row = self._one("SELECT at FROM done WHERE source = ?", source)
+            if row is None:
+                with self._change() as base:
+                    base.execute("INSERT OR IGNORE INTO done VALUES (?, ?)", (source, now))
+            self._done[source] = row[0] if row else now
+        return self._done[source]
 
     def forget(self, source: str) -> None:
         """Drop what is known of a file that is gone."""
         with self._change() as base:
             for table in ("cursor", "damaged", "done"):
                 base.execute(f"DELETE FROM {table} WHERE source = ?", (source,))  # noqa: S608  names of ours
+            self._cursors.clear()
+            self._done.pop(source, None)
 
     def close(self) -> None:
         """Close the file; nothing is written afterwards."""
         with self._lock:
             self._base.close()
 
-    def _make_room(self) -> None:
-        with self._change() as base:
-            base.execute("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", (_ROOM,))
-        with self._change() as base:
-            base.execute("DELETE FROM meta WHERE key = 'room'")
-
     def _one(self, query: str, *values: object) -> Any:
         with self._lock:
+            return self._ask(query, *values)
+
+    def _ask(self, query: str, *values: object) -> Any:
+        with self._noticing():
             return self._base.execute(query, values).fetchone()
 
     @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            self.broken = self.broken or is_damage(error)
+            raise
+
+    @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, self._noticing():
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 yield self._base
@@ -159,3 +249,28 @@ class Progress:
                 if self._base.in_transaction:
                     self._base.execute("ROLLBACK")
                 raise
+
+
+def read_end(folder: Path, sink: str) -> tuple[str, bytes]:
+    """Return a shipper's identity and the place after a sink's last write, empty where unknown; change nothing.
+
+    Raises sqlite3.DatabaseError where the progress can't be read.
+    """
+    with contextlib.closing(sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True)) as base:
+        shipper = base.execute("SELECT value FROM meta WHERE key = 'shipper'").fetchone()
+        place = base.execute("SELECT place FROM place WHERE sink = ?", (sink,)).fetchone()
+    return (shipper[0] if shipper else ""), (place[0] if place else b"")
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Return whether the file itself is damaged, not just unusable now (a lock, a full disk)."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _identity(folder: Path) -> str:
+    """Return the identity that is kept beside the progress; empty where there is none."""
+    try:
+        text = (folder / IDENTITY).read_text("ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+    return text if re.fullmatch("[0-9a-f]{32}", text) else ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,12 @@ from customer_risk.serving.record.shipper.progress import Progress
 
 _FULL: Final = 0.8  # of what the outbox may take: beyond it, done files make room at once
 _ORPHAN_SECONDS: Final = 60.0
+_PARTS: Final = (
+    ".lock",
+    f"{SQLITE_SUFFIX}-wal",
+    f"{SQLITE_SUFFIX}-shm",
+    f"{SUFFIX}{UNFINISHED}",
+)  # beside, or before, a file
 _log = logging.getLogger("serving.record")
 
 
@@ -49,7 +57,8 @@ class Retention:
 
     def run(self) -> None:
         """Go over all files, the oldest first."""
-        size = sum(path.stat().st_size for path in self._folder.iterdir() if path.is_file())
+        found = self._files_found()
+        size = sum(each.st_size for each in found.values())
         for seen in self._files.look():
             if not seen.alive:
                 seen.file.shrink()
@@ -60,7 +69,7 @@ class Retention:
                     seen.file.remove()
                     self._forget(seen)
                     size -= taken
-        self._remove_orphans()
+        self._remove_orphans(found)
 
     def done(self, seen: Seen) -> bool:
         """Return whether a file has nothing more to give."""
@@ -87,12 +96,22 @@ class Retention:
         self._files.forget(seen.file.source)
         self._progress.forget(seen.file.source)
 
-    def _remove_orphans(self) -> None:
+    def _files_found(self) -> dict[str, os.stat_result]:
+        """Return the size and times of each of the folder's files, by name."""
+        found = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # a writer removed it meanwhile
+                    if entry.is_file():
+                        found[entry.name] = entry.stat()
+        return found
+
+    def _remove_orphans(self, found: Mapping[str, os.stat_result]) -> None:
         """Remove what a removal that was cut short left; not what a writer has only begun to make."""
         before = self._clock() - _ORPHAN_SECONDS
-        for pattern in ("*.lock", f"*{SQLITE_SUFFIX}-wal", f"*{SQLITE_SUFFIX}-shm", f"*{SUFFIX}{UNFINISHED}"):
-            for path in self._folder.glob(pattern):
-                source = path.name.partition(".")[0]
-                owner = path.with_name(source + SQLITE_SUFFIX)
-                if len(source) == 32 and not owner.exists() and path.stat().st_mtime < before:
+        for name, each in found.items():
+            source, _, rest = name.partition(".")
+            if len(source) == 32 and f".{rest}" in _PARTS and f"{source}{SQLITE_SUFFIX}" not in found:
+                path = self._folder / name
+                if each.st_mtime < before and not path.with_name(source + SQLITE_SUFFIX).exists():
                     path.unlink(missing_ok=True)

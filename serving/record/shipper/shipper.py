@@ -19,7 +19,7 @@ from customer_risk.serving.record.shipper.batch import Reader
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.lock import Lock
 from customer_risk.serving.record.shipper.metrics import serve
-from customer_risk.serving.record.shipper.progress import Progress
+from customer_risk.serving.record.shipper.progress import NAME, Progress
 from customer_risk.serving.record.shipper.retention import Retention
 from customer_risk.serving.record.shipper.settings import ShipperConfig
 from customer_risk.serving.record.shipper.sink_worker import Drain, SinkWorker
@@ -33,6 +33,10 @@ _TICK_SECONDS: Final = 1.0
 _ADOPT_SECONDS: Final = 10.0
 _log = logging.getLogger("serving.record")
 OpenSinks = Callable[[str], Sequence[Sink]]
+
+
+class ProgressDamaged(CustomerRiskError):
+    """The progress was damaged while the shipper was at work."""
 
 
 class Shipper:
@@ -59,13 +63,15 @@ class Shipper:
     def run(self) -> Status:
         """Ship until `ending`, and return the status; wait while another process ships the folder.
 
-        Raises ConfigError where a sink can't work.
+        Raises ConfigError where a sink can't work, ProgressDamaged where it has to start again.
         """
         if not self._take():
             return self.status
         try:
             recover(self._folder, self._spool)
             self._progress = Progress(self._folder)
+            if self._progress.set_aside:
+                self._note_damage(1)
             try:
                 self._ship()
             finally:
@@ -116,12 +122,17 @@ class Shipper:
         for thread in threads:
             thread.start()
         with self._served():
-            while not self.ending.stopping.is_set() and not self._empty():
+            while not self.ending.stopping.is_set() and not self._empty() and not self._progress.broken:
                 self._tick()
                 self.ending.stopping.wait(_TICK_SECONDS)
-            if not self.ending.stopping.is_set():  # an adopted folder that is empty
+            if not self.ending.stopping.is_set():  # an adopted folder that is empty, or a damaged progress
                 self.ending.begin(_TICK_SECONDS)
             self._end(threads)
+        if self._progress.broken:
+            raise ProgressDamaged(
+                f"{self._folder / NAME} is damaged.",
+                remedy="The shipper puts it aside when it starts again, and finds out what each sink has.",
+            )
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
         for child, _ in self._children.values():

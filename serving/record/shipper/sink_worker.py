@@ -6,8 +6,9 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,12 @@ from customer_risk.serving.record.shipper.dead_letters import bury
 from customer_risk.serving.record.shipper.files import Files, Seen
 from customer_risk.serving.record.shipper.progress import Plan, Progress
 from customer_risk.serving.record.shipper.settings import ShipSettings
+from customer_risk.serving.record.sinks.batch import RecordBatch
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable
+from customer_risk.serving.record.sinks.recovery import KeptFile, Recoverable, Recovered
 
-_IDLE_SECONDS: Final = 0.1  # between two looks for more
+_IDLE_SECONDS: Final = (0.05, 0.5)  # between two looks for more: a quarter of `batch_seconds`, within these bounds
+_READ_AT_ONCE: Final = 1000  # records
 _LEAST_BACKOFF: Final = 0.25
 _MOST_BACKOFF: Final = 30.0
 _MOST_BACKOFF_ENDING: Final = 1.0  # once the end is near, a sink that comes back is worth asking often
@@ -82,6 +86,8 @@ class SinkWorker:
         self._kept: tuple[Plan, Batch] | None = None  # so that another try needn't read again
         self._waiting: dict[str, tuple[int, float]] = {}
         self._turn = ""  # the file that was served last
+        self._lost = isinstance(sink, Recoverable) and progress.lost(sink.name)
+        self._idle = min(max(settings.batch_seconds / 4, _IDLE_SECONDS[0]), _IDLE_SECONDS[1])
 
     def run(self, ending: Drain) -> None:
         """Ship until there is nothing left after `ending` has begun, or its time is over."""
@@ -100,9 +106,9 @@ class SinkWorker:
             if ending.stopping.is_set():
                 if not self._left():
                     break
-                time.sleep(_IDLE_SECONDS)
+                time.sleep(_IDLE_SECONDS[0])
             else:
-                ending.stopping.wait(_IDLE_SECONDS)
+                ending.stopping.wait(self._idle)
         self._sink.close()
 
     def step(self, *, hurry: bool = False) -> bool:
@@ -110,6 +116,8 @@ class SinkWorker:
 
         Raises what the sink does, and what reading and writing the disk does; another step tries again.
         """
+        if self._lost:
+            self._recover()
         plan = self._progress.plan(self.name)
         if plan is None:
             plan = self._next(hurry=hurry)
@@ -120,28 +128,38 @@ class SinkWorker:
             self._ship(plan, batch)
         return True
 
+    def _recover(self) -> None:
+        """Find out what the sink has of the outbox, before it gets anything: the progress is new, and can't tell."""
+        seen = [each for each in self._files.look() if each.last]
+        if seen and isinstance(self._sink, Recoverable):
+            found = self._sink.recover(KeptFile(each.file.source, partial(_batches, each)) for each in seen)
+            self._progress.found(self.name, found)
+            if known := sum(found.cursors.values()):
+                _log.warning("%s: the progress was lost; %d records are in the sink already", self.name, known)
+        else:
+            self._progress.found(self.name, Recovered())
+        self._lost = False
+
     def _ship(self, plan: Plan, batch: Batch) -> None:
-        left_out = set(plan.left_out)
-        documents = {seq: each for seq, each in batch.documents.items() if seq not in left_out}
+        numbers, records = batch.without(frozenset(plan.left_out))
         place = plan.place
-        if documents:
-            whole = len(documents) == plan.last - plan.first + 1
-            seqs = () if whole else tuple(documents)
-            segment = Segment(plan.source, plan.first, plan.last, list(documents.values()), seqs)
+        if numbers:
+            whole = len(numbers) == plan.last - plan.first + 1
+            segment = Segment(plan.source, plan.first, plan.last, records, () if whole else tuple(numbers))
             try:
                 place = self._sink.write(segment, plan.place)
             except RecordRefused as error:
-                self._refuse(plan, batch, {seq: why for seq, why in error.refused.items() if seq in documents})
+                self._refuse(plan, batch, {seq: why for seq, why in error.refused.items() if seq in set(numbers)})
                 return
         self._progress.settle(self.name, plan, place)
         self._kept = None
-        self.counts.shipped += len(documents)
+        self.counts.shipped += len(numbers)
 
     def _refuse(self, plan: Plan, batch: Batch, refused: dict[int, str]) -> None:
         """Take refused records out of a plan, of which nothing was written."""
         if not refused:
             raise SinkUnavailable(f"{self.name} refuses records without naming one.", remedy="It is tried again.")
-        self._bury(plan.source, {seq: (why, batch.documents[seq]) for seq, why in refused.items()})
+        self._bury(plan.source, {seq: (why, batch.document(seq)) for seq, why in refused.items()})
         plan = plan._replace(left_out=tuple(sorted({*plan.left_out, *refused})))
         self._progress.intend(self.name, plan)
         self._kept = (plan, batch)
@@ -228,3 +246,11 @@ class SinkWorker:
             ending.stopping.wait(backoff(_MOST_BACKOFF))
         else:
             time.sleep(max(0.0, min(backoff(_MOST_BACKOFF_ENDING), ending.at - time.monotonic())))
+
+
+def _batches(seen: Seen) -> Iterator[tuple[Sequence[int], RecordBatch]]:
+    """Yield all records of an outbox file in batches, with their numbers."""
+    for first in range(1, seen.last + 1, _READ_AT_ONCE):
+        batch = gather(seen.file, first, min(seen.last, first + _READ_AT_ONCE - 1))
+        if batch.numbers:
+            yield batch.numbers, batch.records

@@ -12,7 +12,7 @@ import msgspec
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.record import decode
-from customer_risk.serving.record.shipper.files import Files
+from customer_risk.serving.record.shipper.files import Files, Seen
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.sink_worker import SinkWorker
 
@@ -104,11 +104,13 @@ class Measure:
         self._progress = progress
         self._clock = clock
         self._ages: dict[tuple[str, int], float] = {}
+        self._sizes: dict[str, int] = {}  # of files that nobody writes any more
 
     def take(self, workers: Iterable[SinkWorker], *, quarantined: int) -> Status:
         """Measure now."""
-        seen = [(each, each.file.used()) for each in self._files.look()]
-        status = Status(at=self._clock(), files=len(seen), bytes=sum(used for _, used in seen), quarantined=quarantined)
+        seen = [(each, self._size(each)) for each in self._files.look()]
+        self._sizes = {each.file.source: size for each, size in seen if not each.alive}
+        status = Status(at=self._clock(), files=len(seen), bytes=sum(size for _, size in seen), quarantined=quarantined)
         ages: dict[tuple[str, int], float] = {}
         for worker in workers:
             counts = worker.counts
@@ -125,6 +127,11 @@ class Measure:
                     sink.lag_seconds = max(sink.lag_seconds, status.at - ages[key])
         self._ages = ages
         return status
+
+    def _size(self, seen: Seen) -> int:
+        """Return a file's size in bytes."""
+        known = None if seen.alive else self._sizes.get(seen.file.source)
+        return seen.file.used() if known is None else known
 
 
 def _moment(file: OutboxFile, after: int, otherwise: float) -> float:

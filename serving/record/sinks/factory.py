@@ -64,7 +64,8 @@ def open_sink(settings: SinkSettings, shipper: str) -> Sink:
         settings.validate()
         return BigQuerySink(settings)
     name, suffix = ("gcs", NDJSON) if isinstance(settings, GcsSettings) else ("folder", PARQUET)
-    return ObjectSink(name, open_objects(settings), Forms().of(suffix).encode, suffix, shipper)
+    form = Forms().of(suffix)
+    return ObjectSink(name, open_objects(settings), form.encode, suffix, shipper, form.decode)
 
 
 def open_objects(settings: ObjectsSettings, setting: str = SINKS) -> Objects:

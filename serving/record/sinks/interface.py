@@ -30,7 +30,7 @@ class Segment:
 
     source      the outbox file's id
     first, last number of its first and last record; those left out between them were damaged or refused
-    documents   `document(record, names)` of each, in order
+    documents   of each, in order: a `RecordBatch`, whose documents are made when they are asked for, or dictionaries
     seqs        number of each; empty if no number is left out
     """
 

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from isal import igzip
+
+from customer_risk.serving.record.sinks.batch import RecordBatch
 
 SUFFIX: Final = ".ndjson.gz"
-_LEVEL: Final = 1  # the fastest: it takes from what answers requests beside it
+_LEVEL: Final = 2  # smaller than zlib's 1, in a quarter of its time
 _encode: Final = msgspec.json.Encoder(order="sorted").encode_lines
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode_lines
 
@@ -21,10 +24,11 @@ class Lines:
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
         """Write documents, a line each; raises ValueError where one holds what JSON can't."""
         try:
-            lines = _encode(documents)
+            lines = _encode(documents.lines() if isinstance(documents, RecordBatch) else documents)
         except (TypeError, msgspec.MsgspecError) as error:
             raise ValueError(str(error)) from error
-        return gzip.compress(lines, _LEVEL, mtime=0)  # the hour of writing would be another at each attempt
+        # Releases the GIL. The hour of writing would be another at each attempt.
+        return igzip.compress(lines, _LEVEL, mtime=0)
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
         """Read documents back, in order; raises ValueError where the bytes are no segment."""

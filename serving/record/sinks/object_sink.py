@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Link, Manifest, digest, encode, end_of, manifest_key
 from customer_risk.serving.record.sinks.objects import Objects
+from customer_risk.serving.record.sinks.recovery import KeptFile, Recovered, recover
 
 
 class ObjectSink:
@@ -15,6 +16,9 @@ class ObjectSink:
 
     `encode` must return the same bytes for the same documents, and raise ValueError for those that it can't write.
     `shipper` names the chain of manifests: one shipper writes at a time. The place is the chain's end.
+
+    With `decode`, a segment that another process wrote and didn't name any more is named as it is, though another
+    release or processor would write its records in other bytes.
     """
 
     def __init__(
@@ -24,13 +28,16 @@ class ObjectSink:
         encode: Callable[[Sequence[dict[str, Any]]], bytes],
         suffix: str,
         shipper: str,
+        decode: Callable[[bytes], list[dict[str, Any]]] | None = None,
     ) -> None:
         self.name = name
         self._objects = objects
         self._encode = encode
         self._suffix = suffix
         self._shipper = shipper
+        self._decode = decode
         self._place = b""
+        self._first = True
 
     def check(self) -> None:
         """Raise ConfigError if objects can't be written."""
@@ -52,9 +59,7 @@ class ObjectSink:
         link, stem = Link.read(place), _stem(segment)
         kept = self._objects.get(manifest_key(self._shipper, link.n))
         if kept is None:
-            data = self._bytes(segment)
-            key = f"{stem}{digest(data)[:16]}{self._suffix}"
-            self._once(key, data)
+            key, data, count = self._left(segment, stem) or self._write(segment, stem)
             kept = encode(
                 Manifest(
                     n=link.n,
@@ -62,7 +67,7 @@ class ObjectSink:
                     key=key,
                     sha256=digest(data),
                     size=len(data),
-                    records=len(segment.documents),
+                    records=count,
                     first_at=segment.documents[0]["recorded_at"],
                     last_at=segment.documents[-1]["recorded_at"],
                 )
@@ -71,11 +76,39 @@ class ObjectSink:
         else:
             self._recognize(kept, link, stem)
         self._place = encode(Link(link.n + 1, digest(kept)))
+        self._first = False
         return self._place
+
+    def recover(self, files: Iterable[KeptFile]) -> Recovered:
+        """Find what is stored of an outbox, and go on with the chain that names it; raises SinkUnavailable."""
+        found = recover(self._objects, files, self._shipper)
+        self._shipper = found.shipper or self._shipper
+        return found
 
     def close(self) -> None:
         """Close the connections."""
         self._objects.close()
+
+    def _write(self, segment: Segment, stem: str) -> tuple[str, bytes, int]:
+        """Write a segment's object, and return its key, its bytes and how many records it holds."""
+        data = self._bytes(segment)
+        key = f"{stem}{digest(data)[:16]}{self._suffix}"
+        self._once(key, data)
+        return key, data, len(segment.documents)
+
+    def _left(self, segment: Segment, stem: str) -> tuple[str, bytes, int] | None:
+        """Return, as `_write` does, what a process that ended wrote of this segment; only a first write can find it."""
+        if not self._first or self._decode is None:
+            return None
+        for key in self._objects.list(stem):
+            ids = {each["decision_id"] for each in segment.documents}
+            data = self._objects.get(key) or b""
+            if not key.endswith(self._suffix) or digest(data)[:16] != key.removeprefix(stem).partition(".")[0]:
+                continue  # it was altered: writing the segment says so
+            found = self._decode(data)
+            if {each["decision_id"] for each in found} <= ids:
+                return key, data, len(found)
+        return None
 
     def _bytes(self, segment: Segment) -> bytes:
         try:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from customer_risk.serving.contract.columns import columns_of, duckdb_columns
+from customer_risk.serving.contract.columns import Column, columns_of, duckdb_columns, duckdb_type
 from customer_risk.serving.record.outbox.record import Document
+from customer_risk.serving.record.sinks.batch import RecordBatch
 
 COLUMNS: Final = columns_of(Document)
 _NAMES: Final = frozenset(each.name for each in COLUMNS)
@@ -23,7 +26,9 @@ _READ: Final = {
     "TIMESTAMP": "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
     "BYTES": "to_base64({0})",
 }
-_SHAPE: Final = duckdb_columns(replace(each, duckdb="VARCHAR") if each.type in _WRITTEN else each for each in COLUMNS)
+_LEAST_COLUMNS: Final = 100  # records: for fewer, a query with so many columns costs more than dictionaries
+_FEATURES: Final = "features"
+_FEATURES_TYPE: Final = next(duckdb_type(each) for each in COLUMNS if each.name == _FEATURES)
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -37,19 +42,34 @@ class Parquet:
 
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
         """Write documents to Parquet; raises ValueError where one has other fields or types than columns."""
+        if isinstance(documents, RecordBatch) and len(documents) >= _LEAST_COLUMNS:
+            return self._write(documents.rest(), _Features(documents))
         for each in documents:
             if each.keys() != _NAMES:
                 raise ValueError(f"a record has other fields than its columns: {each.keys() ^ _NAMES}")
+        return self._write(documents, None)
+
+    def _write(self, documents: Sequence[object], features: _Features | None) -> bytes:
+        """Write documents, in JSON but for features that are given as columns."""
+        columns = COLUMNS if features is None else [each for each in COLUMNS if each.name != _FEATURES]
+        made = _WRITTEN if features is None else _WRITTEN | {_FEATURES: features.expression}
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
             lines, path = Path(folder) / "lines", Path(folder) / "segment"
             lines.write_bytes(_encode_lines(documents))
+            source = f"read_json('{lines}', format = 'newline_delimited', columns = {_shape(columns)})"
+            base = self._opened()
             try:
-                self._opened().execute(
-                    f"COPY (SELECT {_columns(_WRITTEN)} FROM read_json('{lines}', format = 'newline_delimited', "  # noqa: S608  all of it ours
-                    f"columns = {_SHAPE})) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+                if features is not None:
+                    base.register("features", features.columns)
+                    source += " POSITIONAL JOIN features"
+                base.execute(
+                    f"COPY (SELECT {_columns(made)} FROM {source}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608  all of it ours
                 )
             except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
                 raise ValueError(f"a record has a value that its column doesn't take: {error}") from error
+            finally:
+                if features is not None:
+                    base.unregister("features")
             return path.read_bytes()
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
@@ -76,5 +96,44 @@ class Parquet:
         return self._base
 
 
+class _Features:
+    """A batch's features for a query: `columns` of NumPy, and the `expression` that makes a list of them.
+
+    Each block of features has its own columns. `_block` is the block of each row, -1 for none.
+    """
+
+    def __init__(self, batch: RecordBatch) -> None:
+        block = np.full(len(batch), -1, np.int32)
+        self.columns: dict[str, NDArray[Any]] = {"_block": block}
+        cases = []
+        for number, each in enumerate(batch.blocks):
+            block[each.rows] = number
+            values = np.full((len(each.names), len(batch)), np.nan)
+            values[:, each.rows] = each.values.T
+            columns = {f"_{number}_{place}": column for place, column in enumerate(values)}
+            self.columns |= columns
+            whole = np.isfinite(each.values).all(axis=0).tolist()
+            names = ", ".join(map(_literal, each.names))
+            numbers = ", ".join(
+                column if known else f"CASE WHEN isfinite({column}) THEN {column} END"
+                for column, known in zip(columns, whole, strict=True)
+            )
+            cases.append(f"WHEN {number} THEN list_zip([{names}], [{numbers}])")
+        made = f"CASE _block {' '.join(cases)} ELSE [] END" if cases else "[]"
+        self.expression = f"CAST({made} AS {_FEATURES_TYPE})"
+
+
+def _shape(columns: Iterable[Column]) -> str:
+    return duckdb_columns(replace(each, duckdb="VARCHAR") if each.type in _WRITTEN else each for each in columns)
+
+
 def _columns(made: Mapping[str, str]) -> str:
-    return ", ".join(f"{made.get(each.type, '{0}').format(each.name)} AS {each.name}" for each in COLUMNS)
+    """Return the query's columns; `made` has what makes one, by its name or by its type."""
+    return ", ".join(
+        f"{(made.get(each.name) or made.get(each.type, '{0}')).replace('{0}', each.name)} AS {each.name}"
+        for each in COLUMNS
+    )
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

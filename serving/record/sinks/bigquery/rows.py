@@ -8,14 +8,19 @@ from __future__ import annotations
 import base64
 import datetime as dt
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import EncodeError
 from google.protobuf.message_factory import GetMessageClass
+from msgspec import to_builtins
 
 from customer_risk.serving.contract.columns import Column
+from customer_risk.serving.record.outbox.record import rows_of
+from customer_risk.serving.record.sinks.batch import RecordBatch
+from customer_risk.serving.record.sinks.bigquery.feature_rows import FeatureRows
 from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS
 
 REQUEST_BYTES: Final = 1_000_000  # of rows in a request, as a rule: its answer comes well within the patience for it
@@ -23,6 +28,8 @@ MOST_BYTES: Final = 9_000_000  # of rows in a request, which may have 10 MB with
 _FRAME_BYTES: Final = 8  # around each row
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LABELS: Final = {"NULLABLE": 1, "REQUIRED": 2, "REPEATED": 3}
+_NESTED: Final = ("reasons", "warnings", "features")
+_AFTER: Final = ("transactions", "encoded", "history_complete")  # the columns after the features
 _REPEATED: Final = [column.name for column in COLUMNS if column.mode == "REPEATED"]
 _FAULTS: Final = (TypeError, ValueError, KeyError, AttributeError, EncodeError)
 _TYPES: Final = {"FLOAT": 1, "INTEGER": 3, "TIMESTAMP": 3, "BOOLEAN": 8, "STRING": 9, "RECORD": 11, "BYTES": 12}
@@ -54,6 +61,16 @@ def _bytes(text: str) -> bytes:
 _CONVERTERS: Final[dict[str, Callable[[str], int | bytes]]] = {"TIMESTAMP": _microseconds, "BYTES": _bytes}
 _CONVERTED: Final = {each.name: _CONVERTERS[each.type] for each in COLUMNS if each.type in _CONVERTERS}
 
+# The columns before the features, and where a record has them; `reasons` and `warnings` are made of its structs.
+_ELSEWHERE: Final = {
+    "decision_id": "record_id",
+    "recorded_at": "at",
+    "took_us": "took",
+    "model_name": "model",
+}
+_FIELDS: Final = [each.name for each in COLUMNS if each.name not in {*_NESTED, *_AFTER}]
+_fields_of: Final = attrgetter(*(_ELSEWHERE.get(name, name) for name in _FIELDS))
+
 
 class Rows:
     """Makes rows of documents; `descriptor` is what their reader needs."""
@@ -63,6 +80,7 @@ class Rows:
         pool = DescriptorPool()
         pool.Add(FileDescriptorProto(name="record.proto", package="record", message_type=[self.descriptor]))
         self.message = GetMessageClass(pool.FindMessageTypeByName("record.Record"))
+        self._features = FeatureRows(self.message)
 
     def row(self, document: dict[str, Any]) -> bytes:
         """Make one row; raises ValueError where the table doesn't hold such a document."""
@@ -79,12 +97,13 @@ class Rows:
             row: bytes = self.message(**fields).SerializeToString(deterministic=True)
         except _FAULTS as error:
             raise ValueError(f"not a row of the table: {error}") from error
-        if len(row) + _FRAME_BYTES > MOST_BYTES:
-            raise ValueError(f"not a row of the table: {len(row)} bytes are more than one request may have")
+        _check_size(row)
         return row
 
     def rows(self, documents: Sequence[dict[str, Any]]) -> tuple[list[bytes], dict[int, str]]:
         """Make a row of each document, and say what is wrong with those that are none, by their index."""
+        if isinstance(documents, RecordBatch):
+            return self._batch(documents)
         made, wrong = [], {}
         for index, document in enumerate(documents):
             try:
@@ -92,6 +111,41 @@ class Rows:
             except ValueError as error:
                 wrong[index] = str(error)
         return made, wrong
+
+    def _batch(self, batch: RecordBatch) -> tuple[list[bytes], dict[int, str]]:
+        """Make rows as `row` does, to the byte: the library makes all of a row but its features."""
+        features = [b""] * len(batch)
+        for block in batch.blocks:
+            for index, part in zip(block.rows.tolist(), self._features.encode(block), strict=True):
+                features[index] = part
+        made, wrong = [], {}
+        for index, (record, part) in enumerate(zip(batch.records, features, strict=True)):
+            fields = dict(zip(_FIELDS, _fields_of(record), strict=True))
+            fields["reasons"] = to_builtins(record.reasons)
+            fields["warnings"] = to_builtins(record.warnings)
+            try:
+                before = self.message(**fields)
+                after = self.message(
+                    transactions=rows_of(record), encoded=record.encoded, history_complete=record.history_complete
+                )
+                row = b"".join((_partial(before), part, _partial(after)))
+                _check_size(row)
+            except _FAULTS as error:
+                wrong[index] = f"not a row of the table: {error}"
+            else:
+                made.append(row)
+        return made, wrong
+
+
+def _partial(message: Any) -> bytes:
+    """Serialize a part of a row, which lacks fields that must be given: the other parts have them."""
+    made: bytes = message.SerializePartialToString(deterministic=True)
+    return made
+
+
+def _check_size(row: bytes) -> None:
+    if len(row) + _FRAME_BYTES > MOST_BYTES:
+        raise ValueError(f"not a row of the table: {len(row)} bytes are more than one request may have")
 
 
 def parts(rows: Sequence[bytes], most_bytes: int = MOST_BYTES) -> list[Sequence[bytes]]:

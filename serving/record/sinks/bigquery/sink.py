@@ -10,7 +10,7 @@ table is asked which of the segment's decisions it has; the others go to a new s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -27,6 +27,7 @@ from customer_risk.serving.record.sinks.bigquery.rows import REQUEST_BYTES, Rows
 from customer_risk.serving.record.sinks.bigquery.schema import VERSION
 from customer_risk.serving.record.sinks.bigquery.setup import check_table
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
+from customer_risk.serving.record.sinks.recovery import KeptFile, Recovered
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _PRESENT: Final = """\
@@ -100,6 +101,25 @@ class BigQuerySink:
             if written is None:
                 written = self._go_back(at, segment, made)
         return msgspec.json.encode(written)
+
+    def recover(self, files: Iterable[KeptFile]) -> Recovered:
+        """Ask the table which of an outbox's records it has; raises SinkUnavailable.
+
+        Rows are written in order, so that a file's records up to the last one there are settled. The stream isn't
+        known any more: the next write makes another.
+        """
+        self._sleep(SECONDS)  # an append of a process that died is over then
+        cursors = {}
+        for file in files:
+            for numbers, records in file.read():
+                segment = Segment(file.source, numbers[0], numbers[-1], records, numbers)
+                present = self._present(segment)
+                there = [
+                    number for number, each in zip(numbers, records.records, strict=True) if each.record_id in present
+                ]
+                if there:
+                    cursors[file.source] = there[-1]
+        return Recovered(cursors)
 
     def close(self) -> None:
         """Close connections, if any were made; the stream stays open for who has its place."""

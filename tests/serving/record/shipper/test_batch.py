@@ -11,7 +11,7 @@ def test_couriers_at_the_same_place_share_a_batch(left) -> None:
     reader = Reader(keep=2)
     first = reader.next(file, 1, 4, most_bytes=10**6)
     assert reader.next(file, 1, 8, most_bytes=10**6) is first
-    assert list(reader.next(file, 5, 8, most_bytes=10**6).documents) == [5, 6, 7, 8]
+    assert list(reader.next(file, 5, 8, most_bytes=10**6).numbers) == [5, 6, 7, 8]
 
 
 def test_a_batch_is_never_longer_than_was_asked_for(left) -> None:
@@ -26,8 +26,8 @@ def test_files_are_told_apart(left) -> None:
     """The same numbers of another file are other records."""
     one, other = left(range(1, 4))[0], left(range(4, 7))[0]
     reader = Reader(keep=2)
-    documents = [reader.next(file, 1, 3, most_bytes=10**6).documents for file in (one, other)]
-    assert documents[0] != documents[1]
+    records = [reader.next(file, 1, 3, most_bytes=10**6).records for file in (one, other)]
+    assert records[0] != records[1]
 
 
 def test_only_the_latest_batches_stay(left) -> None:
@@ -44,4 +44,4 @@ def test_a_plan_is_read_whatever_its_hours(left) -> None:
     """What was planned once is told again in full."""
     file, _ = left(range(1, 3), at=0)
     left_out = gather(file, 1, 5)
-    assert (list(left_out.documents), left_out.left_out()) == ([1, 2], (3, 4, 5))
+    assert (list(left_out.numbers), left_out.left_out()) == ([1, 2], (3, 4, 5))

@@ -1,0 +1,136 @@
+"""Records in batches, as sinks get them: read once, and written by each sink without a dictionary for each record."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, Final, cast, overload
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from customer_risk.serving.contract.answer import ModelName
+from customer_risk.serving.record.outbox.record import Document, FeatureValue, Record, document, rows_of
+
+_KEPT: Final = tuple(  # fields of the same name and meaning in a record and in its document
+    name
+    for name in Document.__struct_fields__
+    if name in Record.__struct_fields__ and name not in {"model", "features"}
+)
+_kept_of: Final = attrgetter(*_KEPT)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Block:
+    """The features of those records of a batch that have the same names.
+
+    names   of the features, in order
+    rows    int64[n]: positions of the records in the batch
+    values  float64[n, feature]: NaN where missing
+    """
+
+    names: tuple[str, ...]
+    rows: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+class RecordBatch(Sequence[dict[str, Any]]):
+    """Records in order, with the names of their features by hash.
+
+    As a sequence it has the records' documents, each made when it is asked for. Raises ValueError where a record's
+    features and names differ in number; the caller has checked that times are valid.
+    """
+
+    def __init__(self, records: Sequence[Record], names: Mapping[str, tuple[str, ...]]) -> None:
+        self.records = tuple(records)
+        self.names = names
+        if wrong := [each for each in self.records if len(each.features) != 8 * len(names[each.names])]:
+            raise ValueError(f"{len(wrong[0].features)} bytes are not {len(names[wrong[0].names])} features")
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> RecordBatch: ...
+    def __getitem__(self, place: int | slice) -> dict[str, Any] | RecordBatch:
+        if isinstance(place, slice):
+            return RecordBatch(self.records[place], self.names)
+        record = self.records[place]
+        return document(record, self.names[record.names])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RecordBatch) and self.records == other.records
+
+    __hash__ = None  # type: ignore[assignment]  # two batches are compared, never looked up
+
+    def at(self, places: Sequence[int]) -> RecordBatch:
+        """Return the records at some positions; this batch itself where they are all of them."""
+        if len(places) == len(self.records):
+            return self
+        return RecordBatch([self.records[place] for place in places], self.names)
+
+    @cached_property
+    def times(self) -> list[str]:
+        """RFC 3339 of each record."""
+        moments = np.array([each.at for each in self.records], "datetime64[us]")
+        return [f"{text}Z" for text in np.datetime_as_string(moments).tolist()]
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The features, in a block for each set of names; records without features are in none."""
+        rows: defaultdict[str, list[int]] = defaultdict(list)
+        for row, record in enumerate(self.records):
+            if self.names[record.names]:
+                rows[record.names].append(row)
+        return tuple(
+            Block(
+                self.names[names_hash],
+                np.array(found, np.int64),
+                np.frombuffer(b"".join([self.records[row].features for row in found]), "<f8").reshape(len(found), -1),
+            )
+            for names_hash, found in rows.items()
+        )
+
+    def rest(self) -> list[Document]:
+        """Return the documents without their features."""
+        return self._documents([()] * len(self))
+
+    def lines(self) -> list[Document]:
+        """Return the documents, for JSON alone: the features are its text."""
+        texts = [msgspec.Raw(b"[]")] * len(self)
+        for block in self.blocks:
+            parts = _around(block.names)
+            for row, values in zip(block.rows.tolist(), block.values.tolist(), strict=True):
+                parts[1::2] = _encode(values)[1:-1].split(b",")
+                texts[row] = msgspec.Raw(b"".join(parts))
+        return self._documents(texts)
+
+    def _documents(self, features: Sequence[Any]) -> list[Document]:
+        return [
+            Document(
+                decision_id=record.record_id,
+                recorded_at=time,
+                took_us=record.took,
+                model=ModelName(record.model, record.model_version),
+                features=cast("Sequence[FeatureValue]", values),
+                transactions=rows_of(record),
+                **dict(zip(_KEPT, _kept_of(record), strict=True)),
+            )
+            for record, time, values in zip(self.records, self.times, features, strict=True)
+        ]
+
+
+def _around(names: Sequence[str]) -> list[bytes]:
+    """Return the JSON of features in parts: at 1, 3, 5 and so on are the values' places."""
+    before = [b'},{"name":%b,"value":' % _encode(name) for name in names]
+    before[0] = b"[" + before[0].removeprefix(b"},")
+    parts = [b""] * (2 * len(names) + 1)
+    parts[:-1:2], parts[-1] = before, b"}]"
+    return parts

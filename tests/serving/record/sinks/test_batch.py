@@ -1,0 +1,106 @@
+"""Batches of records, and that each sink writes the same from them as from documents."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import duckdb
+import msgspec
+import numpy as np
+import pytest
+
+from customer_risk.serving.record.outbox.record import document, hash_names
+from customer_risk.serving.record.sinks import parquet
+from customer_risk.serving.record.sinks.batch import RecordBatch
+from customer_risk.serving.record.sinks.bigquery.rows import Rows
+from customer_risk.serving.record.sinks.ndjson import Lines
+from customer_risk.serving.record.sinks.parquet import Parquet
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+OTHER = ("it's", 'a "name"', "Überweisung \N{EURO SIGN}", "x" * 100)
+ODD = (-0.0, np.nan, 5e-324, 1.7976931348623157e308)
+
+
+@pytest.fixture
+def batch(samples: ModuleType) -> RecordBatch:
+    """Decisions of two models, one of them with odd names and values, refusals, and a decision without features."""
+    records = [samples.refusal(n) if n % 5 == 0 else samples.record(n) for n in range(1, 301)]
+    names = {"": (), records[0].names: samples._NAMES, hash_names(OTHER): OTHER, hash_names(()): ()}
+    odd = {"names": hash_names(OTHER), "features": np.array(ODD, "<f8").tobytes()}
+    records[2::7] = [msgspec.structs.replace(each, **odd) for each in records[2::7]]
+    records[3] = msgspec.structs.replace(records[3], names=hash_names(()), features=b"")
+    return RecordBatch(records, names)
+
+
+def test_a_batch_has_the_documents_of_its_records(batch) -> None:
+    """As a sequence: one by one, and in slices."""
+    documents = [document(each, batch.names[each.names]) for each in batch.records]
+    assert list(batch) == documents
+    assert list(batch[3:9]) == documents[3:9]
+    assert batch.times == [each["recorded_at"] for each in documents]
+
+
+def test_features_and_names_of_another_number_are_no_batch(batch) -> None:
+    """A value without a name can't be stored."""
+    with pytest.raises(ValueError, match="features"):
+        RecordBatch([msgspec.structs.replace(batch.records[0], features=bytes(8))], batch.names)
+
+
+def test_lines_are_the_same_as_documents(batch) -> None:
+    """To the byte."""
+    assert gzip.decompress(Lines().encode(batch)) == gzip.decompress(Lines().encode(list(batch)))
+
+
+@pytest.mark.parametrize("least", [0, parquet._LEAST_COLUMNS])
+@pytest.mark.parametrize("records", [slice(0, 300), slice(0, 1), slice(4, 5), slice(0, 40)], ids=str)
+def test_parquet_is_the_same_as_documents(batch, monkeypatch, tmp_path, least, records) -> None:
+    """The same values of the same types, whatever the number of records; and the same bytes at every attempt."""
+    monkeypatch.setattr(parquet, "_LEAST_COLUMNS", least)
+    made = batch[records]
+    written = [Parquet().encode(each) for each in (made, list(made))]
+    assert Parquet().decode(written[0]) == Parquet().decode(written[1])
+    types = []
+    for place, data in enumerate(written):
+        (tmp_path / f"{place}").write_bytes(data)
+        types.append(duckdb.read_parquet(str(tmp_path / f"{place}")).dtypes)
+    assert types[0] == types[1]
+    assert Parquet().encode(made) == written[0]
+
+
+def test_rows_are_the_same_as_documents(batch) -> None:
+    """To the byte that the protobuf library makes."""
+    rows = Rows()
+    assert rows.rows(batch) == rows.rows(list(batch))
+
+
+def test_rows_with_long_names_say_the_same_as_documents(samples) -> None:
+    """A name whose length needs two bytes shifts nothing."""
+    names = ("short", "y" * 118, "z" * 300)
+    values = [np.array(each, "<f8").tobytes() for each in ([1, 2, 3], [np.nan] * 3, [1, np.nan, 3])]
+    batch = RecordBatch(
+        [samples.record(n, names=hash_names(names), features=each) for n, each in enumerate(values)],
+        {hash_names(names): names},
+    )
+    rows = Rows()
+    made, documents = rows.rows(batch), rows.rows(list(batch))
+    assert [rows.message.FromString(each) for each in made[0]] == [
+        rows.message.FromString(each) for each in documents[0]
+    ]
+
+
+@pytest.mark.parametrize("writer", ["parquet", "rows"])
+def test_a_record_with_a_value_that_no_column_takes_is_refused(samples, writer) -> None:
+    """A batch can't be stored as if nothing were there; rows name the record."""
+    records = [samples.record(n) for n in range(200)]
+    records[150] = msgspec.structs.replace(records[150], took=2**63)
+    batch = RecordBatch(records, {records[0].names: samples._NAMES})
+    if writer == "parquet":
+        with pytest.raises(ValueError, match="value"):
+            Parquet().encode(batch)
+        assert len(Parquet().decode(Parquet().encode(batch[:150]))) == 150
+    else:
+        made, wrong = Rows().rows(batch)
+        assert (len(made), list(wrong)) == (199, [150])
