@@ -8,10 +8,11 @@ from typing import Any
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Link, Manifest, digest, encode, end_of, manifest_key
 from customer_risk.serving.record.sinks.objects import Objects
+from customer_risk.serving.record.sinks.proof import Salts, prove, salts_key
 
 
 class ObjectSink:
-    """Writes each segment as an object, then the manifest that names it, each of them once.
+    """Writes a segment's salts, the segment, then the manifest that names it, each as an object and once.
 
     `encode` must return the same bytes for the same documents, and raise ValueError for those that it can't write.
     `shipper` names the chain of manifests: one shipper writes at a time. The place is the chain's end.
@@ -54,6 +55,7 @@ class ObjectSink:
         if kept is None:
             data = self._bytes(segment)
             key = f"{stem}{digest(data)[:16]}{self._suffix}"
+            salts = self._salts(key)
             self._once(key, data)
             kept = encode(
                 Manifest(
@@ -65,6 +67,7 @@ class ObjectSink:
                     records=len(segment.documents),
                     first_at=segment.documents[0]["recorded_at"],
                     last_at=segment.documents[-1]["recorded_at"],
+                    proof=prove(segment.documents, salts),
                 )
             )
             self._once(manifest_key(self._shipper, link.n), kept)
@@ -90,6 +93,16 @@ class ObjectSink:
             if not refused:
                 raise
             raise RecordRefused(refused) from None
+
+    def _salts(self, key: str) -> Salts:
+        """Make the salts of a segment, or return those that an earlier attempt made."""
+        salts, salts_at = Salts.new(), salts_key(key)
+        if self._objects.create(salts_at, salts.encode()):
+            return salts
+        kept = Salts.read(self._objects.get(salts_at) or b"")
+        if kept is None or not kept.seed:
+            raise _forked(salts_at)
+        return kept
 
     def _once(self, key: str, data: bytes) -> None:
         """Write an object, or check that an existing one is the same."""
