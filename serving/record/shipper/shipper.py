@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.record.shipper.anchoring import Anchoring
 from customer_risk.serving.record.shipper.batch import Reader
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.lock import Lock
@@ -112,7 +113,9 @@ class Shipper:
             torn=self._note_damage,
         )
         threads = [threading.Thread(target=each.run, args=(self.ending,), daemon=True) for each in self._workers]
-        for thread in threads:
+        self._anchoring = Anchoring(self._config, self._progress)
+        noting = threading.Thread(target=self._anchoring.run, args=(self.ending.stopping,), daemon=True)
+        for thread in (*threads, noting):
             thread.start()
         with self._served():
             while not self.ending.stopping.is_set() and not self._empty():
@@ -121,6 +124,7 @@ class Shipper:
             if not self.ending.stopping.is_set():  # an adopted folder that is empty
                 self.ending.begin(_TICK_SECONDS)
             self._end(threads)
+            self._note_ends(noting)
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
         for child, _ in self._children.values():
@@ -131,6 +135,14 @@ class Shipper:
                 self._tick()
         self._tick()
         self._log_what_is_left()
+
+    def _note_ends(self, noting: threading.Thread) -> None:
+        """Note where the chains end now, if there is time."""
+        noting.join(max(0.0, self.ending.at - time.monotonic()))
+        if not noting.is_alive():
+            if not self.ending.over:
+                self._anchoring.note()
+            self._anchoring.close()
 
     @contextmanager
     def _served(self) -> Iterator[None]:

@@ -165,7 +165,7 @@ def test_nobody_finds_what_a_crash_left(chained, stored, tmp_path, someone) -> N
         run(Mortal(tmp_path, 3), someone)
     assert len(list(stored.list("dt="))) == 2
     assert len(list(find(stored))) == 4
-    assert list(find(stored, customer_id=someone)) == []
+    assert list(find(stored, customer_ids={someone})) == []
 
 
 def test_an_erasure_that_ended_what_a_crash_left_is_given(chained, stored, tmp_path, someone) -> None:
@@ -190,7 +190,7 @@ def test_a_segment_without_its_manifest_waits(chained, stored, tmp_path, someone
     ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", SHIPPER).write(samples.segment(1, 4), place)
     assert len(run(stored, someone).replaced) == 1
     assert verify(stored).ok
-    assert list(find(stored, customer_id=someone)) == []
+    assert list(find(stored, customer_ids={someone})) == []
 
 
 def test_a_plan_repeated_after_an_erasure_brings_nothing_back(stored, someone, samples) -> None:
@@ -200,7 +200,7 @@ def test_a_plan_repeated_after_an_erasure_brings_nothing_back(stored, someone, s
     sink.write(samples.segment(1, 4), place)
     run(stored, someone)
     ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", SHIPPER).write(samples.segment(1, 4), place)
-    assert list(find(stored, customer_id=someone)) == []
+    assert list(find(stored, customer_ids={someone})) == []
     assert verify(stored).ok
 
 
@@ -291,7 +291,7 @@ def test_altered_salts_do_not_stop_an_erasure(chained, stored, someone) -> None:
     (key,) = stored.list("salts/")
     stored.delete(key)
     run(stored, someone)
-    assert list(find(stored, customer_id=someone)) == []
+    assert list(find(stored, customer_ids={someone})) == []
     assert any("salts/" in each and "it is missing" in each for each in verify(stored).problems)
 
 
