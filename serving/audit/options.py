@@ -82,7 +82,8 @@ class Where:
         if key_files:
             newest, *older = map(str, key_files)
             settings = RecordSettings(customer_id="hashed", key_file=newest, older_key_files=tuple(older))
-        return (*(hash_customer(key, customer_id) for key in settings.keys()), customer_id)
+        keys = settings.keys()
+        return (*(hash_customer(key, customer_id) for key in keys), customer_id)
 
     @cached_property
     def log(self) -> AccessLog:

@@ -115,7 +115,7 @@ class Records:
     def since(
         self, since: dt.datetime | None = None, customer_ids: Collection[str] | None = None
     ) -> Iterator[StoredRecord]:
-        """Return all records from a time on, of one customer, by the ids that the record may have for them, or of all."""
+        """Return all records from a time on, of all customers or of one, by all ids that the record may have."""
         first = 0 if since is None else int(since.timestamp() * 1e6)
         seen: set[str] = set()
         several = len(self._places) + (self._outbox is not None) > 1

@@ -18,17 +18,16 @@ _SECONDS: Final = 30.0  # for one response
 _WAIT_SECONDS: Final = 600.0  # for a query of years
 _DAY: Final = dt.timedelta(days=1)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MOST_NAMED: Final = 100
 _FIND: Final = "SELECT * FROM `{table}` WHERE {conditions} ORDER BY recorded_at, decision_id"
 _COUNT: Final = "SELECT COUNT(*) AS records, COUNTIF(customer_id = @erased) AS erased FROM `{table}`"
 _TWICE: Final = (
     "SELECT decision_id, COUNT(*) AS times FROM `{table}` GROUP BY decision_id HAVING COUNT(*) > 1 "
-    f"ORDER BY decision_id LIMIT {_MOST_NAMED}"
+    "ORDER BY decision_id LIMIT 100"
 )
 _NOT_BLANK: Final = (
     "SELECT decision_id FROM `{table}` WHERE customer_id = @erased AND (caller != '' OR trace != '' "
     "OR probability IS NOT NULL OR ARRAY_LENGTH(features) > 0 OR ARRAY_LENGTH(reasons) > 0 OR transactions != 0 "
-    f"OR LENGTH(encoded) > 0) ORDER BY decision_id LIMIT {_MOST_NAMED}"
+    "OR LENGTH(encoded) > 0) ORDER BY decision_id LIMIT 100"
 )
 _Parameter = ScalarQueryParameter | ArrayQueryParameter
 

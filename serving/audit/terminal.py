@@ -1,4 +1,4 @@
-"""What the audit commands print: lines in which nothing that was recorded can pass for a line or a terminal's command."""
+"""What the audit commands print: no recorded text can pass for a line, or for a command to the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNPRINTABLE: Final = re.compile(
 
 
 def printable(text: str) -> str:
-    """Return text with each character that isn't shown as itself escaped, as in JSON: a newline becomes `\\u000a`."""
+    r"""Return text with each character that isn't shown as itself escaped, as in JSON: a newline becomes `\u000a`."""
     return _UNPRINTABLE.sub(_escaped, text)
 
 

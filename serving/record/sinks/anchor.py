@@ -62,6 +62,6 @@ def drop(anchor: Anchor, places: Sequence[Objects]) -> bool:
         try:
             place.create(f"{ANCHORS}{anchor.at}-{anchor.sink}-{anchor.shipper}.json", data)
         except SinkUnavailable as error:
-            _log.error("an anchor can't be written: %s", error)  # noqa: TRY400  the reason is all there is to say
+            _log.error("an anchor can't be written: %s", error)
             whole = False
     return whole

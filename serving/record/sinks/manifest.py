@@ -1,8 +1,8 @@
 """Chains of manifests: what was written, in order, so that nothing can be changed or removed unseen.
 
 Each shipper has a chain, `manifest/<shipper>/<n>.json`: a manifest names one segment with its hash, and the hash of
-the manifest before it. Erasures have one chain for all who erase, `erasures/<n>.json`: each says which segment stands in
-another's place. An object is created only where there is none, so of two erasures at the same time one has to follow
+the manifest before it. Erasures have one chain for all who erase, `erasures/<n>.json`: each says which segment stands
+in another's place. An object is created only where there is none, so of two erasures at the same time one has to follow
 the other. Erasures made before there was a chain are in `erasures/<id>.json`; the chain's first names them.
 """
 

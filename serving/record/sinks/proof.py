@@ -2,8 +2,8 @@
 
 A record's hash is made of three: of the fields that erasures leave, of the customer, and of the person's other fields.
 The last two are salted, so that what was erased can't be found by trying what it may have been. The salts come from a
-random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the records that
-stay; of a record that it blanks, it keeps the hash of the person's fields and the salt of the customer alone.
+random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the records
+that stay; of a record that it blanks, it keeps the hash of the person's fields and the salt of the customer alone.
 """
 
 from __future__ import annotations

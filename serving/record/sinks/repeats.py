@@ -49,6 +49,7 @@ class Repeats:
         repeated = {record_id: keys for record_id, keys in found.items() if keys.total() > 1}
         for record_id in sorted(repeated)[:_MOST_NAMED]:
             keys = sorted(repeated[record_id])
-            yield f"{keys[0]}: the record {record_id} is stored {repeated[record_id].total()} times: in {', '.join(keys)}."
+            times = repeated[record_id].total()
+            yield f"{keys[0]}: the record {record_id} is stored {times} times: in {', '.join(keys)}."
         if len(repeated) > _MOST_NAMED:
             yield f"{len(repeated) - _MOST_NAMED} more records are stored more than once."

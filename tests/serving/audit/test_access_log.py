@@ -47,7 +47,6 @@ def test_every_command_that_reads_decisions_is_logged(run, own, records, registr
     assert sorted(line.get("decisions", [])) == decisions.get(command, [])
     asked_by_customer = command in {"list", "export", "erase"}
     assert line.get("customers", []) == ([digest(b"c-7")] if asked_by_customer else [])
-    assert "c-7" not in [line.get("customers")]
 
 
 def test_lines_are_appended(run, own, records, tmp_path) -> None:
@@ -88,7 +87,7 @@ def test_what_cannot_be_logged_is_not_shown(run, own, records, tmp_path) -> None
     assert records[0][0].record_id not in result.output
 
 
-def test_a_full_disk_shows_nothing(run, own, records) -> None:
+def test_a_full_disk_shows_nothing(run, own) -> None:
     """Without room for the line there is no answer."""
     result = run("list", "--customer", "c-7", "--from", own, "--access-log", "/dev/full")
     assert isinstance(result.exception, ConfigError)

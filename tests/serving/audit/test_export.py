@@ -92,7 +92,7 @@ def test_nobody_is_not_exported(run, stored, tmp_path, customer) -> None:
 
 
 @pytest.fixture
-def rotated(records, samples, tmp_path):
+def rotated(records, tmp_path):
     """A record of one customer as given, by an old key and by the newest, and a configuration with both keys."""
     keys = {"newest": b"n" * 32, "old": b"o" * 32}
     for name, key in keys.items():
@@ -122,7 +122,8 @@ def test_look_ups_try_every_key_and_the_plain_id(run, rotated, records, tmp_path
     assert len(whole["decisions"]) == len(whole["recorded_as"]) == 3
 
 
-def test_erasures_try_every_key_and_the_plain_id(run, rotated, records, tmp_path) -> None:
+@pytest.mark.usefixtures("rotated")
+def test_erasures_try_every_key_and_the_plain_id(run, records, tmp_path) -> None:
     """Each gets an erasure of its own; nothing of the customer is found afterwards."""
     from customer_risk.serving.record.settings import RecordSettings
     from customer_risk.serving.record.shipper.shipper import Shipper

@@ -230,7 +230,7 @@ def test_another_object_in_a_new_segments_place_is_not_trusted(chained, stored, 
     assert stored.get(old) is not None
 
 
-def test_what_is_left_of_the_salts_does_not_find_the_person(chained, stored, someone, samples) -> None:
+def test_what_is_left_of_the_salts_does_not_find_the_person(chained, stored, someone) -> None:
     """Neither the seed nor the salt of their data is stored; those of the others' records are."""
     chained((1, 4))
     (key,) = stored.list("salts/")

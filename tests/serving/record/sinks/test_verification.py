@@ -252,7 +252,8 @@ def test_an_erasure_may_change_the_persons_fields_alone(erased, stored, change, 
     assert words in problem
 
 
-def test_an_erasure_may_blank_the_named_persons_records_alone(erased, stored, samples) -> None:
+@pytest.mark.usefixtures("erased")
+def test_an_erasure_may_blank_the_named_persons_records_alone(stored, samples) -> None:
     """One that blanked somebody else's is found, though its salts are as an erasure would leave them."""
     erasure = Erasure.read(stored.get(erasure_key(0)))
     someone = customer_digest(samples.record(1).customer_id)
@@ -280,7 +281,8 @@ def test_an_erasure_that_is_not_in_the_chain_is_found(chained, stored) -> None:
     assert "changed more" in second
 
 
-def test_an_older_erasure_that_the_chain_does_not_name_is_found(erased, stored) -> None:
+@pytest.mark.usefixtures("erased")
+def test_an_older_erasure_that_the_chain_does_not_name_is_found(stored) -> None:
     """Whoever adds one later comes too late."""
     key = "erasures/0198a1b2-c3d4-7e5f-8a9b-000000000001.json"
     stored.create(key, encode(Erasure(id="x", at="", by="", why="", legal_basis="", customer="", replaced=())))
@@ -330,7 +332,8 @@ def older(objects) -> None:
         objects.delete(key)
 
 
-def test_what_was_made_before_the_rule_verifies_and_is_counted(erased, stored) -> None:
+@pytest.mark.usefixtures("erased")
+def test_what_was_made_before_the_rule_verifies_and_is_counted(stored) -> None:
     """Such a record's erasures can be compared by the number of records alone; that is said."""
     older(stored)
     report = verify(stored)
@@ -338,7 +341,8 @@ def test_what_was_made_before_the_rule_verifies_and_is_counted(erased, stored) -
     assert (report.erasures, report.earlier, report.unproven) == (1, 1, 1)
 
 
-def test_the_chains_first_erasure_names_those_before_it(erased, stored, samples) -> None:
+@pytest.mark.usefixtures("erased")
+def test_the_chains_first_erasure_names_those_before_it(stored, samples) -> None:
     """They count as before; altered or removed, they are found."""
     older(stored)
     now = dt.datetime(2026, 3, 6, tzinfo=dt.UTC)
