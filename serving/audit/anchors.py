@@ -82,8 +82,8 @@ def _labels(entry: Any) -> str | None:
     """Return the anchor in a log entry, None where it has none."""
     if not isinstance(entry, dict):
         return None
-    payload = entry.get("jsonPayload") if isinstance(entry.get("jsonPayload"), dict) else {}
-    for part in (entry, payload):
+    payload = entry.get("jsonPayload")
+    for part in (entry, payload if isinstance(payload, dict) else {}):
         for name in _LABELS:
             labels = part.get(name)
             if isinstance(labels, dict) and isinstance(labels.get(MESSAGE), str):

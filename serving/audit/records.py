@@ -80,7 +80,8 @@ def table_at(where: str) -> BigQuerySettings:
     parts = where.removeprefix(BIGQUERY).rsplit(".", 2 if where.count(".") > 1 else 1)
     if len(parts) == 1:
         raise ConfigError(f"--from: {where} names no dataset.", remedy=f"Write {BIGQUERY}PROJECT.DATASET.")
-    settings = BigQuerySettings(**dict(zip(("project", "dataset", "table"), parts, strict=False)))
+    project, dataset, table = parts if len(parts) > 2 else (*parts, "decisions")
+    settings = BigQuerySettings(project=project, dataset=dataset, table=table)
     settings.validate("--from")
     return settings
 

@@ -10,6 +10,7 @@ import pytest
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.records import table_at
 from customer_risk.serving.audit.rows import erase_rows
+from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.record.outbox.record import ERASED, from_document
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.setup import init
@@ -167,7 +168,9 @@ def asked(table, tmp_path):
 def test_decisions_are_read_from_the_table(asked, table, tmp_path) -> None:
     """One is shown, a customer's are listed, and all are exported, as from a bucket."""
     settings, documents = table
-    decision = documents[2]["decision_id"]
+    at = dt.datetime.fromisoformat(documents[2]["recorded_at"])
+    decision = documents[2]["decision_id"] = uuid7(int(at.timestamp() * 1000))  # by its time its day is found
+    ask(settings, f"UPDATE `{{table}}` SET decision_id = '{decision}' WHERE customer_id = 'kunde-é-3'")
     shown = asked("show", decision, "--json")
     assert shown.exit_code == 0, shown.output
     assert json.loads(shown.stdout) == documents[2]

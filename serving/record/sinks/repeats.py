@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
-_ID: Final = "decision_id"
 _MOST_NAMED: Final = 100
-_Documents = Sequence[Mapping[str, Any]]
 
 
 class Repeats:
@@ -22,15 +20,15 @@ class Repeats:
         self._hashes = bytearray()  # the first 8 bytes of each id's SHA-256: equal ones are compared again
         self._counts: list[int] = []
 
-    def add(self, key: str, documents: _Documents) -> None:
+    def add(self, key: str, ids: Sequence[str]) -> None:
         """Note a segment's records."""
         self._keys.append(key)
-        self._counts.append(len(documents))
-        for each in documents:
-            self._hashes += hashlib.sha256(str(each.get(_ID)).encode()).digest()[:8]
+        self._counts.append(len(ids))
+        for each in ids:
+            self._hashes += _hash(each)
 
-    def find(self, read: Callable[[str], _Documents]) -> Iterator[str]:
-        """Yield a problem for each record that is stored twice, at most 100; `read` returns a segment's documents."""
+    def find(self, read: Callable[[str], Sequence[str]]) -> Iterator[str]:
+        """Yield a problem for each record that is stored twice, at most 100; `read` returns a segment's ids."""
         hashes = np.frombuffer(self._hashes, np.uint64)
         order = np.argsort(hashes, kind="stable")
         ordered = hashes[order]
@@ -42,9 +40,8 @@ class Repeats:
         segments = np.unique(np.searchsorted(np.cumsum(self._counts), places, side="right"))
         found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for key in (self._keys[number] for number in segments.tolist()):
-            for each in read(key):
-                record_id = str(each.get(_ID))
-                if int(np.frombuffer(hashlib.sha256(record_id.encode()).digest()[:8], np.uint64)[0]) in suspects:
+            for record_id in read(key):
+                if int(np.frombuffer(_hash(record_id), np.uint64)[0]) in suspects:
                     found[record_id][key] += 1
         repeated = {record_id: keys for record_id, keys in found.items() if keys.total() > 1}
         for record_id in sorted(repeated)[:_MOST_NAMED]:
@@ -53,3 +50,7 @@ class Repeats:
             yield f"{keys[0]}: the record {record_id} is stored {times} times: in {', '.join(keys)}."
         if len(repeated) > _MOST_NAMED:
             yield f"{len(repeated) - _MOST_NAMED} more records are stored more than once."
+
+
+def _hash(record_id: str) -> bytes:
+    return hashlib.sha256(record_id.encode()).digest()[:8]

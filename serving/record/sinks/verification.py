@@ -119,7 +119,7 @@ class _Verification:
         self._erasures = erasures(self._objects)
         problems = [*self._read_erasures(), *self._follow_chains(), *self._compare_ends(ends), *self._compare_heads()]
         self._salted.update(self._objects.list(SALTS))
-        problems += [*self._read_segments(), *self._find_salts(), *self._repeats.find(self._documents)]
+        problems += [*self._read_segments(), *self._find_salts(), *self._repeats.find(self._ids)]
         problems += [
             f"{key}: no manifest names it: it was added, or its shipper ended before naming it."
             for key in sorted(self._present - self._named)
@@ -241,11 +241,11 @@ class _Verification:
                 yield f"{key}: it was altered."
                 continue
             try:
-                documents = self._forms.decode(key, data)
+                self._repeats.add(key, self._forms.ids(key, data))
+                documents = self._forms.decode(key, data) if expected.replaced else ()
             except SegmentUnreadable:
                 yield f"{key}: it can't be read: it was written so."
                 continue
-            self._repeats.add(key, documents)
             if expected.replaced:
                 yield from self._compare_erased(key, documents, expected)
 
@@ -275,8 +275,8 @@ class _Verification:
             if salts_key(key) in self._salted:
                 yield f"{salts_key(key)}: an erasure replaced its segment: erase again to end what was begun."
 
-    def _documents(self, key: str) -> Sequence[Mapping[str, Any]]:
-        return self._forms.decode(key, self._objects.get(key) or b"")
+    def _ids(self, key: str) -> list[str]:
+        return self._forms.ids(key, self._objects.get(key) or b"")
 
     def _compare_ends(self, ends: Mapping[str, Link]) -> Iterator[str]:
         for shipper, end in ends.items():

@@ -380,9 +380,9 @@ def test_records_that_are_stored_once_are_no_repeats() -> None:
     """Of many segments, and of none."""
     repeats = Repeats()
     assert list(repeats.find(lambda _: [])) == []
-    segments = {f"s{number}": [{"decision_id": f"{number}-{each}"} for each in range(50)] for number in range(40)}
-    for key, documents in segments.items():
-        repeats.add(key, documents)
+    segments = {f"s{number}": [f"{number}-{each}" for each in range(50)] for number in range(40)}
+    for key, ids in segments.items():
+        repeats.add(key, ids)
     assert list(repeats.find(segments.__getitem__)) == []
     repeats.add("again", segments["s7"])
     segments["again"] = segments["s7"]
