@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from customer_risk.model.features.encoded import NEVER
+from customer_risk.model.features.encoded import NEVER, Encoded
 from customer_risk.model.features.vocabulary import (
     DIRECTIONS,
     FIRST,
@@ -80,11 +80,29 @@ def record_lines(told: StoredRecord, *, transactions: bool) -> Iterator[str]:
         yield from _transaction_lines(record)
 
 
-def transaction_rows(record: Record) -> list[dict[str, str]]:
-    """Return the transactions that features were computed from, in words; their ids are numbers that tell repeats."""
+class Input(NamedTuple):
+    """What features were computed from, in words: the profile and the transactions; empty if features were given.
+
+    A transaction's id is a number that tells repeats. A field of the profile is empty where it is missing.
+    """
+
+    profile: dict[str, str]
+    transactions: list[dict[str, str]]
+
+
+def input_of(record: Record) -> Input | None:
+    """Return what a record's features were computed from, None where it can't be read."""
     if not record.encoded:
-        return []
-    encoded = unpack(record.encoded)
+        return Input({}, [])
+    try:
+        encoded = unpack(record.encoded)
+        profile = zip(PROFILE, encoded.profile[0].tolist(), strict=True)
+        return Input({name: _profile(name, code) for name, code in profile}, list(_transactions(encoded)))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _transactions(encoded: Encoded) -> Iterator[dict[str, str]]:
     words = (
         [_word(vocabulary, code) for code in column.tolist()]
         for vocabulary, column in ((STATES, encoded.state), (TYPES, encoded.type), (DIRECTIONS, encoded.direction))
@@ -93,17 +111,7 @@ def transaction_rows(record: Record) -> list[dict[str, str]]:
     rows = zip(
         map(str, encoded.ids.tolist()), *times, *words, (f"{amount:.2f}" for amount in encoded.amount), strict=True
     )
-    return [dict(zip(_TRANSACTION, row, strict=True)) for row in rows]
-
-
-def profile_row(record: Record) -> dict[str, str]:
-    """Return the profile that features were computed from, in words; empty where it is missing."""
-    if not record.encoded:
-        return {}
-    return {
-        name: _profile(name, code)
-        for name, code in zip(PROFILE, unpack(record.encoded).profile[0].tolist(), strict=True)
-    }
+    return (dict(zip(_TRANSACTION, row, strict=True)) for row in rows)
 
 
 def _profile(name: str, code: int) -> str:
@@ -117,12 +125,16 @@ def _profile(name: str, code: int) -> str:
 
 
 def _transaction_lines(record: Record) -> Iterator[str]:
-    if not record.encoded:
+    given = input_of(record)
+    if given is None:
+        yield ""
+        yield "The transactions can't be read: the record was altered."
+    elif not record.encoded:
         yield ""
         yield "No transactions: features were given, or they were erased."
-        return
-    yield from _list("profile", ("field", "value"), [each for each in profile_row(record).items() if each[1]])
-    yield from _list("transactions", _TRANSACTION, (tuple(each.values()) for each in transaction_rows(record)))
+    else:
+        yield from _list("profile", ("field", "value"), [each for each in given.profile.items() if each[1]])
+        yield from _list("transactions", _TRANSACTION, [tuple(each.values()) for each in given.transactions])
 
 
 def _word(vocabulary: Sequence[str], code: int) -> str:

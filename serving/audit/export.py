@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from customer_risk.model.atomic import write_file
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.audit.display import profile_row, record_lines, transaction_rows
+from customer_risk.serving.audit.display import input_of, record_lines
 from customer_risk.serving.audit.options import Where, reading
 from customer_risk.serving.audit.records import Records, StoredRecord
 from customer_risk.serving.audit.terminal import printable, readable_json, say
@@ -55,12 +55,12 @@ def _found(read: Sequence[tuple[str, Records]], ids: Sequence[str]) -> list[tupl
     for name, records in read:
         for told in records.since(customer_ids=ids):
             # The same decision may differ between places, if one of them was altered: then both are written.
-            key = f"{told.record.record_id} {hash_of(told)}"
+            key = f"{told.record.record_id} {_text_of(told)}"
             found.setdefault(key, (told, []))[1].append(name)
     return sorted(found.values(), key=lambda each: (each[0].record.at, each[0].record.record_id))
 
 
-def hash_of(told: StoredRecord) -> str:
+def _text_of(told: StoredRecord) -> str:
     """Return text that is equal for records with equal documents."""
     return readable_json(_without_nulls(document(told.record, told.names)))
 
@@ -85,8 +85,7 @@ def _as_json(
             {
                 "places": there,
                 "record": document(told.record, told.names),
-                "profile": profile_row(told.record),
-                "transactions": transaction_rows(told.record),
+                "input": None if (given := input_of(told.record)) is None else given._asdict(),
             }
             for told, there in found
         ],

@@ -47,13 +47,28 @@ def test_it_can_be_read_without_knowing_codes(run, records, stored, tmp_path) ->
     run("export", record.customer_id, "--from", stored, "--to", tmp_path / "export")
     whole = json.loads((tmp_path / "export" / "decisions.json").read_text())
     (shown,) = [each for each in whole["decisions"] if each["record"]["decision_id"] == record.record_id]
-    assert shown["profile"]["reason_to_use_app"] in {"TRAVEL_ACCOUNT", "CRYPTO_SERVICES"}
-    assert shown["transactions"][0]["created"].startswith("2024-08-")
-    assert shown["transactions"][0]["state"] in {"COMPLETED", "PENDING", "DECLINED"}
+    assert shown["input"]["profile"]["reason_to_use_app"] in {"TRAVEL_ACCOUNT", "CRYPTO_SERVICES"}
+    assert shown["input"]["transactions"][0]["created"].startswith("2024-08-")
+    assert shown["input"]["transactions"][0]["state"] in {"COMPLETED", "PENDING", "DECLINED"}
     text = (tmp_path / "export" / "decisions.txt").read_text()
-    for part in (record.record_id, record.reasons[0].investigator_text, shown["profile"]["reason_to_use_app"]):
+    for part in (record.record_id, record.reasons[0].investigator_text, shown["input"]["profile"]["reason_to_use_app"]):
         assert part in text
-    assert shown["transactions"][0]["created"] in text
+    assert shown["input"]["transactions"][0]["created"] in text
+
+
+def test_what_cannot_be_unpacked_is_exported_as_it_is(run, samples, tmp_path) -> None:
+    """The rest of the decision is theirs too."""
+    outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
+    record = samples.record(1)
+    outbox.add(encode(record), ("n_transactions", "share_crypto", "days_since_last"), record.names)
+    outbox.commit()
+    outbox.close()
+    asked = ("export", record.customer_id, "--outbox", tmp_path / "outbox", "--to", tmp_path / "export")
+    assert run(*asked).exit_code == 0
+    (shown,) = json.loads((tmp_path / "export" / "decisions.json").read_text())["decisions"]
+    assert shown["input"] is None
+    assert shown["record"]["encoded"]
+    assert "can't be read" in (tmp_path / "export" / "decisions.txt").read_text()
 
 
 def test_only_its_maker_can_read_it(run, stored, tmp_path) -> None:
