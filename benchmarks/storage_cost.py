@@ -166,10 +166,10 @@ def costs(
     young, old = kept(months, DAYS, 0, 90), kept(months, DAYS, 90, 60 * DAYS)
     write = max(0.0, logical * DAYS - prices["bigquery_write_free_gib"]) * prices["bigquery_write_gib"]
     physical = rate * sizes.parquet / GIB
-    objects = segments * DAYS / 1000  # thousands a month; a manifest beside each stays where it is, being small
+    objects = segments * DAYS / 1000  # thousands a month; the manifest and the salts of each stay where they are
     bucket = (
         lines * DAYS * prices["gcs_replication_gib"]
-        + 2 * objects * prices["gcs_write_thousand"]
+        + 3 * objects * prices["gcs_write_thousand"]
         + lines * young * prices["gcs_standard_gib"]
         + lines * old * prices["gcs_archive_gib"]
         + (objects * prices["gcs_to_archive_thousand"] if old else 0)

@@ -21,7 +21,7 @@ from customer_risk.serving.settings_guide import descriptions
 
 CHART: Final = Path(__file__).parent.parent / "helm/customer-risk"
 # Settings that are no values: the chart gives them, as Services, probes and volumes name the same, or a pod has no use
-# for them.
+# for them: older keys and the access log are `customer-risk audit`'s alone.
 NO_VALUES: Final = frozenset(
     (
         "run_folder",
@@ -36,6 +36,8 @@ NO_VALUES: Final = frozenset(
         "record.folder",
         "record.most_bytes",
         "record.key_file",
+        "record.older_key_files",
+        "record.access_log",
         "record.ship.embedded",
         "record.ship.spool",
         "record.ship.metrics_host",

@@ -11,19 +11,22 @@ from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.serving.audit.anchors import read_anchors
 from customer_risk.serving.audit.bundles import Bundles
-from customer_risk.serving.audit.display import print_record, print_replays, print_table, print_transactions
+from customer_risk.serving.audit.display import print_record, print_replays, print_table
+from customer_risk.serving.audit.factory import check_table
 from customer_risk.serving.audit.options import Where, reading
 from customer_risk.serving.audit.progress import Progress
 from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed, Replayer
+from customer_risk.serving.audit.terminal import say, say_json
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.outbox.record import document, written
 from customer_risk.serving.record.shipper.progress import NAME, read_end
 from customer_risk.serving.record.sinks.manifest import Link
+from customer_risk.serving.record.sinks.verification import Report
 from customer_risk.serving.record.sinks.verification import verify as verified
 
 _DIFFERS: Final = 1  # exit codes, beside click's 2 for what can't be done
@@ -34,24 +37,25 @@ _NOT_AT_HAND: Final = 3
 def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> None:
     """Show one decision's record."""
     told = _one(where, decision_id)
+    where.log.note([decision_id])
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(document(told.record, told.names)), indent=2))
+        say_json(document(told.record, told.names))
     else:
-        print_record(told)
-        if transactions:
-            print_transactions(told.record)
+        print_record(told, transactions=transactions)
 
 
 @reading
-def list_(where: Where, since: dt.datetime | None, customer: str | None, key_file: Path | None) -> None:
+def list_(where: Where, since: dt.datetime | None, customer: str | None, key_files: tuple[Path, ...]) -> None:
     """List a customer's decisions, or a time's."""
     if customer is None and since is None:
         raise click.UsageError("Give --customer or --since.")
     rows = []
-    for record, _ in where.records().since(since, None if customer is None else where.named(customer, key_file)):
+    ids = None if customer is None else where.named(customer, key_files)
+    for record, _ in where.records().since(since, ids):
         if record.kind == "decision":
             likely = "" if record.probability is None else f"{record.probability:.4f}"
             rows.append((written(record.at), record.record_id, record.segment, record.action, likely, record.source))
+    where.log.note([row[1] for row in sorted(rows)], customers=ids or (), since=since)
     print_table(("decided at", "decision", "segment", "action", "probability", "by"), sorted(rows))
 
 
@@ -81,40 +85,76 @@ def replay(
         if sample is not None:
             chosen = _drawn(chosen, sample, seed)
     progress = Progress("records replayed")
+    read: list[str] = []
 
     def replayed() -> Iterator[Replayed]:
         for told in chosen:
+            read.append(told.record.record_id)
             yield replayer.replay(*told)
             progress.step()
+        where.log.note(read, since=since, sample=sample)  # what was replayed is printed at the end
 
     _end(print_replays(replayed()), records.unreadable)
 
 
 @reading
-def verify(where: Where) -> None:
+def verify(where: Where, anchor: str | None) -> None:
     """Find what is missing, altered or added."""
-    if not where.places:
+    if not where.places and not where.tables():
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
+    noted = [] if anchor is None else read_anchors(anchor)
     sound = True
     for place in where.places:
-        report = verified(place.objects, ends=_ends(where.outbox, place.sink))
+        heads = [each.head for each in noted if each.of(place.sink)]
+        report = verified(place.objects, ends=_ends(where.outbox, place.sink), heads=heads)
         for problem in report.problems:
-            click.echo(problem)
-        sound = sound and report.ok
-        click.echo(
+            say(problem)
+        if anchor is not None and not report.heads:
+            say(f"{place.where}: nothing in {anchor} is about it.")
+        sound = sound and report.ok and (anchor is None or report.heads > 0)
+        say(
             f"{place.where}: {report.segments} segments with {report.records} records, {report.erased} of them after "
             f"an erasure: {'as they were written' if report.ok else f'{len(report.problems)} problems'}"
+        )
+        _say_limits(place.where, report)
+    for table in where.tables():
+        checked = check_table(table)
+        for problem in checked.problems:
+            say(problem)
+        sound = sound and not checked.problems
+        say(
+            f"{table.path}: {checked.records} records, {checked.erased} of them erased: "
+            f"{f'{len(checked.problems)} problems' if checked.problems else 'each once'}; "
+            "a table has no chain: whether rows were changed can't be told"
         )
     if not sound:
         raise click.exceptions.Exit(_DIFFERS)
 
 
+def _say_limits(where: str, report: Report) -> None:
+    """Print what the verification could not compare, and what it compared with what was noted elsewhere."""
+    if report.erasures:
+        say(f"{where}: {report.erasures} erasures replaced segments")
+    if report.earlier:
+        say(
+            f"{where}: {report.earlier} of these were made before erasures had a chain: "
+            "nothing shows that they are genuine"
+        )
+    if report.unproven:
+        say(
+            f"{where}: {report.unproven} erased segments were written before manifests had a proof: "
+            "only their number of records was compared"
+        )
+    if report.heads:
+        say(f"{where}: compared with {report.heads} chain ends that were noted elsewhere")
+
+
 def _end(outcomes: Counter[str], unreadable: int) -> None:
     """End with the exit code that replays lead to."""
     if not outcomes:
-        click.echo("There is no record to replay.")
+        say("There is no record to replay.")
     if unreadable:
-        click.echo(f"{unreadable} records can't be read.")
+        say(f"{unreadable} records can't be read.")
     if outcomes["differs"] or unreadable:
         raise click.exceptions.Exit(_DIFFERS)
     if outcomes["not at hand"]:

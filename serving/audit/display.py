@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
-import click
-
-from customer_risk.model.features.encoded import NEVER
-from customer_risk.model.features.vocabulary import DIRECTIONS, STATES, TYPES
+from customer_risk.model.features.encoded import NEVER, Encoded
+from customer_risk.model.features.vocabulary import (
+    DIRECTIONS,
+    FIRST,
+    KYC_STATES,
+    MISSING,
+    OCCUPATIONS,
+    PROFILE,
+    REASONS,
+    SCREENING_STATES,
+    STATES,
+    TYPES,
+    UNKNOWN_DAY,
+    UNKNOWN_OFFSET,
+)
 from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed
+from customer_risk.serving.audit.terminal import printable, say
 from customer_risk.serving.record.outbox.record import Record, document, rows_of, unpack, written
 
 _LONGEST: Final = 60  # characters of a cell of what differs
 _MOST_ROWS: Final = 50
+_DAY: Final = 86_400_000_000  # microseconds
+_CATEGORIES: Final = {
+    "reason_to_use_app": REASONS,
+    "occupation": OCCUPATIONS,
+    "kyc_state": KYC_STATES,
+    "screening_state": SCREENING_STATES,
+}
+_TRANSACTION: Final = ("id", "created", "completed", "state", "type", "direction", "amount")
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns of text, each as wide as its widest cell."""
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    for row in (head, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _print(_table(head, rows))
 
 
-def print_record(told: StoredRecord) -> None:
+def print_record(told: StoredRecord, *, transactions: bool = False) -> None:
     """Print a record for a person."""
+    _print(record_lines(told, transactions=transactions))
+
+
+def record_lines(told: StoredRecord, *, transactions: bool) -> Iterator[str]:
+    """Yield the lines that show a record to a person, escaped; with its transactions or without."""
     record, read = told.record, document(told.record, told.names)
     rows = [
         ("decision" if record.kind == "decision" else "refusal", record.record_id),
@@ -47,18 +70,39 @@ def print_record(told: StoredRecord) -> None:
     ]
     for name, value in rows:
         if value:
-            click.echo(f"{name:14}{value}")
-    _tell_list("reasons", ("code", "direction", "share", "contribution", "investigator"), map(_reason, read["reasons"]))
-    _tell_list("warnings", ("code", "at", "detail"), (tuple(each.values()) for each in read["warnings"]))
-    _tell_list("features", ("feature", "value"), ((each["name"], _value(each["value"])) for each in read["features"]))
+            yield printable(f"{name:14}{value}")
+    reasons = ("code", "direction", "share", "contribution", "investigator")
+    yield from _list("reasons", reasons, map(_reason, read["reasons"]))
+    yield from _list("warnings", ("code", "at", "detail"), (tuple(each.values()) for each in read["warnings"]))
+    features = ((each["name"], _value(each["value"])) for each in read["features"])
+    yield from _list("features", ("feature", "value"), features)
+    if transactions:
+        yield from _transaction_lines(record)
 
 
-def print_transactions(record: Record) -> None:
-    """Print the transactions that features were computed from; their ids are numbers by which repeats are told."""
+class Input(NamedTuple):
+    """What features were computed from, in words: the profile and the transactions; empty if features were given.
+
+    A transaction's id is a number that tells repeats. A field of the profile is empty where it is missing.
+    """
+
+    profile: dict[str, str]
+    transactions: list[dict[str, str]]
+
+
+def input_of(record: Record) -> Input | None:
+    """Return what a record's features were computed from, None where it can't be read."""
     if not record.encoded:
-        click.echo("\nNo transactions: features were given, or they were erased.")
-        return
-    encoded = unpack(record.encoded)
+        return Input({}, [])
+    try:
+        encoded = unpack(record.encoded)
+        profile = zip(PROFILE, encoded.profile[0].tolist(), strict=True)
+        return Input({name: _profile(name, code) for name, code in profile}, list(_transactions(encoded)))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _transactions(encoded: Encoded) -> Iterator[dict[str, str]]:
     words = (
         [_word(vocabulary, code) for code in column.tolist()]
         for vocabulary, column in ((STATES, encoded.state), (TYPES, encoded.type), (DIRECTIONS, encoded.direction))
@@ -67,7 +111,30 @@ def print_transactions(record: Record) -> None:
     rows = zip(
         map(str, encoded.ids.tolist()), *times, *words, (f"{amount:.2f}" for amount in encoded.amount), strict=True
     )
-    _tell_list("transactions", ("id", "created", "completed", "state", "type", "direction", "amount"), rows)
+    return (dict(zip(_TRANSACTION, row, strict=True)) for row in rows)
+
+
+def _profile(name: str, code: int) -> str:
+    if name in _CATEGORIES:
+        return "" if code == MISSING else _word(_CATEGORIES[name], code - FIRST)
+    if name == "utc_offset":
+        return "" if code == UNKNOWN_OFFSET else f"{code} minutes"
+    if name == "birth_day":
+        return "" if code == UNKNOWN_DAY else written(code * _DAY)[:10]
+    return {0: "no", 1: "yes"}.get(code, "")
+
+
+def _transaction_lines(record: Record) -> Iterator[str]:
+    given = input_of(record)
+    if given is None:
+        yield ""
+        yield "The transactions can't be read: the record was altered."
+    elif not record.encoded:
+        yield ""
+        yield "No transactions: features were given, or they were erased."
+    else:
+        yield from _list("profile", ("field", "value"), [each for each in given.profile.items() if each[1]])
+        yield from _list("transactions", _TRANSACTION, [tuple(each.values()) for each in given.transactions])
 
 
 def _word(vocabulary: Sequence[str], code: int) -> str:
@@ -95,23 +162,38 @@ def print_replays(replays: Iterable[Replayed]) -> Counter[str]:
                 more += 1
     if rows:
         print_table(("decision", "what differs", "recorded", "replayed"), rows)
-        click.echo(f"and {more} more\n" if more else "")
+        say(f"and {more} more" if more else "")
+        if more:
+            say()
     cells = [(outcome, standard, str(count)) for (outcome, standard), count in sorted(counts.items())]
     if cells:
         print_table(("outcome", "standard", "records"), cells)
     for why, count in whys.most_common():
-        click.echo(f"not at hand: {why} ({count})")
+        say(f"not at hand: {why} ({count})")
     outcomes: Counter[str] = Counter()
     for (outcome, _), count in counts.items():
         outcomes[outcome] += count
     return outcomes
 
 
-def _tell_list(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    cells = [[printable(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _list(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     listed = list(rows)
     if listed:
-        click.echo(f"\n{title}")
-        print_table(head, listed)
+        yield ""
+        yield title
+        yield from _table(head, listed)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
 
 
 def _reason(reason: dict[str, Any]) -> tuple[str, ...]:

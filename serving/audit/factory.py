@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING
 
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
+
+if TYPE_CHECKING:
+    from customer_risk.serving.audit.table import Checked, Table
 
 
 def create_table(settings: BigQuerySettings) -> list[str]:
@@ -19,3 +23,17 @@ def erase_rows(settings: BigQuerySettings, customer_id: str, *, by: str, why: st
     from customer_risk.serving.audit import rows
 
     return rows.erase_rows(settings, customer_id, by=by, why=why, now=now)
+
+
+def open_table(settings: BigQuerySettings) -> Table:
+    """Return what reads the record's table, without a request; raises ConfigError for names that aren't valid."""
+    from customer_risk.serving.audit.table import Table
+
+    return Table(settings)
+
+
+def check_table(settings: BigQuerySettings) -> Checked:
+    """Check what can be checked of a table; raises as `table.check` does."""
+    from customer_risk.serving.audit import table
+
+    return table.check(settings)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.operator import named
 from customer_risk.serving.audit.factory import create_table, erase_rows
 from customer_risk.serving.audit.options import Where, configured_sinks, read_settings, reading
 from customer_risk.serving.audit.records import Place
+from customer_risk.serving.audit.terminal import printable, say
 from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
-from customer_risk.serving.record.outbox.record import decode
+from customer_risk.serving.record.outbox.record import ERASED, decode
 from customer_risk.serving.record.shipper.lock import Lock
 from customer_risk.serving.record.shipper.progress import NAME, Plan, Progress
 from customer_risk.serving.record.sinks.erasure import erase as erased
@@ -29,20 +30,21 @@ _LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes
 
 
 @reading
-def erase(customer: str, where: Where, by: str | None, why: str, key_file: Path | None, yes: bool) -> None:
+def erase(customer: str, where: Where, why: str, key_files: tuple[Path, ...], yes: bool) -> None:
     """Erase a customer's data from the record."""
     stores = [*(each.where for each in where.places), *(each.path for each in where.tables())]
     if not stores:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
-    author = named(by)
-    if not author:
-        raise ConfigError("Nobody is named as the author of this erasure.", remedy="Name yourself with --by.")
-    recorded = where.named(customer, key_file)
+    if customer in {"", ERASED}:
+        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the id that requests have.")
+    ids = where.named(customer, key_files)
     if not yes:
-        click.confirm(f"Erase {customer} from {', '.join(stores)}?", abort=True, err=True)
-    left = [_erase(place, recorded, author, why) for place in where.places]
-    left += [_erase_rows(table, recorded, author, why) for table in where.tables()]
-    if any([*left, _still_in(where, recorded)]):
+        click.confirm(f"Erase {printable(customer)} from {', '.join(map(printable, stores))}?", abort=True, err=True)
+    where.log.note(customers=ids)
+    author = where.operator
+    left = [_erase(place, ids, author, why) for place in where.places]
+    left += [_erase_rows(table, ids, author, why) for table in where.tables()]
+    if any([*left, _still_in(where, ids)]):
         raise click.exceptions.Exit(_UNFINISHED)
 
 
@@ -72,7 +74,7 @@ def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes:
             progress.close()
     finally:
         lock.release()
-    click.echo(f"{count} records will be shipped to {sink} again, once the shipper is back.")
+    say(f"{count} records will be shipped to {sink} again, once the shipper is back.")
 
 
 def init(config: Path) -> None:
@@ -80,43 +82,48 @@ def init(config: Path) -> None:
     for each in configured_sinks(read_settings(config)):
         if isinstance(each, BigQuerySettings):
             for line in create_table(each):
-                click.echo(line)
+                say(line)
         sink = open_sink(each, "0" * 32)
         try:
             sink.check()
         finally:
             sink.close()
-        click.echo(f"{sink.name}: ready")
+        say(f"{sink.name}: ready")
 
 
-def _erase(place: Place, recorded: str, author: str, why: str) -> bool:
+def _erase(place: Place, ids: Sequence[str], author: str, why: str) -> bool:
     """Erase a customer from one place; return whether it must be done again."""
-    erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
-    if erasure.replaced:
-        click.echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
-    elif not erasure.waiting:
-        click.echo(f"{place.where}: nothing of theirs is here")
-    for key in erasure.waiting:
-        click.echo(f"{place.where}: {key} isn't in its chain yet: erase again once it is")
-    return bool(erasure.waiting)
+    there = {each["customer_id"] for each in place.find(customer_ids=ids)}
+    again, replaced = False, 0
+    for recorded in [each for each in ids if each in there] or ids[:1]:  # one at least: it ends what was begun
+        erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
+        replaced += len(erasure.replaced)
+        again = again or bool(erasure.waiting)
+        if erasure.replaced:
+            say(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
+        for key in erasure.waiting:
+            say(f"{place.where}: {key} isn't in its chain yet: erase again once it is")
+    if not replaced and not again:
+        say(f"{place.where}: nothing of theirs is here")
+    return again
 
 
-def _erase_rows(table: BigQuerySettings, recorded: str, author: str, why: str) -> bool:
+def _erase_rows(table: BigQuerySettings, ids: Sequence[str], author: str, why: str) -> bool:
     """Erase a customer from a table; return whether it must be done again."""
     try:
-        count = erase_rows(table, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
+        count = sum(erase_rows(table, each, by=author, why=why, now=dt.datetime.now(dt.UTC)) for each in ids)
     except SinkUnavailable as error:
-        click.echo(f"{table.path}: {error}")
+        say(f"{table.path}: {error}")
         return True
-    click.echo(f"{table.path}: {count} rows blanked" if count else f"{table.path}: nothing of theirs is here")
+    say(f"{table.path}: {count} rows blanked" if count else f"{table.path}: nothing of theirs is here")
     return False
 
 
-def _still_in(where: Where, recorded: str) -> bool:
+def _still_in(where: Where, ids: Sequence[str]) -> bool:
     """Return whether the outbox still has records of the customer, and print how many."""
-    kept = sum(1 for _ in where.outbox_alone().since(customer_id=recorded))
+    kept = sum(1 for _ in where.outbox_alone().since(customer_ids=ids))
     if kept:
-        click.echo(
+        say(
             f"{where.outbox}: {kept} records of theirs are here until shipped and record.ship.keep_seconds are over: "
             "erase again then"
         )
@@ -133,7 +140,7 @@ def _take(lock: Lock, outbox: Path, wait: float) -> None:
                 remedy="End it (kill -TERM its process) while this waits; --wait says for how long.",
             )
         if not told:
-            click.echo("waiting for the shipper to end", err=True)
+            say("waiting for the shipper to end", err=True)
             told = True
         time.sleep(_LOOK_SECONDS)
 

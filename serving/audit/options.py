@@ -4,71 +4,123 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import wraps
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Final
 
-from customer_risk.model.errors import ConfigError
+from customer_risk.model.errors import ConfigError, CustomerRiskError
+from customer_risk.model.operator import named
+from customer_risk.serving.audit.access_log import AccessLog
+from customer_risk.serving.audit.factory import open_table
 from customer_risk.serving.audit.progress import Progress
-from customer_risk.serving.audit.records import Place, Records, place_at
+from customer_risk.serving.audit.records import BIGQUERY, Place, Records, Source, place_at, table_at
+from customer_risk.serving.audit.terminal import printable
 from customer_risk.serving.audit.watched_store import Watched
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.record.sinks.factory import open_objects
 from customer_risk.serving.record.sinks.settings import BigQuerySettings, ObjectsSettings, SinkSettings
 from customer_risk.serving.settings import Settings, load_settings
 
-_REMEDY: Final = "Give --from FOLDER, --from gs://BUCKET/PREFIX, --outbox FOLDER, or --config FILE."
+_REMEDY: Final = (
+    "Give --from FOLDER, gs://BUCKET/PREFIX or bigquery://PROJECT.DATASET, --outbox FOLDER, or --config FILE."
+)
 
 
 @dataclass(frozen=True)
 class Where:
-    """Where the record is, as the options say, or else the configuration.
+    """Where the record is, as the options say, or else the configuration; and who reads it.
 
     places     that segments are read from: the first of them has all that was shipped there
     outbox     folder of records, shipped or not; None: it isn't asked
     settings   the server's; None without --config
     whole      all places are the configuration's
+    named_table  the table that --from names
+    operator   who runs the command; empty if nobody is named
+    command    name of the command
+    access     file of the access log; None: it goes to standard error
     """
 
     places: tuple[Place, ...]
     outbox: Path | None
     settings: Settings | None
     whole: bool = True
+    named_table: BigQuerySettings | None = None
+    operator: str = ""
+    command: str = ""
+    access: Path | None = None
 
     def records(self) -> Records:
-        """Read the outbox and the first place; raises ConfigError where there is neither."""
-        if not self.places and self.outbox is None:
+        """Read the outbox and the first place, or else the first table; raises ConfigError where there is neither."""
+        if not self.sources() and self.outbox is None:
             raise ConfigError("Nothing says where the record is.", remedy=_REMEDY)
-        return Records(self.places[:1], self.outbox)
+        return Records(self.sources()[:1], self.outbox)
+
+    def sources(self) -> tuple[Source, ...]:
+        """Return all that records can be read from, but the outbox."""
+        return (*self.places, *(open_table(each) for each in self.tables()))
 
     def outbox_alone(self) -> Records:
         """Read the outbox, whatever was shipped."""
         return Records((), self.outbox)
 
     def tables(self) -> list[BigQuerySettings]:
-        """Return the tables in BigQuery that the configuration ships to."""
+        """Return the tables in BigQuery that the configuration ships to, or that --from names."""
+        if self.named_table is not None:
+            return [self.named_table]
         sinks = () if self.settings is None or not self.whole else configured_sinks(self.settings)
         return [sink for sink in sinks if isinstance(sink, BigQuerySettings)]
 
-    def named(self, customer_id: str, key_file: Path | None) -> str:
-        """Return a customer's id as the record has it: hashed where the configuration or a key's file says so."""
+    def named(self, customer_id: str, key_files: Sequence[Path]) -> tuple[str, ...]:
+        """Return all that the record may have for a customer's id.
+
+        The hash by each key of the configuration or of `key_files`, the newest first, then the id as given: records
+        from before the ids were hashed have that.
+        """
         settings = RecordSettings() if self.settings is None else self.settings.record
-        if key_file is not None:
-            settings = RecordSettings(customer_id="hashed", key_file=str(key_file))
-        key = settings.key()
-        if key is None:
-            return customer_id
-        return f"hmac-sha256:{hmac.new(key, customer_id.encode(), hashlib.sha256).hexdigest()}"
+        if key_files:
+            newest, *older = map(str, key_files)
+            settings = RecordSettings(customer_id="hashed", key_file=newest, older_key_files=tuple(older))
+        keys = settings.keys()
+        return (*(hash_customer(key, customer_id) for key in keys), customer_id)
+
+    @cached_property
+    def log(self) -> AccessLog:
+        """The access log; raises ConfigError if nobody is named as the operator."""
+        places = [each.where for each in self.sources()] + ([] if self.outbox is None else [str(self.outbox)])
+        return AccessLog(self.access, self.operator, self.command, places)
+
+
+def hash_customer(key: bytes, customer_id: str) -> str:
+    """Return a customer's id as records have it that are hashed with `key`."""
+    return f"hmac-sha256:{hmac.new(key, customer_id.encode(), hashlib.sha256).hexdigest()}"
 
 
 def reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Make `where` of the options that say where the record is (place, outbox, config), and pass it to a command."""
+    """Make `where` of the options that say where the record is and who reads it, and pass it to a command.
+
+    What errors quote of the record is escaped.
+    """
 
     @wraps(command)
-    def told(place: str | None, outbox: Path | None, config: Path | None, **options: Any) -> Any:
-        return command(where=_where(place, outbox, config), **options)
+    def told(
+        place: str | None,
+        outbox: Path | None,
+        config: Path | None,
+        by: str | None = None,
+        access_log: Path | None = None,
+        **options: Any,
+    ) -> Any:
+        try:
+            where = replace(_where(place, outbox, config), operator=named(by), command=command.__name__.strip("_"))
+            if access_log is None and where.settings is not None and where.settings.record.access_log:
+                access_log = Path(where.settings.record.access_log)
+            return command(where=replace(where, access=access_log), **options)
+        except CustomerRiskError as error:
+            error.problem, error.remedy = printable(error.problem), printable(error.remedy)
+            error.args = (f"{error.problem} {error.remedy}",)
+            raise
 
     return told
 
@@ -92,6 +144,8 @@ def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where
     settings = None if config is None else read_settings(config)
     if outbox is not None and not outbox.is_dir():
         raise ConfigError(f"There is no folder {outbox}.", remedy="Give the folder that record.folder names.")
+    if place is not None and place.startswith(BIGQUERY):
+        return Where((), outbox, settings, whole=False, named_table=table_at(place))
     if outbox is None and place is None and settings is not None and Path(settings.record.folder).is_dir():
         outbox = Path(settings.record.folder)  # else it is another pod's
     places = (place_at(place),) if place is not None else () if settings is None else tuple(_configured(settings))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,9 +16,27 @@ from customer_risk.serving.record.sinks.factory import open_objects
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.search import find
-from customer_risk.serving.record.sinks.settings import GcsSettings
+from customer_risk.serving.record.sinks.settings import BigQuerySettings, GcsSettings
 
-_GCS = "gs://"
+_GCS: Final = "gs://"
+BIGQUERY: Final = "bigquery://"
+
+
+class Source(Protocol):
+    """Where records are read from: a store of segments, or a table."""
+
+    @property
+    def where(self) -> str:
+        """Where it is, as messages say it."""
+
+    def find(
+        self,
+        *,
+        decision_id: str | None = None,
+        since: dt.datetime | None = None,
+        customer_ids: Collection[str] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Return the documents that meet every condition given."""
 
 
 class Place(NamedTuple):
@@ -27,6 +45,16 @@ class Place(NamedTuple):
     sink: str
     where: str
     objects: Objects
+
+    def find(
+        self,
+        *,
+        decision_id: str | None = None,
+        since: dt.datetime | None = None,
+        customer_ids: Collection[str] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Return the documents that meet every condition given; raises SegmentUnreadable, SinkUnavailable."""
+        return find(self.objects, decision_id=decision_id, since=since, customer_ids=customer_ids)
 
 
 class StoredRecord(NamedTuple):
@@ -47,39 +75,57 @@ def place_at(where: str) -> Place:
     return Place("folder", where, LocalObjects(folder))
 
 
+def table_at(where: str) -> BigQuerySettings:
+    """Return the settings of `bigquery://PROJECT.DATASET` or `bigquery://PROJECT.DATASET.TABLE`; raises ConfigError."""
+    parts = where.removeprefix(BIGQUERY).rsplit(".", 2 if where.count(".") > 1 else 1)
+    if len(parts) == 1:
+        raise ConfigError(f"--from: {where} names no dataset.", remedy=f"Write {BIGQUERY}PROJECT.DATASET.")
+    project, dataset, table = parts if len(parts) > 2 else (*parts, "decisions")
+    settings = BigQuerySettings(project=project, dataset=dataset, table=table)
+    settings.validate("--from")
+    return settings
+
+
 class Records:
     """Reads `places` and the outbox's folder, each record once; `unreadable` counts those that can't be told.
 
     The outbox goes first: what it still keeps needs no look into segments.
     """
 
-    def __init__(self, places: Sequence[Place], outbox: Path | None = None) -> None:
+    def __init__(self, places: Sequence[Source], outbox: Path | None = None) -> None:
         self._places = places
         self._outbox = outbox
         self.unreadable = 0
 
     def one(self, record_id: str) -> StoredRecord | None:
-        """Return the record of a decision, None where there is none."""
-        needle = record_id.encode()
-        for told in self._kept(needle):
+        """Return the record of a decision, None where there is none; raises ConfigError for one that can't be read."""
+        for told in self._kept():
             if told.record.record_id == record_id:
                 return told
         for place in self._places:
-            for document in find(place.objects, decision_id=record_id):
-                return StoredRecord(*from_document(document))
+            for document in place.find(decision_id=record_id):
+                try:
+                    return StoredRecord(*from_document(document))
+                except ValueError as error:
+                    raise ConfigError(
+                        f"The record of {record_id} in {place.where} can't be read: {error}.",
+                        remedy="Verify the record: it may have been altered.",
+                    ) from error
         return None
 
-    def since(self, since: dt.datetime | None = None, customer_id: str | None = None) -> Iterator[StoredRecord]:
-        """Return all records from a time on, of one customer or of all."""
+    def since(
+        self, since: dt.datetime | None = None, customer_ids: Collection[str] | None = None
+    ) -> Iterator[StoredRecord]:
+        """Return all records from a time on, of all customers or of one, by all ids that the record may have."""
         first = 0 if since is None else int(since.timestamp() * 1e6)
         seen: set[str] = set()
         several = len(self._places) + (self._outbox is not None) > 1
-        for told in self._kept(b"" if customer_id is None else customer_id.encode()):
-            if told.record.at >= first and customer_id in {None, told.record.customer_id}:
+        for told in self._kept():
+            if told.record.at >= first and (customer_ids is None or told.record.customer_id in customer_ids):
                 seen.add(told.record.record_id)
                 yield told
         for place in self._places:
-            for document in find(place.objects, since=since, customer_id=customer_id):
+            for document in place.find(since=since, customer_ids=customer_ids):
                 try:
                     told = StoredRecord(*from_document(document))
                 except ValueError:
@@ -90,15 +136,13 @@ class Records:
                 if several:
                     seen.add(told.record.record_id)
 
-    def _kept(self, needle: bytes) -> Iterator[StoredRecord]:
-        """Return the outbox's records whose bytes hold `needle`, which costs less than decoding all."""
+    def _kept(self) -> Iterator[StoredRecord]:
+        """Return the outbox's records."""
         for file in () if self._outbox is None else find_files(self._outbox):
             after = 0
             while kept := file.read(after, 1000):
                 after = kept[-1].seq
                 for each in kept:
-                    if needle not in each.body:
-                        continue
                     try:
                         record = decode(each.body)
                         yield StoredRecord(record, file.names(record.names))

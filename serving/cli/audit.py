@@ -30,9 +30,23 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic from click 8
 
 _since = click.option("--since", type=Moment(), metavar="TIME", help="From a time on: 2026-03-01T12:00:00Z, or a date.")
 _key_file = click.option(
-    "--key-file", type=click.Path(path_type=Path), help="The key, where the record has customers' ids hashed."
+    "--key-file",
+    "key_files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="The key, where the record has customers' ids hashed; again for each older key, the newest first.",
 )
-_from = click.option("--from", "place", metavar="FOLDER|gs://...", help="Where the record is shipped to.")
+_from = click.option(
+    "--from", "place", metavar="FOLDER|gs://...|bigquery://PROJECT.DATASET", help="Where the record is shipped to."
+)
+_by = click.option("--by", help="Who runs this; your login name by default.")
+_access_log = click.option(
+    "--access-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="CUSTOMER_RISK_ACCESS_LOG",
+    show_envvar=True,
+    help="File to which who read what is appended; else record.access_log's, else standard error.",
+)
 _outbox = click.option("--outbox", type=click.Path(path_type=Path), help="An outbox folder: records not shipped yet.")
 _config = click.option(
     "--config",
@@ -48,6 +62,13 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _logged(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of the access log."""
+    for option in (_access_log, _by):
+        command = option(command)
+    return command
+
+
 @click.group()
 def audit() -> None:
     """Read the decision record: what was decided, on what, by what, and whether it would be decided again."""
@@ -58,6 +79,7 @@ def audit() -> None:
 @_reading
 @click.option("--transactions", is_flag=True, help="Show the transactions too, as the model took them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
+@_logged
 def show(**given: Any) -> None:
     """Show one decision's record.
 
@@ -71,6 +93,7 @@ def show(**given: Any) -> None:
 @_since
 @click.option("--customer", help="One customer's alone, by the id that requests have.")
 @_key_file
+@_logged
 def list_(**given: Any) -> None:
     """List a customer's decisions, or a time's."""
     run("customer_risk.serving.audit.commands:list_", **given)
@@ -96,6 +119,7 @@ def list_(**given: Any) -> None:
     multiple=True,
     help="A YAML file of rules that decided, beside those that come with the package.",
 )
+@_logged
 def replay(**given: Any) -> None:
     """Compute decisions again and compare.
 
@@ -109,11 +133,17 @@ def replay(**given: Any) -> None:
 
 @audit.command()
 @_reading
+@click.option(
+    "--anchor",
+    metavar="FOLDER|gs://...|FILE",
+    help="Where the chains' ends were noted: record.ship.anchors, or a file of the shipper's log lines.",
+)
 def verify(**given: Any) -> None:
-    """Find what is missing, altered or added.
+    """Find what is missing, altered, added or stored twice.
 
-    Every segment is held against its chain of manifests; each problem is named, and the exit code is 1. With the
-    outbox's folder (--outbox, --config), what its shipper knows of each chain's end is held against it too.
+    Every segment is held against its chain of manifests, every erasure against the chain of erasures; each problem is
+    named, and the exit code is 1. With the outbox's folder (--outbox, --config), what its shipper knows of each chain's
+    end is held against it too; with --anchor, what was noted of the chains' ends elsewhere.
     """
     run("customer_risk.serving.audit.commands:verify", **given)
 
@@ -121,9 +151,9 @@ def verify(**given: Any) -> None:
 @audit.command()
 @click.argument("customer")
 @_reading
-@click.option("--by", help="Who erases; your login name by default.")
 @click.option("--why", required=True, help="What for: the request's reference, say.")
 @_key_file
+@_logged
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def erase(**given: Any) -> None:
     """Erase a customer's data from the record.
@@ -134,6 +164,26 @@ def erase(**given: Any) -> None:
     again later, as is told.
     """
     run("customer_risk.serving.audit.mutations:erase", **given)
+
+
+@audit.command()
+@click.argument("customer")
+@_reading
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="A folder that doesn't exist yet, for the two files.",
+)
+@_key_file
+@_logged
+def export(**given: Any) -> None:
+    """Write all that the record has of a customer, as JSON and as text.
+
+    Every place is read: with --config all sinks and the outbox. The two files have the same decisions, each with the
+    places that have it.
+    """
+    run("customer_risk.serving.audit.export:export", **given)
 
 
 @audit.command()

@@ -51,6 +51,16 @@ def decode_hook(kind: type, value: object) -> object:
 
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
+RESERVED_ID = "erased"  # what the record has for a customer whose data were erased
+CustomerId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=f"^(?!{RESERVED_ID}$)",
+        description=f'a string of 1 to 128 characters other than "{RESERVED_ID}"',
+    ),
+]
 Category = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
 Text = Annotated[
     Annotated[str, Meta(max_length=128)] | None, Meta(description="a string of at most 128 characters, or null")
@@ -128,7 +138,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 class RiskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What `POST /ai/v1/risk` takes, and each of V1's instances: a profile with transactions, or features."""
 
-    customer_id: Identifier
+    customer_id: CustomerId
     profile: Profile | UnsetType = UNSET
     transactions: list[Transaction] | Columns | UnsetType = UNSET
     history_complete: YesNo | UnsetType = UNSET

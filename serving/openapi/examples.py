@@ -71,6 +71,7 @@ COLUMNS: Final[dict[str, Any]] = {
     "transactions": {name: [row[name] for row in _ROWS] for name in _ROWS[0]},
 }
 FEATURES: Final[dict[str, Any]] = {"customer_id": "c-1", "features": dict.fromkeys(NAMES)}
+_BAD_ID: Final = 'expected a string of 1 to 128 characters other than "erased"; got an empty string'
 BAD: Final[dict[str, Any]] = {"customer_id": "", "profile": _PROFILE}
 REQUESTS: Final = {"raw": RAW, "columns": COLUMNS, "features": FEATURES}
 
@@ -128,7 +129,7 @@ REFUSALS: Final[tuple[CustomerRiskError, ...]] = (
     WrongMediaType("The body is declared as text/plain.", remedy="Send it with Content-Type: application/json."),
     InputError(
         (
-            BadField("/customer_id", "expected a string of 1 to 128 characters; got an empty string"),
+            BadField("/customer_id", _BAD_ID),
             BadField("/transactions", "is required"),
         )
     ),
@@ -150,7 +151,7 @@ REFUSED_ITEM: Final[dict[str, Any]] = {
         "errors": [
             {
                 "pointer": "/requests/1/customer_id",
-                "detail": "expected a string of 1 to 128 characters; got an empty string",
+                "detail": _BAD_ID,
             },
             {"pointer": "/requests/1/transactions", "detail": "is required"},
         ],

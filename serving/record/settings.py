@@ -19,15 +19,17 @@ _LEAST_KEY = 32  # bytes
 class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The decision record's settings.
 
-    enabled         record each decision before its answer is sent
-    folder          of the outbox, on a disk that survives a restart of the container
-    most_bytes      size of the outbox at most, including shipped records that are still kept
-    file_bytes      size at which a file is closed and another begun
-    when_full       for decisions that can't be recorded; refuse: 503; answer_unrecorded: answer, and count them
-    refusal_share   share of the outbox for records of refused requests, at most
-    customer_id     as_given, or hashed with the key in `key_file`, which is then needed to look a customer up
-    key_file        file of at least 32 bytes; white space at its ends doesn't count
-    ship            sinks of the records; without one, to Parquet files in the outbox's folder `shipped`
+    enabled          record each decision before its answer is sent
+    folder           of the outbox, on a disk that survives a restart of the container
+    most_bytes       size of the outbox at most, including shipped records that are still kept
+    file_bytes       size at which a file is closed and another begun
+    when_full        for decisions that can't be recorded; refuse: 503; answer_unrecorded: answer, and count them
+    refusal_share    share of the outbox for records of refused requests, at most
+    customer_id      as_given, or hashed with the key in `key_file`, which is then needed to look a customer up
+    key_file         file of at least 32 bytes; white space at its ends doesn't count
+    older_key_files  files of keys that ids were hashed with before, newest first; look-ups and erasures try them too
+    access_log       file to which `customer-risk audit` appends who read which decisions; empty: to standard error
+    ship             sinks of the records; without one, to Parquet files in the outbox's folder `shipped`
     """
 
     enabled: bool = False
@@ -38,21 +40,19 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     refusal_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     customer_id: Literal["as_given", "hashed"] = "as_given"
     key_file: str = ""
+    older_key_files: tuple[str, ...] = ()
+    access_log: str = ""
     ship: ShipSettings = ShipSettings()
 
     def key(self) -> bytes | None:
         """Return the key that customers' ids are hashed with, None if they aren't hashed; raises ConfigError."""
-        if self.customer_id == "as_given":
-            return None
-        try:
-            key = Path(self.key_file).read_bytes().strip() if self.key_file else b""
-        except OSError as error:
-            raise ConfigError(f"record.key_file can't be read: {error}.", remedy="Mount the key.") from error
-        if len(key) < _LEAST_KEY:
-            raise ConfigError(
-                f"record.key_file must name a file of at least {_LEAST_KEY} bytes.", remedy="Make a random key."
-            )
-        return key
+        return _read_key("record.key_file", self.key_file) if self.customer_id == "hashed" else None
+
+    def keys(self) -> tuple[bytes, ...]:
+        """Return all keys that ids may have been hashed with, the newest first; raises ConfigError."""
+        newest = self.key()
+        older = (_read_key("record.older_key_files", path) for path in self.older_key_files)
+        return (*(() if newest is None else (newest,)), *older)
 
     def shipper_config(self, logs: LogSettings) -> ShipperConfig:
         """Return the settings of the shipper."""
@@ -70,4 +70,14 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             )
         if self.enabled:
             self.shipper_config(LogSettings()).ship.check()
-        self.key()
+        self.keys()
+
+
+def _read_key(setting: str, path: str) -> bytes:
+    try:
+        key = Path(path).read_bytes().strip() if path else b""
+    except OSError as error:
+        raise ConfigError(f"{setting} can't be read: {error}.", remedy="Mount the key.") from error
+    if len(key) < _LEAST_KEY:
+        raise ConfigError(f"{setting} must name a file of at least {_LEAST_KEY} bytes.", remedy="Make a random key.")
+    return key

@@ -8,7 +8,9 @@ import json
 import pytest
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.serving.audit.records import table_at
 from customer_risk.serving.audit.rows import erase_rows
+from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.record.outbox.record import ERASED, from_document
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.setup import init
@@ -140,3 +142,71 @@ def test_a_server_that_is_down_is_said(bigquery, table) -> None:
     with bigquery.killed(), pytest.raises(SinkUnavailable):
         erase(settings)
     assert erase(settings) == 1
+
+
+@pytest.fixture
+def asked(table, tmp_path):
+    """Run a command on the table, which is the configuration's only sink."""
+    from click.testing import CliRunner
+
+    from customer_risk.serving.cli.audit import audit
+
+    settings, _ = table
+    sink = {"type": "bigquery"} | {
+        name: getattr(settings, name) for name in ("project", "dataset", "endpoint", "grpc_endpoint")
+    }
+    config = tmp_path / "serving.yaml"
+    folder = str(tmp_path / "outbox")
+    config.write_text(json.dumps({"record": {"enabled": True, "folder": folder, "ship": {"sinks": [sink]}}}))
+
+    def run(*words):
+        return CliRunner().invoke(audit, [*map(str, words), "--config", str(config)])
+
+    return run
+
+
+def test_decisions_are_read_from_the_table(asked, table, tmp_path) -> None:
+    """One is shown, a customer's are listed, and all are exported, as from a bucket."""
+    settings, documents = table
+    at = dt.datetime.fromisoformat(documents[2]["recorded_at"])
+    decision = documents[2]["decision_id"] = uuid7(int(at.timestamp() * 1000))  # by its time its day is found
+    ask(settings, f"UPDATE `{{table}}` SET decision_id = '{decision}' WHERE customer_id = 'kunde-é-3'")  # noqa: S608  the test's own id
+    shown = asked("show", decision, "--json")
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.stdout) == documents[2]
+    listed = asked("list", "--customer", "kunde-é-3")
+    assert [line.split()[1] for line in listed.stdout.splitlines()[1:]] == [decision]
+    decisions = [each["decision_id"] for each in documents if each["kind"] == "decision"]
+    since = asked("list", "--since", "2026-01-01").stdout.splitlines()[1:]
+    assert [line.split()[1] for line in since] == decisions
+    assert asked("list", "--since", "2027-01-01").stdout.splitlines()[1:] == []
+    assert asked("replay", decision).exit_code == 3  # its bundle isn't here
+    assert asked("export", "kunde-é-3", "--to", tmp_path / "export").exit_code == 0
+    whole = json.loads((tmp_path / "export" / "decisions.json").read_text())
+    assert [each["record"]["decision_id"] for each in whole["decisions"]] == [decision]
+    assert whole["places"] == [f"bigquery://{settings.path}"]
+
+
+def test_a_table_is_verified_as_far_as_it_can_be(asked, table) -> None:
+    """Records that are stored twice, and data in erased rows, are named; that rows may be changed unseen is said."""
+    settings, documents = table
+    erase(settings)
+    sound = asked("verify")
+    assert sound.exit_code == 0, sound.output
+    assert f"{settings.path}: {len(documents)} records, 1 of them erased: each once" in sound.output
+    assert "can't be told" in sound.output
+    ask(settings, "INSERT INTO `{table}` SELECT * FROM `{table}` WHERE customer_id = 'kunde-é-1'")
+    ask(settings, "UPDATE `{table}` SET trace = 'x' WHERE customer_id = 'erased'")
+    found = asked("verify")
+    assert found.exit_code == 1
+    assert f"the record {documents[0]['decision_id']} is stored 2 times" in found.output
+    assert f"the record {documents[2]['decision_id']} is marked as erased, and has data" in found.output
+
+
+def test_a_table_may_be_named_without_a_configuration() -> None:
+    """By its project and dataset, and its name if it has another one."""
+    assert table_at("bigquery://bank-1.decisions_eu").path == "bank-1.decisions_eu.decisions"
+    assert table_at("bigquery://bank-1.decisions_eu.record").path == "bank-1.decisions_eu.record"
+    for wrong in ("bigquery://bank", "bigquery://", "bigquery://a.b`; DROP"):
+        with pytest.raises(ConfigError):
+            table_at(wrong)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.serving.contract.answer import Answer
 from customer_risk.serving.contract.batch import MOST_ITEMS, too_many_items
-from customer_risk.serving.contract.request import Identifier
+from customer_risk.serving.contract.request import RESERVED_ID, CustomerId
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.decisions.validation import Faults
 from customer_risk.serving.errors import NotReady
@@ -138,7 +138,7 @@ def _texts(tensor: Tensor) -> list[bytes]:
 
 def _identifier(value: bytes, at: str, faults: Faults) -> str:
     try:
-        return msgspec.convert(value.decode(), Identifier)
+        return msgspec.convert(value.decode(), CustomerId)
     except (UnicodeDecodeError, msgspec.ValidationError):
-        faults.add(at, "expected 1 to 128 characters in UTF-8")
+        faults.add(at, f'expected 1 to 128 characters in UTF-8, other than "{RESERVED_ID}"')
         return ""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from customer_risk.model.atomic import write_file
-from customer_risk.serving.record.outbox.reader import QUARANTINE
+from customer_risk.serving.record.outbox.file import QUARANTINE
 from customer_risk.serving.record.sinks.recovery import Recovered
 
 NAME: Final = "progress.db"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.sinks.settings import SinkSettings
+from customer_risk.serving.record.sinks.settings import ObjectsSettings, SinkSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
+ANCHORS: Final = "record.ship.anchors"  # the setting that messages name
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -25,6 +26,8 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     batch_bytes                  bytes in one write, at most, approximately; a larger record is written alone
     batch_seconds                how long a record waits for others, at most
     drain_seconds                how long remaining records are shipped after SIGTERM, at most
+    anchor_seconds               how often the chains' ends are noted in the log and in `anchors`; 0: never
+    anchors                      folders and buckets, apart from the sinks, to which the chains' ends are written too
     spool                        folder, on a disk that outlives the pod, for records that weren't shipped by then; the
                                  next shipper ships them. Empty: they stay in the outbox
     metrics_host, metrics_port   address and port of the shipper's metrics; port 0: not served
@@ -37,6 +40,8 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     batch_bytes: _Positive = 4 * 1024 * 1024
     batch_seconds: _Seconds = 2.0
     drain_seconds: _Seconds = 20
+    anchor_seconds: _Seconds = 3600
+    anchors: tuple[ObjectsSettings, ...] = ()
     spool: str = ""
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
@@ -49,6 +54,10 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         if max(kinds.values()) > 1:
             raise ConfigError(
                 "record.ship.sinks has two of one type.", remedy="Progress is kept by type: give each once."
+            )
+        if any(each in self.sinks for each in self.anchors):
+            raise ConfigError(
+                f"{ANCHORS} names a sink.", remedy="Name a place that whoever writes to the sink can't write to."
             )
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.shipper.anchoring import Anchoring
 from customer_risk.serving.record.shipper.batch import Reader
 from customer_risk.serving.record.shipper.files import Files
 from customer_risk.serving.record.shipper.lock import Lock
@@ -119,7 +120,9 @@ class Shipper:
             torn=self._note_damage,
         )
         threads = [threading.Thread(target=each.run, args=(self.ending,), daemon=True) for each in self._workers]
-        for thread in threads:
+        self._anchoring = Anchoring(self._config, self._progress)
+        noting = threading.Thread(target=self._anchoring.run, args=(self.ending.stopping,), daemon=True)
+        for thread in (*threads, noting):
             thread.start()
         with self._served():
             while not self.ending.stopping.is_set() and not self._empty() and not self._progress.broken:
@@ -128,6 +131,7 @@ class Shipper:
             if not self.ending.stopping.is_set():  # an adopted folder that is empty, or a damaged progress
                 self.ending.begin(_TICK_SECONDS)
             self._end(threads)
+            self._note_ends(noting)
         if self._progress.broken:
             raise ProgressDamaged(
                 f"{self._folder / NAME} is damaged.",
@@ -143,6 +147,14 @@ class Shipper:
                 self._tick()
         self._tick()
         self._log_what_is_left()
+
+    def _note_ends(self, noting: threading.Thread) -> None:
+        """Note where the chains end now, if there is time."""
+        noting.join(max(0.0, self.ending.at - time.monotonic()))
+        if not noting.is_alive():
+            if not self.ending.over:
+                self._anchoring.note()
+            self._anchoring.close()
 
     @contextmanager
     def _served(self) -> Iterator[None]:

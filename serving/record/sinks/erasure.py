@@ -1,9 +1,17 @@
-"""Erases a person's data from stored records, and leaves that there was a decision."""
+"""Erases a person's data from stored records, and leaves that there was a decision.
+
+First the segments without the data are written, with what stays of their salts; then the erasure, which takes the next
+place in the chain of erasures; then the old segments are deleted. If another erasure takes that place meanwhile, this
+one begins again.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from customer_risk.serving.contract.columns import erased_values
 from customer_risk.serving.contract.identifiers import uuid7
@@ -11,23 +19,36 @@ from customer_risk.serving.record.outbox.record import ERASED, Document
 from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import (
-    ERASURES,
     SEGMENTS,
     Erasure,
+    Link,
     Replaced,
+    StoredErasure,
     digest,
     encode,
+    erasure_key,
     erasures,
+    in_force,
     manifests,
-    standing,
+    number_of,
 )
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.proof import CUSTOMER, Salts, customer_digest, salts_key
 
 LEGAL_BASIS: Final = (
     "GDPR article 17(3)(b): that a decision was made, when, which and by what model is kept by legal obligation."
 )
 _BLANK: Final = erased_values(Document)
+_TRIES: Final = 20  # while others erase at the same time
+
+
+class _Rewritten(NamedTuple):
+    """A segment without a person's data, and what stays of its salts, if it had any."""
+
+    key: str
+    data: bytes
+    salts: Salts | None
 
 
 def erase(
@@ -41,67 +62,161 @@ def erase(
     """
     if customer_id in {"", ERASED}:
         raise ValueError(f"{customer_id!r} is no customer's id")
-    customer = digest(customer_id.encode())
-    # Before the segments are listed: one that is named after this waits, though it needn't.
-    named = {manifest.key for _, manifest, _ in manifests(objects) if manifest is not None}
-    named |= {each.new_key for _, erasure in erasures(objects) if erasure for each in erasure.replaced}
-    ended = _end_what_was_begun(objects, customer, named)
-    replaced, waiting = _replace(objects, customer_id, named)
-    if ended is not None and not replaced and not waiting:
-        return ended
     erasure = Erasure(
         id=uuid7(int(now.timestamp() * 1000)),
         at=now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         by=by,
         why=why,
         legal_basis=legal_basis,
-        customer=customer,
-        replaced=tuple(replaced),
-        waiting=tuple(waiting),
+        customer=customer_digest(customer_id),
+        replaced=(),
     )
-    if replaced:
-        objects.create(f"{ERASURES}{erasure.id}.json", encode(erasure))
-        for each in replaced:
-            objects.delete(each.old_key)
-    return erasure
+    for _ in range(_TRIES):
+        done = _Attempt(objects).erase(erasure)
+        if done is not None:
+            return done
+    raise SinkUnavailable("Others erase at the same time.", remedy="Erase again.")
 
 
-def _end_what_was_begun(objects: Objects, customer: str, named: set[str]) -> Erasure | None:
-    """Delete what erasures replaced and a crash left; return the customer's own if it was among them."""
-    present, ended = set(objects.list(SEGMENTS)), None
-    stems = {_stem(key) for key in named}
-    for key in present - named:
-        if _stem(key) in stems:  # written in the place of another, by what ended before it could say so
-            objects.delete(key)
-    for _, erasure in erasures(objects):
-        for each in () if erasure is None else erasure.replaced:
-            if each.old_key in present:
-                objects.delete(each.old_key)
-                ended = erasure if erasure is not None and erasure.customer == customer else ended
-    return ended
+class _Attempt:
+    """One attempt at the next place in the chain of erasures."""
 
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._forms = Forms()
+        # Before the segments are listed: one that is named after this waits, though it needn't.
+        self._named = {manifest.key for _, manifest, _ in manifests(objects) if manifest is not None}
+        self._before = erasures(objects)
+        self._gone: set[str] = set()
+        for _, each in in_force(self._before):
+            self._take(each)
+        self._present = set(objects.list(SEGMENTS))
 
-def _replace(objects: Objects, customer_id: str, named: set[str]) -> tuple[list[Replaced], list[str]]:
-    """Write the segments without the customer's data; return what they replace, and the keys of those that wait."""
-    forms = Forms()
-    replaced: list[Replaced] = []
-    waiting: list[str] = []
-    for key, data in fetch(objects, standing(objects)):
-        documents = [] if data is None else forms.decode(key, data)
-        if data is None or not any(each["customer_id"] == customer_id for each in documents):
-            continue
-        if key not in named:
-            waiting.append(key)
-            continue
-        rest = [each | _BLANK if each["customer_id"] == customer_id else each for each in documents]
-        new = forms.encode(key, rest)
-        new_key = _renamed(key, digest(new))
-        if not objects.create(new_key, new) and objects.get(new_key) != new:  # a crash left it, or somebody was here
-            raise SinkUnavailable(f"{new_key} holds something else.", remedy="Verify the record.")
-        replaced.append(
-            Replaced(old_key=key, old_sha256=digest(data), new_key=new_key, new_sha256=digest(new)),
+    def erase(self, erasure: Erasure) -> Erasure | None:
+        """Erase; return what was done, None if another erasure took the place."""
+        ended = self._end_what_was_begun(erasure.customer)
+        link = _end(self._before)
+        replaced, waiting = self._replace(erasure.customer, link.n)
+        if not replaced:
+            return ended if ended is not None and not waiting else _with(erasure, waiting=tuple(waiting))
+        earlier = {} if link.n else {each.key: digest(each.data) for each in self._before}
+        made = _with(
+            erasure,
+            replaced=tuple(replaced),
+            waiting=tuple(waiting),
+            n=link.n,
+            previous=link.previous,
+            earlier=earlier,
         )
-    return replaced, waiting
+        data, key = encode(made), erasure_key(link.n)
+        if not self._objects.create(key, data) and self._objects.get(key) != data:
+            return None
+        self._take(made)
+        for each in replaced:
+            self._end(made, each)
+        return made
+
+    def _take(self, erasure: Erasure) -> None:
+        for each in erasure.replaced:
+            self._named.add(each.new_key)
+            self._gone.add(each.old_key)
+
+    def _end_what_was_begun(self, customer: str) -> Erasure | None:
+        """Delete what erasures replaced and a crash left; return the customer's own if it was among them."""
+        ended = None
+        stems = {_stem(key) for key in self._named}
+        for key in self._present - self._named:
+            if _stem(key) in stems:  # written in the place of another, by what ended before it could say so
+                self._delete(key)
+        for _, erasure in in_force(self._before):
+            for each in erasure.replaced:
+                if each.old_key in self._present:
+                    self._end(erasure, each)
+                    ended = erasure if erasure.customer == customer else ended
+        return ended
+
+    def _end(self, erasure: Erasure, each: Replaced) -> None:
+        """Delete a replaced segment, once the one in its place is there."""
+        if each.new_key not in self._gone and self._objects.get(each.new_key) is None:
+            data = self._objects.get(each.old_key)  # an erasure at the same time took the other for a crash's
+            new = None if data is None else self._without(each.old_key, data, erasure.customer, erasure.n)
+            if new is None or new.key != each.new_key:
+                raise SinkUnavailable(f"{each.new_key} is missing.", remedy="Verify the record.")
+            self._write(new)
+        self._delete(each.old_key)
+
+    def _replace(self, customer: str, n: int) -> tuple[list[Replaced], list[str]]:
+        """Write segments without the customer's data; return what they replace, and the keys of those that wait."""
+        replaced: list[Replaced] = []
+        waiting: list[str] = []
+        stems = {_stem(key) for key in self._named}
+        keys = sorted(key for key in self._present - self._gone if key in self._named or _stem(key) not in stems)
+        for key, data in fetch(self._objects, keys):
+            new = None if data is None else self._without(key, data, customer, n)
+            if data is None or new is None:
+                continue
+            if key not in self._named:
+                waiting.append(key)
+                continue
+            self._write(new)
+            replaced.append(
+                Replaced(old_key=key, old_sha256=digest(data), new_key=new.key, new_sha256=digest(new.data))
+            )
+        return replaced, waiting
+
+    def _without(self, key: str, data: bytes, customer: str, n: int) -> _Rewritten | None:
+        """Return a segment without a customer's data, None where it has none."""
+        documents = self._forms.decode(key, data)
+        places = [place for place, each in enumerate(documents) if _is_of(each, customer)]
+        if not places:
+            return None
+        salts = Salts.read(self._objects.get(salts_key(key)) or b"")
+        if salts is not None:
+            try:
+                salts = salts.blank(documents, places, n)
+            except (ValueError, KeyError, TypeError):
+                salts = None  # they were altered: verification says so; the person's data go nevertheless
+        new = self._forms.encode(key, _blanked(documents, places))
+        return _Rewritten(_renamed(key, digest(new)), new, salts)
+
+    def _write(self, new: _Rewritten) -> None:
+        self._once(new.key, new.data)
+        if new.salts is not None:
+            self._once(salts_key(new.key), new.salts.encode())
+
+    def _once(self, key: str, data: bytes) -> None:
+        if not self._objects.create(key, data) and self._objects.get(key) != data:  # a crash left it
+            raise SinkUnavailable(f"{key} holds something else.", remedy="Verify the record.")
+
+    def _delete(self, key: str) -> None:
+        self._objects.delete(salts_key(key))  # first: while the segment is there, there is something to end
+        self._objects.delete(key)
+
+
+def _end(before: Sequence[StoredErasure]) -> Link:
+    """Return the end of the chain of erasures."""
+    last = max(before, key=lambda each: _number(each.key), default=None)
+    return Link() if last is None or _number(last.key) < 0 else Link(_number(last.key) + 1, digest(last.data))
+
+
+def _number(key: str) -> int:
+    n = number_of(key)
+    return -1 if n is None else n
+
+
+def _with(erasure: Erasure, **changes: Any) -> Erasure:
+    return msgspec.structs.replace(erasure, **changes)
+
+
+def _is_of(document: dict[str, Any], customer: str) -> bool:
+    return bool(document[CUSTOMER]) and customer_digest(document[CUSTOMER]) == customer
+
+
+def _blanked(documents: Sequence[dict[str, Any]], places: Sequence[int]) -> list[dict[str, Any]]:
+    made = list(documents)
+    for place in places:
+        made[place] = made[place] | _BLANK
+    return made
 
 
 def _stem(key: str) -> str:

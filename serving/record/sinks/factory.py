@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.codecs import PARQUET, Form, SegmentUnreadable
@@ -24,6 +24,9 @@ from customer_risk.serving.record.sinks.settings import (
     SinkSettings,
 )
 
+if TYPE_CHECKING:
+    from customer_risk.serving.record.sinks.parquet_ids import ParquetIds
+
 
 class Forms:
     """Reads and writes segments of every form."""
@@ -41,6 +44,15 @@ class Forms:
                 f"The segment {key} can't be read: {error}.", remedy="Verify the record: it may have been altered."
             ) from error
 
+    def ids(self, key: str, data: bytes) -> list[str]:
+        """Read the ids of a segment's records, which costs a tenth of reading them; raises SegmentUnreadable."""
+        try:
+            return self._parquet_ids.read(data) if key.endswith(PARQUET) else Lines().ids(data)
+        except ValueError as error:
+            raise SegmentUnreadable(
+                f"The segment {key} can't be read: {error}.", remedy="Verify the record: it may have been altered."
+            ) from error
+
     def of(self, key: str) -> Form:
         """Return the form of a key, or of its suffix alone; raises ValueError for one that isn't known."""
         if key.endswith(PARQUET):
@@ -48,6 +60,12 @@ class Forms:
         if key.endswith(NDJSON):
             return Lines()
         raise ValueError(f"{key} is of no known form")
+
+    @cached_property
+    def _parquet_ids(self) -> ParquetIds:
+        from customer_risk.serving.record.sinks.parquet_ids import ParquetIds
+
+        return ParquetIds()
 
     @cached_property
     def _parquet(self) -> Form:

@@ -1,14 +1,17 @@
 """Chains of manifests: what was written, in order, so that nothing can be changed or removed unseen.
 
 Each shipper has a chain, `manifest/<shipper>/<n>.json`: a manifest names one segment with its hash, and the hash of
-the manifest before it. Erasures, `erasures/<id>.json`, say which segment stands in another's place.
+the manifest before it. Erasures have one chain for all who erase, `erasures/<n>.json`: each says which segment stands
+in another's place. An object is created only where there is none, so of two erasures at the same time one has to follow
+the other. Erasures made before there was a chain are in `erasures/<id>.json`; the chain's first names them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -21,6 +24,7 @@ SEGMENTS: Final = "dt="
 MANIFESTS: Final = "manifest/"
 ERASURES: Final = "erasures/"
 _SEGMENT: Final = r"^dt=\d{4}-\d\d-\d\d/hour=\d\d/\w+-\d+-\d+-[0-9a-f]{16}\.(parquet|ndjson\.gz)$"
+_CHAINED: Final = re.compile(rf"{ERASURES}(\d{{8,}})\.json")
 SegmentKey = Annotated[str, msgspec.Meta(pattern=_SEGMENT)]
 encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -47,6 +51,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     key, sha256, size  of the segment, in bytes
     records            that it holds
     first_at, last_at  RFC 3339, of its first and its last record
+    proof              hash of its records that an erasure leaves as it is (`proof.prove`); empty in older manifests
     """
 
     n: int
@@ -57,6 +62,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     records: int
     first_at: str
     last_at: str
+    proof: str = ""
 
     @classmethod
     def read(cls, data: bytes) -> Manifest | None:
@@ -85,6 +91,9 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     customer     SHA-256 of the id, as the record had it
     replaced     the segments
     waiting      segments that hold the person's data and that no manifest named yet: they need another erasure
+    n, previous  its place in the chain, from 0, and the hash of the erasure before; n is -1 in erasures that were made
+                 before there was a chain
+    earlier      of the chain's first: SHA-256 of each of those, by its key
     """
 
     id: str
@@ -95,6 +104,9 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     customer: str
     replaced: tuple[Replaced, ...]
     waiting: tuple[str, ...] = ()
+    n: int = -1
+    previous: str = ""
+    earlier: dict[str, str] = {}
 
     @classmethod
     def read(cls, data: bytes) -> Erasure | None:
@@ -115,17 +127,25 @@ def manifest_key(shipper: str, n: int) -> str:
     return f"{MANIFESTS}{shipper}/{n:08d}.json"
 
 
+def erasure_key(n: int) -> str:
+    """Return the key of an erasure in the chain."""
+    return f"{ERASURES}{n:08d}.json"
+
+
+def number_of(key: str) -> int | None:
+    """Return the number of an erasure in the chain by its key, None for any other key."""
+    parts = _CHAINED.fullmatch(key)
+    return None if parts is None else int(parts[1])
+
+
 def end_of(objects: Objects, shipper: str) -> Link:
     """Find a chain's end by doubling and halving: a long chain costs some forty reads, not one listing of it all."""
-    last, data = -1, b""
-    step = 1
-    while (found := objects.get(manifest_key(shipper, last + step))) is not None:
-        last, data, step = last + step, found, step * 2
-    while step > 1:
-        step //= 2
-        if (found := objects.get(manifest_key(shipper, last + step))) is not None:
-            last, data = last + step, found
-    return Link(last + 1, digest(data)) if data else Link()
+    return _end(objects, lambda n: manifest_key(shipper, n))
+
+
+def end_of_erasures(objects: Objects) -> Link:
+    """Find the end of the chain of erasures."""
+    return _end(objects, erasure_key)
 
 
 def manifests(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
@@ -134,13 +154,51 @@ def manifests(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
         yield key, Manifest.read(data or b""), data or b""
 
 
-def erasures(objects: Objects) -> Iterator[tuple[str, Erasure | None]]:
-    """Yield each erasure's key and what it says, None if it is not an erasure; the oldest first."""
-    for key in objects.list(ERASURES):
-        yield key, Erasure.read(objects.get(key) or b"")
+class StoredErasure(NamedTuple):
+    """An erasure's key, what it says (None if it is not an erasure), and its bytes."""
+
+    key: str
+    erasure: Erasure | None
+    data: bytes
+
+
+def erasures(objects: Objects) -> list[StoredErasure]:
+    """Return all erasures in their order: those made before there was a chain, then the chain's."""
+    found = [
+        StoredErasure(key, Erasure.read(data or b""), data or b"")
+        for key, data in fetch(objects, objects.list(ERASURES))
+    ]
+    return sorted(found, key=lambda each: -1 if (n := number_of(each.key)) is None else n)
+
+
+def in_force(stored: Iterable[StoredErasure]) -> list[tuple[str, Erasure]]:
+    """Return the erasures that count, by key: those in the chain, and older ones that the chain's first names.
+
+    Without a chain, all older ones count.
+    """
+    found = list(stored)
+    first = next((each.erasure for each in found if number_of(each.key) == 0), None)
+    return [
+        (each.key, each.erasure)
+        for each in found
+        if each.erasure is not None
+        and (number_of(each.key) is not None or first is None or first.earlier.get(each.key) == digest(each.data))
+    ]
 
 
 def standing(objects: Objects) -> list[str]:
     """Return the keys of all segments, in order, those left out in whose place others stand."""
-    gone = {each.old_key for _, erasure in erasures(objects) if erasure for each in erasure.replaced}
+    gone = {each.old_key for _, erasure in in_force(erasures(objects)) for each in erasure.replaced}
     return [key for key in objects.list(SEGMENTS) if key not in gone]
+
+
+def _end(objects: Objects, key: Callable[[int], str]) -> Link:
+    last, data = -1, b""
+    step = 1
+    while (found := objects.get(key(last + step))) is not None:
+        last, data, step = last + step, found, step * 2
+    while step > 1:
+        step //= 2
+        if (found := objects.get(key(last + step))) is not None:
+            last, data = last + step, found
+    return Link(last + 1, digest(data)) if data else Link()

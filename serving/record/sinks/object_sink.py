@@ -8,11 +8,14 @@ from typing import Any
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Link, Manifest, digest, encode, end_of, manifest_key
 from customer_risk.serving.record.sinks.objects import Objects
+from customer_risk.serving.record.sinks.proof import Salts, prove, salts_key
 from customer_risk.serving.record.sinks.recovery import KeptFile, Recovered, recover
+
+_Written = tuple[str, bytes, Sequence[dict[str, Any]], Salts]
 
 
 class ObjectSink:
-    """Writes each segment as an object, then the manifest that names it, each of them once.
+    """Writes a segment's salts, the segment, then the manifest that names it, each as an object and once.
 
     `encode` must return the same bytes for the same documents, and raise ValueError for those that it can't write.
     `shipper` names the chain of manifests: one shipper writes at a time. The place is the chain's end.
@@ -59,7 +62,7 @@ class ObjectSink:
         link, stem = Link.read(place), _stem(segment)
         kept = self._objects.get(manifest_key(self._shipper, link.n))
         if kept is None:
-            key, data, count = self._left(segment, stem) or self._write(segment, stem)
+            key, data, documents, salts = self._left(segment, stem) or self._write(segment, stem)
             kept = encode(
                 Manifest(
                     n=link.n,
@@ -67,9 +70,10 @@ class ObjectSink:
                     key=key,
                     sha256=digest(data),
                     size=len(data),
-                    records=count,
+                    records=len(documents),
                     first_at=segment.documents[0]["recorded_at"],
                     last_at=segment.documents[-1]["recorded_at"],
+                    proof=prove(documents, salts),
                 )
             )
             self._once(manifest_key(self._shipper, link.n), kept)
@@ -89,14 +93,15 @@ class ObjectSink:
         """Close the connections."""
         self._objects.close()
 
-    def _write(self, segment: Segment, stem: str) -> tuple[str, bytes, int]:
-        """Write a segment's object, and return its key, its bytes and how many records it holds."""
+    def _write(self, segment: Segment, stem: str) -> _Written:
+        """Write a segment's salts and its object; return its key, its bytes, its documents and its salts."""
         data = self._bytes(segment)
         key = f"{stem}{digest(data)[:16]}{self._suffix}"
+        salts = self._salts(key)
         self._once(key, data)
-        return key, data, len(segment.documents)
+        return key, data, segment.documents, salts
 
-    def _left(self, segment: Segment, stem: str) -> tuple[str, bytes, int] | None:
+    def _left(self, segment: Segment, stem: str) -> _Written | None:
         """Return, as `_write` does, what a process that ended wrote of this segment; only a first write can find it."""
         if not self._first or self._decode is None:
             return None
@@ -107,7 +112,7 @@ class ObjectSink:
                 continue  # it was altered: writing the segment says so
             found = self._decode(data)
             if {each["decision_id"] for each in found} <= ids:
-                return key, data, len(found)
+                return key, data, found, self._salts(key)
         return None
 
     def _bytes(self, segment: Segment) -> bytes:
@@ -123,6 +128,16 @@ class ObjectSink:
             if not refused:
                 raise
             raise RecordRefused(refused) from None
+
+    def _salts(self, key: str) -> Salts:
+        """Make the salts of a segment, or return those that an earlier attempt made."""
+        salts, salts_at = Salts.new(), salts_key(key)
+        if self._objects.create(salts_at, salts.encode()):
+            return salts
+        kept = Salts.read(self._objects.get(salts_at) or b"")
+        if kept is None or not kept.seed:
+            raise _forked(salts_at)
+        return kept
 
     def _once(self, key: str, data: bytes) -> None:
         """Write an object, or check that an existing one is the same."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -29,9 +29,11 @@ def find(
     *,
     decision_id: str | None = None,
     since: dt.datetime | None = None,
-    customer_id: str | None = None,
+    customer_ids: Collection[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Return the documents that meet every condition given; an id's search ends with its record.
+
+    `customer_ids` are all that the record may have for a customer: hashes by several keys, say.
 
     Reads what may hold them: by an id's own time first, and nothing that ended before `since`. Raises
     SegmentUnreadable.
@@ -49,13 +51,17 @@ def find(
     ahead = AHEAD if decision_id is None else 2  # an id's first segment is often the one
     for key, data in fetch(objects, (each.key for each in stored), ahead=ahead):
         for document in () if data is None else forms.decode(key, data):  # erased meanwhile: its heir is read too
-            if document["recorded_at"] < after or customer_id not in {None, document["customer_id"]}:
+            if document["recorded_at"] < after or _is_another(document, customer_ids):
                 continue
             if decision_id is None:
                 yield document
             elif document["decision_id"] == decision_id:
                 yield document
                 return
+
+
+def _is_another(document: dict[str, Any], customer_ids: Collection[str] | None) -> bool:
+    return customer_ids is not None and document["customer_id"] not in customer_ids
 
 
 def _stored(key: str) -> _Stored | None:

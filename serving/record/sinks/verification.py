@@ -1,39 +1,72 @@
-"""Verifies stored records against their chains of manifests."""
+"""Verifies stored records against their chains of manifests, and erasures against theirs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.manifest import (
+    ERASURES,
     MANIFESTS,
     SEGMENTS,
+    Erasure,
     Link,
     Manifest,
     Replaced,
+    StoredErasure,
     digest,
+    erasure_key,
     erasures,
+    in_force,
     manifest_key,
     manifests,
+    number_of,
 )
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.proof import SALTS, Salts, prove, salts_key
+from customer_risk.serving.record.sinks.repeats import Repeats
 
 _KEY: Final = re.compile(rf"{MANIFESTS}(\w+)/(\d{{8,}})\.json")
 
 
+class Head(NamedTuple):
+    """A chain's end as it was noted elsewhere.
+
+    chain   a shipper's identity, or ERASURES
+    link    the number of the next manifest or erasure, and the hash of the last
+    noted   when or where it was noted, as messages say it
+    """
+
+    chain: str
+    link: Link
+    noted: str
+
+
 @dataclass(frozen=True)
 class Report:
-    """What verification found: each problem a sentence that begins with the object's key, and what was counted."""
+    """What verification found: each problem a sentence that begins with the object's key, and what was counted.
+
+    segments, records   that manifests name
+    erased              segments in whose place others stand
+    unproven            of these, written before manifests had a proof: only the number of their records is compared
+    erasures            that replaced segments
+    earlier             of these, made before erasures had a chain: nothing proves when, or that they are genuine
+    heads               noted elsewhere that are in the chains
+    """
 
     problems: tuple[str, ...]
     segments: int
     records: int
-    erased: int  # segments in whose place others stand
+    erased: int
+    unproven: int = 0
+    erasures: int = 0
+    earlier: int = 0
+    heads: int = 0
 
     @property
     def ok(self) -> bool:
@@ -41,34 +74,52 @@ class Report:
         return not self.problems
 
 
-def verify(objects: Objects, *, ends: Mapping[str, Link] | None = None) -> Report:
-    """Hold every segment against the manifest that names it, every manifest against the one before.
+def verify(objects: Objects, *, ends: Mapping[str, Link] | None = None, heads: Iterable[Head] = ()) -> Report:
+    """Hold every segment against the manifest that names it, every manifest against the one before, erasures likewise.
 
-    What is missing from a chain's end can be told only by `ends`: where each shipper believes its own to be.
+    A segment that an erasure wrote is held against the proof in its manifest: nothing but the erased person's fields
+    may differ from what was written first. What is missing from a chain's end can be told only by `ends`, where each
+    shipper believes its own to be, and by `heads`, which were noted elsewhere: these also show a chain written anew.
     """
-    return _Verification(objects).run(ends or {})
+    return _Verification(objects, heads).run(ends or {})
 
 
 class _Expected(NamedTuple):
+    """What a segment must be.
+
+    replaced   the erasures that led to it, by number; empty for a segment as it was written
+    """
+
     sha256: str
-    records: int
-    erased: bool
+    manifest: Manifest
+    replaced: Mapping[int, Erasure]
 
 
 class _Verification:
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, heads: Iterable[Head]) -> None:
         self._objects = objects
         self._forms = Forms()
-        self._replaced: dict[str, Replaced] = {}
+        self._heads: dict[tuple[str, int], list[Head]] = {}
+        for head in heads:
+            self._heads.setdefault((head.chain, head.link.n), []).append(head)
+        self._found = 0
+        self._erasures: list[StoredErasure] = []
+        self._replaced: dict[str, tuple[Replaced, Erasure]] = {}
         self._ends: dict[str, Link] = {}
         self._named: set[str] = set()
         self._present: set[str] = set()
+        self._salted: set[str] = set()
         self._expected: dict[str, _Expected] = {}
+        self._unproven = 0
+        self._repeats = Repeats()
 
     def run(self, ends: Mapping[str, Link]) -> Report:
         # Before the manifests: a segment that is written meanwhile isn't taken for one that nobody names.
         self._present.update(self._objects.list(SEGMENTS))
-        problems = [*self._read_erasures(), *self._follow_chains(), *self._compare_ends(ends), *self._read_segments()]
+        self._erasures = erasures(self._objects)
+        problems = [*self._read_erasures(), *self._follow_chains(), *self._compare_ends(ends), *self._compare_heads()]
+        self._salted.update(self._objects.list(SALTS))
+        problems += [*self._read_segments(), *self._find_salts(), *self._repeats.find(self._ids)]
         problems += [
             f"{key}: no manifest names it: it was added, or its shipper ended before naming it."
             for key in sorted(self._present - self._named)
@@ -77,19 +128,55 @@ class _Verification:
             f"{key}: an erasure replaced it, but no manifest names it."
             for key in sorted(self._replaced.keys() - self._named)
         ]
-        records = sum(each.records for each in self._expected.values())
-        erased = sum(each.erased for each in self._expected.values())
-        return Report(tuple(problems), len(self._expected), records, erased)
+        records = sum(each.manifest.records for each in self._expected.values())
+        erased = sum(bool(each.replaced) for each in self._expected.values())
+        counted = in_force(self._erasures)
+        return Report(
+            tuple(problems),
+            len(self._expected),
+            records,
+            erased,
+            unproven=self._unproven,
+            erasures=len(counted),
+            earlier=sum(each.n < 0 for _, each in counted),
+            heads=self._found,
+        )
 
     def _read_erasures(self) -> Iterator[str]:
-        for key, erasure in erasures(self._objects):
-            if erasure is None:
-                yield f"{key}: it is no erasure's record: it was altered or added."
-                continue
+        yield from self._follow_erasures()
+        counted = in_force(self._erasures)
+        keys = {key for key, _ in counted}
+        for stored in self._erasures:
+            if stored.erasure is not None and stored.key not in keys:
+                yield f"{stored.key}: it isn't in the chain of erasures: it was altered or added."
+        for key, erasure in counted:
             for each in erasure.replaced:
                 if each.old_key in self._replaced:
                     yield f"{key}: it replaces {each.old_key}, which another erasure replaced."
-                self._replaced[each.old_key] = each
+                self._replaced[each.old_key] = (each, erasure)
+
+    def _follow_erasures(self) -> Iterator[str]:
+        link = Link()
+        for key, erasure, data in self._erasures:
+            if erasure is None:
+                yield f"{key}: it is no erasure's record: it was altered or added."
+            n = number_of(key)
+            if n is None:
+                if erasure is not None and erasure.n >= 0:
+                    yield f"{key}: it has a place in the chain under another name: it was added."
+                continue
+            if n != link.n:
+                yield f"{erasure_key(link.n)}: it is missing, with all up to {key}."
+            if erasure is not None:
+                if erasure.n != n or (n == link.n and erasure.previous != link.previous):
+                    yield f"{key}: it doesn't follow the erasure before: one of the two was altered."
+                if n == 0:
+                    present = {each.key for each in self._erasures}
+                    for missing in sorted(erasure.earlier.keys() - present):
+                        yield f"{missing}: it is missing: {key} names it."
+            link = Link(n + 1, digest(data))
+            yield from self._note_end(ERASURES, link, key)
+        self._ends[ERASURES] = link
 
     def _follow_chains(self) -> Iterator[str]:
         for key, manifest, data in manifests(self._objects):
@@ -100,6 +187,7 @@ class _Verification:
             shipper, n = parts[1], int(parts[2])
             link = self._ends.get(shipper, Link())
             self._ends[shipper] = Link(n + 1, digest(data))
+            yield from self._note_end(shipper, self._ends[shipper], key)
             if n != link.n:
                 yield f"{manifest_key(shipper, link.n)}: it is missing, with all up to {key}."
             if manifest is None:
@@ -109,37 +197,86 @@ class _Verification:
                 yield f"{key}: it doesn't follow the manifest before: one of the two was altered."
             yield from self._expect(manifest)
 
+    def _note_end(self, chain: str, link: Link, key: str) -> Iterator[str]:
+        """Compare what ends at a manifest or an erasure with the heads that were noted then."""
+        for head in self._heads.pop((chain, link.n), ()):
+            self._found += 1
+            if head.link.previous != link.previous:
+                yield f"{key}: it isn't what was noted at {head.noted}: it, or what is before it, was altered since."
+
+    def _compare_heads(self) -> Iterator[str]:
+        for (chain, n), heads in self._heads.items():
+            if n:
+                key = erasure_key(n - 1) if chain == ERASURES else manifest_key(chain, n - 1)
+                yield f"{key}: it is missing: it was noted at {heads[0].noted}."
+
     def _expect(self, manifest: Manifest) -> Iterator[str]:
         """Note what a manifest's segment must be, or the one that stands in its place."""
         if manifest.key in self._named:
             yield f"{manifest.key}: two manifests name it."
             return
-        key, sha256, erased = manifest.key, manifest.sha256, False
-        while key not in self._named and (replaced := self._replaced.get(key)) is not None:
+        key, sha256 = manifest.key, manifest.sha256
+        path: dict[int, Erasure] = {}
+        while key not in self._named and (found := self._replaced.get(key)) is not None:
+            replaced, erasure = found
             self._named.add(key)
             if replaced.old_sha256 != sha256:
                 yield f"{key}: it had been altered before an erasure replaced it."
             if key in self._present:
                 yield f"{key}: an erasure replaced it, but it is still there: erase again to end what was begun."
-            key, sha256, erased = replaced.new_key, replaced.new_sha256, True
+            if erasure.n < 0 and manifest.proof:
+                yield f"{key}: an erasure outside the chain of erasures replaced it: the erasure was added."
+            key, sha256 = replaced.new_key, replaced.new_sha256
+            path[erasure.n] = erasure
         self._named.add(key)
-        self._expected[key] = _Expected(sha256, manifest.records, erased)
+        self._expected[key] = _Expected(sha256, manifest, path)
 
     def _read_segments(self) -> Iterator[str]:
         for key, data in fetch(self._objects, self._expected):
             expected = self._expected[key]
             if data is None:
                 yield f"{key}: it is missing."
-            elif digest(data) != expected.sha256:
+                continue
+            if digest(data) != expected.sha256:
                 yield f"{key}: it was altered."
-            elif expected.erased and self._count(key, data) != expected.records:
-                yield f"{key}: an erasure wrote it with other than {expected.records} records."
+                continue
+            try:
+                self._repeats.add(key, self._forms.ids(key, data))
+                documents = self._forms.decode(key, data) if expected.replaced else ()
+            except SegmentUnreadable:
+                yield f"{key}: it can't be read: it was written so."
+                continue
+            if expected.replaced:
+                yield from self._compare_erased(key, documents, expected)
 
-    def _count(self, key: str, data: bytes) -> int:
-        try:
-            return len(self._forms.decode(key, data))
-        except SegmentUnreadable:
-            return -1
+    def _compare_erased(self, key: str, documents: Sequence[Mapping[str, Any]], expected: _Expected) -> Iterator[str]:
+        """Compare a segment that an erasure wrote with what was written first."""
+        if len(documents) != expected.manifest.records:
+            yield f"{key}: an erasure wrote it with other than {expected.manifest.records} records."
+        elif not expected.manifest.proof:
+            self._unproven += 1
+        elif salts_key(key) in self._salted:  # else that is said elsewhere
+            salts = Salts.read(self._objects.get(salts_key(key)) or b"")
+            customers = {n: erasure.customer for n, erasure in expected.replaced.items()}
+            try:
+                proof = "" if salts is None else prove(documents, salts, customers)
+            except (ValueError, KeyError) as error:
+                yield f"{key}: an erasure changed more than it may: {error}."
+                return
+            if proof != expected.manifest.proof:
+                yield f"{key}: an erasure changed more than the erased person's data, or {salts_key(key)} was altered."
+
+    def _find_salts(self) -> Iterator[str]:
+        """Tell which salts are missing, and which an erasure should have deleted."""
+        for key, expected in self._expected.items():
+            if expected.manifest.proof and key in self._present and salts_key(key) not in self._salted:
+                yield f"{salts_key(key)}: it is missing: what erasures change in {key} can't be told."
+        for key in self._replaced:
+            if salts_key(key) in self._salted:
+                yield f"{salts_key(key)}: an erasure replaced its segment: erase again to end what was begun."
+
+    def _ids(self, key: str) -> list[str]:
+        return self._forms.ids(key, self._objects.get(key) or b"")
 
     def _compare_ends(self, ends: Mapping[str, Link]) -> Iterator[str]:
         for shipper, end in ends.items():

@@ -90,9 +90,10 @@ def test_features_are_read_with_null_for_missing(reader, now) -> None:
     ("path", "value", "detail"),
     [
         ("customer_id", ..., "is required"),
-        ("customer_id", 7, "expected a string of 1 to 128 characters; got 7"),
+        ("customer_id", 7, 'expected a string of 1 to 128 characters other than "erased"; got 7'),
         ("customer_id", "", "got an empty string"),
-        ("customer_id", "x" * 129, "expected a string of 1 to 128 characters; got a string"),
+        ("customer_id", "x" * 129, 'a string of 1 to 128 characters other than "erased"; got a string'),
+        ("customer_id", "erased", 'a string of 1 to 128 characters other than "erased"; got a string'),
         ("customer_id", None, "got null"),
         ("history_complete", "yes", "expected true or false; got a string"),
         ("profile", ..., "is required"),

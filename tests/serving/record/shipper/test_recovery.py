@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.serving.record.outbox.reader import QUARANTINE
+from customer_risk.serving.record.outbox.file import QUARANTINE
 from customer_risk.serving.record.shipper.progress import IDENTITY, NAME, Progress, read_end
 from customer_risk.serving.record.shipper.shipper import ProgressDamaged, Shipper
 from customer_risk.serving.record.sinks.factory import open_objects, open_sink

@@ -69,7 +69,7 @@ def test_a_customers_records_are_found(chained, stored, samples) -> None:
     """All of them."""
     chained((1, 6))
     chained((1, 6), source=samples.OTHER, shipper="b" * 32)
-    assert [each["decision_id"] for each in find(stored, customer_id=samples.record(3).customer_id)] == [
+    assert [each["decision_id"] for each in find(stored, customer_ids={samples.record(3).customer_id})] == [
         samples.record(3).record_id
     ] * 2
 
@@ -105,9 +105,9 @@ def test_conditions_must_all_be_met(chained, stored, samples) -> None:
     """A customer's records since a moment, or a decision that is theirs."""
     chained((1, 6))
     customer = samples.record(3).customer_id
-    assert len(list(find(stored, customer_id=customer, since=START))) == 1
-    assert list(find(stored, customer_id=customer, since=START + dt.timedelta(seconds=4))) == []
-    assert list(find(stored, customer_id=customer, decision_id=samples.record(4).record_id)) == []
+    assert len(list(find(stored, customer_ids={customer}, since=START))) == 1
+    assert list(find(stored, customer_ids={customer}, since=START + dt.timedelta(seconds=4))) == []
+    assert list(find(stored, customer_ids={customer}, decision_id=samples.record(4).record_id)) == []
 
 
 def test_a_segment_that_cannot_be_read_is_no_empty_one(chained, stored) -> None:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 
+import msgspec
 import pytest
 
+from customer_risk.serving.contract.columns import erased_values
+from customer_risk.serving.record.outbox.record import Document
 from customer_risk.serving.record.sinks.erasure import erase
-from customer_risk.serving.record.sinks.manifest import Erasure, Link, Replaced, digest, encode, manifest_key
+from customer_risk.serving.record.sinks.manifest import (
+    Erasure,
+    Link,
+    Replaced,
+    digest,
+    encode,
+    end_of_erasures,
+    erasure_key,
+    manifest_key,
+)
 from customer_risk.serving.record.sinks.ndjson import Lines
-from customer_risk.serving.record.sinks.verification import verify
+from customer_risk.serving.record.sinks.proof import customer_digest, salts_key
+from customer_risk.serving.record.sinks.repeats import Repeats
+from customer_risk.serving.record.sinks.verification import Head, verify
 
 SHIPPER = "a" * 32
 
@@ -161,7 +175,9 @@ def test_a_segment_altered_before_an_erasure_is_found(chained, stored, samples) 
     other.documents[0]["action"] = "none"
     overwrite(stored, key, Lines().encode(other.documents))
     erase(stored, samples.record(2).customer_id, by="dpo", why="asked", now=dt.datetime(2026, 3, 5, tzinfo=dt.UTC))
-    assert verify(stored).problems == (f"{key}: it had been altered before an erasure replaced it.",)
+    first, second = verify(stored).problems
+    assert first == f"{key}: it had been altered before an erasure replaced it."
+    assert "changed more than the erased person's data" in second
 
 
 def test_an_erasures_missing_segment_is_found(erased, stored) -> None:
@@ -184,15 +200,214 @@ def test_what_an_erasure_did_not_get_to_delete_is_found(erased, stored) -> None:
     assert problem.startswith(f"{erased.old_key}: an erasure replaced it, but it is still there")
 
 
-def test_an_erasure_that_lost_records_is_found(chained, stored) -> None:
-    """What stands in a segment's place has as many."""
-    chained((1, 3))
+def rewrite(objects, erased, change) -> None:
+    """Do what an insider would: change what stands in a segment's place, and write the erasure and its hash anew."""
+    documents = Lines().decode(objects.get(erased.new_key))
+    new = Lines().encode(change(documents))
+    new_key = erased.new_key.replace(erased.new_key[-26:-10], digest(new)[:16])
+    objects.create(new_key, new)
+    objects.create(salts_key(new_key), objects.get(salts_key(erased.new_key)))
+    for key in (erased.new_key, salts_key(erased.new_key)):
+        if key not in {new_key, salts_key(new_key)}:
+            objects.delete(key)
+    erasure = Erasure.read(objects.get(erasure_key(0)))
+    replaced = msgspec.structs.replace(erased, new_key=new_key, new_sha256=digest(new))
+    overwrite(objects, erasure_key(0), encode(msgspec.structs.replace(erasure, replaced=(replaced,))))
+
+
+def changed(number, **fields):
+    """Change fields of one document."""
+
+    def change(documents):
+        return [each | fields if place == number else each for place, each in enumerate(documents)]
+
+    return change
+
+
+BLANK = erased_values(Document)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (changed(0, segment="medium"), "changed more than the erased person's data"),
+        (changed(1, segment="low"), "changed more than the erased person's data"),
+        (changed(1, decision_id="0198a1b2-c3d4-7e5f-8a9b-0000000000ff"), "changed more"),
+        (changed(0, probability=0.99), "changed more than the erased person's data"),
+        (changed(0, customer_id="somebody"), "changed more than the erased person's data"),
+        (changed(0, **BLANK), "changed more than the erased person's data"),
+        (changed(1, probability=0.99), "record 2 is noted as erased, and has data"),
+        (lambda documents: documents[:-1], "other than 3 records"),
+        (lambda documents: documents[::-1], "changed more"),
+    ],
+    ids=["segment", "segment of the erased", "id", "probability", "customer", "blank", "data", "lost", "order"],
+)
+def test_an_erasure_may_change_the_persons_fields_alone(erased, stored, change, words) -> None:
+    """Whatever else it changed is found by the proof in the manifest, though every hash was written anew."""
+    rewrite(stored, erased, lambda documents: documents)
+    assert verify(stored).ok
+    current = Erasure.read(stored.get(erasure_key(0))).replaced[0]
+    rewrite(stored, current, change)
+    (problem,) = verify(stored).problems
+    assert words in problem
+
+
+@pytest.mark.usefixtures("erased")
+def test_an_erasure_may_blank_the_named_persons_records_alone(stored, samples) -> None:
+    """One that blanked somebody else's is found, though its salts are as an erasure would leave them."""
+    erasure = Erasure.read(stored.get(erasure_key(0)))
+    someone = customer_digest(samples.record(1).customer_id)
+    overwrite(stored, erasure_key(0), encode(msgspec.structs.replace(erasure, customer=someone)))
+    (problem,) = verify(stored).problems
+    assert "changed more than the erased person's data" in problem
+
+
+def test_an_erasure_that_is_not_in_the_chain_is_found(chained, stored) -> None:
+    """Decisions rewritten to high, with a made-up erasure laid beside them, aren't as they were written."""
+    chained((1, 4))
     (key,) = segments(stored)
-    new = Lines().encode([{}])
+    documents = [each | {"segment": "high", "probability": 1.0} for each in Lines().decode(stored.get(key))]
+    new = Lines().encode(documents)
     new_key = key.replace(key[-26:-10], digest(new)[:16])
     each = Replaced(old_key=key, old_sha256=digest(stored.get(key)), new_key=new_key, new_sha256=digest(new))
-    erasure = Erasure(id="x", at="", by="", why="", legal_basis="", customer="", replaced=(each,))
-    stored.create("erasures/x.json", encode(erasure))
+    erasure = Erasure(id="x", at="", by="dpo", why="asked", legal_basis="", customer="", replaced=(each,))
+    stored.create("erasures/0198a1b2-c3d4-7e5f-8a9b-000000000001.json", encode(erasure))
     stored.create(new_key, new)
+    stored.create(salts_key(new_key), stored.get(salts_key(key)))
+    for old in (key, salts_key(key)):
+        stored.delete(old)
+    first, second = verify(stored).problems
+    assert first == f"{key}: an erasure outside the chain of erasures replaced it: the erasure was added."
+    assert "changed more" in second
+
+
+@pytest.mark.usefixtures("erased")
+def test_an_older_erasure_that_the_chain_does_not_name_is_found(stored) -> None:
+    """Whoever adds one later comes too late."""
+    key = "erasures/0198a1b2-c3d4-7e5f-8a9b-000000000001.json"
+    stored.create(key, encode(Erasure(id="x", at="", by="", why="", legal_basis="", customer="", replaced=())))
+    assert verify(stored).problems == (f"{key}: it isn't in the chain of erasures: it was altered or added.",)
+
+
+@pytest.fixture
+def chain_of_three(chained, stored, samples):
+    """Three erasures in one chain."""
+    chained((1, 4))
+    for number in (1, 2, 3):
+        now = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
+        erase(stored, samples.record(number).customer_id, by="dpo", why="asked", now=now)
+    return stored
+
+
+def test_an_altered_erasure_is_found(chain_of_three) -> None:
+    """The next one holds its hash."""
+    key = erasure_key(1)
+    overwrite(chain_of_three, key, chain_of_three.get(key).replace(b'"by":"dpo"', b'"by":"ceo"'))
+    (problem,) = verify(chain_of_three).problems
+    assert problem.startswith(f"{erasure_key(2)}: it doesn't follow the erasure before")
+
+
+def test_a_missing_erasure_is_found(chain_of_three) -> None:
+    """By its number."""
+    chain_of_three.delete(erasure_key(1))
+    assert f"{erasure_key(1)}: it is missing, with all up to {erasure_key(2)}." in verify(chain_of_three).problems
+
+
+def older(objects) -> None:
+    """Make a record what it was before manifests had proofs and erasures a chain."""
+    previous = ""
+    for n, key in enumerate(list(objects.list("manifest/"))):
+        manifest = msgspec.json.decode(objects.get(key))
+        del manifest["proof"]
+        data = encode(manifest | {"previous": previous})
+        overwrite(objects, manifest_key(SHIPPER, n), data)
+        previous = digest(data)
+    for key in list(objects.list("salts/")):
+        objects.delete(key)
+    for key in list(objects.list("erasures/")):
+        erasure = msgspec.json.decode(objects.get(key))
+        for name in ("n", "previous", "earlier"):
+            del erasure[name]
+        objects.create(f"erasures/{erasure['id']}.json", encode(erasure))
+        objects.delete(key)
+
+
+@pytest.mark.usefixtures("erased")
+def test_what_was_made_before_the_rule_verifies_and_is_counted(stored) -> None:
+    """Such a record's erasures can be compared by the number of records alone; that is said."""
+    older(stored)
+    report = verify(stored)
+    assert (report.problems, report.segments, report.records, report.erased) == ((), 2, 6, 1)
+    assert (report.erasures, report.earlier, report.unproven) == (1, 1, 1)
+
+
+@pytest.mark.usefixtures("erased")
+def test_the_chains_first_erasure_names_those_before_it(stored, samples) -> None:
+    """They count as before; altered or removed, they are found."""
+    older(stored)
+    now = dt.datetime(2026, 3, 6, tzinfo=dt.UTC)
+    assert erase(stored, samples.record(4).customer_id, by="dpo", why="asked", now=now).n == 0
+    report = verify(stored)
+    assert (report.problems, report.erasures, report.earlier, report.unproven) == ((), 2, 1, 2)
+    key = max(stored.list("erasures/"))
+    data = stored.get(key)
+    overwrite(stored, key, data.replace(b'"by":"dpo"', b'"by":"ceo"'))
+    assert any(each.startswith(f"{key}: it isn't in the chain") for each in verify(stored).problems)
     stored.delete(key)
-    assert verify(stored).problems == (f"{new_key}: an erasure wrote it with other than 3 records.",)
+    assert any(each.startswith(f"{key}: it is missing") for each in verify(stored).problems)
+
+
+def test_a_missing_seed_is_found(chained, stored) -> None:
+    """Without it nobody could tell later what an erasure changed."""
+    chained((1, 3))
+    (key,) = stored.list("salts/")
+    stored.delete(key)
+    (problem,) = verify(stored).problems
+    assert problem.startswith(f"{key}: it is missing")
+
+
+def test_a_record_that_is_stored_twice_is_found(chained, stored, samples) -> None:
+    """In two segments of two chains, each sound; or in one segment."""
+    chained((1, 3), (6, 7))
+    chained((2, 2), shipper="b" * 32, source=samples.OTHER)
+    assert [each.partition(": ")[2] for each in verify(stored).problems] == [
+        f"the record {samples.record(2).record_id} is stored 2 times: in {first}, {second}."
+        for first, second in [sorted(key for key in segments(stored) if "-6-7-" not in key)]
+    ]
+
+
+def test_records_that_are_stored_once_are_no_repeats() -> None:
+    """Of many segments, and of none."""
+    repeats = Repeats()
+    assert list(repeats.find(lambda _: [])) == []
+    segments = {f"s{number}": [f"{number}-{each}" for each in range(50)] for number in range(40)}
+    for key, ids in segments.items():
+        repeats.add(key, ids)
+    assert list(repeats.find(segments.__getitem__)) == []
+    repeats.add("again", segments["s7"])
+    segments["again"] = segments["s7"]
+    found = list(repeats.find(segments.__getitem__))
+    assert len(found) == 50
+    assert found[0] == "again: the record 7-0 is stored 2 times: in again, s7."
+
+
+@pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
+def test_a_head_that_was_noted_elsewhere_holds_the_record(chained, stored, form) -> None:
+    """A chain that goes on from it is sound; one that was written anew with other records isn't, nor one cut short."""
+    end = chained((1, 3), (4, 4), form=form)
+    chained((5, 6), form=form)
+    report = verify(stored, heads=[Head(SHIPPER, end, "noon")])
+    assert (report.problems, report.heads) == ((), 1)
+    assert verify(stored, heads=[Head(SHIPPER, Link(), "noon")]).ok
+    (problem,) = verify(stored, heads=[Head(SHIPPER, Link(2, "0" * 64), "noon")]).problems
+    assert problem.startswith(f"{manifest_key(SHIPPER, 1)}: it isn't what was noted at noon")
+    (problem,) = verify(stored, heads=[Head(SHIPPER, Link(9, "0" * 64), "noon")]).problems
+    assert problem == f"{manifest_key(SHIPPER, 8)}: it is missing: it was noted at noon."
+
+
+def test_a_head_of_the_erasures_holds_them(chain_of_three) -> None:
+    """What was cut off the chain's end, or written anew, is found."""
+    end = end_of_erasures(chain_of_three)
+    assert verify(chain_of_three, heads=[Head("erasures/", end, "noon")]).ok
+    assert not verify(chain_of_three, heads=[Head("erasures/", Link(3, "0" * 64), "noon")]).ok
+    assert not verify(chain_of_three, heads=[Head("erasures/", Link(4, "0" * 64), "noon")]).ok

@@ -1,0 +1,128 @@
+"""Reads the decision record from its table in BigQuery."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Collection, Iterator
+from typing import Any, Final, NamedTuple
+
+from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
+
+from customer_risk.serving.record.outbox.record import ERASED, written
+from customer_risk.serving.record.sinks.bigquery.connections import Connections
+from customer_risk.serving.record.sinks.settings import BigQuerySettings
+
+_REMEDY: Final = "Grant this identity roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser."
+_SECONDS: Final = 30.0  # for one response
+_WAIT_SECONDS: Final = 600.0  # for a query of years
+_DAY: Final = dt.timedelta(days=1)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FIND: Final = "SELECT * FROM `{table}` WHERE {conditions} ORDER BY recorded_at, decision_id"
+_COUNT: Final = "SELECT COUNT(*) AS records, COUNTIF(customer_id = @erased) AS erased FROM `{table}`"
+_TWICE: Final = (
+    "SELECT decision_id, COUNT(*) AS times FROM `{table}` GROUP BY decision_id HAVING COUNT(*) > 1 "
+    "ORDER BY decision_id LIMIT 100"
+)
+_NOT_BLANK: Final = (
+    "SELECT decision_id FROM `{table}` WHERE customer_id = @erased AND (caller != '' OR trace != '' "
+    "OR probability IS NOT NULL OR ARRAY_LENGTH(features) > 0 OR ARRAY_LENGTH(reasons) > 0 OR transactions != 0 "
+    "OR LENGTH(encoded) > 0) ORDER BY decision_id LIMIT 100"
+)
+_Parameter = ScalarQueryParameter | ArrayQueryParameter
+
+
+class Checked(NamedTuple):
+    """What a table's check found: each problem a sentence, and the number of records and of those erased."""
+
+    problems: tuple[str, ...]
+    records: int
+    erased: int
+
+
+class Table:
+    """The record's table, read by queries; raises ConfigError for names that aren't valid in BigQuery."""
+
+    def __init__(self, settings: BigQuerySettings) -> None:
+        settings.validate("--from")
+        self.where = f"bigquery://{settings.path}"
+        self._settings = settings
+
+    def find(
+        self,
+        *,
+        decision_id: str | None = None,
+        since: dt.datetime | None = None,
+        customer_ids: Collection[str] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the documents that meet every condition given, in order of time.
+
+        Raises SinkUnavailable where BigQuery can't be reached, ConfigError where it refuses.
+        """
+        conditions, parameters = ["TRUE"], list[_Parameter]()
+        if decision_id is not None:
+            conditions.append("decision_id = @decision")
+            parameters.append(ScalarQueryParameter("decision", "STRING", decision_id))
+            if (at := _time_of(decision_id)) is not None:  # the day's partition alone
+                conditions.append("recorded_at BETWEEN @first AND @last")
+                parameters.append(ScalarQueryParameter("first", "TIMESTAMP", at - _DAY))
+                parameters.append(ScalarQueryParameter("last", "TIMESTAMP", at + _DAY))
+        if since is not None:
+            conditions.append("recorded_at >= @since")
+            parameters.append(ScalarQueryParameter("since", "TIMESTAMP", since))
+        if customer_ids is not None:
+            conditions.append("customer_id IN UNNEST(@customers)")
+            parameters.append(ArrayQueryParameter("customers", "STRING", list(customer_ids)))
+        query = _FIND.format(table=self._settings.path, conditions=" AND ".join(conditions))
+        return map(_document, _ask(self._settings, query, parameters))
+
+
+def check(settings: BigQuerySettings) -> Checked:
+    """Find records that are stored twice, and rows that are marked as erased and still have data.
+
+    Raises as `Table.find` does.
+    """
+    settings.validate("--from")
+
+    def ask(query: str) -> list[Any]:
+        return list(
+            _ask(settings, query.format(table=settings.path), [ScalarQueryParameter("erased", "STRING", ERASED)])
+        )
+
+    (counts,) = ask(_COUNT)
+    problems = [
+        f"{settings.path}: the record {row['decision_id']} is stored {row['times']} times." for row in ask(_TWICE)
+    ]
+    problems += [
+        f"{settings.path}: the record {row['decision_id']} is marked as erased, and has data."
+        for row in ask(_NOT_BLANK)
+    ]
+    return Checked(tuple(problems), counts["records"], counts["erased"])
+
+
+def _ask(settings: BigQuerySettings, query: str, parameters: list[_Parameter]) -> Iterator[Any]:
+    connections = Connections(settings, "--from")
+    try:
+        with connections.asking("read", _REMEDY):
+            # A query of an absent table may give no rows instead of an error.
+            connections.rest.get_table(settings.path, timeout=_SECONDS, retry=None)
+            yield from connections.query(query, parameters, seconds=_SECONDS, wait=_WAIT_SECONDS)
+    finally:
+        connections.close()
+
+
+def _document(row: Any) -> dict[str, Any]:
+    """Return a row as every sink's document."""
+    made = dict(row)
+    made["model"] = {"name": made.pop("model_name"), "version": made.pop("model_version")}
+    made["recorded_at"] = written((made["recorded_at"] - _EPOCH) // dt.timedelta(microseconds=1))
+    made["encoded"] = base64.b64encode(made["encoded"] or b"").decode()
+    return made
+
+
+def _time_of(decision_id: str) -> dt.datetime | None:
+    """Return the time in a UUID of version 7, None where there is none."""
+    try:
+        return dt.datetime.fromtimestamp(int(decision_id.replace("-", "")[:12], 16) / 1000, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

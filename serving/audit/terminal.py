@@ -1,0 +1,41 @@
+"""What the audit commands print: no recorded text can pass for a line, or for a command to the terminal."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import click
+import msgspec
+
+# Control characters, line and paragraph separators, marks that turn the direction of text, surrogates.
+_UNPRINTABLE: Final = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff"
+    "\\U000e0000-\\U000e007f]"
+)
+
+
+def printable(text: str) -> str:
+    r"""Return text with each character that isn't shown as itself escaped, as in JSON: a newline becomes `\u000a`."""
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def say(line: str = "", *, err: bool = False) -> None:
+    """Print one line, escaped."""
+    click.echo(printable(line), err=err)
+
+
+def say_json(value: object) -> None:
+    """Print a value as indented JSON."""
+    click.echo(readable_json(value))
+
+
+def readable_json(value: object) -> str:
+    """Return a value as indented JSON, in which strings are escaped."""
+    lines = msgspec.json.format(msgspec.json.encode(value), indent=2).decode().split("\n")
+    return "\n".join(map(printable, lines))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{int.from_bytes(units[at : at + 2], 'big'):04x}" for at in range(0, len(units), 2))

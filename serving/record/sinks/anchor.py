@@ -1,0 +1,67 @@
+"""Anchors: where the chains of a sink ended at a moment, noted where whoever can write to the sink can't.
+
+An anchor in a log is the label `anchor` of a line; an anchor in a store is an object that is written once,
+`anchors/<time>-<sink>-<shipper>.json`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from customer_risk.serving.record.sinks.interface import SinkUnavailable
+from customer_risk.serving.record.sinks.manifest import ERASURES, Link, encode, end_of_erasures
+from customer_risk.serving.record.sinks.objects import Objects
+
+ANCHORS: Final = "anchors/"
+MESSAGE: Final = "anchor"
+_log = logging.getLogger("serving.record")
+
+
+class Anchor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where chains ended.
+
+    at          RFC 3339
+    sink        kind of the sink: folder or gcs
+    shipper     identity of the shipper that noted it
+    heads       end of the shipper's own chain by its identity, and of the chain of erasures by `erasures/`
+    """
+
+    at: str
+    sink: str
+    shipper: str
+    heads: dict[str, Link]
+
+    @classmethod
+    def read(cls, data: bytes) -> Anchor | None:
+        """Read what `encode` wrote, None where it is anything else."""
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.MsgspecError:
+            return None
+
+
+def anchor_of(objects: Objects, sink: str, shipper: str, end: Link, now: dt.datetime) -> Anchor:
+    """Return the anchor of a shipper whose chain in `objects` ends at `end`; raises SinkUnavailable."""
+    at = now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return Anchor(at=at, sink=sink, shipper=shipper, heads={shipper: end, ERASURES: end_of_erasures(objects)})
+
+
+def drop(anchor: Anchor, places: Sequence[Objects]) -> bool:
+    """Write an anchor to the log and to each place; return whether all have it. What can't be written to is logged."""
+    data = encode(anchor)
+    _log.info(
+        "the record's chains in %s end at %s", anchor.sink, anchor.heads, extra={"labels": {MESSAGE: data.decode()}}
+    )
+    whole = True
+    for place in places:
+        try:
+            place.create(f"{ANCHORS}{anchor.at}-{anchor.sink}-{anchor.shipper}.json", data)
+        except SinkUnavailable as error:
+            _log.error("an anchor can't be written: %s", error)
+            whole = False
+    return whole

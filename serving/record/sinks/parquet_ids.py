@@ -1,0 +1,28 @@
+"""Reads the ids of a segment's records from Parquet, without its other columns."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import duckdb
+
+
+class ParquetIds:
+    """Reads the column of ids; called by one thread."""
+
+    def __init__(self) -> None:
+        self._base = duckdb.connect(
+            ":memory:",
+            config={"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False},
+        )
+
+    def read(self, data: bytes) -> list[str]:
+        """Return the ids in order; raises ValueError where the bytes are no segment."""
+        with tempfile.NamedTemporaryFile(prefix="customer-risk-") as file:
+            Path(file.name).write_bytes(data)
+            try:
+                rows = self._base.execute("SELECT decision_id FROM read_parquet($1)", [file.name])
+                return [record_id for (record_id,) in rows.fetchall()]
+            except duckdb.Error as error:
+                raise ValueError(f"not a segment: {error}") from error

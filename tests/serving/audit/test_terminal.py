@@ -1,0 +1,139 @@
+"""Nothing that was recorded can pass for a line of a command, or for a terminal's command."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving import audit
+from customer_risk.serving.audit.terminal import printable, readable_json
+from customer_risk.serving.contract.answer import WireReason
+from customer_risk.serving.record.outbox.record import document, encode
+from customer_risk.serving.record.outbox.writer import Outbox
+from customer_risk.serving.record.sinks.factory import open_sink
+from customer_risk.serving.record.sinks.interface import Segment
+from customer_risk.serving.record.sinks.settings import FolderSettings
+
+HOSTILE = "x\n2026-01-01T00:00:00Z  forged\x1b]52;c;cm0=\x07\x9b2J\u202e\u2028\x7f\r"
+RAW = "\x1b\x07\x9b\u202e\u2028\x7f\r"
+
+
+@pytest.fixture
+def hostile(samples, tmp_path) -> Path:
+    """A record whose every text that a caller may choose would forge lines, in an outbox and in a folder."""
+    record, second = samples.record(1), samples.record(2)
+    names = ("n_transactions", "share_crypto", HOSTILE)
+    reason = dict.fromkeys(("code", "text", "feature", "unit", "investigator_text"), HOSTILE)
+    reason |= {"direction": "raises", "value": 1.0, "contribution": 1.0, "share": 0.5}
+    warning = type(samples.record(1).warnings[0])(HOSTILE, HOSTILE, HOSTILE)
+    texts = dict.fromkeys(("route", "caller", "trace", "customer_id", "model", "cpu", "segment", "action"), HOSTILE)
+    changed = texts | {
+        "reasons": (WireReason(**reason),),
+        "warnings": (warning,),
+        "encoded": b"",
+        "model_version": HOSTILE,
+    }
+    record = msgspec.structs.replace(record, **changed)
+    refused = msgspec.structs.replace(samples.refusal(3), pointers=(HOSTILE,), problem=HOSTILE)
+    outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
+    outbox.add(encode(record), names, record.names)
+    outbox.add(encode(refused))
+    outbox.commit()
+    outbox.close()
+    sink = open_sink(FolderSettings(path=str(tmp_path / "record")), "a" * 32)
+    documents = [document(record, names), document(second, names), document(refused, ())]
+    sink.write(Segment("0" * 32, 1, 3, documents), sink.place())
+    return tmp_path
+
+
+COMMANDS = {
+    "show": ["show", "0198a1b2-c3d4-7e5f-8a9b-000000000001", "--transactions"],
+    "show, JSON": ["show", "0198a1b2-c3d4-7e5f-8a9b-000000000001", "--json"],
+    "show, a refusal": ["show", "0198a1b2-c3d4-7e5f-8a9b-000000000003"],
+    "list": ["list", "--since", "2026-01-01"],
+    "list, a customer": ["list", "--customer", HOSTILE],
+    "replay": ["replay", "--since", "2026-01-01"],
+    "verify": ["verify"],
+    "export": ["export", HOSTILE, "--to", "EXPORT"],
+    "erase": ["erase", HOSTILE, "--why", HOSTILE, "--yes"],
+}
+
+
+_OF_SHIPPED = {"verify", "erase"}  # these read no outbox alone
+_PLACES = [(name, "record") for name in COMMANDS] + [(name, "outbox") for name in COMMANDS if name not in _OF_SHIPPED]
+
+
+@pytest.mark.parametrize(("command", "place"), _PLACES)
+def test_no_command_prints_recorded_text_raw(run, hostile, command, place) -> None:
+    """Each control character of a record is shown as an escape, whatever the command and wherever the record is."""
+    if command == "verify":  # names in a bucket are texts of whoever can write to it
+        key = next((hostile / "record").glob("dt=*/*/*.parquet"))
+        shutil.copy(key, key.with_name(f"{HOSTILE}.parquet".replace("/", "")))
+    words = [str(hostile / "export") if word == "EXPORT" else word for word in COMMANDS[command]]
+    by = () if command == "verify" else ("--by", HOSTILE)
+    result = run(*words, "--from" if place == "record" else "--outbox", hostile / place, *by)
+    printed = result.output + str(result.exception or "")
+    assert printed
+    assert not set(RAW) & set(printed)
+    assert not any(line.startswith("2026-01-01T00:00:00Z  forged") for line in printed.splitlines())
+    if command == "export":
+        for file in (hostile / "export").iterdir():
+            text = file.read_text()
+            assert not set(RAW) & set(text)
+            assert "forged" in text
+            assert not any(line.startswith("2026-01-01T00:00:00Z  forged") for line in text.splitlines())
+
+
+def test_every_command_that_reads_records_is_among_them() -> None:
+    """A new command has to be listed above, or said to print nothing of a record."""
+    from customer_risk.serving.cli.audit import audit as commands
+
+    assert {each[0] for each in COMMANDS.values()} | {"init", "reship"} == set(commands.commands)
+
+
+def test_only_one_module_prints() -> None:
+    """The others print through it: what it escapes is escaped everywhere."""
+    for path in Path(audit.__file__).parent.glob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        names = {ast.unparse(each.func) for each in calls}
+        assert path.name == "terminal.py" or not names & {"click.echo", "click.secho", "print"}, path
+
+
+def test_text_is_kept_as_far_as_it_can_be_shown() -> None:
+    """Umlauts, other scripts and symbols are."""
+    text = "Überweisung \N{EURO SIGN} 銀行 a\\b \N{PILE OF POO}"
+    assert printable(text) == text
+    assert printable("a\nb\U000e0041") == "a\\u000ab\\udb40\\udc41"
+
+
+def test_json_is_read_back_as_it_was() -> None:
+    """Its escapes are JSON's own."""
+    value = {"a": [HOSTILE, 1, None, "\\u0041"], HOSTILE: {}}
+    text = readable_json(value)
+    assert json.loads(text) == value
+    assert not set(RAW) & set(text)
+
+
+def test_a_record_that_cannot_be_read_is_said(run, samples, tmp_path) -> None:
+    """Without what it holds, raw."""
+    sink = open_sink(FolderSettings(path=str(tmp_path / "record")), "a" * 32)
+    (altered,) = samples.segment(1, 1).documents
+    altered["reasons"][0]["direction"] = HOSTILE
+    sink.write(Segment("0" * 32, 1, 1, [altered]), sink.place())
+    result = run("show", altered["decision_id"], "--from", tmp_path / "record")
+    assert isinstance(result.exception, ConfigError)
+    assert "can't be read" in str(result.exception)
+    assert not set(RAW) & set(str(result.exception))
+
+
+def test_errors_are_escaped(run, hostile) -> None:
+    """They quote what a place holds."""
+    result = run("show", f"y{HOSTILE}", "--from", hostile / "record")
+    assert isinstance(result.exception, ConfigError)
+    assert not set(RAW) & set(str(result.exception))

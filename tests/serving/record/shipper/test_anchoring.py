@@ -1,0 +1,205 @@
+"""The chains' ends are noted in the log and in a place of their own, and verification compares."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+
+import msgspec
+import pytest
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.audit.anchors import read_anchors
+from customer_risk.serving.cli.audit import audit
+from customer_risk.serving.record.settings import RecordSettings
+from customer_risk.serving.record.shipper.anchoring import Anchoring
+from customer_risk.serving.record.shipper.settings import ShipSettings
+from customer_risk.serving.record.shipper.shipper import Shipper
+from customer_risk.serving.record.sinks.folder import LocalObjects
+from customer_risk.serving.record.sinks.manifest import ERASURES, digest, encode, manifest_key
+from customer_risk.serving.record.sinks.parquet import Parquet
+from customer_risk.serving.record.sinks.proof import Salts, prove, salts_key
+from customer_risk.serving.record.sinks.settings import FolderSettings
+from customer_risk.serving.telemetry.logs import LogSettings, _Json
+
+
+@pytest.fixture
+def config(folder, tmp_path):
+    """Settings of a shipper that notes where its chain ends, in a folder."""
+    ship = ShipSettings(
+        sinks=(FolderSettings(path=str(tmp_path / "record")),),
+        anchors=(FolderSettings(path=str(tmp_path / "elsewhere")),),
+    )
+    return RecordSettings(enabled=True, folder=str(folder), ship=ship).shipper_config(LogSettings())
+
+
+@pytest.fixture
+def ship(config):
+    """Ship what there is."""
+
+    def shipped() -> None:
+        shipper = Shipper(config)
+        shipper.ending.begin(600)
+        shipper.run()
+
+    return shipped
+
+
+@pytest.fixture
+def record(outbox, put, ship, tmp_path, caplog):
+    """A record of four decisions, shipped; the log lines are kept in a file."""
+    caplog.set_level(logging.INFO, "serving.record")
+    put(outbox, range(1, 5))
+    outbox.close()
+    ship()
+    lines = [_Json("%(message)s").format(each) for each in caplog.records]
+    (tmp_path / "log").write_text("not JSON\n" + "\n".join(lines) + "\n")
+    entries = [
+        {"jsonPayload": {"message": "x"}, "labels": json.loads(each).get("logging.googleapis.com/labels")}
+        for each in lines
+    ]
+    (tmp_path / "exported").write_text(json.dumps(entries))
+    return tmp_path / "record"
+
+
+@pytest.fixture
+def verify(record):
+    """Verify the record against anchors; returns the exit code and what is printed."""
+    from click.testing import CliRunner
+
+    def verified(anchor) -> tuple[int, str]:
+        result = CliRunner().invoke(audit, ["verify", "--from", str(record), "--anchor", str(anchor)])
+        return result.exit_code, result.output
+
+    return verified
+
+
+def write_anew(record) -> None:
+    """Do what an insider with write access can: change a decision, and write every hash after it anew."""
+    objects = LocalObjects(record)
+    (shipper,) = [path.name for path in (record / "manifest").iterdir()]
+    manifest = msgspec.json.decode(objects.get(manifest_key(shipper, 0)))
+    documents = [each | {"segment": "low"} for each in Parquet().decode(objects.get(manifest["key"]))]
+    data = Parquet().encode(documents)
+    key = manifest["key"].replace(manifest["key"][-24:-8], digest(data)[:16])
+    salts = Salts.new()
+    for path in ("dt=*", "salts", "manifest"):
+        for found in record.glob(path):
+            shutil.rmtree(found)
+    objects.create(key, data)
+    objects.create(salts_key(key), salts.encode())
+    changes = {"key": key, "sha256": digest(data), "bytes": len(data), "proof": prove(documents, salts)}
+    objects.create(manifest_key(shipper, 0), encode(manifest | changes))
+
+
+@pytest.mark.parametrize("anchor", ["elsewhere", "log", "exported"])
+def test_a_chain_written_anew_is_found_by_its_anchor(record, verify, tmp_path, anchor) -> None:
+    """Whether the anchor is in a folder, in the shipper's log lines or in those that Cloud Logging exports."""
+    code, printed = verify(tmp_path / anchor)
+    assert (code, "compared with" in printed) == (0, True)
+    write_anew(record)
+    from click.testing import CliRunner
+
+    assert CliRunner().invoke(audit, ["verify", "--from", str(record)]).exit_code == 0
+    code, printed = verify(tmp_path / anchor)
+    assert code == 1
+    assert "it isn't what was noted at" in printed
+
+
+def test_a_chain_that_was_removed_is_found_by_its_anchor(record, verify, tmp_path) -> None:
+    """An empty record proves nothing."""
+    shutil.rmtree(record)
+    record.mkdir()
+    code, printed = verify(tmp_path / "elsewhere")
+    assert code == 1
+    assert "it is missing: it was noted at" in printed
+
+
+@pytest.mark.usefixtures("record")
+def test_an_anchor_about_another_record_holds_nothing(verify, tmp_path) -> None:
+    """That is said, with exit code 1."""
+    (file,) = (tmp_path / "elsewhere" / "anchors").iterdir()
+    other = json.loads(file.read_text()) | {"sink": "gcs"}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "log").write_text(json.dumps({"labels": {"anchor": json.dumps(other)}}))
+    code, printed = verify(tmp_path / "other" / "log")
+    assert code == 1
+    assert "is about it" in printed
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"labels": {"anchor": "{}"}}'])
+def test_what_has_no_anchor_is_refused(tmp_path, content) -> None:
+    """An altered one too."""
+    (tmp_path / "log").write_text(content)
+    with pytest.raises(ConfigError):
+        read_anchors(str(tmp_path / "log"))
+
+
+@pytest.mark.usefixtures("record")
+def test_an_altered_anchor_is_refused(tmp_path) -> None:
+    """It is named."""
+    (file,) = (tmp_path / "elsewhere" / "anchors").iterdir()
+    file.write_text("{}")
+    with pytest.raises(ConfigError, match="is no anchor"):
+        read_anchors(str(tmp_path / "elsewhere"))
+
+
+def test_an_anchor_has_the_ends_of_both_chains(record, tmp_path) -> None:
+    """The shipper's own, and that of the erasures."""
+    noted = read_anchors(str(tmp_path / "elsewhere"))
+    (shipper,) = [path.name for path in (record / "manifest").iterdir()]
+    heads = {each.head.chain: each.head.link for each in noted}
+    assert heads.keys() == {shipper, ERASURES}
+    assert heads[shipper].n == 1
+    assert heads[shipper].previous == digest((record / "manifest" / shipper / "00000000.json").read_bytes())
+
+
+def test_a_chain_that_did_not_grow_is_noted_once(record, ship, tmp_path) -> None:
+    """A restart notes it again, an hour without records doesn't."""
+    from customer_risk.serving.record.shipper.progress import Progress
+
+    assert len(list((tmp_path / "elsewhere" / "anchors").iterdir())) == 1
+    ship()
+    assert len(list((tmp_path / "elsewhere" / "anchors").iterdir())) == 2
+    progress = Progress(tmp_path / "outbox")
+    ships = ShipSettings(
+        sinks=(FolderSettings(path=str(record)),), anchors=(FolderSettings(path=str(tmp_path / "third")),)
+    )
+    config = RecordSettings(enabled=True, folder=str(tmp_path / "outbox"), ship=ships).shipper_config(LogSettings())
+    anchoring = Anchoring(config, progress)
+    anchoring.note()
+    anchoring.note()
+    anchoring.close()
+    progress.close()
+    assert len(list((tmp_path / "third" / "anchors").iterdir())) == 1
+
+
+def test_a_place_that_cannot_be_written_to_costs_no_record(outbox, put, config, tmp_path, caplog) -> None:
+    """It is logged, and records are shipped."""
+    (tmp_path / "elsewhere").write_text("a file")
+    put(outbox, range(1, 5))
+    outbox.close()
+    shipper = Shipper(config)
+    shipper.ending.begin(600)
+    status = shipper.run()
+    assert status.sinks["folder"].shipped == 4
+    assert "an anchor can't be written" in caplog.text
+
+
+def test_noting_can_be_switched_off(outbox, put, config, tmp_path) -> None:
+    """By an interval of 0."""
+    put(outbox, range(1, 5))
+    outbox.close()
+    off = msgspec.structs.replace(config, ship=msgspec.structs.replace(config.ship, anchor_seconds=0))
+    shipper = Shipper(off)
+    shipper.ending.begin(600)
+    shipper.run()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_sink_is_no_place_for_its_own_anchors(config) -> None:
+    """Whoever can write to the record could write them anew."""
+    ship = msgspec.structs.replace(config.ship, anchors=config.ship.sinks)
+    with pytest.raises(ConfigError, match=r"record\.ship\.anchors"):
+        ship.check()
