@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from customer_risk.model.cli import options
 from customer_risk.model.cli.loading import run
 
 
@@ -16,14 +17,8 @@ from customer_risk.model.cli.loading import run
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder to write; it appears whole or not at all."
 )
-@click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML over model/defaults.yaml."
-)
-@click.option(
-    "--mapping",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML that says how another bank names files, columns and values.",
-)
+@options.config
+@options.mapping
 @click.option(
     "--cohort",
     type=click.Choice(["unlabelled", "labelled"]),

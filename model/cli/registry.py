@@ -22,7 +22,7 @@ _endpoint = click.option(
     "--endpoint", default="", help="For gs://: another server than Google's; no credentials are sent to http://."
 )
 _by = click.option("--by", help="Who makes the change; your login name by default.")
-_why = click.option("--why", required=True, help="Why, for whoever asks in a year.")
+_why = click.option("--why", required=True, help="The reason for the change; the history keeps it.")
 
 
 @click.group()

@@ -7,22 +7,15 @@ from typing import Any
 
 import click
 
+from customer_risk.model.cli import options
 from customer_risk.model.cli.loading import run
 
 
 @click.command()
 @click.argument("tables", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="RUN, a new folder; whole or not at all.")
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML over model/defaults.yaml: any part of it.",
-)
-@click.option(
-    "--mapping",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML that says how another bank names files, columns and values.",
-)
+@options.config
+@options.mapping
 def train(**given: Any) -> None:
     """Train on the labelled customers of TABLES, judge the procedure, and leave RUN.
 

@@ -52,7 +52,7 @@ def cohort_rows(periods: Sequence[str], suspended: Flags, confidence: float) -> 
 
 
 def customers_per_week(days: Sequence[date | None]) -> float | None:
-    """Return how many customers there are a week from the first joining to the last; None where nobody transacted."""
+    """Return the customers per week between the first and the last day of joining; None if nobody has a transaction."""
     known = [day for day in days if day is not None]
     if not known:
         return None

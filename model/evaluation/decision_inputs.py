@@ -93,7 +93,7 @@ class DecisionInputs:
 
 
 def strategies(costs: Costs, per_week: float) -> dict[str, Choice]:
-    """Return each strategy's choice of cut-offs by name; one without a medium cut-off reviews nobody else."""
+    """Return each strategy's choice of cut-offs by name; one without a segment for reviews has equal cut-offs."""
 
     def single(cut: Callable[[Flags, Floats, Floats], float]) -> Choice:
         def both(labels: Flags, probabilities: Floats, weights: Floats) -> Cuts:

@@ -148,7 +148,7 @@ def _table(
 
 
 def _warned(customers: pl.DataFrame) -> pl.Expr:
-    """Return the names of the profile's columns whose category nobody knows; such a value counts as any other."""
+    """Return a warning for each column of the profile with an unknown category, which the model reads as `other`."""
     unknown = [
         pl.when(~pl.col(name).is_in(list(known))).then(pl.lit(f"UNKNOWN_CATEGORY {name}"))
         for name, known in _CATEGORIES.items()

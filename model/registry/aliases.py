@@ -137,9 +137,7 @@ def _changed(
     author: Author,
 ) -> Aliases:
     if not author.why.strip():
-        raise RegistryError(
-            "A change of alias needs its reason.", remedy="Say it with --why, for whoever asks in a year."
-        )
+        raise RegistryError("A change of alias needs its reason.", remedy="State it with --why; the history keeps it.")
     change = Change(
         action=action, at=author.at, by=author.by, why=author.why, bundle=bundle, alias=alias, replaced=replaced
     )

@@ -49,8 +49,8 @@ def stated_limits(
         Limit(
             title="Labels are noisy",
             text=f"{both_labels} customers stand with both labels and count as suspended. Suspension is what the bank "
-            "did, not what the customer did: risky customers whom nobody caught are labelled safe, and the model "
-            "learns so.",
+            "did, not what the customer did: risky customers who weren't detected are labelled safe, and the "
+            "model learns that.",
         ),
         Limit(
             title="Young customers look safe",

@@ -52,7 +52,7 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
             progress.update(step, advance=1)
         _show_traps(screen, cleaned, f"{cohort} customers")
     rows = sum(part.height for part in failing)
-    where = f"; they stand in {out}" if out is not None else "; --out FILE lists them" if rows else ""
+    where = f"; they are in {out}" if out is not None else "; --out FILE lists them" if rows else ""
     verdict = f"[red]a rule fails in more than {limits.max_failing_share:.2%} of its table's rows[/]"
     screen.print(
         f"{verdict if too_many else '[green]the tables pass[/]'}; {rows} failing rows{where}.", highlight=False

@@ -78,7 +78,7 @@ CHECKS: Final = (
         "business",
         "one_cohort",
         ("customer_id",),
-        "a customer stands in one cohort's users only",
+        "a customer is among the users of one cohort only",
     ),
     Check(
         "label_rate_in_bounds",
@@ -153,7 +153,7 @@ CHECKS: Final = (
         "business",
         "owner_is_known",
         ("customer_id",),
-        "the customer stands in the users of either cohort",
+        "the customer is among the users of a cohort",
     ),
     Check("one_owner", "transactions", "business", "one_owner", ("id", "customer_id"), "a transaction has one owner"),
     Check(

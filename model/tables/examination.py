@@ -26,7 +26,9 @@ FAILING_ROWS: Final = pl.Schema(
         "reason": pl.String,
     }
 )
-_NOT_FOR_LOADING: Final = "owner_is_known"  # events of nobody known here are set aside and counted, however many
+_NOT_FOR_LOADING: Final = (
+    "owner_is_known"  # events of unknown customers are set aside and counted, whatever their number
+)
 
 
 @dataclass(frozen=True, slots=True)

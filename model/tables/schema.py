@@ -2,7 +2,7 @@
 
 Profile and Event are rows as they lie in the files, under canonical names and typed, with what reading and the other
 tables know of them beside. Customers, LabelledCustomers and Events are what cleaning hands on. A rule's name, layer and
-sentence stand in customer_risk.model.tables.checks under the key that dataframely gives it.
+sentence are in customer_risk.model.tables.checks, under the key that dataframely gives it.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Profile(dy.Schema):
 
     @dy.rule()
     def one_cohort(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require that a customer stands in one cohort's users only."""
+        """Require that a customer is among the users of one cohort only."""
         return ~pl.col("in_other_cohort")
 
 
@@ -158,7 +158,7 @@ class Event(dy.Schema):
 
     @dy.rule()
     def owner_is_known(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require that the customer stands in the users of either cohort."""
+        """Require that the customer is among the users of a cohort."""
         return pl.col("owner_known")
 
     @dy.rule()

@@ -37,7 +37,7 @@ class ReloadState(msgspec.Struct, frozen=True):
 class Reloader:
     """Loads the bundle in `folder`, again whenever it changes; `use` is called with each verified bundle.
 
-    `told(result)` is called after each load, `before()` before it. A refused bundle changes nothing.
+    `before()` is called before each load, `after(result)` after it. A refused bundle changes nothing.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Reloader:
         folder: Path,
         use: Callable[[Bundle], object],
         *,
-        told: Callable[[Result], object] = lambda _: None,
+        after: Callable[[Result], object] = lambda _: None,
         before: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = ReloadState()
         self._folder = folder
         self._use = use
-        self._told = told
+        self._after = after
         self._before = before
         self._clock = clock
         self._seen: Identity = ()
@@ -105,7 +105,7 @@ class Reloader:
 
     def _note(self, result: Result, version: str | None, refusal: str | None) -> None:
         self.state = ReloadState(result, version, refusal, self._clock())
-        self._told(result)
+        self._after(result)
 
 
 def identity(folder: Path) -> Identity:

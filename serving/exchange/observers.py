@@ -26,7 +26,7 @@ class LogObserver:
 
     def __init__(self, log: RequestLog) -> None:
         self._log = log
-        self._call = _NO_CALL  # the last call that named no trace, and its new one if its decisions are logged
+        self._call = _NO_CALL  # the last call that named no trace, and its new one if anything of it is logged
 
     def observe(self, outcome: Outcome) -> None:
         """Log an outcome if it is in the logged share or a failure of the service."""
@@ -38,7 +38,10 @@ class LogObserver:
                     outcome.answer, context.caller_name, trace, seconds=outcome.seconds, route=context.route
                 )
         elif outcome.unexpected is not None:
-            trace = context.trace or self._new_trace(context) or trace_of(None)
+            trace = context.trace or self._new_trace(context)
+            if trace is None:
+                trace = trace_of(None)
+                self._call = (context, trace)
             self._log.failed(outcome.unexpected, trace, route=context.route, caller_name=context.caller_name)
         elif outcome.status >= _SERVER_ERROR and outcome.kind is not _NOT_SERVED and context.route:  # probes have none
             self._log.refused(outcome.kind, route=context.route)

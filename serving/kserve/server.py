@@ -92,7 +92,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         )
         if model.service.answering:  # by rules, before there is a bundle
             model.service.require("the first answers", lambda: model.warm)
-        self.reloader = reloader = Reloader(folder, model.use, told=metrics.reloaded, before=model.warm_up)
+        self.reloader = reloader = Reloader(folder, model.use, before=model.warm_up, after=metrics.reloaded)
         admission = Admission(
             settings.most_wait_ms / 1000,
             lenient=lambda: reloader.loading,

@@ -107,7 +107,7 @@ def _snapshots(random: np.random.Generator, people: Population, labelled: int) -
 
 
 def _shared(random: np.random.Generator, events: pl.DataFrame, labelled: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the labelled customers' events, and those of them that stand in the other cohort's file (too)."""
+    """Return the labelled customers' events, and those of them that go to the other cohort's file, also or instead."""
     chosen = np.flatnonzero(random.random(labelled) < 0.16)
     own = events.filter(pl.col("customer") < labelled)
     foreign = own.filter(pl.col("customer").is_in(chosen))

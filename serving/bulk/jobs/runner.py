@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import resource
 import sys
 import threading
@@ -44,6 +45,7 @@ _TIDY_SECONDS: Final = 1.0  # between two checks for data that ended jobs left b
 _MOST_ATTEMPTS: Final = 2
 _MOST_OPEN: Final = 2  # Parquet files: each takes disk space and memory
 _ROUTE: Final = "/ai/v1/risk/jobs"
+_END_SECONDS: Final = 10.0  # from the end of the server, as the server itself allows
 _PAUSE_SECONDS: Final = 2.0  # where the store or the bundle can't be had
 _UNEXPECTED: Final = "The job failed on our side. Send the file again; if it fails again, tell the service's owners."
 _ENDED_TWICE: Final = (
@@ -471,5 +473,9 @@ def _bound_memory(more: int) -> None:
 
 
 def _watch(over: threading.Event) -> None:
+    """End the process some time after its server: whatever the work waits for, nobody else would end it."""
     sys.stdin.buffer.read()
     over.set()
+    time.sleep(_END_SECONDS)
+    _log.warning("the worker ends in the middle of its work: its server ended %g s ago", _END_SECONDS)
+    os._exit(1)

@@ -36,10 +36,10 @@ class Files:
         self._listed = -1  # when the folder had been changed that was listed last, in nanoseconds since 1970
         self._looked = -_LOOK_SECONDS
 
-    def look(self) -> list[Seen]:
+    def look(self, *, now: bool = False) -> list[Seen]:
         """Return all files, the oldest first; one that can't be read now is left out."""
         with self._lock:
-            if time.monotonic() - self._looked >= _LOOK_SECONDS:
+            if now or time.monotonic() - self._looked >= _LOOK_SECONDS:
                 self._seen = self._look()
                 self._looked = time.monotonic()
             return list(self._seen)

@@ -145,6 +145,7 @@ class Shipper:
             while thread.is_alive() and not self.ending.over:
                 thread.join(min(_TICK_SECONDS, max(0.0, self.ending.at - time.monotonic())))
                 self._tick()
+        self._files.look(now=True)
         self._tick()
         self._log_what_is_left()
 

@@ -227,7 +227,8 @@ class SinkWorker:
     def _left(self) -> bool:
         """Return whether records may still come, or aren't shipped."""
         return any(
-            seen.alive or self._progress.cursor(self.name, seen.file.source) < seen.last for seen in self._files.look()
+            seen.alive or self._progress.cursor(self.name, seen.file.source) < seen.last
+            for seen in self._files.look(now=True)  # a record may have been written a moment ago
         )
 
     def _fail(self, error: Exception, failures: int) -> None:

@@ -55,7 +55,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 def test_a_verified_bundle_is_taken(link) -> None:
     """Whoever uses it gets it, and the state names its version."""
     used, told = [], []
-    reloader = Reloader(link, used.append, told=told.append, clock=lambda: 7.0)
+    reloader = Reloader(link, used.append, after=told.append, clock=lambda: 7.0)
     assert reloader.load() == "taken"
     assert [each.version for each in used] == [reloader.state.version]
     assert told == ["taken"]
@@ -65,7 +65,7 @@ def test_a_verified_bundle_is_taken(link) -> None:
 def test_the_same_bundle_again_changes_nothing(link) -> None:
     """Looking at it is told, but nobody has to switch."""
     used, told = [], []
-    reloader = Reloader(link, used.append, told=told.append)
+    reloader = Reloader(link, used.append, after=told.append)
     reloader.load()
     assert reloader.load() == "unchanged"
     assert len(used) == 1
@@ -75,7 +75,7 @@ def test_the_same_bundle_again_changes_nothing(link) -> None:
 def test_a_bad_bundle_is_refused_and_the_last_good_one_stays(link, another, caplog) -> None:
     """It is never used; the log, the state and the count say so."""
     used, told = [], []
-    reloader = Reloader(link, used.append, told=told.append)
+    reloader = Reloader(link, used.append, after=told.append)
     reloader.load()
     good, bad = reloader.state.version, another(8)
     (bad / "trees.json").write_bytes(b"{}")

@@ -27,6 +27,18 @@ def test_the_lines_of_one_call_have_one_trace(service, request_, caplog) -> None
     assert [len(set(traces[:3])), len(set(traces[3:])), len(set(traces))] == [1, 1, 2]
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_failures_of_one_call_have_one_trace(share, caplog) -> None:
+    """Whether its decisions are logged or not, the lines of a call that fails more than once belong together."""
+    observer = LogObserver(RequestLog(LogSettings(success_share=share)))
+    kind, problem = document_of(ZeroDivisionError())
+    for call in (RequestContext("/ai/v1/risk:batch", LOCAL), RequestContext("/ai/v1/risk:batch", LOCAL)):
+        for _ in range(2):
+            observer.observe(Refused(kind, problem, (), call, ZeroDivisionError()))
+    traces = [line.trace for line in caplog.records]
+    assert (traces[0] == traces[1], traces[2] == traces[3], traces[1] == traces[2]) == (True, True, False)
+
+
 def test_what_isnt_served_leaves_no_log_line(caplog) -> None:
     """A 501 is a mistake of the caller's, which the log of the service's failures doesn't have."""
     _, problem = document_of(NotServed("This isn't served.", remedy="Use :predict."))

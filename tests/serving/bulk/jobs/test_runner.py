@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import duckdb
 import msgspec
@@ -414,27 +416,54 @@ def test_without_a_model_no_row_is_refused(jobs_repository, put_up, request_) ->
     assert (job.state, job.done, job.attempts, jobs_repository.open()) == ("running", 0, 0, ["j"])
 
 
-def test_the_process_works_until_its_input_ends(jobs_repository, put_up, request_, bundle, tmp_path) -> None:
-    """At a lower priority, told by one line what to do."""
+def start_process(bundle: Path, folder: Path) -> subprocess.Popen:
+    """Start the process that works on jobs, with its configuration as the first line of its input."""
     config = WorkerConfig(
         bundle=str(bundle),
-        folder=str(tmp_path),
+        folder=str(folder),
         model_name="customer-risk",
         jobs=JobSettings(),
-        store=StoreSettings(path=str(tmp_path / "store")),
+        store=StoreSettings(path=str(folder / "store")),
         rules=RuleSettings(),
         record=RecordSettings(),
         logs=LogSettings(),
     )
-    put_up(line(request_, "a"))
-    process = subprocess.Popen([sys.executable, "-m", "customer_risk.serving.bulk.jobs"], stdin=subprocess.PIPE)
+    command = [sys.executable, "-m", "customer_risk.serving.bulk.jobs"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdin.write(msgspec.json.encode(config) + b"\n")
     process.stdin.flush()
+    return process
+
+
+def test_a_process_that_hangs_ends_after_its_server(tmp_path) -> None:
+    """A process that hangs while it reads the bundle doesn't outlive its server, and logs why it ends."""
+    (tmp_path / "bundle").mkdir()
+    pipe = tmp_path / "bundle" / "manifest.json"
+    os.mkfifo(pipe)
+    process = start_process(tmp_path / "bundle", tmp_path)
+    deadline = time.monotonic() + 600
+    while True:
+        try:
+            writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)  # fails until the process reads the pipe
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    _, errors = process.communicate(timeout=600)
+    os.close(writer)
+    assert process.returncode == 1
+    assert b"its server ended" in errors
+
+
+def test_the_process_works_until_its_input_ends(jobs_repository, put_up, request_, bundle, tmp_path) -> None:
+    """It works at a lower priority than the server."""
+    put_up(line(request_, "a"))
+    process = start_process(bundle, tmp_path)
     deadline = time.monotonic() + 600
     while jobs_repository.get("j").state != "done":
         assert time.monotonic() < deadline
         time.sleep(0.05)
     with open(f"/proc/{process.pid}/stat") as stat:  # noqa: PTH123  not a file
         nice = int(stat.read().rpartition(")")[2].split()[16])
-    process.stdin.close()
-    assert (nice, process.wait(600)) == (19, 0)
+    process.communicate(timeout=600)
+    assert (nice, process.returncode) == (19, 0)

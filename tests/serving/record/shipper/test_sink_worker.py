@@ -220,6 +220,17 @@ def test_a_record_that_cannot_be_told_is_a_dead_letter(told, worker, outbox, put
     assert one.counts.dead_letters == 2
 
 
+def test_a_record_of_the_last_moment_is_shipped(told, worker, left, monkeypatch) -> None:
+    """A record that was written since the last look at the folder is shipped before the worker ends."""
+    monkeypatch.setattr("customer_risk.serving.record.shipper.files._LOOK_SECONDS", 3600.0)
+    sink = told()
+    one = worker(sink)
+    assert not one.step(hurry=True)
+    _, ids = left([1])
+    drain(one, seconds=600)
+    assert sink.ids == ids
+
+
 def test_a_damaged_record_is_left_out_and_counted_once(told, worker, left) -> None:
     """However many sinks there are, and however often it is read."""
     file, ids = left(range(1, 5))

@@ -1,0 +1,11 @@
+"""Options that several subcommands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+config = click.option("--config", type=_file, help="YAML over model/defaults.yaml: any part of it.")
+mapping = click.option("--mapping", type=_file, help="YAML that says how another bank names files, columns and values.")
