@@ -194,5 +194,5 @@ def _ends(outbox: Path | None, sink: str) -> dict[str, Link]:
         shipper, place = read_end(outbox, sink)
         return {shipper: Link.read(place)} if place else {}
     except (sqlite3.DatabaseError, ValueError) as error:
-        click.echo(f"{outbox / NAME} can't be read ({error}): whether the end of its chain is missing isn't known.")
+        say(f"{outbox / NAME} can't be read ({error}): whether the end of its chain is missing isn't known.")
         return {}

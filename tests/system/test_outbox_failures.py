@@ -62,7 +62,7 @@ def no_descriptors(_: Path) -> contextlib.AbstractContextManager[None]:
 
 
 def io_error(_: Path) -> contextlib.AbstractContextManager[None]:
-    """Make the operating system refuse the write of a commit."""
+    """Make the operating system refuse the space for another file."""
     return limited(resource.RLIMIT_FSIZE, 60_000)
 
 
@@ -222,12 +222,28 @@ def test_a_failure_is_known_and_ends_without_a_call(make, disk, cause) -> None:
     assert write(outbox, b"last")
 
 
-@pytest.mark.parametrize("cause", [moved_away, most_bytes])
-def test_a_failure_is_noticed_before_a_record_meets_it(make, disk, cause) -> None:
-    """A removed or full folder is noticed although no record is written."""
+@contextlib.contextmanager
+def file_removed(folder: Path) -> Iterator[None]:
+    """Remove the file that is being written."""
+    (file,) = find_files(folder)
+    file.path.unlink()
+    yield
+
+
+@contextlib.contextmanager
+def file_cut(folder: Path) -> Iterator[None]:
+    """Cut the file that is being written."""
+    (file,) = find_files(folder)
+    os.truncate(file.path, 1000)
+    yield
+
+
+@pytest.mark.parametrize("cause", [moved_away, file_removed, file_cut])
+def test_a_failure_is_noticed_before_a_record_meets_it(make, disk, cause, caplog) -> None:
+    """A removed folder, and a removed or cut file, are noticed and logged although no record is written."""
     outbox = make()
     with cause(disk / "outbox"):
-        until(lambda: bool(outbox.failing), RECOVERY_SECONDS)
+        until(lambda: "can't be recorded" in caplog.text, RECOVERY_SECONDS)
     until(lambda: not outbox.failing, RECOVERY_SECONDS)
 
 
@@ -286,12 +302,14 @@ def test_a_failure_and_its_end_are_logged_once(make, disk, caplog) -> None:
 
 
 def test_a_failure_is_told_to_every_thread_whose_records_it_took(make, disk) -> None:
-    """Every thread whose record is lost gets an error at its commit, even if another thread's commit failed."""
+    """Every thread whose record was lost with its file gets an error at its commit."""
     outbox = make()
-    assert write(outbox, b"first")
-    with ThreadPoolExecutor(1) as other, io_error(disk):
+    with ThreadPoolExecutor(1) as other:
         other.submit(outbox.add, b"lost").result()
-        outbox.add(bytes(200_000))
+        outbox.add(b"lost")
+        (file,) = find_files(disk / "outbox")
+        file.path.unlink()
+        until(lambda: bool(outbox.failing), RECOVERY_SECONDS)
         with pytest.raises(RecordUnavailable) as own:
             outbox.commit()
         with pytest.raises(RecordUnavailable) as others:
@@ -300,7 +318,7 @@ def test_a_failure_is_told_to_every_thread_whose_records_it_took(make, disk) -> 
         outbox.commit()
         other.submit(outbox.commit).result()
     until(lambda: write(outbox, b"last"), RECOVERY_SECONDS)
-    assert bodies(disk / "outbox") == [b"first", b"last"]
+    assert bodies(disk / "outbox") == [b"last"]
 
 
 def test_an_outbox_can_be_closed_while_it_fails(make, disk, cause) -> None:

@@ -69,4 +69,4 @@ def test_an_outbox_with_both_forms_is_shipped(tmp_path) -> None:
     (file,) = find_files(tmp_path)
     batch = gather(file, 1, 2 * len(LINES))
     assert not batch.left_out()
-    assert list(batch.documents.values()) == [line["document"] for line in LINES for _ in range(2)]
+    assert list(batch.records) == [line["document"] for line in LINES for _ in range(2)]

@@ -1,0 +1,54 @@
+"""An outbox that two releases have written in turn, as an upgrade and a downgrade leave it."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.record import decode
+from customer_risk.serving.record.shipper.shipper import Shipper
+from customer_risk.serving.record.sinks.folder import LocalObjects
+from customer_risk.serving.record.sinks.search import find
+from customer_risk.serving.record.sinks.settings import FolderSettings
+from customer_risk.serving.record.sinks.verification import verify
+
+(OLD,) = (Path(__file__).parents[3] / "data" / "version-1" / "outbox").iterdir()
+OLD_SUFFIXES = {".outbox", ".lock"}  # of files in the outbox that earlier releases read, lock and remove
+
+
+def ids(folder: Path) -> list[str]:
+    """Return the ids of an outbox's records, in order."""
+    return [decode(kept.body).record_id for file in find_files(folder) for kept in file.read(0, 1000)]
+
+
+def ship_all(config) -> None:
+    """Ship the whole outbox."""
+    shipper = Shipper(config)
+    shipper.ending.begin(600)
+    assert all(each.lag_records == 0 for each in shipper.run().sinks.values())
+
+
+def test_an_upgrade_ships_the_outbox_of_the_earlier_release_once(folder, left, make_config, tmp_path) -> None:
+    """Records of the earlier release's file and of this release's are each in the sink once, and the chain verifies."""
+    shutil.copy(OLD, folder)
+    left(range(5))
+    sink = LocalObjects(tmp_path / "sink")
+    ship_all(make_config(sinks=(FolderSettings(path=str(tmp_path / "sink")),)))
+    assert Counter(each["decision_id"] for each in find(sink)) == Counter(ids(folder))
+    assert len(ids(folder)) == 21 + 5
+    assert not verify(sink).problems
+
+
+def test_a_downgrade_leaves_this_releases_files_for_the_next_upgrade(folder, left, make_config, tmp_path) -> None:
+    """The earlier release touches no file of this one, and its own records are shipped beside them later."""
+    left(range(5))
+    assert not {path.suffix for path in folder.iterdir()} & OLD_SUFFIXES
+    ship_all(make_config(sinks=(FolderSettings(path=str(tmp_path / "sink")),)))
+    left(range(5, 9))  # not shipped before the downgrade
+    shutil.copy(OLD, folder)
+    ship_all(make_config(sinks=(FolderSettings(path=str(tmp_path / "sink")),)))
+    found = Counter(each["decision_id"] for each in find(LocalObjects(tmp_path / "sink")))
+    assert found == Counter(ids(folder))
+    assert len(found) == 9 + 21
