@@ -133,7 +133,7 @@ def test_the_commands_reach_the_table(table, tmp_path) -> None:
     erased = CliRunner().invoke(audit, asked)
     assert erased.exit_code == 0, erased.output
     assert f"{settings.path}: 1 rows blanked" in erased.output
-    assert f"{settings.path}: nothing of theirs is here" in CliRunner().invoke(audit, asked).output
+    assert f"{settings.path}: no data of this customer" in CliRunner().invoke(audit, asked).output
 
 
 def test_a_server_that_is_down_is_said(bigquery, table) -> None:
@@ -169,7 +169,7 @@ def test_decisions_are_read_from_the_table(asked, table, tmp_path) -> None:
     """A table's decisions are shown, listed and exported as those of a bucket are."""
     settings, documents = table
     at = dt.datetime.fromisoformat(documents[2]["recorded_at"])
-    decision = documents[2]["decision_id"] = uuid7(int(at.timestamp() * 1000))  # the time in the id selects the day's partition
+    decision = documents[2]["decision_id"] = uuid7(int(at.timestamp() * 1000))  # its time selects the partition
     ask(settings, f"UPDATE `{{table}}` SET decision_id = '{decision}' WHERE customer_id = 'kunde-é-3'")  # noqa: S608  the test's own id
     shown = asked("show", decision, "--json")
     assert shown.exit_code == 0, shown.output
@@ -200,7 +200,7 @@ def test_a_table_is_verified_as_far_as_it_can_be(asked, table) -> None:
     found = asked("verify")
     assert found.exit_code == 1
     assert f"the record {documents[0]['decision_id']} is stored 2 times" in found.output
-    assert f"the record {documents[2]['decision_id']} is marked as erased, and has data" in found.output
+    assert f"the record {documents[2]['decision_id']} is marked as erased, but has data" in found.output
 
 
 def test_a_table_may_be_named_without_a_configuration() -> None:

@@ -141,7 +141,7 @@ def test_an_altered_anchor_is_refused(tmp_path) -> None:
     """It is named."""
     (file,) = (tmp_path / "elsewhere" / "anchors").iterdir()
     file.write_text("{}")
-    with pytest.raises(ConfigError, match="is no anchor"):
+    with pytest.raises(ConfigError, match="is not a valid anchor"):
         read_anchors(str(tmp_path / "elsewhere"))
 
 
