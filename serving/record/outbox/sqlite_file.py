@@ -1,4 +1,4 @@
-"""Reads the outbox's files that releases before this one have left: databases of SQLite in WAL mode."""
+"""Reads outbox files of earlier releases: SQLite databases in WAL mode."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SQLITE_SUFFIX: Final = ".outbox"
 
 
 class SqliteFile:
-    """One file of SQLite, by its path, with its write-ahead log and its lock."""
+    """One SQLite file, by its path, with its write-ahead log and its lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,11 +94,11 @@ class SqliteFile:
         return sum(path.stat().st_size for path in self._files() if path.exists())
 
     def used(self) -> int:
-        """Return the bytes that records take in it."""
+        """Return the number of bytes that the file's records take."""
         return self.size()
 
     def shrink(self) -> None:
-        """Do nothing: space is allocated as it is used."""
+        """Do nothing: SQLite allocates space when it is used."""
 
     def remove(self) -> None:
         """Delete the file, its write-ahead log and its lock."""
