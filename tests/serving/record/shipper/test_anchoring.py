@@ -104,7 +104,7 @@ def test_a_chain_written_anew_is_found_by_its_anchor(record, verify, tmp_path, a
     assert CliRunner().invoke(audit, ["verify", "--from", str(record)]).exit_code == 0
     code, printed = verify(tmp_path / anchor)
     assert code == 1
-    assert "it isn't what was noted at" in printed
+    assert "it differs from the anchor of" in printed
 
 
 def test_a_chain_that_was_removed_is_found_by_its_anchor(record, verify, tmp_path) -> None:
@@ -113,7 +113,7 @@ def test_a_chain_that_was_removed_is_found_by_its_anchor(record, verify, tmp_pat
     record.mkdir()
     code, printed = verify(tmp_path / "elsewhere")
     assert code == 1
-    assert "it is missing: it was noted at" in printed
+    assert "it is missing: the anchor of" in printed
 
 
 @pytest.mark.usefixtures("record")

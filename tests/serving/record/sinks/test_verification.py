@@ -236,8 +236,8 @@ BLANK = erased_values(Document)
         (changed(0, probability=0.99), "changed more than the erased person's data"),
         (changed(0, customer_id="somebody"), "changed more than the erased person's data"),
         (changed(0, **BLANK), "changed more than the erased person's data"),
-        (changed(1, probability=0.99), "record 2 is noted as erased, and has data"),
-        (lambda documents: documents[:-1], "other than 3 records"),
+        (changed(1, probability=0.99), "record 2 is noted as erased, but has data"),
+        (lambda documents: documents[:-1], "an erasure left 2 of 3 records"),
         (lambda documents: documents[::-1], "changed more"),
     ],
     ids=["segment", "segment of the erased", "id", "probability", "customer", "blank", "data", "lost", "order"],
@@ -400,9 +400,9 @@ def test_a_head_that_was_noted_elsewhere_holds_the_record(chained, stored, form)
     assert (report.problems, report.heads) == ((), 1)
     assert verify(stored, heads=[Head(SHIPPER, Link(), "noon")]).ok
     (problem,) = verify(stored, heads=[Head(SHIPPER, Link(2, "0" * 64), "noon")]).problems
-    assert problem.startswith(f"{manifest_key(SHIPPER, 1)}: it isn't what was noted at noon")
+    assert problem.startswith(f"{manifest_key(SHIPPER, 1)}: it differs from the anchor of noon")
     (problem,) = verify(stored, heads=[Head(SHIPPER, Link(9, "0" * 64), "noon")]).problems
-    assert problem == f"{manifest_key(SHIPPER, 8)}: it is missing: it was noted at noon."
+    assert problem == f"{manifest_key(SHIPPER, 8)}: it is missing: the anchor of noon has it."
 
 
 def test_a_head_of_the_erasures_holds_them(chain_of_three) -> None:
