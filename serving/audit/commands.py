@@ -110,7 +110,7 @@ def verify(where: Where, anchor: str | None) -> None:
         for problem in report.problems:
             say(problem)
         if anchor is not None and not report.heads:
-            say(f"{place.where}: {anchor} has no anchor of it. Give the anchors of this record with --anchor.")
+            say(f"{anchor} has no anchor of {place.where}. Give the anchors of this record with --anchor.")
         sound = sound and report.ok and (anchor is None or report.heads > 0)
         say(
             f"{place.where}: {report.segments} segments with {report.records} records, {report.erased} of them after "
@@ -124,7 +124,7 @@ def verify(where: Where, anchor: str | None) -> None:
         sound = sound and not checked.problems
         say(
             f"{table.path}: {checked.records} records, {checked.erased} of them erased: "
-            f"{f'{len(checked.problems)} problems' if checked.problems else 'each once'}; "
+            f"{f'{len(checked.problems)} problems' if checked.problems else 'no problems'}; "
             "a table has no chain, so changed rows aren't detected"
         )
     if not sound:

@@ -27,7 +27,7 @@ _ELSEWHERE: Final = (
 def export(customer: str, where: Where, to: Path, key_files: tuple[Path, ...]) -> None:
     """Write all data that the record has on a customer, as JSON and as text."""
     if customer in {"", ERASED}:
-        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the id that requests have.")
+        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the customer_id of the requests.")
     if to.exists():
         raise ConfigError(f"{to} exists.", remedy="Name a folder that doesn't exist yet.")
     ids = where.named(customer, key_files)

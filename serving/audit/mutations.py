@@ -36,7 +36,7 @@ def erase(customer: str, where: Where, why: str, key_files: tuple[Path, ...], ye
     if not stores:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
     if customer in {"", ERASED}:
-        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the id that requests have.")
+        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the customer_id of the requests.")
     ids = where.named(customer, key_files)
     if not yes:
         click.confirm(f"Erase {printable(customer)} from {', '.join(map(printable, stores))}?", abort=True, err=True)

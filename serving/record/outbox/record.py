@@ -26,7 +26,7 @@ from customer_risk.serving.record.outbox import compact
 if TYPE_CHECKING:
     from customer_risk.serving.contract.answer import Answer
 
-VERSION: Final = 1  # of the fields of `Record` and `Document`
+VERSION: Final = 1  # version of the fields of `Record` and `Document`
 ERASED: Final = "erased"  # the customer_id of records whose person was erased
 Kind = Literal["decision", "refusal"]
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -30,7 +30,7 @@ class SqliteFile:
 
     @property
     def alive(self) -> bool:
-        """Whether a process still writes it."""
+        """Whether a process still writes the file."""
         try:
             lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -44,7 +44,7 @@ class SqliteFile:
         return False
 
     def last(self) -> int:
-        """Return the number of the last record, 0 if there is none; of a damaged file, of the last readable one."""
+        """Return the number of the last record, 0 if there is none; in a damaged file, the last readable one counts."""
         try:
             with self._base() as base:
                 return int(base.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0])
@@ -90,7 +90,7 @@ class SqliteFile:
             return False
 
     def size(self) -> int:
-        """Return its size in bytes, with its write-ahead log."""
+        """Return the file's size in bytes, with its write-ahead log."""
         return sum(path.stat().st_size for path in self._files() if path.exists())
 
     def used(self) -> int:
@@ -138,7 +138,7 @@ class SqliteFile:
         return row
 
     def _last_by_trying(self) -> int:
-        """Return the last readable record's number of a damaged file, by trying: numbers have no gaps."""
+        """Return the number of a damaged file's last readable record, by trying all numbers: they have no gaps."""
         last, misses = 0, 0
         while misses < _MOST_MISSES:
             try:

@@ -186,7 +186,7 @@ class _Attempt:
 
     def _once(self, key: str, data: bytes) -> None:
         if not self._objects.create(key, data) and self._objects.get(key) != data:  # a crash left it
-            raise SinkUnavailable(f"{key} holds something else.", remedy="Verify the record.")
+            raise SinkUnavailable(f"{key} exists with other bytes.", remedy="Verify the record.")
 
     def _delete(self, key: str) -> None:
         self._objects.delete(salts_key(key))  # first: as long as the segment exists, the erasure is incomplete

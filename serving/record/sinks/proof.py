@@ -62,7 +62,7 @@ class Salted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="salte
 
 
 class Blanked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="blanked"):
-    """What is kept of a record that was erased.
+    """The hash and the salt that are kept of an erased record.
 
     customer   the salt of the customer's hash
     personal   the hash of the person's other fields, whose salt is deleted
@@ -148,9 +148,11 @@ def prove(documents: Iterable[Mapping[str, Any]], salts: Salts, customers: Mappi
             personal = _personal(document, of)
         else:
             if any(document[name] != value for name, value in _BLANK.items()):
-                raise ValueError(f"record {place + 1} is noted as erased, but has data")
+                raise ValueError(f"record {place + 1} is marked as erased, but has data")
             if customers is None or of.erasure not in customers:
-                raise ValueError(f"record {place + 1} is noted as erased by an erasure that didn't replace the segment")
+                raise ValueError(
+                    f"record {place + 1} is marked as erased by an erasure that didn't replace the segment"
+                )
             customer = _customer(customers[of.erasure], of.customer)
             personal = bytes.fromhex(of.personal)
         kept = hashlib.sha256(_encode({name: document[name] for name in KEPT})).digest()

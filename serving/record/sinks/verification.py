@@ -263,7 +263,7 @@ class _Verification:
             try:
                 proof = "" if salts is None else prove(documents, salts, customers)
             except (ValueError, KeyError) as error:
-                yield f"{key}: an erasure changed more than it may: {error}."
+                yield f"{key}: an erasure changed more than the erased person's data: {error}."
                 return
             if proof != expected.manifest.proof:
                 yield f"{key}: an erasure changed more than the erased person's data, or {salts_key(key)} was altered."
@@ -275,7 +275,7 @@ class _Verification:
                 yield f"{salts_key(key)}: it is missing: a later erasure in {key} can't be verified."
         for key in self._replaced:
             if salts_key(key) in self._salted:
-                yield f"{salts_key(key)}: an erasure replaced its segment: erase again to end what was begun."
+                yield f"{salts_key(key)}: an erasure replaced its segment: erase again to complete the erasure."
 
     def _ids(self, key: str) -> list[str]:
         return self._forms.ids(key, self._objects.get(key) or b"")

@@ -236,7 +236,7 @@ BLANK = erased_values(Document)
         (changed(0, probability=0.99), "changed more than the erased person's data"),
         (changed(0, customer_id="somebody"), "changed more than the erased person's data"),
         (changed(0, **BLANK), "changed more than the erased person's data"),
-        (changed(1, probability=0.99), "record 2 is noted as erased, but has data"),
+        (changed(1, probability=0.99), "record 2 is marked as erased, but has data"),
         (lambda documents: documents[:-1], "an erasure left 2 of 3 records"),
         (lambda documents: documents[::-1], "changed more"),
     ],
