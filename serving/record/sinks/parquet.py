@@ -26,9 +26,7 @@ _READ: Final = {
     "TIMESTAMP": "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
     "BYTES": "to_base64({0})",
 }
-_LEAST_COLUMNS: Final = (
-    100  # records: with fewer, a query with a column for each feature takes longer than dictionaries
-)
+_LEAST_COLUMNS: Final = 100  # records: with fewer, a query with a column for each feature is slower
 _FEATURES: Final = "features"
 _FEATURES_TYPE: Final = next(duckdb_type(each) for each in COLUMNS if each.name == _FEATURES)
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
