@@ -1,13 +1,13 @@
 # ruff: noqa: INP001  a script
-"""Measure what recording adds to a decision, in microseconds and bytes, in both forms of a record; prints Markdown.
+"""Measure what recording adds to a decision, in microseconds and bytes, in both forms of a record; print Markdown.
 
     .venv/bin/python benchmarks/record_cost.py [--rounds 40]
 
-Each of 64 customers' requests is answered, then recorded in one form and in the other, in turn; only the recording is
-measured: the processor's caches hold what an answer leaves in them, as in a server. "In a loop" nothing but encoding
-is done, and the fastest of a hundred loops counts, since other work on the machine only adds to it. The other figures
-are medians. The outbox is in a temporary folder; every record is committed by itself, where a server commits the
-records of one turn of its event loop together.
+The requests of 64 customers are answered, then recorded in one form and in the other, in turn. Only the recording is
+measured; the processor's caches are in the state that an answer leaves, as in a server. "In a loop" is the time of
+encoding alone: the fastest of a hundred loops, since other work on the machine only adds to it. The other figures are
+medians. The outbox is in a temporary folder. Every record is committed by itself; a server commits the records of one
+turn of its event loop together.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _encode_1: Final = msgspec.msgpack.Encoder().encode
 
 
 class Costs(NamedTuple):
-    """Microseconds of encoding in a loop; medians over all requests of each step's, and of a record's bytes."""
+    """Microseconds of encoding in a loop; medians over all requests of each step's microseconds and of the bytes."""
 
     loop: float
     encode: float
@@ -51,7 +51,7 @@ class Costs(NamedTuple):
 
 
 def form_1(answer: Answer, *, cpu: str, names: str) -> bytes:
-    """Return a decision's record as releases before form 2 wrote it, which hashed the `names` anew."""
+    """Return a decision's record as releases before form 2 wrote it; these hashed the names for each record."""
     del names
     basis, decision = answer.basis, answer.decision
     return _encode_1(
@@ -103,7 +103,7 @@ FORMS: Final[dict[str, Callable[..., bytes]]] = {"1": form_1, "2": form_2}
 
 
 def measure(service: Service, bodies: Sequence[bytes], folder: Path, rounds: int) -> tuple[dict[str, Costs], float]:
-    """Return each form's costs, and the microseconds that a recorder takes in all: `decided` and `commit`."""
+    """Return each form's costs, and the microseconds that `Recorder.decided` and `commit` take together."""
     outboxes = {name: Outbox(folder / name, most_bytes=10**9, file_bytes=4 * 2**20) for name in FORMS}
     whole = Outbox(folder / "whole", most_bytes=10**9, file_bytes=4 * 2**20)
     recorder, cpu = Recorder(whole, cpu=cpu_family()), cpu_family()
@@ -149,9 +149,9 @@ def _timed(answer: Answer, encode: Callable[..., bytes], outbox: Outbox, cpu: st
 
 
 @click.command(help=__doc__)
-@click.option("--rounds", default=40, show_default=True, help="Times that each request is recorded in each form.")
+@click.option("--rounds", default=40, show_default=True, help="How often each request is recorded in each form.")
 def main(rounds: int) -> None:
-    """Run and print."""
+    """Run the benchmark and print its table."""
     with tempfile.TemporaryDirectory() as scratch:
         material = make_material(Path(scratch) / "model")
         service = Service("customer-risk")

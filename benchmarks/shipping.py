@@ -1,13 +1,13 @@
 # ruff: noqa: INP001  a script
-"""How many records a second one shipper on one core moves from an outbox to each kind of sink, and what it costs.
+"""Measure how many records a second one shipper on one core moves from an outbox to each kind of sink.
 
     .venv/bin/python -m benchmarks.shipping [--against CHECKOUT]
 
-Fills an outbox with decisions of a real bundle (50 raw transactions each), then ships it with one process on one core,
-once for each kind of sink. Cloud Storage is an emulator on another core. Of BigQuery only the network is replaced: each
-request is made and serialized, and answered at once. With `--against`, another checkout's shipper takes turns with this
-one's, so that both are measured under the same conditions. Prints a Markdown table; `--profile` prints where the time
-goes.
+Fill an outbox with decisions of a real bundle (50 raw transactions each), then ship it with one process on one core,
+once for each kind of sink. Cloud Storage is an emulator on another core. For BigQuery, only the network is replaced:
+each request is made and serialized, and answered at once. With `--against`, the shipper of another checkout and this
+one run in turn, so that both are measured under the same conditions. Print a Markdown table; with `--profile`, print a
+profile instead.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ _HOUR: Final = 1_760_000_400.0  # all records are of one UTC hour
 
 
 @click.command(help=__doc__)
-@click.option("--records", default=20_000, show_default=True, help="In the outbox.")
-@click.option("--rounds", default=3, show_default=True, help="Of which the median counts.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Of sink; all without it.")
-@click.option("--against", type=click.Path(path_type=Path, exists=True), help="Another checkout, which takes turns.")
-@click.option("--profile", is_flag=True, help="Print where the time goes, instead of the table.")
+@click.option("--records", default=20_000, show_default=True, help="Number of records in the outbox.")
+@click.option("--rounds", default=3, show_default=True, help="Number of rounds; the median counts.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Kind of sink; all kinds without it."
+)
+@click.option("--against", type=click.Path(path_type=Path, exists=True), help="Another checkout, measured in turn.")
+@click.option("--profile", is_flag=True, help="Print a profile instead of the table.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/shipping"), show_default=True)
 def main(records: int, rounds: int, kinds: tuple[str, ...], against: Path | None, profile: bool, folder: Path) -> None:
     """Measure each kind of sink."""
@@ -67,11 +69,11 @@ def main(records: int, rounds: int, kinds: tuple[str, ...], against: Path | None
 
 
 def fill(folder: Path, records: int) -> Path:
-    """Write an outbox of so many decisions, unless it is there; return its folder."""
+    """Write an outbox of that many decisions, unless it exists; return its folder."""
     outbox = folder / f"outbox-{records}"
     if outbox.exists():
         return outbox
-    from benchmarks.serving.material import make_material  # noqa: PLC0415  the child has no use for it
+    from benchmarks.serving.material import make_material  # noqa: PLC0415  the child doesn't need it
     from customer_risk.model.scoring.bundle import load_bundle  # noqa: PLC0415
     from customer_risk.serving.decisions.service import Service  # noqa: PLC0415
     from customer_risk.serving.record.outbox.writer import Outbox  # noqa: PLC0415
@@ -127,12 +129,12 @@ def _server(kind: str, folder: Path) -> Iterator[str]:
 
 
 def _ship(checkout: Path, kind: str, outbox: Path, place: Path, endpoint: str, *, profile: bool) -> tuple[float, float]:
-    """Ship a copy of the outbox by a process of its own; return seconds and CPU seconds."""
+    """Ship a copy of the outbox in a process of its own; return seconds and CPU seconds."""
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(outbox, place / "outbox")
     bucket = f"{place.name}-{os.getpid()}"
     if endpoint:
-        import httpx2  # noqa: PLC0415  beside the emulator alone
+        import httpx2  # noqa: PLC0415  only needed with the emulator
 
         httpx2.post(f"{endpoint}/storage/v1/b", json={"name": bucket}, timeout=600).raise_for_status()
     order = {"kind": kind, "place": str(place), "endpoint": endpoint, "bucket": bucket, "profile": profile}
@@ -152,7 +154,7 @@ def _ship(checkout: Path, kind: str, outbox: Path, place: Path, endpoint: str, *
 
 def child(order: dict[str, Any]) -> None:
     """Ship one outbox to one sink on this process's first core; print seconds and CPU seconds."""
-    import gc  # noqa: PLC0415  the child imports what it measures and nothing else
+    import gc  # noqa: PLC0415  the child imports only what it measures
 
     from customer_risk.serving.record.shipper.settings import ShipperConfig, ShipSettings  # noqa: PLC0415
     from customer_risk.serving.record.shipper.shipper import Shipper  # noqa: PLC0415
@@ -176,7 +178,7 @@ def child(order: dict[str, Any]) -> None:
     def sinks(shipper: str) -> list[Any]:
         sink: Any = open_sink(settings, shipper)
         if order["kind"] == "bigquery":
-            sink._connections = Unplugged(settings)  # noqa: SLF001  the network alone is replaced
+            sink._connections = Unplugged(settings)  # noqa: SLF001  only the network is replaced
             sink.check = lambda: None
         return [sink]
 
@@ -197,7 +199,7 @@ def child(order: dict[str, Any]) -> None:
 
 
 class Unplugged:
-    """BigQuery's connections without a network: serializes each request as gRPC would, and accepts it."""
+    """Connections to BigQuery without a network: each request is serialized as gRPC would, and accepted."""
 
     def __init__(self, settings: Any) -> None:
         from customer_risk.serving.record.sinks.bigquery.connections import Connections  # noqa: PLC0415
@@ -206,13 +208,13 @@ class Unplugged:
         self.write = self
 
     def create_write_stream(self, **_: Any) -> Any:
-        """Name a stream."""
+        """Return a stream with a fixed name."""
         from google.cloud.bigquery_storage_v1 import types  # noqa: PLC0415
 
         return types.WriteStream(name="projects/bank/datasets/decisions/tables/decisions/streams/one")
 
     def append_rows(self, requests: Iterator[Any], **_: Any) -> Iterator[Any]:
-        """Serialize requests."""
+        """Serialize each request and yield an empty response."""
         from google.cloud.bigquery_storage_v1 import types  # noqa: PLC0415
 
         for request in requests:

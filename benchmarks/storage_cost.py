@@ -166,7 +166,7 @@ def costs(
     young, old = kept(months, DAYS, 0, 90), kept(months, DAYS, 90, 60 * DAYS)
     write = max(0.0, logical * DAYS - prices["bigquery_write_free_gib"]) * prices["bigquery_write_gib"]
     physical = rate * sizes.parquet / GIB
-    objects = segments * DAYS / 1000  # thousands a month; the manifest and the salts of each stay where they are
+    objects = segments * DAYS / 1000  # thousands a month; the manifest and the salts of each aren't moved to Archive
     bucket = (
         lines * DAYS * prices["gcs_replication_gib"]
         + 3 * objects * prices["gcs_write_thousand"]

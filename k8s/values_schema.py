@@ -21,7 +21,7 @@ from customer_risk.serving.settings_guide import descriptions
 
 CHART: Final = Path(__file__).parent.parent / "helm/customer-risk"
 # Settings that are no values: the chart gives them, as Services, probes and volumes name the same, or a pod has no use
-# for them: older keys and the access log are `customer-risk audit`'s alone.
+# for them: only `customer-risk audit` uses older keys and the access log.
 NO_VALUES: Final = frozenset(
     (
         "run_folder",

@@ -20,14 +20,14 @@ _encode: Final = msgspec.json.Encoder().encode
 class Access(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the access log.
 
-    severity, time       as Cloud Logging reads them; RFC 3339, UTC
+    severity, time       as Cloud Logging reads them; the time in RFC 3339, UTC
     message              `record read` in every line
-    operator             who read: --by, else the login name
+    operator             who read the record: --by, else the login name
     command              show, list, replay, export or erase
     decisions            the decisions' ids
-    customers            SHA-256 of the customer's ids as recorded, as erasures name them
-    since, sample        what else chose the decisions
-    places               where they were read
+    customers            SHA-256 of the customer's ids as recorded; erasures have the same hashes
+    since, sample        the command's other options that select decisions
+    places               the sinks and the outbox that were read
     """
 
     severity: str
@@ -43,14 +43,14 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AccessLog:
-    """Appends a line for each access to `path`, or writes it to standard error without one.
+    """Appends a line for each access to the file `path`; if `path` is None, writes it to standard error.
 
-    Raises ConfigError without an operator.
+    Raises ConfigError if `operator` is empty.
     """
 
     def __init__(self, path: Path | None, operator: str, command: str, places: Sequence[str]) -> None:
         if not operator:
-            raise ConfigError("Nobody is named as the reader of the record.", remedy="Name yourself with --by.")
+            raise ConfigError("The reader of the record has no name.", remedy="Name yourself with --by.")
         self._path = path
         self._operator = operator
         self._command = command
@@ -64,7 +64,7 @@ class AccessLog:
         since: dt.datetime | None = None,
         sample: int | None = None,
     ) -> None:
-        """Write a line, before anything is shown; raises ConfigError where it can't be written."""
+        """Write the line of one access; raises ConfigError if it can't be written."""
         line = _encode(
             Access(
                 severity="NOTICE",
@@ -87,16 +87,16 @@ class AccessLog:
         except OSError as error:
             raise ConfigError(
                 f"The access log {self._path} can't be written: {error}.",
-                remedy="Nothing is shown without it. Name a file that you may append to with --access-log.",
+                remedy="No record is shown without it. Name a file that you can append to with --access-log.",
             ) from error
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Append a line in one write, so that lines of others don't mix with it, and sync it."""
+    """Append a line in one write, so that it doesn't mix with other processes' lines, and sync it."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.write(file, line) != len(line):
-            raise OSError("the line isn't whole: the disk is full")
+            raise OSError("the line was only written in part: the disk is full")
         os.fsync(file)
     finally:
         os.close(file)

@@ -1,4 +1,4 @@
-"""Reads where chains ended, as shippers noted it elsewhere."""
+"""Reads anchors: the ends of chains, as shippers wrote them outside of the sinks."""
 
 from __future__ import annotations
 
@@ -19,25 +19,28 @@ _LABELS: Final = ("labels", "logging.googleapis.com/labels")
 
 
 class Noted(NamedTuple):
-    """A chain's end, and the sink that the chain is in."""
+    """A chain's end as an anchor has it, and the kind of sink that the chain is in."""
 
     sink: str
     head: Head
 
     def of(self, sink: str) -> bool:
-        """Return whether it is about a sink of this kind."""
+        """Return whether the chain is in a sink of this kind."""
         return self.sink == sink
 
 
 def read_anchors(where: str) -> list[Noted]:
-    """Read the anchors in a folder or a bucket, or in a file of log lines in JSON (the shipper's own, or exported).
+    """Return the anchors in a folder, a bucket or a file of log lines in JSON (the shipper's own, or exported).
 
-    Raises ConfigError where there are none, or one can't be read; SinkUnavailable.
+    Raises ConfigError if there are no anchors or one isn't valid; SinkUnavailable.
     """
     file = Path(where)
     found = list(_from_lines(file) if not where.startswith(_GCS) and file.is_file() else _from_objects(where))
     if not found:
-        raise ConfigError(f"There are no anchors in {where}.", remedy="Name what record.ship.anchors names, or a log.")
+        raise ConfigError(
+            f"There are no anchors in {where}.",
+            remedy="Give --anchor a place of record.ship.anchors, or a file of the shipper's log lines.",
+        )
     return [
         Noted(each.sink, Head(chain, link, f"{each.at} in {key}"))
         for key, each in found
@@ -50,7 +53,7 @@ def _from_objects(where: str) -> Iterator[tuple[str, Anchor]]:
     for key, data in fetch(place.objects, place.objects.list(ANCHORS)):
         anchor = Anchor.read(data or b"")
         if anchor is None:
-            raise ConfigError(f"{key} in {where} is no anchor.", remedy="Find out who altered it.")
+            raise ConfigError(f"{key} in {where} is not a valid anchor.", remedy="Find out who altered it.")
         yield key, anchor
 
 
@@ -60,14 +63,14 @@ def _from_lines(file: Path) -> Iterator[tuple[str, Anchor]]:
         whole = msgspec.json.decode(text)
     except msgspec.DecodeError:
         whole = None
-    # `gcloud logging read --format=json` prints one list; a stream has an object a line, among other lines.
+    # `gcloud logging read --format=json` prints one list; the shipper's log has an object a line, between other lines.
     entries = whole if isinstance(whole, list) else [_decoded(line) for line in text.splitlines()]
     for entry in entries:
         labels = _labels(entry)
         if labels is not None:
             anchor = Anchor.read(labels.encode())
             if anchor is None:
-                raise ConfigError(f"A line of {file} is no anchor.", remedy="Find out who altered it.")
+                raise ConfigError(f"A line of {file} is not a valid anchor.", remedy="Find out who altered it.")
             yield file.name, anchor
 
 
@@ -79,7 +82,7 @@ def _decoded(line: bytes) -> Any:
 
 
 def _labels(entry: Any) -> str | None:
-    """Return the anchor in a log entry, None where it has none."""
+    """Return the text of the anchor in a log entry, or None if the entry has no anchor."""
     if not isinstance(entry, dict):
         return None
     payload = entry.get("jsonPayload")

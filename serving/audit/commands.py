@@ -92,7 +92,7 @@ def replay(
             read.append(told.record.record_id)
             yield replayer.replay(*told)
             progress.step()
-        where.log.note(read, since=since, sample=sample)  # what was replayed is printed at the end
+        where.log.note(read, since=since, sample=sample)  # the replays are printed afterwards
 
     _end(print_replays(replayed()), records.unreadable)
 
@@ -110,7 +110,7 @@ def verify(where: Where, anchor: str | None) -> None:
         for problem in report.problems:
             say(problem)
         if anchor is not None and not report.heads:
-            say(f"{place.where}: nothing in {anchor} is about it.")
+            say(f"{anchor} has no anchor of {place.where}. Give the anchors of this record with --anchor.")
         sound = sound and report.ok and (anchor is None or report.heads > 0)
         say(
             f"{place.where}: {report.segments} segments with {report.records} records, {report.erased} of them after "
@@ -124,21 +124,21 @@ def verify(where: Where, anchor: str | None) -> None:
         sound = sound and not checked.problems
         say(
             f"{table.path}: {checked.records} records, {checked.erased} of them erased: "
-            f"{f'{len(checked.problems)} problems' if checked.problems else 'each once'}; "
-            "a table has no chain: whether rows were changed can't be told"
+            f"{f'{len(checked.problems)} problems' if checked.problems else 'no problems'}; "
+            "a table has no chain, so changed rows aren't detected"
         )
     if not sound:
         raise click.exceptions.Exit(_DIFFERS)
 
 
 def _say_limits(where: str, report: Report) -> None:
-    """Print what the verification could not compare, and what it compared with what was noted elsewhere."""
+    """Print what the verification could not compare, and how many anchors it compared."""
     if report.erasures:
         say(f"{where}: {report.erasures} erasures replaced segments")
     if report.earlier:
         say(
             f"{where}: {report.earlier} of these were made before erasures had a chain: "
-            "nothing shows that they are genuine"
+            "nothing proves that they are genuine"
         )
     if report.unproven:
         say(
@@ -146,7 +146,7 @@ def _say_limits(where: str, report: Report) -> None:
             "only their number of records was compared"
         )
     if report.heads:
-        say(f"{where}: compared with {report.heads} chain ends that were noted elsewhere")
+        say(f"{where}: compared with {report.heads} anchored chain ends")
 
 
 def _end(outcomes: Counter[str], unreadable: int) -> None:
@@ -194,5 +194,5 @@ def _ends(outbox: Path | None, sink: str) -> dict[str, Link]:
         shipper, place = read_end(outbox, sink)
         return {shipper: Link.read(place)} if place else {}
     except (sqlite3.DatabaseError, ValueError) as error:
-        say(f"{outbox / NAME} can't be read ({error}): whether the end of its chain is missing isn't known.")
+        say(f"{outbox / NAME} can't be read ({error}). The end of its chain isn't verified: give --anchor.")
         return {}

@@ -49,7 +49,7 @@ def print_record(told: StoredRecord, *, transactions: bool = False) -> None:
 
 
 def record_lines(told: StoredRecord, *, transactions: bool) -> Iterator[str]:
-    """Yield the lines that show a record to a person, escaped; with its transactions or without."""
+    """Yield the lines that show a record to a person, escaped; with its profile and transactions if asked."""
     record, read = told.record, document(told.record, told.names)
     rows = [
         ("decision" if record.kind == "decision" else "refusal", record.record_id),
@@ -81,9 +81,9 @@ def record_lines(told: StoredRecord, *, transactions: bool) -> Iterator[str]:
 
 
 class Input(NamedTuple):
-    """What features were computed from, in words: the profile and the transactions; empty if features were given.
+    """The profile and the transactions that features were computed from, in words; empty if features were given.
 
-    A transaction's id is a number that tells repeats. A field of the profile is empty where it is missing.
+    A transaction's id is a number; repeated transactions have the same. A missing field of the profile is empty.
     """
 
     profile: dict[str, str]
@@ -91,7 +91,7 @@ class Input(NamedTuple):
 
 
 def input_of(record: Record) -> Input | None:
-    """Return what a record's features were computed from, None where it can't be read."""
+    """Return what a record's features were computed from, or None if that can't be read."""
     if not record.encoded:
         return Input({}, [])
     try:
@@ -131,7 +131,7 @@ def _transaction_lines(record: Record) -> Iterator[str]:
         yield "The transactions can't be read: the record was altered."
     elif not record.encoded:
         yield ""
-        yield "No transactions: features were given, or they were erased."
+        yield "No transactions: the request had features instead, or the transactions were erased."
     else:
         yield from _list("profile", ("field", "value"), [each for each in given.profile.items() if each[1]])
         yield from _list("transactions", _TRANSACTION, [tuple(each.values()) for each in given.transactions])

@@ -1,4 +1,4 @@
-"""Writes all that the record has of a person: for a request under article 15 of the GDPR."""
+"""Writes all data that the record has on a person, for a request under article 15 of the GDPR."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from customer_risk.serving.record.outbox.record import ERASED, document
 JSON: Final = "decisions.json"
 TEXT: Final = "decisions.txt"
 _ELSEWHERE: Final = (
-    "Not looked through: other pods' outboxes, the outbox's folders dead and quarantine, results of jobs and of table "
+    "Not searched: other pods' outboxes, the outbox's folders dead and quarantine, results of jobs and of table "
     "batches, answers kept for idempotency keys, backups."
 )
 
 
 @reading
 def export(customer: str, where: Where, to: Path, key_files: tuple[Path, ...]) -> None:
-    """Write all that the record has of a customer, as JSON and as text."""
+    """Write all data that the record has on a customer, as JSON and as text."""
     if customer in {"", ERASED}:
-        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the id that requests have.")
+        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the customer_id of the requests.")
     if to.exists():
         raise ConfigError(f"{to} exists.", remedy="Name a folder that doesn't exist yet.")
     ids = where.named(customer, key_files)
@@ -43,30 +43,32 @@ def export(customer: str, where: Where, to: Path, key_files: tuple[Path, ...]) -
     write_file(to / JSON, _as_json(customer, ids, places, found).encode(), mode=0o600)
     write_file(to / TEXT, _as_text(customer, ids, places, found).encode(), mode=0o600)
     unreadable = sum(records.unreadable for _, records in read)
-    say(f"{len(found)} decisions of {customer} from {', '.join(places)} are in {to}.")
+    say(f"Wrote {len(found)} decisions of {customer} from {', '.join(places)} to {to}.")
     say(_ELSEWHERE)
     if unreadable:
-        raise ConfigError(f"{unreadable} records can't be read.", remedy="Look them up by hand: they may be theirs.")
+        raise ConfigError(
+            f"{unreadable} records can't be read.", remedy=f"Read them by hand: they may be decisions on {customer}."
+        )
 
 
 def _found(read: Sequence[tuple[str, Records]], ids: Sequence[str]) -> list[tuple[StoredRecord, list[str]]]:
-    """Return each record of a customer, in order of time, with the places that have it."""
+    """Return each record of a customer, in order of time, with the places that store it."""
     found: dict[str, tuple[StoredRecord, list[str]]] = {}
     for name, records in read:
         for told in records.since(customer_ids=ids):
-            # The same decision may differ between places, if one of them was altered: then both are written.
+            # A decision differs between places if one was altered: then both records are written.
             key = f"{told.record.record_id} {_text_of(told)}"
             found.setdefault(key, (told, []))[1].append(name)
     return sorted(found.values(), key=lambda each: (each[0].record.at, each[0].record.record_id))
 
 
 def _text_of(told: StoredRecord) -> str:
-    """Return text that is equal for records with equal documents."""
+    """Return a record's document as text, for comparing records of different places."""
     return readable_json(_without_nulls(document(told.record, told.names)))
 
 
 def _without_nulls(value: Any) -> Any:
-    """Return plain values without fields that are null: some places store a field that others leave out."""
+    """Return plain values without null fields: some places store nulls, and others leave such fields out."""
     if isinstance(value, dict):
         return {name: _without_nulls(each) for name, each in sorted(value.items()) if each is not None}
     return [_without_nulls(each) for each in value] if isinstance(value, list) else value
@@ -98,7 +100,7 @@ def _as_text(
 ) -> str:
     lines = [
         printable(f"All decisions on the customer {customer} in {', '.join(places)}."),
-        printable(f"The record has the customer as: {', '.join(ids)}."),
+        printable(f"Ids under which the record may have this customer: {', '.join(ids)}."),
         _ELSEWHERE,
         f"{len(found)} decisions.",
     ]

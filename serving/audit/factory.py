@@ -26,14 +26,14 @@ def erase_rows(settings: BigQuerySettings, customer_id: str, *, by: str, why: st
 
 
 def open_table(settings: BigQuerySettings) -> Table:
-    """Return what reads the record's table, without a request; raises ConfigError for names that aren't valid."""
+    """Return a reader of the record's table, without a request; raises ConfigError for invalid names."""
     from customer_risk.serving.audit.table import Table
 
     return Table(settings)
 
 
 def check_table(settings: BigQuerySettings) -> Checked:
-    """Check what can be checked of a table; raises as `table.check` does."""
+    """Return what `table.check` finds in a table; raises as it does."""
     from customer_risk.serving.audit import table
 
     return table.check(settings)

@@ -36,7 +36,7 @@ def erase(customer: str, where: Where, why: str, key_files: tuple[Path, ...], ye
     if not stores:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
     if customer in {"", ERASED}:
-        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the id that requests have.")
+        raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the customer_id of the requests.")
     ids = where.named(customer, key_files)
     if not yes:
         click.confirm(f"Erase {printable(customer)} from {', '.join(map(printable, stores))}?", abort=True, err=True)
@@ -74,7 +74,7 @@ def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes:
             progress.close()
     finally:
         lock.release()
-    say(f"{count} records will be shipped to {sink} again, once the shipper is back.")
+    say(f"{count} records will be shipped to {sink} again, once the shipper runs.")
 
 
 def init(config: Path) -> None:
@@ -95,16 +95,16 @@ def _erase(place: Place, ids: Sequence[str], author: str, why: str) -> bool:
     """Erase a customer from one place; return whether it must be done again."""
     there = {each["customer_id"] for each in place.find(customer_ids=ids)}
     again, replaced = False, 0
-    for recorded in [each for each in ids if each in there] or ids[:1]:  # one at least: it ends what was begun
+    for recorded in [each for each in ids if each in there] or ids[:1]:  # one at least: to complete unfinished erasures
         erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
         replaced += len(erasure.replaced)
         again = again or bool(erasure.waiting)
         if erasure.replaced:
             say(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
         for key in erasure.waiting:
-            say(f"{place.where}: {key} isn't in its chain yet: erase again once it is")
+            say(f"{place.where}: no manifest names {key} yet: erase again once one does")
     if not replaced and not again:
-        say(f"{place.where}: nothing of theirs is here")
+        say(f"{place.where}: no data of this customer")
     return again
 
 
@@ -115,7 +115,7 @@ def _erase_rows(table: BigQuerySettings, ids: Sequence[str], author: str, why: s
     except SinkUnavailable as error:
         say(f"{table.path}: {error}")
         return True
-    say(f"{table.path}: {count} rows blanked" if count else f"{table.path}: nothing of theirs is here")
+    say(f"{table.path}: {count} rows blanked" if count else f"{table.path}: no data of this customer")
     return False
 
 
@@ -124,8 +124,8 @@ def _still_in(where: Where, ids: Sequence[str]) -> bool:
     kept = sum(1 for _ in where.outbox_alone().since(customer_ids=ids))
     if kept:
         say(
-            f"{where.outbox}: {kept} records of theirs are here until shipped and record.ship.keep_seconds are over: "
-            "erase again then"
+            f"{where.outbox}: {kept} records of this customer stay until they are shipped and record.ship.keep_seconds "
+            "have passed: erase again then"
         )
     return kept > 0
 

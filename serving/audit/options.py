@@ -30,7 +30,7 @@ _REMEDY: Final = (
 
 @dataclass(frozen=True)
 class Where:
-    """Where the record is, as the options say, or else the configuration; and who reads it.
+    """Where the record is, by the options or else by the configuration, and who reads it.
 
     places     that segments are read from: the first of them has all that was shipped there
     outbox     folder of records, shipped or not; None: it isn't asked
@@ -39,7 +39,7 @@ class Where:
     named_table  the table that --from names
     operator   who runs the command; empty if nobody is named
     command    name of the command
-    access     file of the access log; None: it goes to standard error
+    access     file of the access log; None: standard error
     """
 
     places: tuple[Place, ...]
@@ -52,13 +52,13 @@ class Where:
     access: Path | None = None
 
     def records(self) -> Records:
-        """Read the outbox and the first place, or else the first table; raises ConfigError where there is neither."""
+        """Return the records of the outbox and the first source; raises ConfigError if there is neither."""
         if not self.sources() and self.outbox is None:
             raise ConfigError("Nothing says where the record is.", remedy=_REMEDY)
         return Records(self.sources()[:1], self.outbox)
 
     def sources(self) -> tuple[Source, ...]:
-        """Return all that records can be read from, but the outbox."""
+        """Return the stores and tables that records can be read from, without the outbox."""
         return (*self.places, *(open_table(each) for each in self.tables()))
 
     def outbox_alone(self) -> Records:
@@ -73,10 +73,10 @@ class Where:
         return [sink for sink in sinks if isinstance(sink, BigQuerySettings)]
 
     def named(self, customer_id: str, key_files: Sequence[Path]) -> tuple[str, ...]:
-        """Return all that the record may have for a customer's id.
+        """Return all ids that the record may have for a customer.
 
-        The hash by each key of the configuration or of `key_files`, the newest first, then the id as given: records
-        from before the ids were hashed have that.
+        These are the hash by each key of the configuration or of `key_files`, the newest first, then the id as given,
+        which records have that were written before ids were hashed.
         """
         settings = RecordSettings() if self.settings is None else self.settings.record
         if key_files:
@@ -87,20 +87,20 @@ class Where:
 
     @cached_property
     def log(self) -> AccessLog:
-        """The access log; raises ConfigError if nobody is named as the operator."""
+        """The access log; raises ConfigError if the operator has no name."""
         places = [each.where for each in self.sources()] + ([] if self.outbox is None else [str(self.outbox)])
         return AccessLog(self.access, self.operator, self.command, places)
 
 
 def hash_customer(key: bytes, customer_id: str) -> str:
-    """Return a customer's id as records have it that are hashed with `key`."""
+    """Return the hash of a customer's id by `key`, as records have it."""
     return f"hmac-sha256:{hmac.new(key, customer_id.encode(), hashlib.sha256).hexdigest()}"
 
 
 def reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Make `where` of the options that say where the record is and who reads it, and pass it to a command.
+    """Pass a command `where`, made of the options that say where the record is and who reads it.
 
-    What errors quote of the record is escaped.
+    Errors are escaped, since they may quote recorded text.
     """
 
     @wraps(command)

@@ -27,7 +27,7 @@ class Source(Protocol):
 
     @property
     def where(self) -> str:
-        """Where it is, as messages say it."""
+        """Its place, as messages name it."""
 
     def find(
         self,
@@ -36,7 +36,7 @@ class Source(Protocol):
         since: dt.datetime | None = None,
         customer_ids: Collection[str] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Return the documents that meet every condition given."""
+        """Yield the documents that meet every given condition."""
 
 
 class Place(NamedTuple):
@@ -53,7 +53,7 @@ class Place(NamedTuple):
         since: dt.datetime | None = None,
         customer_ids: Collection[str] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Return the documents that meet every condition given; raises SegmentUnreadable, SinkUnavailable."""
+        """Yield the documents that meet every given condition; raises SegmentUnreadable, SinkUnavailable."""
         return find(self.objects, decision_id=decision_id, since=since, customer_ids=customer_ids)
 
 
@@ -79,7 +79,7 @@ def table_at(where: str) -> BigQuerySettings:
     """Return the settings of `bigquery://PROJECT.DATASET` or `bigquery://PROJECT.DATASET.TABLE`; raises ConfigError."""
     parts = where.removeprefix(BIGQUERY).rsplit(".", 2 if where.count(".") > 1 else 1)
     if len(parts) == 1:
-        raise ConfigError(f"--from: {where} names no dataset.", remedy=f"Write {BIGQUERY}PROJECT.DATASET.")
+        raise ConfigError(f"--from: {where} has no dataset.", remedy=f"Write {BIGQUERY}PROJECT.DATASET.")
     project, dataset, table = parts if len(parts) > 2 else (*parts, "decisions")
     settings = BigQuerySettings(project=project, dataset=dataset, table=table)
     settings.validate("--from")
@@ -98,7 +98,7 @@ class Records:
         self.unreadable = 0
 
     def one(self, record_id: str) -> StoredRecord | None:
-        """Return the record of a decision, None where there is none; raises ConfigError for one that can't be read."""
+        """Return the record of a decision, or None if there is none; raises ConfigError if it can't be read."""
         for told in self._kept():
             if told.record.record_id == record_id:
                 return told
@@ -116,7 +116,7 @@ class Records:
     def since(
         self, since: dt.datetime | None = None, customer_ids: Collection[str] | None = None
     ) -> Iterator[StoredRecord]:
-        """Return all records from a time on, of all customers or of one, by all ids that the record may have."""
+        """Yield all records from a time on, of all customers or of the one whose ids `customer_ids` has."""
         first = 0 if since is None else int(since.timestamp() * 1e6)
         seen: set[str] = set()
         several = len(self._places) + (self._outbox is not None) > 1
@@ -137,7 +137,7 @@ class Records:
                     seen.add(told.record.record_id)
 
     def _kept(self) -> Iterator[StoredRecord]:
-        """Return the outbox's records."""
+        """Yield the outbox's records."""
         for file in () if self._outbox is None else find_files(self._outbox):
             after = 0
             while kept := file.read(after, 1000):

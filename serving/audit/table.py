@@ -1,4 +1,4 @@
-"""Reads the decision record from its table in BigQuery."""
+"""Reads and checks the decision record's table in BigQuery."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Parameter = ScalarQueryParameter | ArrayQueryParameter
 
 
 class Checked(NamedTuple):
-    """What a table's check found: each problem a sentence, and the number of records and of those erased."""
+    """The result of checking a table: a sentence for each problem, and the number of records and of erased ones."""
 
     problems: tuple[str, ...]
     records: int
@@ -41,7 +41,7 @@ class Checked(NamedTuple):
 
 
 class Table:
-    """The record's table, read by queries; raises ConfigError for names that aren't valid in BigQuery."""
+    """The record's table, read by queries; raises ConfigError for names that BigQuery doesn't allow."""
 
     def __init__(self, settings: BigQuerySettings) -> None:
         settings.validate("--from")
@@ -55,15 +55,15 @@ class Table:
         since: dt.datetime | None = None,
         customer_ids: Collection[str] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the documents that meet every condition given, in order of time.
+        """Yield the documents that meet every given condition, in order of time.
 
-        Raises SinkUnavailable where BigQuery can't be reached, ConfigError where it refuses.
+        Raises SinkUnavailable if BigQuery can't be reached, ConfigError if it refuses.
         """
         conditions, parameters = ["TRUE"], list[_Parameter]()
         if decision_id is not None:
             conditions.append("decision_id = @decision")
             parameters.append(ScalarQueryParameter("decision", "STRING", decision_id))
-            if (at := _time_of(decision_id)) is not None:  # the day's partition alone
+            if (at := _time_of(decision_id)) is not None:  # read only the partitions around that day
                 conditions.append("recorded_at BETWEEN @first AND @last")
                 parameters.append(ScalarQueryParameter("first", "TIMESTAMP", at - _DAY))
                 parameters.append(ScalarQueryParameter("last", "TIMESTAMP", at + _DAY))
@@ -78,7 +78,7 @@ class Table:
 
 
 def check(settings: BigQuerySettings) -> Checked:
-    """Find records that are stored twice, and rows that are marked as erased and still have data.
+    """Return the records that are stored twice, and the rows that are marked as erased and still have data.
 
     Raises as `Table.find` does.
     """
@@ -94,7 +94,7 @@ def check(settings: BigQuerySettings) -> Checked:
         f"{settings.path}: the record {row['decision_id']} is stored {row['times']} times." for row in ask(_TWICE)
     ]
     problems += [
-        f"{settings.path}: the record {row['decision_id']} is marked as erased, and has data."
+        f"{settings.path}: the record {row['decision_id']} is marked as erased, but has data."
         for row in ask(_NOT_BLANK)
     ]
     return Checked(tuple(problems), counts["records"], counts["erased"])
@@ -104,7 +104,7 @@ def _ask(settings: BigQuerySettings, query: str, parameters: list[_Parameter]) -
     connections = Connections(settings, "--from")
     try:
         with connections.asking("read", _REMEDY):
-            # A query of an absent table may give no rows instead of an error.
+            # A query of an absent table may return no rows instead of an error.
             connections.rest.get_table(settings.path, timeout=_SECONDS, retry=None)
             yield from connections.query(query, parameters, seconds=_SECONDS, wait=_WAIT_SECONDS)
     finally:
@@ -112,7 +112,7 @@ def _ask(settings: BigQuerySettings, query: str, parameters: list[_Parameter]) -
 
 
 def _document(row: Any) -> dict[str, Any]:
-    """Return a row as every sink's document."""
+    """Return a row as a document, the same as other sinks have it."""
     made = dict(row)
     made["model"] = {"name": made.pop("model_name"), "version": made.pop("model_version")}
     made["recorded_at"] = written((made["recorded_at"] - _EPOCH) // dt.timedelta(microseconds=1))
@@ -121,7 +121,7 @@ def _document(row: Any) -> dict[str, Any]:
 
 
 def _time_of(decision_id: str) -> dt.datetime | None:
-    """Return the time in a UUID of version 7, None where there is none."""
+    """Return the time in a UUID of version 7, or None if there is none."""
     try:
         return dt.datetime.fromtimestamp(int(decision_id.replace("-", "")[:12], 16) / 1000, dt.UTC)
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""What the audit commands print: no recorded text can pass for a line, or for a command to the terminal."""
+"""Prints the audit commands' output. Recorded text can't forge a line or send a command to the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import click
 import msgspec
 
-# Control characters, line and paragraph separators, marks that turn the direction of text, surrogates.
+# Control characters, line and paragraph separators, marks that change the direction of text, surrogates.
 _UNPRINTABLE: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff"
     "\\U000e0000-\\U000e007f]"
@@ -16,7 +16,7 @@ _UNPRINTABLE: Final = re.compile(
 
 
 def printable(text: str) -> str:
-    r"""Return text with each character that isn't shown as itself escaped, as in JSON: a newline becomes `\u000a`."""
+    r"""Return text with each unprintable character escaped as in JSON: a newline becomes `\u000a`."""
     return _UNPRINTABLE.sub(_escaped, text)
 
 
@@ -31,7 +31,7 @@ def say_json(value: object) -> None:
 
 
 def readable_json(value: object) -> str:
-    """Return a value as indented JSON, in which strings are escaped."""
+    """Return a value as indented JSON, with unprintable characters escaped."""
     lines = msgspec.json.format(msgspec.json.encode(value), indent=2).decode().split("\n")
     return "\n".join(map(printable, lines))
 

@@ -34,7 +34,7 @@ _key_file = click.option(
     "key_files",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="The key, where the record has customers' ids hashed; again for each older key, the newest first.",
+    help="File of the key, if customers' ids are hashed; repeat for each older key, the newest first.",
 )
 _from = click.option(
     "--from", "place", metavar="FOLDER|gs://...|bigquery://PROJECT.DATASET", help="Where the record is shipped to."
@@ -45,7 +45,7 @@ _access_log = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="CUSTOMER_RISK_ACCESS_LOG",
     show_envvar=True,
-    help="File to which who read what is appended; else record.access_log's, else standard error.",
+    help="File of the access log; by default record.access_log, else standard error.",
 )
 _outbox = click.option("--outbox", type=click.Path(path_type=Path), help="An outbox folder: records not shipped yet.")
 _config = click.option(
@@ -136,14 +136,14 @@ def replay(**given: Any) -> None:
 @click.option(
     "--anchor",
     metavar="FOLDER|gs://...|FILE",
-    help="Where the chains' ends were noted: record.ship.anchors, or a file of the shipper's log lines.",
+    help="Anchors to compare with: a place of record.ship.anchors, or a file of the shipper's log lines.",
 )
 def verify(**given: Any) -> None:
     """Find what is missing, altered, added or stored twice.
 
-    Every segment is held against its chain of manifests, every erasure against the chain of erasures; each problem is
-    named, and the exit code is 1. With the outbox's folder (--outbox, --config), what its shipper knows of each chain's
-    end is held against it too; with --anchor, what was noted of the chains' ends elsewhere.
+    Every segment is compared with its chain of manifests, every erasure with the chain of erasures. Each problem is
+    named, and the exit code is then 1. With --outbox or --config, the chain's end is compared with the shipper's
+    progress. With --anchor, the chains are compared with the anchors.
     """
     run("customer_risk.serving.audit.commands:verify", **given)
 
@@ -173,15 +173,15 @@ def erase(**given: Any) -> None:
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="A folder that doesn't exist yet, for the two files.",
+    help="Folder for the two files; it must not exist yet.",
 )
 @_key_file
 @_logged
 def export(**given: Any) -> None:
-    """Write all that the record has of a customer, as JSON and as text.
+    """Write all data that the record has on a customer, as JSON and as text.
 
-    Every place is read: with --config all sinks and the outbox. The two files have the same decisions, each with the
-    places that have it.
+    With --config, all sinks and the outbox are read. Both files have the same decisions, each with the places that
+    store it.
     """
     run("customer_risk.serving.audit.export:export", **given)
 

@@ -51,7 +51,7 @@ def decode_hook(kind: type, value: object) -> object:
 
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
-RESERVED_ID = "erased"  # what the record has for a customer whose data were erased
+RESERVED_ID = "erased"  # the id that the record has for an erased customer
 CustomerId = Annotated[
     str,
     Meta(

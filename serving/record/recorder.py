@@ -85,7 +85,7 @@ class Recorder:
         self._share = refusal_share
         self._unrecorded = unrecorded
         self._clock = clock
-        self._names: tuple[tuple[str, ...], str] = ((), hash_names(()))  # the last, and their hash
+        self._names: tuple[tuple[str, ...], str] = ((), hash_names(()))  # of the last decision, and their hash
         self._decisions = self._refusals = 0.0  # bytes
 
     @property

@@ -27,8 +27,8 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     refusal_share    share of the outbox for records of refused requests, at most
     customer_id      as_given, or hashed with the key in `key_file`, which is then needed to look a customer up
     key_file         file of at least 32 bytes; white space at its ends doesn't count
-    older_key_files  files of keys that ids were hashed with before, newest first; look-ups and erasures try them too
-    access_log       file to which `customer-risk audit` appends who read which decisions; empty: to standard error
+    older_key_files  files of former keys of hashed ids, newest first; look-ups and erasures try these keys too
+    access_log       file to which `customer-risk audit` appends who read which decisions; empty: standard error
     ship             sinks of the records; without one, to Parquet files in the outbox's folder `shipped`
     """
 
@@ -77,7 +77,7 @@ def _read_key(setting: str, path: str) -> bytes:
     try:
         key = Path(path).read_bytes().strip() if path else b""
     except OSError as error:
-        raise ConfigError(f"{setting} can't be read: {error}.", remedy="Mount the key.") from error
+        raise ConfigError(f"{setting} can't be read: {error}.", remedy="Mount the key's file.") from error
     if len(key) < _LEAST_KEY:
         raise ConfigError(f"{setting} must name a file of at least {_LEAST_KEY} bytes.", remedy="Make a random key.")
     return key

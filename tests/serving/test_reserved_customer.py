@@ -1,4 +1,4 @@
-"""The id that the record has for erased customers belongs to no customer."""
+"""No request can have the id that the record has for erased customers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ INFER = "/v2/models/customer-risk/infer"
 
 @pytest.fixture
 def post(app, model, call) -> Callable[..., Any]:
-    """POST a document to the application, whose bundle is verified."""
+    """Return a function that posts a document to the application, whose bundle is verified."""
     model.load()
     return lambda path, document: call(app, "POST", path, json=document)
 
@@ -49,7 +49,7 @@ def _texts(name: str, value: str) -> dict[str, Any]:
 
 @pytest.fixture
 def jobs_repository(tmp_path) -> Iterator[JobRepository]:
-    """Jobs in a store of the test's own."""
+    """A repository of jobs in a store of the test's own."""
     store = FileStore(str(tmp_path / "store"))
     yield JobRepository(store, lease_seconds=1)
     store.close()
@@ -57,7 +57,7 @@ def jobs_repository(tmp_path) -> Iterator[JobRepository]:
 
 @pytest.fixture
 def entrances(post, model, service, request_, jobs_repository) -> dict[str, Callable[[], list[str]]]:
-    """What each entrance says of the request: the pointers of the bad fields."""
+    """Functions that send the reserved id to each entrance and return the pointers of the refused fields."""
     request = request_ | {"customer_id": "erased"}
 
     def large() -> list[str]:
@@ -139,12 +139,12 @@ def entrances(post, model, service, request_, jobs_repository) -> dict[str, Call
     ],
 )
 def test_no_entrance_takes_the_id_of_erased_customers(entrances, entrance, pointer) -> None:
-    """It is refused with 422, and named: such a customer's records could never be erased."""
+    """Every entrance refuses the id of erased customers with 422 and names its field."""
     assert entrances[entrance]() == [pointer]
 
 
 def test_the_reserved_id_is_what_erasures_write() -> None:
-    """And it is no hash of any customer."""
+    """The reserved id is the one that erasures write, and is not a hash of an id."""
     assert RESERVED_ID == ERASED
     assert hash_customer(b"k" * 32, ERASED) != ERASED
     assert not ERASED.startswith("hmac-sha256:")
@@ -152,5 +152,5 @@ def test_the_reserved_id_is_what_erasures_write() -> None:
 
 @pytest.mark.parametrize("customer_id", ["erased-1", "not erased", "Erased", "hmac-sha256:erased"])
 def test_other_ids_are_taken(post, request_, customer_id) -> None:
-    """The whole id counts, as it is written."""
+    """Ids that only contain the reserved id, or differ in case, are accepted."""
     assert post("/ai/v1/risk", request_ | {"customer_id": customer_id}).status_code == 200

@@ -240,7 +240,7 @@ def file_cut(folder: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("cause", [moved_away, file_removed, file_cut])
 def test_a_failure_is_noticed_before_a_record_meets_it(make, disk, cause, caplog) -> None:
-    """A removed folder, and a removed or cut file, are noticed and logged although no record is written."""
+    """A removed folder and a removed or cut file are noticed and logged, even if no record is written."""
     outbox = make()
     with cause(disk / "outbox"):
         until(lambda: "can't be recorded" in caplog.text, RECOVERY_SECONDS)

@@ -325,7 +325,7 @@ def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle,
 def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
     start, command, bundle, tmp_path, sound_request, load, gcs
 ) -> None:
-    """A sink is down for a minute at full load and as the server ends: no request fails, each record is stored once."""
+    """While a sink is down at full load and at the server's end, no request fails; each record is stored once."""
     gcs.make_bucket("record")
     cloud = {"type": "gcs", "bucket": "record", "endpoint": gcs.endpoint}
     sinks = [{"type": "folder", "path": str(tmp_path / "record")}, cloud]

@@ -133,7 +133,7 @@ def test_the_commands_reach_the_table(table, tmp_path) -> None:
     erased = CliRunner().invoke(audit, asked)
     assert erased.exit_code == 0, erased.output
     assert f"{settings.path}: 1 rows blanked" in erased.output
-    assert f"{settings.path}: nothing of theirs is here" in CliRunner().invoke(audit, asked).output
+    assert f"{settings.path}: no data of this customer" in CliRunner().invoke(audit, asked).output
 
 
 def test_a_server_that_is_down_is_said(bigquery, table) -> None:
@@ -146,7 +146,7 @@ def test_a_server_that_is_down_is_said(bigquery, table) -> None:
 
 @pytest.fixture
 def asked(table, tmp_path):
-    """Run a command on the table, which is the configuration's only sink."""
+    """Return a function that runs a command on the table, which is the configuration's only sink."""
     from click.testing import CliRunner
 
     from customer_risk.serving.cli.audit import audit
@@ -166,10 +166,10 @@ def asked(table, tmp_path):
 
 
 def test_decisions_are_read_from_the_table(asked, table, tmp_path) -> None:
-    """One is shown, a customer's are listed, and all are exported, as from a bucket."""
+    """A table's decisions are shown, listed and exported as those of a bucket are."""
     settings, documents = table
     at = dt.datetime.fromisoformat(documents[2]["recorded_at"])
-    decision = documents[2]["decision_id"] = uuid7(int(at.timestamp() * 1000))  # by its time its day is found
+    decision = documents[2]["decision_id"] = uuid7(int(at.timestamp() * 1000))  # its time selects the partition
     ask(settings, f"UPDATE `{{table}}` SET decision_id = '{decision}' WHERE customer_id = 'kunde-é-3'")  # noqa: S608  the test's own id
     shown = asked("show", decision, "--json")
     assert shown.exit_code == 0, shown.output
@@ -188,23 +188,23 @@ def test_decisions_are_read_from_the_table(asked, table, tmp_path) -> None:
 
 
 def test_a_table_is_verified_as_far_as_it_can_be(asked, table) -> None:
-    """Records that are stored twice, and data in erased rows, are named; that rows may be changed unseen is said."""
+    """Verification names repeated records and erased rows with data, and says that changed rows aren't detected."""
     settings, documents = table
     erase(settings)
     sound = asked("verify")
     assert sound.exit_code == 0, sound.output
-    assert f"{settings.path}: {len(documents)} records, 1 of them erased: each once" in sound.output
-    assert "can't be told" in sound.output
+    assert f"{settings.path}: {len(documents)} records, 1 of them erased: no problems" in sound.output
+    assert "changed rows aren't detected" in sound.output
     ask(settings, "INSERT INTO `{table}` SELECT * FROM `{table}` WHERE customer_id = 'kunde-é-1'")
     ask(settings, "UPDATE `{table}` SET trace = 'x' WHERE customer_id = 'erased'")
     found = asked("verify")
     assert found.exit_code == 1
     assert f"the record {documents[0]['decision_id']} is stored 2 times" in found.output
-    assert f"the record {documents[2]['decision_id']} is marked as erased, and has data" in found.output
+    assert f"the record {documents[2]['decision_id']} is marked as erased, but has data" in found.output
 
 
 def test_a_table_may_be_named_without_a_configuration() -> None:
-    """By its project and dataset, and its name if it has another one."""
+    """A table is named by its project and dataset, and by its name unless that is `decisions`."""
     assert table_at("bigquery://bank-1.decisions_eu").path == "bank-1.decisions_eu.decisions"
     assert table_at("bigquery://bank-1.decisions_eu.record").path == "bank-1.decisions_eu.record"
     for wrong in ("bigquery://bank", "bigquery://", "bigquery://a.b`; DROP"):

@@ -1,4 +1,4 @@
-"""A shipper whose progress is lost, before servers that stand in for Google's: nothing is stored twice."""
+"""A shipper whose progress is lost stores nothing twice, on emulators of Google's services."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOSSES = pytest.mark.parametrize("lose", [_damage, _remove])
 
 
 def _put(folder, numbers) -> list[str]:
-    """Leave records in an outbox whose writer is gone; return their ids."""
+    """Write records to an outbox, close it and return their ids."""
     outbox = Outbox(folder, most_bytes=10**9, file_bytes=10**7)
     records = [samples.record(number) for number in numbers]
     for each in records:
@@ -47,7 +47,7 @@ def _put(folder, numbers) -> list[str]:
 
 
 def _ship(folder, settings) -> None:
-    """Ship all that is in an outbox."""
+    """Ship all records of an outbox."""
     config = ShipperConfig(folder=str(folder), most_bytes=10**9, ship=ShipSettings(sinks=(settings,), batch_records=30))
     shipper = Shipper(config)
     shipper.ending.begin(600)
@@ -56,7 +56,7 @@ def _ship(folder, settings) -> None:
 
 @LOSSES
 def test_a_bucket_has_each_record_once_after_the_progress_is_lost(gcs, tmp_path, lose) -> None:
-    """The chain of manifests goes on, also where the last segment had no manifest yet."""
+    """A bucket has each record once and one chain of manifests, even if the last segment had no manifest yet."""
     bucket = f"recovery{lose.__name__.replace('_', '-')}"
     gcs.make_bucket(bucket)
     settings, folder = GcsSettings(bucket=bucket, endpoint=gcs.endpoint), tmp_path / "outbox"
@@ -77,7 +77,7 @@ def test_a_bucket_has_each_record_once_after_the_progress_is_lost(gcs, tmp_path,
 
 @LOSSES
 def test_a_table_has_each_record_once_after_the_progress_is_lost(bigquery, tmp_path, lose) -> None:
-    """The table is asked which of the outbox's records it has."""
+    """A table has each record once after the progress is lost, since it is asked which records it has."""
     settings = BigQuerySettings(
         project="risk",
         dataset=f"recovery{lose.__name__}",

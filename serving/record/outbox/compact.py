@@ -1,13 +1,14 @@
-"""The numbers of a record in few bytes: the features, and the customer that they were computed from, each to the bit.
+"""Packs a record's numbers: the features, and the customer that they were computed from, both exact to the bit.
 
     count of features, count of rows   4 bytes each, little-endian, as all numbers here
     kind of what follows the features  1 byte: `_NOTHING`, `_CUSTOMER` with its options, or `_AS_IT_IS`
     features                           a value each
-    the customer                       see `_put_customer`
+    the customer                       see `_put_all`
 
-A value is one byte where it is a whole number below 240 or missing, two to seven where it is a multiple of 0.01, and
-nine otherwise. A column of whole numbers has a base, a unit (1, 1,000 or 1,000,000) and as many bytes for each row as
-the greatest distance from the base needs. The form is part of what is stored: append kinds and codes, never change one.
+A value takes one byte if it is a whole number below 240 or missing, two to seven bytes if it is a multiple of 0.01, and
+nine bytes otherwise. A column of whole numbers has a base, a unit (1, 1,000 or 1,000,000) and, for each row, as many
+bytes as the greatest difference from the base needs. Stored records have this form: append kinds and codes, never
+change one.
 """
 
 from __future__ import annotations
@@ -29,32 +30,32 @@ from customer_risk.model.features.encoded import NEVER, Encoded
 
 _HEADER: Final = 9
 _NOTHING, _CUSTOMER, _AS_IT_IS = 0, 1, 2
-_GROWING, _RELATIVE, _ONE_CODE = 4, 8, 16  # options of a customer: see `_put_customer`
+_GROWING, _RELATIVE, _ONE_CODE = 4, 8, 16  # options of a customer: see `_put_all`
 
-_WHOLE: Final = 240  # tags below are the value itself
+_WHOLE: Final = 240  # a tag below it is the value itself
 _NAN, _MINUS_NAN, _FLOAT, _HUNDREDTHS, _MINUS_HUNDREDTHS = 240, 254, 241, 241, 247  # the last two: plus 1 to 6 bytes
 _NAN_BITS: Final = 0x7FF8 << 48
-_MINUS_NAN_BITS: Final = -8 << 48  # what a processor's own NaN is on x86
+_MINUS_NAN_BITS: Final = -8 << 48  # the NaN that x86 processors make
 _MOST_HUNDREDTHS: Final = 1e12  # below it, hundredths fit into six bytes
 
 _FAR: Final = 1 << 61  # the difference of two numbers within it fits into 64 bits
 _VALUE_BYTES: Final = 9
 _ROW_BYTES: Final = 4 * _VALUE_BYTES + 4  # at most: ids, two times, an amount, three codes and one bit
 _COLUMN_BYTES: Final = 9  # before a column's rows
-_SLACK: Final = 8  # bytes behind all, for numbers are written and read eight bytes at a time
-_SCRATCH_BYTES: Final = 32_768  # of a thread; what needs more gets its own
+_SLACK: Final = 8  # spare bytes at the end: numbers are written and read eight bytes at a time
+_SCRATCH_BYTES: Final = 32_768  # of a thread; larger records get an array of their own
 _DAMAGED: Final = -1
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _entry(function: Function, signature: Any) -> Function:
-    # With Python's lock: a call takes microseconds, and a thread that gives the lock away may wait 5 ms for it.
+    # Keeps the GIL: a call takes microseconds, and a thread that releases the GIL may wait 5 ms for it.
     return compile_kept(function, signature, error_model="numpy")
 
 
 class Numbers(NamedTuple):
-    """What `pack` was given."""
+    """The arguments of `pack`, or of `pack_as_it_is`."""
 
     values: NDArray[np.float64]
     customer: Encoded | None
@@ -62,7 +63,7 @@ class Numbers(NamedTuple):
 
 
 class _Scratch(threading.local):
-    """A thread's own memory to write to: making an array for each call would cost as much as writing to it."""
+    """A thread's own array to write to: making an array for each call would take as long as filling it."""
 
     def __init__(self) -> None:
         self.array = np.empty(_SCRATCH_BYTES, np.uint8)
@@ -73,12 +74,12 @@ _scratch: Final = _Scratch()
 
 
 def pack(values: NDArray[np.float64], customer: Encoded | None) -> bytes:
-    """Return the features float64[f] and the one customer that they were computed from, if any, as bytes."""
+    """Return as bytes the features float64[f] and the customer that they were computed from, if there is one."""
     return bytes(pack_briefly(values, customer))
 
 
 def pack_briefly(values: NDArray[np.float64], customer: Encoded | None) -> memoryview:
-    """Return what `pack` does, in memory that the thread's next call overwrites."""
+    """Return the bytes of `pack`, in memory that the thread's next call overwrites."""
     size = _HEADER + _VALUE_BYTES * values.size + _SLACK
     if customer is not None:
         size += 1 + 5 * customer.profile.size + 3 * _COLUMN_BYTES + 1 + _ROW_BYTES * customer.ids.size
@@ -105,16 +106,16 @@ def pack_briefly(values: NDArray[np.float64], customer: Encoded | None) -> memor
 
 
 def pack_as_it_is(values: NDArray[np.float64], customer: bytes) -> bytes:
-    """Return the features float64[f], and bytes that are not a customer of this install, as bytes."""
+    """Return as bytes the features float64[f], and bytes that are not a customer of this install."""
     packed = bytearray(pack(values, None))
     packed[_HEADER - 1] = _AS_IT_IS
     return bytes(packed) + customer
 
 
 def unpack(packed: bytes) -> Numbers:
-    """Return what `pack` or `pack_as_it_is` was given; raises msgspec.DecodeError for other bytes."""
+    """Return the numbers that `pack` or `pack_as_it_is` wrote; raises msgspec.DecodeError for other bytes."""
     count, rows = (int.from_bytes(packed[at : at + 4], "little") for at in (0, 4))
-    if len(packed) < _HEADER + count + rows:  # each takes a byte or more: don't make room for what can't be there
+    if len(packed) < _HEADER + count + rows:  # each takes a byte or more: allocate no more
         raise msgspec.DecodeError("the record's numbers are damaged")
     data = np.frombuffer(packed + bytes(_SLACK), np.uint8)
     values = np.empty(count)
@@ -154,7 +155,7 @@ def unpack(packed: bytes) -> Numbers:
 
 
 def prepare() -> None:
-    """Compile all, or load it from the disk."""
+    """Compile all functions, or load them from the disk."""
     no_codes = np.zeros(1, np.int8)
     some = np.zeros(1, np.int64)
     customer = Encoded(some, some, some, some, np.zeros(1), no_codes, no_codes, no_codes, np.zeros((1, 1), np.int32))
@@ -202,8 +203,8 @@ def _put_all(
 ) -> Any:
     """Write the header, values float64[f] and a customer to out uint8[...]; return where they end.
 
-    The customer is its profile; the ids, unless they count from 0; the times of creation; those of completion, as the
-    distance from the creation and only where there is one; the amounts; the codes, in one byte where they fit.
+    The customer has, in this order: its profile; the ids, unless they count from 0; the times of creation; the times of
+    completion that aren't missing, as differences from the creation; the amounts; the codes, in one byte if they fit.
     """
     rows = ids.size
     kind = _CUSTOMER
@@ -234,7 +235,7 @@ def _put_all(
 
 
 def _get_values(data: Any, values: Any) -> Any:
-    """Read values float64[f] behind the header of data uint8[...]; return where they end, or _DAMAGED."""
+    """Read values float64[f] after the header of data uint8[...]; return where they end, or _DAMAGED."""
     return _get_floats(data, _HEADER, values)
 
 
@@ -250,7 +251,7 @@ def _get_customer(
     direction: Any,
     profile: Any,
 ) -> Any:
-    """Read the customer that _put_all wrote at `at`; return where it ends, or _DAMAGED."""
+    """Read the customer that `_put_all` wrote at `at`; return where it ends, or _DAMAGED."""
     rows, kind = ids.size, data[_HEADER - 1]
     at = _get_profile(data, at + 1, profile)
     if kind & _GROWING:
@@ -289,9 +290,9 @@ def _put_header(values: NDArray[np.float64], rows: Any, kind: Any, out: NDArray[
 
 @compiled
 def _put_number(number: Any, width: Any, out: NDArray[np.uint8], at: Any) -> Any:
-    """Write `width` bytes of a number, and spoil the rest of the eight bytes from `at` on; return where it ends.
+    """Write `width` bytes of a number, and overwrite the rest of the eight bytes from `at` on; return where it ends.
 
-    The compiler makes one store of the eight, which it can't if an index may be negative.
+    The compiler makes one store of the eight bytes; it can't if an index may be negative, so indices are unsigned.
     """
     first = np.uint64(at)
     out[first] = number & 255
@@ -307,7 +308,7 @@ def _put_number(number: Any, width: Any, out: NDArray[np.uint8], at: Any) -> Any
 
 @compiled
 def _get_number(data: NDArray[np.uint8], at: Any, width: Any) -> Any:
-    """Read a number of `width` bytes; there must be eight from `at` on."""
+    """Return the number of `width` bytes at `at`; the data must have eight bytes from there on."""
     first = np.uint64(at)
     number = (
         np.int64(data[first])
@@ -324,7 +325,7 @@ def _get_number(data: NDArray[np.uint8], at: Any, width: Any) -> Any:
 
 @compiled
 def _put_value(value: Any, bits: Any, out: NDArray[np.uint8], at: Any) -> Any:
-    """Write a number of which `bits` are the 64 bits; return where it ends."""
+    """Write a number, whose 64 bits are `bits`; return where it ends."""
     if bits in (_NAN_BITS, _MINUS_NAN_BITS):
         out[at] = _NAN if bits == _NAN_BITS else _MINUS_NAN
         return at + 1
@@ -373,7 +374,7 @@ def _get_floats(data: NDArray[np.uint8], at: Any, values: NDArray[np.float64]) -
 
 @compiled
 def _width(number: Any) -> Any:
-    """Return how many bytes a number from 0 on needs."""
+    """Return how many bytes a number of 0 or more needs."""
     width = 0
     for bits in (0, 8, 16, 24, 32, 40, 48, 56):
         width += number >> bits != 0
@@ -382,7 +383,7 @@ def _width(number: Any) -> Any:
 
 @compiled
 def _put_profile(profile: NDArray[np.int32], out: NDArray[np.uint8], at: Any) -> Any:
-    """Write int32[1, p], seven bits a byte, the sign last; return where it ends."""
+    """Write a profile int32[1, p], seven bits a byte, the sign in the lowest bit; return where it ends."""
     out[at] = profile.size
     at += 1
     for place in range(profile.size):
@@ -426,7 +427,7 @@ def _is_growing(ids: NDArray[np.int64]) -> bool:
 
 @compiled
 def _are_near(created: NDArray[np.int64], completed: NDArray[np.int64]) -> bool:
-    """Return whether the distance between any two of the times that are there fits into 64 bits."""
+    """Return whether the difference between any two times fits into 64 bits; missing ones don't count."""
     for row in range(created.size):
         if not -_FAR < created[row] < _FAR or not (completed[row] == NEVER or -_FAR < completed[row] < _FAR):
             return False
@@ -443,7 +444,7 @@ def _fit_in_one(state: NDArray[np.int8], type_: NDArray[np.int8], direction: NDA
 
 @compiled
 def _put_column(column: NDArray[np.int64], rows: Any, out: NDArray[np.uint8], at: Any) -> Any:
-    """Write the first `rows` of whole numbers: width and unit in one byte, the base, the distances from it."""
+    """Write `rows` whole numbers: width and unit in one byte, the base, the differences; return where they end."""
     low, high = np.int64(0), np.int64(0)
     if rows:
         low = high = column[0]
@@ -463,7 +464,7 @@ def _put_column(column: NDArray[np.int64], rows: Any, out: NDArray[np.uint8], at
     at = _put_number(low, 8, out, at + 1)
     for row in range(rows):
         distance = column[row] - low
-        # Constants, since dividing by one costs a tenth of dividing by a variable.
+        # Constant divisors: dividing by a constant takes a tenth of the time of dividing by a variable.
         at = _put_number(
             distance if power == 0 else distance // 1000 if power == 1 else distance // 1_000_000, width, out, at
         )
@@ -481,7 +482,7 @@ def _are_multiples(column: NDArray[np.int64], rows: Any, low: Any, unit: Any) ->
 
 @compiled
 def _get_column(data: NDArray[np.uint8], at: Any, rows: Any, column: NDArray[np.int64]) -> Any:
-    """Read what _put_column wrote; return where it ends, or _DAMAGED."""
+    """Read the numbers that `_put_column` wrote; return where they end, or _DAMAGED."""
     if at == _DAMAGED or at + _COLUMN_BYTES > data.size - _SLACK:
         return _DAMAGED
     width, power = np.int64(data[at] & 15), np.int64(data[at] >> 4)
@@ -503,7 +504,7 @@ def _get_column(data: NDArray[np.uint8], at: Any, rows: Any, column: NDArray[np.
 
 @compiled
 def _put_waits(created: NDArray[np.int64], completed: NDArray[np.int64], out: NDArray[np.uint8], at: Any) -> Any:
-    """Write a bit for each row, set where the time of completion is missing, and the others since their creation."""
+    """Write a bit for each row, set if its completion is missing, then the waits from creation to completion."""
     rows, present = created.size, 0
     waits = np.empty(rows, np.int64)
     for byte in range((rows + 7) // 8):

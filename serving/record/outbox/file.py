@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 from customer_risk.model.atomic import write_file
 
-QUARANTINE: Final = "quarantine"  # the folder, in the outbox's, of files and records that can't be read
+QUARANTINE: Final = "quarantine"  # folder in the outbox's folder, for files and records that can't be read
 
 
 class Kept(NamedTuple):
@@ -18,15 +18,15 @@ class Kept(NamedTuple):
 
 
 class OutboxFile(Protocol):
-    """One file of the outbox. All methods raise OSError if it can't be read now; any thread may call."""
+    """One file of the outbox. All methods raise OSError if the file can't be read now; any thread may call them."""
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The path of the file."""
 
     @property
     def source(self) -> str:
-        """Its name, by which its records are shipped."""
+        """The file's name without its suffix, under which its records are shipped."""
 
     @property
     def damaged(self) -> int:
@@ -34,41 +34,41 @@ class OutboxFile(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether a process still writes it."""
+        """Whether a process still writes the file."""
 
     def last(self) -> int:
-        """Return the number of the last record, 0 if there is none; of a damaged file, of the last readable one."""
+        """Return the number of the last record, 0 if there is none; in a damaged file, the last readable one counts."""
 
     def read(self, after: int, most: int) -> list[Kept]:
         """Return the records with numbers above `after`, in order, without damaged ones.
 
-        At most `most` numbers are looked at. A damaged record is moved to the folder's `quarantine`.
+        At most `most` numbers are tried. A damaged record is copied to the folder's `quarantine`.
         """
 
     def names(self, names_hash: str) -> tuple[str, ...]:
-        """Return the features' names of a hash; raises KeyError if the file doesn't have them."""
+        """Return the features' names with a hash; raises KeyError if the file doesn't have them."""
 
     def whole(self) -> bool:
         """Return whether all of the file can be read; reads all of it."""
 
     def used(self) -> int:
-        """Return the bytes that records take in it."""
+        """Return the number of bytes that the file's records take."""
 
     def size(self) -> int:
-        """Return the bytes that it takes on the disk."""
+        """Return the number of bytes that the file takes on the disk."""
 
     def shrink(self) -> None:
-        """Give back the space that a killed process had allocated and not used."""
+        """Free the space that a killed process allocated and didn't use."""
 
     def remove(self) -> None:
-        """Delete it with all that belongs to it."""
+        """Delete the file and the files beside it that belong to it."""
 
     def set_aside(self) -> None:
-        """Move it to quarantine: the rest of it can't be read."""
+        """Move the file to quarantine: its other records can't be read."""
 
 
 def set_record_aside(file: OutboxFile, seq: int, body: bytes) -> None:
-    """Write a damaged record to quarantine."""
+    """Write the bytes of a damaged record to quarantine."""
     aside = file.path.parent / QUARANTINE
     aside.mkdir(exist_ok=True)
     write_file(aside / f"{file.source}-{seq}.record", body, mode=0o600)

@@ -1,4 +1,4 @@
-"""Finds the outbox's files: those of this release, and those that releases before it have left."""
+"""Finds the outbox's files of this release and of earlier ones."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from customer_risk.serving.record.outbox import compact
 if TYPE_CHECKING:
     from customer_risk.serving.contract.answer import Answer
 
-VERSION: Final = 1  # of the fields of `Record` and `Document`
+VERSION: Final = 1  # version of the fields of `Record` and `Document`
 ERASED: Final = "erased"  # the customer_id of records whose person was erased
 Kind = Literal["decision", "refusal"]
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -135,18 +135,18 @@ _AS_THEY_ARE: Final = tuple(
     for name in Document.__struct_fields__
     if name in Record.__struct_fields__ and name not in {"model", "features"}
 )
-_FORM: Final = 2  # of the bytes; it is the array's first element, where those of form 1 have VERSION, which is 1
-_FORM_AT: Final = 3  # behind the array's header, which takes three bytes from 16 elements on
+_FORM: Final = 2  # form of the bytes: the array's first element, which is VERSION (1) in form 1
+_FORM_AT: Final = 3  # after the array's header, which takes three bytes if there are 16 elements or more
 
 
 class _Whole(WireReason, frozen=True, kw_only=True, array_like=True):
-    """A reason without its fields' names; one that lacks a field isn't written so."""
+    """A reason without its fields' names; it must have all fields."""
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
     """A record as `encode` writes it; add new fields at the end, with a default.
 
-    Numbers, which are a third of what they are in `Record`, are those of `customer_risk.serving.record.outbox.compact`.
+    `compact` packs the numbers into a third of their size in `Record`.
     """
 
     version: int
@@ -173,10 +173,10 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
     names: str
     numbers: bytes
     history_complete: bool
-    partial: tuple[WireReason, ...] = ()  # instead of `reasons`, where one lacks a field
+    partial: tuple[WireReason, ...] = ()  # instead of `reasons`, if a reason lacks a field
 
 
-# Of the same name, type and place in both.
+# The fields that have the same name, type and place in both forms.
 _BEFORE_REASONS: Final = _Body.__struct_fields__[: _Body.__struct_fields__.index("reasons")]
 _write: Final = msgspec.msgpack.Encoder().encode
 _read_1: Final = msgspec.msgpack.Decoder(Record).decode
@@ -188,7 +188,7 @@ def encode(record: Record) -> bytes:
     values = values_of(record)
     try:
         customer = unpack(record.encoded) if record.encoded else None
-    except ValueError:  # of another install, whose profiles have other columns
+    except ValueError:  # from another install, whose profiles have other columns
         numbers = compact.pack_as_it_is(values, record.encoded)
     else:
         numbers = compact.pack(values, customer)
@@ -204,7 +204,7 @@ def encode(record: Record) -> bytes:
 def encode_decision(
     answer: Answer, *, customer_id: str, caller: str, route: str, trace: str, took: int, cpu: str, names: str
 ) -> bytes:
-    """Return the bytes of a decision's record, which `encode` would make of a `Record`, without making one."""
+    """Return the bytes that `encode` makes of a decision's record, without making a `Record`."""
     basis, decision = answer.basis, answer.decision
     return _write(
         (
@@ -240,7 +240,7 @@ def encode_decision(
 
 
 def decode(body: bytes) -> Record:
-    """Return the record that `encode` wrote, or an earlier release; raises msgspec.DecodeError for other bytes."""
+    """Return the record that `encode` or an earlier release wrote; raises msgspec.DecodeError for other bytes."""
     if body[_FORM_AT : _FORM_AT + 1] != bytes((_FORM,)):
         return _read_1(body)
     read = _read_2(body)
@@ -265,7 +265,9 @@ def _last_fields(
 ) -> tuple[object, ...]:
     """Return the fields of `_Body` from `reasons` on."""
     whole = [astuple(reason) for reason in reasons]
-    if reasons and type(reasons[0]) is not Reason and any(UNSET in fields for fields in whole):  # a model's has all
+    if (
+        reasons and type(reasons[0]) is not Reason and any(UNSET in fields for fields in whole)
+    ):  # a model's reason has all
         return (), warnings, names, numbers, history_complete, reasons
     return whole, warnings, names, numbers, history_complete
 

@@ -1,8 +1,8 @@
 """The form of the outbox's files: a header, then frames, written through a mapping that is shared with the kernel.
 
-What a process has written to the mapping is the kernel's: a process that is killed loses nothing of it. A frame has its
-length, a checksum, its number and its kind before its content, and begins at a multiple of 8 bytes. The header holds
-where the committed frames end. That word is written last, so frames behind it don't count.
+The kernel has the bytes that a process has written to the mapping: they aren't lost when the process is killed. A frame
+begins at a multiple of 8 bytes. It has its content's length, a checksum, its number and its kind before the content.
+The header says where the committed frames end. That word is written last; frames after that end don't count.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class FrameKind(IntEnum):
 
 
 class Frame(NamedTuple):
-    """A sound frame of some bytes: its content is from `start` to `end`, and another may begin at `next`."""
+    """An undamaged frame: its content is from `start` to `end`, and the next frame may begin at `next`."""
 
     kind: int
     number: int
@@ -39,12 +39,12 @@ class Frame(NamedTuple):
 
 
 def frame_bytes(length: int) -> int:
-    """Return how many bytes a frame takes whose content has `length` bytes."""
+    """Return the number of bytes of a frame whose content has `length` bytes."""
     return FRAME.size + length + -length % ALIGNMENT
 
 
 def checksum(content: bytes | memoryview, number: int) -> int:
-    """Return the checksum of a frame, in which its number takes part."""
+    """Return the checksum of a frame's content and number."""
     return zlib.crc32(content, number)
 
 
@@ -56,7 +56,7 @@ def committed_end(header: bytes) -> int:
 
 
 def frame_at(data: memoryview, place: int) -> Frame | None:
-    """Return the frame that begins at `place`; None if there is none, or if it is cut or altered."""
+    """Return the frame that begins at `place`; None if there is no frame, or if the frame is cut or altered."""
     start = place + FRAME.size
     if start > len(data):
         return None

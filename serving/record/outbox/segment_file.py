@@ -1,4 +1,4 @@
-"""Reads the outbox's files of this release."""
+"""Reads outbox files of this release."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from customer_risk.serving.record.outbox.segment import (
 class SegmentFile:
     """One file of frames, by its path.
 
-    It is read, never mapped: if it is cut meanwhile, there are fewer bytes, and no signal. Its frames are found in
-    order, each once. Bytes that are no sound frame are skipped, up to the next sound one, once nobody writes the file.
+    The file is read, never mapped: if it is cut meanwhile, fewer bytes are read, without a SIGBUS. Frames are found in
+    order, each once. Once no process writes the file, damaged bytes are skipped up to the next undamaged frame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,20 +36,20 @@ class SegmentFile:
         self.source = path.stem
         self.damaged = 0
         self._lock = threading.RLock()
-        self._starts = array("Q")  # of the content of record n at n - 1; 0 if it is damaged or missing
+        self._starts = array("Q")  # at n - 1: start of record n's content; 0 if the record is damaged or missing
         self._ends = array("Q")
         self._names: dict[str, tuple[str, ...]] = {"": ()}
-        self._found = HEADER_BYTES  # the frames are known up to here
+        self._found = HEADER_BYTES  # place up to which the frames are known
         self._whole = True
 
     @property
     def alive(self) -> bool:
-        """Whether a process still writes it."""
+        """Whether a process still writes the file."""
         with self._opened() as descriptor:
             return _locked(descriptor)
 
     def last(self) -> int:
-        """Return the number of the last record, 0 if there is none; of a damaged file, of the last readable one."""
+        """Return the number of the last record, 0 if there is none; in a damaged file, the last readable one counts."""
         with self._lock, self._opened() as descriptor:
             self._find(descriptor)
             return len(self._starts)
@@ -68,7 +68,7 @@ class SegmentFile:
             return [kept for seq in seqs if (kept := self._sound(seq, data, first)) is not None]
 
     def names(self, names_hash: str) -> tuple[str, ...]:
-        """Return the features' names of a hash; raises KeyError if the file doesn't have them."""
+        """Return the features' names with a hash; raises KeyError if the file doesn't have them."""
         with self._lock:
             if names_hash not in self._names:
                 with self._opened() as descriptor:
@@ -82,26 +82,26 @@ class SegmentFile:
             return self._whole
 
     def used(self) -> int:
-        """Return the bytes that records take in it."""
+        """Return the number of bytes that the file's records take."""
         return self._found
 
     def size(self) -> int:
-        """Return the bytes that it takes on the disk."""
+        """Return the number of bytes that the file takes on the disk."""
         return self.path.stat().st_size
 
     def shrink(self) -> None:
-        """Give back the space that a killed process had allocated and not used."""
+        """Free the space that a killed process allocated and didn't use."""
         with self._lock, self._opened() as descriptor:
             self._find(descriptor)
             if self._whole and not _locked(descriptor) and os.fstat(descriptor).st_size > self._found:
                 os.truncate(self.path, self._found)
 
     def remove(self) -> None:
-        """Delete it."""
+        """Delete the file."""
         self.path.unlink(missing_ok=True)
 
     def set_aside(self) -> None:
-        """Move it to quarantine: the rest of it can't be read."""
+        """Move the file to quarantine: its other records can't be read."""
         aside = self.path.parent / QUARANTINE
         aside.mkdir(exist_ok=True)
         self.path.replace(aside / self.path.name)
@@ -115,7 +115,7 @@ class SegmentFile:
             os.close(descriptor)
 
     def _find(self, descriptor: int) -> None:
-        """Find the frames that were committed since the last time."""
+        """Find the frames that were committed since the last call."""
         size = os.fstat(descriptor).st_size
         try:
             end = committed_end(os.pread(descriptor, HEADER_BYTES, 0))
@@ -134,7 +134,7 @@ class SegmentFile:
             frame = frame_at(data, place)
             lost = self._lost_before(frame)
             if lost and _locked(descriptor):
-                break  # asked for again once its writer is gone
+                break  # read again once its writer has ended
             if frame is None or lost < 0:
                 following = _next_sound(data, place)
                 skipped = bytes(data[place + FRAME.size : following])
@@ -150,13 +150,13 @@ class SegmentFile:
         self._found = base + place
 
     def _lost_before(self, frame: Frame | None) -> int:
-        """Return how many records are missing before a frame; below 0 if it can't follow the ones before."""
+        """Return how many records are missing before a frame; a negative number if it can't follow the last frame."""
         if frame is None:
             return -1
         return 0 if frame.kind == FrameKind.NAMES else frame.number - 1 - len(self._starts)
 
     def _sound(self, seq: int, data: memoryview, base: int) -> Kept | None:
-        """Return a record that was found before; None, and it is set aside, if it was damaged since."""
+        """Return a record that was found before; if it was damaged since, copy it to quarantine and return None."""
         start, end = self._starts[seq - 1] - base, self._ends[seq - 1] - base
         content = bytes(data[start:end])
         frame = frame_at(data, start - FRAME.size)
@@ -185,7 +185,7 @@ class SegmentFile:
 
 
 def _next_sound(data: memoryview, place: int) -> int | None:
-    """Return where the next sound frame after `place` begins, None if there is none."""
+    """Return where the next undamaged frame after `place` begins, or None if there is none."""
     return next(
         (at for at in range(place + ALIGNMENT, len(data), ALIGNMENT) if frame_at(data, at) is not None),
         None,
@@ -193,7 +193,7 @@ def _next_sound(data: memoryview, place: int) -> int | None:
 
 
 def _is_last(data: memoryview, place: int, number: int) -> bool:
-    """Return whether a frame that isn't sound is nevertheless the record of that number, and the last frame."""
+    """Return whether a damaged frame is the record of that number, and the last frame of the data."""
     if place + FRAME.size > len(data):
         return False
     length, _, found, kind = FRAME.unpack_from(data, place)

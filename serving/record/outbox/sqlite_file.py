@@ -1,4 +1,4 @@
-"""Reads the outbox's files that releases before this one have left: databases of SQLite in WAL mode."""
+"""Reads outbox files of earlier releases: SQLite databases in WAL mode."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SQLITE_SUFFIX: Final = ".outbox"
 
 
 class SqliteFile:
-    """One file of SQLite, by its path, with its write-ahead log and its lock."""
+    """One SQLite file, by its path, with its write-ahead log and its lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,7 +30,7 @@ class SqliteFile:
 
     @property
     def alive(self) -> bool:
-        """Whether a process still writes it."""
+        """Whether a process still writes the file."""
         try:
             lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -44,7 +44,7 @@ class SqliteFile:
         return False
 
     def last(self) -> int:
-        """Return the number of the last record, 0 if there is none; of a damaged file, of the last readable one."""
+        """Return the number of the last record, 0 if there is none; in a damaged file, the last readable one counts."""
         try:
             with self._base() as base:
                 return int(base.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0])
@@ -90,15 +90,15 @@ class SqliteFile:
             return False
 
     def size(self) -> int:
-        """Return its size in bytes, with its write-ahead log."""
+        """Return the file's size in bytes, with its write-ahead log."""
         return sum(path.stat().st_size for path in self._files() if path.exists())
 
     def used(self) -> int:
-        """Return the bytes that records take in it."""
+        """Return the number of bytes that the file's records take."""
         return self.size()
 
     def shrink(self) -> None:
-        """Do nothing: space is allocated as it is used."""
+        """Do nothing: SQLite allocates space when it is used."""
 
     def remove(self) -> None:
         """Delete the file, its write-ahead log and its lock."""
@@ -138,7 +138,7 @@ class SqliteFile:
         return row
 
     def _last_by_trying(self) -> int:
-        """Return the last readable record's number of a damaged file, by trying: numbers have no gaps."""
+        """Return the number of a damaged file's last readable record, by trying all numbers: they have no gaps."""
         last, misses = 0, 0
         while misses < _MOST_MISSES:
             try:

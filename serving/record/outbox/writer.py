@@ -1,7 +1,7 @@
-"""The outbox: records on the disk, which outlive the process that writes them, for the shipper to find.
+"""The outbox: files of records on the disk, which the shipper reads. They survive the process that writes them.
 
-Each writing process has a file of its own, of the form in `segment`. Its space is allocated before it is used, so that
-a full disk is an error when a file is made, and never when a record is written.
+Each process writes a file of its own, in the form of `segment`. Space is allocated when a file is made, so a full disk
+is an error then, and never when a record is written.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ from customer_risk.serving.record.outbox.segment import (
 
 UNFINISHED: Final = ".unfinished"  # after the name of a file that is being made
 _TICK_SECONDS: Final = 1.0  # between two measurements of the folder, and between two tries after a failure
-_LEAST_BYTES: Final = 256 * 1024  # of a file: below that, a nearly full disk would fail and recover with each request
-_POPULATED_BYTES: Final = 128 * 1024  # at once: the interpreter's lock is held meanwhile
+_LEAST_BYTES: Final = (
+    256 * 1024
+)  # of a file: with smaller files, a nearly full disk would fail and recover at each request
+_POPULATED_BYTES: Final = 128 * 1024  # at once: the GIL is held meanwhile
 _POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE: Linux 5.14 or later
 _FULL: Final = "the outbox is full"
 _NO_SPACE: Final = {errno.ENOSPC, errno.EDQUOT}
@@ -48,8 +50,8 @@ _log = logging.getLogger("serving.record")
 class Outbox:
     """Writes one process's records to `folder`; any thread may call.
 
-    `most_bytes` limits the folder; a file takes `file_bytes`, and another follows it. Making a file and closing one may
-    take milliseconds, so a thread has the next one ready, and closes the last.
+    `most_bytes` limits the folder; a file takes `file_bytes`, and another follows it. Making or closing a file may
+    take milliseconds, so a thread makes the next file early and closes the last one.
 
     After a failure, `add` raises at once, without trying the disk, and `failing` says why. The thread tries the disk
     once a second, and the failure ends once a new file can be begun.
@@ -70,7 +72,7 @@ class Outbox:
         self._spare: _File | None = None
         self._newest = ""  # name of the file that was begun last
         self._naming = threading.Lock()
-        self._named = 0  # milliseconds, of the last name
+        self._named = 0  # milliseconds since 1970 in the last name
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._try()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -150,7 +152,7 @@ class Outbox:
         return file
 
     def _make(self, wanted: int, least: int) -> _File | None:
-        """Make a file of `wanted` bytes, or of fewer if there is less space; return None if the outbox is full.
+        """Make a file of `wanted` bytes, or fewer if there is less space; return None if the outbox is full.
 
         Raises OSError if the disk has less than `least` bytes, or fails.
         """
@@ -168,7 +170,7 @@ class Outbox:
                 size = max(least, size // 4)
 
     def _name(self) -> str:
-        """Return a name that comes after all names before, whatever the clock says."""
+        """Return a name that sorts after all earlier names, even if the clock goes back."""
         with self._naming:
             self._named = max(self._named + 1, int(self._clock() * 1000))
             return uuid7(self._named).replace("-", "")
@@ -230,7 +232,7 @@ class Outbox:
                 self._failing = ""
 
     def _check(self) -> None:
-        """Detect that the file was removed, or that its disk fails, before another record is written."""
+        """Detect that the file was removed or that its disk fails, even if no record is written."""
         file = self._file
         if file is None:
             return
@@ -243,7 +245,7 @@ class Outbox:
 
 
 class _File:
-    """One file, locked while it is written. Closing gives the unused space back, and removes a file without records."""
+    """One file, locked while it is written. Closing it frees unused space, and deletes a file without records."""
 
     def __init__(self, path: Path, size: int) -> None:
         self.path = path
@@ -263,7 +265,7 @@ class _File:
             undo.callback(self._map.close)
             self._populate()
             self._map[: len(MAGIC)] = MAGIC
-            self._words = memoryview(self._map)[:HEADER_BYTES].cast("Q")  # a word is written at once
+            self._words = memoryview(self._map)[:HEADER_BYTES].cast("Q")  # a write of a word is atomic
             self._words[END_WORD] = HEADER_BYTES
             undo.callback(self._words.release)
             made.rename(path)
@@ -275,14 +277,14 @@ class _File:
         return self._end * 2 > self._size
 
     def takes(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> bool:
-        """Return whether there is space for a record, and for its names if the file hasn't got them."""
+        """Return whether the file has space for a record, and for its names if it doesn't have them."""
         needed = frame_bytes(len(body))
         if names_hash not in self._known:
             needed += frame_bytes(len(_names(names_hash, names)))
         return self._end + needed <= self._size
 
     def add(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> None:
-        """Write a record that the file has space for."""
+        """Write a record; the file must have space for it."""
         if names_hash not in self._known:
             self._write(_names(names_hash, names), 0, FrameKind.NAMES)
             self._known.add(names_hash)
@@ -290,18 +292,18 @@ class _File:
         self._write(body, self._number, FrameKind.RECORD)
 
     def commit(self) -> None:
-        """Let the frames that were written count."""
+        """Mark all written frames as committed."""
         self._words[END_WORD] = self._committed = self._end
 
     def check(self) -> None:
-        """Raise OSError if the file was removed, moved or cut, or if its disk refuses writes."""
+        """Raise OSError if the file was removed, moved or cut, or if its disk refuses a write."""
         found = os.fstat(self._descriptor)
         if not found.st_nlink or found.st_size < self._size or not self.path.exists():
-            raise OSError(errno.ENOENT, "its file was removed")
+            raise OSError(errno.ENOENT, "the file was removed or cut")
         os.utime(self._descriptor)
 
     def close(self, *, committed: bool = True) -> None:
-        """Commit what was written if `committed`, and close the file."""
+        """Close the file, after a commit if `committed`."""
         if committed:
             self.commit()
         end = self._committed
@@ -324,7 +326,7 @@ class _File:
         self._end = place + frame_bytes(len(content))
 
     def _populate(self) -> None:
-        """Let the kernel prepare the pages, so that no record waits for one."""
+        """Let the kernel prepare the file's pages, so that no record waits for a page."""
         for place in range(0, self._size, _POPULATED_BYTES):
             try:
                 self._map.madvise(_POPULATE_WRITE, place, min(_POPULATED_BYTES, self._size - place))

@@ -1,4 +1,4 @@
-"""Notes regularly where a shipper's chains end, in the log and in stores apart from the sinks."""
+"""Writes anchors at an interval: the ends of a shipper's chains, to the log and to stores other than the sinks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FAILURES: Final = (CustomerRiskError, OSError, sqlite3.Error, ValueError)
 
 
 class Anchoring:
-    """Notes the ends of a shipper's chains as its `progress` has them; used by one thread at a time."""
+    """Writes anchors of the chains' ends in a shipper's `progress`; used by one thread at a time."""
 
     def __init__(self, config: ShipperConfig, progress: Progress) -> None:
         self._seconds = config.ship.anchor_seconds
@@ -36,13 +36,13 @@ class Anchoring:
         self._noted: dict[str, bytes] = {}
 
     def run(self, stopping: threading.Event) -> None:
-        """Note at once, then every `anchor_seconds`, until `stopping`."""
+        """Write anchors at once, then every `anchor_seconds`, until `stopping` is set."""
         self.note()
         while not stopping.wait(self._seconds):
             self.note()
 
     def note(self) -> None:
-        """Note each chain that has grown since the last time; what fails is logged, and noted the next time."""
+        """Write an anchor for each sink whose chain has grown; failures are logged, and tried again the next time."""
         if not self._seconds:
             return
         for sink, objects in self._sinks.items():
@@ -54,9 +54,9 @@ class Anchoring:
                     if drop(anchor, self._places):
                         self._noted[sink] = place
             except _FAILURES as error:
-                _log.warning("the chains' ends in %s can't be noted: %s", sink, error)
+                _log.warning("no anchor of the chains in %s can be written: %s; it is tried again", sink, error)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to all stores."""
         for each in (*self._sinks.values(), *self._places):
             each.close()

@@ -27,8 +27,8 @@ _LATEST: Final = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MICROSECO
 class Batch:
     """Records from `first` to `last`, and the numbers of those that can't be shipped.
 
-    numbers     of the records
-    records     in order; any thread may read them
+    numbers     numbers of the records, in order
+    records     the records, in order; any thread may read them
     damaged     numbers that the file can't give
     unreadable  by number, why a record can't be told, and its bytes in base64
     """
@@ -45,12 +45,12 @@ class Batch:
         return tuple(sorted((*self.damaged, *self.unreadable)))
 
     def without(self, left_out: frozenset[int]) -> tuple[Sequence[int], RecordBatch]:
-        """Return the numbers but for some, and their records."""
+        """Return the numbers without those in `left_out`, and their records."""
         places = [place for place, number in enumerate(self.numbers) if number not in left_out]
         return [self.numbers[place] for place in places], self.records.at(places)
 
     def document(self, number: int) -> dict[str, Any]:
-        """Return the document of a record."""
+        """Return the document of the record with a number."""
         return self.records[self.numbers.index(number)]
 
 
@@ -78,8 +78,7 @@ class Reader:
 def gather(file: OutboxFile, first: int, last: int, *, most_bytes: int | None = None) -> Batch:
     """Read records of one UTC hour, from `first` to `last` at most, and of no more than about `most_bytes`.
 
-    Without `most_bytes` it reads up to `last` whatever the hours. Raises OSError where the file can't be read
-    now.
+    Without `most_bytes`, read up to `last` whatever the hours. Raises OSError if the file can't be read now.
     """
     batch = Batch(first, last)
     numbers: list[int] = []
@@ -110,7 +109,7 @@ def gather(file: OutboxFile, first: int, last: int, *, most_bytes: int | None = 
 
 
 def _read_one(file: OutboxFile, body: bytes, names: dict[str, tuple[str, ...]]) -> tuple[Record | None, str]:
-    """Return a record, or why it can't be told; `names` gets the names of its features."""
+    """Return a record, or else why it can't be decoded; add the names of its features to `names`."""
     try:
         record = decode(body)
         if record.names not in names:
@@ -118,7 +117,7 @@ def _read_one(file: OutboxFile, body: bytes, names: dict[str, tuple[str, ...]]) 
     except (msgspec.DecodeError, KeyError, ValueError, OverflowError) as error:
         return None, f"can't be read: {error!r}"
     if len(record.features) != 8 * len(names[record.names]):
-        return None, f"can't be read: {len(record.features)} bytes aren't {len(names[record.names])} features"
+        return None, f"can't be read: {len(record.features)} bytes for {len(names[record.names])} features"
     if not _EARLIEST <= record.at <= _LATEST:
-        return None, f"can't be read: {record.at} microseconds since 1970 is no time"
+        return None, f"can't be read: {record.at} microseconds since 1970 is not a valid time"
     return record, ""

@@ -12,7 +12,7 @@ from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 
 _LOOK_SECONDS: Final = 0.05  # between two looks at the folder
-_SETTLED_NS: Final = 2_000_000_000  # a folder that was changed later than this ago may have been changed again since
+_SETTLED_NS: Final = 2_000_000_000  # a folder that changed more recently may change again with the same time
 _log = logging.getLogger("serving.record")
 
 
@@ -33,7 +33,7 @@ class Files:
         self._known: dict[str, OutboxFile] = {}
         self._ended: dict[str, Seen] = {}  # files that nobody writes any more, which stay as they are
         self._seen: list[Seen] = []
-        self._listed = -1  # when the folder had been changed that was listed last, in nanoseconds since 1970
+        self._listed = -1  # the folder's time of change when it was listed last, in nanoseconds since 1970
         self._looked = -_LOOK_SECONDS
 
     def look(self, *, now: bool = False) -> list[Seen]:

@@ -20,7 +20,7 @@ from customer_risk.serving.record.outbox.file import QUARANTINE
 from customer_risk.serving.record.sinks.recovery import Recovered
 
 NAME: Final = "progress.db"
-IDENTITY: Final = f"{NAME}.id"  # the shipper's identity once more, for the case that the file is lost
+IDENTITY: Final = f"{NAME}.id"  # a copy of the shipper's identity, in case the file is lost
 _ROOM: Final = 256 * 1024  # bytes kept free within the file, so that a full disk doesn't stop what would empty it
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -55,23 +55,27 @@ class Plan(NamedTuple):
 class Progress:
     """The progress of one outbox folder; any thread may call. What is said here survives the machine.
 
-    `shipper` is its identity, made once: 32 hexadecimal digits. A file that is damaged is moved to the folder's
-    quarantine, which `set_aside` says, and another is begun: what each sink has is then to be found out (`lost`).
+    `shipper` is the shipper's identity, made once: 32 hexadecimal digits. A damaged file is moved to the folder's
+    quarantine and replaced by a new one; `set_aside` is then true. What each sink has must then be found out (`lost`).
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.set_aside = False
-        self.broken = False  # whether the file was found to be damaged since it was opened
+        self.broken = False  # whether damage was found after the file was opened
         self._lock = threading.Lock()
-        self._cursors: dict[tuple[str, str], int] = {}  # asked for many times a second, of each kept file
+        self._cursors: dict[tuple[str, str], int] = {}  # a cache: each is read many times a second
         self._done: dict[str, float] = {}
         try:
             self._base = self._opened()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            _log.error("%s is damaged (%s); it is put aside, and each sink is asked what it has", folder / NAME, error)
+            _log.error(
+                "%s is damaged (%s); it is moved to quarantine, and each sink is asked which records it has",
+                folder / NAME,
+                error,
+            )
             self._put_aside()
             self._base = self._opened()
         (self.shipper,) = self._one("SELECT value FROM meta WHERE key = 'shipper'")
@@ -116,12 +120,12 @@ class Progress:
         self.set_aside = True
 
     def lost(self, sink: str) -> bool:
-        """Return whether it isn't known what a sink has, since this file is new; `found` tells it."""
+        """Return whether it is unknown which records a sink has: this file is new, and `found` wasn't called."""
         query = "SELECT (SELECT 1 FROM meta WHERE key = 'new') AND NOT EXISTS (SELECT 1 FROM meta WHERE key = ?)"
         return bool(self._one(query, f"found {sink}")[0])
 
     def found(self, sink: str, recovered: Recovered) -> None:
-        """Write down what a sink has, as it was found out, and the identity that it was written by."""
+        """Store which records a sink has, and the identity of the shipper that wrote them."""
         with self._change() as base:
             base.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (f"found {sink}",))
             for source, seq in recovered.cursors.items():
@@ -139,14 +143,14 @@ class Progress:
 
     def _keep_identity(self) -> None:
         if _identity(self._folder) != self.shipper:
-            with contextlib.suppress(OSError):  # a full disk, say: the next start writes it
+            with contextlib.suppress(OSError):  # for example a full disk: the next start writes it
                 write_file(self._folder / IDENTITY, self.shipper.encode(), mode=0o600)
 
     def cursor(self, sink: str, source: str) -> int:
         """Return the number of the last record of a file that is settled for a sink; 0 before the first."""
         found = self._cursors.get((sink, source))
         if found is None:
-            with self._lock:  # until it is noted, or a change of it by another thread would be missed
+            with self._lock:  # held until the cursor is cached, or another thread's change would be missed
                 row = self._ask("SELECT seq FROM cursor WHERE sink = ? AND source = ?", sink, source)
                 found = self._cursors[sink, source] = row[0] if row else 0
         return found
@@ -252,9 +256,9 @@ class Progress:
 
 
 def read_end(folder: Path, sink: str) -> tuple[str, bytes]:
-    """Return a shipper's identity and the place after a sink's last write, empty where unknown; change nothing.
+    """Return a shipper's identity and the place after a sink's last write, each empty if unknown; change nothing.
 
-    Raises sqlite3.DatabaseError where the progress can't be read.
+    Raises sqlite3.DatabaseError if the progress can't be read.
     """
     with contextlib.closing(sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True)) as base:
         shipper = base.execute("SELECT value FROM meta WHERE key = 'shipper'").fetchone()
@@ -268,7 +272,7 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _identity(folder: Path) -> str:
-    """Return the identity that is kept beside the progress; empty where there is none."""
+    """Return the shipper's identity in the file beside the progress, or an empty string if there is none."""
     try:
         text = (folder / IDENTITY).read_text("ascii")
     except (FileNotFoundError, UnicodeDecodeError):

@@ -23,7 +23,7 @@ _PARTS: Final = (
     f"{SQLITE_SUFFIX}-wal",
     f"{SQLITE_SUFFIX}-shm",
     f"{SUFFIX}{UNFINISHED}",
-)  # beside, or before, a file
+)  # of files beside an outbox file, or of one that is being made
 _log = logging.getLogger("serving.record")
 
 
@@ -97,7 +97,7 @@ class Retention:
         self._progress.forget(seen.file.source)
 
     def _files_found(self) -> dict[str, os.stat_result]:
-        """Return the size and times of each of the folder's files, by name."""
+        """Return the size and times of each file in the folder, by name."""
         found = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:

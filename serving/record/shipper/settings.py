@@ -26,8 +26,8 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     batch_bytes                  bytes in one write, at most, approximately; a larger record is written alone
     batch_seconds                how long a record waits for others, at most
     drain_seconds                how long remaining records are shipped after SIGTERM, at most
-    anchor_seconds               how often the chains' ends are noted in the log and in `anchors`; 0: never
-    anchors                      folders and buckets, apart from the sinks, to which the chains' ends are written too
+    anchor_seconds               interval at which the chains' ends are written to the log and to `anchors`; 0: never
+    anchors                      folders and buckets, other than the sinks', for the chains' ends
     spool                        folder, on a disk that outlives the pod, for records that weren't shipped by then; the
                                  next shipper ships them. Empty: they stay in the outbox
     metrics_host, metrics_port   address and port of the shipper's metrics; port 0: not served
@@ -57,7 +57,8 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             )
         if any(each in self.sinks for each in self.anchors):
             raise ConfigError(
-                f"{ANCHORS} names a sink.", remedy="Name a place that whoever writes to the sink can't write to."
+                f"{ANCHORS} names a sink.",
+                remedy="Name a folder or a bucket that those who can write to the sink can't write to.",
             )
 
 

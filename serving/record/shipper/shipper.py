@@ -37,7 +37,7 @@ OpenSinks = Callable[[str], Sequence[Sink]]
 
 
 class ProgressDamaged(CustomerRiskError):
-    """The progress was damaged while the shipper was at work."""
+    """The progress was damaged while the shipper worked."""
 
 
 class Shipper:
@@ -64,7 +64,7 @@ class Shipper:
     def run(self) -> Status:
         """Ship until `ending`, and return the status; wait while another process ships the folder.
 
-        Raises ConfigError where a sink can't work, ProgressDamaged where it has to start again.
+        Raises ConfigError if a sink can't work, ProgressDamaged if the shipper must be started again.
         """
         if not self._take():
             return self.status
@@ -128,14 +128,14 @@ class Shipper:
             while not self.ending.stopping.is_set() and not self._empty() and not self._progress.broken:
                 self._tick()
                 self.ending.stopping.wait(_TICK_SECONDS)
-            if not self.ending.stopping.is_set():  # an adopted folder that is empty, or a damaged progress
+            if not self.ending.stopping.is_set():  # an adopted folder is empty, or the progress is damaged
                 self.ending.begin(_TICK_SECONDS)
             self._end(threads)
             self._note_ends(noting)
         if self._progress.broken:
             raise ProgressDamaged(
                 f"{self._folder / NAME} is damaged.",
-                remedy="The shipper puts it aside when it starts again, and finds out what each sink has.",
+                remedy="Start the shipper again: it moves the file to quarantine and asks each sink for its records.",
             )
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
@@ -150,7 +150,7 @@ class Shipper:
         self._log_what_is_left()
 
     def _note_ends(self, noting: threading.Thread) -> None:
-        """Note where the chains end now, if there is time."""
+        """Write a last anchor of the chains' ends, if there is time."""
         noting.join(max(0.0, self.ending.at - time.monotonic()))
         if not noting.is_alive():
             if not self.ending.over:

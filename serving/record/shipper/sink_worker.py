@@ -21,7 +21,7 @@ from customer_risk.serving.record.sinks.batch import RecordBatch
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable
 from customer_risk.serving.record.sinks.recovery import KeptFile, Recoverable, Recovered
 
-_IDLE_SECONDS: Final = (0.05, 0.5)  # between two looks for more: a quarter of `batch_seconds`, within these bounds
+_IDLE_SECONDS: Final = (0.05, 0.5)  # bounds of the wait between two looks for records, a quarter of `batch_seconds`
 _READ_AT_ONCE: Final = 1000  # records
 _LEAST_BACKOFF: Final = 0.25
 _MOST_BACKOFF: Final = 30.0
@@ -129,13 +129,15 @@ class SinkWorker:
         return True
 
     def _recover(self) -> None:
-        """Find out what the sink has of the outbox, before it gets anything: the progress is new, and can't tell."""
+        """Find out which records of the outbox the sink has, before writing to it: the new progress doesn't say."""
         seen = [each for each in self._files.look() if each.last]
         if seen and isinstance(self._sink, Recoverable):
             found = self._sink.recover(KeptFile(each.file.source, partial(_batches, each)) for each in seen)
             self._progress.found(self.name, found)
             if known := sum(found.cursors.values()):
-                _log.warning("%s: the progress was lost; %d records are in the sink already", self.name, known)
+                _log.warning(
+                    "%s: the progress was lost; the sink already has %d records of the outbox", self.name, known
+                )
         else:
             self._progress.found(self.name, Recovered())
         self._lost = False

@@ -104,7 +104,7 @@ class Measure:
         self._progress = progress
         self._clock = clock
         self._ages: dict[tuple[str, int], float] = {}
-        self._sizes: dict[str, int] = {}  # of files that nobody writes any more
+        self._sizes: dict[str, int] = {}  # of files that no process writes any more
 
     def take(self, workers: Iterable[SinkWorker], *, quarantined: int) -> Status:
         """Measure now."""
@@ -129,7 +129,7 @@ class Measure:
         return status
 
     def _size(self, seen: Seen) -> int:
-        """Return a file's size in bytes."""
+        """Return the number of bytes of a file's records."""
         known = None if seen.alive else self._sizes.get(seen.file.source)
         return seen.file.used() if known is None else known
 

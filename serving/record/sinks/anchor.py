@@ -1,6 +1,6 @@
-"""Anchors: where the chains of a sink ended at a moment, noted where whoever can write to the sink can't.
+"""Anchors: the ends of a sink's chains at some time, stored where those who can write to the sink can't write.
 
-An anchor in a log is the label `anchor` of a line; an anchor in a store is an object that is written once,
+In a log, an anchor is the label `anchor` of a line. In a store, it is an object that is written once,
 `anchors/<time>-<sink>-<shipper>.json`.
 """
 
@@ -23,11 +23,11 @@ _log = logging.getLogger("serving.record")
 
 
 class Anchor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where chains ended.
+    """The ends of chains at some time.
 
-    at          RFC 3339
+    at          that time, RFC 3339
     sink        kind of the sink: folder or gcs
-    shipper     identity of the shipper that noted it
+    shipper     identity of the shipper that wrote the anchor
     heads       end of the shipper's own chain by its identity, and of the chain of erasures by `erasures/`
     """
 
@@ -38,7 +38,7 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @classmethod
     def read(cls, data: bytes) -> Anchor | None:
-        """Read what `encode` wrote, None where it is anything else."""
+        """Return the anchor in `data`, or None if `data` is not a valid anchor."""
         try:
             return msgspec.json.decode(data, type=cls)
         except msgspec.MsgspecError:
@@ -52,7 +52,7 @@ def anchor_of(objects: Objects, sink: str, shipper: str, end: Link, now: dt.date
 
 
 def drop(anchor: Anchor, places: Sequence[Objects]) -> bool:
-    """Write an anchor to the log and to each place; return whether all have it. What can't be written to is logged."""
+    """Write an anchor to the log and to each place, and return whether all have it; failures are logged."""
     data = encode(anchor)
     _log.info(
         "the record's chains in %s end at %s", anchor.sink, anchor.heads, extra={"labels": {MESSAGE: data.decode()}}

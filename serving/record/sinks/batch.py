@@ -1,4 +1,4 @@
-"""Records in batches, as sinks get them: read once, and written by each sink without a dictionary for each record."""
+"""Records in batches: read once, and written by each sink without a dictionary for each record."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Block:
-    """The features of those records of a batch that have the same names.
+    """The features of a batch's records that have the same names of features.
 
-    names   of the features, in order
+    names   names of the features, in order
     rows    int64[n]: positions of the records in the batch
     values  float64[n, feature]: NaN where missing
     """
@@ -42,15 +42,15 @@ class Block:
 class RecordBatch(Sequence[dict[str, Any]]):
     """Records in order, with the names of their features by hash.
 
-    As a sequence it has the records' documents, each made when it is asked for. Raises ValueError where a record's
-    features and names differ in number; the caller has checked that times are valid.
+    As a sequence, it has the records' documents; each is made when it is accessed. Raises ValueError if a record's
+    features and names differ in number. The caller must check that times are valid.
     """
 
     def __init__(self, records: Sequence[Record], names: Mapping[str, tuple[str, ...]]) -> None:
         self.records = tuple(records)
         self.names = names
         if wrong := [each for each in self.records if len(each.features) != 8 * len(names[each.names])]:
-            raise ValueError(f"{len(wrong[0].features)} bytes are not {len(names[wrong[0].names])} features")
+            raise ValueError(f"a record has {len(wrong[0].features)} bytes for {len(names[wrong[0].names])} features")
 
     def __len__(self) -> int:
         return len(self.records)
@@ -68,23 +68,23 @@ class RecordBatch(Sequence[dict[str, Any]]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RecordBatch) and self.records == other.records
 
-    __hash__ = None  # type: ignore[assignment]  # two batches are compared, never looked up
+    __hash__ = None  # type: ignore[assignment]  # batches are compared, but not used as keys
 
     def at(self, places: Sequence[int]) -> RecordBatch:
-        """Return the records at some positions; this batch itself where they are all of them."""
+        """Return the records at `places`, in order; this batch itself if these are all its records."""
         if len(places) == len(self.records):
             return self
         return RecordBatch([self.records[place] for place in places], self.names)
 
     @cached_property
     def times(self) -> list[str]:
-        """RFC 3339 of each record."""
+        """The time of each record, RFC 3339."""
         moments = np.array([each.at for each in self.records], "datetime64[us]")
         return [f"{text}Z" for text in np.datetime_as_string(moments).tolist()]
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """The features, in a block for each set of names; records without features are in none."""
+        """The features, in one block for each tuple of names; records without features are in no block."""
         rows: defaultdict[str, list[int]] = defaultdict(list)
         for row, record in enumerate(self.records):
             if self.names[record.names]:
@@ -99,11 +99,11 @@ class RecordBatch(Sequence[dict[str, Any]]):
         )
 
     def rest(self) -> list[Document]:
-        """Return the documents without their features."""
+        """Return the documents with empty features."""
         return self._documents([()] * len(self))
 
     def lines(self) -> list[Document]:
-        """Return the documents, for JSON alone: the features are its text."""
+        """Return the documents with their features as raw JSON; only an encoder of JSON can write them."""
         texts = [msgspec.Raw(b"[]")] * len(self)
         for block in self.blocks:
             parts = _around(block.names)
@@ -128,7 +128,7 @@ class RecordBatch(Sequence[dict[str, Any]]):
 
 
 def _around(names: Sequence[str]) -> list[bytes]:
-    """Return the JSON of features in parts: at 1, 3, 5 and so on are the values' places."""
+    """Return the JSON of features in parts; the parts at 1, 3, 5 and so on are empty, for the values."""
     before = [b'},{"name":%b,"value":' % _encode(name) for name in names]
     before[0] = b"[" + before[0].removeprefix(b"},")
     parts = [b""] * (2 * len(names) + 1)

@@ -1,8 +1,8 @@
-"""Erases a person's data from stored records, and leaves that there was a decision.
+"""Erases a person's data from stored records, and keeps that there was a decision.
 
-First the segments without the data are written, with what stays of their salts; then the erasure, which takes the next
-place in the chain of erasures; then the old segments are deleted. If another erasure takes that place meanwhile, this
-one begins again.
+First, segments without the data are written, with their remaining salts. Then the erasure is written, at the next place
+in the chain of erasures. Then the old segments are deleted. If another erasure takes that place meanwhile, this erasure
+starts again.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ LEGAL_BASIS: Final = (
     "GDPR article 17(3)(b): that a decision was made, when, which and by what model is kept by legal obligation."
 )
 _BLANK: Final = erased_values(Document)
-_TRIES: Final = 20  # while others erase at the same time
+_TRIES: Final = 20  # attempts, while other erasures run at the same time
 
 
 class _Rewritten(NamedTuple):
-    """A segment without a person's data, and what stays of its salts, if it had any."""
+    """A segment without a person's data, and its remaining salts; None if it had no salts."""
 
     key: str
     data: bytes
@@ -75,16 +75,16 @@ def erase(
         done = _Attempt(objects).erase(erasure)
         if done is not None:
             return done
-    raise SinkUnavailable("Others erase at the same time.", remedy="Erase again.")
+    raise SinkUnavailable(f"Other erasures took the next place {_TRIES} times.", remedy="Erase again.")
 
 
 class _Attempt:
-    """One attempt at the next place in the chain of erasures."""
+    """One attempt to write an erasure at the next place in the chain of erasures."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._forms = Forms()
-        # Before the segments are listed: one that is named after this waits, though it needn't.
+        # Read before the segments are listed: a segment that is named later counts as not named yet.
         self._named = {manifest.key for _, manifest, _ in manifests(objects) if manifest is not None}
         self._before = erasures(objects)
         self._gone: set[str] = set()
@@ -93,7 +93,7 @@ class _Attempt:
         self._present = set(objects.list(SEGMENTS))
 
     def erase(self, erasure: Erasure) -> Erasure | None:
-        """Erase; return what was done, None if another erasure took the place."""
+        """Erase a person's data and return the erasure, or None if another erasure took the place."""
         ended = self._end_what_was_begun(erasure.customer)
         link = _end(self._before)
         replaced, waiting = self._replace(erasure.customer, link.n)
@@ -122,11 +122,11 @@ class _Attempt:
             self._gone.add(each.old_key)
 
     def _end_what_was_begun(self, customer: str) -> Erasure | None:
-        """Delete what erasures replaced and a crash left; return the customer's own if it was among them."""
+        """Complete the erasures that a crash interrupted; return the customer's own if it is one of them."""
         ended = None
         stems = {_stem(key) for key in self._named}
         for key in self._present - self._named:
-            if _stem(key) in stems:  # written in the place of another, by what ended before it could say so
+            if _stem(key) in stems:  # an erasure wrote this segment and crashed before it was recorded
                 self._delete(key)
         for _, erasure in in_force(self._before):
             for each in erasure.replaced:
@@ -136,9 +136,9 @@ class _Attempt:
         return ended
 
     def _end(self, erasure: Erasure, each: Replaced) -> None:
-        """Delete a replaced segment, once the one in its place is there."""
+        """Delete a replaced segment, after making sure that the new one exists."""
         if each.new_key not in self._gone and self._objects.get(each.new_key) is None:
-            data = self._objects.get(each.old_key)  # an erasure at the same time took the other for a crash's
+            data = self._objects.get(each.old_key)  # a concurrent erasure deleted the new one
             new = None if data is None else self._without(each.old_key, data, erasure.customer, erasure.n)
             if new is None or new.key != each.new_key:
                 raise SinkUnavailable(f"{each.new_key} is missing.", remedy="Verify the record.")
@@ -146,7 +146,7 @@ class _Attempt:
         self._delete(each.old_key)
 
     def _replace(self, customer: str, n: int) -> tuple[list[Replaced], list[str]]:
-        """Write segments without the customer's data; return what they replace, and the keys of those that wait."""
+        """Write segments without the customer's data; return what they replace, and keys that no manifest names."""
         replaced: list[Replaced] = []
         waiting: list[str] = []
         stems = {_stem(key) for key in self._named}
@@ -165,7 +165,7 @@ class _Attempt:
         return replaced, waiting
 
     def _without(self, key: str, data: bytes, customer: str, n: int) -> _Rewritten | None:
-        """Return a segment without a customer's data, None where it has none."""
+        """Return a segment without a customer's data, or None if it has no data of the customer."""
         documents = self._forms.decode(key, data)
         places = [place for place, each in enumerate(documents) if _is_of(each, customer)]
         if not places:
@@ -175,7 +175,7 @@ class _Attempt:
             try:
                 salts = salts.blank(documents, places, n)
             except (ValueError, KeyError, TypeError):
-                salts = None  # they were altered: verification says so; the person's data go nevertheless
+                salts = None  # the salts were altered: verification reports it, and the erasure goes on
         new = self._forms.encode(key, _blanked(documents, places))
         return _Rewritten(_renamed(key, digest(new)), new, salts)
 
@@ -186,10 +186,10 @@ class _Attempt:
 
     def _once(self, key: str, data: bytes) -> None:
         if not self._objects.create(key, data) and self._objects.get(key) != data:  # a crash left it
-            raise SinkUnavailable(f"{key} holds something else.", remedy="Verify the record.")
+            raise SinkUnavailable(f"{key} exists with other bytes.", remedy="Verify the record.")
 
     def _delete(self, key: str) -> None:
-        self._objects.delete(salts_key(key))  # first: while the segment is there, there is something to end
+        self._objects.delete(salts_key(key))  # first: as long as the segment exists, the erasure is incomplete
         self._objects.delete(key)
 
 

@@ -30,7 +30,7 @@ class Segment:
 
     source      the outbox file's id
     first, last number of its first and last record; those left out between them were damaged or refused
-    documents   of each, in order: a `RecordBatch`, whose documents are made when they are asked for, or dictionaries
+    documents   the document of each, in order: a `RecordBatch` or a list of dictionaries
     seqs        number of each; empty if no number is left out
     """
 

@@ -1,9 +1,10 @@
 """Chains of manifests: what was written, in order, so that nothing can be changed or removed unseen.
 
 Each shipper has a chain, `manifest/<shipper>/<n>.json`: a manifest names one segment with its hash, and the hash of
-the manifest before it. Erasures have one chain for all who erase, `erasures/<n>.json`: each says which segment stands
-in another's place. An object is created only where there is none, so of two erasures at the same time one has to follow
-the other. Erasures made before there was a chain are in `erasures/<id>.json`; the chain's first names them.
+the manifest before it. All erasures have one chain, `erasures/<n>.json`: each says which segments it
+replaced, and by which. An object is created only if its key is free, so of two erasures at the same time one has to
+follow the other. Older erasures, from before the chain, are in `erasures/<id>.json`; the chain's first erasure names
+them.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     key, sha256, size  of the segment, in bytes
     records            that it holds
     first_at, last_at  RFC 3339, of its first and its last record
-    proof              hash of its records that an erasure leaves as it is (`proof.prove`); empty in older manifests
+    proof              hash of its records that erasures don't change (`proof.prove`); empty in older manifests
     """
 
     n: int
@@ -91,9 +92,9 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     customer     SHA-256 of the id, as the record had it
     replaced     the segments
     waiting      segments that hold the person's data and that no manifest named yet: they need another erasure
-    n, previous  its place in the chain, from 0, and the hash of the erasure before; n is -1 in erasures that were made
-                 before there was a chain
-    earlier      of the chain's first: SHA-256 of each of those, by its key
+    n, previous  its place in the chain, from 0, and the hash of the erasure before; n is -1 in older erasures, from
+                 before the chain
+    earlier      SHA-256 of each older erasure, by its key; only in the chain's first erasure
     """
 
     id: str
@@ -133,7 +134,7 @@ def erasure_key(n: int) -> str:
 
 
 def number_of(key: str) -> int | None:
-    """Return the number of an erasure in the chain by its key, None for any other key."""
+    """Return the number of an erasure in the chain by its key, or None for any other key."""
     parts = _CHAINED.fullmatch(key)
     return None if parts is None else int(parts[1])
 
@@ -144,7 +145,7 @@ def end_of(objects: Objects, shipper: str) -> Link:
 
 
 def end_of_erasures(objects: Objects) -> Link:
-    """Find the end of the chain of erasures."""
+    """Return the end of the chain of erasures."""
     return _end(objects, erasure_key)
 
 
@@ -155,7 +156,7 @@ def manifests(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
 
 
 class StoredErasure(NamedTuple):
-    """An erasure's key, what it says (None if it is not an erasure), and its bytes."""
+    """An object under `erasures/`: its key, the erasure (None if it isn't a valid one), and its bytes."""
 
     key: str
     erasure: Erasure | None
@@ -163,7 +164,7 @@ class StoredErasure(NamedTuple):
 
 
 def erasures(objects: Objects) -> list[StoredErasure]:
-    """Return all erasures in their order: those made before there was a chain, then the chain's."""
+    """Return all erasures in order: the older ones from before the chain, then those in the chain."""
     found = [
         StoredErasure(key, Erasure.read(data or b""), data or b"")
         for key, data in fetch(objects, objects.list(ERASURES))
@@ -172,9 +173,9 @@ def erasures(objects: Objects) -> list[StoredErasure]:
 
 
 def in_force(stored: Iterable[StoredErasure]) -> list[tuple[str, Erasure]]:
-    """Return the erasures that count, by key: those in the chain, and older ones that the chain's first names.
+    """Return the valid erasures with their keys: those in the chain, and older ones that its first erasure names.
 
-    Without a chain, all older ones count.
+    Without a chain, all older erasures are valid.
     """
     found = list(stored)
     first = next((each.erasure for each in found if number_of(each.key) == 0), None)

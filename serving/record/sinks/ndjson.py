@@ -14,13 +14,13 @@ from customer_risk.serving.record.sinks.batch import RecordBatch
 
 
 class _Identified(msgspec.Struct):
-    """The one field of a line that tells which record it is."""
+    """The field of a line that identifies its record."""
 
     decision_id: str
 
 
 SUFFIX: Final = ".ndjson.gz"
-_LEVEL: Final = 2  # smaller than zlib's 1, in a quarter of its time
+_LEVEL: Final = 2  # smaller output than zlib's level 1, in a quarter of its time
 _encode: Final = msgspec.json.Encoder(order="sorted").encode_lines
 _decode_ids: Final = msgspec.json.Decoder(_Identified).decode_lines
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode_lines
@@ -35,7 +35,7 @@ class Lines:
             lines = _encode(documents.lines() if isinstance(documents, RecordBatch) else documents)
         except (TypeError, msgspec.MsgspecError) as error:
             raise ValueError(str(error)) from error
-        # Releases the GIL. The hour of writing would be another at each attempt.
+        # Releases the GIL. With the time of writing, each attempt would have other bytes.
         return igzip.compress(lines, _LEVEL, mtime=0)
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ class Lines:
             raise ValueError(f"not a segment: {error}") from error
 
     def ids(self, data: bytes) -> list[str]:
-        """Return the records' ids, in order; raises ValueError where the bytes are no segment."""
+        """Return the records' ids, in order; raises ValueError if the bytes are not a segment."""
         try:
             return [each.decision_id for each in _decode_ids(gzip.decompress(data))]
         except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:

@@ -15,12 +15,12 @@ _Written = tuple[str, bytes, Sequence[dict[str, Any]], Salts]
 
 
 class ObjectSink:
-    """Writes a segment's salts, the segment, then the manifest that names it, each as an object and once.
+    """Writes a segment's salts, the segment, then the manifest that names it; each is an object that is written once.
 
     `encode` must return the same bytes for the same documents, and raise ValueError for those that it can't write.
     `shipper` names the chain of manifests: one shipper writes at a time. The place is the chain's end.
 
-    With `decode`, a segment that another process wrote and didn't name any more is named as it is, though another
+    With `decode`, a segment that another process wrote without its manifest is kept and gets a manifest, even if this
     release or processor would write its records in other bytes.
     """
 
@@ -84,7 +84,10 @@ class ObjectSink:
         return self._place
 
     def recover(self, files: Iterable[KeptFile]) -> Recovered:
-        """Find what is stored of an outbox, and go on with the chain that names it; raises SinkUnavailable."""
+        """Return which of an outbox's records are stored, and continue the chain that names them.
+
+        Raises SinkUnavailable.
+        """
         found = recover(self._objects, files, self._shipper)
         self._shipper = found.shipper or self._shipper
         return found
@@ -102,14 +105,17 @@ class ObjectSink:
         return key, data, segment.documents, salts
 
     def _left(self, segment: Segment, stem: str) -> _Written | None:
-        """Return, as `_write` does, what a process that ended wrote of this segment; only a first write can find it."""
+        """Return, as `_write` does, the segment that an ended process wrote without its manifest, or None.
+
+        Only the first write of this process looks for it.
+        """
         if not self._first or self._decode is None:
             return None
         for key in self._objects.list(stem):
             ids = {each["decision_id"] for each in segment.documents}
             data = self._objects.get(key) or b""
             if not key.endswith(self._suffix) or digest(data)[:16] != key.removeprefix(stem).partition(".")[0]:
-                continue  # it was altered: writing the segment says so
+                continue  # the object was altered: writing the segment raises
             found = self._decode(data)
             if {each["decision_id"] for each in found} <= ids:
                 return key, data, found, self._salts(key)

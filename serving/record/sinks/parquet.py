@@ -26,7 +26,7 @@ _READ: Final = {
     "TIMESTAMP": "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
     "BYTES": "to_base64({0})",
 }
-_LEAST_COLUMNS: Final = 100  # records: for fewer, a query with so many columns costs more than dictionaries
+_LEAST_COLUMNS: Final = 100  # records: with fewer, a query with a column for each feature is slower
 _FEATURES: Final = "features"
 _FEATURES_TYPE: Final = next(duckdb_type(each) for each in COLUMNS if each.name == _FEATURES)
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
@@ -50,7 +50,7 @@ class Parquet:
         return self._write(documents, None)
 
     def _write(self, documents: Sequence[object], features: _Features | None) -> bytes:
-        """Write documents, in JSON but for features that are given as columns."""
+        """Return Parquet of documents, whose features are in `features` if it isn't None."""
         columns = COLUMNS if features is None else [each for each in COLUMNS if each.name != _FEATURES]
         made = _WRITTEN if features is None else _WRITTEN | {_FEATURES: features.expression}
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
@@ -97,9 +97,9 @@ class Parquet:
 
 
 class _Features:
-    """A batch's features for a query: `columns` of NumPy, and the `expression` that makes a list of them.
+    """A batch's features for a query: NumPy `columns`, and the SQL `expression` that makes a row's list of them.
 
-    Each block of features has its own columns. `_block` is the block of each row, -1 for none.
+    Each block of features has its own columns. The column `_block` has the number of each row's block, or -1.
     """
 
     def __init__(self, batch: RecordBatch) -> None:
@@ -128,7 +128,7 @@ def _shape(columns: Iterable[Column]) -> str:
 
 
 def _columns(made: Mapping[str, str]) -> str:
-    """Return the query's columns; `made` has what makes one, by its name or by its type."""
+    """Return the query's columns; `made` has SQL expressions for them, by name or by type."""
     return ", ".join(
         f"{(made.get(each.name) or made.get(each.type, '{0}')).replace('{0}', each.name)} AS {each.name}"
         for each in COLUMNS

@@ -1,4 +1,4 @@
-"""Reads the ids of a segment's records from Parquet, without its other columns."""
+"""Reads the ids of a segment's records from Parquet, without the other columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import duckdb
 
 
 class ParquetIds:
-    """Reads the column of ids; called by one thread."""
+    """Reads the column of ids; only one thread may call it."""
 
     def __init__(self) -> None:
         self._base = duckdb.connect(
@@ -18,7 +18,7 @@ class ParquetIds:
         )
 
     def read(self, data: bytes) -> list[str]:
-        """Return the ids in order; raises ValueError where the bytes are no segment."""
+        """Return the ids in order; raises ValueError if the bytes are not a segment."""
         with tempfile.NamedTemporaryFile(prefix="customer-risk-") as file:
             Path(file.name).write_bytes(data)
             try:

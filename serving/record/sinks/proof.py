@@ -1,9 +1,9 @@
 """Proofs of records: one hash of a segment's records that can still be computed after an erasure.
 
-A record's hash is made of three: of the fields that erasures leave, of the customer, and of the person's other fields.
-The last two are salted, so that what was erased can't be found by trying what it may have been. The salts come from a
-random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the records
-that stay; of a record that it blanks, it keeps the hash of the person's fields and the salt of the customer alone.
+A record's hash is made of three hashes: of the fields that erasures keep, of the customer, and of the person's other
+fields. The last two are salted, so that erased data can't be found by trying values. The salts come from a random seed
+beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the records that stay. Of
+a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from customer_risk.serving.contract.columns import erased_values
 from customer_risk.serving.record.outbox.record import Document
 
 SALTS: Final = "salts/"
-# The fields that a hash is made of. A field that the record gets later needs a second form, with another prefix.
+# Version of the fields below, the prefix of each proof. A new field of the record needs another version.
 _FORM: Final = "1"
 KEPT: Final = (
     "version",
@@ -62,10 +62,10 @@ class Salted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="salte
 
 
 class Blanked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="blanked"):
-    """What is kept of a record that was erased.
+    """The hash and the salt that are kept of an erased record.
 
     customer   the salt of the customer's hash
-    personal   the hash of the person's other fields, whose salt is gone
+    personal   the hash of the person's other fields, whose salt is deleted
     erasure    number of the erasure that blanked it
     """
 
@@ -75,7 +75,7 @@ class Blanked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Salts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a segment's proof is computed with, beside its documents.
+    """The salts that a segment's proof is computed with.
 
     seed      64 hexadecimal digits; empty after an erasure
     records   what is kept of each record, in the segment's order; empty before an erasure
@@ -91,7 +91,7 @@ class Salts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @classmethod
     def read(cls, data: bytes) -> Salts | None:
-        """Read what `encode` wrote, None where it is anything else."""
+        """Return the salts in `data`, or None if `data` is not what `encode` writes."""
         try:
             read = msgspec.json.decode(data, type=cls)
             bytes.fromhex(read.seed)
@@ -102,11 +102,11 @@ class Salts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return read
 
     def encode(self) -> bytes:
-        """Return it as it is stored."""
+        """Return the salts as they are stored."""
         return _encode(self)
 
     def of(self, place: int) -> Salted | Blanked:
-        """Return what is kept of a record, by its place from 0; raises ValueError where nothing is."""
+        """Return the salts of the record at `place`, from 0; raises ValueError if they are missing."""
         if self.seed:
             seed, number = bytes.fromhex(self.seed), place.to_bytes(8, "big")
             return Salted(*(hashlib.sha256(seed + number + name).hexdigest() for name in (b"customer", b"personal")))
@@ -115,9 +115,9 @@ class Salts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return self.records[place]
 
     def blank(self, documents: Sequence[Mapping[str, Any]], places: Collection[int], erasure: int) -> Salts:
-        """Return what stays of the salts after the erasure with that number blanks the records at `places`.
+        """Return the salts that remain after the erasure with a number blanks the records at `places`.
 
-        `documents` are the segment's, before it. Raises ValueError where salts are missing.
+        `documents` are the segment's documents before the erasure. Raises ValueError if salts are missing.
         """
         kept: list[Salted | Blanked] = []
         for place, document in enumerate(documents):
@@ -135,10 +135,10 @@ def salts_key(segment: str) -> str:
 
 
 def prove(documents: Iterable[Mapping[str, Any]], salts: Salts, customers: Mapping[int, str] | None = None) -> str:
-    """Return the hash of a segment's documents, as the form of the segment reads them back.
+    """Return the proof of a segment's documents, which must be as they are read back from the segment.
 
-    `customers` has the SHA-256 of the customer's id by the number of the erasure. Raises ValueError where a record
-    that was erased isn't blank, its erasure isn't in `customers`, or salts are missing.
+    `customers` has the SHA-256 of the customer's id by the number of the erasure. Raises ValueError if an erased record
+    isn't blank, if its erasure isn't in `customers`, or if salts are missing.
     """
     total = hashlib.sha256()
     for place, document in enumerate(documents):
@@ -148,9 +148,11 @@ def prove(documents: Iterable[Mapping[str, Any]], salts: Salts, customers: Mappi
             personal = _personal(document, of)
         else:
             if any(document[name] != value for name, value in _BLANK.items()):
-                raise ValueError(f"record {place + 1} is noted as erased, and has data")
+                raise ValueError(f"record {place + 1} is marked as erased, but has data")
             if customers is None or of.erasure not in customers:
-                raise ValueError(f"record {place + 1} is noted as erased by an erasure that didn't replace the segment")
+                raise ValueError(
+                    f"record {place + 1} is marked as erased by an erasure that didn't replace the segment"
+                )
             customer = _customer(customers[of.erasure], of.customer)
             personal = bytes.fromhex(of.personal)
         kept = hashlib.sha256(_encode({name: document[name] for name in KEPT})).digest()
@@ -159,7 +161,7 @@ def prove(documents: Iterable[Mapping[str, Any]], salts: Salts, customers: Mappi
 
 
 def customer_digest(customer_id: str) -> str:
-    """Return the SHA-256 of a customer's id, as recorded: 64 hexadecimal digits."""
+    """Return the SHA-256 of a customer's id as recorded, in 64 hexadecimal digits."""
     return hashlib.sha256(customer_id.encode()).hexdigest()
 
 
@@ -169,6 +171,6 @@ def _customer(digest: str, salt: str) -> bytes:
 
 def _personal(document: Mapping[str, Any], salts: Salted) -> bytes:
     fields = {name: document[name] for name in PERSONAL}
-    for name in ("reasons", "warnings"):  # a column holds null where a line of JSON leaves a field out
+    for name in ("reasons", "warnings"):  # a column has null for a field that a line of JSON leaves out
         fields[name] = [{key: value for key, value in each.items() if value is not None} for each in fields[name]]
     return hashlib.sha256(bytes.fromhex(salts.personal) + _encode(fields)).digest()

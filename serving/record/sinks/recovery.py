@@ -1,4 +1,4 @@
-"""Finding out from a sink itself what it has of an outbox, where the shipper's own progress is lost."""
+"""Finds out which of an outbox's records a sink has, when the shipper's progress is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from customer_risk.serving.record.sinks.parallel_reads import fetch
 
 _SEGMENT: Final = re.compile(rf"{SEGMENTS}[\d-]+/hour=\d\d/(\w+)-(\d+)-(\d+)-[0-9a-f]+\.[\w.]+")
 _MANIFEST: Final = re.compile(rf"{MANIFESTS}(\w+)/(\d+)\.json")
-_MORE: Final = 1000  # manifests of other files that may stand between those of the outbox's
+_MORE: Final = 1000  # manifests of other files that may be between those of the outbox's files
 
 
 class Run(NamedTuple):
@@ -27,7 +27,7 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class KeptFile:
-    """An outbox file that is still there; `read()` yields its records in batches, with their numbers, in order."""
+    """A file in the outbox; `read()` yields its records in batches, with their numbers, in order."""
 
     source: str
     read: Callable[[], Iterator[tuple[Sequence[int], RecordBatch]]]
@@ -35,12 +35,12 @@ class KeptFile:
 
 @dataclass(frozen=True)
 class Recovered:
-    """What a sink has of an outbox.
+    """Which of an outbox's records a sink has.
 
-    cursors   by file, the number of the last record that the sink has
-    begun     what was written and not yet named by a manifest: it has to be written again, at `place`
-    place     where the next write goes; empty where the sink makes a new one
-    shipper   the identity that wrote it; empty where that isn't known
+    cursors   number of the last record that the sink has, by file
+    begun     records that were written, but that no manifest names yet: they must be written again, at `place`
+    place     place of the next write; empty if the sink makes a new one
+    shipper   identity of the shipper that wrote the records; empty if unknown
     """
 
     cursors: Mapping[str, int] = field(default_factory=dict)
@@ -51,17 +51,17 @@ class Recovered:
 
 @runtime_checkable
 class Recoverable(Protocol):
-    """A sink that can tell what it has."""
+    """A sink that can find out which records it has."""
 
     def recover(self, files: Iterable[KeptFile]) -> Recovered:
-        """Return what the sink has of an outbox's files; raises SinkUnavailable."""
+        """Return which records of an outbox's files the sink has; raises SinkUnavailable."""
 
 
 def recover(objects: Objects, files: Iterable[KeptFile], shipper: str) -> Recovered:
-    """Find an outbox's segments by their keys, and the chain of manifests that names them.
+    """Return which of an outbox's segments are stored, by their keys, and the chain of manifests that names them.
 
-    `shipper` is the identity if the outbox still has it. Where it names no manifest, the chains' last manifests are
-    read: one of them names a segment of the outbox. Raises SinkUnavailable.
+    `shipper` is the identity in the outbox. If it has no chain, the last manifests of all chains are read: the chain
+    whose last manifest names a segment of the outbox is the outbox's. Raises SinkUnavailable.
     """
     runs = {run for file in files for run in _stored(objects, file)}
     if not runs:
@@ -80,7 +80,7 @@ def recover(objects: Objects, files: Iterable[KeptFile], shipper: str) -> Recove
 
 
 def _stored(objects: Objects, file: KeptFile) -> Iterator[Run]:
-    """Yield what is stored of a file: a segment is found by its first record's hour."""
+    """Yield the stored runs of a file; a segment is found by the hour of its first record."""
     hours = {time[:13] for _, records in file.read() for time in records.times}
     for hour in sorted(hours):
         for key in objects.list(f"{SEGMENTS}{hour[:10]}/hour={hour[11:]}/{file.source}-"):
@@ -94,7 +94,7 @@ def _run(key: str) -> Run | None:
 
 
 def _chain(objects: Objects, sources: Mapping[str, Run]) -> str:
-    """Return the shipper whose last manifest names a segment of one of the files; empty if there is none."""
+    """Return the shipper whose last manifest names a segment of one of the files, or an empty string."""
     ends: dict[str, int] = {}
     for key in objects.list(MANIFESTS):
         if (parts := _MANIFEST.fullmatch(key)) is not None:
@@ -108,7 +108,7 @@ def _chain(objects: Objects, sources: Mapping[str, Run]) -> str:
 
 
 def _unnamed(objects: Objects, shipper: str, end: int, runs: set[Run]) -> set[Run]:
-    """Return the runs that no manifest of a chain names, looking from its end as far back as need be."""
+    """Return the runs that no manifest of a chain names; its latest manifests are read, backwards."""
     left = set(runs)
     earliest = max(0, end - 2 * len(runs) - _MORE)
     for _, data in fetch(objects, (manifest_key(shipper, n) for n in range(end - 1, earliest - 1, -1))):

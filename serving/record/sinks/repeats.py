@@ -13,22 +13,22 @@ _MOST_NAMED: Final = 100
 
 
 class Repeats:
-    """8 bytes each, and finds those that occur more than once."""
+    """The ids of records, 8 bytes each; finds those that occur more than once."""
 
     def __init__(self) -> None:
         self._keys: list[str] = []
-        self._hashes = bytearray()  # the first 8 bytes of each id's SHA-256: equal ones are compared again
+        self._hashes = bytearray()  # the first 8 bytes of each id's SHA-256; ids with equal ones are compared
         self._counts: list[int] = []
 
     def add(self, key: str, ids: Sequence[str]) -> None:
-        """Note a segment's records."""
+        """Add the ids of a segment's records."""
         self._keys.append(key)
         self._counts.append(len(ids))
         for each in ids:
             self._hashes += _hash(each)
 
     def find(self, read: Callable[[str], Sequence[str]]) -> Iterator[str]:
-        """Yield a problem for each record that is stored twice, at most 100; `read` returns a segment's ids."""
+        """Yield a sentence for each of at most 100 records that are stored twice; `read` returns a segment's ids."""
         hashes = np.frombuffer(self._hashes, np.uint64)
         order = np.argsort(hashes, kind="stable")
         ordered = hashes[order]

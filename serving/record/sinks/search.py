@@ -33,7 +33,7 @@ def find(
 ) -> Iterator[dict[str, Any]]:
     """Return the documents that meet every condition given; an id's search ends with its record.
 
-    `customer_ids` are all that the record may have for a customer: hashes by several keys, say.
+    `customer_ids` are all ids that the record may have for one customer, for example hashes by several keys.
 
     Reads what may hold them: by an id's own time first, and nothing that ended before `since`. Raises
     SegmentUnreadable.

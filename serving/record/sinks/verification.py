@@ -1,4 +1,4 @@
-"""Verifies stored records against their chains of manifests, and erasures against theirs."""
+"""Verifies stored records by their chains of manifests, and erasures by the chain of erasures."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _KEY: Final = re.compile(rf"{MANIFESTS}(\w+)/(\d{{8,}})\.json")
 
 
 class Head(NamedTuple):
-    """A chain's end as it was noted elsewhere.
+    """A chain's end as an anchor has it.
 
     chain   a shipper's identity, or ERASURES
     link    the number of the next manifest or erasure, and the hash of the last
-    noted   when or where it was noted, as messages say it
+    noted   time and place of the anchor, for messages
     """
 
     chain: str
@@ -49,14 +49,14 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What verification found: each problem a sentence that begins with the object's key, and what was counted.
+    """The result of a verification: a sentence for each problem, which begins with the object's key, and counts.
 
-    segments, records   that manifests name
-    erased              segments in whose place others stand
-    unproven            of these, written before manifests had a proof: only the number of their records is compared
-    erasures            that replaced segments
-    earlier             of these, made before erasures had a chain: nothing proves when, or that they are genuine
-    heads               noted elsewhere that are in the chains
+    segments, records   segments that manifests name, and their records
+    erased              segments that erasures replaced
+    unproven            of `erased`, those whose manifest has no proof: only their number of records is compared
+    erasures            valid erasures
+    earlier             of `erasures`, those from before the chain: nothing proves that they are genuine
+    heads               anchored ends that are in the chains
     """
 
     problems: tuple[str, ...]
@@ -75,19 +75,21 @@ class Report:
 
 
 def verify(objects: Objects, *, ends: Mapping[str, Link] | None = None, heads: Iterable[Head] = ()) -> Report:
-    """Hold every segment against the manifest that names it, every manifest against the one before, erasures likewise.
+    """Compare every segment with the manifest that names it, and every manifest and erasure with the one before it.
 
-    A segment that an erasure wrote is held against the proof in its manifest: nothing but the erased person's fields
-    may differ from what was written first. What is missing from a chain's end can be told only by `ends`, where each
-    shipper believes its own to be, and by `heads`, which were noted elsewhere: these also show a chain written anew.
+    A segment that an erasure wrote is compared with the proof in its manifest: only the erased person's fields may
+    differ from the first version. `ends` has the end of each shipper's chain by its own progress; `heads` are anchors.
+    Both show that a chain's end is missing; `heads` also show that a chain was rewritten.
     """
     return _Verification(objects, heads).run(ends or {})
 
 
 class _Expected(NamedTuple):
-    """What a segment must be.
+    """What a stored segment must be.
 
-    replaced   the erasures that led to it, by number; empty for a segment as it was written
+    sha256     hash of its bytes
+    manifest   the manifest that names its first version
+    replaced   the erasures that replaced its earlier versions, by number; empty for the first version
     """
 
     sha256: str
@@ -159,11 +161,11 @@ class _Verification:
         link = Link()
         for key, erasure, data in self._erasures:
             if erasure is None:
-                yield f"{key}: it is no erasure's record: it was altered or added."
+                yield f"{key}: it is not a valid erasure: it was altered or added."
             n = number_of(key)
             if n is None:
                 if erasure is not None and erasure.n >= 0:
-                    yield f"{key}: it has a place in the chain under another name: it was added."
+                    yield f"{key}: it has a number in the chain, but another key: it was added."
                 continue
             if n != link.n:
                 yield f"{erasure_key(link.n)}: it is missing, with all up to {key}."
@@ -198,17 +200,17 @@ class _Verification:
             yield from self._expect(manifest)
 
     def _note_end(self, chain: str, link: Link, key: str) -> Iterator[str]:
-        """Compare what ends at a manifest or an erasure with the heads that were noted then."""
+        """Compare a chain up to a manifest or an erasure with the heads that anchors have of it."""
         for head in self._heads.pop((chain, link.n), ()):
             self._found += 1
             if head.link.previous != link.previous:
-                yield f"{key}: it isn't what was noted at {head.noted}: it, or what is before it, was altered since."
+                yield f"{key}: it differs from the anchor of {head.noted}: the chain was altered up to here."
 
     def _compare_heads(self) -> Iterator[str]:
         for (chain, n), heads in self._heads.items():
             if n:
                 key = erasure_key(n - 1) if chain == ERASURES else manifest_key(chain, n - 1)
-                yield f"{key}: it is missing: it was noted at {heads[0].noted}."
+                yield f"{key}: it is missing: the anchor of {heads[0].noted} has it."
 
     def _expect(self, manifest: Manifest) -> Iterator[str]:
         """Note what a manifest's segment must be, or the one that stands in its place."""
@@ -244,36 +246,36 @@ class _Verification:
                 self._repeats.add(key, self._forms.ids(key, data))
                 documents = self._forms.decode(key, data) if expected.replaced else ()
             except SegmentUnreadable:
-                yield f"{key}: it can't be read: it was written so."
+                yield f"{key}: it can't be read, but was not altered since it was written."
                 continue
             if expected.replaced:
                 yield from self._compare_erased(key, documents, expected)
 
     def _compare_erased(self, key: str, documents: Sequence[Mapping[str, Any]], expected: _Expected) -> Iterator[str]:
-        """Compare a segment that an erasure wrote with what was written first."""
+        """Compare a segment that an erasure wrote with the manifest of its first version."""
         if len(documents) != expected.manifest.records:
-            yield f"{key}: an erasure wrote it with other than {expected.manifest.records} records."
+            yield f"{key}: an erasure left {len(documents)} of {expected.manifest.records} records."
         elif not expected.manifest.proof:
             self._unproven += 1
-        elif salts_key(key) in self._salted:  # else that is said elsewhere
+        elif salts_key(key) in self._salted:  # else `_find_salts` reports them
             salts = Salts.read(self._objects.get(salts_key(key)) or b"")
             customers = {n: erasure.customer for n, erasure in expected.replaced.items()}
             try:
                 proof = "" if salts is None else prove(documents, salts, customers)
             except (ValueError, KeyError) as error:
-                yield f"{key}: an erasure changed more than it may: {error}."
+                yield f"{key}: an erasure changed more than the erased person's data: {error}."
                 return
             if proof != expected.manifest.proof:
                 yield f"{key}: an erasure changed more than the erased person's data, or {salts_key(key)} was altered."
 
     def _find_salts(self) -> Iterator[str]:
-        """Tell which salts are missing, and which an erasure should have deleted."""
+        """Yield a problem for salts that are missing, and for salts that an erasure should have deleted."""
         for key, expected in self._expected.items():
             if expected.manifest.proof and key in self._present and salts_key(key) not in self._salted:
-                yield f"{salts_key(key)}: it is missing: what erasures change in {key} can't be told."
+                yield f"{salts_key(key)}: it is missing: a later erasure in {key} can't be verified."
         for key in self._replaced:
             if salts_key(key) in self._salted:
-                yield f"{salts_key(key)}: an erasure replaced its segment: erase again to end what was begun."
+                yield f"{salts_key(key)}: an erasure replaced its segment: erase again to complete the erasure."
 
     def _ids(self, key: str) -> list[str]:
         return self._forms.ids(key, self._objects.get(key) or b"")

@@ -1,4 +1,4 @@
-"""Who read which decision is logged before it is shown."""
+"""The access log has who read which decision, before the decision is shown."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from customer_risk.serving.record.sinks.manifest import digest
 
 @pytest.fixture
 def own(stored, tmp_path):
-    """A copy of the stored record, the test's own to change."""
+    """A copy of the stored record, which the test may change."""
     shutil.copytree(stored, tmp_path / "own")
     return tmp_path / "own"
 
 
 def lines(path) -> list[dict]:
-    """The access log, decoded."""
+    """Return the decoded lines of an access log."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("command", ["show", "list", "list a time", "replay", "replay a time", "export", "erase"])
 def test_every_command_that_reads_decisions_is_logged(run, own, records, registry, tmp_path, command) -> None:
-    """With who, when, the command, and which decisions or whose they are."""
+    """Each command logs who reads, when, with which command, and which decisions or whose."""
     log, record = tmp_path / "access.log", records[7][0]
     theirs = sorted(each.record_id for each, _ in records if each.customer_id == "c-7")
     everyone = sorted(each.record_id for each, _ in records)
@@ -50,7 +50,7 @@ def test_every_command_that_reads_decisions_is_logged(run, own, records, registr
 
 
 def test_lines_are_appended(run, own, records, tmp_path) -> None:
-    """What was logged before stays."""
+    """A second command appends its line, and the first line stays."""
     for number in range(3):
         run("show", records[number][0].record_id, "--from", own, "--access-log", tmp_path / "access.log")
     assert [each["decisions"] for each in lines(tmp_path / "access.log")] == [
@@ -59,7 +59,7 @@ def test_lines_are_appended(run, own, records, tmp_path) -> None:
 
 
 def test_the_configuration_names_the_file(run, own, records, tmp_path) -> None:
-    """The option and the environment go before it."""
+    """The option and the environment variable override the file of the configuration."""
     log = tmp_path / "configured.log"
     (tmp_path / "serving.yaml").write_text(
         f"record: {{enabled: true, folder: {tmp_path}/outbox, access_log: {log}, "
@@ -74,28 +74,28 @@ def test_the_configuration_names_the_file(run, own, records, tmp_path) -> None:
 
 
 def test_without_a_file_the_line_goes_to_standard_error(run, own, records) -> None:
-    """Standard output has what was asked for alone."""
+    """Without a file, the line goes to standard error, and standard output has only the record."""
     result = run("show", records[0][0].record_id, "--from", own, "--by", "auditor")
     assert json.loads(result.stderr)["operator"] == "auditor"
     assert "record read" not in result.stdout
 
 
 def test_what_cannot_be_logged_is_not_shown(run, own, records, tmp_path) -> None:
-    """The disk may be full, or the file somebody else's."""
+    """If the log can't be written, the command fails and prints no record."""
     result = run("show", records[0][0].record_id, "--from", own, "--access-log", tmp_path / "nowhere" / "access.log")
     assert isinstance(result.exception, ConfigError)
     assert records[0][0].record_id not in result.output
 
 
 def test_a_full_disk_shows_nothing(run, own) -> None:
-    """Without room for the line there is no answer."""
+    """If the disk is full, the command fails and prints no record."""
     result = run("list", "--customer", "c-7", "--from", own, "--access-log", "/dev/full")
     assert isinstance(result.exception, ConfigError)
     assert result.stdout == ""
 
 
 def test_a_reader_must_have_a_name(run, own, records) -> None:
-    """A container's process may have none: then it is given."""
+    """A command whose reader has no name is refused, and the error says to use --by."""
     result = run("show", records[0][0].record_id, "--from", own, "--by", " ")
     assert isinstance(result.exception, ConfigError)
     assert "--by" in str(result.exception)

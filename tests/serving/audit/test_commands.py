@@ -83,7 +83,7 @@ def test_transactions_are_shown(run, service, request_, tmp_path) -> None:
 def test_given_features_have_no_transactions(run, records, recorded) -> None:
     """And that is said."""
     record = next(record for record, _ in records if record.source == "model" and not record.encoded)
-    assert "features were given" in run("show", record.record_id, "--outbox", recorded, "--transactions").output
+    assert "had features instead" in run("show", record.record_id, "--outbox", recorded, "--transactions").output
 
 
 def test_a_refusal_is_shown(run, samples, tmp_path) -> None:

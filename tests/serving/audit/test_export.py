@@ -1,4 +1,4 @@
-"""All that the record has of a person, for the person."""
+"""An export has all data that the record has on a person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from customer_risk.serving.record.outbox.writer import Outbox
 
 @pytest.fixture
 def config(recorded, stored, tmp_path):
-    """A server's configuration: an outbox, and a folder that it was shipped to."""
+    """A server's configuration with an outbox and the folder that it was shipped to."""
     shutil.copytree(recorded, tmp_path / "outbox")
     shutil.copytree(stored, tmp_path / "record")
     path = tmp_path / "serving.yaml"
@@ -29,7 +29,7 @@ def config(recorded, stored, tmp_path):
 
 
 def test_all_places_are_read(run, config, records, tmp_path) -> None:
-    """Each decision is there once, with the places that have it; nobody else's is."""
+    """An export has each of the customer's decisions once, with the places that store it, and no other customer's."""
     result = run("export", "c-7", "--config", config, "--to", tmp_path / "export")
     assert result.exit_code == 0
     assert "2 decisions of c-7" in result.stdout
@@ -42,7 +42,7 @@ def test_all_places_are_read(run, config, records, tmp_path) -> None:
 
 
 def test_it_can_be_read_without_knowing_codes(run, records, stored, tmp_path) -> None:
-    """Profile and transactions are in words, in both files."""
+    """Both files have the profile and the transactions in words."""
     record = next(record for record, _ in records if record.encoded and record.reasons)
     run("export", record.customer_id, "--from", stored, "--to", tmp_path / "export")
     whole = json.loads((tmp_path / "export" / "decisions.json").read_text())
@@ -57,7 +57,7 @@ def test_it_can_be_read_without_knowing_codes(run, records, stored, tmp_path) ->
 
 
 def test_what_cannot_be_unpacked_is_exported_as_it_is(run, samples, tmp_path) -> None:
-    """The rest of the decision is theirs too."""
+    """A decision whose input can't be unpacked is exported with the input's bytes."""
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
     record = samples.record(1)
     outbox.add(encode(record), ("n_transactions", "share_crypto", "days_since_last"), record.names)
@@ -72,20 +72,20 @@ def test_what_cannot_be_unpacked_is_exported_as_it_is(run, samples, tmp_path) ->
 
 
 def test_only_its_maker_can_read_it(run, stored, tmp_path) -> None:
-    """It is personal data of one person."""
+    """Only the user who runs the export can read its files."""
     run("export", "c-7", "--from", stored, "--to", tmp_path / "export")
     for path in ((tmp_path / "export"), *(tmp_path / "export").iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 
 
 def test_a_folder_that_exists_is_not_written_to(run, stored, tmp_path) -> None:
-    """Another person's export may be there."""
+    """An export to an existing folder is refused, since another person's export may be in it."""
     result = run("export", "c-7", "--from", stored, "--to", tmp_path)
     assert isinstance(result.exception, ConfigError)
 
 
 def test_places_that_differ_are_both_written(run, config, records, tmp_path) -> None:
-    """One of them was altered, and which can't be told here."""
+    """If two places have different records of a decision, both are exported."""
     shutil.rmtree(tmp_path / "outbox")
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
     record, names = next(each for each in records if each[0].customer_id == "c-7")
@@ -100,7 +100,7 @@ def test_places_that_differ_are_both_written(run, config, records, tmp_path) -> 
 
 @pytest.mark.parametrize("customer", ["", "erased"])
 def test_nobody_is_not_exported(run, stored, tmp_path, customer) -> None:
-    """What refusals and erased records have is no customer's id."""
+    """An empty id and `erased` are refused: they are not a customer's id."""
     result = run("export", customer, "--from", stored, "--to", tmp_path / "export")
     assert isinstance(result.exception, ConfigError)
     assert not (tmp_path / "export").exists()
@@ -108,7 +108,7 @@ def test_nobody_is_not_exported(run, stored, tmp_path, customer) -> None:
 
 @pytest.fixture
 def rotated(records, tmp_path):
-    """A record of one customer as given, by an old key and by the newest, and a configuration with both keys."""
+    """Records of one customer with the plain id and its hashes by two keys, and a configuration with both keys."""
     keys = {"newest": b"n" * 32, "old": b"o" * 32}
     for name, key in keys.items():
         (tmp_path / name).write_bytes(key)
@@ -127,7 +127,7 @@ def rotated(records, tmp_path):
 
 
 def test_look_ups_try_every_key_and_the_plain_id(run, rotated, records, tmp_path) -> None:
-    """Records from before a key was changed, and from before ids were hashed, are found."""
+    """Look-ups find records with the newest key's hash, with an older key's hash and with the plain id."""
     listed = run("list", "--customer", "c-0", "--config", rotated).stdout
     assert [record.record_id in listed for record, _ in records[:4]] == [True, True, True, False]
     keys = ("--key-file", tmp_path / "newest", "--key-file", tmp_path / "old")
@@ -139,7 +139,7 @@ def test_look_ups_try_every_key_and_the_plain_id(run, rotated, records, tmp_path
 
 @pytest.mark.usefixtures("rotated")
 def test_erasures_try_every_key_and_the_plain_id(run, records, tmp_path) -> None:
-    """Each gets an erasure of its own; nothing of the customer is found afterwards."""
+    """Each id of the customer has an erasure of its own, and no record of the customer is found afterwards."""
     from customer_risk.serving.record.settings import RecordSettings
     from customer_risk.serving.record.shipper.shipper import Shipper
     from customer_risk.serving.telemetry.logs import LogSettings
@@ -158,7 +158,7 @@ def test_erasures_try_every_key_and_the_plain_id(run, records, tmp_path) -> None
 
 
 def test_new_records_are_hashed_with_the_newest_key(rotated) -> None:
-    """Older keys are for look-ups alone."""
+    """Older keys are only used for look-ups."""
     from customer_risk.serving.settings import load_settings
 
     record = load_settings(rotated, server={}).record
@@ -168,7 +168,7 @@ def test_new_records_are_hashed_with_the_newest_key(rotated) -> None:
 
 @pytest.mark.parametrize("content", [None, b"short"])
 def test_an_older_key_must_be_one(rotated, run, tmp_path, content) -> None:
-    """A missing one would hide records."""
+    """An older key that is missing or too short is refused, since look-ups would miss records."""
     (tmp_path / "old").unlink()
     if content is not None:
         (tmp_path / "old").write_bytes(content)

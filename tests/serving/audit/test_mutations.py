@@ -64,7 +64,7 @@ def test_an_erased_customer_is_gone(run, own, records, registry) -> None:
 
 def test_nothing_to_erase_is_said(run, own) -> None:
     """Nothing is written down of what nobody asked about."""
-    assert "nothing of theirs is here" in erased(run, own, customer="nobody").output
+    assert "no data of this customer" in erased(run, own, customer="nobody").output
     assert not (own / "erasures").exists()
 
 
@@ -96,7 +96,7 @@ def test_what_the_outbox_still_keeps_is_said(run, own, recorded) -> None:
     """With exit code 1: it would be shipped after the erasure, and must be erased then."""
     result = erased(run, own, "--outbox", recorded)
     assert result.exit_code == 1
-    assert "2 records of theirs are here" in result.output
+    assert "2 records of this customer stay" in result.output
 
 
 def test_segments_without_a_manifest_are_said(run, own) -> None:

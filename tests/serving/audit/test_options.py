@@ -43,7 +43,7 @@ def test_an_erasure_looks_into_the_outbox(run, config) -> None:
     result = run("erase", "c-7", "--config", config, "--by", "dpo", "--why", "request 12", "--yes")
     assert result.exit_code == 1
     assert "segments replaced" in result.output
-    assert "records of theirs are here" in result.output
+    assert "records of this customer stay" in result.output
 
 
 def test_without_a_sink_the_default_is_read(run, stored, records, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Nothing that was recorded can pass for a line of a command, or for a terminal's command."""
+"""Recorded text can't forge a line of a command's output, or send a command to the terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RAW = "\x1b\x07\x9b\u202e\u2028\x7f\r"
 
 @pytest.fixture
 def hostile(samples, tmp_path) -> Path:
-    """A record whose every text that a caller may choose would forge lines, in an outbox and in a folder."""
+    """A record in an outbox and a folder; all its texts that a caller chooses would forge lines."""
     record, second = samples.record(1), samples.record(2)
     names = ("n_transactions", "share_crypto", HOSTILE)
     reason = dict.fromkeys(("code", "text", "feature", "unit", "investigator_text"), HOSTILE)
@@ -65,14 +65,14 @@ COMMANDS = {
 }
 
 
-_OF_SHIPPED = {"verify", "erase"}  # these read no outbox alone
+_OF_SHIPPED = {"verify", "erase"}  # these can't read an outbox alone
 _PLACES = [(name, "record") for name in COMMANDS] + [(name, "outbox") for name in COMMANDS if name not in _OF_SHIPPED]
 
 
 @pytest.mark.parametrize(("command", "place"), _PLACES)
 def test_no_command_prints_recorded_text_raw(run, hostile, command, place) -> None:
-    """Each control character of a record is shown as an escape, whatever the command and wherever the record is."""
-    if command == "verify":  # names in a bucket are texts of whoever can write to it
+    """Every command prints control characters of a record as escapes, from an outbox and from a folder."""
+    if command == "verify":  # the names of objects are texts too
         key = next((hostile / "record").glob("dt=*/*/*.parquet"))
         shutil.copy(key, key.with_name(f"{HOSTILE}.parquet".replace("/", "")))
     words = [str(hostile / "export") if word == "EXPORT" else word for word in COMMANDS[command]]
@@ -91,14 +91,14 @@ def test_no_command_prints_recorded_text_raw(run, hostile, command, place) -> No
 
 
 def test_every_command_that_reads_records_is_among_them() -> None:
-    """A new command has to be listed above, or said to print nothing of a record."""
+    """Every command is listed above, or in the set of commands that print no record."""
     from customer_risk.serving.cli.audit import audit as commands
 
     assert {each[0] for each in COMMANDS.values()} | {"init", "reship"} == set(commands.commands)
 
 
 def test_only_one_module_prints() -> None:
-    """The others print through it: what it escapes is escaped everywhere."""
+    """Only the module `terminal`, which escapes, prints; the audit's other modules use it."""
     for path in Path(audit.__file__).parent.glob("*.py"):
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         names = {ast.unparse(each.func) for each in calls}
@@ -106,14 +106,14 @@ def test_only_one_module_prints() -> None:
 
 
 def test_text_is_kept_as_far_as_it_can_be_shown() -> None:
-    """Umlauts, other scripts and symbols are."""
+    """Umlauts, other scripts and symbols are printed as they are."""
     text = "Überweisung \N{EURO SIGN} 銀行 a\\b \N{PILE OF POO}"
     assert printable(text) == text
     assert printable("a\nb\U000e0041") == "a\\u000ab\\udb40\\udc41"
 
 
 def test_json_is_read_back_as_it_was() -> None:
-    """Its escapes are JSON's own."""
+    """Printed JSON is read back as the same value, since its escapes are those of JSON."""
     value = {"a": [HOSTILE, 1, None, "\\u0041"], HOSTILE: {}}
     text = readable_json(value)
     assert json.loads(text) == value
@@ -121,7 +121,7 @@ def test_json_is_read_back_as_it_was() -> None:
 
 
 def test_a_record_that_cannot_be_read_is_said(run, samples, tmp_path) -> None:
-    """Without what it holds, raw."""
+    """A record that can't be read is reported, without its raw text."""
     sink = open_sink(FolderSettings(path=str(tmp_path / "record")), "a" * 32)
     (altered,) = samples.segment(1, 1).documents
     altered["reasons"][0]["direction"] = HOSTILE
@@ -133,7 +133,7 @@ def test_a_record_that_cannot_be_read_is_said(run, samples, tmp_path) -> None:
 
 
 def test_errors_are_escaped(run, hostile) -> None:
-    """They quote what a place holds."""
+    """Recorded text in errors is escaped."""
     result = run("show", f"y{HOSTILE}", "--from", hostile / "record")
     assert isinstance(result.exception, ConfigError)
     assert not set(RAW) & set(str(result.exception))

@@ -139,7 +139,7 @@ def test_a_refusal_that_cant_be_recorded_stays_a_refusal(full) -> None:
 
 @pytest.mark.parametrize("refuse", [True, False])
 def test_a_commit_that_fails_is_told_or_counted(outbox, folder, answer, refuse) -> None:
-    """As a write that fails is: the file was removed before the commit."""
+    """If the file was removed before the commit, the commit raises, or the decision is counted as unrecorded."""
     unrecorded = []
     recorder = Recorder(outbox, cpu="x", refuse=refuse, unrecorded=lambda: unrecorded.append(1))
     for _ in range(3):
@@ -147,7 +147,7 @@ def test_a_commit_that_fails_is_told_or_counted(outbox, folder, answer, refuse) 
     (file,) = find_files(folder)
     file.remove()
     deadline = time.monotonic() + 600
-    while not recorder.failing:  # the outbox looks once a second
+    while not recorder.failing:  # the outbox checks its file once a second
         assert time.monotonic() < deadline
         time.sleep(0.01)
     if refuse:

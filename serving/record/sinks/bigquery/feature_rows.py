@@ -1,4 +1,4 @@
-"""Features as a row's nested messages, made as columns: a row has over a hundred, most of whose bytes never change."""
+"""Encodes features as a row's nested messages, by columns: most of a row's bytes are the same in every row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from customer_risk.serving.record.sinks.batch import Block
 # Wire types of protobuf: https://protobuf.dev/programming-guides/encoding/
 _DOUBLE: Final = 1
 _BYTES: Final = 2
-_VALUE_BYTES: Final = 9  # of a value with its tag
+_VALUE_BYTES: Final = 9  # the size of a value with its tag
 
 
 class FeatureRows:
@@ -25,9 +25,10 @@ class FeatureRows:
         self._value_tag = _varint(fields["value"].number << 3 | _DOUBLE)
 
     def encode(self, block: Block) -> list[bytes]:
-        """Return the bytes of each row's features; a value that is NaN is left out.
+        """Return the bytes of each row's features, without values that are NaN.
 
-        They are the library's own bytes, unless a name is longer than 117 bytes: then all lengths have two bytes.
+        The protobuf library writes the same bytes, unless a name is longer than 117 bytes: then all lengths here take
+        two bytes.
         """
         names = [self._name_tag + _varint(len(text)) + text for text in (name.encode() for name in block.names)]
         width = max(len(_varint(len(name) + _VALUE_BYTES)) for name in names)
@@ -54,7 +55,7 @@ class FeatureRows:
 
 
 def _varint(number: int, width: int = 1) -> bytes:
-    """Return a number as protobuf writes it, in `width` bytes at least."""
+    """Return a number as a varint of protobuf, in at least `width` bytes."""
     made: list[int] = []
     while number > 0x7F or len(made) < width - 1:
         made.append(number & 0x7F | 0x80)

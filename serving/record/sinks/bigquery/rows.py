@@ -61,7 +61,7 @@ def _bytes(text: str) -> bytes:
 _CONVERTERS: Final[dict[str, Callable[[str], int | bytes]]] = {"TIMESTAMP": _microseconds, "BYTES": _bytes}
 _CONVERTED: Final = {each.name: _CONVERTERS[each.type] for each in COLUMNS if each.type in _CONVERTERS}
 
-# The columns before the features, and where a record has them; `reasons` and `warnings` are made of its structs.
+# The columns before the features by their names in a record; `reasons` and `warnings` are converted separately.
 _ELSEWHERE: Final = {
     "decision_id": "record_id",
     "recorded_at": "at",
@@ -113,7 +113,7 @@ class Rows:
         return made, wrong
 
     def _batch(self, batch: RecordBatch) -> tuple[list[bytes], dict[int, str]]:
-        """Make rows as `row` does, to the byte: the library makes all of a row but its features."""
+        """Make the same bytes as `row` for each record; the protobuf library makes all of a row but the features."""
         features = [b""] * len(batch)
         for block in batch.blocks:
             for index, part in zip(block.rows.tolist(), self._features.encode(block), strict=True):
@@ -138,14 +138,14 @@ class Rows:
 
 
 def _partial(message: Any) -> bytes:
-    """Serialize a part of a row, which lacks fields that must be given: the other parts have them."""
+    """Serialize a part of a row; it lacks required fields, which the other parts have."""
     made: bytes = message.SerializePartialToString(deterministic=True)
     return made
 
 
 def _check_size(row: bytes) -> None:
     if len(row) + _FRAME_BYTES > MOST_BYTES:
-        raise ValueError(f"not a row of the table: {len(row)} bytes are more than one request may have")
+        raise ValueError(f"not a row of the table: {len(row)} bytes are more than the {MOST_BYTES} of a request")
 
 
 def parts(rows: Sequence[bytes], most_bytes: int = MOST_BYTES) -> list[Sequence[bytes]]:

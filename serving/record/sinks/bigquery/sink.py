@@ -103,12 +103,12 @@ class BigQuerySink:
         return msgspec.json.encode(written)
 
     def recover(self, files: Iterable[KeptFile]) -> Recovered:
-        """Ask the table which of an outbox's records it has; raises SinkUnavailable.
+        """Return which of an outbox's records the table has; raises SinkUnavailable.
 
-        Rows are written in order, so that a file's records up to the last one there are settled. The stream isn't
-        known any more: the next write makes another.
+        Rows are written in order, so all of a file's records up to the last one in the table are settled. The stream
+        is unknown: the next write makes another.
         """
-        self._sleep(SECONDS)  # an append of a process that died is over then
+        self._sleep(SECONDS)  # until then, an append of a process that was killed has ended
         cursors = {}
         for file in files:
             for numbers, records in file.read():

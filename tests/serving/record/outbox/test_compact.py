@@ -1,4 +1,4 @@
-"""The numbers of a record in few bytes, and back to the bit."""
+"""A record's numbers are packed into few bytes, and read back to the bit."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ profiles = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20)
 
 
 def customer(rows, profile=NO_PROFILE) -> Encoded:
-    """A customer of rows: id, created, completed, amount, state, type, direction."""
+    """Return a customer with rows of id, created, completed, amount, state, type and direction."""
     ids, created, completed, amount, state, type_, direction = zip(*rows, strict=True) if rows else [()] * 7
     return Encoded(
         offsets=np.array([0, len(rows)], np.int64),
@@ -75,13 +75,13 @@ def customer(rows, profile=NO_PROFILE) -> Encoded:
 
 
 def same(one: Encoded, other: Encoded) -> bool:
-    """Whether two customers have the same bits."""
+    """Return whether two customers have the same bits."""
     arrays = [(getattr(one, field.name), getattr(other, field.name)) for field in fields(Encoded)]
     return all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in arrays)
 
 
 def usual(count: int) -> Encoded:
-    """A customer as most are: times to the microsecond, amounts in cents, some not completed."""
+    """Return a customer as most are: times in microseconds, amounts in cents, some transactions not completed."""
     chance = np.random.default_rng(3)
     start = 1_717_200_000_000_000
     return customer(
@@ -104,14 +104,14 @@ def usual(count: int) -> Encoded:
 @settings(deadline=None)
 @given(values)
 def test_values_come_back_to_the_bit(given_values) -> None:
-    """Missing, infinite and negative zero included, as well as NaN's other bits."""
+    """Any values come back to the bit, including infinities, negative zero and NaNs with other bits."""
     array = np.array(given_values, np.float64)
     assert compact.unpack(compact.pack(array, None)).values.tobytes() == array.tobytes()
 
 
 @pytest.mark.parametrize("value", [*SPECIAL, *NUMBERS])
 def test_a_single_value_comes_back_to_the_bit(value) -> None:
-    """Each value that has a way of its own, or just hasn't."""
+    """Values at the limits of each encoding come back to the bit."""
     array = np.array([value])
     assert compact.unpack(compact.pack(array, None)).values.tobytes() == array.tobytes()
 
@@ -119,7 +119,7 @@ def test_a_single_value_comes_back_to_the_bit(value) -> None:
 @settings(deadline=None)
 @given(values, rows, profiles)
 def test_a_customer_comes_back_to_the_bit(given_values, given_rows, profile) -> None:
-    """Whatever the times, amounts and codes are, known ones or not."""
+    """A customer comes back to the bit with any times, amounts and codes, including unknown codes."""
     array, made = np.array(given_values, np.float64), customer(given_rows, profile)
     read = compact.unpack(compact.pack(array, made))
     assert read.customer is not None
@@ -129,7 +129,7 @@ def test_a_customer_comes_back_to_the_bit(given_values, given_rows, profile) -> 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 50, 10_000])
 def test_any_number_of_transactions_comes_back(count) -> None:
-    """From none to more than a thread's own memory holds."""
+    """Any number of transactions comes back, from 0 to more than a thread's own array holds."""
     made = usual(count)
     read = compact.unpack(compact.pack(np.array([0.5]), made)).customer
     assert read is not None
@@ -148,7 +148,7 @@ def test_any_number_of_transactions_comes_back(count) -> None:
     ],
 )
 def test_times_at_the_limits_come_back(pair) -> None:
-    """Whose differences would need more than 64 bits."""
+    """Times whose difference needs more than 64 bits come back to the bit."""
     made = customer([(0, *pair, 1.0, 0, 0, 0), (1, *reversed(pair), 1.0, 0, 0, 0), (2, 0, 0, 1.0, 0, 0, 0)])
     read = compact.unpack(compact.pack(np.empty(0), made)).customer
     assert read is not None
@@ -156,12 +156,12 @@ def test_times_at_the_limits_come_back(pair) -> None:
 
 
 def test_fifty_transactions_take_less_than_half_of_their_columns() -> None:
-    """A row of 31 bytes in the kernel's columns takes at most 15."""
+    """A transaction of 31 bytes in the kernel's columns takes at most 15 bytes."""
     assert len(compact.pack(np.empty(0), usual(50))) <= 50 * 15 + 70
 
 
 def test_bytes_that_are_no_customer_of_this_install_are_kept() -> None:
-    """As they are, beside the features."""
+    """Bytes that are not a customer of this install are kept as they are, beside the features."""
     array = np.array([1.0, math.nan, 1 / 7])
     read = compact.unpack(compact.pack_as_it_is(array, b"\x02\0\0"))
     assert (read.values.tobytes(), read.customer, read.as_it_is) == (array.tobytes(), None, b"\x02\0\0")
@@ -169,7 +169,7 @@ def test_bytes_that_are_no_customer_of_this_install_are_kept() -> None:
 
 @pytest.mark.parametrize("made", [None, usual(0), usual(20)], ids=["features", "no transactions", "transactions"])
 def test_bytes_cut_short_or_with_more_behind_are_refused(made) -> None:
-    """At every length but their own."""
+    """Packed bytes of any other length are refused."""
     packed = compact.pack(np.array([1.0, math.nan, 1 / 7, 2.55]), made)
     for length in range(len(packed)):
         with pytest.raises(msgspec.DecodeError, match="damaged"):
@@ -181,7 +181,7 @@ def test_bytes_cut_short_or_with_more_behind_are_refused(made) -> None:
 @settings(deadline=None, max_examples=500)
 @given(st.data())
 def test_altered_bytes_are_refused_or_read_within_their_bounds(data) -> None:
-    """Damage never makes room for rows that can't be there, nor reads what is behind the bytes."""
+    """Altered bytes allocate no more rows than they can hold, and nothing after them is read."""
     packed = bytearray(compact.pack(np.array([1.0, math.nan, 1 / 7, 2.55]), usual(5)))
     for _ in range(data.draw(st.integers(1, 4))):
         packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
@@ -196,7 +196,7 @@ def test_altered_bytes_are_refused_or_read_within_their_bounds(data) -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_other_bytes_are_refused_or_read(packed) -> None:
-    """Without another error."""
+    """Any bytes are read or raise DecodeError, but no other error."""
     try:
         compact.unpack(packed)
     except msgspec.DecodeError:
@@ -204,7 +204,7 @@ def test_any_other_bytes_are_refused_or_read(packed) -> None:
 
 
 def test_threads_do_not_share_memory() -> None:
-    """Each thread's bytes are those of what it packed."""
+    """Threads that pack at the same time each get their own bytes."""
     made = [(np.array([number + 0.5]), usual(number)) for number in range(8)]
     expected = [compact.pack(*each) for each in made]
     failures: list[int] = []

@@ -1,4 +1,4 @@
-"""Records of form 1, which earlier releases left in outboxes: tests/data/record-1 holds some, and what was shipped."""
+"""Records of form 1, which earlier releases wrote; tests/data/record-1 has some, with the shipped documents."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def line(request):
 
 
 def test_a_record_of_form_1_has_the_document_that_it_had(line) -> None:
-    """Its columns in every sink are those that the release that wrote it shipped."""
+    """A record of form 1 has the document that the release that wrote it shipped."""
     assert document(decode(base64.b64decode(line["body"])), _names(line)) == line["document"]
 
 
 def test_a_record_of_form_1_is_the_same_record_in_form_2(line) -> None:
-    """Written anew it is read as the same record with the same document; a decision takes fewer bytes."""
+    """A record of form 1 in form 2 has the same document, and a decision takes fewer bytes."""
     body = base64.b64decode(line["body"])
     record = decode(body)
     again = encode(record)
@@ -46,7 +46,7 @@ def test_a_record_of_form_1_is_the_same_record_in_form_2(line) -> None:
 
 
 def test_decisions_of_both_forms_replay_to_the_bit() -> None:
-    """What was recorded in form 1 comes out as it was, read from its bytes and from form 2's."""
+    """A decision of form 1 replays to the bit, from its own bytes and from those of form 2."""
     replayer = Replayer(Bundles(None, (DATA / "version-1" / "bundle",)).find, [load_rules()])
     decisions = [line for line in LINES if line["document"]["kind"] == "decision"]
     for line in decisions:
@@ -57,7 +57,7 @@ def test_decisions_of_both_forms_replay_to_the_bit() -> None:
 
 
 def test_an_outbox_with_both_forms_is_shipped(tmp_path) -> None:
-    """A batch may hold records of both, as an upgrade leaves them; their documents are the same."""
+    """A batch with records of both forms, as after an upgrade, has the same documents."""
     outbox = Outbox(tmp_path, most_bytes=10**8, file_bytes=10**7)
     for line in LINES:
         body = base64.b64decode(line["body"])

@@ -177,7 +177,7 @@ def test_nothing_else_of_a_request_is_kept(recorded, request_) -> None:
 
 @pytest.mark.parametrize("form", ["rows", "none", "features"])
 def test_a_decision_is_written_as_its_record_is(service, request_, form) -> None:
-    """The bytes that a recorder makes of an answer are those of the record that is read from them."""
+    """A recorder makes the same bytes of an answer as `encode` makes of its record."""
     if form == "none":
         request_["transactions"] = []
     if form == "features":
@@ -191,12 +191,12 @@ def test_a_decision_is_written_as_its_record_is(service, request_, form) -> None
 
 
 def test_a_reason_of_the_model_has_the_fields_of_the_wires_in_their_order() -> None:
-    """Reasons are written without their fields' names."""
+    """A model's reason has the same fields in the same order as a wire's, since their names aren't written."""
     assert Reason.__struct_fields__ == WireReason.__struct_fields__
 
 
 def test_a_record_can_be_found_by_the_bytes_of_its_ids(recorded, request_) -> None:
-    """The audit looks for the customer's id and the decision's in the bytes before it reads them."""
+    """The bytes of a record have the ids of its customer and its decision as they are."""
     record, _ = recorded(request_)
     body = encode(record)
     assert record.customer_id.encode() in body
@@ -204,7 +204,7 @@ def test_a_record_can_be_found_by_the_bytes_of_its_ids(recorded, request_) -> No
 
 
 def test_reasons_that_lack_fields_are_kept_as_they_are(recorded, request_) -> None:
-    """A field that is missing and one that is none stay apart."""
+    """Reasons that lack a field are read back without it, not with null."""
     record, _ = recorded(request_)
     partial = (WireReason(code="R", text="t", direction="lowers"), *record.reasons)
     changed = msgspec.structs.replace(record, reasons=partial)
@@ -212,13 +212,13 @@ def test_reasons_that_lack_fields_are_kept_as_they_are(recorded, request_) -> No
 
 
 def test_inputs_of_another_install_are_kept_as_they_are(recorded, request_) -> None:
-    """Bytes that aren't a customer with this install's profile are not lost."""
+    """The input of an install with another profile is kept as it is."""
     changed = msgspec.structs.replace(recorded(request_)[0], encoded=b"\x02\0\0\0\xff\x00\xfe")
     assert decode(encode(changed)) == changed
 
 
 def test_a_damaged_body_is_refused(recorded, request_) -> None:
-    """Cut at any length, with more behind it, or of another form."""
+    """A body that is cut, too long or of another form is refused."""
     body = encode(recorded(request_)[0])
     for length in range(len(body)):
         with pytest.raises(msgspec.DecodeError):
@@ -229,7 +229,7 @@ def test_a_damaged_body_is_refused(recorded, request_) -> None:
 
 
 def test_a_body_with_damaged_numbers_is_refused(recorded, request_) -> None:
-    """Its other fields are sound, so the numbers are checked by themselves."""
+    """A body whose numbers are damaged is refused, even if its other fields are valid."""
     fields = msgspec.msgpack.decode(encode(recorded(request_)[0]))
     place = max(place for place, value in enumerate(fields) if isinstance(value, bytes))
     fields[place] = fields[place][:-1]

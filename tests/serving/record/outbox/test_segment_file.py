@@ -1,4 +1,4 @@
-"""What is found of files that were cut, altered, or that are written meanwhile."""
+"""Reading files that were cut or altered, or that are being written."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def numbers(file: SegmentFile) -> list[int]:
 
 
 def test_a_file_cut_at_any_byte_of_its_last_record_gives_the_others(written) -> None:
-    """Whatever is missing of the last record, all before it are given, and the file isn't whole."""
+    """A file that is cut within its last record has all records before it, and isn't whole."""
     data = written.read_bytes()
     last = data.index(BODIES[-1]) - FRAME.size
     for end in range(last, len(data)):
@@ -60,7 +60,7 @@ def test_a_file_cut_at_any_byte_of_its_last_record_gives_the_others(written) -> 
 
 
 def test_a_file_altered_at_any_byte_loses_that_record_alone(written) -> None:
-    """Records before and after it are given, the numbers of the others stay, and what is damaged is counted."""
+    """If a byte is altered, only its record is lost and counted; the other records keep their numbers."""
     data = written.read_bytes()
     second = data.index(BODIES[1]) - FRAME.size
     for place in range(second, second + FRAME.size + len(BODIES[1])):
@@ -74,7 +74,7 @@ def test_a_file_altered_at_any_byte_loses_that_record_alone(written) -> None:
 
 @pytest.mark.parametrize("place", range(16))
 def test_a_file_with_a_damaged_header_gives_its_records(written, place) -> None:
-    """Neither its mark nor the end that it names is needed to find sound records."""
+    """If the magic is damaged, all records are found; if the end is damaged, no false ones are."""
     data = bytearray(written.read_bytes())
     data[place] ^= 0x41
     file = copied(written, bytes(data))
@@ -84,7 +84,7 @@ def test_a_file_with_a_damaged_header_gives_its_records(written, place) -> None:
 
 
 def test_damaged_names_cost_only_themselves(written) -> None:
-    """Records whose names are lost are given; their names are an error."""
+    """If names are damaged, their records are read, and asking for the names raises."""
     data = written.read_bytes()
     file = copied(written, data.replace(b'["i", "x", "y"]', b'["i", "x", "z"]'))
     assert numbers(file) == [1, 2, 3, 4, 5]
@@ -95,7 +95,7 @@ def test_damaged_names_cost_only_themselves(written) -> None:
 
 
 def test_a_file_of_noise_has_no_records(written) -> None:
-    """Bytes that nobody wrote are no records, whatever their length."""
+    """A file of random bytes has no records, whatever its length."""
     for length in (0, 1, HEADER_BYTES - 1, HEADER_BYTES, 5000):
         file = copied(written, bytes(index * 37 % 251 for index in range(length)))
         assert (file.read(0, 10), file.last(), file.whole()) == ([], 0, False)
@@ -119,7 +119,7 @@ sys.stdin.read()
 
 
 def test_a_reader_beside_the_writer_sees_each_record_once_and_whole(tmp_path) -> None:
-    """While another process writes as fast as it can, nothing is found twice, in part, or out of order."""
+    """While another process writes, a reader finds each record once, whole and in order."""
     folder = tmp_path / "outbox"
     writer = subprocess.Popen(
         [sys.executable, "-c", _WRITING, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -132,7 +132,7 @@ def test_a_reader_beside_the_writer_sees_each_record_once_and_whole(tmp_path) ->
         for file in find_files(folder):
             known = files.setdefault(file.source, file)
             bodies = found.setdefault(file.source, [])
-            with contextlib.suppress(FileNotFoundError):  # an empty file, which its writer has removed
+            with contextlib.suppress(FileNotFoundError):  # an empty file, which its writer removed
                 bodies += [kept.body for kept in known.read(len(bodies), 10_000)]
 
     while writer.poll() is None:
@@ -153,7 +153,7 @@ def test_a_reader_beside_the_writer_sees_each_record_once_and_whole(tmp_path) ->
 
 
 def test_space_that_a_killed_process_allocated_is_given_back(written) -> None:
-    """The records stay."""
+    """Unused space of a killed process is freed, and the records stay."""
     file = copied(written, written.read_bytes() + bytes(50_000))
     file.shrink()
     assert file.size() == file.used() == written.stat().st_size

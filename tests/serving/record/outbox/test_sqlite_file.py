@@ -1,4 +1,4 @@
-"""Files of SQLite that an earlier release has left."""
+"""Reading SQLite files of earlier releases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from customer_risk.serving.record.outbox.sqlite_file import SqliteFile
 
 @pytest.fixture
 def file(tmp_path: Path) -> SqliteFile:
-    """A closed file of ten records, of the tables that the earlier release made."""
+    """A closed file of ten records, with the tables of the earlier release."""
     path = tmp_path / f"{'0' * 32}.outbox"
     with sqlite3.connect(path) as base:
         base.execute("PRAGMA page_size=8192")
@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> SqliteFile:
 
 
 def test_its_records_are_found_beside_new_ones(file) -> None:
-    """With their numbers and the names that they were written with; its writer is gone."""
+    """The records of an SQLite file are found with their numbers and names, and no process writes it."""
     (found,) = find_files(file.path.parent)
     assert [kept.seq for kept in found.read(2, 3)] == [3, 4, 5]
     assert (found.last(), found.names("h"), found.alive, found.whole()) == (10, ("x", "y"), False, True)
@@ -42,7 +42,7 @@ def test_its_records_are_found_beside_new_ones(file) -> None:
 
 
 def test_a_file_that_another_holds_is_not_damaged(file) -> None:
-    """A lock raises, rather than making records count as lost."""
+    """A locked file raises OSError, and none of its records counts as damaged."""
     file.patience = 0.05
     holder = sqlite3.connect(file.path, isolation_level=None)
     holder.execute("PRAGMA journal_mode=DELETE")
@@ -56,14 +56,14 @@ def test_a_file_that_another_holds_is_not_damaged(file) -> None:
 
 
 def test_a_file_without_tables_has_no_records(tmp_path) -> None:
-    """A writer that was killed before it had made them leaves nothing to ship."""
+    """A file whose writer was killed before it made the tables has no records."""
     path = tmp_path / "a.outbox"
     path.touch()
     assert (SqliteFile(path).last(), SqliteFile(path).read(0, 10)) == (0, [])
 
 
 def test_a_file_that_is_gone_is_not_made_anew(file) -> None:
-    """Reading a removed file raises."""
+    """Reading a removed file raises, and doesn't create it again."""
     file.remove()
     with pytest.raises(OSError, match="open"):
         file.last()
@@ -71,7 +71,7 @@ def test_a_file_that_is_gone_is_not_made_anew(file) -> None:
 
 
 def test_a_changed_record_is_set_aside_and_counted(file) -> None:
-    """The others are given."""
+    """A changed record is moved to quarantine and counted, and the others are read."""
     data = file.path.read_bytes()
     file.path.write_bytes(data.replace(b"record-07-", b"record-O7-"))
     assert [kept.seq for kept in file.read(0, 100)] == [seq for seq in range(1, 11) if seq != 8]
@@ -82,7 +82,7 @@ def test_a_changed_record_is_set_aside_and_counted(file) -> None:
 
 @pytest.mark.parametrize("junk", [b"\xff" * 8192, os.urandom(8192)])
 def test_of_a_torn_file_what_can_be_read_is_given(file, junk) -> None:
-    """A lost page costs its records alone, and the file is set aside in the end."""
+    """Only the records of a lost page are lost, and the file is moved to quarantine afterwards."""
     data = bytearray(file.path.read_bytes())
     data[-2 * 8192 : -8192] = junk
     file.path.write_bytes(data)

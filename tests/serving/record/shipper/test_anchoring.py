@@ -1,4 +1,4 @@
-"""The chains' ends are noted in the log and in a place of their own, and verification compares."""
+"""Shippers write anchors to the log and to other places, and verification compares the chains with them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from customer_risk.serving.telemetry.logs import LogSettings, _Json
 
 @pytest.fixture
 def config(folder, tmp_path):
-    """Settings of a shipper that notes where its chain ends, in a folder."""
+    """Settings of a shipper that writes anchors to a folder."""
     ship = ShipSettings(
         sinks=(FolderSettings(path=str(tmp_path / "record")),),
         anchors=(FolderSettings(path=str(tmp_path / "elsewhere")),),
@@ -36,7 +36,7 @@ def config(folder, tmp_path):
 
 @pytest.fixture
 def ship(config):
-    """Ship what there is."""
+    """Return a function that ships all records of the outbox."""
 
     def shipped() -> None:
         shipper = Shipper(config)
@@ -48,7 +48,7 @@ def ship(config):
 
 @pytest.fixture
 def record(outbox, put, ship, tmp_path, caplog):
-    """A record of four decisions, shipped; the log lines are kept in a file."""
+    """A shipped record of four decisions, and the log lines in a file."""
     caplog.set_level(logging.INFO, "serving.record")
     put(outbox, range(1, 5))
     outbox.close()
@@ -65,7 +65,7 @@ def record(outbox, put, ship, tmp_path, caplog):
 
 @pytest.fixture
 def verify(record):
-    """Verify the record against anchors; returns the exit code and what is printed."""
+    """Return a function that compares the record with anchors and returns the exit code and the output."""
     from click.testing import CliRunner
 
     def verified(anchor) -> tuple[int, str]:
@@ -76,7 +76,7 @@ def verify(record):
 
 
 def write_anew(record) -> None:
-    """Do what an insider with write access can: change a decision, and write every hash after it anew."""
+    """Change a decision and rewrite every hash after it, as an insider with write access can."""
     objects = LocalObjects(record)
     (shipper,) = [path.name for path in (record / "manifest").iterdir()]
     manifest = msgspec.json.decode(objects.get(manifest_key(shipper, 0)))
@@ -95,7 +95,7 @@ def write_anew(record) -> None:
 
 @pytest.mark.parametrize("anchor", ["elsewhere", "log", "exported"])
 def test_a_chain_written_anew_is_found_by_its_anchor(record, verify, tmp_path, anchor) -> None:
-    """Whether the anchor is in a folder, in the shipper's log lines or in those that Cloud Logging exports."""
+    """An anchor in a folder, in the shipper's log or in an export of Cloud Logging reveals a rewritten chain."""
     code, printed = verify(tmp_path / anchor)
     assert (code, "compared with" in printed) == (0, True)
     write_anew(record)
@@ -104,33 +104,33 @@ def test_a_chain_written_anew_is_found_by_its_anchor(record, verify, tmp_path, a
     assert CliRunner().invoke(audit, ["verify", "--from", str(record)]).exit_code == 0
     code, printed = verify(tmp_path / anchor)
     assert code == 1
-    assert "it isn't what was noted at" in printed
+    assert "it differs from the anchor of" in printed
 
 
 def test_a_chain_that_was_removed_is_found_by_its_anchor(record, verify, tmp_path) -> None:
-    """An empty record proves nothing."""
+    """An anchor reveals that all objects of the record were removed."""
     shutil.rmtree(record)
     record.mkdir()
     code, printed = verify(tmp_path / "elsewhere")
     assert code == 1
-    assert "it is missing: it was noted at" in printed
+    assert "it is missing: the anchor of" in printed
 
 
 @pytest.mark.usefixtures("record")
 def test_an_anchor_about_another_record_holds_nothing(verify, tmp_path) -> None:
-    """That is said, with exit code 1."""
+    """If the anchors are of another record, verification says so with exit code 1."""
     (file,) = (tmp_path / "elsewhere" / "anchors").iterdir()
     other = json.loads(file.read_text()) | {"sink": "gcs"}
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "log").write_text(json.dumps({"labels": {"anchor": json.dumps(other)}}))
     code, printed = verify(tmp_path / "other" / "log")
     assert code == 1
-    assert "is about it" in printed
+    assert "has no anchor of" in printed
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"labels": {"anchor": "{}"}}'])
 def test_what_has_no_anchor_is_refused(tmp_path, content) -> None:
-    """An altered one too."""
+    """A place or a file without anchors is refused."""
     (tmp_path / "log").write_text(content)
     with pytest.raises(ConfigError):
         read_anchors(str(tmp_path / "log"))
@@ -138,15 +138,15 @@ def test_what_has_no_anchor_is_refused(tmp_path, content) -> None:
 
 @pytest.mark.usefixtures("record")
 def test_an_altered_anchor_is_refused(tmp_path) -> None:
-    """It is named."""
+    """An anchor that isn't valid is refused by name."""
     (file,) = (tmp_path / "elsewhere" / "anchors").iterdir()
     file.write_text("{}")
-    with pytest.raises(ConfigError, match="is no anchor"):
+    with pytest.raises(ConfigError, match="is not a valid anchor"):
         read_anchors(str(tmp_path / "elsewhere"))
 
 
 def test_an_anchor_has_the_ends_of_both_chains(record, tmp_path) -> None:
-    """The shipper's own, and that of the erasures."""
+    """An anchor has the ends of the shipper's chain and of the chain of erasures."""
     noted = read_anchors(str(tmp_path / "elsewhere"))
     (shipper,) = [path.name for path in (record / "manifest").iterdir()]
     heads = {each.head.chain: each.head.link for each in noted}
@@ -156,7 +156,7 @@ def test_an_anchor_has_the_ends_of_both_chains(record, tmp_path) -> None:
 
 
 def test_a_chain_that_did_not_grow_is_noted_once(record, ship, tmp_path) -> None:
-    """A restart notes it again, an hour without records doesn't."""
+    """An interval without new records adds no anchor, but a restart adds one."""
     from customer_risk.serving.record.shipper.progress import Progress
 
     assert len(list((tmp_path / "elsewhere" / "anchors").iterdir())) == 1
@@ -176,7 +176,7 @@ def test_a_chain_that_did_not_grow_is_noted_once(record, ship, tmp_path) -> None
 
 
 def test_a_place_that_cannot_be_written_to_costs_no_record(outbox, put, config, tmp_path, caplog) -> None:
-    """It is logged, and records are shipped."""
+    """If an anchor can't be written, that is logged, and all records are shipped."""
     (tmp_path / "elsewhere").write_text("a file")
     put(outbox, range(1, 5))
     outbox.close()
@@ -188,7 +188,7 @@ def test_a_place_that_cannot_be_written_to_costs_no_record(outbox, put, config, 
 
 
 def test_noting_can_be_switched_off(outbox, put, config, tmp_path) -> None:
-    """By an interval of 0."""
+    """With an interval of 0, no anchor is written."""
     put(outbox, range(1, 5))
     outbox.close()
     off = msgspec.structs.replace(config, ship=msgspec.structs.replace(config.ship, anchor_seconds=0))
@@ -199,7 +199,7 @@ def test_noting_can_be_switched_off(outbox, put, config, tmp_path) -> None:
 
 
 def test_a_sink_is_no_place_for_its_own_anchors(config) -> None:
-    """Whoever can write to the record could write them anew."""
+    """Anchors in a sink are refused, since those who can write to the record could rewrite them."""
     ship = msgspec.structs.replace(config.ship, anchors=config.ship.sinks)
     with pytest.raises(ConfigError, match=r"record\.ship\.anchors"):
         ship.check()

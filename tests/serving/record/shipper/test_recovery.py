@@ -1,4 +1,4 @@
-"""A progress that is lost or damaged: what each sink has is found out from the sink itself."""
+"""When the progress is lost or damaged, the shipper asks each sink which records it has."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ LOSSES = [_remove, _remove_all, _overwrite, _overwrite_the_middle]
 
 @pytest.fixture
 def record(tmp_path) -> FolderSettings:
-    """The folder to ship to."""
+    """The settings of the folder to ship to."""
     return FolderSettings(path=str(tmp_path / "record"))
 
 
 @pytest.fixture
 def ship(make_config, record):
-    """Ship all that is in the outbox, with other sinks where they are given; gives the status."""
+    """Return a function that ships the outbox, to other sinks if they are given, and returns the status."""
 
     def run(open_sinks=None, **settings):
         shipper = Shipper(make_config(sinks=(record,), **settings), open_sinks)
@@ -66,7 +66,7 @@ def _stored(record) -> Counter[str]:
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_nothing_is_stored_twice_after_the_progress_is_lost(ship, left, folder, record, lose) -> None:
-    """Files that were shipped whole, in part and not at all go on where they were, in the same chain."""
+    """Files that were shipped whole, in part or not at all continue where they were, in the same chain."""
     whole = left(range(1, 11))[1] + left(range(11, 16))[1]
     ship(batch_records=4)
     shipper, _ = read_end(folder, "folder")
@@ -82,7 +82,7 @@ def test_nothing_is_stored_twice_after_the_progress_is_lost(ship, left, folder, 
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_a_living_file_goes_on_where_it_was(ship, put, outbox, folder, record, lose) -> None:
-    """Records that are written after the loss follow those that were shipped before it."""
+    """Records that are written after the loss follow those that were shipped before, each once."""
     ids = put(outbox, range(1, 8))
     first = _step(folder, record)
     lose(folder)
@@ -95,7 +95,7 @@ def test_a_living_file_goes_on_where_it_was(ship, put, outbox, folder, record, l
 
 
 def _step(folder, record) -> int:
-    """Carry out what is due of a file whose writer is at work, and return how many records it was."""
+    """Ship the due records of a file that is still written, and return how many there were."""
     from customer_risk.serving.record.shipper.files import Files
     from customer_risk.serving.record.shipper.settings import ShipSettings
     from customer_risk.serving.record.shipper.sink_worker import SinkWorker
@@ -109,7 +109,7 @@ def _step(folder, record) -> int:
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_a_segment_that_no_manifest_names_yet_is_named(ship, left, folder, record, lose) -> None:
-    """The shipper was killed between the two, and the progress lost: its records aren't written again."""
+    """If the shipper was killed between segment and manifest, the segment is named and not written again."""
     ids = left(range(1, 11))[1]
     ship(batch_records=5)
     manifests = sorted((folder.parent / "record" / "manifest").rglob("*.json"))
@@ -122,7 +122,7 @@ def test_a_segment_that_no_manifest_names_yet_is_named(ship, left, folder, recor
 
 
 def test_a_first_segment_that_no_manifest_names_yet_is_named(ship, left, folder, record) -> None:
-    """There is no chain to find then."""
+    """A first segment without a manifest is named, although there is no chain yet."""
     ids = left(range(1, 6))[1]
     ship()
     shutil.rmtree(folder.parent / "record" / "manifest")
@@ -133,7 +133,7 @@ def test_a_first_segment_that_no_manifest_names_yet_is_named(ship, left, folder,
 
 
 def test_chains_of_other_shippers_are_left_alone(ship, left, folder, record, tmp_path) -> None:
-    """The outbox's own chain is found among others by its files, though the identity is lost too."""
+    """If the identity is lost too, the outbox's chain is found among others by its files."""
     other = tmp_path / "other"
     other.mkdir()
     left(range(1, 6))
@@ -152,7 +152,7 @@ def test_chains_of_other_shippers_are_left_alone(ship, left, folder, record, tmp
 
 
 def test_a_segment_of_another_release_is_named_as_it_is(ship, make_config, left, record) -> None:
-    """Its bytes are others than this release writes: it was written by a plan that is carried out again."""
+    """A segment with other bytes than this release writes is kept, and a manifest names it."""
     ids = left(range(1, 6))[1]
 
     def older(shipper: str):
@@ -177,7 +177,7 @@ def test_a_segment_of_another_release_is_named_as_it_is(ship, make_config, left,
 
 
 def test_a_damaged_progress_is_put_aside_and_counted(ship, left, folder, caplog) -> None:
-    """Once: it lies in the quarantine, and the log says so in one line."""
+    """A damaged progress is moved to quarantine, counted once and logged in one line."""
     left(range(1, 6))
     ship()
     _overwrite(folder)
@@ -190,7 +190,7 @@ def test_a_damaged_progress_is_put_aside_and_counted(ship, left, folder, caplog)
 
 
 def test_a_sink_that_is_down_is_asked_again(ship, make_config, left, folder, record, tmp_path) -> None:
-    """Nothing is written before the sink has told what it has."""
+    """If a sink can't say which records it has, nothing is written to it, and it is asked again."""
     ids = left(range(1, 6))[1]
     ship()
     _remove(folder)
@@ -212,7 +212,7 @@ def test_a_sink_that_is_down_is_asked_again(ship, make_config, left, folder, rec
 
 
 def test_a_progress_that_is_damaged_meanwhile_ends_the_shipper(make_config, left, folder, record) -> None:
-    """So that the next one begins by finding out what the sinks have."""
+    """A progress that is damaged while the shipper works ends it, and the next shipper asks the sinks."""
     left(range(1, 6))
     shipper = Shipper(make_config(sinks=(record,)))
     measure = Shipper._tick
@@ -228,7 +228,7 @@ def test_a_progress_that_is_damaged_meanwhile_ends_the_shipper(make_config, left
 
 
 def test_reading_the_end_changes_nothing(folder) -> None:
-    """A damaged file is left to the shipper."""
+    """Reading the end of a chain doesn't change a damaged file."""
     _overwrite(folder)
     before = (folder / NAME).read_bytes()
     with pytest.raises(sqlite3.DatabaseError):
@@ -237,7 +237,7 @@ def test_reading_the_end_changes_nothing(folder) -> None:
 
 
 def test_a_progress_of_an_older_release_is_believed(folder) -> None:
-    """It says where each sink is, and no sink is asked; its identity is kept beside it from then on."""
+    """With the progress of an older release, no sink is asked, and the identity is stored beside it."""
     progress = Progress(folder)
     progress._base.execute("DELETE FROM meta WHERE key = 'new'")
     shipper = progress.shipper

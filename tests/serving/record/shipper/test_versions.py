@@ -1,4 +1,4 @@
-"""An outbox that two releases have written in turn, as an upgrade and a downgrade leave it."""
+"""Shipping an outbox that two releases wrote, as after an upgrade or a downgrade."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ship_all(config) -> None:
 
 
 def test_an_upgrade_ships_the_outbox_of_the_earlier_release_once(folder, left, make_config, tmp_path) -> None:
-    """Records of the earlier release's file and of this release's are each in the sink once, and the chain verifies."""
+    """The records of both releases' files are in the sink once, and the chain verifies."""
     shutil.copy(OLD, folder)
     left(range(5))
     sink = LocalObjects(tmp_path / "sink")
@@ -42,7 +42,7 @@ def test_an_upgrade_ships_the_outbox_of_the_earlier_release_once(folder, left, m
 
 
 def test_a_downgrade_leaves_this_releases_files_for_the_next_upgrade(folder, left, make_config, tmp_path) -> None:
-    """The earlier release touches no file of this one, and its own records are shipped beside them later."""
+    """The earlier release leaves this release's files alone, and the next upgrade ships both releases' records."""
     left(range(5))
     assert not {path.suffix for path in folder.iterdir()} & OLD_SUFFIXES
     ship_all(make_config(sinks=(FolderSettings(path=str(tmp_path / "sink")),)))

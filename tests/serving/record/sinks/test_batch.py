@@ -1,4 +1,4 @@
-"""Batches of records, and that each sink writes the same from them as from documents."""
+"""Each sink writes the same from a batch of records as from their documents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def batch(samples: ModuleType) -> RecordBatch:
 
 
 def test_a_batch_has_the_documents_of_its_records(batch) -> None:
-    """As a sequence: one by one, and in slices."""
+    """A batch is a sequence of its records' documents, and can be sliced."""
     documents = [document(each, batch.names[each.names]) for each in batch.records]
     assert list(batch) == documents
     assert list(batch[3:9]) == documents[3:9]
@@ -44,20 +44,20 @@ def test_a_batch_has_the_documents_of_its_records(batch) -> None:
 
 
 def test_features_and_names_of_another_number_are_no_batch(batch) -> None:
-    """A value without a name can't be stored."""
+    """A record with another number of features than names is refused."""
     with pytest.raises(ValueError, match="features"):
         RecordBatch([msgspec.structs.replace(batch.records[0], features=bytes(8))], batch.names)
 
 
 def test_lines_are_the_same_as_documents(batch) -> None:
-    """To the byte."""
+    """A batch and its documents have the same lines, to the byte."""
     assert gzip.decompress(Lines().encode(batch)) == gzip.decompress(Lines().encode(list(batch)))
 
 
 @pytest.mark.parametrize("least", [0, parquet._LEAST_COLUMNS])
 @pytest.mark.parametrize("records", [slice(0, 300), slice(0, 1), slice(4, 5), slice(0, 40)], ids=str)
 def test_parquet_is_the_same_as_documents(batch, monkeypatch, tmp_path, least, records) -> None:
-    """The same values of the same types, whatever the number of records; and the same bytes at every attempt."""
+    """A batch and its documents have the same Parquet values and types, and a batch the same bytes each time."""
     monkeypatch.setattr(parquet, "_LEAST_COLUMNS", least)
     made = batch[records]
     written = [Parquet().encode(each) for each in (made, list(made))]
@@ -71,13 +71,13 @@ def test_parquet_is_the_same_as_documents(batch, monkeypatch, tmp_path, least, r
 
 
 def test_rows_are_the_same_as_documents(batch) -> None:
-    """To the byte that the protobuf library makes."""
+    """A batch has the same rows as the protobuf library makes of its documents, to the byte."""
     rows = Rows()
     assert rows.rows(batch) == rows.rows(list(batch))
 
 
 def test_rows_with_long_names_say_the_same_as_documents(samples) -> None:
-    """A name whose length needs two bytes shifts nothing."""
+    """Rows with names whose length needs two bytes are parsed to the same messages."""
     names = ("short", "y" * 118, "z" * 300)
     values = [np.array(each, "<f8").tobytes() for each in ([1, 2, 3], [np.nan] * 3, [1, np.nan, 3])]
     batch = RecordBatch(
@@ -93,7 +93,7 @@ def test_rows_with_long_names_say_the_same_as_documents(samples) -> None:
 
 @pytest.mark.parametrize("writer", ["parquet", "rows"])
 def test_a_record_with_a_value_that_no_column_takes_is_refused(samples, writer) -> None:
-    """A batch can't be stored as if nothing were there; rows name the record."""
+    """A batch with a value that no column takes is refused, and rows name the record."""
     records = [samples.record(n) for n in range(200)]
     records[150] = msgspec.structs.replace(records[150], took=2**63)
     batch = RecordBatch(records, {records[0].names: samples._NAMES})

@@ -225,13 +225,13 @@ def test_another_object_in_a_new_segments_place_is_not_trusted(chained, stored, 
 
     chained((1, 4))
     (old,) = stored.list("dt=")
-    with pytest.raises(SinkUnavailable, match="something else"):
+    with pytest.raises(SinkUnavailable, match="exists with other bytes"):
         run(Raced(tmp_path), someone)
     assert stored.get(old) is not None
 
 
 def test_what_is_left_of_the_salts_does_not_find_the_person(chained, stored, someone) -> None:
-    """Neither the seed nor the salt of their data is stored; those of the others' records are."""
+    """After an erasure, the seed and the salt of the person's data are gone, and the other records' salts are kept."""
     chained((1, 4))
     (key,) = stored.list("salts/")
     seed = Salts.read(stored.get(key))
@@ -246,14 +246,14 @@ def test_what_is_left_of_the_salts_does_not_find_the_person(chained, stored, som
 
 
 def test_an_erasure_at_the_same_time_takes_the_next_place(chained, stored, tmp_path, someone, samples) -> None:
-    """The second one begins again, so that the first one's person isn't brought back."""
+    """Of two erasures at the same time, the second starts again and keeps the first one's result."""
     other = samples.record(3).customer_id
 
     class Overtaken(LocalObjects):
-        """A folder in which somebody else's erasure is done just before this one is written."""
+        """A folder in which another erasure is written just before this one."""
 
         def create(self, key: str, data: bytes) -> bool:
-            """Write, after another erasure."""
+            """Write an object, after another erasure."""
             if key == "erasures/00000000.json" and Erasure.read(data).customer == digest(someone.encode()):
                 run(stored, other)
             return super().create(key, data)
@@ -266,13 +266,13 @@ def test_an_erasure_at_the_same_time_takes_the_next_place(chained, stored, tmp_p
 
 
 def test_a_segment_that_another_erasure_took_for_a_crashs_is_written_again(chained, stored, tmp_path, someone) -> None:
-    """Nothing of the other customers is lost."""
+    """A new segment that another erasure deleted is written again, with the other customers' records."""
 
     class Swept(LocalObjects):
-        """A folder in which somebody deletes the new segment before the erasure is written."""
+        """A folder in which the new segment is deleted before the erasure is written."""
 
         def create(self, key: str, data: bytes) -> bool:
-            """Write, after the deletion."""
+            """Write an object, after the deletion."""
             if key.startswith("erasures/"):
                 for replaced in Erasure.read(data).replaced:
                     self.delete(replaced.new_key)
@@ -286,7 +286,7 @@ def test_a_segment_that_another_erasure_took_for_a_crashs_is_written_again(chain
 
 
 def test_altered_salts_do_not_stop_an_erasure(chained, stored, someone) -> None:
-    """The person's data go; verification tells what can't be compared any more."""
+    """If salts are missing, the person's data are erased, and verification reports the salts."""
     chained((1, 4))
     (key,) = stored.list("salts/")
     stored.delete(key)
@@ -296,7 +296,7 @@ def test_altered_salts_do_not_stop_an_erasure(chained, stored, someone) -> None:
 
 
 def test_a_made_up_older_erasure_deletes_nothing(chained, stored, someone, samples) -> None:
-    """Once there is a chain, one outside of it doesn't count."""
+    """Once there is a chain, a forged older erasure deletes no segment."""
     chained((1, 4), (6, 7))
     run(stored, someone)
     key = next(key for key in stored.list("dt=") if "-6-7-" in key)

@@ -201,7 +201,7 @@ def test_what_an_erasure_did_not_get_to_delete_is_found(erased, stored) -> None:
 
 
 def rewrite(objects, erased, change) -> None:
-    """Do what an insider would: change what stands in a segment's place, and write the erasure and its hash anew."""
+    """Change an erased segment and rewrite the erasure and its hash, as an insider can."""
     documents = Lines().decode(objects.get(erased.new_key))
     new = Lines().encode(change(documents))
     new_key = erased.new_key.replace(erased.new_key[-26:-10], digest(new)[:16])
@@ -216,7 +216,7 @@ def rewrite(objects, erased, change) -> None:
 
 
 def changed(number, **fields):
-    """Change fields of one document."""
+    """Return a function that changes fields of one document."""
 
     def change(documents):
         return [each | fields if place == number else each for place, each in enumerate(documents)]
@@ -236,14 +236,14 @@ BLANK = erased_values(Document)
         (changed(0, probability=0.99), "changed more than the erased person's data"),
         (changed(0, customer_id="somebody"), "changed more than the erased person's data"),
         (changed(0, **BLANK), "changed more than the erased person's data"),
-        (changed(1, probability=0.99), "record 2 is noted as erased, and has data"),
-        (lambda documents: documents[:-1], "other than 3 records"),
+        (changed(1, probability=0.99), "record 2 is marked as erased, but has data"),
+        (lambda documents: documents[:-1], "an erasure left 2 of 3 records"),
         (lambda documents: documents[::-1], "changed more"),
     ],
     ids=["segment", "segment of the erased", "id", "probability", "customer", "blank", "data", "lost", "order"],
 )
 def test_an_erasure_may_change_the_persons_fields_alone(erased, stored, change, words) -> None:
-    """Whatever else it changed is found by the proof in the manifest, though every hash was written anew."""
+    """The manifest's proof reveals any other change by an erasure, although every hash was rewritten."""
     rewrite(stored, erased, lambda documents: documents)
     assert verify(stored).ok
     current = Erasure.read(stored.get(erasure_key(0))).replaced[0]
@@ -254,7 +254,7 @@ def test_an_erasure_may_change_the_persons_fields_alone(erased, stored, change, 
 
 @pytest.mark.usefixtures("erased")
 def test_an_erasure_may_blank_the_named_persons_records_alone(stored, samples) -> None:
-    """One that blanked somebody else's is found, though its salts are as an erasure would leave them."""
+    """An erasure that blanked another person's record is found, although its salts are as an erasure leaves them."""
     erasure = Erasure.read(stored.get(erasure_key(0)))
     someone = customer_digest(samples.record(1).customer_id)
     overwrite(stored, erasure_key(0), encode(msgspec.structs.replace(erasure, customer=someone)))
@@ -263,7 +263,7 @@ def test_an_erasure_may_blank_the_named_persons_records_alone(stored, samples) -
 
 
 def test_an_erasure_that_is_not_in_the_chain_is_found(chained, stored) -> None:
-    """Decisions rewritten to high, with a made-up erasure laid beside them, aren't as they were written."""
+    """Changed decisions with a forged erasure outside the chain are found."""
     chained((1, 4))
     (key,) = segments(stored)
     documents = [each | {"segment": "high", "probability": 1.0} for each in Lines().decode(stored.get(key))]
@@ -283,7 +283,7 @@ def test_an_erasure_that_is_not_in_the_chain_is_found(chained, stored) -> None:
 
 @pytest.mark.usefixtures("erased")
 def test_an_older_erasure_that_the_chain_does_not_name_is_found(stored) -> None:
-    """Whoever adds one later comes too late."""
+    """An older erasure that the chain's first doesn't name is found."""
     key = "erasures/0198a1b2-c3d4-7e5f-8a9b-000000000001.json"
     stored.create(key, encode(Erasure(id="x", at="", by="", why="", legal_basis="", customer="", replaced=())))
     assert verify(stored).problems == (f"{key}: it isn't in the chain of erasures: it was altered or added.",)
@@ -291,7 +291,7 @@ def test_an_older_erasure_that_the_chain_does_not_name_is_found(stored) -> None:
 
 @pytest.fixture
 def chain_of_three(chained, stored, samples):
-    """Three erasures in one chain."""
+    """A record with three erasures in one chain."""
     chained((1, 4))
     for number in (1, 2, 3):
         now = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
@@ -300,7 +300,7 @@ def chain_of_three(chained, stored, samples):
 
 
 def test_an_altered_erasure_is_found(chain_of_three) -> None:
-    """The next one holds its hash."""
+    """An altered erasure is found by its hash in the next one."""
     key = erasure_key(1)
     overwrite(chain_of_three, key, chain_of_three.get(key).replace(b'"by":"dpo"', b'"by":"ceo"'))
     (problem,) = verify(chain_of_three).problems
@@ -308,13 +308,13 @@ def test_an_altered_erasure_is_found(chain_of_three) -> None:
 
 
 def test_a_missing_erasure_is_found(chain_of_three) -> None:
-    """By its number."""
+    """A missing erasure is found by its number."""
     chain_of_three.delete(erasure_key(1))
     assert f"{erasure_key(1)}: it is missing, with all up to {erasure_key(2)}." in verify(chain_of_three).problems
 
 
 def older(objects) -> None:
-    """Make a record what it was before manifests had proofs and erasures a chain."""
+    """Turn a record into one of a release without proofs in manifests and without a chain of erasures."""
     previous = ""
     for n, key in enumerate(list(objects.list("manifest/"))):
         manifest = msgspec.json.decode(objects.get(key))
@@ -334,7 +334,7 @@ def older(objects) -> None:
 
 @pytest.mark.usefixtures("erased")
 def test_what_was_made_before_the_rule_verifies_and_is_counted(stored) -> None:
-    """Such a record's erasures can be compared by the number of records alone; that is said."""
+    """A record of an earlier release verifies, and the report counts its older erasures and unproven segments."""
     older(stored)
     report = verify(stored)
     assert (report.problems, report.segments, report.records, report.erased) == ((), 2, 6, 1)
@@ -343,7 +343,7 @@ def test_what_was_made_before_the_rule_verifies_and_is_counted(stored) -> None:
 
 @pytest.mark.usefixtures("erased")
 def test_the_chains_first_erasure_names_those_before_it(stored, samples) -> None:
-    """They count as before; altered or removed, they are found."""
+    """Older erasures that the chain's first names are valid; if they are altered or removed, that is found."""
     older(stored)
     now = dt.datetime(2026, 3, 6, tzinfo=dt.UTC)
     assert erase(stored, samples.record(4).customer_id, by="dpo", why="asked", now=now).n == 0
@@ -358,7 +358,7 @@ def test_the_chains_first_erasure_names_those_before_it(stored, samples) -> None
 
 
 def test_a_missing_seed_is_found(chained, stored) -> None:
-    """Without it nobody could tell later what an erasure changed."""
+    """A missing seed is found, since later erasures couldn't be verified without it."""
     chained((1, 3))
     (key,) = stored.list("salts/")
     stored.delete(key)
@@ -367,7 +367,7 @@ def test_a_missing_seed_is_found(chained, stored) -> None:
 
 
 def test_a_record_that_is_stored_twice_is_found(chained, stored, samples) -> None:
-    """In two segments of two chains, each sound; or in one segment."""
+    """A record that is stored twice is found, even if its two segments are in valid chains."""
     chained((1, 3), (6, 7))
     chained((2, 2), shipper="b" * 32, source=samples.OTHER)
     assert [each.partition(": ")[2] for each in verify(stored).problems] == [
@@ -377,7 +377,7 @@ def test_a_record_that_is_stored_twice_is_found(chained, stored, samples) -> Non
 
 
 def test_records_that_are_stored_once_are_no_repeats() -> None:
-    """Of many segments, and of none."""
+    """Only records that are stored more than once are reported."""
     repeats = Repeats()
     assert list(repeats.find(lambda _: [])) == []
     segments = {f"s{number}": [f"{number}-{each}" for each in range(50)] for number in range(40)}
@@ -393,20 +393,20 @@ def test_records_that_are_stored_once_are_no_repeats() -> None:
 
 @pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
 def test_a_head_that_was_noted_elsewhere_holds_the_record(chained, stored, form) -> None:
-    """A chain that goes on from it is sound; one that was written anew with other records isn't, nor one cut short."""
+    """A chain that continues from an anchor verifies; a rewritten or shortened chain doesn't."""
     end = chained((1, 3), (4, 4), form=form)
     chained((5, 6), form=form)
     report = verify(stored, heads=[Head(SHIPPER, end, "noon")])
     assert (report.problems, report.heads) == ((), 1)
     assert verify(stored, heads=[Head(SHIPPER, Link(), "noon")]).ok
     (problem,) = verify(stored, heads=[Head(SHIPPER, Link(2, "0" * 64), "noon")]).problems
-    assert problem.startswith(f"{manifest_key(SHIPPER, 1)}: it isn't what was noted at noon")
+    assert problem.startswith(f"{manifest_key(SHIPPER, 1)}: it differs from the anchor of noon")
     (problem,) = verify(stored, heads=[Head(SHIPPER, Link(9, "0" * 64), "noon")]).problems
-    assert problem == f"{manifest_key(SHIPPER, 8)}: it is missing: it was noted at noon."
+    assert problem == f"{manifest_key(SHIPPER, 8)}: it is missing: the anchor of noon has it."
 
 
 def test_a_head_of_the_erasures_holds_them(chain_of_three) -> None:
-    """What was cut off the chain's end, or written anew, is found."""
+    """An anchor reveals that the chain of erasures was shortened or rewritten."""
     end = end_of_erasures(chain_of_three)
     assert verify(chain_of_three, heads=[Head("erasures/", end, "noon")]).ok
     assert not verify(chain_of_three, heads=[Head("erasures/", Link(3, "0" * 64), "noon")]).ok
