@@ -216,10 +216,11 @@ def test_a_crash_between_segment_and_manifest_is_made_good(bench) -> None:
 
 
 def test_two_shippers_share_a_bucket(bench) -> None:
-    """Each has its chain."""
-    for shipper, source in ((SHIPPER, samples.SOURCE), ("b" * 32, samples.OTHER)):
+    """Two shippers that write to one bucket each have a chain of their own."""
+    for shipper, source, first in ((SHIPPER, samples.SOURCE, 1), ("b" * 32, samples.OTHER, 5)):
         sink = ObjectSink("gcs", bench.objects, Lines().encode, ".ndjson.gz", shipper)
-        sink.write(samples.segment(3, 4, source=source), sink.write(samples.segment(1, 2, source=source), sink.place()))
+        place = sink.write(samples.segment(first, first + 1, source=source), sink.place())
+        sink.write(samples.segment(first + 2, first + 3, source=source), place)
     assert verify(bench.objects).segments == 4
     assert verify(bench.objects).ok
 
