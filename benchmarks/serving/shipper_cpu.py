@@ -74,7 +74,7 @@ def _lag(outbox: Path) -> int | None:
         status = msgspec.json.decode((outbox / "status.json").read_bytes())
     except FileNotFoundError:
         return None
-    return sum(sink["lag_records"] for sink in status["sinks"].values())
+    return sum(int(sink["lag_records"]) for sink in status["sinks"].values())
 
 
 def _until_shipped(server: Running, outbox: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.audit.terminal import say
+from customer_risk.serving.audit.terminal import echo
 from customer_risk.serving.record.sinks.proof import customer_digest
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -56,7 +56,7 @@ class AccessLog:
         self._command = command
         self._places = tuple(places)
 
-    def note(
+    def append(
         self,
         decisions: Sequence[str] = (),
         *,
@@ -80,7 +80,7 @@ class AccessLog:
             )
         )
         if self._path is None:
-            say(line.decode(), err=True)
+            echo(line.decode(), err=True)
             return
         try:
             _append(self._path, line + b"\n")

@@ -18,7 +18,7 @@ _GCS: Final = "gs://"
 _LABELS: Final = ("labels", "logging.googleapis.com/labels")
 
 
-class Noted(NamedTuple):
+class AnchoredEnd(NamedTuple):
     """A chain's end as an anchor has it, and the kind of sink that the chain is in."""
 
     sink: str
@@ -29,7 +29,7 @@ class Noted(NamedTuple):
         return self.sink == sink
 
 
-def read_anchors(where: str) -> list[Noted]:
+def read_anchors(where: str) -> list[AnchoredEnd]:
     """Return the anchors in a folder, a bucket or a file of log lines in JSON (the shipper's own, or exported).
 
     Raises ConfigError if there are no anchors or one isn't valid; SinkUnavailable.
@@ -42,7 +42,7 @@ def read_anchors(where: str) -> list[Noted]:
             remedy="Give --anchor a place of record.ship.anchors, or a file of the shipper's log lines.",
         )
     return [
-        Noted(each.sink, Head(chain, link, f"{each.at} in {key}"))
+        AnchoredEnd(each.sink, Head(chain, link, f"{each.at} in {key}"))
         for key, each in found
         for chain, link in each.heads.items()
     ]

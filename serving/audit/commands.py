@@ -17,11 +17,11 @@ from customer_risk.serving.audit.anchors import read_anchors
 from customer_risk.serving.audit.bundles import Bundles
 from customer_risk.serving.audit.display import print_record, print_replays, print_table
 from customer_risk.serving.audit.factory import check_table
-from customer_risk.serving.audit.options import Where, reading
+from customer_risk.serving.audit.options import RecordLocation, reading
 from customer_risk.serving.audit.progress import Progress
 from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed, Replayer
-from customer_risk.serving.audit.terminal import say, say_json
+from customer_risk.serving.audit.terminal import echo, echo_json
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.outbox.record import document, written
 from customer_risk.serving.record.shipper.progress import NAME, read_end
@@ -34,35 +34,35 @@ _NOT_AT_HAND: Final = 3
 
 
 @reading
-def show(decision_id: str, where: Where, transactions: bool, as_json: bool) -> None:
+def show(decision_id: str, where: RecordLocation, transactions: bool, as_json: bool) -> None:
     """Show one decision's record."""
-    told = _one(where, decision_id)
-    where.log.note([decision_id])
+    stored = _one(where, decision_id)
+    where.access_log.append([decision_id])
     if as_json:
-        say_json(document(told.record, told.names))
+        echo_json(document(stored.record, stored.names))
     else:
-        print_record(told, transactions=transactions)
+        print_record(stored, transactions=transactions)
 
 
 @reading
-def list_(where: Where, since: dt.datetime | None, customer: str | None, key_files: tuple[Path, ...]) -> None:
+def list_(where: RecordLocation, since: dt.datetime | None, customer: str | None, key_files: tuple[Path, ...]) -> None:
     """List a customer's decisions, or a time's."""
     if customer is None and since is None:
         raise click.UsageError("Give --customer or --since.")
     rows = []
-    ids = None if customer is None else where.named(customer, key_files)
+    ids = None if customer is None else where.recorded_ids(customer, key_files)
     for record, _ in where.records().since(since, ids):
         if record.kind == "decision":
             likely = "" if record.probability is None else f"{record.probability:.4f}"
             rows.append((written(record.at), record.record_id, record.segment, record.action, likely, record.source))
-    where.log.note([row[1] for row in sorted(rows)], customers=ids or (), since=since)
+    where.access_log.append([row[1] for row in sorted(rows)], customers=ids or (), since=since)
     print_table(("decided at", "decision", "segment", "action", "probability", "by"), sorted(rows))
 
 
 @reading
 def replay(
     decision_id: str | None,
-    where: Where,
+    where: RecordLocation,
     since: dt.datetime | None,
     sample: int | None,
     seed: int,
@@ -88,17 +88,17 @@ def replay(
     read: list[str] = []
 
     def replayed() -> Iterator[Replayed]:
-        for told in chosen:
-            read.append(told.record.record_id)
-            yield replayer.replay(*told)
+        for stored in chosen:
+            read.append(stored.record.record_id)
+            yield replayer.replay(*stored)
             progress.step()
-        where.log.note(read, since=since, sample=sample)  # the replays are printed afterwards
+        where.access_log.append(read, since=since, sample=sample)  # the replays are printed afterwards
 
     _end(print_replays(replayed()), records.unreadable)
 
 
 @reading
-def verify(where: Where, anchor: str | None) -> None:
+def verify(where: RecordLocation, anchor: str | None) -> None:
     """Find what is missing, altered or added."""
     if not where.places and not where.tables():
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
@@ -108,21 +108,21 @@ def verify(where: Where, anchor: str | None) -> None:
         heads = [each.head for each in noted if each.of(place.sink)]
         report = verified(place.objects, ends=_ends(where.outbox, place.sink), heads=heads)
         for problem in report.problems:
-            say(problem)
+            echo(problem)
         if anchor is not None and not report.heads:
-            say(f"{anchor} has no anchor of {place.where}. Give the anchors of this record with --anchor.")
+            echo(f"{anchor} has no anchor of {place.where}. Give the anchors of this record with --anchor.")
         sound = sound and report.ok and (anchor is None or report.heads > 0)
-        say(
+        echo(
             f"{place.where}: {report.segments} segments with {report.records} records, {report.erased} of them after "
             f"an erasure: {'as they were written' if report.ok else f'{len(report.problems)} problems'}"
         )
-        _say_limits(place.where, report)
+        _print_counts(place.where, report)
     for table in where.tables():
         checked = check_table(table)
         for problem in checked.problems:
-            say(problem)
+            echo(problem)
         sound = sound and not checked.problems
-        say(
+        echo(
             f"{table.path}: {checked.records} records, {checked.erased} of them erased: "
             f"{f'{len(checked.problems)} problems' if checked.problems else 'no problems'}; "
             "a table has no chain, so changed rows aren't detected"
@@ -131,58 +131,58 @@ def verify(where: Where, anchor: str | None) -> None:
         raise click.exceptions.Exit(_DIFFERS)
 
 
-def _say_limits(where: str, report: Report) -> None:
+def _print_counts(where: str, report: Report) -> None:
     """Print what the verification could not compare, and how many anchors it compared."""
     if report.erasures:
-        say(f"{where}: {report.erasures} erasures replaced segments")
+        echo(f"{where}: {report.erasures} erasures replaced segments")
     if report.earlier:
-        say(
+        echo(
             f"{where}: {report.earlier} of these were made before erasures had a chain: "
             "nothing proves that they are genuine"
         )
     if report.unproven:
-        say(
+        echo(
             f"{where}: {report.unproven} erased segments were written before manifests had a proof: "
             "only their number of records was compared"
         )
     if report.heads:
-        say(f"{where}: compared with {report.heads} anchored chain ends")
+        echo(f"{where}: compared with {report.heads} anchored chain ends")
 
 
 def _end(outcomes: Counter[str], unreadable: int) -> None:
     """End with the exit code that replays lead to."""
     if not outcomes:
-        say("There is no record to replay.")
+        echo("There is no record to replay.")
     if unreadable:
-        say(f"{unreadable} records can't be read.")
+        echo(f"{unreadable} records can't be read.")
     if outcomes["differs"] or unreadable:
         raise click.exceptions.Exit(_DIFFERS)
     if outcomes["not at hand"]:
         raise click.exceptions.Exit(_NOT_AT_HAND)
 
 
-def _one(where: Where, decision_id: str) -> StoredRecord:
-    told = where.records().one(decision_id)
-    if told is None:
+def _one(where: RecordLocation, decision_id: str) -> StoredRecord:
+    stored = where.records().one(decision_id)
+    if stored is None:
         raise ConfigError(
             f"No record of {decision_id} is here.",
             remedy="It may not be shipped yet (--outbox), or be in another place (--from), or past the retention.",
         )
-    return told
+    return stored
 
 
 def _drawn(records: Iterable[StoredRecord], size: int, seed: int) -> list[StoredRecord]:
     """Draw decisions, each as likely as any other, in one pass."""
     drawn: list[StoredRecord] = []
     chance, count = random.Random(seed), 0  # noqa: S311  a sample to be repeated, no secret
-    for told in records:
-        if told.record.kind == "refusal":
+    for stored in records:
+        if stored.record.kind == "refusal":
             continue
         count += 1
         if len(drawn) < size:
-            drawn.append(told)
+            drawn.append(stored)
         elif (place := chance.randrange(count)) < size:
-            drawn[place] = told
+            drawn[place] = stored
     return drawn
 
 
@@ -194,5 +194,5 @@ def _ends(outbox: Path | None, sink: str) -> dict[str, Link]:
         shipper, place = read_end(outbox, sink)
         return {shipper: Link.read(place)} if place else {}
     except (sqlite3.DatabaseError, ValueError) as error:
-        say(f"{outbox / NAME} can't be read ({error}). The end of its chain isn't verified: give --anchor.")
+        echo(f"{outbox / NAME} can't be read ({error}). The end of its chain isn't verified: give --anchor.")
         return {}

@@ -23,7 +23,7 @@ from customer_risk.model.features.vocabulary import (
 )
 from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed
-from customer_risk.serving.audit.terminal import printable, say
+from customer_risk.serving.audit.terminal import echo, escape
 from customer_risk.serving.record.outbox.record import Record, document, rows_of, unpack, written
 
 _LONGEST: Final = 60  # characters of a cell of what differs
@@ -43,14 +43,14 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     _print(_table(head, rows))
 
 
-def print_record(told: StoredRecord, *, transactions: bool = False) -> None:
+def print_record(stored: StoredRecord, *, transactions: bool = False) -> None:
     """Print a record for a person."""
-    _print(record_lines(told, transactions=transactions))
+    _print(record_lines(stored, transactions=transactions))
 
 
-def record_lines(told: StoredRecord, *, transactions: bool) -> Iterator[str]:
+def record_lines(stored: StoredRecord, *, transactions: bool) -> Iterator[str]:
     """Yield the lines that show a record to a person, escaped; with its profile and transactions if asked."""
-    record, read = told.record, document(told.record, told.names)
+    record, read = stored.record, document(stored.record, stored.names)
     rows = [
         ("decision" if record.kind == "decision" else "refusal", record.record_id),
         ("recorded at", written(record.at)),
@@ -70,7 +70,7 @@ def record_lines(told: StoredRecord, *, transactions: bool) -> Iterator[str]:
     ]
     for name, value in rows:
         if value:
-            yield printable(f"{name:14}{value}")
+            yield escape(f"{name:14}{value}")
     reasons = ("code", "direction", "share", "contribution", "investigator")
     yield from _list("reasons", reasons, map(_reason, read["reasons"]))
     yield from _list("warnings", ("code", "at", "detail"), (tuple(each.values()) for each in read["warnings"]))
@@ -162,14 +162,14 @@ def print_replays(replays: Iterable[Replayed]) -> Counter[str]:
                 more += 1
     if rows:
         print_table(("decision", "what differs", "recorded", "replayed"), rows)
-        say(f"and {more} more" if more else "")
+        echo(f"and {more} more" if more else "")
         if more:
-            say()
+            echo()
     cells = [(outcome, standard, str(count)) for (outcome, standard), count in sorted(counts.items())]
     if cells:
         print_table(("outcome", "standard", "records"), cells)
     for why, count in whys.most_common():
-        say(f"not at hand: {why} ({count})")
+        echo(f"not at hand: {why} ({count})")
     outcomes: Counter[str] = Counter()
     for (outcome, _), count in counts.items():
         outcomes[outcome] += count
@@ -177,7 +177,7 @@ def print_replays(replays: Iterable[Replayed]) -> Counter[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    cells = [[printable(cell) for cell in row] for row in (head, *rows)]
+    cells = [[escape(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -193,7 +193,7 @@ def _list(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Ite
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        say(line)
+        echo(line)
 
 
 def _reason(reason: dict[str, Any]) -> tuple[str, ...]:

@@ -10,41 +10,41 @@ from typing import Any, Final
 from customer_risk.model.atomic import write_file
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.display import input_of, record_lines
-from customer_risk.serving.audit.options import Where, reading
+from customer_risk.serving.audit.options import RecordLocation, reading
 from customer_risk.serving.audit.records import Records, StoredRecord
-from customer_risk.serving.audit.terminal import printable, readable_json, say
+from customer_risk.serving.audit.terminal import echo, escape, format_json
 from customer_risk.serving.record.outbox.record import ERASED, document
 
 JSON: Final = "decisions.json"
 TEXT: Final = "decisions.txt"
-_ELSEWHERE: Final = (
+_NOT_SEARCHED: Final = (
     "Not searched: other pods' outboxes, the outbox's folders dead and quarantine, results of jobs and of table "
     "batches, answers kept for idempotency keys, backups."
 )
 
 
 @reading
-def export(customer: str, where: Where, to: Path, key_files: tuple[Path, ...]) -> None:
+def export(customer: str, where: RecordLocation, to: Path, key_files: tuple[Path, ...]) -> None:
     """Write all data that the record has on a customer, as JSON and as text."""
     if customer in {"", ERASED}:
         raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the customer_id of the requests.")
     if to.exists():
         raise ConfigError(f"{to} exists.", remedy="Name a folder that doesn't exist yet.")
-    ids = where.named(customer, key_files)
+    ids = where.recorded_ids(customer, key_files)
     read = [(each.where, Records([each])) for each in where.sources()]
     if where.outbox is not None:
         read.append((str(where.outbox), where.outbox_alone()))
     if not read:
         raise ConfigError("Nothing says where the record is.", remedy="Give --from, --outbox or --config.")
     found = _found(read, ids)
-    where.log.note([told.record.record_id for told, _ in found], customers=ids)
+    where.access_log.append([stored.record.record_id for stored, _ in found], customers=ids)
     places = [name for name, _ in read]
     to.mkdir(parents=True, mode=0o700)
     write_file(to / JSON, _as_json(customer, ids, places, found).encode(), mode=0o600)
     write_file(to / TEXT, _as_text(customer, ids, places, found).encode(), mode=0o600)
     unreadable = sum(records.unreadable for _, records in read)
-    say(f"Wrote {len(found)} decisions of {customer} from {', '.join(places)} to {to}.")
-    say(_ELSEWHERE)
+    echo(f"Wrote {len(found)} decisions of {customer} from {', '.join(places)} to {to}.")
+    echo(_NOT_SEARCHED)
     if unreadable:
         raise ConfigError(
             f"{unreadable} records can't be read.", remedy=f"Read them by hand: they may be decisions on {customer}."
@@ -55,16 +55,16 @@ def _found(read: Sequence[tuple[str, Records]], ids: Sequence[str]) -> list[tupl
     """Return each record of a customer, in order of time, with the places that store it."""
     found: dict[str, tuple[StoredRecord, list[str]]] = {}
     for name, records in read:
-        for told in records.since(customer_ids=ids):
+        for stored in records.since(customer_ids=ids):
             # A decision differs between places if one was altered: then both records are written.
-            key = f"{told.record.record_id} {_text_of(told)}"
-            found.setdefault(key, (told, []))[1].append(name)
+            key = f"{stored.record.record_id} {_text_of(stored)}"
+            found.setdefault(key, (stored, []))[1].append(name)
     return sorted(found.values(), key=lambda each: (each[0].record.at, each[0].record.record_id))
 
 
-def _text_of(told: StoredRecord) -> str:
+def _text_of(stored: StoredRecord) -> str:
     """Return a record's document as text, for comparing records of different places."""
-    return readable_json(_without_nulls(document(told.record, told.names)))
+    return format_json(_without_nulls(document(stored.record, stored.names)))
 
 
 def _without_nulls(value: Any) -> Any:
@@ -82,29 +82,29 @@ def _as_json(
         "recorded_as": list(ids),
         "exported_at": dt.datetime.now(dt.UTC).isoformat(),
         "places": list(places),
-        "not_looked_through": _ELSEWHERE,
+        "not_searched": _NOT_SEARCHED,
         "decisions": [
             {
                 "places": there,
-                "record": document(told.record, told.names),
-                "input": None if (given := input_of(told.record)) is None else given._asdict(),
+                "record": document(stored.record, stored.names),
+                "input": None if (given := input_of(stored.record)) is None else given._asdict(),
             }
-            for told, there in found
+            for stored, there in found
         ],
     }
-    return readable_json(whole) + "\n"
+    return format_json(whole) + "\n"
 
 
 def _as_text(
     customer: str, ids: Sequence[str], places: Sequence[str], found: Sequence[tuple[StoredRecord, list[str]]]
 ) -> str:
     lines = [
-        printable(f"All decisions on the customer {customer} in {', '.join(places)}."),
-        printable(f"Ids under which the record may have this customer: {', '.join(ids)}."),
-        _ELSEWHERE,
+        escape(f"All decisions on the customer {customer} in {', '.join(places)}."),
+        escape(f"Ids under which the record may have this customer: {', '.join(ids)}."),
+        _NOT_SEARCHED,
         f"{len(found)} decisions.",
     ]
-    for told, there in found:
-        lines += ["", "=" * 100, printable(f"{'stored in':14}{', '.join(there)}")]
-        lines += record_lines(told, transactions=True)
+    for stored, there in found:
+        lines += ["", "=" * 100, escape(f"{'stored in':14}{', '.join(there)}")]
+        lines += record_lines(stored, transactions=True)
     return "\n".join(lines) + "\n"

@@ -12,9 +12,9 @@ import click
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.factory import create_table, erase_rows
-from customer_risk.serving.audit.options import Where, configured_sinks, read_settings, reading
+from customer_risk.serving.audit.options import RecordLocation, configured_sinks, read_settings, reading
 from customer_risk.serving.audit.records import Place
-from customer_risk.serving.audit.terminal import printable, say
+from customer_risk.serving.audit.terminal import echo, escape
 from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import ERASED, decode
@@ -30,17 +30,17 @@ _LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes
 
 
 @reading
-def erase(customer: str, where: Where, why: str, key_files: tuple[Path, ...], yes: bool) -> None:
+def erase(customer: str, where: RecordLocation, why: str, key_files: tuple[Path, ...], yes: bool) -> None:
     """Erase a customer's data from the record."""
     stores = [*(each.where for each in where.places), *(each.path for each in where.tables())]
     if not stores:
         raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
     if customer in {"", ERASED}:
         raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the customer_id of the requests.")
-    ids = where.named(customer, key_files)
+    ids = where.recorded_ids(customer, key_files)
     if not yes:
-        click.confirm(f"Erase {printable(customer)} from {', '.join(map(printable, stores))}?", abort=True, err=True)
-    where.log.note(customers=ids)
+        click.confirm(f"Erase {escape(customer)} from {', '.join(map(escape, stores))}?", abort=True, err=True)
+    where.access_log.append(customers=ids)
     author = where.operator
     left = [_erase(place, ids, author, why) for place in where.places]
     left += [_erase_rows(table, ids, author, why) for table in where.tables()]
@@ -74,7 +74,7 @@ def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes:
             progress.close()
     finally:
         lock.release()
-    say(f"{count} records will be shipped to {sink} again, once the shipper runs.")
+    echo(f"{count} records will be shipped to {sink} again, once the shipper runs.")
 
 
 def init(config: Path) -> None:
@@ -82,13 +82,13 @@ def init(config: Path) -> None:
     for each in configured_sinks(read_settings(config)):
         if isinstance(each, BigQuerySettings):
             for line in create_table(each):
-                say(line)
+                echo(line)
         sink = open_sink(each, "0" * 32)
         try:
             sink.check()
         finally:
             sink.close()
-        say(f"{sink.name}: ready")
+        echo(f"{sink.name}: ready")
 
 
 def _erase(place: Place, ids: Sequence[str], author: str, why: str) -> bool:
@@ -100,11 +100,11 @@ def _erase(place: Place, ids: Sequence[str], author: str, why: str) -> bool:
         replaced += len(erasure.replaced)
         again = again or bool(erasure.waiting)
         if erasure.replaced:
-            say(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
+            echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
         for key in erasure.waiting:
-            say(f"{place.where}: no manifest names {key} yet: erase again once one does")
+            echo(f"{place.where}: no manifest names {key} yet: erase again once one does")
     if not replaced and not again:
-        say(f"{place.where}: no data of this customer")
+        echo(f"{place.where}: no data of this customer")
     return again
 
 
@@ -113,17 +113,17 @@ def _erase_rows(table: BigQuerySettings, ids: Sequence[str], author: str, why: s
     try:
         count = sum(erase_rows(table, each, by=author, why=why, now=dt.datetime.now(dt.UTC)) for each in ids)
     except SinkUnavailable as error:
-        say(f"{table.path}: {error}")
+        echo(f"{table.path}: {error}")
         return True
-    say(f"{table.path}: {count} rows blanked" if count else f"{table.path}: no data of this customer")
+    echo(f"{table.path}: {count} rows blanked" if count else f"{table.path}: no data of this customer")
     return False
 
 
-def _still_in(where: Where, ids: Sequence[str]) -> bool:
+def _still_in(where: RecordLocation, ids: Sequence[str]) -> bool:
     """Return whether the outbox still has records of the customer, and print how many."""
     kept = sum(1 for _ in where.outbox_alone().since(customer_ids=ids))
     if kept:
-        say(
+        echo(
             f"{where.outbox}: {kept} records of this customer stay until they are shipped and record.ship.keep_seconds "
             "have passed: erase again then"
         )
@@ -140,7 +140,7 @@ def _take(lock: Lock, outbox: Path, wait: float) -> None:
                 remedy="End it (kill -TERM its process) while this waits; --wait says for how long.",
             )
         if not told:
-            say("waiting for the shipper to end", err=True)
+            echo("waiting for the shipper to end", err=True)
             told = True
         time.sleep(_LOOK_SECONDS)
 

@@ -16,7 +16,7 @@ from customer_risk.serving.audit.access_log import AccessLog
 from customer_risk.serving.audit.factory import open_table
 from customer_risk.serving.audit.progress import Progress
 from customer_risk.serving.audit.records import BIGQUERY, Place, Records, Source, place_at, table_at
-from customer_risk.serving.audit.terminal import printable
+from customer_risk.serving.audit.terminal import escape
 from customer_risk.serving.audit.watched_store import Watched
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.record.sinks.factory import open_objects
@@ -29,27 +29,27 @@ _REMEDY: Final = (
 
 
 @dataclass(frozen=True)
-class Where:
+class RecordLocation:
     """Where the record is, by the options or else by the configuration, and who reads it.
 
     places     that segments are read from: the first of them has all that was shipped there
     outbox     folder of records, shipped or not; None: it isn't asked
     settings   the server's; None without --config
-    whole      all places are the configuration's
-    named_table  the table that --from names
+    all_sinks   whether all places are the configuration's
+    table       the table that --from names
     operator   who runs the command; empty if nobody is named
     command    name of the command
-    access     file of the access log; None: standard error
+    access_log_path  file of the access log; None: standard error
     """
 
     places: tuple[Place, ...]
     outbox: Path | None
     settings: Settings | None
-    whole: bool = True
-    named_table: BigQuerySettings | None = None
+    all_sinks: bool = True
+    table: BigQuerySettings | None = None
     operator: str = ""
     command: str = ""
-    access: Path | None = None
+    access_log_path: Path | None = None
 
     def records(self) -> Records:
         """Return the records of the outbox and the first source; raises ConfigError if there is neither."""
@@ -67,12 +67,12 @@ class Where:
 
     def tables(self) -> list[BigQuerySettings]:
         """Return the tables in BigQuery that the configuration ships to, or that --from names."""
-        if self.named_table is not None:
-            return [self.named_table]
-        sinks = () if self.settings is None or not self.whole else configured_sinks(self.settings)
+        if self.table is not None:
+            return [self.table]
+        sinks = () if self.settings is None or not self.all_sinks else configured_sinks(self.settings)
         return [sink for sink in sinks if isinstance(sink, BigQuerySettings)]
 
-    def named(self, customer_id: str, key_files: Sequence[Path]) -> tuple[str, ...]:
+    def recorded_ids(self, customer_id: str, key_files: Sequence[Path]) -> tuple[str, ...]:
         """Return all ids that the record may have for a customer.
 
         These are the hash by each key of the configuration or of `key_files`, the newest first, then the id as given,
@@ -86,10 +86,10 @@ class Where:
         return (*(hash_customer(key, customer_id) for key in keys), customer_id)
 
     @cached_property
-    def log(self) -> AccessLog:
+    def access_log(self) -> AccessLog:
         """The access log; raises ConfigError if the operator has no name."""
         places = [each.where for each in self.sources()] + ([] if self.outbox is None else [str(self.outbox)])
-        return AccessLog(self.access, self.operator, self.command, places)
+        return AccessLog(self.access_log_path, self.operator, self.command, places)
 
 
 def hash_customer(key: bytes, customer_id: str) -> str:
@@ -104,7 +104,7 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(command)
-    def told(
+    def wrapper(
         place: str | None,
         outbox: Path | None,
         config: Path | None,
@@ -116,13 +116,13 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
             where = replace(_where(place, outbox, config), operator=named(by), command=command.__name__.strip("_"))
             if access_log is None and where.settings is not None and where.settings.record.access_log:
                 access_log = Path(where.settings.record.access_log)
-            return command(where=replace(where, access=access_log), **options)
+            return command(where=replace(where, access_log_path=access_log), **options)
         except CustomerRiskError as error:
-            error.problem, error.remedy = printable(error.problem), printable(error.remedy)
+            error.problem, error.remedy = escape(error.problem), escape(error.remedy)
             error.args = (f"{error.problem} {error.remedy}",)
             raise
 
-    return told
+    return wrapper
 
 
 def configured_sinks(settings: Settings) -> tuple[SinkSettings, ...]:
@@ -140,18 +140,18 @@ def read_settings(config: Path) -> Settings:
     return settings
 
 
-def _where(place: str | None, outbox: Path | None, config: Path | None) -> Where:
+def _where(place: str | None, outbox: Path | None, config: Path | None) -> RecordLocation:
     settings = None if config is None else read_settings(config)
     if outbox is not None and not outbox.is_dir():
         raise ConfigError(f"There is no folder {outbox}.", remedy="Give the folder that record.folder names.")
     if place is not None and place.startswith(BIGQUERY):
-        return Where((), outbox, settings, whole=False, named_table=table_at(place))
+        return RecordLocation((), outbox, settings, all_sinks=False, table=table_at(place))
     if outbox is None and place is None and settings is not None and Path(settings.record.folder).is_dir():
         outbox = Path(settings.record.folder)  # else it is another pod's
     places = (place_at(place),) if place is not None else () if settings is None else tuple(_configured(settings))
     step = Progress("objects read").step
     watched = tuple(each._replace(objects=Watched(each.objects, step)) for each in places)
-    return Where(watched, outbox, settings, whole=place is None)
+    return RecordLocation(watched, outbox, settings, all_sinks=place is None)
 
 
 def _configured(settings: Settings) -> Iterator[Place]:

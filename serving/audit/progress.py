@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from customer_risk.serving.audit.terminal import say
+from customer_risk.serving.audit.terminal import echo
 
 _QUIET_SECONDS: Final = 2.0
 
@@ -24,4 +24,4 @@ class Progress:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _QUIET_SECONDS
-            say(f"{self._count:,} {self._what}", err=True)
+            echo(f"{self._count:,} {self._what}", err=True)

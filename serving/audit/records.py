@@ -87,7 +87,7 @@ def table_at(where: str) -> BigQuerySettings:
 
 
 class Records:
-    """Reads `places` and the outbox's folder, each record once; `unreadable` counts those that can't be told.
+    """Reads `places` and the outbox's folder, each record once; `unreadable` counts those that can't be stored.
 
     The outbox goes first: what it still keeps needs no look into segments.
     """
@@ -99,9 +99,9 @@ class Records:
 
     def one(self, record_id: str) -> StoredRecord | None:
         """Return the record of a decision, or None if there is none; raises ConfigError if it can't be read."""
-        for told in self._kept((record_id,)):
-            if told.record.record_id == record_id:
-                return told
+        for stored in self._kept((record_id,)):
+            if stored.record.record_id == record_id:
+                return stored
         for place in self._places:
             for document in place.find(decision_id=record_id):
                 try:
@@ -120,21 +120,21 @@ class Records:
         first = 0 if since is None else int(since.timestamp() * 1e6)
         seen: set[str] = set()
         several = len(self._places) + (self._outbox is not None) > 1
-        for told in self._kept(customer_ids):
-            if told.record.at >= first and (customer_ids is None or told.record.customer_id in customer_ids):
-                seen.add(told.record.record_id)
-                yield told
+        for stored in self._kept(customer_ids):
+            if stored.record.at >= first and (customer_ids is None or stored.record.customer_id in customer_ids):
+                seen.add(stored.record.record_id)
+                yield stored
         for place in self._places:
             for document in place.find(since=since, customer_ids=customer_ids):
                 try:
-                    told = StoredRecord(*from_document(document))
+                    stored = StoredRecord(*from_document(document))
                 except ValueError:
                     self.unreadable += 1
                     continue
-                if told.record.record_id not in seen:
-                    yield told
+                if stored.record.record_id not in seen:
+                    yield stored
                 if several:
-                    seen.add(told.record.record_id)
+                    seen.add(stored.record.record_id)
 
     def _kept(self, ids: Collection[str] | None) -> Iterator[StoredRecord]:
         """Yield the outbox's records, with `ids` only those whose bytes hold one of them: decoding costs far more."""

@@ -15,25 +15,25 @@ _UNPRINTABLE: Final = re.compile(
 )
 
 
-def printable(text: str) -> str:
+def escape(text: str) -> str:
     r"""Return text with each unprintable character escaped as in JSON: a newline becomes `\u000a`."""
     return _UNPRINTABLE.sub(_escaped, text)
 
 
-def say(line: str = "", *, err: bool = False) -> None:
+def echo(line: str = "", *, err: bool = False) -> None:
     """Print one line, escaped."""
-    click.echo(printable(line), err=err)
+    click.echo(escape(line), err=err)
 
 
-def say_json(value: object) -> None:
+def echo_json(value: object) -> None:
     """Print a value as indented JSON."""
-    click.echo(readable_json(value))
+    click.echo(format_json(value))
 
 
-def readable_json(value: object) -> str:
+def format_json(value: object) -> str:
     """Return a value as indented JSON, with unprintable characters escaped."""
     lines = msgspec.json.format(msgspec.json.encode(value), indent=2).decode().split("\n")
-    return "\n".join(map(printable, lines))
+    return "\n".join(map(escape, lines))
 
 
 def _escaped(found: re.Match[str]) -> str:

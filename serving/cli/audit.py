@@ -151,7 +151,7 @@ def verify(**given: Any) -> None:
 @audit.command()
 @click.argument("customer")
 @_reading
-@click.option("--why", required=True, help="What for: the request's reference, say.")
+@click.option("--why", required=True, help="What for: the request's reference, echo.")
 @_key_file
 @_logged
 @click.option("--yes", is_flag=True, help="Don't ask.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from customer_risk.serving.record.outbox.file import OutboxFile
-from customer_risk.serving.record.outbox.segment import SUFFIX
-from customer_risk.serving.record.outbox.segment_file import SegmentFile
+from customer_risk.serving.record.outbox.frames import SUFFIX
+from customer_risk.serving.record.outbox.records_file import RecordsFile
 from customer_risk.serving.record.outbox.sqlite_file import SQLITE_SUFFIX, SqliteFile
 
 
 def find_files(folder: Path) -> list[OutboxFile]:
     """Return the outbox's files, the oldest first."""
-    found: list[OutboxFile] = [SegmentFile(path) for path in folder.glob(f"*{SUFFIX}")]
+    found: list[OutboxFile] = [RecordsFile(path) for path in folder.glob(f"*{SUFFIX}")]
     found += [SqliteFile(path) for path in folder.glob(f"*{SQLITE_SUFFIX}")]
     return sorted(found, key=lambda file: file.source)

@@ -23,7 +23,7 @@ from typing import Final
 
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.errors import RecordUnavailable
-from customer_risk.serving.record.outbox.segment import (
+from customer_risk.serving.record.outbox.frames import (
     END_WORD,
     FRAME,
     HEADER_BYTES,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from customer_risk.serving.record.outbox.segment import SUFFIX
+from customer_risk.serving.record.outbox.frames import SUFFIX
 from customer_risk.serving.record.outbox.sqlite_file import SQLITE_SUFFIX
 from customer_risk.serving.record.outbox.writer import UNFINISHED
 from customer_risk.serving.record.shipper.files import Files, Seen

@@ -15,8 +15,8 @@ from typing import Final
 from customer_risk.model.atomic import sync_folder, sync_tree, write_file
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.outbox.file import QUARANTINE
+from customer_risk.serving.record.outbox.frames import SUFFIX
 from customer_risk.serving.record.outbox.reader import find_files
-from customer_risk.serving.record.outbox.segment import SUFFIX
 from customer_risk.serving.record.outbox.sqlite_file import SQLITE_SUFFIX
 from customer_risk.serving.record.shipper.dead_letters import DEAD
 from customer_risk.serving.record.shipper.progress import NAME as PROGRESS

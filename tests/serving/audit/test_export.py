@@ -38,7 +38,7 @@ def test_all_places_are_read(run, config, records, tmp_path) -> None:
     assert [each["record"]["decision_id"] for each in whole["decisions"]] == [each.record_id for each in theirs]
     assert whole["places"] == [str(tmp_path / "record"), str(tmp_path / "outbox")]
     assert all(each["places"] == whole["places"] for each in whole["decisions"])
-    assert "other pods' outboxes" in whole["not_looked_through"]
+    assert "other pods' outboxes" in whole["not_searched"]
 
 
 def test_it_can_be_read_without_knowing_codes(run, records, stored, tmp_path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving import audit
-from customer_risk.serving.audit.terminal import printable, readable_json
+from customer_risk.serving.audit.terminal import escape, format_json
 from customer_risk.serving.contract.answer import WireReason
 from customer_risk.serving.record.outbox.record import document, encode
 from customer_risk.serving.record.outbox.writer import Outbox
@@ -108,14 +108,14 @@ def test_only_one_module_prints() -> None:
 def test_text_is_kept_as_far_as_it_can_be_shown() -> None:
     """Umlauts, other scripts and symbols are printed as they are."""
     text = "Überweisung \N{EURO SIGN} 銀行 a\\b \N{PILE OF POO}"
-    assert printable(text) == text
-    assert printable("a\nb\U000e0041") == "a\\u000ab\\udb40\\udc41"
+    assert escape(text) == text
+    assert escape("a\nb\U000e0041") == "a\\u000ab\\udb40\\udc41"
 
 
 def test_json_is_read_back_as_it_was() -> None:
     """Printed JSON is read back as the same value, since its escapes are those of JSON."""
     value = {"a": [HOSTILE, 1, None, "\\u0041"], HOSTILE: {}}
-    text = readable_json(value)
+    text = format_json(value)
     assert json.loads(text) == value
     assert not set(RAW) & set(text)
 

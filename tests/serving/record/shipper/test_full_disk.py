@@ -13,7 +13,7 @@ import pytest
 
 from customer_risk.serving.errors import RecordUnavailable
 from customer_risk.serving.record.outbox.file import QUARANTINE
-from customer_risk.serving.record.outbox.segment_file import SegmentFile
+from customer_risk.serving.record.outbox.records_file import RecordsFile
 from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.shipper.progress import Progress
 from customer_risk.serving.record.shipper.shipper import Shipper
@@ -63,7 +63,7 @@ def test_a_spool_without_room_is_left_as_it_was(left, folder, disk, progress) ->
     assert (sorted(folder.iterdir()), file.last()) == (kept, 19)
     spool(folder, shelf, shipper)
     assert [path.name for path in shelf.iterdir()] == [shipper]
-    assert SegmentFile(shelf / shipper / file.path.name).last() == 19
+    assert RecordsFile(shelf / shipper / file.path.name).last() == 19
 
 
 def test_a_status_that_cant_be_written_leaves_nothing(disk) -> None:
@@ -96,7 +96,7 @@ def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> N
     moved = disk / "outbox" / file.path.name
     moved.parent.mkdir()
     moved.write_bytes(data.replace(b"damage-me", b"damaged!!", 1))
-    read, aside = SegmentFile(moved), moved.parent / QUARANTINE
+    read, aside = RecordsFile(moved), moved.parent / QUARANTINE
     aside.mkdir()
     with full_disk(moved.parent):
         with pytest.raises(OSError, match="No space"):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from customer_risk.serving.record.outbox.file import QUARANTINE, Kept, set_record_aside
-from customer_risk.serving.record.outbox.segment import (
+from customer_risk.serving.record.outbox.frames import (
     ALIGNMENT,
     FRAME,
     HEADER_BYTES,
@@ -24,7 +24,7 @@ from customer_risk.serving.record.outbox.segment import (
 )
 
 
-class SegmentFile:
+class RecordsFile:
     """One file of frames, by its path.
 
     The file is read, never mapped: if it is cut meanwhile, fewer bytes are read, without a SIGBUS. Frames are found in

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from customer_risk.serving.record.outbox.file import QUARANTINE
+from customer_risk.serving.record.outbox.frames import FRAME, HEADER_BYTES
 from customer_risk.serving.record.outbox.reader import find_files
-from customer_risk.serving.record.outbox.segment import FRAME, HEADER_BYTES
-from customer_risk.serving.record.outbox.segment_file import SegmentFile
+from customer_risk.serving.record.outbox.records_file import RecordsFile
 from customer_risk.serving.record.outbox.writer import Outbox
 
 BODIES = [b"record-%02d-" % number + b"x" * 30 for number in range(5)]
@@ -33,16 +33,16 @@ def written(tmp_path) -> Path:
     return file.path
 
 
-def copied(path: Path, data: bytes) -> SegmentFile:
+def copied(path: Path, data: bytes) -> RecordsFile:
     """Return another file of the same name with other bytes."""
     folder = path.parent.parent / "copy"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     (folder / path.name).write_bytes(data)
-    return SegmentFile(folder / path.name)
+    return RecordsFile(folder / path.name)
 
 
-def numbers(file: SegmentFile) -> list[int]:
+def numbers(file: RecordsFile) -> list[int]:
     """Return the numbers of the records that can be read, which must be as they were written."""
     found = file.read(0, 100)
     assert [kept.body for kept in found] == [BODIES[kept.seq - 1] for kept in found]
@@ -125,7 +125,7 @@ def test_a_reader_beside_the_writer_sees_each_record_once_and_whole(tmp_path) ->
         [sys.executable, "-c", _WRITING, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout.readline() == "ready\n"
-    files: dict[str, SegmentFile] = {}
+    files: dict[str, RecordsFile] = {}
     found: dict[str, list[bytes]] = {}
 
     def look() -> None:
