@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_risk.serving.contract.answer import ModelName
-from customer_risk.serving.record.outbox.record import Document, FeatureValue, Record, document, rows_of
+from customer_risk.serving.record.outbox.record import Document, FeatureValue, Record, document, from_document, rows_of
 
 _KEPT: Final = tuple(  # fields of the same name and meaning in a record and in its document
     name
@@ -125,6 +125,27 @@ class RecordBatch(Sequence[dict[str, Any]]):
             )
             for record, time, values in zip(self.records, self.times, features, strict=True)
         ]
+
+
+def as_batch(documents: Sequence[dict[str, Any]]) -> RecordBatch:
+    """Return documents as a batch: itself where they are one, or as a form reads them back.
+
+    Raises ValueError or KeyError where a document says anything but what a record's document says. A field of a reason
+    that is None counts as one that is left out, which columns can't tell apart.
+    """
+    if isinstance(documents, RecordBatch):
+        return documents
+    records: list[Record] = []
+    names: dict[str, tuple[str, ...]] = {}
+    for place, each in enumerate(documents, 1):
+        reasons = msgspec.convert(each["reasons"], list[dict[str, Any]])
+        read = each | {"reasons": [{k: v for k, v in reason.items() if v is not None} for reason in reasons]}
+        record, of = from_document(read)
+        if document(record, of) != read:
+            raise ValueError(f"record {place} isn't as records are stored")
+        records.append(record)
+        names[record.names] = of
+    return RecordBatch(records, names)
 
 
 def _around(names: Sequence[str]) -> list[bytes]:

@@ -249,7 +249,7 @@ class _Verification:
             if expected.replaced:
                 yield from self._compare_erased(key, documents, expected)
 
-    def _compare_erased(self, key: str, documents: Sequence[Mapping[str, Any]], expected: _Expected) -> Iterator[str]:
+    def _compare_erased(self, key: str, documents: Sequence[dict[str, Any]], expected: _Expected) -> Iterator[str]:
         """Compare a segment that an erasure wrote with what was written first."""
         if len(documents) != expected.manifest.records:
             yield f"{key}: an erasure wrote it with other than {expected.manifest.records} records."
