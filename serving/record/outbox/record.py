@@ -7,12 +7,13 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
 from msgspec import UNSET
-from msgspec.structs import asdict, astuple
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from customer_risk.model.features.encoded import Encoded
@@ -34,7 +35,7 @@ _WIDE: Final = ("created", "completed", "amount")  # eight bytes each, after the
 _NARROW: Final = ("state", "type", "direction")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Record(msgspec.Struct, frozen=True, array_like=True):
     """One decision, or one request refused for its input; add new fields at the end, with a default.
 
     version           of these fields and their meaning
@@ -139,7 +140,7 @@ _FORM: Final = 2  # of the bytes; it is the array's first element, where those o
 _FORM_AT: Final = 3  # behind the array's header, which takes three bytes from 16 elements on
 
 
-class _Whole(WireReason, frozen=True, kw_only=True, array_like=True):
+class _Whole(WireReason, frozen=True, array_like=True):
     """A reason without its fields' names; one that lacks a field isn't written so."""
 
 
@@ -178,6 +179,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
 
 # Of the same name, type and place in both.
 _BEFORE_REASONS: Final = _Body.__struct_fields__[: _Body.__struct_fields__.index("reasons")]
+_before_reasons: Final = attrgetter(*_BEFORE_REASONS)
 _write: Final = msgspec.msgpack.Encoder().encode
 _read_1: Final = msgspec.msgpack.Decoder(Record).decode
 _read_2: Final = msgspec.msgpack.Decoder(_Body).decode
@@ -195,7 +197,7 @@ def encode(record: Record) -> bytes:
     return _write(
         (
             _FORM,
-            *[getattr(record, name) for name in _BEFORE_REASONS],
+            *_before_reasons(record),
             *_last_fields(record.reasons, record.warnings, record.names, numbers, record.history_complete),
         )
     )
@@ -244,16 +246,10 @@ def decode(body: bytes) -> Record:
     if body[_FORM_AT : _FORM_AT + 1] != bytes((_FORM,)):
         return _read_1(body)
     read = _read_2(body)
+    reasons = read.partial or tuple([WireReason(*astuple(reason)) for reason in read.reasons])
     numbers = compact.unpack(read.numbers)
-    return Record(
-        **{name: getattr(read, name) for name in _BEFORE_REASONS},
-        reasons=read.partial or tuple(_wire(reason) for reason in read.reasons),
-        warnings=read.warnings,
-        names=read.names,
-        features=numbers.values.tobytes(),
-        encoded=numbers.as_it_is if numbers.customer is None else pack(numbers.customer),
-        history_complete=read.history_complete,
-    )
+    after: tuple[Any, ...] = (reasons, read.warnings, read.names, *numbers, read.history_complete)
+    return Record(*_before_reasons(read), *after)
 
 
 def _last_fields(
@@ -268,10 +264,6 @@ def _last_fields(
     if reasons and type(reasons[0]) is not Reason and any(UNSET in fields for fields in whole):  # a model's has all
         return (), warnings, names, numbers, history_complete, reasons
     return whole, warnings, names, numbers, history_complete
-
-
-def _wire(reason: _Whole) -> WireReason:
-    return WireReason(**asdict(reason))
 
 
 @lru_cache(maxsize=16)
