@@ -88,8 +88,8 @@ class FeatureValue(msgspec.Struct, frozen=True):
     value: Annotated[float | None, column("None where it is missing")]
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A record as every sink stores it, and as its readers get it.
+class Document(msgspec.Struct, frozen=True):
+    """A record as every sink stores it, and as its readers get it; fields are in the order of `Record`.
 
     Sinks make their columns of these fields. An erasure blanks the person's fields; the others are the decision's: its
     id and time, segment, action and model. A new field goes to the end, with a default.
