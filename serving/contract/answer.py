@@ -60,7 +60,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     basis: Basis
 
 
-class WireReason(msgspec.Struct, frozen=True, kw_only=True):
+class WireReason(msgspec.Struct, frozen=True):
     """A reason; the fields from `feature` on are for those with the `explain` scope alone."""
 
     # Columns of stored reasons are made of these fields. A new one goes to the end, is UNSET by default, and may be

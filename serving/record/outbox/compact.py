@@ -42,8 +42,10 @@ _FAR: Final = 1 << 61  # the difference of two numbers within it fits into 64 bi
 _VALUE_BYTES: Final = 9
 _ROW_BYTES: Final = 4 * _VALUE_BYTES + 4  # at most: ids, two times, an amount, three codes and one bit
 _COLUMN_BYTES: Final = 9  # before a column's rows
-_SLACK: Final = 8  # spare bytes at the end: numbers are written and read eight bytes at a time
-_SCRATCH_BYTES: Final = 32_768  # of a thread; larger records get an array of their own
+_FLAT_ROW_BYTES: Final = 4 + 3 * 8 + 3  # of a row in `record.pack`
+_MOST_PROFILE_BYTES: Final = 4 + 4 * 255  # there, before the rows
+_SLACK: Final = 8  # bytes behind all, for numbers are written and read eight bytes at a time
+_SCRATCH_BYTES: Final = 32_768  # of a thread; what needs more gets its own
 _DAMAGED: Final = -1
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -55,11 +57,14 @@ def _entry(function: Function, signature: Any) -> Function:
 
 
 class Numbers(NamedTuple):
-    """The arguments of `pack`, or of `pack_as_it_is`."""
+    """What was packed, as bytes.
 
-    values: NDArray[np.float64]
-    customer: Encoded | None
-    as_it_is: bytes
+    features   float64 of each, little-endian
+    customer   in the bytes of `record.pack`, or those that `pack_as_it_is` was given; empty if there is no customer
+    """
+
+    features: bytes
+    customer: bytes
 
 
 class _Scratch(threading.local):
@@ -119,39 +124,11 @@ def unpack(packed: bytes) -> Numbers:
         raise msgspec.DecodeError("the record's numbers are damaged")
     data = np.frombuffer(packed + bytes(_SLACK), np.uint8)
     values = np.empty(count)
-    read_values, read_customer = _unpackers()
-    end, kind = read_values(data, values), packed[_HEADER - 1]
-    if end != _DAMAGED and kind == _AS_IT_IS:
-        return Numbers(values, None, packed[end:])
-    if kind & 3 == _CUSTOMER and end not in {_DAMAGED, len(packed)}:
-        customer = Encoded(
-            offsets=np.array([0, rows], np.int64),
-            profile=np.empty((1, packed[end]), np.int32),
-            ids=np.empty(rows, np.int64),
-            created=np.empty(rows, np.int64),
-            completed=np.empty(rows, np.int64),
-            amount=np.empty(rows),
-            state=np.empty(rows, np.int8),
-            type=np.empty(rows, np.int8),
-            direction=np.empty(rows, np.int8),
-        )
-        end = read_customer(
-            data,
-            end,
-            customer.ids,
-            customer.created,
-            customer.completed,
-            customer.amount,
-            customer.state,
-            customer.type,
-            customer.direction,
-            customer.profile,
-        )
-        if end == len(packed):
-            return Numbers(values, customer, b"")
-    elif kind == _NOTHING and rows == 0 and end == len(packed):
-        return Numbers(values, None, b"")
-    raise msgspec.DecodeError("the record's numbers are damaged")
+    customer = np.empty(len(packed) + _MOST_PROFILE_BYTES + _FLAT_ROW_BYTES * rows + _SLACK, np.uint8)
+    size = _unpacker()(data, rows, values, customer)
+    if size == _DAMAGED:
+        raise msgspec.DecodeError("the record's numbers are damaged")
+    return Numbers(values.tobytes(), customer[:size].tobytes())
 
 
 def prepare() -> None:
@@ -175,13 +152,9 @@ def _packers() -> tuple[Callable[..., int], Callable[..., int]]:
 
 
 @functools.cache
-def _unpackers() -> tuple[Callable[..., int], Callable[..., int]]:
+def _unpacker() -> Callable[..., int]:
     data = numba.types.Array(uint8, 1, "C", readonly=True)
-    columns = (int64[::1], int64[::1], int64[::1], float64[::1], int8[::1], int8[::1], int8[::1], int32[:, ::1])
-    return (
-        _entry(_get_values, int64(data, float64[::1])),
-        _entry(_get_customer, int64(data, int64, *columns)),
-    )
+    return _entry(_get_all, int64(data, int64, float64[::1], uint8[::1]))
 
 
 def _put_alone(values: Any, out: Any) -> Any:
@@ -234,11 +207,33 @@ def _put_all(
     return at + 3 * rows
 
 
-def _get_values(data: Any, values: Any) -> Any:
-    """Read values float64[f] after the header of data uint8[...]; return where they end, or _DAMAGED."""
-    return _get_floats(data, _HEADER, values)
+def _get_all(data: Any, rows: Any, values: Any, out: Any) -> Any:
+    """Read values float64[f] of data uint8[...] and write the customer's bytes to out uint8[...].
+
+    Returns how many bytes the customer has, or _DAMAGED.
+    """
+    size = data.size - _SLACK
+    at = _get_floats(data, _HEADER, values)
+    kind = np.int64(data[_HEADER - 1])
+    if at == _DAMAGED:
+        return _DAMAGED
+    if kind == _AS_IT_IS:
+        out[: size - at] = data[at:size]
+        return size - at
+    if kind & 3 != _CUSTOMER:
+        return 0 if kind == _NOTHING and rows == 0 and at == size else _DAMAGED
+    if at == size:
+        return _DAMAGED
+    profile = np.empty((1, np.int64(data[at])), np.int32)
+    ids, created, completed = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    amount = np.empty(rows, np.float64)
+    codes = np.empty((3, rows), np.int8)
+    if _get_customer(data, at, ids, created, completed, amount, codes[0], codes[1], codes[2], profile) != size:
+        return _DAMAGED
+    return _put_flat(profile, ids, (created, completed, amount.view(np.int64)), codes, out)
 
 
+@compiled
 def _get_customer(
     data: Any,
     at: Any,
@@ -304,6 +299,25 @@ def _put_number(number: Any, width: Any, out: NDArray[np.uint8], at: Any) -> Any
     out[first + np.uint64(6)] = number >> 48 & 255
     out[first + np.uint64(7)] = number >> 56 & 255
     return at + width
+
+
+@compiled
+def _put_flat(profile: Any, ids: Any, wide: Any, codes: Any, out: NDArray[np.uint8]) -> Any:
+    """Write a customer as `record.pack` does, `wide` int64[row] of three columns; return where it ends."""
+    rows = ids.size
+    at = _put_number(rows, 4, out, 0)
+    for place in range(profile.size):
+        at = _put_number(np.int64(profile[0, place]), 4, out, at)
+    for row in range(rows):
+        at = _put_number(ids[row], 4, out, at)
+    for column in wide:
+        for row in range(rows):
+            at = _put_number(column[row], 8, out, at)
+    for code in range(3):
+        for row in range(rows):
+            out[at + row] = np.int64(codes[code, row]) & 255
+        at += rows
+    return at
 
 
 @compiled

@@ -7,12 +7,13 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
 from msgspec import UNSET
-from msgspec.structs import asdict, astuple
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from customer_risk.model.features.encoded import Encoded
@@ -34,7 +35,7 @@ _WIDE: Final = ("created", "completed", "amount")  # eight bytes each, after the
 _NARROW: Final = ("state", "type", "direction")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Record(msgspec.Struct, frozen=True, array_like=True):
     """One decision, or one request refused for its input; add new fields at the end, with a default.
 
     version           of these fields and their meaning
@@ -87,8 +88,8 @@ class FeatureValue(msgspec.Struct, frozen=True):
     value: Annotated[float | None, column("None where it is missing")]
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A record as every sink stores it, and as its readers get it.
+class Document(msgspec.Struct, frozen=True):
+    """A record as every sink stores it, and as its readers get it; fields are in the order of `Record`.
 
     Sinks make their columns of these fields. An erasure blanks the person's fields; the others are the decision's: its
     id and time, segment, action and model. A new field goes to the end, with a default.
@@ -139,8 +140,8 @@ _FORM: Final = 2  # form of the bytes: the array's first element, which is VERSI
 _FORM_AT: Final = 3  # after the array's header, which takes three bytes if there are 16 elements or more
 
 
-class _Whole(WireReason, frozen=True, kw_only=True, array_like=True):
-    """A reason without its fields' names; it must have all fields."""
+class _Whole(WireReason, frozen=True, array_like=True):
+    """A reason without its fields' names; one that lacks a field isn't written so."""
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
@@ -178,6 +179,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
 
 # The fields that have the same name, type and place in both forms.
 _BEFORE_REASONS: Final = _Body.__struct_fields__[: _Body.__struct_fields__.index("reasons")]
+_before_reasons: Final = attrgetter(*_BEFORE_REASONS)
 _write: Final = msgspec.msgpack.Encoder().encode
 _read_1: Final = msgspec.msgpack.Decoder(Record).decode
 _read_2: Final = msgspec.msgpack.Decoder(_Body).decode
@@ -195,7 +197,7 @@ def encode(record: Record) -> bytes:
     return _write(
         (
             _FORM,
-            *[getattr(record, name) for name in _BEFORE_REASONS],
+            *_before_reasons(record),
             *_last_fields(record.reasons, record.warnings, record.names, numbers, record.history_complete),
         )
     )
@@ -244,16 +246,10 @@ def decode(body: bytes) -> Record:
     if body[_FORM_AT : _FORM_AT + 1] != bytes((_FORM,)):
         return _read_1(body)
     read = _read_2(body)
+    reasons = read.partial or tuple([WireReason(*astuple(reason)) for reason in read.reasons])
     numbers = compact.unpack(read.numbers)
-    return Record(
-        **{name: getattr(read, name) for name in _BEFORE_REASONS},
-        reasons=read.partial or tuple(_wire(reason) for reason in read.reasons),
-        warnings=read.warnings,
-        names=read.names,
-        features=numbers.values.tobytes(),
-        encoded=numbers.as_it_is if numbers.customer is None else pack(numbers.customer),
-        history_complete=read.history_complete,
-    )
+    after: tuple[Any, ...] = (reasons, read.warnings, read.names, *numbers, read.history_complete)
+    return Record(*_before_reasons(read), *after)
 
 
 def _last_fields(
@@ -270,10 +266,6 @@ def _last_fields(
     ):  # a model's reason has all
         return (), warnings, names, numbers, history_complete, reasons
     return whole, warnings, names, numbers, history_complete
-
-
-def _wire(reason: _Whole) -> WireReason:
-    return WireReason(**asdict(reason))
 
 
 @lru_cache(maxsize=16)

@@ -6,22 +6,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
-from typing import Any, Final, cast, overload
+from typing import Any, Final, overload
 
 import msgspec
 import numpy as np
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from customer_risk.serving.contract.answer import ModelName
-from customer_risk.serving.record.outbox.record import Document, FeatureValue, Record, document, rows_of
+from customer_risk.serving.record.outbox.record import Document, Record, document, from_document, rows_of
 
-_KEPT: Final = tuple(  # fields of the same name and meaning in a record and in its document
-    name
-    for name in Document.__struct_fields__
-    if name in Record.__struct_fields__ and name not in {"model", "features"}
-)
-_kept_of: Final = attrgetter(*_KEPT)
+_AT, _MODEL, _NAMES = map(Record.__struct_fields__.index, ("at", "model", "names"))
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -99,8 +94,8 @@ class RecordBatch(Sequence[dict[str, Any]]):
         )
 
     def rest(self) -> list[Document]:
-        """Return the documents with empty features."""
-        return self._documents([()] * len(self))
+        """Return the documents without their features and encoded customers."""
+        return [self._document(place, (), b"") for place in range(len(self))]
 
     def lines(self) -> list[Document]:
         """Return the documents with their features as raw JSON; only an encoder of JSON can write them."""
@@ -110,21 +105,36 @@ class RecordBatch(Sequence[dict[str, Any]]):
             for row, values in zip(block.rows.tolist(), block.values.tolist(), strict=True):
                 parts[1::2] = _encode(values)[1:-1].split(b",")
                 texts[row] = msgspec.Raw(b"".join(parts))
-        return self._documents(texts)
+        return [self._document(place, text, self.records[place].encoded) for place, text in enumerate(texts)]
 
-    def _documents(self, features: Sequence[Any]) -> list[Document]:
-        return [
-            Document(
-                decision_id=record.record_id,
-                recorded_at=time,
-                took_us=record.took,
-                model=ModelName(record.model, record.model_version),
-                features=cast("Sequence[FeatureValue]", values),
-                transactions=rows_of(record),
-                **dict(zip(_KEPT, _kept_of(record), strict=True)),
-            )
-            for record, time, values in zip(self.records, self.times, features, strict=True)
-        ]
+    def _document(self, place: int, features: Any, encoded: bytes) -> Document:
+        record = self.records[place]
+        fields: list[Any] = [*astuple(record)]  # in the order of a document's, but for these
+        fields[_NAMES : _NAMES + 3] = features, rows_of(record), encoded
+        fields[_MODEL : _MODEL + 2] = [ModelName(record.model, record.model_version)]
+        fields[_AT] = self.times[place]
+        return Document(*fields)
+
+
+def as_batch(documents: Sequence[dict[str, Any]]) -> RecordBatch:
+    """Return documents as a batch: itself where they are one, or as a form reads them back.
+
+    Raises ValueError or KeyError where a document says anything but what a record's document says. A field of a reason
+    that is None counts as one that is left out, which columns can't tell apart.
+    """
+    if isinstance(documents, RecordBatch):
+        return documents
+    records: list[Record] = []
+    names: dict[str, tuple[str, ...]] = {}
+    for place, each in enumerate(documents, 1):
+        reasons = msgspec.convert(each["reasons"], list[dict[str, Any]])
+        read = each | {"reasons": [{k: v for k, v in reason.items() if v is not None} for reason in reasons]}
+        record, of = from_document(read)
+        if document(record, of) != read:
+            raise ValueError(f"record {place} isn't as records are stored")
+        records.append(record)
+        names[record.names] = of
+    return RecordBatch(records, names)
 
 
 def _around(names: Sequence[str]) -> list[bytes]:

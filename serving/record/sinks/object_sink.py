@@ -111,14 +111,14 @@ class ObjectSink:
         """
         if not self._first or self._decode is None:
             return None
+        places = {each["decision_id"]: place for place, each in enumerate(segment.documents)}
         for key in self._objects.list(stem):
-            ids = {each["decision_id"] for each in segment.documents}
             data = self._objects.get(key) or b""
             if not key.endswith(self._suffix) or digest(data)[:16] != key.removeprefix(stem).partition(".")[0]:
-                continue  # the object was altered: writing the segment raises
-            found = self._decode(data)
-            if {each["decision_id"] for each in found} <= ids:
-                return key, data, found, self._salts(key)
+                continue  # it was altered: writing the segment says so
+            found = [each["decision_id"] for each in self._decode(data)]
+            if places.keys() >= set(found):
+                return key, data, [segment.documents[places[each]] for each in found], self._salts(key)
         return None
 
     def _bytes(self, segment: Segment) -> bytes:

@@ -43,33 +43,33 @@ class Parquet:
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
         """Write documents to Parquet; raises ValueError where one has other fields or types than columns."""
         if isinstance(documents, RecordBatch) and len(documents) >= _LEAST_COLUMNS:
-            return self._write(documents.rest(), _Features(documents))
+            return self._write(documents.rest(), _Numbers(documents))
         for each in documents:
             if each.keys() != _NAMES:
                 raise ValueError(f"a record has other fields than its columns: {each.keys() ^ _NAMES}")
         return self._write(documents, None)
 
-    def _write(self, documents: Sequence[object], features: _Features | None) -> bytes:
-        """Return Parquet of documents, whose features are in `features` if it isn't None."""
-        columns = COLUMNS if features is None else [each for each in COLUMNS if each.name != _FEATURES]
-        made = _WRITTEN if features is None else _WRITTEN | {_FEATURES: features.expression}
+    def _write(self, documents: Sequence[object], numbers: _Numbers | None) -> bytes:
+        """Write documents, in JSON but for numbers that are given as columns."""
+        made = _WRITTEN if numbers is None else _WRITTEN | numbers.expressions
+        columns = [each for each in COLUMNS if each.name not in made]
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
             lines, path = Path(folder) / "lines", Path(folder) / "segment"
             lines.write_bytes(_encode_lines(documents))
             source = f"read_json('{lines}', format = 'newline_delimited', columns = {_shape(columns)})"
             base = self._opened()
             try:
-                if features is not None:
-                    base.register("features", features.columns)
-                    source += " POSITIONAL JOIN features"
+                if numbers is not None:
+                    base.register("numbers", numbers.columns)
+                    source += " POSITIONAL JOIN numbers"
                 base.execute(
                     f"COPY (SELECT {_columns(made)} FROM {source}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608  all of it ours
                 )
             except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
                 raise ValueError(f"a record has a value that its column doesn't take: {error}") from error
             finally:
-                if features is not None:
-                    base.unregister("features")
+                if numbers is not None:
+                    base.unregister("numbers")
             return path.read_bytes()
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
@@ -96,15 +96,16 @@ class Parquet:
         return self._base
 
 
-class _Features:
-    """A batch's features for a query: NumPy `columns`, and the SQL `expression` that makes a row's list of them.
+class _Numbers:
+    """A batch's features and encoded customers for a query: `columns` of NumPy, and the `expressions` that use them.
 
     Each block of features has its own columns. The column `_block` has the number of each row's block, or -1.
     """
 
     def __init__(self, batch: RecordBatch) -> None:
         block = np.full(len(batch), -1, np.int32)
-        self.columns: dict[str, NDArray[Any]] = {"_block": block}
+        encoded = np.fromiter((each.encoded for each in batch.records), object)
+        self.columns: dict[str, NDArray[Any]] = {"_block": block, "_encoded": encoded}
         cases = []
         for number, each in enumerate(batch.blocks):
             block[each.rows] = number
@@ -120,7 +121,7 @@ class _Features:
             )
             cases.append(f"WHEN {number} THEN list_zip([{names}], [{numbers}])")
         made = f"CASE _block {' '.join(cases)} ELSE [] END" if cases else "[]"
-        self.expression = f"CAST({made} AS {_FEATURES_TYPE})"
+        self.expressions = {_FEATURES: f"CAST({made} AS {_FEATURES_TYPE})", "encoded": "CAST(_encoded AS BLOB)"}
 
 
 def _shape(columns: Iterable[Column]) -> str:

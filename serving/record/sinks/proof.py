@@ -1,57 +1,58 @@
 """Proofs of records: one hash of a segment's records that can still be computed after an erasure.
 
-A record's hash is made of three hashes: of the fields that erasures keep, of the customer, and of the person's other
-fields. The last two are salted, so that erased data can't be found by trying values. The salts come from a random seed
-beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the records that stay. Of
-a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
+A record's hash is made of three: of the fields that erasures leave, of the customer, and of the person's other fields.
+The last two are salted, so that what was erased can't be found by trying what it may have been. The salts come from a
+random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the records
+that stay; of a record that it blanks, it keeps the hash of the person's fields and the salt of the customer alone.
+
+The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. The features and
+the encoded customer follow as bytes, whose lengths begin the array.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from customer_risk.serving.contract.columns import erased_values
-from customer_risk.serving.record.outbox.record import Document
+from customer_risk.serving.record.outbox.record import Document, Record
+from customer_risk.serving.record.sinks.batch import RecordBatch, as_batch
 
 SALTS: Final = "salts/"
-# Version of the fields below, the prefix of each proof. A new field of the record needs another version.
-_FORM: Final = "1"
+# The fields of a record that a hash is made of. One that the record gets later needs another form, with its own prefix.
+_FORM: Final = "2"
 KEPT: Final = (
     "version",
     "kind",
-    "decision_id",
-    "recorded_at",
-    "took_us",
+    "record_id",
+    "at",
+    "took",
     "route",
     "status",
     "problem",
     "source",
     "model",
+    "model_version",
     "cpu",
     "segment",
     "action",
     "history_complete",
 )
-PERSONAL: Final = (
-    "caller",
-    "trace",
-    "pointers",
-    "probability",
-    "reasons",
-    "warnings",
-    "features",
-    "transactions",
-    "encoded",
-)
+PERSONAL: Final = ("caller", "trace", "pointers", "probability", "reasons", "warnings")
+NUMBERS: Final = ("names", "features", "encoded")  # of the person too, as bytes
 CUSTOMER: Final = "customer_id"
 _BLANK: Final = erased_values(Document)
+_kept_of: Final = attrgetter(*KEPT)
+_personal_of: Final = attrgetter(*PERSONAL)
 _SEED_BYTES: Final = 32
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
+_decode: Final = msgspec.json.Decoder(list[Any]).decode
 
 
 class Salted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="salted"):
@@ -114,16 +115,17 @@ class Salts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise ValueError(f"the salts of record {place + 1} are missing")
         return self.records[place]
 
-    def blank(self, documents: Sequence[Mapping[str, Any]], places: Collection[int], erasure: int) -> Salts:
-        """Return the salts that remain after the erasure with a number blanks the records at `places`.
+    def blank(self, documents: Sequence[dict[str, Any]], places: Collection[int], erasure: int) -> Salts:
+        """Return what stays of the salts after the erasure with that number blanks the records at `places`.
 
-        `documents` are the segment's documents before the erasure. Raises ValueError if salts are missing.
+        `documents` are the segment's, before it. Raises ValueError where salts are missing, and as `as_batch`.
         """
         kept: list[Salted | Blanked] = []
-        for place, document in enumerate(documents):
+        batch = as_batch(documents)
+        for place, (record, features) in enumerate(zip(batch.records, _features(batch), strict=True)):
             salts = self.of(place)
             if place in places and isinstance(salts, Salted):
-                personal = _personal(document, salts).hex()
+                personal = _personal(record, features, salts).hex()
                 salts = Blanked(customer=salts.customer, personal=personal, erasure=erasure)
             kept.append(salts)
         return Salts(records=tuple(kept))
@@ -134,28 +136,29 @@ def salts_key(segment: str) -> str:
     return f"{SALTS}{segment}.json"
 
 
-def prove(documents: Iterable[Mapping[str, Any]], salts: Salts, customers: Mapping[int, str] | None = None) -> str:
-    """Return the proof of a segment's documents, which must be as they are read back from the segment.
+def prove(documents: Sequence[dict[str, Any]], salts: Salts, customers: Mapping[int, str] | None = None) -> str:
+    """Return the hash of a segment's documents: a batch, or as the form of the segment reads them back.
 
-    `customers` has the SHA-256 of the customer's id by the number of the erasure. Raises ValueError if an erased record
-    isn't blank, if its erasure isn't in `customers`, or if salts are missing.
+    `customers` has the SHA-256 of the customer's id by the number of the erasure. Raises ValueError where a record
+    that was erased isn't blank, its erasure isn't in `customers`, or salts are missing; and as `as_batch`.
     """
     total = hashlib.sha256()
-    for place, document in enumerate(documents):
+    batch = as_batch(documents)
+    for place, (record, features) in enumerate(zip(batch.records, _features(batch), strict=True)):
         of = salts.of(place)
         if isinstance(of, Salted):
-            customer = _customer(customer_digest(document[CUSTOMER]), of.customer)
-            personal = _personal(document, of)
+            customer = _customer(customer_digest(record.customer_id), of.customer)
+            personal = _personal(record, features, of)
         else:
-            if any(document[name] != value for name, value in _BLANK.items()):
-                raise ValueError(f"record {place + 1} is marked as erased, but has data")
+            if any(batch[place][name] != value for name, value in _BLANK.items()):
+                raise ValueError(f"record {place + 1} is noted as erased, and has data")
             if customers is None or of.erasure not in customers:
                 raise ValueError(
                     f"record {place + 1} is marked as erased by an erasure that didn't replace the segment"
                 )
             customer = _customer(customers[of.erasure], of.customer)
             personal = bytes.fromhex(of.personal)
-        kept = hashlib.sha256(_encode({name: document[name] for name in KEPT})).digest()
+        kept = hashlib.sha256(_encode(_kept_of(record))).digest()
         total.update(hashlib.sha256(kept + customer + personal).digest())
     return f"{_FORM}:{total.hexdigest()}"
 
@@ -169,8 +172,28 @@ def _customer(digest: str, salt: str) -> bytes:
     return hashlib.sha256(bytes.fromhex(salt) + digest.encode()).digest()
 
 
-def _personal(document: Mapping[str, Any], salts: Salted) -> bytes:
-    fields = {name: document[name] for name in PERSONAL}
-    for name in ("reasons", "warnings"):  # a column has null for a field that a line of JSON leaves out
-        fields[name] = [{key: value for key, value in each.items() if value is not None} for each in fields[name]]
-    return hashlib.sha256(bytes.fromhex(salts.personal) + _encode(fields)).digest()
+def _personal(record: Record, features: bytes, salts: Salted) -> bytes:
+    text = _encode((len(features), len(record.encoded), *_personal_of(record)))
+    if b":null" in text:  # a column holds null where a line of JSON leaves a field out
+        text = _encode([_without_nulls(each) for each in _decode(text)])
+    return hashlib.sha256(b"".join((bytes.fromhex(salts.personal), text, features, record.encoded))).digest()
+
+
+def _without_nulls(field: Any) -> Any:
+    if not isinstance(field, list):
+        return field
+    return [
+        {key: value for key, value in each.items() if value is not None} if isinstance(each, dict) else each
+        for each in field
+    ]
+
+
+def _features(batch: RecordBatch) -> list[bytes]:
+    """Return the SHA-256 of the names and the values of each record's features; nothing where there are no features."""
+    made = [b""] * len(batch)
+    for block in batch.blocks:
+        names = hashlib.sha256(_encode(block.names)).digest()
+        values = np.where(np.isfinite(block.values), block.values, np.nan)  # what no column holds is missing
+        for row, each in zip(block.rows.tolist(), values.astype("<f8"), strict=True):
+            made[row] = names + each.tobytes()
+    return made

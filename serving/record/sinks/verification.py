@@ -251,8 +251,8 @@ class _Verification:
             if expected.replaced:
                 yield from self._compare_erased(key, documents, expected)
 
-    def _compare_erased(self, key: str, documents: Sequence[Mapping[str, Any]], expected: _Expected) -> Iterator[str]:
-        """Compare a segment that an erasure wrote with the manifest of its first version."""
+    def _compare_erased(self, key: str, documents: Sequence[dict[str, Any]], expected: _Expected) -> Iterator[str]:
+        """Compare a segment that an erasure wrote with what was written first."""
         if len(documents) != expected.manifest.records:
             yield f"{key}: an erasure left {len(documents)} of {expected.manifest.records} records."
         elif not expected.manifest.proof:

@@ -18,6 +18,7 @@ from customer_risk.serving.record.outbox.record import document, encode
 from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import Segment
+from customer_risk.serving.record.sinks.parquet import Parquet
 from customer_risk.serving.record.sinks.settings import FolderSettings
 
 HOSTILE = "x\n2026-01-01T00:00:00Z  forged\x1b]52;c;cm0=\x07\x9b2J\u202e\u2028\x7f\r"
@@ -125,7 +126,9 @@ def test_a_record_that_cannot_be_read_is_said(run, samples, tmp_path) -> None:
     sink = open_sink(FolderSettings(path=str(tmp_path / "record")), "a" * 32)
     (altered,) = samples.segment(1, 1).documents
     altered["reasons"][0]["direction"] = HOSTILE
-    sink.write(Segment("0" * 32, 1, 1, [altered]), sink.place())
+    sink.write(samples.segment(1, 1), sink.place())
+    (path,) = (tmp_path / "record").rglob("*.parquet")
+    path.write_bytes(Parquet().encode([altered]))
     result = run("show", altered["decision_id"], "--from", tmp_path / "record")
     assert isinstance(result.exception, ConfigError)
     assert "can't be read" in str(result.exception)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from customer_risk.serving.record.sinks.batch import Block
 
@@ -25,39 +28,42 @@ class FeatureRows:
         self._value_tag = _varint(fields["value"].number << 3 | _DOUBLE)
 
     def encode(self, block: Block) -> list[bytes]:
-        """Return the bytes of each row's features, without values that are NaN.
+        """Return the bytes of each row's features, the library's own; a value that is NaN is left out.
 
-        The protobuf library writes the same bytes, unless a name is longer than 117 bytes: then all lengths here take
-        two bytes.
+        Rows that lack the same values differ in nothing but the others: they are made at once.
         """
-        names = [self._name_tag + _varint(len(text)) + text for text in (name.encode() for name in block.names)]
-        width = max(len(_varint(len(name) + _VALUE_BYTES)) for name in names)
-        template = b""
-        lengths, values, without = [], [], []
-        for name in names:
-            template += self._tag
-            lengths.append(range(len(template), len(template) + width))
-            without.append(list(_varint(len(name), width)))
-            template += _varint(len(name) + _VALUE_BYTES, width) + name + self._value_tag
-            values.append(range(len(template), len(template) + 8))
-            template += bytes(8)
-        rows = np.tile(np.frombuffer(template, np.uint8), (len(block.values), 1))
-        places = np.array(values)
-        rows[:, places.ravel()] = np.ascontiguousarray(block.values, "<f8").view(np.uint8).reshape(len(rows), -1)
-        row, feature = np.nonzero(np.isnan(block.values))
-        rows[row[:, None], np.array(lengths)[feature]] = np.array(without, np.uint8)[feature]
-        kept = np.ones(rows.shape, bool)
-        kept[row[:, None], places[feature]] = False
-        kept[row, places[feature, 0] - 1] = False  # the value's tag
-        ends = kept.sum(axis=1).cumsum().tolist()
-        data = rows[kept].tobytes()
-        return [data[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+        alike: defaultdict[bytes, list[int]] = defaultdict(list)
+        missing = np.isnan(block.values)
+        for row, each in enumerate(missing):
+            alike[each.tobytes()].append(row)
+        made = [b""] * len(missing)
+        for rows in alike.values():
+            present = ~missing[rows[0]]
+            template, places = self._template(block.names, present.tolist())
+            filled = np.tile(np.frombuffer(template, np.uint8), (len(rows), 1))
+            filled[:, places] = np.ascontiguousarray(block.values[rows][:, present], "<f8").view(np.uint8)
+            for row, data in zip(rows, filled, strict=True):
+                made[row] = data.tobytes()
+        return made
+
+    def _template(self, names: Sequence[str], present: Sequence[bool]) -> tuple[bytes, NDArray[np.int64]]:
+        """Return a row's bytes with zeros as the values of the features that are `present`, and their places."""
+        template, places = b"", []
+        for name, given in zip(names, present, strict=True):
+            text = name.encode()
+            text = self._name_tag + _varint(len(text)) + text
+            template += self._tag + _varint(len(text) + _VALUE_BYTES * given) + text
+            if given:
+                template += self._value_tag
+                places.append(range(len(template), len(template) + 8))
+                template += bytes(8)
+        return template, np.array(places, np.int64).ravel()
 
 
-def _varint(number: int, width: int = 1) -> bytes:
-    """Return a number as a varint of protobuf, in at least `width` bytes."""
+def _varint(number: int) -> bytes:
+    """Return a number as protobuf writes it."""
     made: list[int] = []
-    while number > 0x7F or len(made) < width - 1:
+    while number > 0x7F:
         made.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*made, number])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING
 
 import duckdb
 import msgspec
@@ -16,23 +15,6 @@ from customer_risk.serving.record.sinks.batch import RecordBatch
 from customer_risk.serving.record.sinks.bigquery.rows import Rows
 from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.parquet import Parquet
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
-OTHER = ("it's", 'a "name"', "Überweisung \N{EURO SIGN}", "x" * 100)
-ODD = (-0.0, np.nan, 5e-324, 1.7976931348623157e308)
-
-
-@pytest.fixture
-def batch(samples: ModuleType) -> RecordBatch:
-    """Decisions of two models, one of them with odd names and values, refusals, and a decision without features."""
-    records = [samples.refusal(n) if n % 5 == 0 else samples.record(n) for n in range(1, 301)]
-    names = {"": (), records[0].names: samples._NAMES, hash_names(OTHER): OTHER, hash_names(()): ()}
-    odd = {"names": hash_names(OTHER), "features": np.array(ODD, "<f8").tobytes()}
-    records[2::7] = [msgspec.structs.replace(each, **odd) for each in records[2::7]]
-    records[3] = msgspec.structs.replace(records[3], names=hash_names(()), features=b"")
-    return RecordBatch(records, names)
 
 
 def test_a_batch_has_the_documents_of_its_records(batch) -> None:
@@ -76,19 +58,19 @@ def test_rows_are_the_same_as_documents(batch) -> None:
     assert rows.rows(batch) == rows.rows(list(batch))
 
 
-def test_rows_with_long_names_say_the_same_as_documents(samples) -> None:
-    """Rows with names whose length needs two bytes are parsed to the same messages."""
-    names = ("short", "y" * 118, "z" * 300)
-    values = [np.array(each, "<f8").tobytes() for each in ([1, 2, 3], [np.nan] * 3, [1, np.nan, 3])]
+def test_rows_with_long_names_are_the_same_as_documents(samples) -> None:
+    """A length that needs two bytes, and whatever values are missing."""
+    names = ("short", "x" * 117, "y" * 118, "z" * 300)
+    patterns = [[np.nan if bits >> place & 1 else place + 0.5 for place in range(len(names))] for bits in range(16)]
     batch = RecordBatch(
-        [samples.record(n, names=hash_names(names), features=each) for n, each in enumerate(values)],
+        [
+            samples.record(n, names=hash_names(names), features=np.array(each, "<f8").tobytes())
+            for n, each in enumerate(patterns)
+        ],
         {hash_names(names): names},
     )
     rows = Rows()
-    made, documents = rows.rows(batch), rows.rows(list(batch))
-    assert [rows.message.FromString(each) for each in made[0]] == [
-        rows.message.FromString(each) for each in documents[0]
-    ]
+    assert rows.rows(batch) == rows.rows(list(batch))
 
 
 @pytest.mark.parametrize("writer", ["parquet", "rows"])

@@ -2,31 +2,96 @@
 
 from __future__ import annotations
 
+import math
+import struct
+from base64 import b64decode
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
 import msgspec
 import pytest
 
 from customer_risk.serving.contract.columns import erased_values
-from customer_risk.serving.record.outbox.record import Document
+from customer_risk.serving.record.outbox.record import Document, Record
 from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.parquet import Parquet
-from customer_risk.serving.record.sinks.proof import CUSTOMER, KEPT, PERSONAL, Salts, prove
+from customer_risk.serving.record.sinks.proof import CUSTOMER, KEPT, NUMBERS, PERSONAL, Salts, prove
+
+json = msgspec.json.Encoder(order="sorted").encode
 
 
 def test_a_proof_is_made_of_every_field() -> None:
-    """A proof covers every field, and the fields that an erasure blanks are the personal ones."""
-    assert {*KEPT, *PERSONAL, CUSTOMER} == {field.name for field in msgspec.structs.fields(Document)}
-    assert {*PERSONAL, CUSTOMER} == set(erased_values(Document))
+    """Those that an erasure blanks are the person's; a new field of the record needs a place in the proof."""
+    assert {*KEPT, *PERSONAL, *NUMBERS, CUSTOMER} == set(Record.__struct_fields__)
+    blank = erased_values(Document).keys() - {"transactions"}  # which `encoded` begins with
+    assert {*PERSONAL, *NUMBERS, CUSTOMER} - {"names"} == blank
 
 
 @pytest.mark.parametrize("form", [Lines(), Parquet()])
-def test_a_proof_is_the_same_from_every_form(samples, form) -> None:
-    """A segment's proof is the same in each form, although Parquet has null for fields that JSON leaves out."""
-    documents = samples.segment(1, 10).documents
-    for each in documents:
-        for reason in each["reasons"]:
-            reason.pop("share")
+def test_a_proof_is_the_same_from_every_form(batch, form) -> None:
+    """A shipper makes it of records, verification of documents; a column holds null where a line leaves a field out."""
     salts = Salts.new()
-    assert prove(form.decode(form.encode(documents)), salts) == prove(documents, salts)
+    assert prove(form.decode(form.encode(batch)), salts) == prove(batch, salts)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"took_us": 741},
+        {"caller": "other"},
+        {"customer_id": "other"},
+        {"probability": 0.5000000000000001},
+        {"model": {"name": "customer-risk", "version": "other"}},
+        {"reasons": []},
+        {"features": []},
+        {"history_complete": False},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_proof_depends_on_every_field(samples, change) -> None:
+    """A document with another value is another record."""
+    (document,) = samples.segment(1, 1).documents
+    salts = Salts.new()
+    assert prove([document | change], salts) != prove([document], salts)
+
+
+@pytest.mark.parametrize("place", range(2))
+def test_a_proof_depends_on_each_feature(samples, place) -> None:
+    """On its name and on its value."""
+    (document,) = samples.segment(1, 1).documents
+    salts = Salts.new()
+    for change in ({"name": "other"}, {"value": 0.125}):
+        features = list(document["features"])
+        features[place] = features[place] | change
+        assert prove([document | {"features": features}], salts) != prove([document], salts)
+
+
+def test_a_proof_is_the_hash_that_its_form_says(samples) -> None:
+    """Made once more, from the documents and with nothing of ours."""
+    (document,) = samples.segment(1, 1).documents
+    salts = Salts.new()
+    assert prove([document], salts) == f"2:{sha256(_hash(document, salts)).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"more": 1},
+        {"transactions": 10_000},
+        {"reasons": "text"},
+        {"encoded": "%%"},
+        {"features": [{"name": "x", "value": 1.0, "more": 1}]},
+        {"model": {"name": "x", "version": "y", "more": "z"}},
+        {"took_us": "740"},
+    ],
+    ids=str,
+)
+def test_what_no_record_says_has_no_proof(samples, wrong) -> None:
+    """Else an erasure could add to a document what no hash covers."""
+    (document,) = samples.segment(1, 1).documents
+    with pytest.raises(ValueError, match=r"record|array"):
+        prove([document | wrong], Salts.new())
 
 
 def test_a_proof_depends_on_the_salts(samples) -> None:
@@ -39,3 +104,33 @@ def test_a_proof_depends_on_the_salts(samples) -> None:
 def test_what_is_no_salts_is_not_read_as_such(data) -> None:
     """Bytes that are not valid salts are read as None."""
     assert Salts.read(data) is None
+
+
+def _hash(document: dict[str, Any], salts: Salts) -> bytes:
+    """The hash of a segment's first record."""
+    of = salts.of(0)
+    kept = [document[name] for name in ("version", "kind", "decision_id")]
+    kept += [int(datetime.fromisoformat(document["recorded_at"]).timestamp() * 1_000_000)]
+    kept += [document[name] for name in ("took_us", "route", "status", "problem", "source")]
+    kept += [
+        *document["model"].values(),
+        *(document[name] for name in ("cpu", "segment", "action", "history_complete")),
+    ]
+    names = json([each["name"] for each in document["features"]])
+    values = [math.nan if each["value"] is None else each["value"] for each in document["features"]]
+    features = sha256(names).digest() + struct.pack(f"<{len(values)}d", *values)
+    encoded = b64decode(document["encoded"])
+    personal = [
+        len(features),
+        len(encoded),
+        *(document[name] for name in ("caller", "trace", "pointers", "probability")),
+    ]
+    personal.append([{k: v for k, v in each.items() if v is not None} for each in document["reasons"]])
+    personal.append(document["warnings"])
+    customer = sha256(document["customer_id"].encode()).hexdigest().encode()
+    parts = (
+        json(kept),
+        bytes.fromhex(of.customer) + customer,
+        bytes.fromhex(of.personal) + json(personal) + features + encoded,
+    )
+    return sha256(b"".join(sha256(each).digest() for each in parts)).digest()
