@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ from customer_risk.serving.record.sinks.settings import FolderSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
+_MOST_FILE_BYTES: Final = 1 << 30  # one read of the operating system gives 2 GiB at most
 _LEAST_KEY = 32  # bytes
 
 
@@ -22,7 +23,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     enabled          record each decision before its answer is sent
     folder           of the outbox, on a disk that survives a restart of the container
     most_bytes       size of the outbox at most, including shipped records that are still kept
-    file_bytes       size at which a file is closed and another begun
+    file_bytes       size of a file, allocated when it is made
     when_full        for decisions that can't be recorded; refuse: 503; answer_unrecorded: answer, and count them
     refusal_share    share of the outbox for records of refused requests, at most
     customer_id      as_given, or hashed with the key in `key_file`, which is then needed to look a customer up
@@ -68,6 +69,8 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ConfigError(
                 "record.file_bytes is more than a quarter of record.most_bytes.", remedy="Make files smaller."
             )
+        if self.file_bytes > _MOST_FILE_BYTES:
+            raise ConfigError(f"record.file_bytes is more than {_MOST_FILE_BYTES}.", remedy="Make files smaller.")
         if self.enabled:
             self.shipper_config(LogSettings()).ship.check()
         self.keys()

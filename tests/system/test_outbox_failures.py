@@ -238,7 +238,16 @@ def file_cut(folder: Path) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("cause", [moved_away, file_removed, file_cut])
+@contextlib.contextmanager
+def header_altered(folder: Path) -> Iterator[None]:
+    """Overwrite the header of the file that is being written."""
+    (file,) = find_files(folder)
+    with file.path.open("r+b") as opened:
+        opened.write(bytes(8))
+    yield
+
+
+@pytest.mark.parametrize("cause", [moved_away, file_removed, file_cut, header_altered])
 def test_a_failure_is_noticed_before_a_record_meets_it(make, disk, cause, caplog) -> None:
     """A removed folder and a removed or cut file are noticed and logged, even if no record is written."""
     outbox = make()

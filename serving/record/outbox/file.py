@@ -42,7 +42,7 @@ class OutboxFile(Protocol):
     def read(self, after: int, most: int) -> list[Kept]:
         """Return the records with numbers above `after`, in order, without damaged ones.
 
-        At most `most` numbers are tried. A damaged record is copied to the folder's `quarantine`.
+        At most `most` numbers are tried.
         """
 
     def names(self, names_hash: str) -> tuple[str, ...]:

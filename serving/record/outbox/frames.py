@@ -2,7 +2,8 @@
 
 The kernel has the bytes that a process has written to the mapping: they aren't lost when the process is killed. A frame
 begins at a multiple of 8 bytes. It has its content's length, a checksum, its number and its kind before the content.
-The header says where the committed frames end. That word is written last; frames after that end don't count.
+The header says where the committed frames end. That word is written last: while a process writes the file, frames after
+that end don't count.
 """
 
 from __future__ import annotations
@@ -43,9 +44,14 @@ def frame_bytes(length: int) -> int:
     return FRAME.size + length + -length % ALIGNMENT
 
 
-def checksum(content: bytes | memoryview, number: int) -> int:
-    """Return the checksum of a frame's content and number."""
-    return zlib.crc32(content, number)
+def seed_of(source: str) -> int:
+    """Return what a file's checksums begin with, by its name: clients, who don't know it, can't send a valid frame."""
+    return zlib.crc32(source.encode())
+
+
+def checksum(content: bytes | memoryview, number: int, seed: int) -> int:
+    """Return the checksum of a frame, over its content, its number and its file's seed."""
+    return zlib.crc32(content, number + seed & _WORD)
 
 
 def committed_end(header: bytes) -> int:
@@ -55,16 +61,17 @@ def committed_end(header: bytes) -> int:
     return int.from_bytes(header[8 * END_WORD : 8 * END_WORD + 8], sys.byteorder)
 
 
-def frame_at(data: memoryview, place: int) -> Frame | None:
-    """Return the frame that begins at `place`; None if there is no frame, or if the frame is cut or altered."""
+def frame_at(data: memoryview, place: int, seed: int) -> Frame | None:
+    """Return the frame that begins at `place`; None if there is none, or if it is cut or altered."""
     start = place + FRAME.size
     if start > len(data):
         return None
     length, total, number, kind = FRAME.unpack_from(data, place)
     end = start + length
-    if kind not in _KINDS or end > len(data) or checksum(data[start:end], number) != total:
+    if not length or kind not in _KINDS or end > len(data) or checksum(data[start:end], number, seed) != total:
         return None
     return Frame(kind, number, start, end, end + -length % ALIGNMENT)
 
 
 _KINDS: Final = frozenset(FrameKind)
+_WORD: Final = 0xFFFF_FFFF

@@ -10,8 +10,8 @@ from customer_risk.serving.record.outbox.records_file import RecordsFile
 from customer_risk.serving.record.outbox.sqlite_file import SQLITE_SUFFIX, SqliteFile
 
 
-def find_files(folder: Path) -> list[OutboxFile]:
-    """Return the outbox's files, the oldest first."""
-    found: list[OutboxFile] = [RecordsFile(path) for path in folder.glob(f"*{SUFFIX}")]
-    found += [SqliteFile(path) for path in folder.glob(f"*{SQLITE_SUFFIX}")]
+def find_files(folder: Path, *, quarantine: bool = False) -> list[OutboxFile]:
+    """Return the outbox's files, the oldest first. With `quarantine`, they copy damaged records there when read."""
+    found: list[OutboxFile] = [RecordsFile(path, quarantine=quarantine) for path in folder.glob(f"*{SUFFIX}")]
+    found += [SqliteFile(path, quarantine=quarantine) for path in folder.glob(f"*{SQLITE_SUFFIX}")]
     return sorted(found, key=lambda file: file.source)

@@ -6,40 +6,53 @@ import fcntl
 import json
 import os
 import threading
+import time
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from customer_risk.serving.record.outbox.file import QUARANTINE, Kept, set_record_aside
 from customer_risk.serving.record.outbox.frames import (
     ALIGNMENT,
     FRAME,
     HEADER_BYTES,
+    SUFFIX,
     Frame,
     FrameKind,
     committed_end,
     frame_at,
     frame_bytes,
+    seed_of,
 )
+from customer_risk.serving.record.outbox.record import hash_names
+
+_LEAST_FRAME: Final = frame_bytes(1)
+_DOUBT_SECONDS: Final = 1.0  # a frame may be seen before all of its bytes, on processors that reorder writes
 
 
 class RecordsFile:
-    """One file of frames, by its path.
+    """One file of frames, by its path. With `quarantine`, damaged bytes are copied to the folder of that name.
 
     The file is read, never mapped: if it is cut meanwhile, fewer bytes are read, without a SIGBUS. Frames are found in
-    order, each once. Once no process writes the file, damaged bytes are skipped up to the next undamaged frame.
+    order, each once, and damaged bytes are skipped up to the next undamaged frame. While a process writes the file, the
+    frames before its committed end count; afterwards all do, so that an altered header hides none of them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, quarantine: bool = False) -> None:
         self.path = path
         self.source = path.stem
         self.damaged = 0
+        self._quarantine = quarantine
+        self._seed = seed_of(path.stem)
         self._lock = threading.RLock()
         self._starts = array("Q")  # at n - 1: start of record n's content; 0 if the record is damaged or missing
         self._ends = array("Q")
         self._names: dict[str, tuple[str, ...]] = {"": ()}
         self._found = HEADER_BYTES  # place up to which the frames are known
+        self._complete = False  # whether no frame can be found any more
+        self._doubt = (0, 0.0)  # place of a damaged frame, and since when, in monotonic seconds
         self._whole = True
 
     @property
@@ -68,11 +81,13 @@ class RecordsFile:
             return [kept for seq in seqs if (kept := self._sound(seq, data, first)) is not None]
 
     def names(self, names_hash: str) -> tuple[str, ...]:
-        """Return the features' names with a hash; raises KeyError if the file doesn't have them."""
+        """Return the features' names with a hash; raises KeyError if no file of the folder has them."""
         with self._lock:
             if names_hash not in self._names:
                 with self._opened() as descriptor:
                     self._find(descriptor)
+            if names_hash not in self._names:  # their frame was damaged
+                self._names[names_hash] = self._names_of_another(names_hash)
             return self._names[names_hash]
 
     def whole(self) -> bool:
@@ -114,66 +129,95 @@ class RecordsFile:
         finally:
             os.close(descriptor)
 
-    def _find(self, descriptor: int) -> None:
-        """Find the frames that were committed since the last call."""
-        size = os.fstat(descriptor).st_size
-        try:
-            end = committed_end(os.pread(descriptor, HEADER_BYTES, 0))
-        except ValueError:
-            end = size + 1
-        if end > size:  # the header is damaged, or the file was cut
-            if _locked(descriptor):
-                return
-            self._whole = False
-            end = size
-        if end <= self._found:
-            return
-        base, place, skipped = self._found, 0, b""
-        data = memoryview(os.pread(descriptor, end - base, base))
-        while base + place < end:
-            frame = frame_at(data, place)
-            lost = self._lost_before(frame)
-            if lost and _locked(descriptor):
-                break  # read again once its writer has ended
-            if frame is None or lost < 0:
-                following = _next_sound(data, place)
-                skipped = bytes(data[place + FRAME.size : following])
-                if following is None and _is_last(data, place, len(self._starts) + 1):
-                    self._give_up(1, skipped)
-                place = end - base if following is None else following
-                self._whole = False
-                continue
-            if lost:
-                self._give_up(lost, skipped)
-            self._note(frame, data, base)
-            place = frame.next
-        self._found = base + place
+    def _names_of_another(self, names_hash: str) -> tuple[str, ...]:
+        """Return names from another file of the folder; their hash proves that they are the same."""
+        for path in self.path.parent.glob(f"*{SUFFIX}"):
+            other = RecordsFile(path)
+            with suppress(OSError), other._opened() as descriptor:
+                other._find(descriptor)
+            names = other._names.get(names_hash, ())
+            if hash_names(names) == names_hash:
+                return names
+        raise KeyError(names_hash)
 
-    def _lost_before(self, frame: Frame | None) -> int:
+    def _find(self, descriptor: int) -> None:
+        """Find the frames after the last call's: the committed ones, or all if no process writes the file."""
+        if self._complete:
+            return
+        alive, size = _locked(descriptor), os.fstat(descriptor).st_size
+        try:
+            committed = committed_end(os.pread(descriptor, HEADER_BYTES, 0))
+        except ValueError:
+            committed = size + 1
+        if committed > size:  # the header is damaged, or the file was cut
+            if alive:  # its writer notices, and begins another file
+                return
+            self._whole, committed = False, size
+        base, place = self._found, 0
+        end = committed if alive else size
+        data = memoryview(os.pread(descriptor, max(0, end - base), base))
+        while place < len(data):
+            frame = frame_at(data, place, self._seed)
+            if frame is not None and not self._lost_before(frame):
+                self._note(frame, data, base)
+                place = frame.next
+                continue
+            if alive and self._is_in_doubt(base + place):
+                break
+            following = self._skip(data, place, committed - base)
+            if following is None:
+                break
+            place = following
+        self._found = base + place
+        self._complete = not alive
+
+    def _lost_before(self, frame: Frame) -> int:
         """Return how many records are missing before a frame; a negative number if it can't follow the last frame."""
-        if frame is None:
-            return -1
         return 0 if frame.kind == FrameKind.NAMES else frame.number - 1 - len(self._starts)
 
+    def _is_in_doubt(self, place: int) -> bool:
+        """Return whether a damaged frame of a file that is being written may have been read too early."""
+        if self._doubt[0] != place:
+            self._doubt = (place, time.monotonic())
+        return time.monotonic() - self._doubt[1] < _DOUBT_SECONDS
+
+    def _skip(self, data: memoryview, place: int, committed: int) -> int | None:
+        """Give up the damaged bytes at `place`; return where the frames go on, or None if the rest isn't damaged.
+
+        The rest after the place `committed` is space that wasn't used, or a frame whose writer was killed.
+        """
+        unused = place >= committed and not data[place:].tobytes().strip(b"\0")
+        for at in range(len(data) if unused else place + ALIGNMENT, len(data), ALIGNMENT):
+            frame = frame_at(data, at, self._seed)
+            if frame is not None and 0 <= (lost := self._lost_before(frame)) <= (at - place) // _LEAST_FRAME:
+                self._give_up(lost, data[place + FRAME.size : at])
+                return at
+        if place >= committed:
+            return None
+        lost = int(_is_last(data[:committed], place, len(self._starts) + 1))
+        self._give_up(lost, data[place + FRAME.size : committed])
+        return len(data)
+
     def _sound(self, seq: int, data: memoryview, base: int) -> Kept | None:
-        """Return a record that was found before; if it was damaged since, copy it to quarantine and return None."""
+        """Return a record that was found before; if it was damaged since, give it up and return None."""
         start, end = self._starts[seq - 1] - base, self._ends[seq - 1] - base
-        content = bytes(data[start:end])
-        frame = frame_at(data, start - FRAME.size)
+        frame = frame_at(data, start - FRAME.size, self._seed)
         if frame is not None and (frame.number, frame.end) == (seq, end):
-            return Kept(seq, content)
-        set_record_aside(self, seq, content)
+            return Kept(seq, bytes(data[start:end]))
         self._starts[seq - 1] = 0
-        self._whole = False
-        self.damaged += 1
+        self._count_damaged(1, seq, data[start:end])
         return None
 
-    def _give_up(self, count: int, skipped: bytes) -> None:
-        set_record_aside(self, len(self._starts) + 1, skipped)
+    def _give_up(self, lost: int, skipped: memoryview) -> None:
+        self._count_damaged(lost, len(self._starts) + 1, skipped)
+        self._starts.extend([0] * lost)
+        self._ends.extend([0] * lost)
+
+    def _count_damaged(self, lost: int, first: int, content: memoryview) -> None:
         self._whole = False
-        self.damaged += count
-        self._starts.extend([0] * count)
-        self._ends.extend([0] * count)
+        self.damaged += lost
+        if lost and self._quarantine:
+            set_record_aside(self, first, bytes(content))
 
     def _note(self, frame: Frame, data: memoryview, base: int) -> None:
         if frame.kind == FrameKind.NAMES:
@@ -182,14 +226,6 @@ class RecordsFile:
             return
         self._starts.append(base + frame.start)
         self._ends.append(base + frame.end)
-
-
-def _next_sound(data: memoryview, place: int) -> int | None:
-    """Return where the next undamaged frame after `place` begins, or None if there is none."""
-    return next(
-        (at for at in range(place + ALIGNMENT, len(data), ALIGNMENT) if frame_at(data, at) is not None),
-        None,
-    )
 
 
 def _is_last(data: memoryview, place: int, number: int) -> bool:
@@ -201,8 +237,9 @@ def _is_last(data: memoryview, place: int, number: int) -> bool:
 
 
 def _locked(descriptor: int) -> bool:
+    """Return whether a writer has its exclusive lock; readers ask for a shared one, which excludes no other reader."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     return False

@@ -21,8 +21,9 @@ SQLITE_SUFFIX: Final = ".outbox"
 class SqliteFile:
     """One SQLite file, by its path, with its write-ahead log and its lock."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, quarantine: bool = False) -> None:
         self.path = path
+        self._quarantine = quarantine
         self.source = path.stem
         self.damaged = 0
         self.patience = 5.0  # seconds to wait for a lock
@@ -121,7 +122,8 @@ class SqliteFile:
         if isinstance(body, bytes) and zlib.crc32(body) == total:
             return True
         self.damaged += 1
-        set_record_aside(self, seq, body if isinstance(body, bytes) else b"")
+        if self._quarantine:
+            set_record_aside(self, seq, body if isinstance(body, bytes) else b"")
         return False
 
     def _row(self, seq: int) -> tuple[int, int, bytes] | None:

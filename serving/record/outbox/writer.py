@@ -1,6 +1,6 @@
 """The outbox: files of records on the disk, which the shipper reads. They survive the process that writes them.
 
-Each process writes a file of its own, in the form of `segment`. Space is allocated when a file is made, so a full disk
+Each process writes a file of its own, in the form of `frames`. Space is allocated when a file is made, so a full disk
 is an error then, and never when a record is written.
 """
 
@@ -14,6 +14,7 @@ import logging
 import mmap
 import os
 import queue
+import secrets
 import threading
 import time
 from collections import Counter
@@ -32,13 +33,13 @@ from customer_risk.serving.record.outbox.frames import (
     FrameKind,
     checksum,
     frame_bytes,
+    seed_of,
 )
 
 UNFINISHED: Final = ".unfinished"  # after the name of a file that is being made
 _TICK_SECONDS: Final = 1.0  # between two measurements of the folder, and between two tries after a failure
-_LEAST_BYTES: Final = (
-    256 * 1024
-)  # of a file: with smaller files, a nearly full disk would fail and recover at each request
+_LEAST_BYTES: Final = 256 * 1024  # of a file: with smaller ones, a nearly full disk would fail at each request
+_FILE_SECONDS: Final = 3600.0  # that a file is written at most: then it can be shipped to its end, and removed
 _POPULATED_BYTES: Final = 128 * 1024  # at once: the GIL is held meanwhile
 _POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE: Linux 5.14 or later
 _FULL: Final = "the outbox is full"
@@ -50,19 +51,26 @@ _log = logging.getLogger("serving.record")
 class Outbox:
     """Writes one process's records to `folder`; any thread may call.
 
-    `most_bytes` limits the folder; a file takes `file_bytes`, and another follows it. Making or closing a file may
-    take milliseconds, so a thread makes the next file early and closes the last one.
+    `most_bytes` limits the folder; a file takes `file_bytes`, and another follows it, after `file_seconds` at most.
+    Making or closing a file may take milliseconds, so a thread makes the next file early and closes the last one.
 
     After a failure, `add` raises at once, without trying the disk, and `failing` says why. The thread tries the disk
     once a second, and the failure ends once a new file can be begun.
     """
 
     def __init__(
-        self, folder: Path, *, most_bytes: int, file_bytes: int, clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        *,
+        most_bytes: int,
+        file_bytes: int,
+        file_seconds: float = _FILE_SECONDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._most = most_bytes
         self._file_bytes = file_bytes
+        self._file_seconds = file_seconds
         self._clock = clock
         self._lock = threading.Lock()
         self._file: _File | None = None
@@ -107,11 +115,9 @@ class Outbox:
     def commit(self) -> None:
         """Make added records durable beyond this process; raises RecordUnavailable if they may be lost."""
         with self._lock:
-            if self._lost and (lost := self._lost.pop(threading.get_ident(), 0)):  # by another thread's failure
+            self._commit()
+            if self._lost and (lost := self._lost.pop(threading.get_ident(), 0)):  # with a file that failed
                 raise RecordUnavailable(self._failing or "the outbox failed", records=lost)
-            if self._file is not None:
-                self._file.commit()
-            self._waiting.clear()
 
     def close(self) -> None:
         """Commit the last records and close the files."""
@@ -126,11 +132,7 @@ class Outbox:
 
     def _next(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> _File:
         """Commit and close the file, and begin the next one; raises OSError or RecordUnavailable."""
-        if self._file is not None:
-            self._file.commit()
-            self._waiting.clear()
-            self._tasks.put(self._file.close)
-            self._file = None
+        self._end_file()
         spare, self._spare = self._spare, None
         if spare is not None and (
             spare.path.name < self._newest  # an older name: records would lose their order
@@ -146,6 +148,18 @@ class Outbox:
             raise RecordUnavailable(_FULL)
         return self._begin(spare)
 
+    def _commit(self) -> None:
+        if self._file is not None:
+            self._file.commit()
+        self._waiting.clear()
+
+    def _end_file(self) -> None:
+        """Commit the file, and let the thread close it."""
+        self._commit()
+        if self._file is not None:
+            self._tasks.put(self._file.close)
+            self._file = None
+
     def _begin(self, file: _File) -> _File:
         self._file = file
         self._newest = file.path.name
@@ -160,7 +174,7 @@ class Outbox:
         space = self._most - sum(_sizes(self._folder).values())
         if space < least:
             return None
-        size = min(max(wanted, least), space)
+        size = min(max(wanted, least), max(space // 2, least))  # leave space for other processes' files
         while True:
             try:
                 return _File(self._folder / f"{self._name()}{SUFFIX}", size)
@@ -173,7 +187,7 @@ class Outbox:
         """Return a name that sorts after all earlier names, even if the clock goes back."""
         with self._naming:
             self._named = max(self._named + 1, int(self._clock() * 1000))
-            return uuid7(self._named).replace("-", "")
+            return uuid7(self._named, secrets.randbits(74)).replace("-", "")
 
     def _make_spare(self) -> None:
         if self._spare is None and not self._failing:
@@ -242,6 +256,19 @@ class Outbox:
             with self._lock:
                 if file is self._file:
                     self._give_up(_why(error))
+            return
+        if file.age > self._file_seconds:
+            self._replace(file)
+
+    def _replace(self, file: _File) -> None:
+        """Begin the next file, however small the last one is; without space for another, go on with it."""
+        self._make_spare()
+        with self._lock:
+            spare = self._spare
+            if file is self._file and spare is not None and spare.path.name > self._newest:
+                self._end_file()
+                self._spare = None
+                self._begin(spare)
 
 
 class _File:
@@ -251,8 +278,11 @@ class _File:
         self.path = path
         self.followed = False  # whether the next one is being made
         self._size = size
+        self._seed = seed_of(path.stem)
         self._known = {""}
+        self._repeated = False  # whether names are written for the second time
         self._number = 0  # of the last record
+        self._first = 0.0  # when the first record was written, in monotonic seconds
         self._end = self._committed = HEADER_BYTES
         made = path.with_name(path.name + UNFINISHED)
         with contextlib.ExitStack() as undo:  # a failed attempt must leave no descriptor and no file
@@ -276,6 +306,11 @@ class _File:
         """Whether the next file should be made."""
         return self._end * 2 > self._size
 
+    @property
+    def age(self) -> float:
+        """Seconds since the first record was written; 0 without records."""
+        return time.monotonic() - self._first if self._number else 0.0
+
     def takes(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> bool:
         """Return whether the file has space for a record, and for its names if it doesn't have them."""
         needed = frame_bytes(len(body))
@@ -289,17 +324,23 @@ class _File:
             self._write(_names(names_hash, names), 0, FrameKind.NAMES)
             self._known.add(names_hash)
         self._number += 1
+        if self._number == 1:
+            self._first = time.monotonic()
         self._write(body, self._number, FrameKind.RECORD)
+        if not self._repeated and self.half_full:  # a damaged frame of names must not cost all of the records
+            self._known, self._repeated = {""}, True
 
     def commit(self) -> None:
         """Mark all written frames as committed."""
         self._words[END_WORD] = self._committed = self._end
 
     def check(self) -> None:
-        """Raise OSError if the file was removed, moved or cut, or if its disk refuses a write."""
+        """Raise OSError if the file was removed, moved, cut or altered, or if its disk refuses a write."""
         found = os.fstat(self._descriptor)
-        if not found.st_nlink or found.st_size < self._size or not self.path.exists():
-            raise OSError(errno.ENOENT, "the file was removed or cut")
+        if not found.st_nlink or not self.path.exists():
+            raise OSError(errno.ENOENT, "its file was removed")
+        if found.st_size < self._size or self._map[: len(MAGIC)] != MAGIC:
+            raise OSError(errno.EIO, "its file was cut or altered")
         os.utime(self._descriptor)
 
     def close(self, *, committed: bool = True) -> None:
@@ -321,7 +362,7 @@ class _File:
 
     def _write(self, content: bytes, number: int, kind: FrameKind) -> None:
         place, start = self._end, self._end + FRAME.size
-        FRAME.pack_into(self._map, place, len(content), checksum(content, number), number, kind)
+        FRAME.pack_into(self._map, place, len(content), checksum(content, number, self._seed), number, kind)
         self._map[start : start + len(content)] = content
         self._end = place + frame_bytes(len(content))
 

@@ -32,6 +32,7 @@ class Files:
         self._lock = threading.Lock()
         self._known: dict[str, OutboxFile] = {}
         self._ended: dict[str, Seen] = {}  # files that nobody writes any more, which stay as they are
+        self._unreadable: set[str] = set()  # files whose error was logged
         self._seen: list[Seen] = []
         self._listed = -1  # the folder's time of change when it was listed last, in nanoseconds since 1970
         self._looked = -_LOOK_SECONDS
@@ -54,7 +55,7 @@ class Files:
     def _look(self) -> list[Seen]:
         changed = self._folder.stat().st_mtime_ns
         if changed != self._listed or time.time_ns() - changed < _SETTLED_NS:
-            found = {file.source: file for file in find_files(self._folder)}
+            found = {file.source: file for file in find_files(self._folder, quarantine=True)}
             self._known = {source: self._known.get(source, file) for source, file in found.items()}
             self._ended = {source: seen for source, seen in self._ended.items() if source in found}
             self._listed = changed
@@ -66,10 +67,12 @@ class Files:
         try:
             alive = file.alive  # asked first: what is last of a file that nobody writes stays so
             seen = Seen(file, alive, file.last())
-        except OSError as error:
-            if file.path.exists():
-                _log.warning("the outbox file %s can't be read now: %s", file.path.name, error)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one file must not stop the others
+            if file.path.exists() and file.source not in self._unreadable:
+                _log.warning("the outbox file %s can't be read now: %r", file.path.name, error)
+                self._unreadable.add(file.source)
             return None
+        self._unreadable.discard(file.source)
         if not alive:
             self._ended[file.source] = seen
         return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import select
 import shutil
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from customer_risk.serving.record.outbox.file import QUARANTINE
-from customer_risk.serving.record.outbox.frames import FRAME, HEADER_BYTES
+from customer_risk.serving.record.outbox.frames import END_WORD, FRAME, HEADER_BYTES, FrameKind, checksum, seed_of
 from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.record import hash_names
 from customer_risk.serving.record.outbox.records_file import RecordsFile
 from customer_risk.serving.record.outbox.writer import Outbox
 
@@ -39,7 +41,7 @@ def copied(path: Path, data: bytes) -> RecordsFile:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     (folder / path.name).write_bytes(data)
-    return RecordsFile(folder / path.name)
+    return RecordsFile(folder / path.name, quarantine=True)
 
 
 def numbers(file: RecordsFile) -> list[int]:
@@ -74,13 +76,118 @@ def test_a_file_altered_at_any_byte_loses_that_record_alone(written) -> None:
 
 @pytest.mark.parametrize("place", range(16))
 def test_a_file_with_a_damaged_header_gives_its_records(written, place) -> None:
-    """If the magic is damaged, all records are found; if the end is damaged, no false ones are."""
+    """All records of a file are read, whichever byte of its header is altered."""
     data = bytearray(written.read_bytes())
     data[place] ^= 0x41
+    assert numbers(copied(written, bytes(data))) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("end", ["nothing", "a record", "the middle of a record", "more than the file"])
+def test_the_committed_end_of_a_closed_file_hides_no_record(written, end) -> None:
+    """If no process writes a file, records after the committed end are read too: the end may be altered or too old."""
+    data = bytearray(written.read_bytes())
+    third = data.index(BODIES[2]) - FRAME.size
+    value = {"nothing": HEADER_BYTES, "a record": third, "the middle of a record": third + 8}.get(end, len(data) + 8)
+    data[8 * END_WORD : 8 * END_WORD + 8] = value.to_bytes(8, sys.byteorder)
     file = copied(written, bytes(data))
-    assert set(numbers(file)) <= {1, 2, 3, 4, 5}
-    if place < 8:
-        assert (numbers(file), file.whole()) == ([1, 2, 3, 4, 5], False)
+    assert (numbers(file), file.damaged) == ([1, 2, 3, 4, 5], 0)
+    file.shrink()
+    assert numbers(file) == [1, 2, 3, 4, 5]
+
+
+def frame(content: bytes, number: int, kind: int, seed: int) -> bytes:
+    """Return a frame as `seed` makes it."""
+    return FRAME.pack(len(content), checksum(content, number, seed), number, kind) + content
+
+
+@pytest.mark.parametrize("kind", list(FrameKind))
+@pytest.mark.parametrize(
+    "planted",
+    [
+        lambda kind, _: FRAME.pack(0, 3, 3, kind),
+        lambda kind, _: FRAME.pack(0, 1 << 24, 1 << 24, kind),
+        lambda kind, _: frame(b"planted!", 3, kind, 0),
+        lambda _, source: frame(b"planted!", 0x7F7F7F7F, FrameKind.RECORD, seed_of(source)),
+    ],
+    ids=["empty", "empty with a great number", "of another file", "of a number that can't follow"],
+)
+def test_a_frame_inside_a_damaged_record_isnt_one_of_the_files(tmp_path, planted, kind) -> None:
+    """Bytes of a damaged record that look like a frame are skipped: they cost no other record, and no memory."""
+    outbox = Outbox(tmp_path / "outbox", most_bytes=10**7, file_bytes=10**5)
+    (empty,) = find_files(tmp_path / "outbox")
+    bodies = [b"first", b"hostile " + planted(kind, empty.source) * 3, b"third"]
+    for body in bodies:
+        outbox.add(body)
+    outbox.commit()
+    outbox.close()
+    data = empty.path.read_bytes()
+    file = copied(empty.path, data.replace(b"hostile ", b"hOstile "))
+    assert [kept.body for kept in file.read(0, 100)] == [b"first", b"third"]
+    assert (file.last(), file.damaged) == (3, 1)
+
+
+def test_a_damaged_record_holds_back_no_other_while_the_file_is_written(tmp_path) -> None:
+    """Records after a damaged one are read after about a second, although a process still writes the file."""
+    outbox = Outbox(tmp_path, most_bytes=10**7, file_bytes=10**5)
+    for body in BODIES:
+        outbox.add(body)
+    outbox.commit()
+    (file,) = find_files(tmp_path)
+    place = file.path.read_bytes().index(BODIES[1])
+    with file.path.open("r+b") as opened:
+        opened.seek(place)
+        opened.write(b"X")
+    assert numbers(file) == [1]
+    deadline = time.monotonic() + 600
+    while file.last() < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (numbers(file), file.alive, file.damaged) == ([1, 3, 4, 5], True, 1)
+    outbox.close()
+
+
+def test_readers_dont_take_each_other_for_writers(written) -> None:
+    """A file that others read counts as closed."""
+    with written.open("rb") as opened:
+        fcntl.flock(opened, fcntl.LOCK_SH)
+        file = RecordsFile(written)
+        assert (file.alive, file.last()) == (False, 5)
+
+
+def test_only_the_shipper_copies_damaged_records_to_quarantine(written) -> None:
+    """Without `quarantine`, reading a damaged file changes nothing on the disk."""
+    written.write_bytes(written.read_bytes().replace(BODIES[1], b"X" * len(BODIES[1])))
+    assert numbers(RecordsFile(written)) == [1, 3, 4, 5]
+    assert list(written.parent.iterdir()) == [written]
+
+
+def test_damaged_names_are_found_in_another_file(tmp_path) -> None:
+    """Names whose frame is damaged are taken from another file of the folder, where their hash proves them."""
+    names = ("x", "y")
+    for _ in range(2):
+        outbox = Outbox(tmp_path, most_bytes=10**7, file_bytes=10**5)
+        outbox.add(b"a", names, hash_names(names))
+        outbox.commit()
+        outbox.close()
+    first, second = find_files(tmp_path)
+    first.path.write_bytes(first.path.read_bytes().replace(b'"x"', b'"X"'))
+    assert first.names(hash_names(names)) == names
+    second.path.write_bytes(second.path.read_bytes().replace(b'"x"', b'"X"'))
+    with pytest.raises(KeyError):
+        second.names(hash_names(names))
+
+
+def test_names_are_written_again_in_the_second_half_of_a_file(tmp_path) -> None:
+    """One damaged frame of names doesn't cost the records of a large file."""
+    outbox = Outbox(tmp_path, most_bytes=10**7, file_bytes=10**5)
+    for _ in range(4):
+        outbox.add(b"a" * 20_000, ("x", "y"), "h")
+    outbox.commit()
+    outbox.close()
+    (file,) = find_files(tmp_path)
+    data = file.path.read_bytes()
+    file.path.write_bytes(data.replace(b'"x"', b'"X"', 1))
+    assert (file.names("h"), data.count(b'"x"')) == (("x", "y"), 2)
 
 
 def test_damaged_names_cost_only_themselves(written) -> None:

@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> SqliteFile:
         base.executemany("INSERT INTO record (sum, body) VALUES (?, ?)", [(zlib.crc32(body), body) for body in bodies])
     base.close()
     path.with_suffix(".lock").touch()
-    return SqliteFile(path)
+    return SqliteFile(path, quarantine=True)
 
 
 def test_its_records_are_found_beside_new_ones(file) -> None:

@@ -71,16 +71,67 @@ outbox = Outbox(Path(sys.argv[1]), most_bytes=10**7, file_bytes=10**6)
 for number in range(100):
     outbox.add(b"%d" % number)
 outbox.commit()
-outbox.add(b"never")
+outbox.add(b"perhaps")
 os.kill(os.getpid(), 9)
 """
 
 
 def test_a_killed_process_leaves_all_that_it_committed(folder) -> None:
-    """And nothing that it didn't."""
+    """Every committed record of a killed process is found, and a record that it wrote without a commit may be."""
     subprocess.run([sys.executable, "-c", _DYING, folder], check=False)
-    assert bodies(folder) == [b"%d" % number for number in range(100)]
+    assert bodies(folder) == [*(b"%d" % number for number in range(100)), b"perhaps"]
     assert not any(file.alive for file in find_files(folder))
+
+
+def test_a_file_is_followed_by_another_after_a_time(folder) -> None:
+    """A file with records ends after `file_seconds`, also if no record is written; a file without records goes on."""
+    outbox = Outbox(folder, most_bytes=10**7, file_bytes=10**6, file_seconds=1.5)
+    time.sleep(3)
+    (first,) = find_files(folder)
+    outbox.add(b"a")
+    outbox.commit()
+    deadline = time.monotonic() + 600
+    while first.alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    outbox.add(b"b")
+    outbox.commit()
+    _, second = find_files(folder)
+    assert ([kept.body for kept in first.read(0, 9)], [kept.body for kept in second.read(0, 9)]) == ([b"a"], [b"b"])
+    outbox.close()
+
+
+def test_processes_share_the_space_of_a_small_outbox(folder) -> None:
+    """Eight writers, each with files of a quarter of the outbox, can all write: their files get smaller."""
+    outboxes = [Outbox(folder, most_bytes=16 << 20, file_bytes=4 << 20) for _ in range(8)]
+    for outbox in outboxes:
+        outbox.add(b"a")
+        outbox.commit()
+    assert bodies(folder) == [b"a"] * 8
+    assert sum(file.size() for file in find_files(folder)) <= 16 << 20
+    for outbox in outboxes:
+        outbox.close()
+
+
+def test_a_commit_after_a_failure_keeps_what_was_written_since(folder) -> None:
+    """A commit that reports lost records also commits those that were written after the failure."""
+    outbox = Outbox(folder, most_bytes=10**7, file_bytes=10**6)
+    outbox.add(b"lost")
+    (file,) = find_files(folder)
+    file.path.unlink()
+    deadline = time.monotonic() + 600
+    while not outbox.failing:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    while outbox.failing:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    outbox.add(b"kept")
+    with pytest.raises(RecordUnavailable) as error:
+        outbox.commit()
+    assert error.value.records == 1
+    assert bodies(folder) == [b"kept"]
+    outbox.close()
 
 
 def test_a_full_file_is_followed_by_another(outbox, folder) -> None:
@@ -161,7 +212,7 @@ def closed(folder) -> OutboxFile:
         outbox.add(b"record-%02d-" % number + b"x" * 2000)
     outbox.commit()
     outbox.close()
-    (file,) = find_files(folder)
+    (file,) = find_files(folder, quarantine=True)
     return file
 
 

@@ -96,7 +96,7 @@ def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> N
     moved = disk / "outbox" / file.path.name
     moved.parent.mkdir()
     moved.write_bytes(data.replace(b"damage-me", b"damaged!!", 1))
-    read, aside = RecordsFile(moved), moved.parent / QUARANTINE
+    read, aside = RecordsFile(moved, quarantine=True), moved.parent / QUARANTINE
     aside.mkdir()
     with full_disk(moved.parent):
         with pytest.raises(OSError, match="No space"):

@@ -104,7 +104,6 @@ import os, sys
 from pathlib import Path
 from customer_risk.serving.record.outbox.writer import Outbox
 outbox = Outbox(Path(sys.argv[1]), most_bytes=10**9, file_bytes=10**6)
-outbox.add(b"never committed")
 os.kill(os.getpid(), 9)
 """
 
