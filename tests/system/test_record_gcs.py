@@ -155,9 +155,9 @@ def test_an_upload_that_is_cut_leaves_nothing_or_all(bench, through) -> None:
     """Wherever its connection breaks; the same again stores it once."""
     given = samples.segment(1, 300)
     for number, document in enumerate(given.documents):
-        document["encoded"] = (
-            __import__("base64").b64encode(__import__("random").Random(number).randbytes(1500)).decode()
-        )
+        encoded = __import__("random").Random(number).randbytes(1500)
+        document["encoded"] = __import__("base64").b64encode(encoded).decode()
+        document["transactions"] = int.from_bytes(encoded[:4], "little")
     sink = bench.sink()
     place = sink.place()
     bench.gate.left = through
