@@ -22,8 +22,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,10 +50,15 @@ _HOUR: Final = 1_760_000_400.0  # all records are of one UTC hour
 def main(records: int, rounds: int, kinds: tuple[str, ...], against: Path | None, profile: bool, folder: Path) -> None:
     """Measure each kind of sink."""
     folder = folder.absolute()
-    outbox = fill(folder, records)
-    size = sum(path.stat().st_size for path in outbox.iterdir())
-    click.echo(f"{records:,} records, {size / records:,.0f} bytes each on the disk\n")
-    checkouts = {"before": against, "now": ROOT} if against else {"now": ROOT}
+    checkouts = {"before": against.absolute(), "now": ROOT} if against else {"now": ROOT}
+    outboxes = {}
+    for name, checkout in checkouts.items():
+        outboxes[name] = outbox = folder / f"outbox-{name}-{records}"
+        if not outbox.exists():  # written by the release that ships it
+            _run(checkout, {"fill": str(outbox), "records": records})
+        size = sum(path.stat().st_size for path in outbox.iterdir())
+        click.echo(f"{name}: {records:,} records, {size / records:,.0f} bytes each on the disk")
+    click.echo()
     click.echo("| one shipper on one core | | records/s | CPU s for 1,000 | records per CPU s |\n|---|---|---|---|---|")
     for kind in kinds or KINDS:
         with _server(kind, folder) as endpoint:
@@ -61,25 +66,22 @@ def main(records: int, rounds: int, kinds: tuple[str, ...], against: Path | None
             for turn in range(rounds):
                 for name, checkout in checkouts.items():
                     place = folder / f"{kind}-{turn}-{name}"
-                    found[name].append(_ship(checkout or ROOT, kind, outbox, place, endpoint, profile=profile))
+                    found[name].append(_ship(checkout, kind, outboxes[name], place, endpoint, profile=profile))
         for name, measured in found.items():
             wall, cpu = (statistics.median(each) for each in zip(*measured, strict=True))
             rates = f"{records / wall:,.0f} | {1000 * cpu / records:.3f} | {records / cpu:,.0f}"
             click.echo(f"| {KINDS[kind]} | {name} | {rates} |")
 
 
-def fill(folder: Path, records: int) -> Path:
-    """Write an outbox of that many decisions, unless it exists; return its folder."""
-    outbox = folder / f"outbox-{records}"
-    if outbox.exists():
-        return outbox
-    from benchmarks.serving.material import make_material  # noqa: PLC0415  the child doesn't need it
+def fill(outbox: Path, records: int) -> None:
+    """Write an outbox of that many decisions."""
+    from benchmarks.serving.material import make_material  # noqa: PLC0415  only needed to fill
     from customer_risk.model.scoring.bundle import load_bundle  # noqa: PLC0415
     from customer_risk.serving.decisions.service import Service  # noqa: PLC0415
     from customer_risk.serving.record.outbox.writer import Outbox  # noqa: PLC0415
     from customer_risk.serving.record.recorder import Recorder  # noqa: PLC0415
 
-    material = make_material(folder / "material", trees=20)
+    material = make_material(outbox.parent / "material", trees=20)
     bodies = material.raw_bodies()
     partial = outbox.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -102,7 +104,6 @@ def fill(folder: Path, records: int) -> Path:
     recorder.commit()
     recorder.close()
     partial.rename(outbox)
-    return outbox
 
 
 @contextmanager
@@ -138,31 +139,33 @@ def _ship(checkout: Path, kind: str, outbox: Path, place: Path, endpoint: str, *
 
         httpx2.post(f"{endpoint}/storage/v1/b", json={"name": bucket}, timeout=600).raise_for_status()
     order = {"kind": kind, "place": str(place), "endpoint": endpoint, "bucket": bucket, "profile": profile}
-    done = subprocess.run(  # noqa: S603  our own module
-        [sys.executable, __file__, json.dumps(order)],
-        env=os.environ | {"PYTHONPATH": str(checkout / "src")},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
+    *lines, told = _run(checkout, order).splitlines()
     shutil.rmtree(place)
-    *lines, told = done.stdout.decode().splitlines()
     if profile:
         click.echo("\n".join(lines))
     wall, cpu = json.loads(told)
     return wall, cpu
 
 
+def _run(checkout: Path, order: dict[str, Any]) -> str:
+    """Run this script with the code of a checkout; return what it prints."""
+    done = subprocess.run(  # noqa: S603  our own module
+        [sys.executable, __file__, json.dumps(order)],
+        env=os.environ | {"PYTHONPATH": f"{checkout / 'src'}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return done.stdout.decode()
+
+
 def child(order: dict[str, Any]) -> None:
     """Ship one outbox to one sink on this process's first core; print seconds and CPU seconds."""
     import gc  # noqa: PLC0415  the child imports only what it measures
 
-    from customer_risk.serving.record.outbox import compact  # noqa: PLC0415
-    from customer_risk.serving.record.shipper.progress import Progress  # noqa: PLC0415
     from customer_risk.serving.record.shipper.settings import ShipperConfig, ShipSettings  # noqa: PLC0415
     from customer_risk.serving.record.shipper.shipper import Shipper  # noqa: PLC0415
     from customer_risk.serving.record.shipper.sink_worker import SinkWorker  # noqa: PLC0415
     from customer_risk.serving.record.sinks.factory import open_sink  # noqa: PLC0415
-    from customer_risk.serving.record.sinks.recovery import Recovered  # noqa: PLC0415
     from customer_risk.serving.record.sinks.settings import (  # noqa: PLC0415
         BigQuerySettings,
         FolderSettings,
@@ -186,18 +189,14 @@ def child(order: dict[str, Any]) -> None:
             sink.check = lambda: None
         return [sink]
 
-    compact.prepare()
-    progress = Progress(place / "outbox")
-    for each in sinks(progress.shipper):
-        progress.found(each.name, Recovered())
-        each.close()
-    progress.close()
+    with suppress(ImportError):  # of a checkout from before
+        _start_up(place / "outbox", sinks)
     shipper = Shipper(config, sinks)
     shipper.ending.begin(3600)
     profile = cProfile.Profile()
     if order["profile"]:
         run = SinkWorker.run
-        SinkWorker.run = lambda *arguments: profile.runcall(run, *arguments)  # type: ignore[method-assign,assignment]
+        SinkWorker.run = lambda *arguments: profile.runcall(run, *arguments)  # type: ignore[method-assign]
     before, cpu = time.perf_counter(), time.process_time()
     status = shipper.run()
     wall, cpu = time.perf_counter() - before, time.process_time() - cpu
@@ -207,6 +206,20 @@ def child(order: dict[str, Any]) -> None:
         if each.lag_records or each.failures or each.dead_letters:
             raise SystemExit(f"not everything was shipped: {each}")
     click.echo(json.dumps([wall, cpu]))
+
+
+def _start_up(outbox: Path, sinks: Callable[[str], list[Any]]) -> None:
+    """Do what a shipper does once."""
+    from customer_risk.serving.record.outbox import compact  # noqa: PLC0415  an older release hasn't got it
+    from customer_risk.serving.record.shipper.progress import Progress  # noqa: PLC0415
+    from customer_risk.serving.record.sinks.recovery import Recovered  # noqa: PLC0415
+
+    compact.prepare()
+    progress = Progress(outbox)
+    for each in sinks(progress.shipper):
+        progress.found(each.name, Recovered())
+        each.close()
+    progress.close()
 
 
 class Unplugged:
@@ -240,6 +253,10 @@ class Unplugged:
 
 if __name__ == "__main__":
     if len(sys.argv) == 2 and sys.argv[1].startswith("{"):
-        child(json.loads(sys.argv[1]))
+        given = json.loads(sys.argv[1])
+        if "fill" in given:
+            fill(Path(given["fill"]), given["records"])
+        else:
+            child(given)
     else:
         main()
