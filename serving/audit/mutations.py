@@ -30,7 +30,9 @@ _LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes
 
 
 @reading
-def erase(customer: str, where: RecordLocation, why: str, key_files: tuple[Path, ...], yes: bool) -> None:
+def erase(
+    customer: str, where: RecordLocation, why: str, key_files: tuple[Path, ...], yes: bool, take_lock: bool
+) -> None:
     """Erase a customer's data from the record."""
     stores = [*(each.where for each in where.places), *(each.path for each in where.tables())]
     if not stores:
@@ -42,7 +44,7 @@ def erase(customer: str, where: RecordLocation, why: str, key_files: tuple[Path,
         click.confirm(f"Erase {escape(customer)} from {', '.join(map(escape, stores))}?", abort=True, err=True)
     where.access_log.append(customers=ids)
     author = where.operator
-    left = [_erase(place, ids, author, why) for place in where.places]
+    left = [_erase(place, ids, author, why, take_lock=take_lock) for place in where.places]
     left += [_erase_rows(table, ids, author, why) for table in where.tables()]
     if any([*left, _still_in(where, ids)]):
         raise click.exceptions.Exit(_UNFINISHED)
@@ -91,12 +93,13 @@ def init(config: Path) -> None:
         echo(f"{sink.name}: ready")
 
 
-def _erase(place: Place, ids: Sequence[str], author: str, why: str) -> bool:
+def _erase(place: Place, ids: Sequence[str], author: str, why: str, *, take_lock: bool) -> bool:
     """Erase a customer from one place; return whether it must be done again."""
     there = {each["customer_id"] for each in place.find(customer_ids=ids)}
     again, replaced = False, 0
     for recorded in [each for each in ids if each in there] or ids[:1]:  # one at least: to complete unfinished erasures
-        erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
+        erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC), take_lock=take_lock)
+        take_lock = False  # a lock that is held from now on is of an erasure that runs
         replaced += len(erasure.replaced)
         again = again or bool(erasure.waiting)
         if erasure.replaced:

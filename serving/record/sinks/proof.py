@@ -151,7 +151,7 @@ def prove(documents: Sequence[dict[str, Any]], salts: Salts, customers: Mapping[
             personal = _personal(record, features, of)
         else:
             if any(batch[place][name] != value for name, value in _BLANK.items()):
-                raise ValueError(f"record {place + 1} is noted as erased, and has data")
+                raise ValueError(f"record {place + 1} is marked as erased, but has data")
             if customers is None or of.erasure not in customers:
                 raise ValueError(
                     f"record {place + 1} is marked as erased by an erasure that didn't replace the segment"

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from customer_risk.serving.record.sinks.factory import Forms
-from customer_risk.serving.record.sinks.manifest import standing
+from customer_risk.serving.record.sinks.manifest import standing, stem
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import AHEAD, fetch
 
@@ -49,8 +49,8 @@ def find(
         stored.sort(key=lambda each: each.key)
     forms = Forms()
     ahead = AHEAD if decision_id is None else 2  # an id's first segment is often the one
-    for key, data in fetch(objects, (each.key for each in stored), ahead=ahead):
-        for document in () if data is None else forms.decode(key, data):  # erased meanwhile: its heir is read too
+    for key, data in _read(objects, [each.key for each in stored], ahead):
+        for document in forms.decode(key, data):
             if document["recorded_at"] < after or _is_another(document, customer_ids):
                 continue
             if decision_id is None:
@@ -58,6 +58,18 @@ def find(
             elif document["decision_id"] == decision_id:
                 yield document
                 return
+
+
+def _read(objects: Objects, keys: Iterable[str], ahead: int) -> Iterator[tuple[str, bytes]]:
+    """Yield each segment; for one that an erasure replaces meanwhile, the segment that has its records."""
+    while keys:
+        gone = set()
+        for key, data in fetch(objects, keys, ahead=ahead):
+            if data is None:
+                gone.add(stem(key))
+            else:
+                yield key, data
+        keys = [key for key in standing(objects) if stem(key) in gone] if gone else ()
 
 
 def _is_another(document: dict[str, Any], customer_ids: Collection[str] | None) -> bool:

@@ -10,6 +10,8 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.shipper.lock import Lock
 from customer_risk.serving.record.shipper.progress import Plan, Progress
+from customer_risk.serving.record.sinks.erasure_lock import ErasureRunning, erasure_lock
+from customer_risk.serving.record.sinks.folder import LocalObjects
 
 
 @pytest.fixture
@@ -105,6 +107,19 @@ def test_segments_without_a_manifest_are_said(run, own) -> None:
     result = erased(run, own, customer="c-49")
     assert result.exit_code == 1
     assert "erase again" in result.output
+
+
+def test_an_erasure_beside_another_says_who_erases(run, own) -> None:
+    """It ends with an error, changes nothing, and with --take-lock replaces the lock."""
+    with erasure_lock(LocalObjects(own), by="another officer", at="2027-01-15T08:00:00Z") as lock:
+        result = erased(run, own)
+        assert isinstance(result.exception, ErasureRunning)
+        assert "another officer began at 2027-01-15T08:00:00Z" in str(result.exception)
+        assert not (own / "erasures").exists()
+        assert erased(run, own, "--take-lock").exit_code == 0
+        with pytest.raises(ErasureRunning):
+            lock.check()
+    assert run("verify", "--from", own).exit_code == 0
 
 
 def test_shipping_again_forgets_one_sink(run, shipped) -> None:

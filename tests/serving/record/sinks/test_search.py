@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 
 import pytest
 
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
+from customer_risk.serving.record.sinks.erasure import erase
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import Segment
 from customer_risk.serving.record.sinks.ndjson import Lines
@@ -99,6 +101,27 @@ def test_a_segment_that_reaches_beyond_the_moment_is_read(stored, samples) -> No
     sink.write(Segment(samples.SOURCE, 1, 4, documents[:4]), sink.place())
     sink.write(Segment(samples.SOURCE, 5, 5, documents[4:]), sink.place())
     assert list(find(stored, since=ats[3])) == documents[3:]
+
+
+def test_a_segment_that_an_erasure_replaces_meanwhile_is_read(chained, stored, tmp_path, samples) -> None:
+    """Its other records are in the segment that replaced it, and each record is found once."""
+    one_at_a_time = threading.Lock()
+
+    class Beside(LocalObjects):
+        """A folder in which an erasure replaces both segments just before the first is read."""
+
+        def get(self, key: str) -> bytes | None:
+            """Read an object, after an erasure."""
+            with one_at_a_time:
+                if key.startswith("dt=") and not list(stored.list("erasures/")):
+                    for number in (3, 9):
+                        now = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
+                        erase(stored, samples.record(number).customer_id, by="dpo", why="asked", now=now)
+            return super().get(key)
+
+    chained((1, 6), (7, 12))
+    ids = [each["decision_id"] for each in samples.segment(1, 12).documents]
+    assert sorted(each["decision_id"] for each in find(Beside(tmp_path))) == sorted(ids)
 
 
 def test_conditions_must_all_be_met(chained, stored, samples) -> None:
