@@ -22,3 +22,6 @@ class Form(Protocol):
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
         """Read them back."""
+
+    def check_exact(self, data: bytes, documents: Sequence[dict[str, Any]]) -> None:
+        """Raise ValueError if the bytes hold more than the documents that `decode` returned, or in another way."""
