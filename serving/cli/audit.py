@@ -95,7 +95,7 @@ def show(**given: Any) -> None:
 @_key_file
 @_logged
 def list_(**given: Any) -> None:
-    """List a customer's decisions, or a time's."""
+    """List a customer's decisions, or a time's. Exit code 1: something can't be read, as is told."""
     run("customer_risk.serving.audit.commands:list_", **given)
 
 
@@ -182,7 +182,7 @@ def export(**given: Any) -> None:
     """Write all data that the record has on a customer, as JSON and as text.
 
     With --config, all sinks and the outbox are read. Both files have the same decisions, each with the places that
-    store it.
+    store it. Exit code 1: something can't be read, as is told.
     """
     run("customer_risk.serving.audit.export:export", **given)
 

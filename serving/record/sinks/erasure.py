@@ -39,6 +39,7 @@ from customer_risk.serving.record.sinks.manifest import (
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
 from customer_risk.serving.record.sinks.proof import CUSTOMER, Salts, customer_digest, salts_key
+from customer_risk.serving.record.sinks.search import Skipped, decode_or_skip
 
 LEGAL_BASIS: Final = (
     "GDPR article 17(3)(b): that a decision was made, when, which and by what model is kept by legal obligation."
@@ -68,13 +69,16 @@ def erase(
     now: dt.datetime,
     legal_basis: str = LEGAL_BASIS,
     take_lock: bool = False,
+    skipped: Skipped | None = None,
 ) -> Erasure:
     """Replace every segment that holds a customer's records by one without their data; `customer_id` as recorded.
 
     May be repeated after it ended anywhere, and ends what was begun. Segments that no manifest names yet are left
     alone, for their shipper may be about to write them again, and given as `waiting`. Where there is nothing to erase
-    nothing is written. `take_lock` replaces the lock of an erasure whose process is dead. Raises ErasureRunning if
-    another erasure holds the store's lock, SinkUnavailable, SegmentUnreadable, and ValueError for an id that is
+    nothing is written. `take_lock` replaces the lock of an erasure whose process is dead. `skipped` is called with the
+    error of each segment that can't be read, in each attempt; without it, raises SegmentUnreadable.
+
+    Raises ErasureRunning if another erasure holds the store's lock, SinkUnavailable, and ValueError for an id that is
     nobody's.
     """
     if customer_id in {"", ERASED}:
@@ -91,7 +95,7 @@ def erase(
     with erasure_lock(objects, by=by, at=erasure.at, take=take_lock) as lock:
         for _ in range(_TRIES):
             try:
-                return _Attempt(objects, lock).erase(erasure)
+                return _Attempt(objects, lock, skipped).erase(erasure)
             except _Changed:
                 continue
     raise SinkUnavailable(
@@ -103,8 +107,9 @@ def erase(
 class _Attempt:
     """One attempt to write an erasure at the next place in the chain of erasures."""
 
-    def __init__(self, objects: Objects, lock: ErasureLock) -> None:
+    def __init__(self, objects: Objects, lock: ErasureLock, skipped: Skipped | None) -> None:
         self._objects = objects
+        self._skipped = skipped
         self._lock = lock
         self._forms = Forms()
         # Read before the segments are listed: a segment that is named later counts as not named yet.
@@ -155,20 +160,23 @@ class _Attempt:
                 self._delete(key)
         for _, erasure in in_force(self._before):
             for each in erasure.replaced:
-                if each.old_key in self._present:
-                    self._end(erasure, each)
+                if each.old_key in self._present and self._end(erasure, each):
                     ended = erasure if erasure.customer == customer else ended
         return ended
 
-    def _end(self, erasure: Erasure, each: Replaced) -> None:
-        """Delete a replaced segment, after making sure that the new one exists."""
+    def _end(self, erasure: Erasure, each: Replaced) -> bool:
+        """Delete a replaced segment, after making sure that the new one exists; return False if it can't be read."""
         if each.new_key not in self._gone and self._objects.get(each.new_key) is None:
             data = self._objects.get(each.old_key)  # a concurrent erasure deleted the new one
-            new = None if data is None else self._without(each.old_key, data, erasure.customer, erasure.n)
+            documents = None if data is None else decode_or_skip(self._forms, each.old_key, data, self._skipped)
+            if documents == []:
+                return False
+            new = None if documents is None else self._without(each.old_key, documents, erasure.customer, erasure.n)
             if new is None or new.key != each.new_key:
                 raise SinkUnavailable(f"{each.new_key} is missing.", remedy="Verify the record.")
             self._write(new)
         self._delete(each.old_key)
+        return True
 
     def _replace(self, customer: str, n: int) -> tuple[list[Replaced], list[str]]:
         """Write segments without the customer's data; return what they replace, and keys that no manifest names."""
@@ -179,7 +187,8 @@ class _Attempt:
         for key, data in fetch(self._objects, keys):
             if data is None:  # an erasure replaced it, whose segment is not in the list
                 raise _Changed
-            new = self._without(key, data, customer, n)
+            documents = decode_or_skip(self._forms, key, data, self._skipped)
+            new = self._without(key, documents, customer, n)
             if new is None:
                 continue
             if key not in self._named:
@@ -191,9 +200,8 @@ class _Attempt:
             )
         return replaced, waiting
 
-    def _without(self, key: str, data: bytes, customer: str, n: int) -> _Rewritten | None:
+    def _without(self, key: str, documents: Sequence[dict[str, Any]], customer: str, n: int) -> _Rewritten | None:
         """Return a segment without a customer's data, or None if it has no data of the customer."""
-        documents = self._forms.decode(key, data)
         places = [place for place, each in enumerate(documents) if _is_of(each, customer)]
         if not places:
             return None

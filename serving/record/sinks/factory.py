@@ -43,9 +43,7 @@ class Forms:
             documents = self.of(key).decode(data)
             _check_searched(documents)
         except ValueError as error:
-            raise SegmentUnreadable(
-                f"The segment {key} can't be read: {error}.", remedy="Verify the record: it may have been altered."
-            ) from error
+            raise SegmentUnreadable(key, error) from error
         return documents
 
     def check_exact(self, key: str, data: bytes, documents: Sequence[dict[str, Any]]) -> None:
@@ -57,9 +55,7 @@ class Forms:
         try:
             return self._parquet_ids.read(data) if key.endswith(PARQUET) else Lines().ids(data)
         except ValueError as error:
-            raise SegmentUnreadable(
-                f"The segment {key} can't be read: {error}.", remedy="Verify the record: it may have been altered."
-            ) from error
+            raise SegmentUnreadable(key, error) from error
 
     def of(self, key: str) -> Form:
         """Return the form of a key, or of its suffix alone; raises ValueError for one that isn't known."""

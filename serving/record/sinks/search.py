@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
+from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.manifest import standing, stem
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import AHEAD, fetch
 
 _KEY: Final = re.compile(r"dt=([\d-]{10})/hour=(\d\d)/(\w+)-(\d+)-(\d+)-[0-9a-f]{16}\.[\w.]+")
+Skipped = Callable[[SegmentUnreadable], object]
 _HOUR: Final = dt.timedelta(hours=1)
 
 
@@ -30,13 +32,14 @@ def find(
     decision_id: str | None = None,
     since: dt.datetime | None = None,
     customer_ids: Collection[str] | None = None,
+    skipped: Skipped | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Return the documents that meet every condition given; an id's search ends with its record.
 
     `customer_ids` are all ids that the record may have for one customer, for example hashes by several keys.
 
-    Reads what may hold them: by an id's own time first, and nothing that ended before `since`. Raises
-    SegmentUnreadable.
+    Reads what may hold them: by an id's own time first, and nothing that ended before `since`. `skipped` is called with
+    the error of each segment that can't be read; without it, raises SegmentUnreadable.
     """
     after = "" if since is None else since.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     stored = [found for key in standing(objects) if (found := _stored(key)) is not None]
@@ -50,7 +53,7 @@ def find(
     forms = Forms()
     ahead = AHEAD if decision_id is None else 2  # an id's first segment is often the one
     for key, data in _read(objects, [each.key for each in stored], ahead):
-        for document in forms.decode(key, data):
+        for document in decode_or_skip(forms, key, data, skipped):
             if document["recorded_at"] < after or _is_another(document, customer_ids):
                 continue
             if decision_id is None:
@@ -58,6 +61,20 @@ def find(
             elif document["decision_id"] == decision_id:
                 yield document
                 return
+
+
+def decode_or_skip(forms: Forms, key: str, data: bytes, skipped: Skipped | None) -> list[dict[str, Any]]:
+    """Return a segment's documents; call `skipped` and return none if it can't be read.
+
+    Without `skipped`, raises SegmentUnreadable.
+    """
+    try:
+        return forms.decode(key, data)
+    except SegmentUnreadable as error:
+        if skipped is None:
+            raise
+        skipped(error)
+        return []
 
 
 def _read(objects: Objects, keys: Iterable[str], ahead: int) -> Iterator[tuple[str, bytes]]:

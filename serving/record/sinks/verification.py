@@ -56,7 +56,7 @@ class Report:
 
     segments, records   segments that manifests name, and their records
     erased              segments that erasures replaced
-    unproven            of `erased`, those whose manifest has no proof: only their number of records is compared
+    unproven            of `erased`, those whose manifest has no proof: the values of their records are not compared
     erasures            valid erasures
     earlier             of `erasures`, those from before the chain: nothing proves that they are genuine
     heads               anchored ends that are in the chains

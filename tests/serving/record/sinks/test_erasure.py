@@ -8,6 +8,7 @@ import gzip
 import pytest
 
 from customer_risk.serving.record.outbox.record import ERASED, from_document
+from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.erasure import erase
 from customer_risk.serving.record.sinks.erasure_lock import KEY, ErasureRunning, erasure_lock
 from customer_risk.serving.record.sinks.folder import LocalObjects
@@ -462,6 +463,31 @@ def test_altered_salts_do_not_stop_an_erasure(chained, stored, someone) -> None:
     run(stored, someone)
     assert list(find(stored, customer_ids={someone})) == []
     assert any("salts/" in each and "it is missing" in each for each in verify(stored).problems)
+
+
+def test_an_unreadable_segment_does_not_stop_an_erasure(chained, stored, tmp_path, someone) -> None:
+    """The segment is told and left as it is; all others are erased, and erasures that a crash interrupted are ended."""
+    chained((1, 4))
+    chained((1, 4), shipper="b" * 32, source="0" * 32)
+    chained((6, 7))
+    with pytest.raises(Killed):
+        run(Mortal(tmp_path, 6), someone)
+    (key,) = [each for each in stored.list("dt=") if "-6-7-" in each]
+    stored.delete(key)
+    stored.create(key, b"torn")
+    begun = Erasure.read(stored.get("erasures/00000000.json")).replaced[0]
+    for each in (begun.new_key, begun.old_key):
+        stored.delete(each)
+    stored.create(begun.old_key, b"torn")
+    skipped = []
+    erase(stored, someone, by="dpo", why="asked", now=NOW, take_lock=True, skipped=skipped.append)
+    assert {each.key for each in skipped} == {key, begun.old_key}
+    assert stored.get(key) == stored.get(begun.old_key) == b"torn"
+    left = [each for each in find(stored, skipped=skipped.append) if each["customer_id"] == ERASED]
+    assert len(left) == 1
+    with pytest.raises(SegmentUnreadable):
+        run(stored, someone)
+    assert list(stored.list("locks/")) == []
 
 
 def test_a_made_up_older_erasure_deletes_nothing(chained, stored, someone, samples) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import threading
 
 import pytest
@@ -141,3 +142,28 @@ def test_a_segment_that_cannot_be_read_is_no_empty_one(chained, stored) -> None:
     stored.create(key, b"torn")
     with pytest.raises(SegmentUnreadable, match="Verify"):
         list(find(stored))
+
+
+UNREADABLE = [
+    b"",
+    b"torn",
+    gzip.compress(b"{}\n"),
+    gzip.compress(b"[1]\n"),
+    gzip.compress(b'{"decision_id":"a","recorded_at":null,"customer_id":"c"}\n'),
+    gzip.compress(b'{"decision_id":"a","recorded_at":"b","customer_id":"c","x":' + b"[" * 200_000),
+]
+
+
+@pytest.mark.parametrize("data", UNREADABLE, ids=["empty", "torn", "no fields", "no object", "no time", "brackets"])
+def test_a_segment_that_cannot_be_read_is_skipped_on_request(chained, stored, samples, data) -> None:
+    """It is told, and all other segments are read."""
+    chained((1, 3), (4, 6), (7, 9))
+    (key,) = [each for each in stored.list("dt=") if "-4-6-" in each]
+    stored.delete(key)
+    stored.create(key, data)
+    skipped = []
+    assert len(list(find(stored, skipped=skipped.append))) == 6
+    (error,) = skipped
+    assert error.key == key
+    wanted = samples.segment(8, 8).documents[0]
+    assert list(find(stored, decision_id=wanted["decision_id"], skipped=skipped.append)) == [wanted]
