@@ -99,13 +99,17 @@ def _stored(key: str) -> _Stored | None:
 
 
 def _not_before(stored: Iterable[_Stored], since: dt.datetime) -> list[_Stored]:
-    """Leave out segments that ended before: a file's records are in order, so each ends where its next begins."""
+    """Leave out segments that ended before, as far as keys tell.
+
+    A segment's records are of one hour; earlier releases' may have more, and then it ends where the file's next segment
+    begins. Where the next one begins in an earlier hour, the clock was set back, and no key tells when it ended.
+    """
     hour = _written(since - _HOUR)  # threads may have written out of order by moments
     kept = []
     for _, group in groupby(sorted(stored), key=lambda each: each.source):
         ordered = list(group)
         for each, following in zip(ordered, [*ordered[1:], None], strict=True):
-            if following is None or following.hour >= hour:
+            if following is None or following.hour < each.hour or max(each.hour, following.hour) >= hour:
                 kept.append(each)
     return kept
 

@@ -92,6 +92,19 @@ def test_segments_that_ended_before_are_not_read(hours) -> None:
     assert hours.read <= 10
 
 
+@pytest.mark.parametrize("runs", [((1, 1), (2, 2), (3, 4)), ((1, 2), (3, 4))])
+def test_records_from_before_the_clock_went_back_are_found(stored, samples, runs) -> None:
+    """A segment is read if the file's next one begins hours earlier, also if it has records of two hours."""
+    sink = ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", "a" * 32)
+    ats = [START + dt.timedelta(hours=hours) for hours in (-5, 0, -6, -6)]
+    documents = [
+        samples.document_of(samples.record(number, at=int(at.timestamp() * 1e6))) for number, at in enumerate(ats)
+    ]
+    for first, last in runs:
+        sink.write(Segment(samples.SOURCE, first, last, documents[first - 1 : last]), sink.place())
+    assert list(find(stored, since=START - dt.timedelta(hours=1))) == documents[1:2]
+
+
 def test_a_segment_that_reaches_beyond_the_moment_is_read(stored, samples) -> None:
     """One that began days before, for its sink was down."""
     sink = ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", "a" * 32)
