@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -331,6 +333,25 @@ def test_only_one_erasure_runs_at_a_time(chained, stored, tmp_path, someone, sam
     run(stored, samples.record(3).customer_id)
     assert verify(stored).problems == ()
     assert [each["customer_id"] == ERASED for each in find(stored)] == [False, True, True, False]
+
+
+def test_many_erasures_at_a_time_lose_no_record(chained, stored, samples) -> None:
+    """Each is repeated until the lock is free; all persons are erased, and all other data are kept."""
+    chained((1, 4), (6, 9), (11, 14))
+    persons = [samples.record(number).customer_id for number in (1, 3, 6, 8, 11, 13)]
+
+    def erase_one(person: str) -> None:
+        while True:
+            with contextlib.suppress(ErasureRunning):
+                run(stored, person)
+                return
+
+    with ThreadPoolExecutor(len(persons)) as pool:
+        list(pool.map(erase_one, persons))
+    report = verify(stored)
+    assert (report.problems, report.records, report.erasures) == ((), 12, len(persons))
+    assert sum(each["customer_id"] == ERASED for each in find(stored)) == len(persons)
+    assert list(stored.list("locks/")) == []
 
 
 def test_the_lock_is_deleted_after_an_error(chained, stored, tmp_path, someone) -> None:
