@@ -39,8 +39,9 @@ def main() -> None:
     try:
         customer_risk()
     except CustomerRiskError as error:
-        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(str(error), err=True)
+        err = sys.stderr is not None  # None: it was closed, and standard output is left
+        click.secho("error: ", fg="red", bold=True, nl=False, err=err)
+        click.echo(str(error), err=err)
         sys.exit(2)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "customer_risk":

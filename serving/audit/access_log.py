@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 import msgspec
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.audit.terminal import echo
+from customer_risk.serving.audit.terminal import echo, escape
 from customer_risk.serving.record.sinks.proof import customer_digest
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -76,19 +77,26 @@ class AccessLog:
                 customers=tuple(customer_digest(each) for each in customers),
                 since="" if since is None else since.isoformat(),
                 sample=sample or 0,
-                places=self._places,
+                places=tuple(map(escape, self._places)),
             )
         )
-        if self._path is None:
-            echo(line.decode(), err=True)
-            return
         try:
-            _append(self._path, line + b"\n")
+            if self._path is not None:
+                _append(self._path, line + b"\n")
+            else:
+                _print(line)
         except OSError as error:
             raise ConfigError(
-                f"The access log {self._path} can't be written: {error}.",
+                f"The access log {self._path or '(standard error)'} can't be written: {error}.",
                 remedy="No record is shown without it. Name a file that you can append to with --access-log.",
             ) from error
+
+
+def _print(line: bytes) -> None:
+    """Write a line to standard error; raises OSError if it is closed."""
+    if sys.stderr is None:
+        raise OSError("standard error is closed")
+    echo(line.decode(), err=True)
 
 
 def _append(path: Path, line: bytes) -> None:

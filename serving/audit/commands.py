@@ -19,7 +19,7 @@ from customer_risk.serving.audit.display import print_record, print_replays, pri
 from customer_risk.serving.audit.factory import check_table
 from customer_risk.serving.audit.options import RecordLocation, reading
 from customer_risk.serving.audit.progress import Progress
-from customer_risk.serving.audit.records import StoredRecord
+from customer_risk.serving.audit.records import Records, StoredRecord
 from customer_risk.serving.audit.replay import Replayed, Replayer
 from customer_risk.serving.audit.terminal import echo, echo_json
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
@@ -51,12 +51,14 @@ def list_(where: RecordLocation, since: dt.datetime | None, customer: str | None
         raise click.UsageError("Give --customer or --since.")
     rows = []
     ids = None if customer is None else where.recorded_ids(customer, key_files)
-    for record, _ in where.records().since(since, ids):
+    records = where.records()
+    for record, _ in records.since(since, ids):
         if record.kind == "decision":
             likely = "" if record.probability is None else f"{record.probability:.4f}"
             rows.append((written(record.at), record.record_id, record.segment, record.action, likely, record.source))
     where.access_log.append([row[1] for row in sorted(rows)], customers=ids or (), since=since)
     print_table(("decided at", "decision", "segment", "action", "probability", "by"), sorted(rows))
+    _end_if_incomplete(records)
 
 
 @reading
@@ -94,7 +96,7 @@ def replay(
             progress.step()
         where.access_log.append(read, since=since, sample=sample)  # the replays are printed afterwards
 
-    _end(print_replays(replayed()), records.unreadable)
+    _end(print_replays(replayed()), records)
 
 
 @reading
@@ -143,26 +145,42 @@ def _print_counts(where: str, report: Report) -> None:
     if report.unproven:
         echo(
             f"{where}: {report.unproven} erased segments were written before manifests had a proof: "
-            "only their number of records was compared"
+            "only the number and the form of their records were compared"
         )
     if report.heads:
         echo(f"{where}: compared with {report.heads} anchored chain ends")
 
 
-def _end(outcomes: Counter[str], unreadable: int) -> None:
+def _end_if_incomplete(records: Records) -> None:
+    """End with exit code 1 if something couldn't be read, and say how much."""
+    if records.unreadable:
+        echo(f"{records.unreadable} records can't be read.", err=True)
+    if records.unreadable_segments:
+        echo(f"{records.unreadable_segments} segments can't be read, and may have more records.", err=True)
+    if not records.complete:
+        raise click.exceptions.Exit(_DIFFERS)
+
+
+def _end(outcomes: Counter[str], records: Records) -> None:
     """End with the exit code that replays lead to."""
     if not outcomes:
         echo("There is no record to replay.")
-    if unreadable:
-        echo(f"{unreadable} records can't be read.")
-    if outcomes["differs"] or unreadable:
+    _end_if_incomplete(records)
+    if outcomes["differs"]:
         raise click.exceptions.Exit(_DIFFERS)
     if outcomes["not at hand"]:
         raise click.exceptions.Exit(_NOT_AT_HAND)
 
 
 def _one(where: RecordLocation, decision_id: str) -> StoredRecord:
-    stored = where.records().one(decision_id)
+    records = where.records()
+    stored = records.one(decision_id)
+    if stored is None and not records.complete:
+        raise ConfigError(
+            f"No record of {decision_id} is in what can be read: {records.unreadable_segments} segments and "
+            f"{records.unreadable} records of the outbox can't be read.",
+            remedy="Verify the record, or read another place (--from).",
+        )
     if stored is None:
         raise ConfigError(
             f"No record of {decision_id} is here.",

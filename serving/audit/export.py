@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import click
+
 from customer_risk.model.atomic import write_file
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.display import input_of, record_lines
@@ -15,6 +17,7 @@ from customer_risk.serving.audit.records import Records, StoredRecord
 from customer_risk.serving.audit.terminal import echo, escape, format_json
 from customer_risk.serving.record.outbox.record import ERASED, document
 
+_INCOMPLETE: Final = 1  # exit code: something couldn't be read
 JSON: Final = "decisions.json"
 TEXT: Final = "decisions.txt"
 _NOT_SEARCHED: Final = (
@@ -43,12 +46,16 @@ def export(customer: str, where: RecordLocation, to: Path, key_files: tuple[Path
     write_file(to / JSON, _as_json(customer, ids, places, found).encode(), mode=0o600)
     write_file(to / TEXT, _as_text(customer, ids, places, found).encode(), mode=0o600)
     unreadable = sum(records.unreadable for _, records in read)
+    segments = sum(records.unreadable_segments for _, records in read)
     echo(f"Wrote {len(found)} decisions of {customer} from {', '.join(places)} to {to}.")
     echo(_NOT_SEARCHED)
-    if unreadable:
-        raise ConfigError(
-            f"{unreadable} records can't be read.", remedy=f"Read them by hand: they may be decisions on {customer}."
+    if unreadable or segments:
+        echo(
+            f"{segments} segments and {unreadable} records can't be read. Read them by hand: they may have decisions "
+            f"on {customer}.",
+            err=True,
         )
+        raise click.exceptions.Exit(_INCOMPLETE)
 
 
 def _found(read: Sequence[tuple[str, Records]], ids: Sequence[str]) -> list[tuple[StoredRecord, list[str]]]:

@@ -13,13 +13,14 @@ import click
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.factory import create_table, erase_rows
 from customer_risk.serving.audit.options import RecordLocation, configured_sinks, read_settings, reading
-from customer_risk.serving.audit.records import Place
+from customer_risk.serving.audit.records import Place, read_all
 from customer_risk.serving.audit.terminal import echo, escape
 from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import ERASED, decode
 from customer_risk.serving.record.shipper.lock import Lock
 from customer_risk.serving.record.shipper.progress import NAME, Plan, Progress
+from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.erasure import erase as erased
 from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
@@ -30,7 +31,9 @@ _LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes
 
 
 @reading
-def erase(customer: str, where: RecordLocation, why: str, key_files: tuple[Path, ...], yes: bool) -> None:
+def erase(
+    customer: str, where: RecordLocation, why: str, key_files: tuple[Path, ...], yes: bool, take_lock: bool
+) -> None:
     """Erase a customer's data from the record."""
     stores = [*(each.where for each in where.places), *(each.path for each in where.tables())]
     if not stores:
@@ -42,7 +45,7 @@ def erase(customer: str, where: RecordLocation, why: str, key_files: tuple[Path,
         click.confirm(f"Erase {escape(customer)} from {', '.join(map(escape, stores))}?", abort=True, err=True)
     where.access_log.append(customers=ids)
     author = where.operator
-    left = [_erase(place, ids, author, why) for place in where.places]
+    left = [_erase(place, ids, author, why, take_lock=take_lock) for place in where.places]
     left += [_erase_rows(table, ids, author, why) for table in where.tables()]
     if any([*left, _still_in(where, ids)]):
         raise click.exceptions.Exit(_UNFINISHED)
@@ -91,21 +94,42 @@ def init(config: Path) -> None:
         echo(f"{sink.name}: ready")
 
 
-def _erase(place: Place, ids: Sequence[str], author: str, why: str) -> bool:
+def _erase(place: Place, ids: Sequence[str], author: str, why: str, *, take_lock: bool) -> bool:
     """Erase a customer from one place; return whether it must be done again."""
-    there = {each["customer_id"] for each in place.find(customer_ids=ids)}
+    unreadable: set[str] = set()
+
+    def skip(error: SegmentUnreadable) -> None:
+        if error.key not in unreadable:  # each is read several times
+            unreadable.add(error.key)
+            echo(f"{place.where}: {error}", err=True)
+
+    there = {each["customer_id"] for each in place.find(customer_ids=ids, skipped=skip)}
     again, replaced = False, 0
     for recorded in [each for each in ids if each in there] or ids[:1]:  # one at least: to complete unfinished erasures
-        erasure = erased(place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC))
+        erasure = erased(
+            place.objects,
+            recorded,
+            by=author,
+            why=why,
+            now=dt.datetime.now(dt.UTC),
+            take_lock=take_lock,
+            skipped=skip,
+        )
+        take_lock = False  # a lock that is held from now on is of an erasure that runs
         replaced += len(erasure.replaced)
         again = again or bool(erasure.waiting)
         if erasure.replaced:
             echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
         for key in erasure.waiting:
             echo(f"{place.where}: no manifest names {key} yet: erase again once one does")
-    if not replaced and not again:
+    if unreadable:
+        echo(
+            f"{place.where}: {len(unreadable)} segments can't be read, and may have data of this customer: "
+            "verify the record, restore them from another place, and erase again"
+        )
+    elif not replaced and not again:
         echo(f"{place.where}: no data of this customer")
-    return again
+    return again or bool(unreadable)
 
 
 def _erase_rows(table: BigQuerySettings, ids: Sequence[str], author: str, why: str) -> bool:
@@ -121,13 +145,19 @@ def _erase_rows(table: BigQuerySettings, ids: Sequence[str], author: str, why: s
 
 def _still_in(where: RecordLocation, ids: Sequence[str]) -> bool:
     """Return whether the outbox still has records of the customer, and print how many."""
-    kept = sum(1 for _ in where.outbox_alone().since(customer_ids=ids))
+    records = where.outbox_alone()
+    kept = sum(1 for _ in records.since(customer_ids=ids))
     if kept:
         echo(
             f"{where.outbox}: {kept} records of this customer stay until they are shipped and record.ship.keep_seconds "
             "have passed: erase again then"
         )
-    return kept > 0
+    if records.unreadable:
+        echo(
+            f"{where.outbox}: {records.unreadable} records can't be read, and may be of this customer: look through "
+            "the folders quarantine and dead by hand"
+        )
+    return kept > 0 or not records.complete
 
 
 def _take(lock: Lock, outbox: Path, wait: float) -> None:
@@ -149,10 +179,12 @@ def _before(file: OutboxFile, since: dt.datetime | None) -> int:
     """Return the number of a file's last record before a time, 0 where there is none."""
     if since is None:
         return 0
-    first, after = int(since.timestamp() * 1e6), 0
-    while kept := file.read(after, 1000):
-        for each in kept:
-            if decode(each.body).at >= first:
-                return each.seq - 1
-        after = kept[-1].seq
-    return after
+    first = int(since.timestamp() * 1e6)
+    for each in read_all(file):
+        try:
+            record = decode(each.body)
+        except ValueError:  # the shipper tells why it can't be shipped
+            continue
+        if record.at >= first:
+            return each.seq - 1
+    return file.last()

@@ -113,6 +113,9 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
         **options: Any,
     ) -> Any:
         try:
+            for name, value in {"place": place, "by": by, **options}.items():
+                if isinstance(value, str):
+                    _check_text(name, value)
             where = replace(_where(place, outbox, config), operator=named(by), command=command.__name__.strip("_"))
             if access_log is None and where.settings is not None and where.settings.record.access_log:
                 access_log = Path(where.settings.record.access_log)
@@ -123,6 +126,17 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return wrapper
+
+
+def _check_text(name: str, value: str) -> None:
+    """Raise ConfigError for bytes of the command line that are not text: no record has them, and no log can."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{name}: {value} is not valid UTF-8 text.",
+            remedy="Give it as the record has it, and check the terminal's encoding.",
+        ) from error
 
 
 def configured_sinks(settings: Settings) -> tuple[SinkSettings, ...]:

@@ -7,17 +7,19 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-import msgspec
-
 from customer_risk.model.errors import ConfigError
+from customer_risk.serving.audit.terminal import echo
+from customer_risk.serving.record.outbox.file import Kept, OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import Record, decode, from_document
+from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.factory import open_objects
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.objects import Objects
-from customer_risk.serving.record.sinks.search import find
+from customer_risk.serving.record.sinks.search import Skipped, find
 from customer_risk.serving.record.sinks.settings import BigQuerySettings, GcsSettings
 
+_WINDOW: Final = 1000  # numbers of records that are read at once
 _GCS: Final = "gs://"
 BIGQUERY: Final = "bigquery://"
 
@@ -35,8 +37,9 @@ class Source(Protocol):
         decision_id: str | None = None,
         since: dt.datetime | None = None,
         customer_ids: Collection[str] | None = None,
+        skipped: Skipped | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the documents that meet every given condition."""
+        """Yield the documents that meet every given condition, as `search.find` does."""
 
 
 class Place(NamedTuple):
@@ -52,9 +55,10 @@ class Place(NamedTuple):
         decision_id: str | None = None,
         since: dt.datetime | None = None,
         customer_ids: Collection[str] | None = None,
+        skipped: Skipped | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the documents that meet every given condition; raises SegmentUnreadable, SinkUnavailable."""
-        return find(self.objects, decision_id=decision_id, since=since, customer_ids=customer_ids)
+        """Yield the documents that meet every given condition; raises as `search.find` does."""
+        return find(self.objects, decision_id=decision_id, since=since, customer_ids=customer_ids, skipped=skipped)
 
 
 class StoredRecord(NamedTuple):
@@ -87,15 +91,22 @@ def table_at(where: str) -> BigQuerySettings:
 
 
 class Records:
-    """Reads `places` and the outbox's folder, each record once; `unreadable` counts those that can't be stored.
+    """Reads `places` and the outbox's folder, each record once. The outbox is read first: it needs no segment.
 
-    The outbox goes first: what it still keeps needs no look into segments.
+    unreadable           number of records that can't be read
+    unreadable_segments  number of segments that can't be read; each is named on standard error
     """
 
     def __init__(self, places: Sequence[Source], outbox: Path | None = None) -> None:
         self._places = places
         self._outbox = outbox
         self.unreadable = 0
+        self.unreadable_segments = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was read so far could be read."""
+        return not self.unreadable and not self.unreadable_segments
 
     def one(self, record_id: str) -> StoredRecord | None:
         """Return the record of a decision, or None if there is none; raises ConfigError if it can't be read."""
@@ -103,10 +114,10 @@ class Records:
             if stored.record.record_id == record_id:
                 return stored
         for place in self._places:
-            for document in place.find(decision_id=record_id):
+            for document in place.find(decision_id=record_id, skipped=self._skip):
                 try:
                     return StoredRecord(*from_document(document))
-                except ValueError as error:
+                except (ValueError, OverflowError) as error:
                     raise ConfigError(
                         f"The record of {record_id} in {place.where} can't be read: {error}.",
                         remedy="Verify the record: it may have been altered.",
@@ -125,10 +136,10 @@ class Records:
                 seen.add(stored.record.record_id)
                 yield stored
         for place in self._places:
-            for document in place.find(since=since, customer_ids=customer_ids):
+            for document in place.find(since=since, customer_ids=customer_ids, skipped=self._skip):
                 try:
                     stored = StoredRecord(*from_document(document))
-                except ValueError:
+                except (ValueError, OverflowError):
                     self.unreadable += 1
                     continue
                 if stored.record.record_id not in seen:
@@ -140,15 +151,39 @@ class Records:
         """Yield the outbox's records, with `ids` only those whose bytes hold one of them: decoding costs far more."""
         needles = None if ids is None else [each.encode("utf-8", "surrogatepass") for each in ids]
         for file in () if self._outbox is None else find_files(self._outbox):
-            after = 0
-            while kept := file.read(after, 1000):
-                after = kept[-1].seq
-                for each in kept:
-                    if needles is not None and not any(needle in each.body for needle in needles):
-                        continue
-                    try:
-                        record = decode(each.body)
-                        yield StoredRecord(record, file.names(record.names))
-                    except (msgspec.DecodeError, KeyError):
-                        self.unreadable += 1
+            for kept in read_all(file):
+                if needles is not None and not any(needle in kept.body for needle in needles):
+                    continue
+                try:
+                    record = decode(kept.body)
+                    stored = StoredRecord(record, file.names(record.names))
+                except (ValueError, KeyError):
+                    self.unreadable += 1
+                except FileNotFoundError:
+                    break  # the shipper removed the file: its records are in the sinks
+                else:
+                    yield stored
             self.unreadable += file.damaged
+
+    def _skip(self, error: SegmentUnreadable) -> None:
+        self.unreadable_segments += 1
+        echo(str(error), err=True)
+
+
+def read_all(file: OutboxFile) -> Iterator[Kept]:
+    """Yield all records of an outbox file but damaged ones; none from where the shipper removes it meanwhile.
+
+    Raises ConfigError if the file can't be read.
+    """
+    try:
+        last, after = file.last(), 0
+        while after < last:
+            kept = file.read(after, _WINDOW)
+            after = max([after + _WINDOW, *(each.seq for each in kept)])
+            yield from kept
+    except OSError as error:
+        if file.path.exists():
+            raise ConfigError(
+                f"The outbox file {file.path} can't be read: {error}.",
+                remedy="Run this as the server's user; if the disk fails, see to it.",
+            ) from error

@@ -11,6 +11,7 @@ from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
 from customer_risk.serving.record.outbox.record import ERASED, written
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
+from customer_risk.serving.record.sinks.search import Skipped
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
 _REMEDY: Final = "Grant this identity roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser."
@@ -54,8 +55,9 @@ class Table:
         decision_id: str | None = None,
         since: dt.datetime | None = None,
         customer_ids: Collection[str] | None = None,
+        skipped: Skipped | None = None,  # noqa: ARG002  a table has no segments that can't be read
     ) -> Iterator[dict[str, Any]]:
-        """Yield the documents that meet every given condition, in order of time.
+        """Yield the documents that meet every given condition, in order of time; never calls `skipped`.
 
         Raises SinkUnavailable if BigQuery can't be reached, ConfigError if it refuses.
         """

@@ -95,7 +95,7 @@ def show(**given: Any) -> None:
 @_key_file
 @_logged
 def list_(**given: Any) -> None:
-    """List a customer's decisions, or a time's."""
+    """List a customer's decisions, or a time's. Exit code 1: something can't be read, as is told."""
     run("customer_risk.serving.audit.commands:list_", **given)
 
 
@@ -155,13 +155,14 @@ def verify(**given: Any) -> None:
 @_key_file
 @_logged
 @click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--take-lock", is_flag=True, help="Replace the lock of an erasure whose process is dead.")
 def erase(**given: Any) -> None:
     """Erase a customer's data from the record.
 
     That there were decisions on CUSTOMER, when, which and by what model, stays. Each segment that holds their
     records is replaced by one without the data, and a record of the erasure says which and why, so that `verify`
-    accepts exactly that; replay says "erased". With --config, every sink. Exit code 1: some of it must be done
-    again later, as is told.
+    accepts exactly that; replay says "erased". With --config, every sink. One erasure runs at a time for each store.
+    Exit code 1: some of it must be done again later, as is told.
     """
     run("customer_risk.serving.audit.mutations:erase", **given)
 
@@ -181,7 +182,7 @@ def export(**given: Any) -> None:
     """Write all data that the record has on a customer, as JSON and as text.
 
     With --config, all sinks and the outbox are read. Both files have the same decisions, each with the places that
-    store it.
+    store it. Exit code 1: something can't be read, as is told.
     """
     run("customer_risk.serving.audit.export:export", **given)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from customer_risk.model.errors import ConfigError
@@ -155,9 +157,8 @@ def test_an_upload_that_is_cut_leaves_nothing_or_all(bench, through) -> None:
     """Wherever its connection breaks; the same again stores it once."""
     given = samples.segment(1, 300)
     for number, document in enumerate(given.documents):
-        encoded = __import__("random").Random(number).randbytes(1500)
-        document["encoded"] = __import__("base64").b64encode(encoded).decode()
-        document["transactions"] = int.from_bytes(encoded[:4], "little")
+        encoded = bytes(4) + np.random.default_rng(number).bytes(1500)  # begins with the number of transactions
+        document |= {"encoded": base64.b64encode(encoded).decode(), "transactions": 0}
     sink = bench.sink()
     place = sink.place()
     bench.gate.left = through

@@ -129,7 +129,10 @@ def as_batch(documents: Sequence[dict[str, Any]]) -> RecordBatch:
     for place, each in enumerate(documents, 1):
         reasons = msgspec.convert(each["reasons"], list[dict[str, Any]])
         read = each | {"reasons": [{k: v for k, v in reason.items() if v is not None} for reason in reasons]}
-        record, of = from_document(read)
+        try:
+            record, of = from_document(read)
+        except OverflowError as error:  # a time that isn't within the years 1 to 9999 in UTC
+            raise ValueError(f"record {place} isn't as records are stored: {error}") from error
         if document(record, of) != read:
             raise ValueError(f"record {place} isn't as records are stored")
         records.append(record)

@@ -11,7 +11,13 @@ PARQUET: Final = ".parquet"
 
 
 class SegmentUnreadable(CustomerRiskError):
-    """A segment whose bytes aren't what its key says."""
+    """A segment, `key`, whose bytes aren't what its key says."""
+
+    def __init__(self, key: str, reason: Exception) -> None:
+        super().__init__(
+            f"The segment {key} can't be read: {reason}.", remedy="Verify the record: it may have been altered."
+        )
+        self.key = key
 
 
 class Form(Protocol):
@@ -22,3 +28,6 @@ class Form(Protocol):
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
         """Read them back."""
+
+    def check_exact(self, data: bytes, documents: Sequence[dict[str, Any]]) -> None:
+        """Raise ValueError if the bytes hold more than the documents that `decode` returned, or in another way."""

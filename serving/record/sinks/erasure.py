@@ -1,8 +1,10 @@
 """Erases a person's data from stored records, and keeps that there was a decision.
 
 First, segments without the data are written, with their remaining salts. Then the erasure is written, at the next place
-in the chain of erasures. Then the old segments are deleted. If another erasure takes that place meanwhile, this erasure
-starts again.
+in the chain of erasures. Then the old segments are deleted.
+
+An erasure holds the store's lock from its first read to its end. It starts again if another erasure takes that place
+meanwhile (an earlier release's, which knows no lock), or if a segment is deleted before it is read.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import msgspec
 from customer_risk.serving.contract.columns import erased_values
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.record.outbox.record import ERASED, Document
+from customer_risk.serving.record.sinks.erasure_lock import ErasureLock, erasure_lock
 from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import (
@@ -31,16 +34,22 @@ from customer_risk.serving.record.sinks.manifest import (
     in_force,
     manifests,
     number_of,
+    stem,
 )
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
 from customer_risk.serving.record.sinks.proof import CUSTOMER, Salts, customer_digest, salts_key
+from customer_risk.serving.record.sinks.search import Skipped, decode_or_skip
 
 LEGAL_BASIS: Final = (
     "GDPR article 17(3)(b): that a decision was made, when, which and by what model is kept by legal obligation."
 )
 _BLANK: Final = erased_values(Document)
-_TRIES: Final = 20  # attempts, while other erasures run at the same time
+_TRIES: Final = 20  # attempts, while others change the store
+
+
+class _Changed(Exception):
+    """The store was changed since this attempt read it."""
 
 
 class _Rewritten(NamedTuple):
@@ -52,13 +61,25 @@ class _Rewritten(NamedTuple):
 
 
 def erase(
-    objects: Objects, customer_id: str, *, by: str, why: str, now: dt.datetime, legal_basis: str = LEGAL_BASIS
+    objects: Objects,
+    customer_id: str,
+    *,
+    by: str,
+    why: str,
+    now: dt.datetime,
+    legal_basis: str = LEGAL_BASIS,
+    take_lock: bool = False,
+    skipped: Skipped | None = None,
 ) -> Erasure:
     """Replace every segment that holds a customer's records by one without their data; `customer_id` as recorded.
 
     May be repeated after it ended anywhere, and ends what was begun. Segments that no manifest names yet are left
     alone, for their shipper may be about to write them again, and given as `waiting`. Where there is nothing to erase
-    nothing is written. Raises SinkUnavailable, SegmentUnreadable, and ValueError for an id that is nobody's.
+    nothing is written. `take_lock` replaces the lock of an erasure whose process is dead. `skipped` is called with the
+    error of each segment that can't be read, in each attempt; without it, raises SegmentUnreadable.
+
+    Raises ErasureRunning if another erasure holds the store's lock, SinkUnavailable, and ValueError for an id that is
+    nobody's.
     """
     if customer_id in {"", ERASED}:
         raise ValueError(f"{customer_id!r} is no customer's id")
@@ -71,18 +92,25 @@ def erase(
         customer=customer_digest(customer_id),
         replaced=(),
     )
-    for _ in range(_TRIES):
-        done = _Attempt(objects).erase(erasure)
-        if done is not None:
-            return done
-    raise SinkUnavailable(f"Other erasures took the next place {_TRIES} times.", remedy="Erase again.")
+    with erasure_lock(objects, by=by, at=erasure.at, take=take_lock) as lock:
+        for _ in range(_TRIES):
+            try:
+                return _Attempt(objects, lock, skipped).erase(erasure)
+            except _Changed:
+                continue
+    raise SinkUnavailable(
+        f"Other processes changed the segments or wrote the next erasure, {_TRIES} times.",
+        remedy="End the erasures of earlier releases, which know no lock, and erase again.",
+    )
 
 
 class _Attempt:
     """One attempt to write an erasure at the next place in the chain of erasures."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, lock: ErasureLock, skipped: Skipped | None) -> None:
         self._objects = objects
+        self._skipped = skipped
+        self._lock = lock
         self._forms = Forms()
         # Read before the segments are listed: a segment that is named later counts as not named yet.
         self._named = {manifest.key for _, manifest, _ in manifests(objects) if manifest is not None}
@@ -92,8 +120,9 @@ class _Attempt:
             self._take(each)
         self._present = set(objects.list(SEGMENTS))
 
-    def erase(self, erasure: Erasure) -> Erasure | None:
-        """Erase a person's data and return the erasure, or None if another erasure took the place."""
+    def erase(self, erasure: Erasure) -> Erasure:
+        """Erase a person's data and return the erasure; raises _Changed if the store was changed meanwhile."""
+        self._lock.check()
         ended = self._end_what_was_begun(erasure.customer)
         link = _end(self._before)
         replaced, waiting = self._replace(erasure.customer, link.n)
@@ -109,8 +138,9 @@ class _Attempt:
             earlier=earlier,
         )
         data, key = encode(made), erasure_key(link.n)
+        self._lock.check()
         if not self._objects.create(key, data) and self._objects.get(key) != data:
-            return None
+            raise _Changed
         self._take(made)
         for each in replaced:
             self._end(made, each)
@@ -124,36 +154,42 @@ class _Attempt:
     def _end_what_was_begun(self, customer: str) -> Erasure | None:
         """Complete the erasures that a crash interrupted; return the customer's own if it is one of them."""
         ended = None
-        stems = {_stem(key) for key in self._named}
+        stems = {stem(key) for key in self._named}
         for key in self._present - self._named:
-            if _stem(key) in stems:  # an erasure wrote this segment and crashed before it was recorded
+            if stem(key) in stems:  # an erasure wrote this segment and crashed before it was recorded
                 self._delete(key)
         for _, erasure in in_force(self._before):
             for each in erasure.replaced:
-                if each.old_key in self._present:
-                    self._end(erasure, each)
+                if each.old_key in self._present and self._end(erasure, each):
                     ended = erasure if erasure.customer == customer else ended
         return ended
 
-    def _end(self, erasure: Erasure, each: Replaced) -> None:
-        """Delete a replaced segment, after making sure that the new one exists."""
+    def _end(self, erasure: Erasure, each: Replaced) -> bool:
+        """Delete a replaced segment, after making sure that the new one exists; return False if it can't be read."""
         if each.new_key not in self._gone and self._objects.get(each.new_key) is None:
             data = self._objects.get(each.old_key)  # a concurrent erasure deleted the new one
-            new = None if data is None else self._without(each.old_key, data, erasure.customer, erasure.n)
+            documents = None if data is None else decode_or_skip(self._forms, each.old_key, data, self._skipped)
+            if documents == []:
+                return False
+            new = None if documents is None else self._without(each.old_key, documents, erasure.customer, erasure.n)
             if new is None or new.key != each.new_key:
                 raise SinkUnavailable(f"{each.new_key} is missing.", remedy="Verify the record.")
             self._write(new)
         self._delete(each.old_key)
+        return True
 
     def _replace(self, customer: str, n: int) -> tuple[list[Replaced], list[str]]:
         """Write segments without the customer's data; return what they replace, and keys that no manifest names."""
         replaced: list[Replaced] = []
         waiting: list[str] = []
-        stems = {_stem(key) for key in self._named}
-        keys = sorted(key for key in self._present - self._gone if key in self._named or _stem(key) not in stems)
+        stems = {stem(key) for key in self._named}
+        keys = sorted(key for key in self._present - self._gone if key in self._named or stem(key) not in stems)
         for key, data in fetch(self._objects, keys):
-            new = None if data is None else self._without(key, data, customer, n)
-            if data is None or new is None:
+            if data is None:  # an erasure replaced it, whose segment is not in the list
+                raise _Changed
+            documents = decode_or_skip(self._forms, key, data, self._skipped)
+            new = self._without(key, documents, customer, n)
+            if new is None:
                 continue
             if key not in self._named:
                 waiting.append(key)
@@ -164,9 +200,8 @@ class _Attempt:
             )
         return replaced, waiting
 
-    def _without(self, key: str, data: bytes, customer: str, n: int) -> _Rewritten | None:
+    def _without(self, key: str, documents: Sequence[dict[str, Any]], customer: str, n: int) -> _Rewritten | None:
         """Return a segment without a customer's data, or None if it has no data of the customer."""
-        documents = self._forms.decode(key, data)
         places = [place for place, each in enumerate(documents) if _is_of(each, customer)]
         if not places:
             return None
@@ -219,9 +254,5 @@ def _blanked(documents: Sequence[dict[str, Any]], places: Sequence[int]) -> list
     return made
 
 
-def _stem(key: str) -> str:
-    return key.rpartition("-")[0]
-
-
 def _renamed(key: str, sha256: str) -> str:
-    return f"{_stem(key)}-{sha256[:16]}.{key.rpartition('-')[2].partition('.')[2]}"
+    return f"{stem(key)}-{sha256[:16]}.{key.rpartition('-')[2].partition('.')[2]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.codecs import PARQUET, Form, SegmentUnreadable
@@ -27,6 +27,8 @@ from customer_risk.serving.record.sinks.settings import (
 if TYPE_CHECKING:
     from customer_risk.serving.record.sinks.parquet_ids import ParquetIds
 
+_SEARCHED: Final = ("decision_id", "recorded_at", "customer_id")
+
 
 class Forms:
     """Reads and writes segments of every form."""
@@ -38,20 +40,22 @@ class Forms:
     def decode(self, key: str, data: bytes) -> list[dict[str, Any]]:
         """Read a segment's documents; raises SegmentUnreadable."""
         try:
-            return self.of(key).decode(data)
+            documents = self.of(key).decode(data)
+            _check_searched(documents)
         except ValueError as error:
-            raise SegmentUnreadable(
-                f"The segment {key} can't be read: {error}.", remedy="Verify the record: it may have been altered."
-            ) from error
+            raise SegmentUnreadable(key, error) from error
+        return documents
+
+    def check_exact(self, key: str, data: bytes, documents: Sequence[dict[str, Any]]) -> None:
+        """Raise ValueError if a segment holds more than the documents that `decode` returned, or in another way."""
+        self.of(key).check_exact(data, documents)
 
     def ids(self, key: str, data: bytes) -> list[str]:
         """Return the ids of a segment's records, in a tenth of the time of `decode`; raises SegmentUnreadable."""
         try:
             return self._parquet_ids.read(data) if key.endswith(PARQUET) else Lines().ids(data)
         except ValueError as error:
-            raise SegmentUnreadable(
-                f"The segment {key} can't be read: {error}.", remedy="Verify the record: it may have been altered."
-            ) from error
+            raise SegmentUnreadable(key, error) from error
 
     def of(self, key: str) -> Form:
         """Return the form of a key, or of its suffix alone; raises ValueError for one that isn't known."""
@@ -72,6 +76,13 @@ class Forms:
         from customer_risk.serving.record.sinks.parquet import Parquet
 
         return Parquet()
+
+
+def _check_searched(documents: Sequence[dict[str, Any]]) -> None:
+    """Raise ValueError if a document lacks one of the fields that records are searched by."""
+    for place, each in enumerate(documents, 1):
+        if wrong := [name for name in _SEARCHED if not isinstance(each.get(name), str)]:
+            raise ValueError(f"record {place} has no valid {', '.join(wrong)}")
 
 
 def open_sink(settings: SinkSettings, shipper: str) -> Sink:

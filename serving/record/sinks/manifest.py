@@ -123,6 +123,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def stem(segment: str) -> str:
+    """Return a segment's key without the hash of its bytes: a segment and those that replace it have the same."""
+    return segment.rpartition("-")[0]
+
+
 def manifest_key(shipper: str, n: int) -> str:
     """Return a manifest's key."""
     return f"{MANIFESTS}{shipper}/{n:08d}.json"

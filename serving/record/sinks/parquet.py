@@ -83,8 +83,23 @@ class Parquet:
                     [str(path)],
                 )
                 return [_decode(line) for (line,) in rows.fetchall()]
+            except (duckdb.Error, RecursionError) as error:
+                raise ValueError(f"not a segment: {error}") from error
+
+    def check_exact(self, data: bytes, documents: Sequence[dict[str, Any]]) -> None:  # noqa: ARG002  other forms need them
+        """Raise ValueError if the file has other columns than records have, or columns of other types."""
+        known = ", ".join(f'CAST(NULL AS {duckdb_type(each)}) AS "{each.name}"' for each in COLUMNS)
+        with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
+            path = Path(folder) / "segment"
+            path.write_bytes(data)
+            base = self._opened()
+            try:
+                found = base.execute("DESCRIBE SELECT * FROM read_parquet($1)", [str(path)]).fetchall()
             except duckdb.Error as error:
                 raise ValueError(f"not a segment: {error}") from error
+            expected = base.execute(f"DESCRIBE SELECT {known}").fetchall()
+        if wrong := sorted({row[:2] for row in found} ^ {row[:2] for row in expected}):
+            raise ValueError(f"its columns aren't those of the record: {', '.join(map(' '.join, wrong))}")
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         if self._base is None:

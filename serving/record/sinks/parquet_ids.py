@@ -23,6 +23,9 @@ class ParquetIds:
             Path(file.name).write_bytes(data)
             try:
                 rows = self._base.execute("SELECT decision_id FROM read_parquet($1)", [file.name])
-                return [record_id for (record_id,) in rows.fetchall()]
+                ids = [record_id for (record_id,) in rows.fetchall()]
             except duckdb.Error as error:
                 raise ValueError(f"not a segment: {error}") from error
+        if not all(isinstance(each, str) for each in ids):
+            raise ValueError("not a segment: a record has no decision_id")
+        return ids

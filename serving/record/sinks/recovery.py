@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from customer_risk.serving.record.sinks.batch import RecordBatch
-from customer_risk.serving.record.sinks.manifest import MANIFESTS, SEGMENTS, Manifest, encode, end_of, manifest_key
+from customer_risk.serving.record.sinks.manifest import (
+    MANIFESTS,
+    SEGMENTS,
+    Manifest,
+    encode,
+    end_of,
+    manifest_key,
+    manifests,
+)
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
 
@@ -61,7 +69,8 @@ def recover(objects: Objects, files: Iterable[KeptFile], shipper: str) -> Recove
     """Return which of an outbox's segments are stored, by their keys, and the chain of manifests that names them.
 
     `shipper` is the identity in the outbox. If it has no chain, the last manifests of all chains are read: the chain
-    whose last manifest names a segment of the outbox is the outbox's. Raises SinkUnavailable.
+    whose last manifest names a segment of the outbox is the outbox's. If the latest manifests of that chain don't name
+    the last segment of each file, all manifests of all chains are read. Raises SinkUnavailable.
     """
     runs = {run for file in files for run in _stored(objects, file)}
     if not runs:
@@ -72,6 +81,8 @@ def recover(objects: Objects, files: Iterable[KeptFile], shipper: str) -> Recove
         shipper = found
         end = end_of(objects, shipper)
     unnamed = _unnamed(objects, shipper, end.n, runs) & set(tops.values())
+    if unnamed:  # a second manifest for a segment would count as an alteration for ever
+        unnamed = _unnamed_by_all(objects, unnamed)
     begun = unnamed.pop() if len(unnamed) == 1 else None  # a shipper writes one segment at a time
     cursors = {source: top.last for source, top in tops.items()}
     if begun is not None:
@@ -116,6 +127,17 @@ def _unnamed(objects: Objects, shipper: str, end: int, runs: set[Run]) -> set[Ru
             left.discard(run)
         if not left:
             break
+    return left
+
+
+def _unnamed_by_all(objects: Objects, runs: set[Run]) -> set[Run]:
+    """Return the runs that no manifest of any chain names; all manifests are read, until each run is found."""
+    left = set(runs)
+    for _, _, data in manifests(objects):
+        if not left:
+            break
+        if (run := _named(data)) is not None:
+            left.discard(run)
     return left
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
+from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.factory import Forms
-from customer_risk.serving.record.sinks.manifest import standing
+from customer_risk.serving.record.sinks.manifest import standing, stem
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import AHEAD, fetch
 
 _KEY: Final = re.compile(r"dt=([\d-]{10})/hour=(\d\d)/(\w+)-(\d+)-(\d+)-[0-9a-f]{16}\.[\w.]+")
+Skipped = Callable[[SegmentUnreadable], object]
 _HOUR: Final = dt.timedelta(hours=1)
 
 
@@ -30,13 +32,14 @@ def find(
     decision_id: str | None = None,
     since: dt.datetime | None = None,
     customer_ids: Collection[str] | None = None,
+    skipped: Skipped | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Return the documents that meet every condition given; an id's search ends with its record.
 
     `customer_ids` are all ids that the record may have for one customer, for example hashes by several keys.
 
-    Reads what may hold them: by an id's own time first, and nothing that ended before `since`. Raises
-    SegmentUnreadable.
+    Reads what may hold them: by an id's own time first, and nothing that ended before `since`. `skipped` is called with
+    the error of each segment that can't be read; without it, raises SegmentUnreadable.
     """
     after = "" if since is None else since.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     stored = [found for key in standing(objects) if (found := _stored(key)) is not None]
@@ -49,8 +52,8 @@ def find(
         stored.sort(key=lambda each: each.key)
     forms = Forms()
     ahead = AHEAD if decision_id is None else 2  # an id's first segment is often the one
-    for key, data in fetch(objects, (each.key for each in stored), ahead=ahead):
-        for document in () if data is None else forms.decode(key, data):  # erased meanwhile: its heir is read too
+    for key, data in _read(objects, [each.key for each in stored], ahead):
+        for document in decode_or_skip(forms, key, data, skipped):
             if document["recorded_at"] < after or _is_another(document, customer_ids):
                 continue
             if decision_id is None:
@@ -58,6 +61,32 @@ def find(
             elif document["decision_id"] == decision_id:
                 yield document
                 return
+
+
+def decode_or_skip(forms: Forms, key: str, data: bytes, skipped: Skipped | None) -> list[dict[str, Any]]:
+    """Return a segment's documents; call `skipped` and return none if it can't be read.
+
+    Without `skipped`, raises SegmentUnreadable.
+    """
+    try:
+        return forms.decode(key, data)
+    except SegmentUnreadable as error:
+        if skipped is None:
+            raise
+        skipped(error)
+        return []
+
+
+def _read(objects: Objects, keys: Iterable[str], ahead: int) -> Iterator[tuple[str, bytes]]:
+    """Yield each segment; for one that an erasure replaces meanwhile, the segment that has its records."""
+    while keys:
+        gone = set()
+        for key, data in fetch(objects, keys, ahead=ahead):
+            if data is None:
+                gone.add(stem(key))
+            else:
+                yield key, data
+        keys = [key for key in standing(objects) if stem(key) in gone] if gone else ()
 
 
 def _is_another(document: dict[str, Any], customer_ids: Collection[str] | None) -> bool:
@@ -70,13 +99,17 @@ def _stored(key: str) -> _Stored | None:
 
 
 def _not_before(stored: Iterable[_Stored], since: dt.datetime) -> list[_Stored]:
-    """Leave out segments that ended before: a file's records are in order, so each ends where its next begins."""
+    """Leave out segments that ended before, as far as keys tell.
+
+    A segment's records are of one hour; earlier releases' may have more, and then it ends where the file's next segment
+    begins. Where the next one begins in an earlier hour, the clock was set back, and no key tells when it ended.
+    """
     hour = _written(since - _HOUR)  # threads may have written out of order by moments
     kept = []
     for _, group in groupby(sorted(stored), key=lambda each: each.source):
         ordered = list(group)
         for each, following in zip(ordered, [*ordered[1:], None], strict=True):
-            if following is None or following.hour >= hour:
+            if following is None or following.hour < each.hour or max(each.hour, following.hour) >= hour:
                 kept.append(each)
     return kept
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from customer_risk.serving.record.sinks.batch import as_batch
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.manifest import (
@@ -31,6 +32,8 @@ from customer_risk.serving.record.sinks.parallel_reads import fetch
 from customer_risk.serving.record.sinks.proof import SALTS, Salts, prove, salts_key
 from customer_risk.serving.record.sinks.repeats import Repeats
 
+# What taking hostile content as records may raise.
+_NOT_RECORDS: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 _KEY: Final = re.compile(rf"{MANIFESTS}(\w+)/(\d{{8,}})\.json")
 
 
@@ -53,7 +56,7 @@ class Report:
 
     segments, records   segments that manifests name, and their records
     erased              segments that erasures replaced
-    unproven            of `erased`, those whose manifest has no proof: only their number of records is compared
+    unproven            of `erased`, those whose manifest has no proof: the values of their records are not compared
     erasures            valid erasures
     earlier             of `erasures`, those from before the chain: nothing proves that they are genuine
     heads               anchored ends that are in the chains
@@ -245,28 +248,39 @@ class _Verification:
             try:
                 self._repeats.add(key, self._forms.ids(key, data))
                 documents = self._forms.decode(key, data) if expected.replaced else ()
-            except SegmentUnreadable:
-                yield f"{key}: it can't be read, but was not altered since it was written."
+            except SegmentUnreadable as error:
+                if expected.replaced:
+                    yield f"{key}: an erasure left a segment that can't be read: {error.problem}"
+                else:
+                    yield f"{key}: it can't be read, but was not altered since it was written."
                 continue
             if expected.replaced:
-                yield from self._compare_erased(key, documents, expected)
+                yield from self._compare_erased(key, data, documents, expected)
 
-    def _compare_erased(self, key: str, documents: Sequence[dict[str, Any]], expected: _Expected) -> Iterator[str]:
+    def _compare_erased(
+        self, key: str, data: bytes, documents: Sequence[dict[str, Any]], expected: _Expected
+    ) -> Iterator[str]:
         """Compare a segment that an erasure wrote with what was written first."""
         if len(documents) != expected.manifest.records:
             yield f"{key}: an erasure left {len(documents)} of {expected.manifest.records} records."
-        elif not expected.manifest.proof:
+            return
+        if not expected.manifest.proof:
             self._unproven += 1
-        elif salts_key(key) in self._salted:  # else `_find_salts` reports them
-            salts = Salts.read(self._objects.get(salts_key(key)) or b"")
-            customers = {n: erasure.customer for n, erasure in expected.replaced.items()}
-            try:
-                proof = "" if salts is None else prove(documents, salts, customers)
-            except (ValueError, KeyError) as error:
-                yield f"{key}: an erasure changed more than the erased person's data: {error}."
-                return
-            if proof != expected.manifest.proof:
+        try:
+            self._forms.check_exact(key, data, documents)
+            if not self._is_proven(key, documents, expected):
                 yield f"{key}: an erasure changed more than the erased person's data, or {salts_key(key)} was altered."
+        except _NOT_RECORDS as error:
+            yield f"{key}: an erasure changed more than the erased person's data: {error}."
+
+    def _is_proven(self, key: str, documents: Sequence[dict[str, Any]], expected: _Expected) -> bool:
+        """Return whether the documents are records with the manifest's proof, if there is one; raises _NOT_RECORDS."""
+        batch = as_batch(documents)
+        if not expected.manifest.proof or salts_key(key) not in self._salted:  # `_find_salts` reports missing salts
+            return True
+        salts = Salts.read(self._objects.get(salts_key(key)) or b"")
+        customers = {n: erasure.customer for n, erasure in expected.replaced.items()}
+        return salts is not None and prove(batch, salts, customers) == expected.manifest.proof
 
     def _find_salts(self) -> Iterator[str]:
         """Yield a problem for salts that are missing, and for salts that an erasure should have deleted."""

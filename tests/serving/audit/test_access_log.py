@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -85,6 +88,21 @@ def test_what_cannot_be_logged_is_not_shown(run, own, records, tmp_path) -> None
     result = run("show", records[0][0].record_id, "--from", own, "--access-log", tmp_path / "nowhere" / "access.log")
     assert isinstance(result.exception, ConfigError)
     assert records[0][0].record_id not in result.output
+
+
+@pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full"])
+def test_without_standard_error_nothing_is_shown(own, records, redirected) -> None:
+    """If standard error is closed or full, the command fails and prints no record; if it is closed, it says why."""
+    code = "from customer_risk.model.cli.main import main; main()"
+    words = ["audit", "show", records[0][0].record_id, "--from", str(own), "--by", "auditor"]
+    line = f"{shlex.join([sys.executable, '-c', code, *words])} {redirected}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert records[0][0].record_id not in done.stdout
+    if redirected == "2>&-":
+        assert done.returncode == 2
+        assert "standard error is closed" in done.stdout
+    else:
+        assert done.returncode
 
 
 def test_a_full_disk_shows_nothing(run, own) -> None:

@@ -8,8 +8,11 @@ import pytest
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.outbox.reader import find_files
+from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.shipper.lock import Lock
 from customer_risk.serving.record.shipper.progress import Plan, Progress
+from customer_risk.serving.record.sinks.erasure_lock import ErasureRunning, erasure_lock
+from customer_risk.serving.record.sinks.folder import LocalObjects
 
 
 @pytest.fixture
@@ -105,6 +108,56 @@ def test_segments_without_a_manifest_are_said(run, own) -> None:
     result = erased(run, own, customer="c-49")
     assert result.exit_code == 1
     assert "erase again" in result.output
+
+
+def test_an_unreadable_segment_does_not_stop_an_erasure(run, own) -> None:
+    """The customer is erased from all other segments; the segment is named on standard error, with exit code 1."""
+    _, _, _, torn = sorted(own.rglob("*.parquet"), key=lambda path: int(path.name.split("-")[1]))
+    torn.write_bytes(b"torn")
+    result = erased(run, own)
+    assert result.exit_code == 1
+    assert "1 segments replaced" in result.stdout
+    assert "1 segments can't be read" in result.stdout
+    assert result.stderr.count(torn.name) == 1
+    assert erased(run, own, customer="nobody").exit_code == 1
+
+
+def test_unreadable_records_of_the_outbox_are_said(run, own, tmp_path) -> None:
+    """With exit code 1: a damaged record may be of the customer."""
+    outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
+    outbox.add(b"\xc1 c-7")
+    outbox.commit()
+    outbox.close()
+    result = erased(run, own, "--outbox", tmp_path / "outbox")
+    assert result.exit_code == 1
+    assert "1 records can't be read" in result.stdout
+
+
+def test_shipping_again_from_a_time_on_skips_unreadable_records(run, shipped, records) -> None:
+    """Damaged records don't end the search for the time."""
+    (file,) = find_files(shipped)
+    data = bytearray(file.path.read_bytes())
+    file.last()
+    for number in (0, 1):
+        data[file._starts[number]] ^= 1
+    file.path.write_bytes(data)
+    since = "2027-01-15T08:00:03Z"
+    older = sum(record.at < 1_800_000_003_000_000 for record, _ in records)
+    result = run("reship", "--outbox", shipped, "--sink", "folder", "--since", since, "--yes")
+    assert f"{60 - older} records" in result.output
+
+
+def test_an_erasure_beside_another_says_who_erases(run, own) -> None:
+    """It ends with an error, changes nothing, and with --take-lock replaces the lock."""
+    with erasure_lock(LocalObjects(own), by="another officer", at="2027-01-15T08:00:00Z") as lock:
+        result = erased(run, own)
+        assert isinstance(result.exception, ErasureRunning)
+        assert "another officer began at 2027-01-15T08:00:00Z" in str(result.exception)
+        assert not (own / "erasures").exists()
+        assert erased(run, own, "--take-lock").exit_code == 0
+        with pytest.raises(ErasureRunning):
+            lock.check()
+    assert run("verify", "--from", own).exit_code == 0
 
 
 def test_shipping_again_forgets_one_sink(run, shipped) -> None:

@@ -119,3 +119,24 @@ def test_a_sink_that_cant_be_used_is_named(run, config, tmp_path) -> None:
     shutil.rmtree(tmp_path / "record")
     (tmp_path / "record").write_text("no folder")
     assert isinstance(run("init", "--config", config).exception, ConfigError)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show", "\udcff"],
+        ["list", "--customer", "\udcff"],
+        ["replay", "\udcff"],
+        ["export", "\udcff", "--to", "export"],
+        ["erase", "\udcff", "--why", "x", "--yes"],
+        ["erase", "c-1", "--why", "\udcff", "--yes"],
+        ["list", "--customer", "c-1", "--by", "\udcff"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_bytes_that_are_not_text_are_refused(run, stored, words) -> None:
+    """An argument that isn't valid UTF-8 is named, and nothing is read or changed."""
+    result = run(*words, "--from", stored)
+    assert isinstance(result.exception, ConfigError)
+    assert "\\udcff is not valid UTF-8 text" in result.exception.problem
+    assert result.stdout == ""

@@ -151,6 +151,28 @@ def test_chains_of_other_shippers_are_left_alone(ship, left, folder, record, tmp
     assert sum(_stored(record).values()) == 5 + len(mine)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_segment_that_an_older_manifest_names_gets_no_second_one(
+    ship, put, left, outbox, folder, record, killed
+) -> None:
+    """If the last manifest names a removed file, all manifests are read; a segment without a manifest is named."""
+    ids = put(outbox, range(1, 8))
+    _step(folder, record)
+    file, more = left(range(10, 15))
+    assert _step(folder, record) == len(more)
+    file.remove()
+    if killed:
+        ids += put(outbox, range(20, 24))
+        assert _step(folder, record) == 4
+        max((folder.parent / "record" / "manifest").rglob("*.json")).unlink()
+    _remove_all(folder)
+    ids += put(outbox, range(30, 33))
+    outbox.close()
+    ship()
+    assert _stored(record) == Counter(ids + more)
+    assert verify(open_objects(record)).problems == ()
+
+
 def test_a_segment_of_another_release_is_named_as_it_is(ship, make_config, left, record) -> None:
     """A segment with other bytes than this release writes is kept, and a manifest names it."""
     ids = left(range(1, 6))[1]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from customer_risk.serving.record.outbox.record import ERASED, from_document
+from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.erasure import erase
+from customer_risk.serving.record.sinks.erasure_lock import KEY, ErasureRunning, erasure_lock
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Erasure, Replaced, digest, encode
@@ -55,9 +59,33 @@ def someone(samples) -> str:
     return samples.record(2).customer_id
 
 
-def run(objects, customer_id: str) -> Erasure:
+class Unlocked(LocalObjects):
+    """A folder as an earlier release uses it: without the lock of erasures."""
+
+    def __init__(self, folder) -> None:
+        super().__init__(folder)
+        self._lock: bytes | None = None
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, or the lock that was not written."""
+        return self._lock if key == KEY else super().get(key)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object, but no lock."""
+        if key != KEY:
+            return super().create(key, data)
+        self._lock = data
+        return True
+
+    def delete(self, key: str) -> None:
+        """Delete an object, but no lock."""
+        if key != KEY:
+            super().delete(key)
+
+
+def run(objects, customer_id: str, *, take_lock: bool = False) -> Erasure:
     """Erase."""
-    return erase(objects, customer_id, by="dpo@bank", why="asked by letter", now=NOW)
+    return erase(objects, customer_id, by="dpo@bank", why="asked by letter", now=NOW, take_lock=take_lock)
 
 
 def everything(objects) -> bytes:
@@ -137,7 +165,7 @@ def test_one_segment_may_be_replaced_for_several_persons(chained, stored, sample
     assert len(list(stored.list("dt="))) == 1
 
 
-@pytest.mark.parametrize("lives", range(11))
+@pytest.mark.parametrize("lives", range(13))
 def test_a_crash_anywhere_is_made_good_by_erasing_again(chained, stored, tmp_path, someone, samples, lives) -> None:
     """Whatever was done before, and whoever else was erased in between."""
     chained((1, 4))
@@ -146,10 +174,11 @@ def test_a_crash_anywhere_is_made_good_by_erasing_again(chained, stored, tmp_pat
     try:
         run(mortal, someone)
     except Killed:
-        assert lives < 9
+        assert lives < 11
     else:
-        assert lives >= 9  # two segments written with their salts, an erasure, two deleted with their salts
-    run(stored, samples.record(3).customer_id)
+        # the lock, two segments written with their salts, an erasure, two deleted with their salts, and the lock
+        assert lives >= 11
+    run(stored, samples.record(3).customer_id, take_lock=True)
     run(stored, someone)
     report = verify(stored)
     problems = [each for each in report.problems if "is stored 2 times" not in each]  # in both chains, on purpose
@@ -162,7 +191,7 @@ def test_nobody_finds_what_a_crash_left(chained, stored, tmp_path, someone) -> N
     """Once the erasure is written down the old segment counts for nothing."""
     chained((1, 4))
     with pytest.raises(Killed):
-        run(Mortal(tmp_path, 3), someone)
+        run(Mortal(tmp_path, 4), someone)
     assert len(list(stored.list("dt="))) == 2
     assert len(list(find(stored))) == 4
     assert list(find(stored, customer_ids={someone})) == []
@@ -172,9 +201,9 @@ def test_an_erasure_that_ended_what_a_crash_left_is_given(chained, stored, tmp_p
     """The one that was begun, not another."""
     chained((1, 4))
     with pytest.raises(Killed):
-        run(Mortal(tmp_path, 3), someone)
+        run(Mortal(tmp_path, 4), someone)
     (key,) = stored.list("erasures/")
-    assert run(stored, someone) == Erasure.read(stored.get(key))
+    assert run(stored, someone, take_lock=True) == Erasure.read(stored.get(key))
     assert list(stored.list("erasures/")) == [key]
 
 
@@ -220,6 +249,8 @@ def test_another_object_in_a_new_segments_place_is_not_trusted(chained, stored, 
 
         def create(self, key: str, data: bytes) -> bool:
             """Find something else there."""
+            if key == KEY:
+                return super().create(key, data)
             super().create(key, data[:-1])
             return False
 
@@ -245,8 +276,8 @@ def test_what_is_left_of_the_salts_does_not_find_the_person(chained, stored, som
     assert seed.seed not in everything(stored).decode()
 
 
-def test_an_erasure_at_the_same_time_takes_the_next_place(chained, stored, tmp_path, someone, samples) -> None:
-    """Of two erasures at the same time, the second starts again and keeps the first one's result."""
+def test_an_erasure_of_an_earlier_release_takes_the_next_place(chained, stored, tmp_path, someone, samples) -> None:
+    """If an erasure without the lock takes the next place, this one starts again and keeps the other's result."""
     other = samples.record(3).customer_id
 
     class Overtaken(LocalObjects):
@@ -255,7 +286,7 @@ def test_an_erasure_at_the_same_time_takes_the_next_place(chained, stored, tmp_p
         def create(self, key: str, data: bytes) -> bool:
             """Write an object, after another erasure."""
             if key == "erasures/00000000.json" and Erasure.read(data).customer == digest(someone.encode()):
-                run(stored, other)
+                run(Unlocked(tmp_path), other)
             return super().create(key, data)
 
     chained((1, 4))
@@ -263,6 +294,166 @@ def test_an_erasure_at_the_same_time_takes_the_next_place(chained, stored, tmp_p
     assert verify(stored).problems == ()
     assert [each["customer_id"] == ERASED for each in find(stored)] == [False, True, True, False]
     assert len(list(stored.list("dt="))) == len(list(stored.list("salts/"))) == 1
+
+
+@pytest.mark.parametrize("step", ["segment", "erasure", "deletion"])
+def test_only_one_erasure_runs_at_a_time(chained, stored, tmp_path, someone, samples, step) -> None:
+    """A second erasure changes nothing and says who holds the lock, since when, and what to do."""
+    refused = []
+
+    def other() -> None:
+        if not refused:
+            before = {key: stored.get(key) for key in stored.list("")}
+            with pytest.raises(ErasureRunning) as raised:
+                run(stored, samples.record(3).customer_id)
+            assert {key: stored.get(key) for key in stored.list("")} == before
+            refused.append(raised.value)
+
+    class Beside(LocalObjects):
+        """A folder in which a second erasure is tried just after a step of the first."""
+
+        def create(self, key: str, data: bytes) -> bool:
+            """Write an object; then another erasure is tried."""
+            made = super().create(key, data)
+            if key.startswith({"segment": "dt=", "erasure": "erasures/"}.get(step, "nothing")):
+                other()
+            return made
+
+        def delete(self, key: str) -> None:
+            """Delete an object; then another erasure is tried."""
+            super().delete(key)
+            if step == "deletion" and key.startswith("dt="):
+                other()
+
+    chained((1, 4))
+    run(Beside(tmp_path), someone)
+    (error,) = refused
+    assert "dpo@bank began at 2026-03-05T00:00:00.000000Z" in error.problem
+    assert "--take-lock" in error.remedy
+    run(stored, samples.record(3).customer_id)
+    assert verify(stored).problems == ()
+    assert [each["customer_id"] == ERASED for each in find(stored)] == [False, True, True, False]
+
+
+def test_many_erasures_at_a_time_lose_no_record(chained, stored, samples) -> None:
+    """Each is repeated until the lock is free; all persons are erased, and all other data are kept."""
+    chained((1, 4), (6, 9), (11, 14))
+    persons = [samples.record(number).customer_id for number in (1, 3, 6, 8, 11, 13)]
+
+    def erase_one(person: str) -> None:
+        while True:
+            with contextlib.suppress(ErasureRunning):
+                run(stored, person)
+                return
+
+    with ThreadPoolExecutor(len(persons)) as pool:
+        list(pool.map(erase_one, persons))
+    report = verify(stored)
+    assert (report.problems, report.records, report.erasures) == ((), 12, len(persons))
+    assert sum(each["customer_id"] == ERASED for each in find(stored)) == len(persons)
+    assert list(stored.list("locks/")) == []
+
+
+def test_the_lock_is_deleted_after_an_error(chained, stored, tmp_path, someone) -> None:
+    """An erasure that fails leaves no lock."""
+
+    class Down(LocalObjects):
+        """A folder in which no erasure can be written."""
+
+        def create(self, key: str, data: bytes) -> bool:
+            """Write an object that is no erasure."""
+            if key.startswith("erasures/"):
+                raise SinkUnavailable("down", remedy="")
+            return super().create(key, data)
+
+    chained((1, 4))
+    with pytest.raises(SinkUnavailable, match="down"):
+        run(Down(tmp_path), someone)
+    assert list(stored.list("locks/")) == []
+    assert len(run(stored, someone).replaced) == 1
+
+
+def test_the_lock_of_a_killed_erasure_is_taken_on_request_only(chained, stored, tmp_path, someone) -> None:
+    """A killed process leaves its lock; without `take_lock` nothing is erased."""
+    chained((1, 4))
+    with pytest.raises(Killed):
+        run(Mortal(tmp_path, 2), someone)
+    with pytest.raises(ErasureRunning):
+        run(stored, someone)
+    assert len(run(stored, someone, take_lock=True).replaced) == 1
+    assert list(stored.list("locks/")) == []
+    assert verify(stored).ok
+
+
+def test_an_erasure_whose_lock_was_taken_ends(chained, stored, tmp_path, someone, samples) -> None:
+    """An erasure that was taken for dead writes no erasure, and leaves the other's lock."""
+    taken = []
+
+    class Taken(LocalObjects):
+        """A folder in which the lock is taken while a segment is written."""
+
+        def create(self, key: str, data: bytes) -> bool:
+            """Write an object; before a segment, another erasure takes the lock."""
+            if key.startswith("dt=") and not taken:
+                taken.append(key)
+                stored.delete(KEY)
+                stored.create(KEY, b"of another process")
+            return super().create(key, data)
+
+    chained((1, 4))
+    with pytest.raises(ErasureRunning):
+        run(Taken(tmp_path), someone)
+    assert list(stored.list("erasures/")) == []
+    assert stored.get(KEY) == b"of another process"
+    run(stored, samples.record(3).customer_id, take_lock=True)
+    assert verify(stored).ok
+    assert len(list(find(stored))) == 4
+
+
+@pytest.mark.usefixtures("someone")
+def test_readers_and_verification_ignore_the_lock(chained, stored) -> None:
+    """The lock is no problem, and no record."""
+    chained((1, 4))
+    with erasure_lock(stored, by="dpo", at="2026-03-05T00:00:00Z"):
+        assert verify(stored).problems == ()
+        assert len(list(find(stored))) == 4
+
+
+def test_a_lock_whose_creation_was_answered_late_is_this_erasures(stored) -> None:
+    """If the response to the creation is lost and it is repeated, the lock is held."""
+
+    class Repeated(LocalObjects):
+        """A folder that writes an object and says that it exists."""
+
+        def create(self, key: str, data: bytes) -> bool:
+            """Write an object."""
+            super().create(key, data)
+            return False
+
+    with erasure_lock(Repeated(stored._folder), by="dpo", at="now") as lock:
+        lock.check()
+    assert list(stored.list("locks/")) == []
+
+
+def test_a_segment_that_is_deleted_before_it_is_read_is_read_where_its_records_are(
+    chained, stored, tmp_path, someone, samples
+) -> None:
+    """The erasure starts again, and erases the segment that replaced the deleted one."""
+    other = samples.record(3).customer_id
+
+    class Beside(LocalObjects):
+        """A folder in which another erasure replaces the segment just before it is read."""
+
+        def get(self, key: str) -> bytes | None:
+            """Read an object, after another erasure."""
+            if key.startswith("dt=") and not list(stored.list("erasures/")):
+                run(Unlocked(tmp_path), other)
+            return super().get(key)
+
+    chained((1, 4))
+    assert len(run(Beside(tmp_path), someone).replaced) == 1
+    assert verify(stored).problems == ()
+    assert [each["customer_id"] == ERASED for each in find(stored)] == [False, True, True, False]
 
 
 def test_a_segment_that_another_erasure_took_for_a_crashs_is_written_again(chained, stored, tmp_path, someone) -> None:
@@ -293,6 +484,31 @@ def test_altered_salts_do_not_stop_an_erasure(chained, stored, someone) -> None:
     run(stored, someone)
     assert list(find(stored, customer_ids={someone})) == []
     assert any("salts/" in each and "it is missing" in each for each in verify(stored).problems)
+
+
+def test_an_unreadable_segment_does_not_stop_an_erasure(chained, stored, tmp_path, someone) -> None:
+    """The segment is told and left as it is; all others are erased, and erasures that a crash interrupted are ended."""
+    chained((1, 4))
+    chained((1, 4), shipper="b" * 32, source="0" * 32)
+    chained((6, 7))
+    with pytest.raises(Killed):
+        run(Mortal(tmp_path, 6), someone)
+    (key,) = [each for each in stored.list("dt=") if "-6-7-" in each]
+    stored.delete(key)
+    stored.create(key, b"torn")
+    begun = Erasure.read(stored.get("erasures/00000000.json")).replaced[0]
+    for each in (begun.new_key, begun.old_key):
+        stored.delete(each)
+    stored.create(begun.old_key, b"torn")
+    skipped = []
+    erase(stored, someone, by="dpo", why="asked", now=NOW, take_lock=True, skipped=skipped.append)
+    assert {each.key for each in skipped} == {key, begun.old_key}
+    assert stored.get(key) == stored.get(begun.old_key) == b"torn"
+    left = [each for each in find(stored, skipped=skipped.append) if each["customer_id"] == ERASED]
+    assert len(left) == 1
+    with pytest.raises(SegmentUnreadable):
+        run(stored, someone)
+    assert list(stored.list("locks/")) == []
 
 
 def test_a_made_up_older_erasure_deletes_nothing(chained, stored, someone, samples) -> None:

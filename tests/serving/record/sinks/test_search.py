@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
+import threading
 
 import pytest
 
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
+from customer_risk.serving.record.sinks.erasure import erase
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import Segment
 from customer_risk.serving.record.sinks.ndjson import Lines
@@ -89,6 +92,19 @@ def test_segments_that_ended_before_are_not_read(hours) -> None:
     assert hours.read <= 10
 
 
+@pytest.mark.parametrize("runs", [((1, 1), (2, 2), (3, 4)), ((1, 2), (3, 4))])
+def test_records_from_before_the_clock_went_back_are_found(stored, samples, runs) -> None:
+    """A segment is read if the file's next one begins hours earlier, also if it has records of two hours."""
+    sink = ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", "a" * 32)
+    ats = [START + dt.timedelta(hours=hours) for hours in (-5, 0, -6, -6)]
+    documents = [
+        samples.document_of(samples.record(number, at=int(at.timestamp() * 1e6))) for number, at in enumerate(ats)
+    ]
+    for first, last in runs:
+        sink.write(Segment(samples.SOURCE, first, last, documents[first - 1 : last]), sink.place())
+    assert list(find(stored, since=START - dt.timedelta(hours=1))) == documents[1:2]
+
+
 def test_a_segment_that_reaches_beyond_the_moment_is_read(stored, samples) -> None:
     """One that began days before, for its sink was down."""
     sink = ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", "a" * 32)
@@ -99,6 +115,27 @@ def test_a_segment_that_reaches_beyond_the_moment_is_read(stored, samples) -> No
     sink.write(Segment(samples.SOURCE, 1, 4, documents[:4]), sink.place())
     sink.write(Segment(samples.SOURCE, 5, 5, documents[4:]), sink.place())
     assert list(find(stored, since=ats[3])) == documents[3:]
+
+
+def test_a_segment_that_an_erasure_replaces_meanwhile_is_read(chained, stored, tmp_path, samples) -> None:
+    """Its other records are in the segment that replaced it, and each record is found once."""
+    one_at_a_time = threading.Lock()
+
+    class Beside(LocalObjects):
+        """A folder in which an erasure replaces both segments just before the first is read."""
+
+        def get(self, key: str) -> bytes | None:
+            """Read an object, after an erasure."""
+            with one_at_a_time:
+                if key.startswith("dt=") and not list(stored.list("erasures/")):
+                    for number in (3, 9):
+                        now = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
+                        erase(stored, samples.record(number).customer_id, by="dpo", why="asked", now=now)
+            return super().get(key)
+
+    chained((1, 6), (7, 12))
+    ids = [each["decision_id"] for each in samples.segment(1, 12).documents]
+    assert sorted(each["decision_id"] for each in find(Beside(tmp_path))) == sorted(ids)
 
 
 def test_conditions_must_all_be_met(chained, stored, samples) -> None:
@@ -118,3 +155,28 @@ def test_a_segment_that_cannot_be_read_is_no_empty_one(chained, stored) -> None:
     stored.create(key, b"torn")
     with pytest.raises(SegmentUnreadable, match="Verify"):
         list(find(stored))
+
+
+UNREADABLE = [
+    b"",
+    b"torn",
+    gzip.compress(b"{}\n"),
+    gzip.compress(b"[1]\n"),
+    gzip.compress(b'{"decision_id":"a","recorded_at":null,"customer_id":"c"}\n'),
+    gzip.compress(b'{"decision_id":"a","recorded_at":"b","customer_id":"c","x":' + b"[" * 200_000),
+]
+
+
+@pytest.mark.parametrize("data", UNREADABLE, ids=["empty", "torn", "no fields", "no object", "no time", "brackets"])
+def test_a_segment_that_cannot_be_read_is_skipped_on_request(chained, stored, samples, data) -> None:
+    """It is told, and all other segments are read."""
+    chained((1, 3), (4, 6), (7, 9))
+    (key,) = [each for each in stored.list("dt=") if "-4-6-" in each]
+    stored.delete(key)
+    stored.create(key, data)
+    skipped = []
+    assert len(list(find(stored, skipped=skipped.append))) == 6
+    (error,) = skipped
+    assert error.key == key
+    wanted = samples.segment(8, 8).documents[0]
+    assert list(find(stored, decision_id=wanted["decision_id"], skipped=skipped.append)) == [wanted]

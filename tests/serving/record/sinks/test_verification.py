@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 
+import duckdb
 import msgspec
 import pytest
 
@@ -203,16 +205,23 @@ def test_what_an_erasure_did_not_get_to_delete_is_found(erased, stored) -> None:
 def rewrite(objects, erased, change) -> None:
     """Change an erased segment and rewrite the erasure and its hash, as an insider can."""
     documents = Lines().decode(objects.get(erased.new_key))
-    new = Lines().encode(change(documents))
-    new_key = erased.new_key.replace(erased.new_key[-26:-10], digest(new)[:16])
+    replace(objects, erased, Lines().encode(change(documents)))
+
+
+def replace(objects, erased, new: bytes) -> None:
+    """Replace an erased segment and rewrite the erasure and its hash, as an insider can."""
+    stem, _, end = erased.new_key.rpartition("-")
+    new_key = f"{stem}-{digest(new)[:16]}.{end.partition('.')[2]}"
     objects.create(new_key, new)
-    objects.create(salts_key(new_key), objects.get(salts_key(erased.new_key)))
+    if (salts := objects.get(salts_key(erased.new_key))) is not None:
+        objects.create(salts_key(new_key), salts)
     for key in (erased.new_key, salts_key(erased.new_key)):
         if key not in {new_key, salts_key(new_key)}:
             objects.delete(key)
-    erasure = Erasure.read(objects.get(erasure_key(0)))
+    (key,) = objects.list("erasures/")
+    erasure = Erasure.read(objects.get(key))
     replaced = msgspec.structs.replace(erased, new_key=new_key, new_sha256=digest(new))
-    overwrite(objects, erasure_key(0), encode(msgspec.structs.replace(erasure, replaced=(replaced,))))
+    overwrite(objects, key, encode(msgspec.structs.replace(erasure, replaced=(replaced,))))
 
 
 def changed(number, **fields):
@@ -250,6 +259,94 @@ def test_an_erasure_may_change_the_persons_fields_alone(erased, stored, change, 
     rewrite(stored, current, change)
     (problem,) = verify(stored).problems
     assert words in problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"customer_id": None},
+        {"reasons": None},
+        {"reasons": [1]},
+        {"decision_id": 7},
+        {"recorded_at": "9999-12-31T23:59:59.999999-23:00"},
+        {"features": [{"name": "a"}]},
+        b"[]",
+        b'{"decision_id":"a"}',
+        b'{"decision_id":"a","x":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    ],
+    ids=["customer", "reasons", "reason", "id", "time", "feature", "no object", "no fields", "brackets"],
+)
+@pytest.mark.parametrize("proof", [True, False])
+def test_an_erased_segment_that_holds_no_records_is_a_problem(erased, stored, line, proof) -> None:
+    """A segment with content that isn't a record is named, and the other segments are verified."""
+    if not proof:
+        older(stored)
+    first, *others = gzip.decompress(stored.get(erased.new_key)).splitlines()
+    if isinstance(line, dict):
+        line = encode(msgspec.json.decode(first) | line)
+    replace(stored, erased, gzip.compress(b"\n".join((line, *others)) + b"\n"))
+    stored.delete(segments(stored)[1])
+    problems = verify(stored).problems
+    assert sum("an erasure left" in each or "an erasure changed" in each for each in problems) == 1
+    assert any("-4-6-" in each and "it is missing" in each for each in problems)
+
+
+def extra(line: bytes) -> bytes:
+    """Return a line of JSON with one more field."""
+    return b'{"note":"data of the person",' + line[1:]
+
+
+@pytest.mark.parametrize("proof", [True, False])
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    "change",
+    [
+        extra,
+        lambda line: b'{"segment":"high",' + line[1:],
+        lambda line: line.replace(b'"model":{', b'"model":{"name":"data of the person",'),
+        lambda line: line.replace(b'"model":{', b'"model":{"note":"data of the person",'),
+        lambda line: line.replace(b":", b": ", 1),
+    ],
+    ids=["field", "duplicate", "nested duplicate", "nested field", "space"],
+)
+def test_an_erasure_may_add_nothing_to_a_line(erased, stored, change, number, proof) -> None:
+    """A line that says more than its record is found, although readers ignore the rest."""
+    if not proof:
+        older(stored)
+    lines = gzip.decompress(stored.get(erased.new_key)).splitlines()
+    lines[number] = change(lines[number])
+    replace(stored, erased, gzip.compress(b"\n".join(lines) + b"\n"))
+    (problem,) = verify(stored).problems
+    assert "changed more than the erased person's data" in problem
+
+
+def test_an_erased_segment_may_be_compressed_otherwise(erased, stored) -> None:
+    """Earlier releases compressed the same lines to other bytes."""
+    replace(stored, erased, gzip.compress(gzip.decompress(stored.get(erased.new_key)), 9, mtime=1))
+    assert verify(stored).ok
+
+
+@pytest.mark.parametrize(
+    ("columns", "word"),
+    [
+        ("*, 'data of the person' AS note", "note VARCHAR"),
+        ("* REPLACE (struct_pack(name := model.name, version := model.version, note := 'x') AS model)", "note"),
+        ("* REPLACE (CAST(took_us AS VARCHAR) AS took_us)", "took_us VARCHAR"),
+        ("* REPLACE (NULL::VARCHAR AS customer_id)", "customer_id"),
+        ("* REPLACE (NULL::VARCHAR AS decision_id)", "decision_id"),
+    ],
+    ids=["column", "nested", "type", "no customer", "no id"],
+)
+def test_an_erasure_may_add_nothing_to_a_parquet_file(chained, stored, samples, tmp_path, columns, word) -> None:
+    """A file with more columns, other types or missing values is found."""
+    chained((1, 3), form="parquet")
+    now = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
+    (erased,) = erase(stored, samples.record(2).customer_id, by="dpo", why="asked", now=now).replaced
+    forged = tmp_path / "forged"
+    duckdb.read_parquet(str(tmp_path / erased.new_key)).project(columns).write_parquet(str(forged))
+    replace(stored, erased, forged.read_bytes())
+    (problem,) = [each for each in verify(stored).problems if each.startswith("dt=")]
+    assert word in problem
 
 
 @pytest.mark.usefixtures("erased")
