@@ -1,7 +1,7 @@
 # ruff: noqa: INP001  a script
 """Measure what recording adds to a decision, in microseconds and bytes, in both forms of a record; print Markdown.
 
-    .venv/bin/python benchmarks/record_cost.py [--rounds 40]
+    .venv/bin/python -m benchmarks.record_cost [--rounds 40]
 
 The requests of 64 customers are answered, then recorded in one form and in the other, in turn. Only the recording is
 measured; the processor's caches are in the state that an answer leaves, as in a server. "In a loop" is the time of
