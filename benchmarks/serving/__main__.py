@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from benchmarks.serving import mlserver, packages
-from benchmarks.serving.contenders import MLSERVER, contenders
+from benchmarks.serving.contenders import MLSERVER, contenders, earlier
 from benchmarks.serving.hot_path import profile
 from benchmarks.serving.material import make_material
 from benchmarks.serving.results import Measured, missed, table
@@ -23,8 +23,9 @@ from benchmarks.serving.versions import versions
 @click.command()
 @click.option("--quick", is_flag=True, help="A look in a minute, too short to rely on.")
 @click.option("--profile", "profiled", is_flag=True, help="Show where the time goes inside the process, instead.")
+@click.option("--against", type=click.Path(path_type=Path, exists=True), help="Another checkout with a .venv, too.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True)
-def main(*, quick: bool, profiled: bool, folder: Path) -> None:
+def main(*, quick: bool, profiled: bool, against: Path | None, folder: Path) -> None:
     """Measure the service beside its peers, each on core 0, driven from core 1; prints a Markdown table.
 
     Every answer is checked. Ends with 1 where a goal is missed; FOLDER/serving.json holds every round.
@@ -54,8 +55,9 @@ def main(*, quick: bool, profiled: bool, folder: Path) -> None:
         why = str(error)
         say(f"{MLSERVER} {why}")
     rounds, seconds, latency_seconds = (2, 1.0, 2.0) if quick else (5, 3.0, 8.0)
+    asked = contenders(material, python)
     results = measure(
-        contenders(material, python),
+        asked if against is None else [*asked, *earlier(asked, against.absolute())],
         material.expected,
         folder,
         rounds=rounds,

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +75,16 @@ def contenders(material: Material, mlserver: Path | None) -> list[Contender]:
         one = Contender(MLSERVER, (*command, str(folder)), "/v2/models/peer/infer", ready, tensors, TENSOR, expected)
         found.insert(7, one)
     return found
+
+
+def earlier(found: Sequence[Contender], checkout: Path) -> list[Contender]:
+    """Return our contenders as the code of another checkout, in its `.venv`, serves them."""
+    command = str(checkout / ".venv" / "bin" / "customer-risk")
+    return [
+        replace(each, name=f"{each.name}, before", command=(command, *each.command[1:]))
+        for each in found
+        if each.name in {OURS_GIVEN, OURS_RAW, RECORDED_GIVEN, RECORDED_RAW}
+    ]
 
 
 OURS_GIVEN: Final = "ours, features given"
