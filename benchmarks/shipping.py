@@ -4,11 +4,11 @@
     .venv/bin/python -m benchmarks.shipping [--against CHECKOUT]
 
 Fills an outbox with decisions of a real bundle (50 raw transactions each), then ships it with one process on one core,
-once for each kind of sink. Cloud Storage is an emulator on another core. Of BigQuery only the network is replaced: each
-request is made and serialized, and answered at once. What a process does once (imports, loading compiled code, asking
-the sink what it has) isn't measured. With `--against`, another checkout's shipper takes turns with this one's, so that
-both are measured under the same conditions. Prints a Markdown table; `--profile` prints where the time of the sink's
-worker goes.
+once for each kind of sink. Cloud Storage is an emulator on another core. For BigQuery, only the network is replaced:
+each request is made and serialized, and answered at once. Work that a process does once (imports, loading compiled
+code, asking the sink which records it has) isn't measured. With `--against`, the shipper of another checkout and this
+one run in turn, so that both are measured under the same conditions. Prints a Markdown table; `--profile` also prints a
+profile of the sink's worker.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main(records: int, rounds: int, kinds: tuple[str, ...], against: Path | None
     outboxes = {}
     for name, checkout in checkouts.items():
         outboxes[name] = outbox = folder / f"outbox-{name}-{records}"
-        if not outbox.exists():  # written by the release that ships it
+        if not outbox.exists():  # each checkout ships an outbox that its own code wrote
             _run(checkout, {"fill": str(outbox), "records": records})
         size = sum(path.stat().st_size for path in outbox.iterdir())
         click.echo(f"{name}: {records:,} records, {size / records:,.0f} bytes each on the disk")
@@ -189,7 +189,7 @@ def child(order: dict[str, Any]) -> None:
             sink.check = lambda: None
         return [sink]
 
-    with suppress(ImportError):  # of a checkout from before
+    with suppress(ImportError):  # an earlier checkout lacks these modules
         _start_up(place / "outbox", sinks)
     shipper = Shipper(config, sinks)
     shipper.ending.begin(3600)
@@ -209,8 +209,8 @@ def child(order: dict[str, Any]) -> None:
 
 
 def _start_up(outbox: Path, sinks: Callable[[str], list[Any]]) -> None:
-    """Do what a shipper does once."""
-    from customer_risk.serving.record.outbox import compact  # noqa: PLC0415  an older release hasn't got it
+    """Do the work that a shipper does only once."""
+    from customer_risk.serving.record.outbox import compact  # noqa: PLC0415  an older release doesn't have it
     from customer_risk.serving.record.shipper.progress import Progress  # noqa: PLC0415
     from customer_risk.serving.record.sinks.recovery import Recovered  # noqa: PLC0415
 

@@ -23,7 +23,7 @@ from benchmarks.serving.versions import versions
 @click.command()
 @click.option("--quick", is_flag=True, help="A look in a minute, too short to rely on.")
 @click.option("--profile", "profiled", is_flag=True, help="Show where the time goes inside the process, instead.")
-@click.option("--against", type=click.Path(path_type=Path, exists=True), help="Another checkout with a .venv, too.")
+@click.option("--against", type=click.Path(path_type=Path, exists=True), help="Also measure this checkout's .venv.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True)
 def main(*, quick: bool, profiled: bool, against: Path | None, folder: Path) -> None:
     """Measure the service beside its peers, each on core 0, driven from core 1; prints a Markdown table.

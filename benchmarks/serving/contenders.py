@@ -78,7 +78,7 @@ def contenders(material: Material, mlserver: Path | None) -> list[Contender]:
 
 
 def earlier(found: Sequence[Contender], checkout: Path) -> list[Contender]:
-    """Return our contenders as the code of another checkout, in its `.venv`, serves them."""
+    """Return our contenders, served by the code of another checkout from its `.venv`."""
     command = str(checkout / ".venv" / "bin" / "customer-risk")
     return [
         replace(each, name=f"{each.name}, before", command=(command, *each.command[1:]))

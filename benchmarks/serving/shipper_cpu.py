@@ -1,8 +1,8 @@
-"""What a shipper costs beside a server at full rate: `.venv/bin/python -m benchmarks.serving.shipper_cpu`.
+"""Measure a shipper's CPU time beside a server at full rate: `.venv/bin/python -m benchmarks.serving.shipper_cpu`.
 
-The server records every answer and has its shipper beside it, on one core, which ships to a folder of Parquet. wrk asks
-as fast as the server answers, from another core. Processor time counts from the first request until everything is
-shipped, without what either process takes to start.
+The server records every answer. Its shipper runs on the same core and ships to a folder of Parquet. wrk runs on another
+core and sends requests as fast as the server answers. Processor time counts from the first request until everything is
+shipped; it doesn't include the start of the server and of the shipper.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from benchmarks.serving.usage import cpu_seconds
 from benchmarks.serving.versions import versions
 from benchmarks.serving.wrk import full_speed, prepare
 
-GOAL: Final = 0.3  # of the server's processor time
+GOAL: Final = 0.3  # the shipper's processor time, at most, as a share of the server's
 _PATIENCE: Final = 600.0  # seconds
 
 
 @click.command(help=__doc__)
-@click.option("--seconds", default=10.0, show_default=True, help="Of full load.")
+@click.option("--seconds", default=10.0, show_default=True, help="Seconds of full load.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True)
 def main(seconds: float, folder: Path) -> None:
-    """Measure both kinds of request; ends with 1 where the goal is missed."""
+    """Measure both kinds of request; end with exit code 1 if the goal is missed."""
     found = {each.name: each for each in contenders(make_material(folder / "material"), None)}
     missed = False
     click.echo("| one core | decisions/s | server CPU us each | shipper CPU us each | shipper / server | goal |")
@@ -69,7 +69,7 @@ def _measure(contender: Contender, folder: Path, seconds: float) -> tuple[int, f
 
 
 def _lag(outbox: Path) -> int | None:
-    """Return how many records aren't shipped; None before the shipper has said so."""
+    """Return how many records aren't shipped; None before the shipper's first status."""
     try:
         status = msgspec.json.decode((outbox / "status.json").read_bytes())
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def _lag(outbox: Path) -> int | None:
 
 
 def _until_shipped(server: Running, outbox: Path) -> None:
-    """Wait until two statuses in a row say that everything is shipped: the last records may be younger than one."""
+    """Wait until two statuses in a row say that everything is shipped: the last records may be newer than the first."""
     deadline, empty = time.monotonic() + _PATIENCE, 0
     while empty < 2:
         if time.monotonic() > deadline or server.process.poll() is not None:

@@ -152,7 +152,7 @@ def _print_counts(where: str, report: Report) -> None:
 
 
 def _end_if_incomplete(records: Records) -> None:
-    """End with exit code 1 if something couldn't be read, and say how much."""
+    """Print how many records and segments can't be read; end with exit code 1 if there are any."""
     if records.unreadable:
         echo(f"{records.unreadable} records can't be read.", err=True)
     if records.unreadable_segments:
@@ -177,7 +177,7 @@ def _one(where: RecordLocation, decision_id: str) -> StoredRecord:
     stored = records.one(decision_id)
     if stored is None and not records.complete:
         raise ConfigError(
-            f"No record of {decision_id} is in what can be read: {records.unreadable_segments} segments and "
+            f"No record of {decision_id} was found, but {records.unreadable_segments} segments and "
             f"{records.unreadable} records of the outbox can't be read.",
             remedy="Verify the record, or read another place (--from).",
         )

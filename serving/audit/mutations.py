@@ -99,7 +99,7 @@ def _erase(place: Place, ids: Sequence[str], author: str, why: str, *, take_lock
     unreadable: set[str] = set()
 
     def skip(error: SegmentUnreadable) -> None:
-        if error.key not in unreadable:  # each is read several times
+        if error.key not in unreadable:  # an erasure reads each segment several times
             unreadable.add(error.key)
             echo(f"{place.where}: {error}", err=True)
 
@@ -115,7 +115,7 @@ def _erase(place: Place, ids: Sequence[str], author: str, why: str, *, take_lock
             take_lock=take_lock,
             skipped=skip,
         )
-        take_lock = False  # a lock that is held from now on is of an erasure that runs
+        take_lock = False  # from now on, a lock belongs to a running erasure
         replaced += len(erasure.replaced)
         again = again or bool(erasure.waiting)
         if erasure.replaced:
@@ -125,7 +125,7 @@ def _erase(place: Place, ids: Sequence[str], author: str, why: str, *, take_lock
     if unreadable:
         echo(
             f"{place.where}: {len(unreadable)} segments can't be read, and may have data of this customer: "
-            "verify the record, restore them from another place, and erase again"
+            "verify the record, restore the segments from another place, and erase again"
         )
     elif not replaced and not again:
         echo(f"{place.where}: no data of this customer")
@@ -154,7 +154,7 @@ def _still_in(where: RecordLocation, ids: Sequence[str]) -> bool:
         )
     if records.unreadable:
         echo(
-            f"{where.outbox}: {records.unreadable} records can't be read, and may be of this customer: look through "
+            f"{where.outbox}: {records.unreadable} records can't be read, and may be of this customer: search "
             "the folders quarantine and dead by hand"
         )
     return kept > 0 or not records.complete
@@ -183,7 +183,7 @@ def _before(file: OutboxFile, since: dt.datetime | None) -> int:
     for each in read_all(file):
         try:
             record = decode(each.body)
-        except ValueError:  # the shipper tells why it can't be shipped
+        except ValueError:  # the shipper reports a record that it can't ship
             continue
         if record.at >= first:
             return each.seq - 1

@@ -129,13 +129,13 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _check_text(name: str, value: str) -> None:
-    """Raise ConfigError for bytes of the command line that are not text: no record has them, and no log can."""
+    """Raise ConfigError if an argument isn't valid UTF-8: no record and no line of the access log can contain it."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise ConfigError(
             f"{name}: {value} is not valid UTF-8 text.",
-            remedy="Give it as the record has it, and check the terminal's encoding.",
+            remedy="Give the value as the record has it, and check the terminal's encoding.",
         ) from error
 
 

@@ -19,7 +19,7 @@ from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.search import Skipped, find
 from customer_risk.serving.record.sinks.settings import BigQuerySettings, GcsSettings
 
-_WINDOW: Final = 1000  # numbers of records that are read at once
+_WINDOW: Final = 1000  # how many numbers of records one read covers
 _GCS: Final = "gs://"
 BIGQUERY: Final = "bigquery://"
 
@@ -91,7 +91,7 @@ def table_at(where: str) -> BigQuerySettings:
 
 
 class Records:
-    """Reads `places` and the outbox's folder, each record once. The outbox is read first: it needs no segment.
+    """Reads `places` and the outbox's folder, each record once. The outbox is read first: this opens no segment.
 
     unreadable           number of records that can't be read
     unreadable_segments  number of segments that can't be read; each is named on standard error
@@ -105,7 +105,7 @@ class Records:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was read so far could be read."""
+        """Whether all records and segments could be read so far."""
         return not self.unreadable and not self.unreadable_segments
 
     def one(self, record_id: str) -> StoredRecord | None:
@@ -148,7 +148,7 @@ class Records:
                     seen.add(stored.record.record_id)
 
     def _kept(self, ids: Collection[str] | None) -> Iterator[StoredRecord]:
-        """Yield the outbox's records, with `ids` only those whose bytes hold one of them: decoding costs far more."""
+        """Yield the outbox's records; with `ids`, only those whose bytes contain an id, since decoding is slower."""
         needles = None if ids is None else [each.encode("utf-8", "surrogatepass") for each in ids]
         for file in () if self._outbox is None else find_files(self._outbox):
             for kept in read_all(file):
@@ -171,7 +171,7 @@ class Records:
 
 
 def read_all(file: OutboxFile) -> Iterator[Kept]:
-    """Yield all records of an outbox file but damaged ones; none from where the shipper removes it meanwhile.
+    """Yield the undamaged records of an outbox file; end early if the shipper removes the file meanwhile.
 
     Raises ConfigError if the file can't be read.
     """
@@ -185,5 +185,5 @@ def read_all(file: OutboxFile) -> Iterator[Kept]:
         if file.path.exists():
             raise ConfigError(
                 f"The outbox file {file.path} can't be read: {error}.",
-                remedy="Run this as the server's user; if the disk fails, see to it.",
+                remedy="Run this as the server's user, and check the disk.",
             ) from error

@@ -95,7 +95,10 @@ def show(**given: Any) -> None:
 @_key_file
 @_logged
 def list_(**given: Any) -> None:
-    """List a customer's decisions, or a time's. Exit code 1: something can't be read, as is told."""
+    """List a customer's decisions, or a time's.
+
+    Exit code 1: a segment or a record can't be read; see standard error.
+    """
     run("customer_risk.serving.audit.commands:list_", **given)
 
 
@@ -151,7 +154,7 @@ def verify(**given: Any) -> None:
 @audit.command()
 @click.argument("customer")
 @_reading
-@click.option("--why", required=True, help="What for: the request's reference, echo.")
+@click.option("--why", required=True, help="The reason, for example the reference of the request.")
 @_key_file
 @_logged
 @click.option("--yes", is_flag=True, help="Don't ask.")
@@ -162,7 +165,7 @@ def erase(**given: Any) -> None:
     That there were decisions on CUSTOMER, when, which and by what model, stays. Each segment that holds their
     records is replaced by one without the data, and a record of the erasure says which and why, so that `verify`
     accepts exactly that; replay says "erased". With --config, every sink. One erasure runs at a time for each store.
-    Exit code 1: some of it must be done again later, as is told.
+    Exit code 1: erase again later; the output says why.
     """
     run("customer_risk.serving.audit.mutations:erase", **given)
 
@@ -182,7 +185,7 @@ def export(**given: Any) -> None:
     """Write all data that the record has on a customer, as JSON and as text.
 
     With --config, all sinks and the outbox are read. Both files have the same decisions, each with the places that
-    store it. Exit code 1: something can't be read, as is told.
+    store it. Exit code 1: a segment or a record can't be read; see standard error.
     """
     run("customer_risk.serving.audit.export:export", **given)
 

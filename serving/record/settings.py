@@ -13,7 +13,7 @@ from customer_risk.serving.record.sinks.settings import FolderSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
-_MOST_FILE_BYTES: Final = 1 << 30  # one read of the operating system gives 2 GiB at most
+_MOST_FILE_BYTES: Final = 1 << 30  # one call of read returns at most 2 GiB
 _LEAST_KEY = 32  # bytes
 
 
@@ -70,7 +70,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
                 "record.file_bytes is more than a quarter of record.most_bytes.", remedy="Make files smaller."
             )
         if self.file_bytes > _MOST_FILE_BYTES:
-            raise ConfigError(f"record.file_bytes is more than {_MOST_FILE_BYTES}.", remedy="Make files smaller.")
+            raise ConfigError(f"record.file_bytes is more than {_MOST_FILE_BYTES}.", remedy="Set a smaller size.")
         if self.enabled:
             self.shipper_config(LogSettings()).ship.check()
         self.keys()

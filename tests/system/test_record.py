@@ -33,8 +33,8 @@ pytestmark = pytest.mark.system
 
 ROUNDS = 5
 AWAY = 60  # seconds
-FILE_BYTES = 262_144  # for tests that fill a disk: the least that a file of the outbox takes
-SMALL = {"most_bytes": 200_000, "file_bytes": 25_000, "ship": {"embedded": False}}  # and nobody makes room
+FILE_BYTES = 262_144  # for tests that fill a disk: the outbox makes smaller files only for a smaller file_bytes
+SMALL = {"most_bytes": 200_000, "file_bytes": 25_000, "ship": {"embedded": False}}  # and no shipper frees space
 
 
 def serve(start, command, bundle, folder: Path, record: dict, **settings):

@@ -43,9 +43,9 @@ _VALUE_BYTES: Final = 9
 _ROW_BYTES: Final = 4 * _VALUE_BYTES + 4  # at most: ids, two times, an amount, three codes and one bit
 _COLUMN_BYTES: Final = 9  # before a column's rows
 _FLAT_ROW_BYTES: Final = 4 + 3 * 8 + 3  # of a row in `record.pack`
-_MOST_PROFILE_BYTES: Final = 4 + 4 * 255  # there, before the rows
-_SLACK: Final = 8  # bytes behind all, for numbers are written and read eight bytes at a time
-_SCRATCH_BYTES: Final = 32_768  # of a thread; what needs more gets its own
+_MOST_PROFILE_BYTES: Final = 4 + 4 * 255  # of the profile in `record.pack`, before the rows
+_SLACK: Final = 8  # bytes after the end: numbers are written and read eight bytes at a time
+_SCRATCH_BYTES: Final = 32_768  # of a thread's array; a larger record gets an array of its own
 _DAMAGED: Final = -1
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -57,10 +57,10 @@ def _entry(function: Function, signature: Any) -> Function:
 
 
 class Numbers(NamedTuple):
-    """What was packed, as bytes.
+    """The unpacked numbers of a record, as bytes.
 
-    features   float64 of each, little-endian
-    customer   in the bytes of `record.pack`, or those that `pack_as_it_is` was given; empty if there is no customer
+    features   the features as little-endian float64
+    customer   as `record.pack` writes it, or the bytes that `pack_as_it_is` received; empty without a customer
     """
 
     features: bytes
@@ -303,7 +303,7 @@ def _put_number(number: Any, width: Any, out: NDArray[np.uint8], at: Any) -> Any
 
 @compiled
 def _put_flat(profile: Any, ids: Any, wide: Any, codes: Any, out: NDArray[np.uint8]) -> Any:
-    """Write a customer as `record.pack` does, `wide` int64[row] of three columns; return where it ends."""
+    """Write a customer as `record.pack` does; return where it ends. `wide` has three columns, int64[row]."""
     rows = ids.size
     at = _put_number(rows, 4, out, 0)
     for place in range(profile.size):

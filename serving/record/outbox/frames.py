@@ -2,8 +2,8 @@
 
 The kernel has the bytes that a process has written to the mapping: they aren't lost when the process is killed. A frame
 begins at a multiple of 8 bytes. It has its content's length, a checksum, its number and its kind before the content.
-The header says where the committed frames end. That word is written last: while a process writes the file, frames after
-that end don't count.
+The header says where the committed frames end. The writer writes this end last: while a process writes the file, frames
+after the end don't count.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def frame_bytes(length: int) -> int:
 
 
 def seed_of(source: str) -> int:
-    """Return what a file's checksums begin with, by its name: clients, who don't know it, can't send a valid frame."""
+    """Return the start value of a file's checksums: clients don't know the file's name, so can't send a valid frame."""
     return zlib.crc32(source.encode())
 
 

@@ -11,7 +11,7 @@ from customer_risk.serving.record.outbox.sqlite_file import SQLITE_SUFFIX, Sqlit
 
 
 def find_files(folder: Path, *, quarantine: bool = False) -> list[OutboxFile]:
-    """Return the outbox's files, the oldest first. With `quarantine`, they copy damaged records there when read."""
+    """Return the outbox's files, the oldest first. With `quarantine`, reading copies damaged records there."""
     found: list[OutboxFile] = [RecordsFile(path, quarantine=quarantine) for path in folder.glob(f"*{SUFFIX}")]
     found += [SqliteFile(path, quarantine=quarantine) for path in folder.glob(f"*{SQLITE_SUFFIX}")]
     return sorted(found, key=lambda file: file.source)

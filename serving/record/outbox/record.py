@@ -141,7 +141,7 @@ _FORM_AT: Final = 3  # after the array's header, which takes three bytes if ther
 
 
 class _Whole(WireReason, frozen=True, array_like=True):
-    """A reason without its fields' names; one that lacks a field isn't written so."""
+    """A reason without its fields' names; a reason that lacks a field is written in another form."""
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):

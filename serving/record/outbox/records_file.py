@@ -29,7 +29,7 @@ from customer_risk.serving.record.outbox.frames import (
 from customer_risk.serving.record.outbox.record import hash_names
 
 _LEAST_FRAME: Final = frame_bytes(1)
-_DOUBT_SECONDS: Final = 1.0  # a frame may be seen before all of its bytes, on processors that reorder writes
+_DOUBT_SECONDS: Final = 1.0  # some processors reorder writes: a frame may be visible before its last bytes
 
 
 class RecordsFile:
@@ -37,7 +37,7 @@ class RecordsFile:
 
     The file is read, never mapped: if it is cut meanwhile, fewer bytes are read, without a SIGBUS. Frames are found in
     order, each once, and damaged bytes are skipped up to the next undamaged frame. While a process writes the file, the
-    frames before its committed end count; afterwards all do, so that an altered header hides none of them.
+    frames before its committed end count. Afterwards all frames count, so an altered header hides no frame.
     """
 
     def __init__(self, path: Path, *, quarantine: bool = False) -> None:
@@ -51,8 +51,8 @@ class RecordsFile:
         self._ends = array("Q")
         self._names: dict[str, tuple[str, ...]] = {"": ()}
         self._found = HEADER_BYTES  # place up to which the frames are known
-        self._complete = False  # whether no frame can be found any more
-        self._doubt = (0, 0.0)  # place of a damaged frame, and since when, in monotonic seconds
+        self._complete = False  # whether all frames were found
+        self._doubt = (0, 0.0)  # place of a damaged frame, and when it was found, in monotonic seconds
         self._whole = True
 
     @property
@@ -86,7 +86,7 @@ class RecordsFile:
             if names_hash not in self._names:
                 with self._opened() as descriptor:
                     self._find(descriptor)
-            if names_hash not in self._names:  # their frame was damaged
+            if names_hash not in self._names:  # the frame of these names was damaged
                 self._names[names_hash] = self._names_of_another(names_hash)
             return self._names[names_hash]
 
@@ -182,9 +182,9 @@ class RecordsFile:
         return time.monotonic() - self._doubt[1] < _DOUBT_SECONDS
 
     def _skip(self, data: memoryview, place: int, committed: int) -> int | None:
-        """Give up the damaged bytes at `place`; return where the frames go on, or None if the rest isn't damaged.
+        """Skip the damaged bytes at `place`; return where to read on, or None if the rest isn't damaged.
 
-        The rest after the place `committed` is space that wasn't used, or a frame whose writer was killed.
+        After the place `committed`, the rest is unused space, or a frame whose writer was killed.
         """
         unused = place >= committed and not data[place:].tobytes().strip(b"\0")
         for at in range(len(data) if unused else place + ALIGNMENT, len(data), ALIGNMENT):
@@ -199,7 +199,7 @@ class RecordsFile:
         return len(data)
 
     def _sound(self, seq: int, data: memoryview, base: int) -> Kept | None:
-        """Return a record that was found before; if it was damaged since, give it up and return None."""
+        """Return a record that was found before; if it was damaged since, count it as damaged and return None."""
         start, end = self._starts[seq - 1] - base, self._ends[seq - 1] - base
         frame = frame_at(data, start - FRAME.size, self._seed)
         if frame is not None and (frame.number, frame.end) == (seq, end):
@@ -237,7 +237,7 @@ def _is_last(data: memoryview, place: int, number: int) -> bool:
 
 
 def _locked(descriptor: int) -> bool:
-    """Return whether a writer has its exclusive lock; readers ask for a shared one, which excludes no other reader."""
+    """Return whether a writer has its exclusive lock; this asks for a shared one, which excludes no other reader."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -38,8 +38,8 @@ from customer_risk.serving.record.outbox.frames import (
 
 UNFINISHED: Final = ".unfinished"  # after the name of a file that is being made
 _TICK_SECONDS: Final = 1.0  # between two measurements of the folder, and between two tries after a failure
-_LEAST_BYTES: Final = 256 * 1024  # of a file: with smaller ones, a nearly full disk would fail at each request
-_FILE_SECONDS: Final = 3600.0  # that a file is written at most: then it can be shipped to its end, and removed
+_LEAST_BYTES: Final = 256 * 1024  # of a file: with smaller files, each request would fail on a nearly full disk
+_FILE_SECONDS: Final = 3600.0  # age at which the next file is begun, so that the shipper can remove this one
 _POPULATED_BYTES: Final = 128 * 1024  # at once: the GIL is held meanwhile
 _POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE: Linux 5.14 or later
 _FULL: Final = "the outbox is full"
@@ -51,7 +51,8 @@ _log = logging.getLogger("serving.record")
 class Outbox:
     """Writes one process's records to `folder`; any thread may call.
 
-    `most_bytes` limits the folder; a file takes `file_bytes`, and another follows it, after `file_seconds` at most.
+    `most_bytes` limits the folder; a file takes `file_bytes`, or less if the folder has little space left.
+    The next file begins when a file is full, or `file_seconds` after its first record.
     Making or closing a file may take milliseconds, so a thread makes the next file early and closes the last one.
 
     After a failure, `add` raises at once, without trying the disk, and `failing` says why. The thread tries the disk
@@ -116,7 +117,7 @@ class Outbox:
         """Make added records durable beyond this process; raises RecordUnavailable if they may be lost."""
         with self._lock:
             self._commit()
-            if self._lost and (lost := self._lost.pop(threading.get_ident(), 0)):  # with a file that failed
+            if self._lost and (lost := self._lost.pop(threading.get_ident(), 0)):  # the file with these records failed
                 raise RecordUnavailable(self._failing or "the outbox failed", records=lost)
 
     def close(self) -> None:
@@ -261,7 +262,7 @@ class Outbox:
             self._replace(file)
 
     def _replace(self, file: _File) -> None:
-        """Begin the next file, however small the last one is; without space for another, go on with it."""
+        """Begin the next file, even if the last one is nearly empty; without space for another, keep the last one."""
         self._make_spare()
         with self._lock:
             spare = self._spare
@@ -280,7 +281,7 @@ class _File:
         self._size = size
         self._seed = seed_of(path.stem)
         self._known = {""}
-        self._repeated = False  # whether names are written for the second time
+        self._repeated = False  # whether the names are written a second time
         self._number = 0  # of the last record
         self._first = 0.0  # when the first record was written, in monotonic seconds
         self._end = self._committed = HEADER_BYTES
@@ -327,7 +328,7 @@ class _File:
         if self._number == 1:
             self._first = time.monotonic()
         self._write(body, self._number, FrameKind.RECORD)
-        if not self._repeated and self.half_full:  # a damaged frame of names must not cost all of the records
+        if not self._repeated and self.half_full:  # one damaged frame of names must not make all records unreadable
             self._known, self._repeated = {""}, True
 
     def commit(self) -> None:

@@ -67,7 +67,7 @@ class Files:
         try:
             alive = file.alive  # asked first: what is last of a file that nobody writes stays so
             seen = Seen(file, alive, file.last())
-        except Exception as error:  # noqa: BLE001  whatever is wrong with one file must not stop the others
+        except Exception as error:  # noqa: BLE001  an error of one file must not stop the others
             if file.path.exists() and file.source not in self._unreadable:
                 _log.warning("the outbox file %s can't be read now: %r", file.path.name, error)
                 self._unreadable.add(file.source)

@@ -95,7 +95,7 @@ def discard(folder: Path) -> None:
 def _copy(folder: Path, partial: Path) -> None:
     partial.mkdir(0o700)
     for path in _moved(folder):
-        shutil.copy(path, partial / path.name)  # with its mode: nobody else may read records
+        shutil.copy(path, partial / path.name)  # with its mode: other users must not read records
     for name in _LETTERS:
         if (folder / name).is_dir():
             shutil.copytree(folder / name, partial / name)

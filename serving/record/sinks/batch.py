@@ -109,7 +109,7 @@ class RecordBatch(Sequence[dict[str, Any]]):
 
     def _document(self, place: int, features: Any, encoded: bytes) -> Document:
         record = self.records[place]
-        fields: list[Any] = [*astuple(record)]  # in the order of a document's, but for these
+        fields: list[Any] = [*astuple(record)]  # in the order of a document's fields, except for the next ones
         fields[_NAMES : _NAMES + 3] = features, rows_of(record), encoded
         fields[_MODEL : _MODEL + 2] = [ModelName(record.model, record.model_version)]
         fields[_AT] = self.times[place]
@@ -117,10 +117,10 @@ class RecordBatch(Sequence[dict[str, Any]]):
 
 
 def as_batch(documents: Sequence[dict[str, Any]]) -> RecordBatch:
-    """Return documents as a batch: itself where they are one, or as a form reads them back.
+    """Return documents that a form read back as a batch; return a batch unchanged.
 
-    Raises ValueError or KeyError where a document says anything but what a record's document says. A field of a reason
-    that is None counts as one that is left out, which columns can't tell apart.
+    Raises ValueError or KeyError if a document differs from the document of a record. A field of a reason that is None
+    counts as missing, because columns can't distinguish the two.
     """
     if isinstance(documents, RecordBatch):
         return documents
@@ -132,9 +132,9 @@ def as_batch(documents: Sequence[dict[str, Any]]) -> RecordBatch:
         try:
             record, of = from_document(read)
         except OverflowError as error:  # a time that isn't within the years 1 to 9999 in UTC
-            raise ValueError(f"record {place} isn't as records are stored: {error}") from error
+            raise ValueError(f"record {place} isn't in the form of stored records: {error}") from error
         if document(record, of) != read:
-            raise ValueError(f"record {place} isn't as records are stored")
+            raise ValueError(f"record {place} isn't in the form of stored records")
         records.append(record)
         names[record.names] = of
     return RecordBatch(records, names)

@@ -11,7 +11,7 @@ PARQUET: Final = ".parquet"
 
 
 class SegmentUnreadable(CustomerRiskError):
-    """A segment, `key`, whose bytes aren't what its key says."""
+    """The bytes of the segment `key` can't be read in the form that the key says."""
 
     def __init__(self, key: str, reason: Exception) -> None:
         super().__init__(
@@ -30,4 +30,4 @@ class Form(Protocol):
         """Read them back."""
 
     def check_exact(self, data: bytes, documents: Sequence[dict[str, Any]]) -> None:
-        """Raise ValueError if the bytes hold more than the documents that `decode` returned, or in another way."""
+        """Raise ValueError if the bytes hold more than the documents from `decode`, or hold them in another form."""

@@ -3,8 +3,8 @@
 First, segments without the data are written, with their remaining salts. Then the erasure is written, at the next place
 in the chain of erasures. Then the old segments are deleted.
 
-An erasure holds the store's lock from its first read to its end. It starts again if another erasure takes that place
-meanwhile (an earlier release's, which knows no lock), or if a segment is deleted before it is read.
+An erasure holds the store's lock from its first read to its end. It starts again if an erasure of an earlier
+release, which ignores the lock, takes that place meanwhile, or if a segment is deleted before it is read.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def erase(
             except _Changed:
                 continue
     raise SinkUnavailable(
-        f"Other processes changed the segments or wrote the next erasure, {_TRIES} times.",
-        remedy="End the erasures of earlier releases, which know no lock, and erase again.",
+        f"The erasure failed {_TRIES} times: other processes changed the segments or wrote the next erasure.",
+        remedy="End the erasures of earlier releases, which ignore the lock, and erase again.",
     )
 
 
@@ -165,7 +165,7 @@ class _Attempt:
         return ended
 
     def _end(self, erasure: Erasure, each: Replaced) -> bool:
-        """Delete a replaced segment, after making sure that the new one exists; return False if it can't be read."""
+        """Delete a replaced segment once the new one exists; return False if the old one must be read but can't be."""
         if each.new_key not in self._gone and self._objects.get(each.new_key) is None:
             data = self._objects.get(each.old_key)  # a concurrent erasure deleted the new one
             documents = None if data is None else decode_or_skip(self._forms, each.old_key, data, self._skipped)
@@ -185,7 +185,7 @@ class _Attempt:
         stems = {stem(key) for key in self._named}
         keys = sorted(key for key in self._present - self._gone if key in self._named or stem(key) not in stems)
         for key, data in fetch(self._objects, keys):
-            if data is None:  # an erasure replaced it, whose segment is not in the list
+            if data is None:  # an erasure replaced it by a segment that is not in the list
                 raise _Changed
             documents = decode_or_skip(self._forms, key, data, self._skipped)
             new = self._without(key, documents, customer, n)

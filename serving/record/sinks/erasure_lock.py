@@ -15,7 +15,7 @@ from customer_risk.serving.record.sinks.manifest import encode
 from customer_risk.serving.record.sinks.objects import Objects
 
 KEY: Final = "locks/erasure.json"
-_TRIES: Final = 5  # to write the lock, while other erasures end and begin
+_TRIES: Final = 5  # attempts to create the lock, while other erasures end and begin
 
 
 class ErasureRunning(CustomerRiskError):
@@ -23,7 +23,7 @@ class ErasureRunning(CustomerRiskError):
 
 
 class Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the lock's object says: a random id, who erases, and since when (RFC 3339)."""
+    """The content of the lock's object: a random id, who erases, and since when (RFC 3339)."""
 
     id: str
     by: str
@@ -73,7 +73,7 @@ def _acquire(objects: Objects, data: bytes, *, take: bool) -> ErasureLock:
         if objects.create(KEY, data):
             return ErasureLock(objects, data)
         found = objects.get(KEY)
-        if found == data:  # an earlier attempt wrote it, and its response was lost
+        if found == data:  # an earlier attempt created the lock, and the response was lost
             return ErasureLock(objects, data)
         if found is not None:
             break

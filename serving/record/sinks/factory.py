@@ -47,7 +47,7 @@ class Forms:
         return documents
 
     def check_exact(self, key: str, data: bytes, documents: Sequence[dict[str, Any]]) -> None:
-        """Raise ValueError if a segment holds more than the documents that `decode` returned, or in another way."""
+        """Raise ValueError if a segment holds more than the documents from `decode`, or holds them in another form."""
         self.of(key).check_exact(data, documents)
 
     def ids(self, key: str, data: bytes) -> list[str]:

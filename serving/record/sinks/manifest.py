@@ -124,7 +124,7 @@ def digest(data: bytes) -> str:
 
 
 def stem(segment: str) -> str:
-    """Return a segment's key without the hash of its bytes: a segment and those that replace it have the same."""
+    """Return a segment's key without the hash of its bytes: a segment and its replacements have the same stem."""
     return segment.rpartition("-")[0]
 
 

@@ -51,7 +51,7 @@ class Lines:
     def check_exact(self, data: bytes, documents: Sequence[dict[str, Any]]) -> None:
         """Raise ValueError if the lines aren't those that `encode` makes; the compression may differ."""
         if gzip.decompress(data) != _encode(documents):
-            raise ValueError("a line holds a field twice, or isn't written as lines of the record are")
+            raise ValueError("a line has a field twice, or differs from the form of the record's lines")
 
     def ids(self, data: bytes) -> list[str]:
         """Return the records' ids, in order; raises ValueError if the bytes are not a segment."""

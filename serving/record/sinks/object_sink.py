@@ -115,7 +115,7 @@ class ObjectSink:
         for key in self._objects.list(stem):
             data = self._objects.get(key) or b""
             if not key.endswith(self._suffix) or digest(data)[:16] != key.removeprefix(stem).partition(".")[0]:
-                continue  # it was altered: writing the segment says so
+                continue  # the object was altered: writing the segment raises
             found = [each["decision_id"] for each in self._decode(data)]
             if places.keys() >= set(found):
                 return key, data, [segment.documents[places[each]] for each in found], self._salts(key)

@@ -50,7 +50,7 @@ class Parquet:
         return self._write(documents, None)
 
     def _write(self, documents: Sequence[object], numbers: _Numbers | None) -> bytes:
-        """Write documents, in JSON but for numbers that are given as columns."""
+        """Return Parquet of documents; `numbers`, if any, has their features and encoded customers as columns."""
         made = _WRITTEN if numbers is None else _WRITTEN | numbers.expressions
         columns = [each for each in COLUMNS if each.name not in made]
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
@@ -99,7 +99,7 @@ class Parquet:
                 raise ValueError(f"not a segment: {error}") from error
             expected = base.execute(f"DESCRIBE SELECT {known}").fetchall()
         if wrong := sorted({row[:2] for row in found} ^ {row[:2] for row in expected}):
-            raise ValueError(f"its columns aren't those of the record: {', '.join(map(' '.join, wrong))}")
+            raise ValueError(f"its columns differ from those of the record: {', '.join(map(' '.join, wrong))}")
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         if self._base is None:

@@ -1,12 +1,12 @@
 """Proofs of records: one hash of a segment's records that can still be computed after an erasure.
 
-A record's hash is made of three: of the fields that erasures leave, of the customer, and of the person's other fields.
-The last two are salted, so that what was erased can't be found by trying what it may have been. The salts come from a
-random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the records
-that stay; of a record that it blanks, it keeps the hash of the person's fields and the salt of the customer alone.
+A record's hash is made of three hashes: of the fields that erasures keep, of the customer, and of the person's other
+fields. The last two are salted, so that nobody can find erased data by trying possible values. The salts come from a
+random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the other
+records. Of a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
 
 The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. The features and
-the encoded customer follow as bytes, whose lengths begin the array.
+the encoded customer follow as bytes; the array begins with their lengths.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from customer_risk.serving.record.outbox.record import Document, Record
 from customer_risk.serving.record.sinks.batch import RecordBatch, as_batch
 
 SALTS: Final = "salts/"
-# The fields of a record that a hash is made of. One that the record gets later needs another form, with its own prefix.
+# The fields that a record's hash is made of. A new field of the record needs another form, with its own prefix.
 _FORM: Final = "2"
 KEPT: Final = (
     "version",
@@ -45,7 +45,7 @@ KEPT: Final = (
     "history_complete",
 )
 PERSONAL: Final = ("caller", "trace", "pointers", "probability", "reasons", "warnings")
-NUMBERS: Final = ("names", "features", "encoded")  # of the person too, as bytes
+NUMBERS: Final = ("names", "features", "encoded")  # personal fields that are hashed as bytes
 CUSTOMER: Final = "customer_id"
 _BLANK: Final = erased_values(Document)
 _kept_of: Final = attrgetter(*KEPT)
@@ -116,9 +116,9 @@ class Salts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return self.records[place]
 
     def blank(self, documents: Sequence[dict[str, Any]], places: Collection[int], erasure: int) -> Salts:
-        """Return what stays of the salts after the erasure with that number blanks the records at `places`.
+        """Return the salts that remain after the erasure with that number blanks the records at `places`.
 
-        `documents` are the segment's, before it. Raises ValueError where salts are missing, and as `as_batch`.
+        `documents` are the segment's before the erasure. Raises ValueError if salts are missing; raises as `as_batch`.
         """
         kept: list[Salted | Blanked] = []
         batch = as_batch(documents)
@@ -137,10 +137,10 @@ def salts_key(segment: str) -> str:
 
 
 def prove(documents: Sequence[dict[str, Any]], salts: Salts, customers: Mapping[int, str] | None = None) -> str:
-    """Return the hash of a segment's documents: a batch, or as the form of the segment reads them back.
+    """Return the proof of a segment's documents: a batch, or the documents that a form read back.
 
-    `customers` has the SHA-256 of the customer's id by the number of the erasure. Raises ValueError where a record
-    that was erased isn't blank, its erasure isn't in `customers`, or salts are missing; and as `as_batch`.
+    `customers` has the SHA-256 of the customer's id by the number of the erasure. Raises ValueError if an
+    erased record isn't blank, its erasure isn't in `customers`, or salts are missing; raises as `as_batch`.
     """
     total = hashlib.sha256()
     batch = as_batch(documents)
@@ -189,11 +189,11 @@ def _without_nulls(field: Any) -> Any:
 
 
 def _features(batch: RecordBatch) -> list[bytes]:
-    """Return the SHA-256 of the names and the values of each record's features; nothing where there are no features."""
+    """Return the SHA-256 of the features' names, then their values, for each record; empty without features."""
     made = [b""] * len(batch)
     for block in batch.blocks:
         names = hashlib.sha256(_encode(block.names)).digest()
-        values = np.where(np.isfinite(block.values), block.values, np.nan)  # what no column holds is missing
+        values = np.where(np.isfinite(block.values), block.values, np.nan)  # no column holds infinity
         for row, each in zip(block.rows.tolist(), values.astype("<f8"), strict=True):
             made[row] = names + each.tobytes()
     return made

@@ -81,7 +81,7 @@ def recover(objects: Objects, files: Iterable[KeptFile], shipper: str) -> Recove
         shipper = found
         end = end_of(objects, shipper)
     unnamed = _unnamed(objects, shipper, end.n, runs) & set(tops.values())
-    if unnamed:  # a second manifest for a segment would count as an alteration for ever
+    if unnamed:  # verification would always report a second manifest of a segment
         unnamed = _unnamed_by_all(objects, unnamed)
     begun = unnamed.pop() if len(unnamed) == 1 else None  # a shipper writes one segment at a time
     cursors = {source: top.last for source, top in tops.items()}

@@ -64,7 +64,7 @@ def find(
 
 
 def decode_or_skip(forms: Forms, key: str, data: bytes, skipped: Skipped | None) -> list[dict[str, Any]]:
-    """Return a segment's documents; call `skipped` and return none if it can't be read.
+    """Return a segment's documents; call `skipped` and return no documents if the segment can't be read.
 
     Without `skipped`, raises SegmentUnreadable.
     """
@@ -78,7 +78,7 @@ def decode_or_skip(forms: Forms, key: str, data: bytes, skipped: Skipped | None)
 
 
 def _read(objects: Objects, keys: Iterable[str], ahead: int) -> Iterator[tuple[str, bytes]]:
-    """Yield each segment; for one that an erasure replaces meanwhile, the segment that has its records."""
+    """Yield each segment; if an erasure replaces one meanwhile, yield the segment that replaced it."""
     while keys:
         gone = set()
         for key, data in fetch(objects, keys, ahead=ahead):
@@ -99,10 +99,11 @@ def _stored(key: str) -> _Stored | None:
 
 
 def _not_before(stored: Iterable[_Stored], since: dt.datetime) -> list[_Stored]:
-    """Leave out segments that ended before, as far as keys tell.
+    """Return the segments without those that ended before `since`, as far as their keys show.
 
-    A segment's records are of one hour; earlier releases' may have more, and then it ends where the file's next segment
-    begins. Where the next one begins in an earlier hour, the clock was set back, and no key tells when it ended.
+    A segment's records are of one hour. A segment of an earlier release may have records of several hours; it ends
+    where the file's next segment begins. If the next segment begins in an earlier hour, the clock was set back, and no
+    key shows when the segment ended.
     """
     hour = _written(since - _HOUR)  # threads may have written out of order by moments
     kept = []

@@ -32,7 +32,7 @@ from customer_risk.serving.record.sinks.parallel_reads import fetch
 from customer_risk.serving.record.sinks.proof import SALTS, Salts, prove, salts_key
 from customer_risk.serving.record.sinks.repeats import Repeats
 
-# What taking hostile content as records may raise.
+# The errors that reading hostile content as records may raise.
 _NOT_RECORDS: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 _KEY: Final = re.compile(rf"{MANIFESTS}(\w+)/(\d{{8,}})\.json")
 
@@ -260,7 +260,7 @@ class _Verification:
     def _compare_erased(
         self, key: str, data: bytes, documents: Sequence[dict[str, Any]], expected: _Expected
     ) -> Iterator[str]:
-        """Compare a segment that an erasure wrote with what was written first."""
+        """Compare a segment that an erasure wrote with the manifest of its first version."""
         if len(documents) != expected.manifest.records:
             yield f"{key}: an erasure left {len(documents)} of {expected.manifest.records} records."
             return
@@ -274,7 +274,7 @@ class _Verification:
             yield f"{key}: an erasure changed more than the erased person's data: {error}."
 
     def _is_proven(self, key: str, documents: Sequence[dict[str, Any]], expected: _Expected) -> bool:
-        """Return whether the documents are records with the manifest's proof, if there is one; raises _NOT_RECORDS."""
+        """Return whether documents have the manifest's proof, if any; raises _NOT_RECORDS if they aren't records."""
         batch = as_batch(documents)
         if not expected.manifest.proof or salts_key(key) not in self._salted:  # `_find_salts` reports missing salts
             return True

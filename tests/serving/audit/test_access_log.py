@@ -92,7 +92,7 @@ def test_what_cannot_be_logged_is_not_shown(run, own, records, tmp_path) -> None
 
 @pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full"])
 def test_without_standard_error_nothing_is_shown(own, records, redirected) -> None:
-    """If standard error is closed or full, the command fails and prints no record; if it is closed, it says why."""
+    """If standard error is closed or full, the command fails and prints no record; if closed, the error says so."""
     code = "from customer_risk.model.cli.main import main; main()"
     words = ["audit", "show", records[0][0].record_id, "--from", str(own), "--by", "auditor"]
     line = f"{shlex.join([sys.executable, '-c', code, *words])} {redirected}"

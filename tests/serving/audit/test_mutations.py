@@ -111,7 +111,7 @@ def test_segments_without_a_manifest_are_said(run, own) -> None:
 
 
 def test_an_unreadable_segment_does_not_stop_an_erasure(run, own) -> None:
-    """The customer is erased from all other segments; the segment is named on standard error, with exit code 1."""
+    """An unreadable segment is named on standard error, with exit code 1; the customer is erased from all others."""
     _, _, _, torn = sorted(own.rglob("*.parquet"), key=lambda path: int(path.name.split("-")[1]))
     torn.write_bytes(b"torn")
     result = erased(run, own)
@@ -123,7 +123,7 @@ def test_an_unreadable_segment_does_not_stop_an_erasure(run, own) -> None:
 
 
 def test_unreadable_records_of_the_outbox_are_said(run, own, tmp_path) -> None:
-    """With exit code 1: a damaged record may be of the customer."""
+    """Damaged records are counted, with exit code 1, because they may be of the customer."""
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
     outbox.add(b"\xc1 c-7")
     outbox.commit()
@@ -134,7 +134,7 @@ def test_unreadable_records_of_the_outbox_are_said(run, own, tmp_path) -> None:
 
 
 def test_shipping_again_from_a_time_on_skips_unreadable_records(run, shipped, records) -> None:
-    """Damaged records don't end the search for the time."""
+    """Damaged records don't stop the search for the first record of that time."""
     (file,) = find_files(shipped)
     data = bytearray(file.path.read_bytes())
     file.last()
@@ -148,7 +148,7 @@ def test_shipping_again_from_a_time_on_skips_unreadable_records(run, shipped, re
 
 
 def test_an_erasure_beside_another_says_who_erases(run, own) -> None:
-    """It ends with an error, changes nothing, and with --take-lock replaces the lock."""
+    """A second erasure ends with an error and changes nothing; with --take-lock, it replaces the lock."""
     with erasure_lock(LocalObjects(own), by="another officer", at="2027-01-15T08:00:00Z") as lock:
         result = erased(run, own)
         assert isinstance(result.exception, ErasureRunning)

@@ -1,4 +1,4 @@
-"""Reading past what is damaged, removed or can't be decoded."""
+"""Readers skip files and records that are damaged, removed or can't be decoded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def written(folder, bodies) -> None:
 
 @pytest.fixture
 def own(stored, tmp_path):
-    """A copy of the stored record, the test's own to spoil, whose second segment can't be read."""
+    """A copy of the stored record for one test, whose second segment can't be read."""
     shutil.copytree(stored, tmp_path / "own")
     segments = sorted((tmp_path / "own").rglob("*.parquet"), key=lambda path: int(path.name.split("-")[1]))
     segments[1].write_bytes(b"torn")
@@ -40,7 +40,7 @@ def own(stored, tmp_path):
 
 
 def test_records_behind_many_damaged_ones_are_read(samples, outbox) -> None:
-    """More damaged records in a row than are read at once don't end the file."""
+    """Records are read after more damaged records in a row than one read covers."""
     written(outbox, (encode(samples.refusal(number)) for number in range(3000)))
     (file,) = find_files(outbox)
     data = bytearray(file.path.read_bytes())
@@ -55,7 +55,7 @@ def test_records_behind_many_damaged_ones_are_read(samples, outbox) -> None:
 
 
 def test_a_file_that_the_shipper_removes_meanwhile_is_skipped(samples, outbox, monkeypatch) -> None:
-    """Its records are in the sinks by then; the other files are read."""
+    """If the shipper removes a file meanwhile, the other files are read."""
     for number in (1, 2):
         written(outbox, [encode(samples.refusal(number))])
     first = find_files(outbox)[0].path
@@ -70,7 +70,7 @@ def test_a_file_that_the_shipper_removes_meanwhile_is_skipped(samples, outbox, m
 
 
 def test_a_file_that_cannot_be_read_is_an_error(outbox, monkeypatch) -> None:
-    """A file that is there and fails is named."""
+    """If a file exists and can't be read, the error names the file."""
     written(outbox, [b"x"])
     (file,) = find_files(outbox)
 
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_read_is_an_error(outbox, monkeypatch) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyError])
 def test_a_record_that_cannot_be_decoded_is_counted(samples, outbox, monkeypatch, error) -> None:
-    """Any error of its content counts, and the next record is read."""
+    """A record whose decoding raises an error is counted, and the next record is read."""
     from customer_risk.serving.audit import records as module
 
     written(outbox, [b"broken", encode(samples.refusal(2))])
@@ -103,7 +103,7 @@ def test_a_record_that_cannot_be_decoded_is_counted(samples, outbox, monkeypatch
 
 @pytest.mark.parametrize("command", ["list", "list a time", "export", "replay"])
 def test_an_unreadable_segment_does_not_hide_the_others(run, own, records, registry, tmp_path, command) -> None:
-    """It is named on standard error, all other records are read, and the exit code is 1."""
+    """An unreadable segment is named on standard error, all other records are read, and the exit code is 1."""
     record = records[0][0]
     words = {
         "list": ["list", "--customer", record.customer_id],
@@ -124,7 +124,7 @@ def test_an_unreadable_segment_does_not_hide_the_others(run, own, records, regis
 
 
 def test_a_decision_beside_an_unreadable_segment_is_shown(run, own, records) -> None:
-    """One that isn't found may be in that segment, and the error says so."""
+    """A decision in another segment is shown; if a decision isn't found, the error counts the unreadable segments."""
     assert run("show", records[50][0].record_id, "--from", own).exit_code == 0
     result = run("show", records[20][0].record_id, "--from", own)
     assert isinstance(result.exception, ConfigError)

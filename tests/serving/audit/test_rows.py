@@ -90,7 +90,7 @@ def test_rows_that_are_too_fresh_must_wait(refusing) -> None:
 
 
 def test_another_refusal_is_no_reason_to_wait(refusing) -> None:
-    """A right that lacks, echo: the setting is named."""
+    """A refusal for another reason, for example a missing right, raises ConfigError."""
     server, endpoint = refusing
     server.why = "Access Denied"
     with pytest.raises(ConfigError, match="Access Denied"):

@@ -28,9 +28,9 @@ class FeatureRows:
         self._value_tag = _varint(fields["value"].number << 3 | _DOUBLE)
 
     def encode(self, block: Block) -> list[bytes]:
-        """Return the bytes of each row's features, the library's own; a value that is NaN is left out.
+        """Return the bytes of each row's features, equal to the library's; a value that is NaN is left out.
 
-        Rows that lack the same values differ in nothing but the others: they are made at once.
+        Rows that lack the same values differ only in their other values, so they are made together.
         """
         alike: defaultdict[bytes, list[int]] = defaultdict(list)
         missing = np.isnan(block.values)
@@ -47,7 +47,7 @@ class FeatureRows:
         return made
 
     def _template(self, names: Sequence[str], present: Sequence[bool]) -> tuple[bytes, NDArray[np.int64]]:
-        """Return a row's bytes with zeros as the values of the features that are `present`, and their places."""
+        """Return a row's bytes with zeros for the values of the `present` features, and the places of these values."""
         template, places = b"", []
         for name, given in zip(names, present, strict=True):
             text = name.encode()

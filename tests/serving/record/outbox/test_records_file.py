@@ -96,7 +96,7 @@ def test_the_committed_end_of_a_closed_file_hides_no_record(written, end) -> Non
 
 
 def frame(content: bytes, number: int, kind: int, seed: int) -> bytes:
-    """Return a frame as `seed` makes it."""
+    """Return a frame whose checksum starts from `seed`."""
     return FRAME.pack(len(content), checksum(content, number, seed), number, kind) + content
 
 
@@ -112,7 +112,7 @@ def frame(content: bytes, number: int, kind: int, seed: int) -> bytes:
     ids=["empty", "empty with a great number", "of another file", "of a number that can't follow"],
 )
 def test_a_frame_inside_a_damaged_record_isnt_one_of_the_files(tmp_path, planted, kind) -> None:
-    """Bytes of a damaged record that look like a frame are skipped: they cost no other record, and no memory."""
+    """Bytes of a damaged record that look like a frame are skipped, and all other records are read."""
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**7, file_bytes=10**5)
     (empty,) = find_files(tmp_path / "outbox")
     bodies = [b"first", b"hostile " + planted(kind, empty.source) * 3, b"third"]
@@ -147,7 +147,7 @@ def test_a_damaged_record_holds_back_no_other_while_the_file_is_written(tmp_path
 
 
 def test_readers_dont_take_each_other_for_writers(written) -> None:
-    """A file that others read counts as closed."""
+    """A file that only readers lock counts as closed."""
     with written.open("rb") as opened:
         fcntl.flock(opened, fcntl.LOCK_SH)
         file = RecordsFile(written)
@@ -178,7 +178,7 @@ def test_damaged_names_are_found_in_another_file(tmp_path) -> None:
 
 
 def test_names_are_written_again_in_the_second_half_of_a_file(tmp_path) -> None:
-    """One damaged frame of names doesn't cost the records of a large file."""
+    """The records of a large file are read if one frame of names is damaged."""
     outbox = Outbox(tmp_path, most_bytes=10**7, file_bytes=10**5)
     for _ in range(4):
         outbox.add(b"a" * 20_000, ("x", "y"), "h")

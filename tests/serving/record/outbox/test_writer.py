@@ -84,7 +84,7 @@ def test_a_killed_process_leaves_all_that_it_committed(folder) -> None:
 
 
 def test_a_file_is_followed_by_another_after_a_time(folder) -> None:
-    """A file with records ends after `file_seconds`, also if no record is written; a file without records goes on."""
+    """A file with records ends after `file_seconds`, even without new records; an empty file stays in use."""
     outbox = Outbox(folder, most_bytes=10**7, file_bytes=10**6, file_seconds=1.5)
     time.sleep(3)
     (first,) = find_files(folder)
@@ -102,7 +102,7 @@ def test_a_file_is_followed_by_another_after_a_time(folder) -> None:
 
 
 def test_processes_share_the_space_of_a_small_outbox(folder) -> None:
-    """Eight writers, each with files of a quarter of the outbox, can all write: their files get smaller."""
+    """Eight writers can all write although `file_bytes` is a quarter of the outbox: their files get smaller."""
     outboxes = [Outbox(folder, most_bytes=16 << 20, file_bytes=4 << 20) for _ in range(8)]
     for outbox in outboxes:
         outbox.add(b"a")

@@ -1,4 +1,4 @@
-"""How the shipper looks at the outbox's files."""
+"""How the shipper reads the outbox's files."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def test_chains_of_other_shippers_are_left_alone(ship, left, folder, record, tmp
 def test_a_segment_that_an_older_manifest_names_gets_no_second_one(
     ship, put, left, outbox, folder, record, killed
 ) -> None:
-    """If the last manifest names a removed file, all manifests are read; a segment without a manifest is named."""
+    """If the last manifest names a removed file, all manifests are read, and each segment gets one manifest."""
     ids = put(outbox, range(1, 8))
     _step(folder, record)
     file, more = left(range(10, 15))

@@ -45,7 +45,7 @@ def stored(tmp_path: Path) -> LocalObjects:
 
 @pytest.fixture
 def batch(samples: ModuleType) -> RecordBatch:
-    """Decisions of two models, one of them with odd names and values, refusals, and a decision without features."""
+    """Refusals, decisions of two models (one with odd names and values), and a decision without features."""
     records = [samples.refusal(n) if n % 5 == 0 else samples.record(n) for n in range(1, 301)]
     names = {"": (), records[0].names: samples._NAMES, hash_names(OTHER): OTHER, hash_names(()): ()}
     odd = {"names": hash_names(OTHER), "features": np.array(ODD, "<f8").tobytes()}

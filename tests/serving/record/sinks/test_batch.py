@@ -59,7 +59,7 @@ def test_rows_are_the_same_as_documents(batch) -> None:
 
 
 def test_rows_with_long_names_are_the_same_as_documents(samples) -> None:
-    """A length that needs two bytes, and whatever values are missing."""
+    """Rows equal the library's if a length needs two bytes, and whatever values are missing."""
     names = ("short", "x" * 117, "y" * 118, "z" * 300)
     patterns = [[np.nan if bits >> place & 1 else place + 0.5 for place in range(len(names))] for bits in range(16)]
     batch = RecordBatch(

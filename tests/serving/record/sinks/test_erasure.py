@@ -313,14 +313,14 @@ def test_only_one_erasure_runs_at_a_time(chained, stored, tmp_path, someone, sam
         """A folder in which a second erasure is tried just after a step of the first."""
 
         def create(self, key: str, data: bytes) -> bool:
-            """Write an object; then another erasure is tried."""
+            """Write an object, then try another erasure."""
             made = super().create(key, data)
             if key.startswith({"segment": "dt=", "erasure": "erasures/"}.get(step, "nothing")):
                 other()
             return made
 
         def delete(self, key: str) -> None:
-            """Delete an object; then another erasure is tried."""
+            """Delete an object, then try another erasure."""
             super().delete(key)
             if step == "deletion" and key.startswith("dt="):
                 other()
@@ -336,7 +336,7 @@ def test_only_one_erasure_runs_at_a_time(chained, stored, tmp_path, someone, sam
 
 
 def test_many_erasures_at_a_time_lose_no_record(chained, stored, samples) -> None:
-    """Each is repeated until the lock is free; all persons are erased, and all other data are kept."""
+    """Erasures that are repeated until the lock is free erase all persons and keep all other data."""
     chained((1, 4), (6, 9), (11, 14))
     persons = [samples.record(number).customer_id for number in (1, 3, 6, 8, 11, 13)]
 
@@ -361,7 +361,7 @@ def test_the_lock_is_deleted_after_an_error(chained, stored, tmp_path, someone) 
         """A folder in which no erasure can be written."""
 
         def create(self, key: str, data: bytes) -> bool:
-            """Write an object that is no erasure."""
+            """Write an object; raise SinkUnavailable for an erasure."""
             if key.startswith("erasures/"):
                 raise SinkUnavailable("down", remedy="")
             return super().create(key, data)
@@ -386,14 +386,14 @@ def test_the_lock_of_a_killed_erasure_is_taken_on_request_only(chained, stored, 
 
 
 def test_an_erasure_whose_lock_was_taken_ends(chained, stored, tmp_path, someone, samples) -> None:
-    """An erasure that was taken for dead writes no erasure, and leaves the other's lock."""
+    """An erasure whose lock was taken raises, writes nothing to the chain, and doesn't delete the other's lock."""
     taken = []
 
     class Taken(LocalObjects):
         """A folder in which the lock is taken while a segment is written."""
 
         def create(self, key: str, data: bytes) -> bool:
-            """Write an object; before a segment, another erasure takes the lock."""
+            """Write an object; before the first segment, replace the lock by another erasure's."""
             if key.startswith("dt=") and not taken:
                 taken.append(key)
                 stored.delete(KEY)
@@ -412,7 +412,7 @@ def test_an_erasure_whose_lock_was_taken_ends(chained, stored, tmp_path, someone
 
 @pytest.mark.usefixtures("someone")
 def test_readers_and_verification_ignore_the_lock(chained, stored) -> None:
-    """The lock is no problem, and no record."""
+    """Verification reports no problem because of the lock, and readers find all records."""
     chained((1, 4))
     with erasure_lock(stored, by="dpo", at="2026-03-05T00:00:00Z"):
         assert verify(stored).problems == ()
@@ -420,10 +420,10 @@ def test_readers_and_verification_ignore_the_lock(chained, stored) -> None:
 
 
 def test_a_lock_whose_creation_was_answered_late_is_this_erasures(stored) -> None:
-    """If the response to the creation is lost and it is repeated, the lock is held."""
+    """If the response to the creation is lost and the creation is repeated, the erasure holds the lock."""
 
     class Repeated(LocalObjects):
-        """A folder that writes an object and says that it exists."""
+        """A folder that writes an object and reports that it existed before."""
 
         def create(self, key: str, data: bytes) -> bool:
             """Write an object."""
@@ -438,7 +438,7 @@ def test_a_lock_whose_creation_was_answered_late_is_this_erasures(stored) -> Non
 def test_a_segment_that_is_deleted_before_it_is_read_is_read_where_its_records_are(
     chained, stored, tmp_path, someone, samples
 ) -> None:
-    """The erasure starts again, and erases the segment that replaced the deleted one."""
+    """If a segment is deleted before it is read, the erasure starts again and erases the segment's replacement."""
     other = samples.record(3).customer_id
 
     class Beside(LocalObjects):
@@ -487,7 +487,7 @@ def test_altered_salts_do_not_stop_an_erasure(chained, stored, someone) -> None:
 
 
 def test_an_unreadable_segment_does_not_stop_an_erasure(chained, stored, tmp_path, someone) -> None:
-    """The segment is told and left as it is; all others are erased, and erasures that a crash interrupted are ended."""
+    """Unreadable segments are reported and not changed; the others are erased, and interrupted erasures completed."""
     chained((1, 4))
     chained((1, 4), shipper="b" * 32, source="0" * 32)
     chained((6, 7))

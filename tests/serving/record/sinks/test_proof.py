@@ -22,7 +22,7 @@ json = msgspec.json.Encoder(order="sorted").encode
 
 
 def test_a_proof_is_made_of_every_field() -> None:
-    """Those that an erasure blanks are the person's; a new field of the record needs a place in the proof."""
+    """A proof covers every field of a record, and an erasure blanks the person's fields."""
     assert {*KEPT, *PERSONAL, *NUMBERS, CUSTOMER} == set(Record.__struct_fields__)
     blank = erased_values(Document).keys() - {"transactions"}  # which `encoded` begins with
     assert {*PERSONAL, *NUMBERS, CUSTOMER} - {"names"} == blank
@@ -30,7 +30,7 @@ def test_a_proof_is_made_of_every_field() -> None:
 
 @pytest.mark.parametrize("form", [Lines(), Parquet()])
 def test_a_proof_is_the_same_from_every_form(batch, form) -> None:
-    """A shipper makes it of records, verification of documents; a column holds null where a line leaves a field out."""
+    """The proof of a batch equals the proof of the documents that a form reads back."""
     salts = Salts.new()
     assert prove(form.decode(form.encode(batch)), salts) == prove(batch, salts)
 
@@ -50,7 +50,7 @@ def test_a_proof_is_the_same_from_every_form(batch, form) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_a_proof_depends_on_every_field(samples, change) -> None:
-    """A document with another value is another record."""
+    """A document with another value of a field has another proof."""
     (document,) = samples.segment(1, 1).documents
     salts = Salts.new()
     assert prove([document | change], salts) != prove([document], salts)
@@ -58,7 +58,7 @@ def test_a_proof_depends_on_every_field(samples, change) -> None:
 
 @pytest.mark.parametrize("place", range(2))
 def test_a_proof_depends_on_each_feature(samples, place) -> None:
-    """On its name and on its value."""
+    """Another name or another value of a feature changes the proof."""
     (document,) = samples.segment(1, 1).documents
     salts = Salts.new()
     for change in ({"name": "other"}, {"value": 0.125}):
@@ -68,7 +68,7 @@ def test_a_proof_depends_on_each_feature(samples, place) -> None:
 
 
 def test_a_proof_is_the_hash_that_its_form_says(samples) -> None:
-    """Made once more, from the documents and with nothing of ours."""
+    """The proof equals the hash that the test computes from the document without the project's code."""
     (document,) = samples.segment(1, 1).documents
     salts = Salts.new()
     assert prove([document], salts) == f"2:{sha256(_hash(document, salts)).hexdigest()}"
@@ -88,7 +88,7 @@ def test_a_proof_is_the_hash_that_its_form_says(samples) -> None:
     ids=str,
 )
 def test_what_no_record_says_has_no_proof(samples, wrong) -> None:
-    """Else an erasure could add to a document what no hash covers."""
+    """A document that no record has is refused, so that an erasure can't add data that no hash covers."""
     (document,) = samples.segment(1, 1).documents
     with pytest.raises(ValueError, match=r"record|array"):
         prove([document | wrong], Salts.new())
@@ -107,7 +107,7 @@ def test_what_is_no_salts_is_not_read_as_such(data) -> None:
 
 
 def _hash(document: dict[str, Any], salts: Salts) -> bytes:
-    """The hash of a segment's first record."""
+    """Return the hash of a segment's first record."""
     of = salts.of(0)
     kept = [document[name] for name in ("version", "kind", "decision_id")]
     kept += [int(datetime.fromisoformat(document["recorded_at"]).timestamp() * 1_000_000)]

@@ -118,7 +118,7 @@ def test_a_segment_that_reaches_beyond_the_moment_is_read(stored, samples) -> No
 
 
 def test_a_segment_that_an_erasure_replaces_meanwhile_is_read(chained, stored, tmp_path, samples) -> None:
-    """Its other records are in the segment that replaced it, and each record is found once."""
+    """If an erasure replaces a segment meanwhile, the replacement is read, and each record is found once."""
     one_at_a_time = threading.Lock()
 
     class Beside(LocalObjects):
@@ -169,7 +169,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("data", UNREADABLE, ids=["empty", "torn", "no fields", "no object", "no time", "brackets"])
 def test_a_segment_that_cannot_be_read_is_skipped_on_request(chained, stored, samples, data) -> None:
-    """It is told, and all other segments are read."""
+    """A segment that can't be read is passed to `skipped`, and all other segments are read."""
     chained((1, 3), (4, 6), (7, 9))
     (key,) = [each for each in stored.list("dt=") if "-4-6-" in each]
     stored.delete(key)

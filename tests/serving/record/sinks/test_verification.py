@@ -310,7 +310,7 @@ def extra(line: bytes) -> bytes:
     ids=["field", "duplicate", "nested duplicate", "nested field", "space"],
 )
 def test_an_erasure_may_add_nothing_to_a_line(erased, stored, change, number, proof) -> None:
-    """A line that says more than its record is found, although readers ignore the rest."""
+    """A line with more than its record is reported, although readers ignore the rest."""
     if not proof:
         older(stored)
     lines = gzip.decompress(stored.get(erased.new_key)).splitlines()
@@ -321,7 +321,7 @@ def test_an_erasure_may_add_nothing_to_a_line(erased, stored, change, number, pr
 
 
 def test_an_erased_segment_may_be_compressed_otherwise(erased, stored) -> None:
-    """Earlier releases compressed the same lines to other bytes."""
+    """An erased segment is valid if the same lines were compressed to other bytes, as earlier releases did."""
     replace(stored, erased, gzip.compress(gzip.decompress(stored.get(erased.new_key)), 9, mtime=1))
     assert verify(stored).ok
 
@@ -338,7 +338,7 @@ def test_an_erased_segment_may_be_compressed_otherwise(erased, stored) -> None:
     ids=["column", "nested", "type", "no customer", "no id"],
 )
 def test_an_erasure_may_add_nothing_to_a_parquet_file(chained, stored, samples, tmp_path, columns, word) -> None:
-    """A file with more columns, other types or missing values is found."""
+    """A file with more columns, other types or missing values is reported."""
     chained((1, 3), form="parquet")
     now = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
     (erased,) = erase(stored, samples.record(2).customer_id, by="dpo", why="asked", now=now).replaced
