@@ -149,8 +149,8 @@ def _still_in(where: RecordLocation, ids: Sequence[str]) -> bool:
     kept = sum(1 for _ in records.since(customer_ids=ids))
     if kept:
         echo(
-            f"{where.outbox}: {kept} records of this customer stay until they are shipped and record.ship.keep_seconds "
-            "have passed: erase again then"
+            f"{where.outbox}: {kept} records of this customer stay until their file ends (within an hour), all of it is "
+            "shipped, and record.ship.keep_seconds have passed: erase again then"
         )
     if records.unreadable:
         echo(
