@@ -149,7 +149,7 @@ def _still_in(where: RecordLocation, ids: Sequence[str]) -> bool:
     kept = sum(1 for _ in records.since(customer_ids=ids))
     if kept:
         echo(
-            f"{where.outbox}: {kept} records of this customer stay until their file ends (within an hour), all of it is "
+            f"{where.outbox}: {kept} records of this customer stay until their file ends (within an hour), it is "
             "shipped, and record.ship.keep_seconds have passed: erase again then"
         )
     if records.unreadable:
