@@ -52,7 +52,7 @@ def cohort_rows(periods: Sequence[str], suspended: Flags, confidence: float) -> 
 
 
 def customers_per_week(days: Sequence[date | None]) -> float | None:
-    """Return the customers per week between the first and the last day of joining; None if nobody has a transaction."""
+    """Return the customers per week between the first and the last day of joining; None without transactions."""
     known = [day for day in days if day is not None]
     if not known:
         return None

@@ -24,10 +24,6 @@ class AnchoredEnd(NamedTuple):
     sink: str
     head: Head
 
-    def of(self, sink: str) -> bool:
-        """Return whether the chain is in a sink of this kind."""
-        return self.sink == sink
-
 
 def read_anchors(where: str) -> list[AnchoredEnd]:
     """Return the anchors in a folder, a bucket or a file of log lines in JSON (the shipper's own, or exported).

@@ -107,7 +107,7 @@ def verify(where: RecordLocation, anchor: str | None) -> None:
     noted = [] if anchor is None else read_anchors(anchor)
     sound = True
     for place in where.places:
-        heads = [each.head for each in noted if each.of(place.sink)]
+        heads = [each.head for each in noted if each.sink == place.sink]
         report = verified(place.objects, ends=_ends(where.outbox, place.sink), heads=heads)
         for problem in report.problems:
             echo(problem)

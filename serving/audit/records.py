@@ -149,7 +149,7 @@ class Records:
 
     def _kept(self, ids: Collection[str] | None) -> Iterator[StoredRecord]:
         """Yield the outbox's records; with `ids`, only those whose bytes contain an id, since decoding is slower."""
-        needles = None if ids is None else [each.encode("utf-8", "surrogatepass") for each in ids]
+        needles = None if ids is None else [each.encode() for each in ids]
         for file in () if self._outbox is None else find_files(self._outbox):
             for kept in read_all(file):
                 if needles is not None and not any(needle in kept.body for needle in needles):

@@ -123,7 +123,7 @@ def _document(row: Any) -> dict[str, Any]:
 
 
 def _time_of(decision_id: str) -> dt.datetime | None:
-    """Return the time in a UUID of version 7, or None if there is none."""
+    """Return the time in a UUID of version 7, or None if the text is not such a UUID."""
     try:
         return dt.datetime.fromtimestamp(int(decision_id.replace("-", "")[:12], 16) / 1000, dt.UTC)
     except (ValueError, OverflowError, OSError):

@@ -473,7 +473,7 @@ def _bound_memory(more: int) -> None:
 
 
 def _watch(over: threading.Event) -> None:
-    """End the process some time after its server: whatever the work waits for, nobody else would end it."""
+    """End this process some seconds after its server ended, even if its work waits for something."""
     sys.stdin.buffer.read()
     over.set()
     time.sleep(_END_SECONDS)

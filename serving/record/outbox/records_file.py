@@ -50,6 +50,7 @@ class RecordsFile:
         self._starts = array("Q")  # at n - 1: start of record n's content; 0 if the record is damaged or missing
         self._ends = array("Q")
         self._names: dict[str, tuple[str, ...]] = {"": ()}
+        self._lost_names: set[str] = set()  # hashes that no file of the folder has
         self._found = HEADER_BYTES  # place up to which the frames are known
         self._complete = False  # whether all frames were found
         self._doubt = (0, 0.0)  # place of a damaged frame, and when it was found, in monotonic seconds
@@ -86,8 +87,8 @@ class RecordsFile:
             if names_hash not in self._names:
                 with self._opened() as descriptor:
                     self._find(descriptor)
-            if names_hash not in self._names:  # the frame of these names was damaged
-                self._names[names_hash] = self._names_of_another(names_hash)
+            if names_hash not in self._names and names_hash not in self._lost_names:  # their frame was damaged
+                self._search_names(names_hash)
             return self._names[names_hash]
 
     def whole(self) -> bool:
@@ -129,16 +130,17 @@ class RecordsFile:
         finally:
             os.close(descriptor)
 
-    def _names_of_another(self, names_hash: str) -> tuple[str, ...]:
-        """Return names from another file of the folder; their hash proves that they are the same."""
+    def _search_names(self, names_hash: str) -> None:
+        """Take names from another file of the folder; their hash proves that they are the same. Search only once."""
         for path in self.path.parent.glob(f"*{SUFFIX}"):
             other = RecordsFile(path)
             with suppress(OSError), other._opened() as descriptor:
                 other._find(descriptor)
             names = other._names.get(names_hash, ())
             if hash_names(names) == names_hash:
-                return names
-        raise KeyError(names_hash)
+                self._names[names_hash] = names
+                return
+        self._lost_names.add(names_hash)
 
     def _find(self, descriptor: int) -> None:
         """Find the frames after the last call's: the committed ones, or all if no process writes the file."""

@@ -44,7 +44,6 @@ _POPULATED_BYTES: Final = 128 * 1024  # at once: the GIL is held meanwhile
 _POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE: Linux 5.14 or later
 _FULL: Final = "the outbox is full"
 _NO_SPACE: Final = {errno.ENOSPC, errno.EDQUOT}
-_NO_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE}
 _log = logging.getLogger("serving.record")
 
 
@@ -134,15 +133,12 @@ class Outbox:
     def _next(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> _File:
         """Commit and close the file, and begin the next one; raises OSError or RecordUnavailable."""
         self._end_file()
-        spare, self._spare = self._spare, None
-        if spare is not None and (
-            spare.path.name < self._newest  # an older name: records would lose their order
-            or not spare.takes(body, names_hash, names)
-        ):
+        spare = self._take_spare()
+        if spare is not None and not spare.takes(body, names_hash, names):
             spare.close()
             spare = None
         if spare is None:
-            least = HEADER_BYTES + frame_bytes(len(body)) + frame_bytes(len(json.dumps(names)))
+            least = HEADER_BYTES + frame_bytes(len(body)) + frame_bytes(len(_names(names_hash, names)))
             spare = self._make(max(self._file_bytes, least), least)
         if spare is None:
             self._fail(_FULL)
@@ -193,6 +189,14 @@ class Outbox:
     def _make_spare(self) -> None:
         if self._spare is None and not self._failing:
             self._spare = self._make(self._file_bytes, 0)
+
+    def _take_spare(self) -> _File | None:
+        """Return the next file, if it is ready; close it if its name is older, since records would lose their order."""
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.path.name < self._newest:
+            spare.close()
+            return None
+        return spare
 
     def _drop_spare(self) -> None:
         spare, self._spare = self._spare, None
@@ -265,10 +269,8 @@ class Outbox:
         """Begin the next file, even if the last one is nearly empty; without space for another, keep the last one."""
         self._make_spare()
         with self._lock:
-            spare = self._spare
-            if file is self._file and spare is not None and spare.path.name > self._newest:
+            if file is self._file and (spare := self._take_spare()) is not None:
                 self._end_file()
-                self._spare = None
                 self._begin(spare)
 
 
@@ -368,7 +370,7 @@ class _File:
         self._end = place + frame_bytes(len(content))
 
     def _populate(self) -> None:
-        """Let the kernel prepare the file's pages, so that no record waits for a page."""
+        """Load the file's pages into memory now: otherwise the first record in each page would wait for its page."""
         for place in range(0, self._size, _POPULATED_BYTES):
             try:
                 self._map.madvise(_POPULATE_WRITE, place, min(_POPULATED_BYTES, self._size - place))

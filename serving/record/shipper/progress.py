@@ -272,7 +272,7 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _identity(folder: Path) -> str:
-    """Return the shipper's identity in the file beside the progress, or an empty string if there is none."""
+    """Return the shipper's identity from `progress.db.id`; an empty string if the file is missing or damaged."""
     try:
         text = (folder / IDENTITY).read_text("ascii")
     except (FileNotFoundError, UnicodeDecodeError):

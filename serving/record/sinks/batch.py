@@ -93,11 +93,11 @@ class RecordBatch(Sequence[dict[str, Any]]):
             for names_hash, found in rows.items()
         )
 
-    def rest(self) -> list[Document]:
+    def without_numbers(self) -> list[Document]:
         """Return the documents without their features and encoded customers."""
         return [self._document(place, (), b"") for place in range(len(self))]
 
-    def lines(self) -> list[Document]:
+    def with_json_features(self) -> list[Document]:
         """Return the documents with their features as raw JSON; only an encoder of JSON can write them."""
         texts = [msgspec.Raw(b"[]")] * len(self)
         for block in self.blocks:

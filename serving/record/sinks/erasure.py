@@ -73,13 +73,13 @@ def erase(
 ) -> Erasure:
     """Replace every segment that holds a customer's records by one without their data; `customer_id` as recorded.
 
-    May be repeated after it ended anywhere, and ends what was begun. Segments that no manifest names yet are left
-    alone, for their shipper may be about to write them again, and given as `waiting`. Where there is nothing to erase
-    nothing is written. `take_lock` replaces the lock of an erasure whose process is dead. `skipped` is called with the
+    An erasure that was interrupted is completed by the next one. Segments that no manifest names yet aren't changed,
+    because their shipper may write them again; they are returned as `waiting`. If the customer has no records, nothing
+    is written. `take_lock` replaces the lock of an erasure whose process is dead. `skipped` is called with the
     error of each segment that can't be read, in each attempt; without it, raises SegmentUnreadable.
 
-    Raises ErasureRunning if another erasure holds the store's lock, SinkUnavailable, and ValueError for an id that is
-    nobody's.
+    Raises ErasureRunning if another erasure holds the store's lock, SinkUnavailable, and ValueError for an id that no
+    customer can have.
     """
     if customer_id in {"", ERASED}:
         raise ValueError(f"{customer_id!r} is no customer's id")

@@ -53,8 +53,9 @@ class ErasureLock:
 def erasure_lock(objects: Objects, *, by: str, at: str, take: bool = False) -> Iterator[ErasureLock]:
     """Hold the lock of a store's erasures. `take` replaces the lock of an erasure whose process is dead.
 
-    The lock is an object that is created only if there is none, and it is deleted at the end, also after an error. Only
-    a process that was killed leaves it. Raises ErasureRunning if another erasure holds it; SinkUnavailable.
+    The lock is an object at a fixed key. Creating it fails if it exists. It is deleted at the end of the erasure, also
+    after an error; only a process that was killed leaves it. Raises ErasureRunning if another erasure holds it, and
+    SinkUnavailable.
     """
     lock = _acquire(objects, encode(Holder(secrets.token_hex(16), by, at)), take=take)
     try:

@@ -33,7 +33,7 @@ class Lines:
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
         """Write documents, a line each; raises ValueError where one holds what JSON can't."""
         try:
-            lines = _encode(documents.lines() if isinstance(documents, RecordBatch) else documents)
+            lines = _encode(documents.with_json_features() if isinstance(documents, RecordBatch) else documents)
         except (TypeError, msgspec.MsgspecError) as error:
             raise ValueError(str(error)) from error
         # Releases the GIL. With the time of writing, each attempt would have other bytes.

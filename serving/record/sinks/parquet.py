@@ -43,7 +43,7 @@ class Parquet:
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
         """Write documents to Parquet; raises ValueError where one has other fields or types than columns."""
         if isinstance(documents, RecordBatch) and len(documents) >= _LEAST_COLUMNS:
-            return self._write(documents.rest(), _Numbers(documents))
+            return self._write(documents.without_numbers(), _Numbers(documents))
         for each in documents:
             if each.keys() != _NAMES:
                 raise ValueError(f"a record has other fields than its columns: {each.keys() ^ _NAMES}")

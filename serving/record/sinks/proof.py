@@ -1,7 +1,7 @@
 """Proofs of records: one hash of a segment's records that can still be computed after an erasure.
 
 A record's hash is made of three hashes: of the fields that erasures keep, of the customer, and of the person's other
-fields. The last two are salted, so that nobody can find erased data by trying possible values. The salts come from a
+fields. The last two are salted, so that erased data can't be found by trying possible values. The salts come from a
 random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the other
 records. Of a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
 

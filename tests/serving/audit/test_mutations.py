@@ -66,8 +66,8 @@ def test_an_erased_customer_is_gone(run, own, records, registry) -> None:
 
 
 def test_nothing_to_erase_is_said(run, own) -> None:
-    """Nothing is written down of what nobody asked about."""
-    assert "no data of this customer" in erased(run, own, customer="nobody").output
+    """An erasure of a customer without records says so, and writes nothing."""
+    assert "no data of this customer" in erased(run, own, customer="c-unknown").output
     assert not (own / "erasures").exists()
 
 
@@ -119,7 +119,7 @@ def test_an_unreadable_segment_does_not_stop_an_erasure(run, own) -> None:
     assert "1 segments replaced" in result.stdout
     assert "1 segments can't be read" in result.stdout
     assert result.stderr.count(torn.name) == 1
-    assert erased(run, own, customer="nobody").exit_code == 1
+    assert erased(run, own, customer="c-unknown").exit_code == 1
 
 
 def test_unreadable_records_of_the_outbox_are_said(run, own, tmp_path) -> None:

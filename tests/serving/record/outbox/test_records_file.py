@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import select
 import shutil
 import subprocess
@@ -175,6 +176,24 @@ def test_damaged_names_are_found_in_another_file(tmp_path) -> None:
     second.path.write_bytes(second.path.read_bytes().replace(b'"x"', b'"X"'))
     with pytest.raises(KeyError):
         second.names(hash_names(names))
+
+
+def test_damaged_names_are_searched_for_once(tmp_path, monkeypatch) -> None:
+    """A file whose names are lost reads the folder's other files once, not for each of its records."""
+    for names in (("x", "y"), ("z",)):
+        outbox = Outbox(tmp_path, most_bytes=10**7, file_bytes=10**5)
+        outbox.add(b"a", names, hash_names(names))
+        outbox.commit()
+        outbox.close()
+    file, other = find_files(tmp_path)
+    file.path.write_bytes(file.path.read_bytes().replace(b'"x"', b'"X"'))
+    opened: list[Path] = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, *more: opened.append(Path(path)) or real(path, *more))
+    for _ in range(3):
+        with pytest.raises(KeyError):
+            file.names(hash_names(("x", "y")))
+    assert opened.count(other.path) == 1
 
 
 def test_names_are_written_again_in_the_second_half_of_a_file(tmp_path) -> None:

@@ -134,6 +134,18 @@ def test_a_commit_after_a_failure_keeps_what_was_written_since(folder) -> None:
     outbox.close()
 
 
+@pytest.mark.parametrize("size", [9_900, 10_000, *range(30_000, 30_008), 400_000])
+def test_a_record_larger_than_a_file_gets_a_file_of_its_size(folder, size) -> None:
+    """A record that needs more than `file_bytes`, with the names of its features, is kept, and the next one too."""
+    outbox = Outbox(folder, most_bytes=10**7, file_bytes=10_000)
+    written = [b"x" * size, b"y"]
+    for body in written:
+        outbox.add(body, ("feature_1", "feature_2"), "0123456789abcdef")
+        outbox.commit()
+    assert bodies(folder) == written
+    outbox.close()
+
+
 def test_a_full_file_is_followed_by_another(outbox, folder) -> None:
     """Records stay in order over files."""
     for number in range(30):
