@@ -214,7 +214,7 @@ def test_an_emptied_sink_is_filled_again(run, recorded, tmp_path, registry) -> N
 
     def ship() -> None:
         shipper = Shipper(config)
-        shipper.ending.begin(20)
+        shipper.ending.begin(600)
         shipper.run()
 
     ship()

@@ -108,7 +108,7 @@ def frame(content: bytes, number: int, kind: int, seed: int) -> bytes:
         lambda kind, _: FRAME.pack(0, 3, 3, kind),
         lambda kind, _: FRAME.pack(0, 1 << 24, 1 << 24, kind),
         lambda kind, _: frame(b"planted!", 3, kind, 0),
-        lambda _, source: frame(b"planted!", 0x7F7F7F7F, FrameKind.RECORD, seed_of(source)),
+        lambda _, source: frame(b"planted!", 1 << 22, FrameKind.RECORD, seed_of(source)),
     ],
     ids=["empty", "empty with a great number", "of another file", "of a number that can't follow"],
 )

@@ -56,7 +56,7 @@ def refusing(self, segment, place):
 
 ObjectSink.write = refusing
 shipper = Shipper(msgspec.json.decode(sys.stdin.buffer.read(), type=ShipperConfig))
-shipper.ending.begin(30)
+shipper.ending.begin(600)
 shipper.run()
 """
 _write = ObjectSink.write
@@ -93,7 +93,7 @@ def test_every_record_is_stored_once_wherever_the_shipper_dies(
     assert subprocess.run(command, input=msgspec.json.encode(config), check=False).returncode == 9
     monkeypatch.setattr(ObjectSink, "write", _refusing)
     one = Shipper(config)
-    one.ending.begin(30)
+    one.ending.begin(600)
     one.run()
     assert sorted(each["decision_id"] for each in stored(tmp_path / "record")) == ids
     assert len(list(folder.glob("dead/folder/*"))) == 2
@@ -111,6 +111,6 @@ def test_a_restarted_shipper_sends_nothing_twice(make_config, left, tmp_path) ->
     config = make_config(sinks=(FolderSettings(path=str(tmp_path / "record")),))
     for _ in range(3):
         one = Shipper(config)
-        one.ending.begin(20)
+        one.ending.begin(600)
         ship(config, one)
     assert sorted(each["decision_id"] for each in stored(tmp_path / "record")) == ids
