@@ -23,6 +23,7 @@ from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.decisions.switches import SwitchFile
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.observers import LogObserver, MetricsObserver
+from customer_risk.serving.http.budget import Budget
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
 from customer_risk.serving.http.endpoints.admin import Admin
 from customer_risk.serving.http.endpoints.metrics import PATH as METRICS_PATH
@@ -35,6 +36,7 @@ from customer_risk.serving.offload import Offload
 from customer_risk.serving.openapi import render_document, render_page
 from customer_risk.serving.process.child_process import ChildProcess
 from customer_risk.serving.process.memory import trim_memory
+from customer_risk.serving.process.metrics_server import MetricsServer
 from customer_risk.serving.record.recorder import recording
 from customer_risk.serving.store.factory import open_store
 from customer_risk.serving.store.idempotency import Idempotency
@@ -97,10 +99,13 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     )
     endpoints = _pages(service.name)
     endpoints[ADMIN_PATH] = Mount(admin, "admin")
-    endpoints[METRICS_PATH] = Mount(MetricsEndpoint(metrics), None)
+    shown = MetricsEndpoint(metrics)
+    if settings.server.metrics != "port":
+        endpoints[METRICS_PATH] = Mount(shown, "monitor" if settings.server.metrics == "scope" else None)
+    budget = Budget(settings.server.most_body_bytes, settings.server.most_body_bytes_each)
     if settings.jobs.enabled:
         endpoints[JOBS_PATH] = Mount(
-            JobsEndpoint(settings.jobs, lambda: shared.repository, lambda: shared.keys), "batch"
+            JobsEndpoint(settings.jobs, lambda: shared.repository, lambda: shared.keys, budget=budget), "batch"
         )
 
     shipper = _shipper(settings)
@@ -117,7 +122,9 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
                 ChildProcess("customer_risk.serving.bulk.jobs", msgspec.json.encode(jobs), folder / "jobs.lock")
             )
         if settings.grpc.enabled:
-            made.append(GrpcServer(exchange, settings.grpc))
+            made.append(GrpcServer(exchange, settings.grpc, server.admission, budget))
+        if settings.server.metrics == "port":
+            made.append(MetricsServer(shown.alone, settings.server))
         return made
 
     server = RiskServer(
@@ -128,6 +135,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         keys=lambda: shared.keys,
         components=components,
         metrics=metrics,
+        budget=budget,
         lost=forget,
     )
     return server

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from customer_risk.serving.errors import Forbidden
 
-Permission = Literal["score", "batch", "explain", "admin"]
+Permission = Literal["score", "batch", "explain", "monitor", "admin"]
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -23,4 +23,4 @@ class Caller(msgspec.Struct, frozen=True):
             raise Forbidden(f"This needs the scope {scope}.", remedy="Ask the service's owners for it.")
 
 
-LOCAL: Final = Caller("local", frozenset(("score", "batch", "explain", "admin")))
+LOCAL: Final = Caller("local", frozenset(get_args(Permission)))

@@ -114,7 +114,7 @@ class Exchange:
         """Record a refusal."""
         if self._recorder is not None:
             self._recorder.refused(error, caller=context.caller_name, route=context.route, trace=context.trace)
-        return _refused(error, context)
+        return refused_for(error, context)
 
     def commit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Make outcomes final and notify the observers; return the final ones in the same order.
@@ -128,7 +128,7 @@ class Exchange:
             if self._recorder is not None:
                 self._recorder.commit()
         except Exception as error:  # noqa: BLE001  whatever fails, the callers get an outcome
-            lost = self._failed[batch] = _refused(error, RequestContext(""))._replace(unrecorded=True)
+            lost = self._failed[batch] = refused_for(error, RequestContext(""))._replace(unrecorded=True)
             if len(self._failed) > _KEPT_FAILURES:
                 del self._failed[next(iter(self._failed))]
         final = [self._final(outcome, lost) for outcome in outcomes] if self._failed else list(outcomes)
@@ -170,7 +170,8 @@ class Exchange:
         return outcome
 
 
-def _refused(error: Exception, context: RequestContext) -> Refused:
+def refused_for(error: Exception, context: RequestContext) -> Refused:
+    """Return the refusal of a request for an error, without recording it."""
     kind, problem = document_of(error)
     unexpected = error if kind is UNEXPECTED else None
     unrecorded = isinstance(error, RecordUnavailable)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from customer_risk.serving.errors import Overloaded
+
 _LENIENCE: Final = 10
 _WINDOW: Final = 64  # answers between two readings of the CPU clock, which cost a system call each
 _WEIGHT: Final = 0.2  # of a new window in the running mean
@@ -21,6 +23,11 @@ _EACH: Final = 200e-6  # seconds: the cost of a request before any was measured
 
 def _ignore(*_: object) -> None:
     """Do nothing."""
+
+
+def overloaded() -> Overloaded:
+    """Return the error for a request that isn't admitted."""
+    return Overloaded("More requests wait than can be answered in time.", remedy="Send it again later.")
 
 
 class Admission:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from customer_risk.serving.errors import BodyTooLarge, WrongMediaType
+from customer_risk.serving.errors import BodyTooLarge, Overloaded, WrongMediaType
+from customer_risk.serving.http.budget import Held
+
+if TYPE_CHECKING:
+    from customer_risk.model.errors import CustomerRiskError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -13,6 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MOST_BYTES: Final = 8 * 1024 * 1024  # about 35,000 transactions as rows, three times what the catalogue looks at
+MOST_BATCH_BYTES: Final = 32 * 1024 * 1024
 
 _MOST_DROPPED: Final = 64 * 1024 * 1024  # beyond it a caller finds the connection reset
 
@@ -34,28 +39,41 @@ def header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
-def bounded(scope: Scope, receive: Receive, most: int = MOST_BYTES) -> Receive:
+def bounded(scope: Scope, receive: Receive, most: int = MOST_BYTES, held: Held | None = None) -> Receive:
     """Wrap `receive` so that it raises BodyTooLarge past `most` bytes, or at once if more are declared.
+
+    With `held`, which then holds the bytes, it also raises Overloaded past the budget.
 
     Before it raises, it reads and drops up to 64 MiB of the rest, so that a client that reads only after sending gets
     the refusal: closing a connection with unread bytes resets it. A client that sent `Expect` is refused at once.
     """
-    declared = header(scope, b"content-length")
-    received = int(declared) if declared and declared.isdecimal() and int(declared) > most else 0
 
-    more = received == 0 or header(scope, b"expect") is None
+    def refuse(size: int, count: Callable[[Held, int], None]) -> CustomerRiskError | None:
+        if size > most:
+            return _too_large(most)
+        try:
+            if held is not None:
+                count(held, size)
+        except Overloaded as error:
+            return error
+        return None
+
+    length = header(scope, b"content-length")
+    refusal = refuse(int(length), Held.require) if length and length.isdecimal() else None
+    received, more = 0, header(scope, b"expect") is None
 
     async def receive_bounded() -> Message:
-        nonlocal received, more
+        nonlocal received, more, refusal
         message: Message = {}
-        if received <= most:
+        if refusal is None:
             message = await receive()
             received += len(message.get("body", b""))
             more = message.get("more_body", False)
-        if received > most:
+            refusal = refuse(received, Held.grow)
+        if refusal is not None:
             if more:
                 await _drop(receive)
-            raise _too_large(most)
+            raise refusal
         return message
 
     return receive_bounded

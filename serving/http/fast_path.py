@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Direct = Callable[["Headers", bytes], Outcome | None]
 Finish = Callable[[Sequence[Outcome]], list[Response]]
 
-_URL: Final = RISK_PATH.encode()
+RISK_TARGET: Final = RISK_PATH.encode()
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _OK: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
 
@@ -62,7 +62,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the direct path for a decision whose body has a known, moderate length; ASGI for all else."""
-        if self.url == _URL and self._alone() and self.parser.get_method() == b"POST" and self._moderate():
+        if self.url == RISK_TARGET and self._alone() and self.parser.get_method() == b"POST" and self._moderate():
             self._parts = []
         else:
             self._begin()

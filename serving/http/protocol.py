@@ -9,33 +9,37 @@ import asyncio
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from urllib.parse import unquote
 
 import httptools
-import msgspec
 
-from customer_risk.serving.contract.problem import MEDIA_TYPE, Kind, document_of, headers_of
+from customer_risk.serving.contract.problem import Kind, kind_of
 from customer_risk.serving.errors import HeadTooLarge, MalformedBody, NotServed, Overloaded, RequestTooSlow
-from customer_risk.serving.http.fast_path import Direct, DirectProtocol, Finish
+from customer_risk.serving.http.admission import overloaded
+from customer_risk.serving.http.connections import Admitted
+from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
+from customer_risk.serving.http.endpoints.metrics import PATH as METRICS_PATH
+from customer_risk.serving.http.fast_path import RISK_TARGET, Direct, DirectProtocol, Finish
+from customer_risk.serving.http.responses import refusal_of, respond
+from customer_risk.serving.http.scoring_app import LIVE_PATH
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
 
     from customer_risk.serving.http.admission import Admission
+    from customer_risk.serving.http.body import Receive, Scope, Send
+    from customer_risk.serving.http.budget import Budget, Held
+    from customer_risk.serving.http.connections import Connections
+    from customer_risk.serving.http.responses import Response
     from customer_risk.serving.http.settings import ServerSettings
-
-_SCORING: Final = (b"POST /ai/v1/risk ", b"POST /ai/v1/risk:batch ", b"POST /v1/models/", b"POST /v2/models/")
-_SCORING_PATHS: Final = ("/ai/v1/risk", "/v1/models/", "/v2/models/")
-_UNUSUAL: Final = (
-    b"\r\ntransfer-encoding",
-    b"\r\nexpect",
-    b"\r\nconnection: close",
-    b"\r\n ",
-    b"\r\n\t",
-)
 
 _HOST: Final = re.compile(rb"(\[[\w.~:%-]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 3986, 3.2.2 and 3.2.3
 
 _IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection is waiting for; idle has had an answer before
+
+# Paths that are answered under overload: probes, metrics and administration.
+_ALWAYS: Final = frozenset((LIVE_PATH, "/v2/health/live", "/v2/health/ready", METRICS_PATH))
+_MOST_PIPELINED: Final = 64  # unanswered requests of one connection; each takes some kilobytes
 
 
 class _Canned(NamedTuple):
@@ -46,19 +50,27 @@ class _Canned(NamedTuple):
 
 
 def _canned(error: Exception, *headers: tuple[str, str]) -> _Canned:
-    kind, document = document_of(error)
-    body = msgspec.json.encode(document)
-    fields = (("content-type", MEDIA_TYPE), ("content-length", str(len(body))), *headers_of(error), *headers)
+    kind, response = kind_of(error), refusal_of(error)
+    fields = (
+        ("content-type", response.media_type),
+        ("content-length", str(len(response.body))),
+        *response.headers,
+        *headers,
+    )
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return _Canned(kind, f"HTTP/1.1 {kind.status} {kind.status.phrase}\r\n{lines}\r\n".encode() + body)
+    return _Canned(kind, f"HTTP/1.1 {kind.status} {kind.status.phrase}\r\n{lines}\r\n".encode() + response.body)
 
 
 _CLOSE: Final = ("connection", "close")
 _SILENT: Final = _Canned(None, b"")
-_TOO_MANY: Final = Overloaded("More requests wait than can be answered in time.", remedy="Send it again later.")
+_TOO_MANY: Final = overloaded()
 _OVERLOADED: Final = _canned(_TOO_MANY)._replace(kind=None)  # counted as shed
 _LAST_OVERLOADED: Final = _canned(_TOO_MANY, _CLOSE)._replace(kind=None)
 _FULL: Final = _canned(Overloaded("Too many connections are open.", remedy="Close some, or try again later."), _CLOSE)
+_BODIES: Final = _canned(
+    Overloaded("Too many incomplete requests are open.", remedy="Send each request at once, or try again later."),
+    _CLOSE,
+)
 _INVALID: Final = _canned(MalformedBody("This isn't HTTP.", remedy="Send HTTP/1.1."), _CLOSE)
 _LATE: Final = _canned(RequestTooSlow("The request came too slowly.", remedy="Send the whole request at once."), _CLOSE)
 _TOO_LARGE: Final = _canned(HeadTooLarge("The head is too large.", remedy="Send fewer header fields."), _CLOSE)
@@ -72,16 +84,40 @@ def _ignore(_: Kind) -> None:
     """Count nothing."""
 
 
+def _through_asgi(*_: object) -> None:
+    """Answer no request directly."""
+
+
+def _nothing(_: object) -> list[Response]:
+    """Return no response, as there is no outcome."""
+    return []
+
+
+async def _tell_overloaded(_: Scope, __: Receive, send: Send) -> None:
+    await respond(send, refusal_of(_TOO_MANY))
+
+
+class Bounds(NamedTuple):
+    """What bounds the connections of one worker."""
+
+    admission: Admission
+    connections: Connections
+    budget: Budget
+    settings: ServerSettings
+
+
 def protocol_with(
-    direct: Direct,
-    finish: Finish,
-    admission: Admission,
-    settings: ServerSettings,
+    bounds: Bounds,
+    direct: Direct = _through_asgi,
+    finish: Finish = _nothing,
     refused: Callable[[Kind], object] = _ignore,
 ) -> type[GuardedProtocol]:
-    """Make the protocol class of one worker; uvicorn takes classes. `refused` is called for each refused one."""
+    """Return the protocol class of one server in one worker; uvicorn needs a class.
+
+    `refused` is called for each request that is refused before the application gets it.
+    """
     given = {"direct": staticmethod(direct), "finish": staticmethod(finish), "refused": staticmethod(refused)}
-    given |= {"admission": admission, "settings": settings, "outgoing": []}
+    given |= {"bounds": bounds, "settings": bounds.settings, "outgoing": []}
     return type("Protocol", (GuardedProtocol,), given)
 
 
@@ -90,13 +126,14 @@ class _Stop(Exception):
 
 
 class GuardedProtocol(DirectProtocol):
-    """The direct protocol, with bounds on what a connection may do and on how long requests for decisions wait.
+    """The direct protocol, with bounds on what a connection may do and on how long requests wait.
 
-    An offer to upgrade the connection is ignored (RFC 9110, 7.8), and trailers are dropped (RFC 9110, 6.5.1). The bound
-    on a request's header fields includes its trailers.
+    Under overload, requests are refused once their head is parsed, except those of probes, for metrics and for
+    administration. An offer to upgrade the connection is ignored (RFC 9110, 7.8), and trailers are dropped (RFC 9110,
+    6.5.1). The bound on a request's header fields includes its trailers.
     """
 
-    admission: Admission
+    bounds: Bounds
     settings: ServerSettings
     refused: Callable[[Kind], object]
     draining = False  # of the class: responses say that the connection closes
@@ -106,7 +143,12 @@ class GuardedProtocol(DirectProtocol):
         self._stage = _HEAD
         self._since = self.loop.time()  # when the current wait began
         self._taken = 0  # bytes of this head, or of this body
-        self._passing = 0  # bytes still to come of a refused request's body, which isn't read
+        self._admitted = Admitted.ALL
+        self._peer = ""
+        self._held: Held | None = None  # the bytes of incomplete requests
+        self._shed = False  # whether the current request is refused, and its body dropped
+        self._told = False  # whether that was sent before the body had arrived
+        self._queues = False  # whether the current request, in a task, makes others wait
         self._queued = False
         self._fields = 0  # bytes of this request's target, header fields and trailers
         self._framing = 0  # bytes received since the last piece of this request's body
@@ -119,26 +161,24 @@ class GuardedProtocol(DirectProtocol):
         """Accept a connection, or refuse it if too many are open."""
         super().connection_made(transport)
         self._closing = self.draining
-        if len(self.connections) > self.settings.most_connections:
+        self._peer = self.client[0] if self.client else ""
+        self._admitted = self.bounds.connections.enter(self, self._peer)
+        if self._admitted is Admitted.NOTHING:
             self._refuse(_FULL)
 
+    def evict(self) -> None:
+        """Close the connection, which waits for a request, to make room for another."""
+        self._refuse(_SILENT)
+
     def data_received(self, data: bytes) -> None:
-        """Parse received data; under overload, refuse a request for a decision before it is parsed."""
+        """Parse received data."""
         if self.transport.is_closing() or self._stopped:
             return
-        if self._passing:
-            data, self._passing = data[self._passing :], max(0, self._passing - len(data))
-            if not self._passing:
-                self._send_overloaded()
-            if not data:
-                return
-        if self._stage <= _HEAD and not self._taken:
-            if data.startswith(_SCORING) and not self.admission.admits() and self._refuse_unread(data):
-                return
+        if self._stage <= _HEAD:
             self._stage = _HEAD
-        if self._stage == _HEAD:
             self._taken += len(data)
         self._parse(data)
+        self._hold()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -181,43 +221,68 @@ class GuardedProtocol(DirectProtocol):
             if self.parser.get_method() == b"CONNECT":
                 self._stop(_CONNECT)
             return
+        self._queues = self.url == RISK_TARGET or not _always(self.url)
+        if self._queues and self._admitted is Admitted.PROBES:
+            self._stop(_FULL)
+        admits = not self._queues or self.bounds.admission.admits()
+        if not admits and self.expect_100_continue:  # its body isn't sent before a response
+            self._stop(_LAST_OVERLOADED)
         self._stage, self._taken, self._framing = _BODY, 0, 0
-        super().on_headers_complete()
-        if self._closing and self._parts is None:
+        self.bounds.connections.work(self, self._peer)
+        if admits:
+            super().on_headers_complete()
+        else:
+            self._refuse_overloaded()
+        if self._closing and self._parts is None and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Add a part of the body."""
         self._taken += len(body)
         self._framing = 0
-        super().on_body(body)
+        if not self._shed:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Answer the request."""
         if self.parser.should_upgrade():  # only the head was parsed; `_parse` parses the request again
             return
         self._stage = _ANSWER
+        if self._shed:
+            self._shed = False
+            if not self._told:
+                self._send_overloaded()
+            if self._last():
+                self._stop(_SILENT)
+            self._rest()
+            return
         directly = self._parts is not None
         super().on_message_complete()
         if self.cycle is not None and not self.cycle.response_complete:
-            if not self._queued and self.cycle.scope["path"].startswith(_SCORING_PATHS):
+            if len(self.pipeline) >= _MOST_PIPELINED:
+                self._stop(_BODIES)
+            if not self._queued and self._queues:
                 self._queued = True
-                self.admission.queue()
+                self.bounds.admission.queue()
             return
         if directly:
-            self.admission.answered()
+            self.bounds.admission.answered()
         self._rest()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the connection's next request, if it hasn't begun."""
         super().on_response_complete()
         self._leave_queue()
+        self._hold()
         if self._stage == _ANSWER:
             self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remove the connection, and its request from the queue."""
+        """Remove the connection, its bytes, and its request from the queue."""
         self._leave_queue()
+        self.bounds.connections.leave(self, self._peer)
+        if self._held is not None:
+            self._held.release()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
@@ -244,7 +309,7 @@ class GuardedProtocol(DirectProtocol):
 
     def shutdown(self) -> None:
         """Close the connection once its request, even a partly received one, is answered."""
-        if (self._stage == _HEAD and self._taken) or self._passing:
+        if (self._stage == _HEAD and self._taken) or self._shed:
             self._closing = True
         else:
             super().shutdown()
@@ -300,41 +365,52 @@ class GuardedProtocol(DirectProtocol):
 
     def _answering(self) -> bool:
         """Return whether the response to a request with an incomplete body has begun."""
+        if self._shed:
+            return self._told
         by_task = self._stage == _BODY and self._parts is None and self.cycle is not None
         return by_task and bool(self.cycle.response_started)
 
     def _rest(self) -> None:
-        self._stage, self._taken, self._passing, self._since = _IDLE, 0, 0, self.loop.time()
+        self._stage, self._taken, self._since = _IDLE, 0, self.loop.time()
+        self.bounds.connections.wait(self, self._peer)
 
-    def _refuse_unread(self, data: bytes) -> bool:
-        """Refuse the request that `data` begins without its body; return False if this needs the parser."""
-        end = data.find(b"\r\n\r\n")
-        head = data[: end + 2].lower()
-        if end < 0 or head.count(b"\r\ncontent-length:") != 1 or any(each in head for each in _UNUSUAL):
-            return False
-        if head.count(b"\n") != head.count(b"\r\n") or b" http/1.1\r\n" not in head:
-            return False
-        place = head.index(b"\r\ncontent-length:") + 17
-        length = head[place : head.index(b"\r\n", place)].strip(b" ")
-        if not length.isdigit() or len(length) > 9:
-            return False
-        rest = int(length) - (len(data) - end - 4)
-        if rest < 0 or (self.cycle is not None and not self.cycle.response_complete):
-            return False
-        self._unset_keepalive_if_required()
-        if rest:  # respond after the rest has arrived: many clients don't read before they have sent it
-            self._stage, self._passing, self._since = _BODY, rest, self.loop.time()
-        else:
+    def _hold(self) -> None:
+        """Hold the bytes of requests that aren't complete, or not taken by the application yet, within the budget."""
+        size = self._taken if self._parts else 0
+        if self.cycle is not None and not self.cycle.response_complete:
+            size += len(self.cycle.body)
+        if not size and self._held is None:
+            return
+        if self._held is None:
+            self._held = self.bounds.budget.hold(self._peer)
+        try:
+            self._held.grow(size)
+        except Overloaded:
+            self._refusal = _BODIES
+            self.send_400_response("")
+
+    def _refuse_overloaded(self) -> None:
+        """Refuse the request whose head was parsed, and drop its body.
+
+        The response to a small body is sent after it, since many clients read no response before they have sent a
+        request, and some close the connection at an earlier one.
+        """
+        if not self._alone():  # the responses to earlier requests come first
+            answering, self.app = self.app, _tell_overloaded
+            super().on_headers_complete()
+            self.app = answering
+            return
+        self._shed, self._told = True, not self._moderate()
+        if self._told:
             self._send_overloaded()
-        return True
 
     def _send_overloaded(self) -> None:
         self.server_state.total_requests += 1
-        if self._closing:
-            self._refuse(_LAST_OVERLOADED)
-            return
-        self.send(_OVERLOADED.response)
-        self._rest()  # `sweep` closes an idle connection; a timer would cost more than the rest of this method
+        self.send((_LAST_OVERLOADED if self._last() else _OVERLOADED).response)
+
+    def _last(self) -> bool:
+        """Return whether the connection closes after the response to the current request."""
+        return self._closing or not self.parser.should_keep_alive()
 
     def _refuse(self, refusal: _Canned) -> None:
         """Send a refusal and close the connection."""
@@ -350,4 +426,10 @@ class GuardedProtocol(DirectProtocol):
     def _leave_queue(self) -> None:
         if self._queued:
             self._queued = False
-            self.admission.leave()
+            self.bounds.admission.leave()
+
+
+def _always(target: bytes) -> bool:
+    """Return whether a request's target is answered under overload; raises HttpParserError for an invalid one."""
+    path = unquote((httptools.parse_url(target).path or b"").decode("latin-1"))
+    return path in _ALWAYS or path.startswith(ADMIN_PATH)

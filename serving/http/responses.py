@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from customer_risk.serving.contract.problem import MEDIA_TYPE
+from customer_risk.serving.contract.problem import MEDIA_TYPE, document_of, headers_of
 from customer_risk.serving.exchange.outcome import Decided, Outcome
 from customer_risk.serving.http.body import Send
 
@@ -28,6 +28,12 @@ def response_of(outcome: Outcome) -> Response:
     if isinstance(outcome, Decided):
         return Response(outcome.status, _encode(outcome.shown()))
     return Response(outcome.status, _encode(outcome.problem), MEDIA_TYPE, outcome.headers)
+
+
+def refusal_of(error: Exception) -> Response:
+    """Return the response to a request that is refused without being recorded."""
+    kind, document = document_of(error)
+    return Response(kind.status.value, _encode(document), MEDIA_TYPE, headers_of(error))
 
 
 async def respond(send: Send, response: Response) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
@@ -17,6 +18,7 @@ from customer_risk.serving.errors import WrongMethod
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.outcome import NotAnswered, Outcome, Refused, RequestContext, current
 from customer_risk.serving.http.body import (
+    MOST_BATCH_BYTES,
     ClientDisconnected,
     Message,
     Receive,
@@ -27,6 +29,7 @@ from customer_risk.serving.http.body import (
     read_body,
     require_json,
 )
+from customer_risk.serving.http.budget import Budget, Held, client_of
 from customer_risk.serving.http.responses import Response, respond, response_of
 from customer_risk.serving.offload import MOST_ON_LOOP, Turns
 from customer_risk.serving.store.idempotency import Idempotency
@@ -34,7 +37,6 @@ from customer_risk.serving.store.idempotency import Idempotency
 RISK_PATH: Final = "/ai/v1/risk"
 BATCH_PATH: Final = "/ai/v1/risk:batch"
 LIVE_PATH: Final = "/healthz"
-MOST_BATCH_BYTES: Final = 32 * 1024 * 1024
 MOST_DIRECT_BYTES: Final = MOST_ON_LOOP
 
 _ROUTES: Final = (
@@ -47,7 +49,7 @@ _ROUTES: Final = (
 
 Headers = Sequence[tuple[bytes, bytes]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-_Answer = Callable[[Scope, Receive, RequestContext], Awaitable[Response]]
+_Answer = Callable[[Scope, Receive, RequestContext, Held], Awaitable[Response]]
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -79,7 +81,7 @@ class ScoringApp:
     """Answers requests for decisions, without middleware or a router; passes all else to `beyond`.
 
     `endpoints` are applications by path, each for that path and all beneath it; `keys` returns the cache of answers by
-    idempotency key.
+    idempotency key; `budget` bounds the bytes of bodies (None: no bound).
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class ScoringApp:
         endpoints: Mapping[str, Mount] | None = None,
         keys: Callable[[], Idempotency] | None = None,
         in_flight: InFlight | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._beyond = beyond
         self._exchange = exchange
@@ -97,6 +100,7 @@ class ScoringApp:
         self._endpoints = dict(endpoints or {})
         self._keys = keys
         self._in_flight = in_flight
+        self._budget = budget or Budget(sys.maxsize, sys.maxsize)
 
     def direct(self, headers: Headers, body: bytes) -> Outcome | None:
         """Answer one request for a decision at once; return None if it must wait, which only ASGI can.
@@ -200,7 +204,8 @@ class ScoringApp:
         self._exchange.responded(context, status)
 
     async def _kserve(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        await self._beyond(scope, self._counted(bounded(scope, receive), caller), send)
+        with self._budget.hold(client_of(scope, caller)) as held:
+            await self._beyond(scope, self._counted(bounded(scope, receive, held=held), caller), send)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, answer: _Answer) -> None:
         context = RequestContext(scope["path"], None, _trace(scope), time.perf_counter())
@@ -211,7 +216,8 @@ class ScoringApp:
             context = context._replace(caller=caller)
             self._exchange.service.model()  # refuse before reading the body if no model is ready
             require_json(header(scope, b"content-type"))
-            response = await answer(scope, receive, context)
+            with self._budget.hold(client_of(scope, caller)) as held:
+                response = await answer(scope, receive, context, held)
         except ClientDisconnected:
             return
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
@@ -219,8 +225,8 @@ class ScoringApp:
         await respond(send, response)
         self._exchange.responded(context, response.status)
 
-    async def _risk(self, scope: Scope, receive: Receive, context: RequestContext) -> Response:
-        body = await read_body(self._counted(bounded(scope, receive), context.admitted))
+    async def _risk(self, scope: Scope, receive: Receive, context: RequestContext, held: Held) -> Response:
+        body = await read_body(self._counted(bounded(scope, receive, held=held), context.admitted))
         if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:
 
             def produce() -> bytes:
@@ -233,9 +239,9 @@ class ScoringApp:
         outcome = await self._exchange.answer_large(body, context)
         return response_of(self._exchange.commit((outcome,))[0])
 
-    async def _batch(self, scope: Scope, receive: Receive, context: RequestContext) -> Response:
+    async def _batch(self, scope: Scope, receive: Receive, context: RequestContext, held: Held) -> Response:
         caller = context.admitted
-        body = await read_body(self._counted(bounded(scope, receive, MOST_BATCH_BYTES), caller))
+        body = await read_body(self._counted(bounded(scope, receive, MOST_BATCH_BYTES, held), caller))
         items = await self._exchange.service.offload.call(len(body), read_items, body)
         self._access.count(caller, len(items) - 1)
         if (key := header(scope, b"idempotency-key")) is not None and self._keys is not None:

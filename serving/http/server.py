@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from customer_risk.serving.http.acceptor import Acceptor
-from customer_risk.serving.http.protocol import GuardedProtocol, protocol_with
+from customer_risk.serving.http.protocol import GuardedProtocol
 
 if TYPE_CHECKING:
     import socket
 
-    from customer_risk.serving.contract.problem import Kind
-    from customer_risk.serving.http.admission import Admission
-    from customer_risk.serving.http.scoring_app import ScoringApp
+    from customer_risk.serving.http.scoring_app import Application
     from customer_risk.serving.http.settings import ServerSettings
 
 _SWEEP_SECONDS: Final = 0.5
 
 
 class HttpServer(uvicorn.Server):
-    """Serves `app`, which answers decisions ahead of ASGI, on one listening socket until told to end."""
+    """Serves `app` over connections of the class `protocol`, on one listening socket until told to end."""
 
-    def __init__(
-        self,
-        app: ScoringApp,
-        admission: Admission,
-        settings: ServerSettings,
-        refused: Callable[[Kind], object] = lambda _: None,
-    ) -> None:
-        self._protocol = protocol_with(app.direct, app.finish, admission, settings, refused)
+    def __init__(self, app: Application, protocol: type[GuardedProtocol], settings: ServerSettings) -> None:
+        self._protocol = protocol
         self._acceptors: list[Acceptor] = []
         super().__init__(
             uvicorn.Config(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
+from customer_risk.serving.http.body import MOST_BATCH_BYTES
+
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Bytes = Annotated[int, msgspec.Meta(ge=MOST_BATCH_BYTES)]
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -18,13 +21,20 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     stay_up               with a bad bundle, stay alive and not ready (as a pod should) instead of ending with an error
     drain_seconds         from "not ready" to closing the port, so that callers can move to other servers
     grace_seconds         for requests that are under way when the port closes
-    most_wait_ms          a request for a decision that would wait longer is refused with 503; 0 refuses none
+    most_wait_ms          a request that would wait longer is refused with 503, unless it is for probes, metrics or
+                          administration; 0 refuses none
     header_seconds        for a connection to send a whole request head
     body_seconds          to send a body, and one more second for each `least_body_rate` bytes of it
     least_body_rate       bytes a second
     keep_alive_seconds    until an idle connection is closed
     most_header_bytes     in one request head, its trailers included
-    most_connections      at a time, in each worker
+    most_connections      at a time, in each worker; beyond it, idle ones are closed for new ones
+    most_connections_each of one IP address, which may be a proxy's; in each worker
+    most_body_bytes       of unanswered requests' bodies, in each worker; more are refused with 503
+    most_body_bytes_each  the same of one client: its name with authentication, else its IP address
+    metrics               who gets /metrics: everybody at `port` (open), callers with the scope monitor (scope), or
+                          everybody at a port of its own (port)
+    metrics_port          that port
     reload_seconds        between two checks of the bundle's folder for another one; 0 checks only on SIGHUP
     """
 
@@ -41,4 +51,9 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     keep_alive_seconds: Seconds = 65
     most_header_bytes: Count = 32 * 1024
     most_connections: Count = 4096
+    most_connections_each: Count = 2048
+    most_body_bytes: Bytes = 128 * 1024 * 1024
+    most_body_bytes_each: Bytes = 64 * 1024 * 1024
+    metrics: Literal["open", "scope", "port"] = "open"
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 9091
     reload_seconds: Seconds = 1

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
-from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from starlette.exceptions import HTTPException
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
+    from customer_risk.serving.http.budget import Budget
     from customer_risk.serving.store.idempotency import Idempotency
 
 
@@ -36,6 +36,7 @@ def application(
     endpoints: Mapping[str, Mount] | None = None,
     keys: Callable[[], Idempotency] | None = None,
     in_flight: InFlight | None = None,
+    budget: Budget | None = None,
 ) -> ScoringApp:
     """Return the application.
 
@@ -44,7 +45,6 @@ def application(
     """
     app = FastAPI(title="customer-risk", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_api_route("/", data_plane.live)
-    app.add_api_route("/metrics", metrics_handler)
     register_v1_endpoints(app, data_plane, models)
     register_v2(app, Models(exchange))
 
@@ -55,7 +55,7 @@ def application(
     # The router refuses by the statuses 404 and 405.
     for error in (*KINDS, NotAnswered, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, 404, 405, Exception):
         app.add_exception_handler(error, refuse)
-    return ScoringApp(app, exchange, endpoints=endpoints, keys=keys, in_flight=in_flight)
+    return ScoringApp(app, exchange, endpoints=endpoints, keys=keys, in_flight=in_flight, budget=budget)
 
 
 def _ours(error: Exception) -> Exception:

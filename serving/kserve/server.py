@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.decisions.reload import Reloader
 from customer_risk.serving.http.admission import Admission
+from customer_risk.serving.http.budget import Budget
+from customer_risk.serving.http.connections import Connections
+from customer_risk.serving.http.protocol import Bounds, protocol_with
 from customer_risk.serving.http.server import HttpServer
 from customer_risk.serving.http.settings import ServerSettings
 from customer_risk.serving.process.listener import listeners, url_of
@@ -66,6 +69,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         keys: Callable[[], Idempotency] | None = None,
         components: Callable[[], Sequence[Component]] = tuple,
         metrics: Metrics | None = None,
+        budget: Budget | None = None,
         lost: Callable[[int], object] = lambda _: None,
     ) -> None:
         super().__init__(
@@ -89,17 +93,24 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
             endpoints=endpoints,
             keys=keys,
             in_flight=metrics.in_flight,
+            budget=budget,
         )
         if model.service.answering:  # by rules, before there is a bundle
             model.service.require("the first answers", lambda: model.warm)
         self.reloader = reloader = Reloader(folder, model.use, before=model.warm_up, after=metrics.reloaded)
-        admission = Admission(
+        self.admission = Admission(
             settings.most_wait_ms / 1000,
             lenient=lambda: reloader.loading,
             shed=metrics.shed,
             waited=metrics.waited,
         )
-        http = HttpServer(app, admission, settings, metrics.refused)
+        bounds = Bounds(
+            self.admission,
+            Connections(settings.most_connections, settings.most_connections_each),
+            budget or Budget(settings.most_body_bytes, settings.most_body_bytes_each),
+            settings,
+        )
+        http = HttpServer(app, protocol_with(bounds, app.direct, app.finish, metrics.refused), settings)
         self._worker = Worker(http, self.reloader, model.service, settings, components)
 
     def run(self) -> None:

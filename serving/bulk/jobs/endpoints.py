@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -21,8 +22,17 @@ from customer_risk.serving.bulk.jobs.readers import Cutter
 from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.types import Format, Job, JobList, JobPath, JobSettings, view
 from customer_risk.serving.contract.identifiers import uuid7
-from customer_risk.serving.errors import BodyTooLarge, Conflict, MalformedBody, NotFound, WrongMediaType, WrongMethod
+from customer_risk.serving.errors import (
+    BodyTooLarge,
+    Conflict,
+    MalformedBody,
+    NotFound,
+    Overloaded,
+    WrongMediaType,
+    WrongMethod,
+)
 from customer_risk.serving.http.body import ClientDisconnected, Receive, Scope, Send, bounded, header, read_body
+from customer_risk.serving.http.budget import Budget, Held, client_of
 from customer_risk.serving.http.responses import Response, respond
 
 if TYPE_CHECKING:
@@ -54,11 +64,13 @@ class JobsEndpoint:
         repository: Callable[[], JobRepository],
         keys: Callable[[], Idempotency],
         clock: Callable[[], float] = time.time,
+        budget: Budget | None = None,
     ) -> None:
         self._settings = settings
         self._repository = repository
         self._keys = keys
         self._clock = clock
+        self._budget = budget or Budget(sys.maxsize, sys.maxsize)
         self._making = asyncio.Semaphore()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
@@ -101,7 +113,8 @@ class JobsEndpoint:
             expires=now + self._settings.keep_seconds,
         )
         try:
-            job, digest = await self._keep(job, parts)
+            with self._budget.hold(client_of(scope, caller)) as held:
+                job, digest = await self._keep(job, parts, held)
             kept = await self._put_up(job, digest, header(scope, b"idempotency-key"), caller)
         except BaseException:
             await asyncio.to_thread(self._repository().drop_input, job.job_id)
@@ -112,14 +125,19 @@ class JobsEndpoint:
         body = _encode(view(job, PATH, now=self._clock()))
         return Response(202, body, headers=(("location", f"{PATH}/{kept}"),))
 
-    async def _keep(self, job: Job, parts: AsyncIterator[bytes]) -> tuple[Job, bytes]:
-        """Store an upload in pieces; return the job with their number, and a digest; raises InputError if empty."""
+    async def _keep(self, job: Job, parts: AsyncIterator[bytes], held: Held) -> tuple[Job, bytes]:
+        """Store an upload in pieces; return the job with their number, and a digest.
+
+        Raises InputError if it is empty, BodyTooLarge, and Overloaded if the piece that isn't complete yet exceeds the
+        budget.
+        """
         upload = _Upload(self._repository(), job, self._settings)
         try:
             async for part in parts:
                 await asyncio.to_thread(upload.add, part)  # cutting and hashing would block the event loop
+                held.grow(upload.incomplete)
             return await asyncio.to_thread(upload.end)
-        except BodyTooLarge:
+        except (BodyTooLarge, Overloaded):
             await _drop(parts)
             raise
 
@@ -255,6 +273,11 @@ class _Upload:
         """Add the next part; raises BodyTooLarge as `Cutter` does."""
         self._digest.update(part)
         self._put(self._cutter.feed(part))
+
+    @property
+    def incomplete(self) -> int:
+        """Bytes of the piece that isn't complete yet."""
+        return self._cutter.incomplete
 
     def end(self) -> tuple[Job, bytes]:
         """Return the job with its number of pieces, and a digest of the upload; raises InputError if it is empty."""

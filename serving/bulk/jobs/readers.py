@@ -44,6 +44,11 @@ class Cutter:
         self._number = 0  # of complete lines
         self.rows = 0
 
+    @property
+    def incomplete(self) -> int:
+        """Bytes that no yielded piece contains yet."""
+        return self._size + self._line_size
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Add a part of the upload; yield the pieces that are complete."""
         if not self._lines:

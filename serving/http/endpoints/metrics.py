@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.auth.caller import LOCAL
 from customer_risk.serving.errors import NotFound, WrongMethod
 from customer_risk.serving.http.body import Receive, Scope, Send, header
-from customer_risk.serving.http.responses import Response, respond
+from customer_risk.serving.http.responses import Response, refusal_of, respond
 
 if TYPE_CHECKING:
     from customer_risk.serving.auth.caller import Caller
 
 PATH: Final = "/metrics"
+_OPEN_METRICS: Final = "application/openmetrics-text"
+_FORMS: Final = (f"{_OPEN_METRICS};version=1.0.0", "text/plain;version=0.0.4")  # what is asked of the source
+_SECONDS: Final = 1.0
 
 
 class Exposition(Protocol):
@@ -21,11 +29,33 @@ class Exposition(Protocol):
         """Return the media type and the metrics in the form that `accept` asks for."""
 
 
-class MetricsEndpoint:
-    """Returns all workers' metrics."""
+class _Rendered:
+    """The metrics in one form, rendered at most once in _SECONDS seconds, on a thread."""
 
-    def __init__(self, source: Exposition) -> None:
+    def __init__(self, form: str, source: Exposition, clock: Callable[[], float]) -> None:
+        self._form = form
         self._source = source
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._due = clock()
+        self._response = Response(200, b"")
+
+    async def response(self) -> Response:
+        async with self._lock:
+            if (now := self._clock()) >= self._due:
+                media_type, body = await asyncio.to_thread(self._source.exposition, self._form)
+                self._response, self._due = Response(200, body, media_type), now + _SECONDS
+            return self._response
+
+
+class MetricsEndpoint:
+    """Returns all workers' metrics, as OpenMetrics or in Prometheus' text form.
+
+    Each form is rendered at most once a second, since rendering takes tens of milliseconds.
+    """
+
+    def __init__(self, source: Exposition, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._open, self._text = (_Rendered(form, source, clock) for form in _FORMS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  an endpoint's signature
         """Answer a GET or HEAD; raises NotFound and WrongMethod for other requests."""
@@ -33,5 +63,12 @@ class MetricsEndpoint:
             raise NotFound("There is nothing at this path.", remedy=f"GET {PATH}.")
         if scope["method"] not in {"GET", "HEAD"}:
             raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="Send GET.", allowed="GET")
-        media_type, body = self._source.exposition(header(scope, b"accept"))
-        await respond(send, Response(200, body, media_type))
+        wanted = self._open if _OPEN_METRICS in (header(scope, b"accept") or "") else self._text
+        await respond(send, await wanted.response())
+
+    async def alone(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request as the only endpoint of an ASGI application."""
+        try:
+            await self(scope, receive, send, LOCAL)
+        except CustomerRiskError as error:
+            await respond(send, refusal_of(error))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,11 +20,13 @@ from customer_risk.serving.auth.access import authorization_of, work_of
 from customer_risk.serving.auth.caller import LOCAL, Permission
 from customer_risk.serving.contract.trace import HEADER, trace_of
 from customer_risk.serving.decisions.validation import Faults
-from customer_risk.serving.errors import MalformedBody, NotServed
+from customer_risk.serving.errors import MalformedBody, NotServed, RequestTooSlow
 from customer_risk.serving.exchange.all_or_none import raise_faults
-from customer_risk.serving.exchange.exchange import Exchange
+from customer_risk.serving.exchange.exchange import Exchange, refused_for
 from customer_risk.serving.exchange.outcome import RequestContext, current
+from customer_risk.serving.http.admission import Admission, overloaded
 from customer_risk.serving.http.body import MOST_BYTES
+from customer_risk.serving.http.budget import Budget, Held
 from customer_risk.serving.kserve.v2 import fields
 from customer_risk.serving.kserve.v2.models import Models
 from customer_risk.serving.kserve.v2.settings import GrpcSettings
@@ -42,6 +46,22 @@ if TYPE_CHECKING:
     from customer_risk.serving.kserve.v2.outputs import Output
 
 Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
+Messages = AsyncIterator[bytes]
+
+_MOST_CALLS: Final = 64  # taken from gRPC at a time; more would only wait for the event loop
+_SOON_SECONDS: Final = 0.25  # a message that takes longer counts as the largest one
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MOST_BYTES),
+    # Calls that Python hasn't taken yet, one a turn of the event loop. gRPC itself refuses some beyond the first number
+    # and all beyond the second, with CANCELLED: in Python a refusal costs a third of an answer, and 600 callers who ask
+    # again at once would wait for half a second.
+    ("grpc.server.max_pending_requests", 32),
+    ("grpc.server.max_pending_requests_hard_limit", 64),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 32 * 1024),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_allowed_incoming_connections", 1024),
+)
 
 _CONTENTS: Final = {"FP64": "fp64_contents", "BYTES": "bytes_contents"}
 
@@ -49,19 +69,29 @@ _CONTENTS: Final = {"FP64": "fp64_contents", "BYTES": "bytes_contents"}
 class GrpcServer:
     """Answers KServe's gRPC service through `exchange`.
 
-    It makes no gRPC object before `start`, so a process may fork until then.
+    `admission` sheds calls under overload, `budget` bounds the bytes of unanswered messages (None: no bound). It makes
+    no gRPC object before `start`, so a process may fork until then.
     """
 
-    def __init__(self, exchange: Exchange, settings: GrpcSettings) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        settings: GrpcSettings,
+        admission: Admission | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         self._exchange = exchange
         self._settings = settings
+        self._admission = admission or Admission(0)
+        self._budget = budget or Budget(sys.maxsize, sys.maxsize)
         self._server: Any = None
         self.port = settings.port
 
     async def start(self) -> None:
         """Listen, on the running event loop; raises ConfigError if it can't."""
-        self._server = grpc.aio.server(options=(("grpc.max_receive_message_length", MOST_BYTES),))
-        self._server.add_generic_rpc_handlers((_handlers(_Servicer(self._exchange)),))
+        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
+        servicer = _Servicer(self._exchange, self._admission, self._budget, self._settings.message_seconds)
+        self._server.add_generic_rpc_handlers((_handlers(servicer),))
         host, port = self._settings.host, self._settings.port
         try:
             self.port = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
@@ -80,11 +110,12 @@ class GrpcServer:
 def _handlers(servicer: _Servicer) -> Any:
     """Return the service's methods, which take a message's bytes and parse them after authentication, within bounds.
 
-    Streaming methods aren't served.
+    They are declared as taking a stream of messages: a method that takes one is called only once gRPC has the whole
+    message, whoever sent it. Methods with several messages aren't served.
     """
     service = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
     methods = {
-        method.name: grpc.unary_unary_rpc_method_handler(
+        method.name: grpc.stream_unary_rpc_method_handler(
             getattr(servicer, method.name), response_serializer=lambda response: response.SerializeToString()
         )
         for method in service.methods
@@ -94,35 +125,38 @@ def _handlers(servicer: _Servicer) -> Any:
 
 
 class _Servicer:
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, admission: Admission, budget: Budget, message_seconds: float) -> None:
         self._exchange = exchange
         self._models = Models(exchange)
+        self._admission = admission
+        self._budget = budget
+        self._message_seconds = message_seconds
 
-    async def ServerLive(self, _: bytes, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
+    async def ServerLive(self, _: Messages, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
         return pb.ServerLiveResponse(live=True)
 
-    async def ServerReady(self, _: bytes, __: Context) -> pb.ServerReadyResponse:  # noqa: N802  gRPC's name
+    async def ServerReady(self, _: Messages, __: Context) -> pb.ServerReadyResponse:  # noqa: N802  gRPC's name
         return pb.ServerReadyResponse(ready=self._models.ready)
 
-    async def ModelReady(self, message: bytes, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
-        async def answer() -> Any:
+    async def ModelReady(self, messages: Messages, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
+        async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelReadyRequest, message)
             return pb.ModelReadyResponse(ready=self._models.is_ready(request.name, request.version))
 
-        return await self._answered("ModelReady", answer, context, permission=None)
+        return await self._answered("ModelReady", answer, messages, context, permission=None)
 
-    async def ServerMetadata(self, _: bytes, __: Context) -> pb.ServerMetadataResponse:  # noqa: N802  gRPC's name
+    async def ServerMetadata(self, _: Messages, __: Context) -> pb.ServerMetadataResponse:  # noqa: N802  gRPC's name
         return pb.ServerMetadataResponse(**msgspec.to_builtins(self._models.server()))
 
-    async def ModelMetadata(self, message: bytes, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
-        async def answer() -> Any:
+    async def ModelMetadata(self, messages: Messages, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
+        async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelMetadataRequest, message)
             return pb.ModelMetadataResponse(**msgspec.to_builtins(self._models.metadata(request.name, request.version)))
 
-        return await self._answered("ModelMetadata", answer, context, permission=None)
+        return await self._answered("ModelMetadata", answer, messages, context, permission=None)
 
-    async def ModelInfer(self, message: bytes, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
-        async def answer() -> Any:
+    async def ModelInfer(self, messages: Messages, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
+        async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelInferRequest, message)
             self._models.require(request.model_name, request.model_version)
             call = await self._models.offload.call(len(message), read_call, request)
@@ -133,13 +167,13 @@ class _Servicer:
             _write(inferred.outputs, response, raw=bool(request.raw_input_contents))
             return response
 
-        return await self._answered("ModelInfer", answer, context, permission="score", size=len(message))
+        return await self._answered("ModelInfer", answer, messages, context, permission="score")
 
-    async def RepositoryModelLoad(self, _: bytes, context: Context) -> Any:  # noqa: N802  gRPC's name
-        return await self._answered("RepositoryModelLoad", _refuse_change, context, permission="admin")
+    async def RepositoryModelLoad(self, messages: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
+        return await self._answered("RepositoryModelLoad", _refuse_change, messages, context, permission="admin")
 
-    async def RepositoryModelUnload(self, _: bytes, context: Context) -> Any:  # noqa: N802  gRPC's name
-        return await self._answered("RepositoryModelUnload", _refuse_change, context, permission="admin")
+    async def RepositoryModelUnload(self, messages: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
+        return await self._answered("RepositoryModelUnload", _refuse_change, messages, context, permission="admin")
 
     async def _parsed(self, kind: Any, message: bytes) -> Any:
         return await self._models.offload.call(len(message), parse, kind, message)
@@ -147,27 +181,36 @@ class _Servicer:
     async def _answered(
         self,
         method: str,
-        answer: Callable[[], Awaitable[Any]],
+        answer: Callable[[bytes], Awaitable[Any]],
+        messages: Messages,
         call: Context,
         *,
         permission: Permission | None,
-        size: int = 0,
     ) -> Any:
         """Answer a caller with `permission` (None: anybody), or set the refusal as the call's status."""
         metadata = [(name.encode(), _bytes(value)) for name, value in call.invocation_metadata() or ()]
         named = next((value for name, value in metadata if name == HEADER), None)
         trace = None if named is None else trace_of(named)
         context = RequestContext(f"grpc:{method}", LOCAL, trace, time.perf_counter())
+        if not self._admission.admits():
+            refuse(call, refused_for(overloaded(), context))
+            return None
         status = HTTPStatus.OK.value
+        self._admission.queue()
         try:
+            client = call.peer().rpartition(":")[0]
             if permission is not None:
                 context = context._replace(caller=None)
                 caller = await self._exchange.access.admit(authorization_of(metadata), permission)
-                self._exchange.access.count(caller, work_of(size))
                 context = context._replace(caller=caller)
+                client = client if caller is LOCAL else caller.name
             token = current.set(context)
             try:
-                return await answer()
+                with self._budget.hold(client) as held:
+                    message = await self._read(messages, held)
+                    if permission is not None:
+                        self._exchange.access.count(context.admitted, work_of(len(message)))
+                    return await answer(message)
             finally:
                 current.reset(token)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets a code and a problem document
@@ -177,14 +220,36 @@ class _Servicer:
             refuse(call, refused)
             return None
         finally:
+            self._admission.leave()
             self._exchange.responded(context, status)
+
+    async def _read(self, messages: Messages, held: Held) -> bytes:
+        """Return the call's message; raises RequestTooSlow, Overloaded and MalformedBody.
+
+        gRPC doesn't tell how large a message is that has arrived in part. One that takes long counts as the largest.
+        """
+        reading = asyncio.ensure_future(anext(messages, None))
+        try:
+            await asyncio.wait((reading,), timeout=_SOON_SECONDS)
+            if not reading.done():
+                held.grow(MOST_BYTES)
+                await asyncio.wait((reading,), timeout=self._message_seconds)
+            if not reading.done():
+                raise RequestTooSlow("The message came too slowly.", remedy="Send the whole message at once.")
+        finally:
+            reading.cancel()
+        message = reading.result()
+        if message is None:
+            raise MalformedBody("The call has no message.", remedy="Send one message.")
+        held.grow(len(message))
+        return message
 
 
 def _bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else value.encode("latin-1", "replace")
 
 
-async def _refuse_change() -> Any:
+async def _refuse_change(_: bytes) -> Any:
     raise NotServed("The model can't be changed while it serves.", remedy="Deploy another bundle instead.")
 
 

@@ -10,10 +10,12 @@ class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     enabled         whether to serve gRPC
     host, port      address to listen on; port 0 is any free one; all workers of a server share it
+    message_seconds for a caller to send a call's message
     grace_seconds   for calls that are under way when the server ends
     """
 
     enabled: bool = False
     host: str = "127.0.0.1"
     port: int = 8081
+    message_seconds: float = 20
     grace_seconds: float = 10

@@ -16,6 +16,9 @@ import pytest
 
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.http.admission import Admission
+from customer_risk.serving.http.budget import Budget
+from customer_risk.serving.http.connections import RESERVED, Connections
+from customer_risk.serving.http.protocol import Bounds, protocol_with
 from customer_risk.serving.http.server import HttpServer
 from customer_risk.serving.http.settings import ServerSettings
 from customer_risk.serving.kserve.application import application
@@ -33,19 +36,26 @@ class Stubborn(Admission):
     """A line that is as long as a test says."""
 
     full = False
+    fill_after = -1  # requests until it is full
 
     def wait(self) -> float:
         """Give a minute, or nothing."""
+        self.full = self.full or self.fill_after == 0
+        self.fill_after -= 1
         return 60.0 if self.full else 0.0
 
 
 class Running:
     """A server on a port, with the line that its requests stand in."""
 
-    def __init__(self, app: Any, settings: ServerSettings) -> None:
+    def __init__(self, make: Callable[[Budget], Any], settings: ServerSettings) -> None:
         self.shed = 0
         self.line = Stubborn(0.05, shed=self._count)
-        self.http = HttpServer(app, self.line, settings)
+        self.connections = Connections(settings.most_connections, settings.most_connections_each)
+        self.budget = Budget(settings.most_body_bytes, settings.most_body_bytes_each)
+        app = make(self.budget)
+        bounds = Bounds(self.line, self.connections, self.budget, settings)
+        self.http = HttpServer(app, protocol_with(bounds, app.direct, app.finish), settings)
         self._listening = listener("127.0.0.1", 0)
         self.port = self._listening.getsockname()[1]
         self._thread = threading.Thread(target=self._run)
@@ -78,11 +88,14 @@ def run(service) -> Iterator[Callable[..., Running]]:
     model = RiskModel(Exchange(service), Path())
     model.ready = True
     models.update(model)
-    app = application(model.exchange, TruthfulDataPlane(models), FixedModels(models))
+
+    def make(budget: Budget) -> Any:
+        return application(model.exchange, TruthfulDataPlane(models), FixedModels(models), budget=budget)
+
     with contextlib.ExitStack() as stack:
 
         def started(**settings: Any) -> Running:
-            running = Running(app, ServerSettings(**settings))
+            running = Running(make, ServerSettings(**settings))
             stack.callback(running.stop)
             return running
 
@@ -156,20 +169,77 @@ def test_a_refused_body_may_come_in_pieces(run) -> None:
         assert [_read(connection)[0], _read(connection)[0]] == [503, 200]
 
 
-@pytest.mark.parametrize("path", ["/ai/v1/risk:batch", "/v1/models/customer-risk:predict", "/v2/models/x/infer"])
-def test_every_way_to_a_decision_is_refused_alike(run, path) -> None:
-    """Batches and KServe's protocols stand in the same line."""
+TARGETS = [
+    "/ai/v1/risk",
+    "/ai/v1/risk:batch",
+    "/v1/models/customer-risk:predict",
+    "/v2/models/x/infer",
+    "/ai/v1/risk?",
+    "/ai/v1/risk?a=b#c",
+    "/ai/v1/%72isk",
+    "/%61i/v1/risk%3Abatch",
+    "http://x/ai/v1/risk",
+    "http://x:80/v2/models/x/infer?a",
+    "//ai/v1/risk",
+    "/ai/v1/risk/",
+    "/ai/v1/risk/jobs",
+    "/ai/v1/docs",
+    "/healthz/x",
+    "/nothing",
+]
+FRAMINGS = {
+    "length": (BODY, f"Content-Length: {len(BODY)}"),
+    "chunked": (b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY), "Transfer-Encoding: chunked"),
+    "close": (BODY, f"Content-Length: {len(BODY)}", "Connection: close"),
+    "expect": (b"", f"Content-Length: {len(BODY)}", "Expect: 100-continue"),
+    "large": (BODY, f"Content-Length: {10**7}"),
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_every_target_is_refused_under_overload(run, framing) -> None:
+    """However a target is written and a body framed, a request that isn't a probe's gets 503 once its head is parsed."""
     server = run()
     server.line.full = True
+    for path in TARGETS:
+        with server.connect() as connection:
+            connection.sendall(_post(*FRAMINGS[framing], path=path))
+            status, fields, _ = _read(connection)
+        assert (status, fields["retry-after"]) == (503, "1"), path
+    assert server.shed == len(TARGETS)
+
+
+def test_pipelined_requests_are_refused_in_their_order(run) -> None:
+    """Under overload, what follows an unanswered request on its connection is refused after its answer."""
+    server = run()
+    batch = ROUTES["/ai/v1/risk:batch"]
     with server.connect() as connection:
-        connection.sendall(_post(path=path))
+        server.line.fill_after = 1
+        connection.sendall(_post(batch, path="/ai/v1/risk:batch") + _post() * 2)
+        assert [_read(connection)[0] for _ in range(3)] == [200, 503, 503]
+        server.line.full = False
+        connection.sendall(_post())
+        assert _read(connection)[0] == 200
+
+
+def test_a_large_refused_body_is_dropped_after_the_response(run) -> None:
+    """Of a body above 64 KiB the refusal comes first; the body is dropped, and the next request is answered."""
+    server = run()
+    body = BODY[:-1] + b" " * 1_000_000 + b"}"
+    sent = _post(body)
+    with server.connect() as connection:
+        server.line.full = True
+        connection.sendall(sent[:500])
         assert _read(connection)[0] == 503
-    assert server.shed == 1
+        connection.sendall(sent[500:])
+        server.line.full = False
+        connection.sendall(_post())
+        assert _read(connection)[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/v2/health/live", "/metrics"])
-def test_health_and_metrics_are_answered_under_overload(run, path) -> None:
-    """They never stand in line."""
+@pytest.mark.parametrize("path", ["/healthz", "/v2/health/live", "/v2/health/ready", "/%68ealthz?x"])
+def test_probes_are_answered_under_overload(run, path) -> None:
+    """They never wait in the queue."""
     server = run()
     server.line.full = True
     with server.connect() as connection:
@@ -177,25 +247,32 @@ def test_health_and_metrics_are_answered_under_overload(run, path) -> None:
         assert _read(connection)[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/ai/v1/admin/state"])
+def test_metrics_and_administration_are_answered_under_overload(run, path) -> None:
+    """They never wait in the queue; here, nothing is at their paths."""
+    server = run()
+    server.line.full = True
+    with server.connect() as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert _read(connection)[0] == 404
+
+
 @pytest.mark.parametrize(
     "fields",
     [
-        ["Transfer-Encoding: chunked"],
-        ["Expect: 100-continue", f"Content-Length: {len(BODY)}"],
         [f"Content-Length: {len(BODY)}", f"Content-Length: {len(BODY)}"],
         [f"Content-Length: +{len(BODY)}"],
-        [f"Content-Length: {len(BODY)}", "Connection: close"],
+        [f"Content-Length: {len(BODY)}", "Transfer-Encoding: chunked"],
     ],
 )
-def test_a_length_that_needs_the_parser_is_left_to_it(run, fields) -> None:
-    """What can't be passed over for certain isn't: such a request is answered, or refused as HTTP."""
+def test_an_ambiguous_length_is_malformed_under_overload_too(run, fields) -> None:
+    """A request whose end isn't certain gets 400, and the connection is closed."""
     server = run()
     server.line.full = True
-    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY) if fields[0].startswith("Transfer") else BODY
     with server.connect() as connection:
-        connection.sendall(_post(body, *fields))
-        status = _read(connection)[0]
-    assert status in {100, 200, 400}
+        connection.sendall(_post(BODY, *fields))
+        assert _read(connection)[0] == 400
+        assert _rest(connection) == b""
 
 
 def test_a_head_that_does_not_come_is_given_up(run) -> None:
@@ -551,18 +628,142 @@ def test_what_is_not_http_is_refused(run) -> None:
     assert json.loads(body)["type"] == "urn:problem-type:customer-risk:malformed-body"
 
 
-def test_too_many_connections_are_refused(run) -> None:
-    """The one too many is told; those before go on, and a place that becomes free is free."""
+def _get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+def _from(server: Running, address: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=600, source_address=(address, 0))
+
+
+def _opened(server: Running, count: int) -> None:
+    while len(server.connections) != count:
+        time.sleep(0.01)
+
+
+def _busy(server: Running, count: int) -> None:
+    """Wait until so many connections are open, and none waits for a request."""
+    while len(server.connections) != count or server.connections.waiting:
+        time.sleep(0.001)
+
+
+def test_the_oldest_idle_connection_is_closed_for_a_new_one(run) -> None:
+    """With as many connections as may be open, a new one is answered, and the one that has waited longest ends."""
+    server = run(most_connections=3)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(server.connect()) for _ in range(3)]
+        for connection in (connections[0], connections[2], connections[1], connections[0]):
+            connection.sendall(_post())
+            assert _read(connection)[0] == 200
+        new = stack.enter_context(server.connect())
+        new.sendall(_post())
+        assert _read(new)[0] == 200
+        assert _rest(connections[2]) == b""
+        for connection in (connections[0], connections[1]):
+            connection.sendall(_post())
+            assert _read(connection)[0] == 200
+
+
+@pytest.mark.parametrize("begun", [b"", _post()[:40]])
+def test_a_peer_that_opens_many_connections_closes_its_own(run, begun) -> None:
+    """Connections of another peer that wait for a whole head go first; those of a peer with few stay."""
+    server = run(most_connections=20)
+    with contextlib.ExitStack() as stack:
+        honest = stack.enter_context(server.connect())
+        honest.sendall(_post())
+        assert _read(honest)[0] == 200
+        for _ in range(60):
+            stack.enter_context(_from(server, "127.0.0.2")).sendall(begun)
+        _opened(server, 20)
+        honest.sendall(_post())
+        assert _read(honest)[0] == 200
+
+
+def test_connections_of_one_peer_are_bounded(run) -> None:
+    """Beyond the bound for one peer, its oldest idle connection is closed, or else the new one is refused."""
+    server = run(most_connections_each=2)
+    with contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(_from(server, "127.0.0.2")) for _ in range(2)]
+        for connection in busy:
+            connection.sendall(_post()[:-10])
+        _busy(server, 2)
+        assert _read(stack.enter_context(_from(server, "127.0.0.2")))[0] == 503
+        other = stack.enter_context(server.connect())
+        other.sendall(_post())
+        assert _read(other)[0] == 200
+        busy[0].sendall(_post()[-10:])
+        assert _read(busy[0])[0] == 200
+        new = stack.enter_context(_from(server, "127.0.0.2"))
+        new.sendall(_post())
+        assert _read(new)[0] == 200
+        assert _rest(busy[0]) == b""
+
+
+def test_probes_are_answered_when_no_connection_can_be_closed(run) -> None:
+    """While every connection is busy, a new one is answered probes; other requests on it get 503, and a close."""
     server = run(most_connections=2)
-    first, second = server.connect(), server.connect()
-    with second:
-        time.sleep(0.1)
-        with server.connect() as third:
-            assert _read(third)[0] == 503
-        with first:
-            first.sendall(_post())
-            assert _read(first)[0] == 200
+    with contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(server.connect()) for _ in range(2)]
+        for connection in busy:
+            connection.sendall(_post()[:-10])
+        _busy(server, 2)
+        probe = stack.enter_context(server.connect())
+        for path in ("/healthz", "/v2/health/ready"):
+            probe.sendall(_get(path))
+            assert _read(probe)[0] == 200
+        probe.sendall(_post())
+        status, fields, _ = _read(probe)
+        assert (status, fields["connection"], fields["retry-after"]) == (503, "close", "1")
+        for connection in busy:
+            connection.sendall(_post()[-10:])
+            assert _read(connection)[0] == 200
         _until_answered(server)
+
+
+def test_beyond_the_reserve_connections_are_refused(run) -> None:
+    """The room for probes is bounded too."""
+    server = run(most_connections=1)
+    with contextlib.ExitStack() as stack:
+        opened: list[socket.socket] = []
+        for _ in range(1 + RESERVED):
+            opened.append(stack.enter_context(server.connect()))
+            opened[-1].sendall(_post(path="/healthz")[:-10])
+            _busy(server, len(opened))
+        assert _read(stack.enter_context(server.connect()))[0] == 503
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk", "/ai/v1/risk:batch", "/v1/models/customer-risk:predict"])
+def test_the_bytes_of_unfinished_bodies_are_bounded(run, path) -> None:
+    """A body that would exceed the budget of its client gets 503; another client's is answered; all is returned."""
+    server = run(most_body_bytes_each=32 * 1024 * 1024)
+    size = 60_000 if path == "/ai/v1/risk" else 7_000_000
+    sent = _post(BODY[:-1] + b" " * size + b"}", path=path)
+    before = 32 * 1024 * 1024 - 5 * size // 2
+    server.budget.hold("127.0.0.2").grow(before)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(_from(server, "127.0.0.2")).sendall(sent[:-10])
+        while server.budget.held < before + 2 * size:
+            time.sleep(0.01)
+        refused = stack.enter_context(_from(server, "127.0.0.2"))
+        refused.sendall(sent[:-10])
+        if size > 64 * 1024:  # read to its end, unless the connection is closed
+            refused.sendall(sent[-10:])
+        status, fields, _ = _read(refused)
+        assert (status, fields["retry-after"]) == (503, "1")
+        other = stack.enter_context(server.connect())
+        other.sendall(_post())
+        assert _read(other)[0] == 200
+    while server.budget.held != before:
+        time.sleep(0.01)
+
+
+def test_pipelined_requests_are_bounded(run) -> None:
+    """Of thousands of requests sent at once on one connection the first are answered, then it is closed."""
+    with run().connect() as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(_get("/v2/health/live") * 3000)
+        received = _rest(connection)
+        assert 1 <= received.count(b"HTTP/1.1 200 OK") <= 100
 
 
 def _until_answered(server) -> None:

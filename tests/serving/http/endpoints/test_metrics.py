@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
+
+from customer_risk.serving.http.endpoints.metrics import PATH, MetricsEndpoint
 
 ROOT = Path(__file__).parents[4]
 
@@ -96,3 +102,79 @@ def test_metrics_are_at_one_path_for_getting(told) -> None:
     """Another method is a 405, a path beneath a 404."""
     assert told["others"] == [405, 404]
     assert told["type"].startswith("text/plain")
+
+
+class Slow:
+    """A source that counts how often it renders, and takes a while."""
+
+    def __init__(self) -> None:
+        self.forms: list[str] = []
+
+    def exposition(self, accept: str | None) -> tuple[str, bytes]:
+        """Return the number of this rendering."""
+        time.sleep(0.1)
+        self.forms.append(accept or "")
+        return "text/plain", b"%d" % len(self.forms)
+
+
+async def _get(app: Any, count: int, accept: str = "*/*", path: str = PATH) -> list[tuple[int, str]]:
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+    requests = [client.get(path, headers={"accept": accept}) for _ in range(count)]
+    return [(each.status_code, each.text) for each in await asyncio.gather(*requests)]
+
+
+def test_metrics_are_rendered_at_most_once_a_second() -> None:
+    """However many ask, and whatever media types they accept, each of the two forms is rendered once a second."""
+    source, now = Slow(), [100.0]
+
+    async def asked() -> None:
+        app = MetricsEndpoint(source, clock=lambda: now[0]).alone
+        assert await _get(app, 20) == [(200, "1")] * 20
+        now[0] += 0.9
+        for place in range(20):
+            assert await _get(app, 1, f"text/plain;version=0.0.{place}") == [(200, "1")]
+            assert await _get(app, 1, f"application/openmetrics-text;version={place}") == [(200, "2")]
+        now[0] += 0.2
+        assert await _get(app, 5) == [(200, "3")] * 5
+
+    asyncio.run(asked())
+    assert [form.partition(";")[0] for form in source.forms] == [
+        "text/plain",
+        "application/openmetrics-text",
+        "text/plain",
+    ]
+
+
+def test_rendering_does_not_hold_the_event_loop() -> None:
+    """Other requests are answered while the metrics are rendered."""
+
+    async def asked() -> list[str]:
+        app, done = MetricsEndpoint(Slow()).alone, []
+
+        async def note(path: str) -> None:
+            await _get(app, 1, path=path)
+            done.append(path)
+
+        await asyncio.gather(note(PATH), note("/other"))
+        return done
+
+    assert asyncio.run(asked()) == ["/other", PATH]
+
+
+def test_a_failed_rendering_is_tried_again() -> None:
+    """A rendering that fails isn't kept."""
+
+    class Failing(Slow):
+        def exposition(self, accept: str | None) -> tuple[str, bytes]:
+            if not self.forms:
+                self.forms.append("")
+                raise OSError("no space")
+            return super().exposition(accept)
+
+    async def asked() -> None:
+        app = MetricsEndpoint(Failing()).alone
+        with pytest.raises(OSError, match="no space"):
+            await _get(app, 1)
+        assert await _get(app, 1) == [(200, "2")]
+
+    asyncio.run(asked())

@@ -14,10 +14,15 @@ from google.rpc.status_pb2 import Status
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
+from customer_risk.serving.auth.access import AccessControl
+from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.errors import Unauthenticated
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.observers import LogObserver
+from customer_risk.serving.http.admission import Admission
 from customer_risk.serving.http.body import MOST_BYTES
+from customer_risk.serving.http.budget import Budget
 from customer_risk.serving.kserve.v2.grpc import GrpcServer, GrpcSettings
 from customer_risk.serving.kserve.v2.tensors import to_binary
 from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
@@ -133,3 +138,139 @@ def test_a_fault_of_ours_tells_nothing_of_the_inside(ask, service, request_, cap
     assert caught.value.code() == grpc.StatusCode.INTERNAL
     assert "inside" not in caught.value.details()
     assert "KeyError: 'inside'" in caplog.text
+
+
+class Full(Admission):
+    """A queue that is too long."""
+
+    def wait(self) -> float:
+        """Return a minute."""
+        return 60.0
+
+
+class Nobody:
+    """Authentication that trusts no token."""
+
+    def cached(self, _: str | None) -> None:
+        """Return no caller."""
+
+    async def authenticate(self, _: str | None) -> Caller:
+        """Refuse."""
+        raise Unauthenticated("No.", remedy="None.")
+
+
+async def _silent(calls: int, port: int) -> list[grpc.StatusCode]:
+    """Return the codes of calls whose message never comes."""
+    silence = asyncio.Event()
+
+    async def nothing():
+        await silence.wait()
+        yield b""
+
+    async def code(channel) -> grpc.StatusCode:
+        return await channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")(nothing()).code()
+
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        return await asyncio.gather(*[code(channel) for _ in range(calls)])
+
+
+@pytest.fixture
+def serve(service):
+    """Run a coroutine function with the port of a server that has some bounds."""
+
+    def served(use, access=None, settings=None, **bounds):
+        async def run():
+            server = GrpcServer(
+                Exchange(service, access=access), settings or GrpcSettings(port=0, grace_seconds=0), **bounds
+            )
+            await server.start()
+            try:
+                return await use(server.port)
+            finally:
+                await server.stop()
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(run())
+
+    return served
+
+
+@pytest.mark.parametrize("method", ["ModelInfer", "ModelMetadata", "ModelReady", "RepositoryModelLoad"])
+def test_a_call_that_would_wait_too_long_is_shed(serve, method) -> None:
+    """Under overload a call gets UNAVAILABLE, with the time to come back, and is counted as shed."""
+    shed: list[None] = []
+
+    async def use(port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = stubs.GRPCInferenceServiceStub(channel)
+            kind = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods_by_name[method].input_type.name
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await getattr(stub, method)(getattr(pb, kind)(), timeout=600)
+            return caught.value
+
+    error = serve(use, admission=Full(0.05, shed=lambda: shed.append(None)))
+    assert error.code() == grpc.StatusCode.UNAVAILABLE
+    assert dict(error.trailing_metadata())["retry-after"] == "1"
+    assert json.loads(error.details())["type"] == "urn:problem-type:customer-risk:overloaded"
+    assert len(shed) == 1
+
+
+@pytest.mark.parametrize("method", ["ServerLive", "ServerReady"])
+def test_probes_by_grpc_are_answered_under_overload(serve, method) -> None:
+    """They never wait in the queue."""
+
+    async def use(port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = stubs.GRPCInferenceServiceStub(channel)
+            return await getattr(stub, method)(getattr(pb, f"{method}Request")(), timeout=600)
+
+    answer = serve(use, admission=Full(0.05))
+    assert answer.live if method == "ServerLive" else answer.ready
+
+
+def test_a_stranger_is_refused_before_the_message(serve) -> None:
+    """A call without a valid token ends at once, though its message hasn't come."""
+    codes = serve(lambda port: _silent(3, port), access=AccessControl(Nobody()))
+    assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 3
+
+
+def test_a_message_that_does_not_come_counts_as_the_largest(serve) -> None:
+    """Of calls that send no message, as many wait as the budget has room for; all end, and return what they held."""
+    budget = Budget(2 * MOST_BYTES, 2 * MOST_BYTES)
+    settings = GrpcSettings(port=0, grace_seconds=0, message_seconds=1)
+    codes = serve(lambda port: _silent(3, port), settings=settings, budget=budget)
+    assert sorted(codes, key=str) == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2 + [grpc.StatusCode.UNAVAILABLE]
+    assert budget.held == 0
+
+
+def test_a_call_without_a_message_is_malformed(serve) -> None:
+    """A stream of no message is an invalid argument."""
+
+    async def use(port):
+        async def nothing():
+            return
+            yield b""
+
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            return await channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")(nothing()).code()
+
+    assert serve(use) == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_calls_that_python_has_not_taken_are_bounded(serve, request_) -> None:
+    """Of hundreds of calls at once, each is answered or refused by gRPC itself; those that follow are answered."""
+
+    async def use(port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = stubs.GRPCInferenceServiceStub(channel)
+
+            async def code() -> grpc.StatusCode:
+                call = stub.ModelInfer(_requests(request_), timeout=600)
+                return await call.code()
+
+            codes = set(await asyncio.gather(*[code() for _ in range(300)]))
+            return codes, await code()
+
+    codes, after = serve(use)
+    assert codes <= {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
+    assert after == grpc.StatusCode.OK

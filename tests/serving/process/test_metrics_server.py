@@ -1,0 +1,51 @@
+"""A server for metrics alone."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import httpx2
+import pytest
+
+from customer_risk.model.errors import ConfigError
+from customer_risk.serving.http.endpoints.metrics import MetricsEndpoint
+from customer_risk.serving.http.settings import ServerSettings
+from customer_risk.serving.process.listener import listener
+from customer_risk.serving.process.metrics_server import MetricsServer
+
+
+class Source:
+    """A source of one metric."""
+
+    def exposition(self, accept: str | None) -> tuple[str, bytes]:  # noqa: ARG002  a source's signature
+        """Return it."""
+        return "text/plain", b"up 1\n"
+
+
+def test_metrics_have_a_port_of_their_own(caplog) -> None:
+    """At the metrics port, /metrics is answered and every other path is 404; once stopped, the port is closed."""
+    caplog.set_level("INFO", logger="serving")
+
+    async def asked() -> list[tuple[int, str]]:
+        server = MetricsServer(MetricsEndpoint(Source()).alone, ServerSettings(metrics_port=0))
+        await server.start()
+        url = re.search(r"metrics at (http://[^/]+)/metrics", caplog.text)[1]
+        async with httpx2.AsyncClient(base_url=url) as client:
+            found = [await client.get(path) for path in ("/metrics", "/ai/v1/risk", "/healthz", "/")]
+            await server.stop()
+            with pytest.raises(httpx2.ConnectError):
+                await client.get("/metrics")
+        return [(each.status_code, each.headers["content-type"]) for each in found]
+
+    assert asyncio.run(asked()) == [(200, "text/plain"), *[(404, "application/problem+json")] * 3]
+
+
+def test_a_taken_metrics_port_ends_the_start() -> None:
+    """A port that another process uses is a ConfigError."""
+
+    async def start(port: int) -> None:
+        await MetricsServer(MetricsEndpoint(Source()).alone, ServerSettings(metrics_port=port)).start()
+
+    with listener("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match="Can't listen"):
+        asyncio.run(start(taken.getsockname()[1]))
