@@ -71,6 +71,7 @@ CONTRADICTIONS = [
     ("second-model", "networkPolicy.scraperNamespaces={gmp-system}", "lets only Google's collectors in"),
     ("second-model", "networkPolicy.scraperNamespaces={gke-gmp-system,gmp-system}", "lets only Google's collectors in"),
     ("second-model", "networkPolicy.scraperNamespaces=null", "lets only Google's collectors in"),
+    ("local", "model.endpoint=http://user:password@emulators:4443", "holds a user or password in a URL"),
     ("local", "fullnameOverride=", "at most 46 small letters"),
 ]
 

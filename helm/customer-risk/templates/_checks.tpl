@@ -129,6 +129,9 @@
 {{- if contains "@" $v.store.url -}}
 {{- fail "store.url holds a user or password, which a ConfigMap would show: put the whole URL in a Secret and name it in store.urlSecret." -}}
 {{- end -}}
+{{- with include "customer-risk.credentials" (dict "value" $v "path" "") | trim -}}
+{{- fail (printf "%s holds a user or password in a URL, which ConfigMaps would show: Helm keeps values in one. Of URLs with a password only Redis's is supported, in a Secret that store.urlSecret names." .) -}}
+{{- end -}}
 {{- if and $v.jobs.enabled (eq $v.store.kind "file") (gt $max 1) -}}
 {{- fail "jobs.enabled is true with store.kind file and more than one pod: who asks for a job would meet a pod that doesn't know it. Use Redis, or one pod." -}}
 {{- end -}}

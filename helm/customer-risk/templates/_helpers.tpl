@@ -56,6 +56,24 @@ for a null the service has the same default, and Helm 3 keeps a null of values.y
 {{- toYaml $settings -}}
 {{- end }}
 
+{{/* The paths of all texts below `value` that hold a URL with a user or password. */}}
+{{- define "customer-risk.credentials" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $each := .value -}}
+{{- include "customer-risk.credentials" (dict "value" $each "path" (printf "%s.%s" $path $key | trimPrefix ".")) -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $index, $each := .value -}}
+{{- include "customer-risk.credentials" (dict "value" $each "path" (printf "%s[%d]" $path $index)) -}}
+{{- end -}}
+{{- else if kindIs "string" .value -}}
+{{- if regexMatch "://[^/?#\\s]*@" .value -}}
+{{- printf "%s " $path -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Seconds from SIGTERM to SIGKILL: the server's preStop, drain, grace and 10 to end in; then the shipper, which Kubernetes
 stops once the server has ended, its drain and 5. */}}
 {{- define "customer-risk.leastGrace" -}}
@@ -87,6 +105,14 @@ capabilities:
   drop: [ALL]
 seccompProfile:
   type: RuntimeDefault
+{{- end }}
+
+{{/* Whether the server reads a Secret: empty for no. One that isn't read isn't mounted. */}}
+{{- define "customer-risk.readsStoreUrl" -}}
+{{- if and (eq .Values.store.kind "redis") .Values.store.urlSecret.name -}}true{{- end -}}
+{{- end }}
+{{- define "customer-risk.readsRecordKey" -}}
+{{- if and .Values.record.enabled (eq .Values.record.customerId "hashed") -}}true{{- end -}}
 {{- end }}
 
 {{/* What every pod of the release has: who it is and where it may be. */}}
