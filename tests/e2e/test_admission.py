@@ -117,14 +117,14 @@ def test_no_cpu_limit_is_put_on_the_server(namespace: str, pods) -> None:
     assert "cpu" not in server["resources"]["limits"]
 
 
-def test_a_container_that_says_nothing_gets_a_memory_limit(namespace: str, pods) -> None:
+def test_a_container_that_says_nothing_gets_limits_of_memory_and_disk(namespace: str, pods) -> None:
     """So that the quota doesn't refuse it, and it can't eat the node."""
     pod = copy.deepcopy(pods["staging-pod"])
     for container in pod["spec"]["containers"]:
         del container["resources"]
     said, made = _admit(namespace, pod)
     assert made, said
-    assert made["spec"]["containers"][0]["resources"]["limits"] == {"memory": "512Mi"}
+    assert made["spec"]["containers"][0]["resources"]["limits"] == {"memory": "512Mi", "ephemeral-storage": "1Gi"}
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def test_every_namespace_of_the_service_is_restricted_bounded_and_closed(overlay
             [] if name.endswith("-local") else closed
         )  # locally the chart brings no policy that opens it
         (limits,) = _in(every, "LimitRange", name)["spec"]["limits"]
-        assert "cpu" not in limits["default"]  # it would put a CPU limit on the server
+        assert limits["default"].keys() == {"memory", "ephemeral-storage"}  # `cpu` would put a CPU limit on the server
+        assert limits["defaultRequest"].keys() == {"cpu", "memory", "ephemeral-storage"}
         assert (
             "limits.cpu" not in _in(every, "ResourceQuota", name)["spec"]["hard"]
         )  # it would refuse the server's pods
@@ -117,10 +118,12 @@ def test_the_quota_holds_the_most_pods_and_a_rollout(overlays, deployed, environ
     beside = [each for each in service["initContainers"] if each.get("restartPolicy") == "Always"]
     cpu = sum(_cpu(each["resources"]["requests"]["cpu"]) for each in [*service["containers"], *beside])
     memory = sum(_gib(each["resources"]["limits"]["memory"]) for each in [*service["containers"], *beside])
+    disk = sum(_gib(each["resources"]["limits"]["ephemeral-storage"]) for each in [*service["containers"], *beside])
     pods = most * 1.25 + 2
     hard = _in(overlays["gke"], "ResourceQuota", f"customer-risk-{environment}")["spec"]["hard"]
     assert pods * cpu <= _cpu(hard["requests.cpu"])
     assert pods * memory <= min(_gib(hard["requests.memory"]), _gib(hard["limits.memory"]))
+    assert pods * disk <= min(_gib(hard["requests.ephemeral-storage"]), _gib(hard["limits.ephemeral-storage"]))
     assert pods <= int(hard["pods"])
 
 

@@ -107,6 +107,21 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
+{{/* The disks of a kind of pod in MiB, by their values: `scratch` is /tmp's size, `records` whether there is an outbox. */}}
+{{- define "customer-risk.disks" -}}
+{{- $sizes := list .scratch -}}
+{{- if not .Values.model.baked -}}{{- $sizes = append $sizes .Values.model.diskSize -}}{{- end -}}
+{{- if .records -}}{{- $sizes = append $sizes .Values.record.outboxSize -}}{{- end -}}
+{{- include "customer-risk.mebibytes" $sizes -}}
+{{- end }}
+
+{{/* The sum of quantities of Mi or Gi, in MiB. */}}
+{{- define "customer-risk.mebibytes" -}}
+{{- $sum := 0 -}}
+{{- range . -}}{{- $sum = add $sum (div (include "customer-risk.bytes" . | int64) 1048576) -}}{{- end -}}
+{{- $sum -}}
+{{- end }}
+
 {{/* Whether the server reads a Secret: empty for no. One that isn't read isn't mounted. */}}
 {{- define "customer-risk.readsStoreUrl" -}}
 {{- if and (eq .Values.store.kind "redis") .Values.store.urlSecret.name -}}true{{- end -}}
@@ -168,13 +183,13 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* Volumes that fetching the bundle takes, and /tmp (of `tmpSize`, or a GiB). */}}
+{{/* Volumes that fetching the bundle takes, and /tmp (of `tmpSize`, or scratchSize). */}}
 {{- define "customer-risk.bundleVolumes" -}}
 - name: tmp
-  emptyDir: {sizeLimit: {{ default "1Gi" .tmpSize }}}
+  emptyDir: {sizeLimit: {{ default .Values.scratchSize .tmpSize }}}
 {{- if not .Values.model.baked }}
 - name: models
-  emptyDir: {sizeLimit: 512Mi}
+  emptyDir: {sizeLimit: {{ .Values.model.diskSize }}}
 {{- with .Values.model.registryVolume }}
 - name: registry
   {{- toYaml . | nindent 2 }}
