@@ -103,7 +103,7 @@ def test_nothing_secret_stands_in_a_config_map(rendered) -> None:
 
 
 def test_every_container_says_what_it_takes(containers) -> None:
-    """CPU, memory and disk are asked for, memory and disk limited; KServe would add a core and 2 GiB where nothing is said."""
+    """CPU, memory and disk are asked for, memory and disk limited; KServe fills in what is missing."""
     for name, each in containers:
         asked, limited = each["resources"]["requests"], each["resources"]["limits"]
         assert asked.keys() == {"cpu", "memory", "ephemeral-storage"}, name

@@ -170,7 +170,7 @@ def test_the_gateway_names_what_the_setup_makes(overlays) -> None:
 
 
 def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> None:
-    """Every kind of every example, and Helm's own Secrets; nothing that would let it out of its namespace."""
+    """Every kind of every example, and Helm's ConfigMaps; no Secrets, and nothing that leads out of its namespace."""
     role = _only(overlays["gke"], "ClusterRole")
     may = {
         (group, resource, verb)
@@ -180,14 +180,17 @@ def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> Non
         for verb in rule["verbs"]
     }
     rendered = [each for path in EXAMPLES.glob("*/rendered/*.yaml") for each in objects(path.read_text())]
-    kinds = {(each["apiVersion"], each["kind"]) for each in [*rendered, *deployed["staging"]]} | {("v1", "Secret")}
+    kinds = {(each["apiVersion"], each["kind"]) for each in [*rendered, *deployed["staging"]]} | {("v1", "ConfigMap")}
     for version, kind in kinds:
         group = version.partition("/")[0] if "/" in version else ""
         resource = re.sub(r"ys$", "ies", kind.lower() + ("" if kind == "PodMonitoring" else "s")).replace("cys", "cies")
         resource = "podmonitorings" if kind == "PodMonitoring" else resource
         verbs = {"get", "list", "watch", "create", "patch", "delete"}  # Helm 4 applies with patch and waits with watch
         assert {(group, resource, verb) for verb in verbs} <= may, (kind, resource)
-    assert not {resource for _, resource, _ in may} & {"roles", "rolebindings", "namespaces", "nodes", "pods/exec", "*"}
+    assert not {resource for _, resource, _ in may} & {
+        *("secrets", "serviceaccounts/token", "roles", "rolebindings", "namespaces", "nodes"),
+        *("pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "*"),
+    }
     assert "*" not in {verb for *_, verb in may}
 
 
