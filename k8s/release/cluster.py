@@ -58,7 +58,7 @@ class Cluster:
 
     def __init__(self, namespace: str) -> None:
         try:
-            _load()
+            load()
         except config.ConfigException as error:
             raise ReleaseError(f"No cluster is named: {error} Set KUBECONFIG.") from error
         self.namespace = namespace
@@ -72,7 +72,7 @@ class Cluster:
             raise ReleaseError(f"There is no InferenceService {name} in {self.namespace}.")
         scaler = _found(self._scaling.read_namespaced_horizontal_pod_autoscaler, name, self.namespace)
         deployment = _found(self._apps.read_namespaced_deployment, f"{name}-predictor", self.namespace)
-        pods = _ask(self._core.list_namespaced_pod, self.namespace, label_selector=f"{PREDICTOR}={name}").items
+        pods = ask(self._core.list_namespaced_pod, self.namespace, label_selector=f"{PREDICTOR}={name}").items
         return State(
             wanted=_made(service["spec"]["predictor"], service["metadata"].get("annotations", {})),
             least=scaler.spec.min_replicas if scaler else 1,
@@ -82,6 +82,14 @@ class Cluster:
             pods=tuple(_pod(each) for each in pods),
             route=self._route(name),
         )
+
+    def has(self, name: str) -> bool:
+        """Whether Helm installed a release of that name that isn't being deleted, wherever it keeps its history."""
+        service = self._object("serving.kserve.io", "v1beta1", "inferenceservices", name)
+        if service is None or "deletionTimestamp" in service["metadata"]:
+            return False
+        labels: Mapping[str, str] = service["metadata"].get("labels", {})
+        return labels.get("app.kubernetes.io/managed-by") == "Helm"
 
     def _route(self, name: str) -> str:
         """Say why the release's route isn't in force; empty where it is, or where there is none."""
@@ -102,7 +110,8 @@ class Cluster:
         return found
 
 
-def _load() -> None:
+def load() -> None:
+    """Take the cluster that KUBECONFIG names, or else the one that this runs in. Raises ConfigException."""
     named = os.environ.get("KUBECONFIG")
     if "KUBERNETES_SERVICE_HOST" in os.environ and not named:
         config.load_incluster_config()
@@ -110,7 +119,8 @@ def _load() -> None:
         config.load_kube_config(config_file=named)
 
 
-def _ask(call: Any, *arguments: Any, **options: Any) -> Any:
+def ask(call: Any, *arguments: Any, **options: Any) -> Any:
+    """Return what the API server answers; raises ReleaseError, whose cause is the client's error."""
     try:
         return call(*arguments, _request_timeout=_SECONDS, **options)
     except ApiException as error:
@@ -121,7 +131,7 @@ def _ask(call: Any, *arguments: Any, **options: Any) -> Any:
 
 def _found(call: Any, *arguments: Any) -> Any:
     try:
-        return _ask(call, *arguments)
+        return ask(call, *arguments)
     except ReleaseError as error:
         if isinstance(error.__cause__, ApiException) and error.__cause__.status == 404:
             return None

@@ -1,4 +1,4 @@
-"""`python -m k8s.release deploy|gate|rollback`."""
+"""`python -m k8s.release deploy|gate|rollback|move`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from k8s.release.cluster import Cluster
 from k8s.release.deployment import Deployment
 from k8s.release.errors import ReleaseError
 from k8s.release.helm import Helm
+from k8s.release.storage import move as move_history
 
 
 def _common(command: Callable[..., None]) -> Callable[..., None]:
@@ -61,6 +62,18 @@ def gate(**common: Any) -> None:
 def rollback(revision: int | None, **common: Any) -> None:
     """Go back to an earlier revision, through the chart, and hold it to the gate."""
     _deployment(**common).rollback(revision)
+
+
+@release.command()
+@click.option("--release", "name", required=True, help="The Helm release.")
+@click.option("--namespace", required=True, help="Where it is.")
+def move(name: str, namespace: str) -> None:
+    """Move the release's history from Secrets to ConfigMaps, once; nothing is installed or restarted.
+
+    The other commands keep it in ConfigMaps. This takes an account that may read and delete the namespace's Secrets.
+    """
+    revisions = move_history(name, namespace)
+    click.echo(f"{name}: {len(revisions)} revisions are in ConfigMaps now: {', '.join(revisions)}")
 
 
 def main() -> None:

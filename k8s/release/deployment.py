@@ -35,9 +35,10 @@ class Deployment:
 
         A first install has its route only after the gate, so that no traffic meets the single pod that KServe begins
         with; where it fails it stays, without a route, to be looked at. An upgrade that fails is rolled back.
-        Raises HelmFailed or GateClosed, after that.
+        Raises HelmFailed or GateClosed, after that, and ReleaseError before anything is changed where the release's
+        history is not in ConfigMaps.
         """
-        history = self._helm.history()
+        history = self._history()
         served = [each for each in history if each.description != ROUTE_OFF and each.status in _IN_FORCE]
         if not served:
             self._say(f"{self._name}: first install, without its route")
@@ -54,7 +55,8 @@ class Deployment:
             raise
 
     def gate(self) -> None:
-        """Wait for the rollout, then run the release's own test: the golden requests. Raises GateClosed."""
+        """Wait for the rollout, then run the release's own test: the golden requests. Raises ReleaseError."""
+        self._history()
         self.await_rollout()
         if not self._helm.values().get("test", {}).get("enabled"):
             raise GateClosed(f"{self._name} has no test to run: set test.enabled.")
@@ -75,12 +77,24 @@ class Deployment:
 
         Raises ReleaseError where there is none, HelmFailed or GateClosed.
         """
-        target = revision or earlier(self._helm.history())
+        history = self._history()
+        target = revision or earlier(history)
         if target is None:
             raise ReleaseError(f"{self._name} has no earlier revision that took traffic.")
         self._say(f"{self._name}: back to revision {target}")
         self._helm.rollback(target)
         self.gate()
+
+    def _history(self) -> list[Revision]:
+        """Return the release's revisions; raises ReleaseError where it is installed and Helm keeps them elsewhere."""
+        history = self._helm.history()
+        if not history and self._cluster.has(self._name):
+            raise ReleaseError(
+                f"{self._name} is installed, but no ConfigMap has its history: an earlier version of this command, or "
+                "helm by itself, kept it in Secrets. Move it once, as somebody who may read the namespace's Secrets: "
+                "python -m k8s.release move --release RELEASE --namespace NAMESPACE"
+            )
+        return history
 
     def _return_to(self, revision: int, error: ReleaseError) -> None:
         self._say(f"{self._name}: {error}")

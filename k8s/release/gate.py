@@ -27,6 +27,9 @@ class Looks(Protocol):
     def look(self, name: str) -> State:
         """Give the state of the release called `name`."""
 
+    def has(self, name: str) -> bool:
+        """Whether Helm installed a release called `name`."""
+
 
 def lacking(state: State) -> str:
     """Say what a release still lacks, the first thing first; empty where it lacks nothing.

@@ -15,6 +15,9 @@ import msgspec
 from k8s.release.errors import HelmFailed
 
 ROUTE_OFF: Final = "installed without its route"
+# Where Helm keeps releases. By default it keeps them in Secrets, and Kubernetes can't grant those alone: whoever
+# deploys could read every Secret of the namespace.
+DRIVER: Final = {"HELM_DRIVER": "configmap"}
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -62,7 +65,7 @@ class Helm:
         return ("--server-side=true", "--force-conflicts") if self.major >= 4 else ()
 
     def history(self) -> list[Revision]:
-        """Give the release's revisions, oldest first; none where it isn't installed."""
+        """Give the release's revisions, oldest first; none where no ConfigMap has any."""
         done = self._run("history", self.release, "--output", "json", "--max", "256", fail=False)
         if done.returncode:
             if "not found" in done.stderr:
@@ -98,7 +101,9 @@ class Helm:
 
     def _run(self, *arguments: str, fail: bool = True) -> subprocess.CompletedProcess[str]:
         command = [self._program, "--namespace", self.namespace, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  no shell is involved
+        done = subprocess.run(  # noqa: S603  no shell is involved
+            command, capture_output=True, text=True, check=False, env=os.environ | DRIVER
+        )
         if fail and done.returncode:
             raise HelmFailed(_said(done))
         return done

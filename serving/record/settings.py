@@ -62,7 +62,10 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         return ShipperConfig(folder=str(Path(self.folder).absolute()), most_bytes=self.most_bytes, ship=ship, logs=logs)
 
     def check(self) -> None:
-        """Raise ConfigError if the settings contradict each other."""
+        """Raise ConfigError if the settings contradict each other.
+
+        The files of keys are not read: the shipper calls this too, and it has no use for them.
+        """
         if self.enabled and not self.folder:
             raise ConfigError("record.folder is empty.", remedy="Name a folder on a disk that outlives the container.")
         if self.file_bytes * 4 > self.most_bytes:
@@ -73,7 +76,6 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ConfigError(f"record.file_bytes is more than {_MOST_FILE_BYTES}.", remedy="Set a smaller size.")
         if self.enabled:
             self.shipper_config(LogSettings()).ship.check()
-        self.keys()
 
 
 def _read_key(setting: str, path: str) -> bytes:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
+from k8s.release.helm import DRIVER
 from tests.chart.helm import CHART, EXAMPLES, find, objects
 from tests.k8s.kustomize import build
 
@@ -117,14 +118,14 @@ def test_no_cpu_limit_is_put_on_the_server(namespace: str, pods) -> None:
     assert "cpu" not in server["resources"]["limits"]
 
 
-def test_a_container_that_says_nothing_gets_a_memory_limit(namespace: str, pods) -> None:
+def test_a_container_that_says_nothing_gets_limits_of_memory_and_disk(namespace: str, pods) -> None:
     """So that the quota doesn't refuse it, and it can't eat the node."""
     pod = copy.deepcopy(pods["staging-pod"])
     for container in pod["spec"]["containers"]:
         del container["resources"]
     said, made = _admit(namespace, pod)
     assert made, said
-    assert made["spec"]["containers"][0]["resources"]["limits"] == {"memory": "512Mi"}
+    assert made["spec"]["containers"][0]["resources"]["limits"] == {"memory": "512Mi", "ephemeral-storage": "1Gi"}
 
 
 @pytest.mark.parametrize(
@@ -194,10 +195,42 @@ def test_the_deployers_rights_suffice_to_deploy_look_and_remove(namespace: str, 
     command = [sys.executable, "-m", "k8s.release", "deploy", *where, "--chart", str(CHART), *files, *sets]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=as_deployer, cwd=ROOT)
     removing = [as_deployer["HELM"], "uninstall", "probe", "--namespace", namespace, "--wait", "--timeout", "600s"]
-    removed = subprocess.run(removing, capture_output=True, text=True, check=False, env=as_deployer)
+    removed = subprocess.run(removing, capture_output=True, text=True, check=False, env=as_deployer | DRIVER)
     assert done.returncode == 1
     assert "forbidden" not in (done.stdout + done.stderr + removed.stderr).lower()
     assert re.search(r"probe isn't as it should be after \d+ s", done.stderr), done.stderr
+    assert removed.returncode == 0, removed.stderr
+
+
+def test_a_release_that_helm_kept_in_secrets_is_found_and_moved(namespace: str) -> None:
+    """A deployment refuses to install a second one; once moved, Helm knows its revisions and can remove it."""
+    sets = ("environment=local", "image.tag=no-such-tag", "image.pullPolicy=Never", "model.baked=true")
+    values = ["--values", str(CHART / "values-local.yaml"), *(word for pair in sets for word in ("--set", pair))]
+    where = ["--release", "kept", "--namespace", namespace]
+
+    def helm(*words: str, driver: str) -> subprocess.CompletedProcess[str]:
+        command = [find(), "--namespace", namespace, *words]
+        environment = os.environ | {"HELM_DRIVER": driver}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    def release(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "k8s.release", *words]
+        environment = os.environ | {"HELM": find()}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
+
+    for _ in range(2):
+        installed = helm("upgrade", "kept", str(CHART), "--install", *values, driver="secret")
+        assert installed.returncode == 0, installed.stderr
+    refused = release("deploy", *where, "--chart", str(CHART), *values)
+    assert refused.returncode == 1
+    assert "python -m k8s.release move" in refused.stderr
+    assert "not found" in helm("history", "kept", driver="configmap").stderr
+    moved = release("move", *where)
+    assert moved.returncode == 0, moved.stderr
+    history = json.loads(helm("history", "kept", "--output", "json", driver="configmap").stdout)
+    assert [(each["revision"], each["status"]) for each in history] == [(1, "superseded"), (2, "deployed")]
+    assert "not found" in helm("history", "kept", driver="secret").stderr
+    removed = helm("uninstall", "kept", "--wait", "--timeout", "600s", driver="configmap")
     assert removed.returncode == 0, removed.stderr
 
 
@@ -210,12 +243,15 @@ def test_the_deployer_may_do_nothing_elsewhere_and_nothing_to_rights(namespace: 
         return _kubectl(*words).stdout.strip() == "yes"
 
     assert may("create", "inferenceservices.serving.kserve.io", namespace)
-    assert may("create", "secrets", namespace)
     assert may("get", "pods/log", namespace)
     for verb, kind, where in (
         ("create", "inferenceservices.serving.kserve.io", "default"),
         ("get", "secrets", "default"),
         ("get", "secrets", "kube-system"),
+        ("get", "secrets", namespace),
+        ("list", "secrets", namespace),
+        ("create", "secrets", namespace),
+        ("create", "serviceaccounts/token", namespace),
         ("create", "roles.rbac.authorization.k8s.io", namespace),
         ("create", "rolebindings.rbac.authorization.k8s.io", namespace),
         ("create", "pods/exec", namespace),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+
+from tests.registry import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,28 +43,8 @@ def engine(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
     """A registry, by the address that images are pushed to; plain HTTP, which Docker takes from localhost."""
-    if not shutil.which("docker-registry"):
-        install = ["apt-get", "install", "--yes", "--quiet", "--quiet", "--no-install-recommends", "docker-registry"]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.fail(f"Debian's docker-registry isn't there and can't be installed: {done.stderr}")
-    program = shutil.which("docker-registry")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"localhost:{free.getsockname()[1]}"
-    config = tmp_path / "registry.yml"
-    storage = f"storage: {{filesystem: {{rootdirectory: '{tmp_path / 'images'}'}}}}"
-    config.write_text(f"version: 0.1\nhttp: {{addr: '{address}'}}\n{storage}\n", encoding="utf-8")
-    process = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        try:
-            httpx2.get(f"http://{address}/v2/")
-            break
-        except httpx2.TransportError:
-            time.sleep(0.1)
-    yield address
-    process.kill()
-    process.wait()
+    with running(tmp_path) as address:
+        yield address
 
 
 def _push(folder: Path, repository: str) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from k8s.release.helm import DRIVER
 from tests.e2e.callers import Callers, send
 from tests.e2e.cluster import NAMESPACE, PATIENCE, ROOT, apply, get, kubectl, until
 from tests.e2e.conftest import HOST, OUT, pods, run
@@ -41,7 +42,8 @@ def _callers(place, url: str = RISK) -> Callers:
 
 def _helm(*arguments: str) -> str:
     program = os.environ.get("HELM", "helm")
-    done = subprocess.run([program, "--namespace", NAMESPACE, *arguments], capture_output=True, text=True, check=False)
+    command = [program, "--namespace", NAMESPACE, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | DRIVER)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

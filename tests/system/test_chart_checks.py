@@ -71,6 +71,11 @@ CONTRADICTIONS = [
     ("second-model", "networkPolicy.scraperNamespaces={gmp-system}", "lets only Google's collectors in"),
     ("second-model", "networkPolicy.scraperNamespaces={gke-gmp-system,gmp-system}", "lets only Google's collectors in"),
     ("second-model", "networkPolicy.scraperNamespaces=null", "lets only Google's collectors in"),
+    ("local", "model.endpoint=http://user:password@emulators:4443", "holds a user or password in a URL"),
+    ("staging", "record.outboxSize=3Gi", "disks of a server's pod"),
+    ("staging", "resources.limits.ephemeral-storage=3Gi", "disks of a server's pod"),
+    ("staging", "scratchSize=1536Mi", "disks of the test's pod"),
+    ("batch", "batch.scratchSize=5Gi", "disks of the batch's pod"),
     ("local", "fullnameOverride=", "at most 46 small letters"),
 ]
 

@@ -103,11 +103,11 @@ def test_nothing_secret_stands_in_a_config_map(rendered) -> None:
 
 
 def test_every_container_says_what_it_takes(containers) -> None:
-    """CPU and memory asked for, and memory limited; KServe would give a core and 2 GiB to one that says nothing."""
+    """CPU, memory and disk are asked for, memory and disk limited; KServe fills in what is missing."""
     for name, each in containers:
         asked, limited = each["resources"]["requests"], each["resources"]["limits"]
-        assert asked.keys() >= {"cpu", "memory"}, name
-        assert "memory" in limited, name
+        assert asked.keys() == {"cpu", "memory", "ephemeral-storage"}, name
+        assert limited.keys() - {"cpu"} == {"memory", "ephemeral-storage"}, name
 
 
 def test_only_the_local_values_limit_the_cpu(containers) -> None:
@@ -162,6 +162,26 @@ def test_no_disk_of_a_pod_is_without_bounds(pods) -> None:
     for where, _, spec in pods:
         empty = [each["emptyDir"] for each in spec["volumes"] if "emptyDir" in each]
         assert all("sizeLimit" in each for each in empty), where
+
+
+def test_the_disks_of_a_pod_fit_below_what_kubernetes_evicts_it_for(pods) -> None:
+    """Kubernetes evicts a pod that takes more than its containers' limits, and its unshipped records end with it."""
+    for where, _, spec in pods:
+        disks = sum(_mebibytes(each["emptyDir"]["sizeLimit"]) for each in spec["volumes"] if "emptyDir" in each)
+        beside = [each for each in spec.get("initContainers", ()) if each.get("restartPolicy") == "Always"]
+        limits = [each["resources"]["limits"]["ephemeral-storage"] for each in (*spec["containers"], *beside)]
+        assert disks < sum(map(_mebibytes, limits)), where
+
+
+def test_kserve_adds_no_container_that_fetches_a_model(rendered) -> None:
+    """Its storage initializer, whose resources and rights are KServe's, comes with a storage URI alone."""
+    for documents in rendered.values():
+        (service,) = (each for each in documents if each["kind"] == "InferenceService")
+        assert service["spec"].keys() == {"predictor"}
+        assert not service["spec"]["predictor"].keys() & {"model", "storageUri", "storageUris", "logger", "batcher"}
+        assert not any(
+            each["name"] == "STORAGE_URI" for each in service["spec"]["predictor"]["containers"][0].get("env", ())
+        )
 
 
 def test_names_are_short_enough_for_what_kubernetes_and_kserve_add(helm: Helm) -> None:
@@ -244,6 +264,10 @@ def test_nobody_but_the_gateway_the_scraper_the_callers_and_the_test_comes_in(re
     assert all(rule["from"] and rule["ports"] for rule in server["ingress"])
     scraped = [rule for rule in server["ingress"] if {"protocol": "TCP", "port": 9090} in rule["ports"]]
     assert len(scraped) == 1
+
+
+def _mebibytes(quantity: str) -> int:
+    return int(quantity[:-2]) * {"Gi": 1024, "Mi": 1}[quantity[-2:]]
 
 
 def _pods(documents: list[dict[str, Any]]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:

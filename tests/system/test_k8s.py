@@ -103,7 +103,8 @@ def test_every_namespace_of_the_service_is_restricted_bounded_and_closed(overlay
             [] if name.endswith("-local") else closed
         )  # locally the chart brings no policy that opens it
         (limits,) = _in(every, "LimitRange", name)["spec"]["limits"]
-        assert "cpu" not in limits["default"]  # it would put a CPU limit on the server
+        assert limits["default"].keys() == {"memory", "ephemeral-storage"}  # `cpu` would put a CPU limit on the server
+        assert limits["defaultRequest"].keys() == {"cpu", "memory", "ephemeral-storage"}
         assert (
             "limits.cpu" not in _in(every, "ResourceQuota", name)["spec"]["hard"]
         )  # it would refuse the server's pods
@@ -117,10 +118,12 @@ def test_the_quota_holds_the_most_pods_and_a_rollout(overlays, deployed, environ
     beside = [each for each in service["initContainers"] if each.get("restartPolicy") == "Always"]
     cpu = sum(_cpu(each["resources"]["requests"]["cpu"]) for each in [*service["containers"], *beside])
     memory = sum(_gib(each["resources"]["limits"]["memory"]) for each in [*service["containers"], *beside])
+    disk = sum(_gib(each["resources"]["limits"]["ephemeral-storage"]) for each in [*service["containers"], *beside])
     pods = most * 1.25 + 2
     hard = _in(overlays["gke"], "ResourceQuota", f"customer-risk-{environment}")["spec"]["hard"]
     assert pods * cpu <= _cpu(hard["requests.cpu"])
     assert pods * memory <= min(_gib(hard["requests.memory"]), _gib(hard["limits.memory"]))
+    assert pods * disk <= min(_gib(hard["requests.ephemeral-storage"]), _gib(hard["limits.ephemeral-storage"]))
     assert pods <= int(hard["pods"])
 
 
@@ -167,7 +170,7 @@ def test_the_gateway_names_what_the_setup_makes(overlays) -> None:
 
 
 def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> None:
-    """Every kind of every example, and Helm's own Secrets; nothing that would let it out of its namespace."""
+    """Every kind of every example, and Helm's ConfigMaps; no Secrets, and nothing that leads out of its namespace."""
     role = _only(overlays["gke"], "ClusterRole")
     may = {
         (group, resource, verb)
@@ -177,14 +180,17 @@ def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> Non
         for verb in rule["verbs"]
     }
     rendered = [each for path in EXAMPLES.glob("*/rendered/*.yaml") for each in objects(path.read_text())]
-    kinds = {(each["apiVersion"], each["kind"]) for each in [*rendered, *deployed["staging"]]} | {("v1", "Secret")}
+    kinds = {(each["apiVersion"], each["kind"]) for each in [*rendered, *deployed["staging"]]} | {("v1", "ConfigMap")}
     for version, kind in kinds:
         group = version.partition("/")[0] if "/" in version else ""
         resource = re.sub(r"ys$", "ies", kind.lower() + ("" if kind == "PodMonitoring" else "s")).replace("cys", "cies")
         resource = "podmonitorings" if kind == "PodMonitoring" else resource
         verbs = {"get", "list", "watch", "create", "patch", "delete"}  # Helm 4 applies with patch and waits with watch
         assert {(group, resource, verb) for verb in verbs} <= may, (kind, resource)
-    assert not {resource for _, resource, _ in may} & {"roles", "rolebindings", "namespaces", "nodes", "pods/exec", "*"}
+    assert not {resource for _, resource, _ in may} & {
+        *("secrets", "serviceaccounts/token", "roles", "rolebindings", "namespaces", "nodes"),
+        *("pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "*"),
+    }
     assert "*" not in {verb for *_, verb in may}
 
 

@@ -252,10 +252,12 @@ def test_a_second_process_takes_over_from_a_killed_one(ship, write, outbox, tmp_
 
 
 def test_the_command_ships_what_the_servers_settings_say(command, write, outbox, tmp_path) -> None:
-    """`customer-risk ship --config` is that process by itself; `--status` tells of it."""
+    """`customer-risk ship --config` ships by the server's settings, without the files of Secrets that these name."""
     config = tmp_path / "serving.yaml"
     ship = {"embedded": False, "sinks": [{"type": "folder", "path": str(tmp_path / "record")}], "batch_seconds": 0.1}
-    config.write_text(json.dumps({"record": {"enabled": True, "folder": str(outbox), "ship": ship}}))
+    record = {"enabled": True, "folder": str(outbox), "customer_id": "hashed", "key_file": "/absent/key", "ship": ship}
+    store = {"kind": "redis", "url_file": "/absent/store-url"}
+    config.write_text(json.dumps({"record": record, "store": store}))
     writer = write()
     process = subprocess.Popen([command, "ship", "--config", config], stderr=subprocess.PIPE)
     until(lambda: stored(tmp_path))

@@ -129,6 +129,9 @@
 {{- if contains "@" $v.store.url -}}
 {{- fail "store.url holds a user or password, which a ConfigMap would show: put the whole URL in a Secret and name it in store.urlSecret." -}}
 {{- end -}}
+{{- with include "customer-risk.credentials" (dict "value" $v "path" "") | trim -}}
+{{- fail (printf "%s holds a user or password in a URL, which ConfigMaps would show: Helm keeps values in one. Of URLs with a password only Redis's is supported, in a Secret that store.urlSecret names." .) -}}
+{{- end -}}
 {{- if and $v.jobs.enabled (eq $v.store.kind "file") (gt $max 1) -}}
 {{- fail "jobs.enabled is true with store.kind file and more than one pod: who asks for a job would meet a pod that doesn't know it. Use Redis, or one pod." -}}
 {{- end -}}
@@ -163,6 +166,24 @@
 
 {{- if and $v.networkPolicy.enabled (eq $v.monitoring.kind "serviceMonitor") (not (without (default list $v.networkPolicy.scraperNamespaces) "gmp-system" "gke-gmp-system")) -}}
 {{- fail "monitoring.kind is serviceMonitor, but networkPolicy.scraperNamespaces lets only Google's collectors in: name the namespace of the operator's Prometheus." -}}
+{{- end -}}
+
+{{- $limits := list (index $v.resources.limits "ephemeral-storage") -}}
+{{- if $v.record.enabled -}}{{- $limits = append $limits (index $v.shipper.resources.limits "ephemeral-storage") -}}{{- end -}}
+{{- $disks := include "customer-risk.disks" (merge (dict "scratch" $v.scratchSize "records" $v.record.enabled) .) | int -}}
+{{- $limit := include "customer-risk.mebibytes" $limits | int -}}
+{{- if ge $disks $limit -}}
+{{- fail (printf "The disks of a server's pod (record.outboxSize, scratchSize, model.diskSize) are together %d MiB and the ephemeral-storage limits of its containers %d MiB, beyond which Kubernetes evicts it: raise resources.limits.ephemeral-storage above the disks." $disks $limit) -}}
+{{- end -}}
+{{- $disks = include "customer-risk.disks" (merge (dict "scratch" $v.scratchSize "records" false) .) | int -}}
+{{- $limit = include "customer-risk.mebibytes" (list (index $v.test.resources.limits "ephemeral-storage")) | int -}}
+{{- if and $v.test.enabled (ge $disks $limit) -}}
+{{- fail (printf "The disks of the test's pod (scratchSize, model.diskSize) are together %d MiB and its ephemeral-storage limit %d MiB: raise test.resources.limits.ephemeral-storage above the disks." $disks $limit) -}}
+{{- end -}}
+{{- $disks = include "customer-risk.disks" (merge (dict "scratch" $v.batch.scratchSize "records" (dig "record" "enabled" false $v.batch.settings)) .) | int -}}
+{{- $limit = include "customer-risk.mebibytes" (list (index $v.batch.resources.limits "ephemeral-storage")) | int -}}
+{{- if and $v.batch.enabled (ge $disks $limit) -}}
+{{- fail (printf "The disks of the batch's pod (batch.scratchSize, model.diskSize, record.outboxSize) are together %d MiB and its ephemeral-storage limit %d MiB: raise batch.resources.limits.ephemeral-storage above the disks." $disks $limit) -}}
 {{- end -}}
 
 {{- if and $v.batch.enabled (not (and $v.batch.settings.input $v.batch.settings.output)) -}}

@@ -56,6 +56,24 @@ for a null the service has the same default, and Helm 3 keeps a null of values.y
 {{- toYaml $settings -}}
 {{- end }}
 
+{{/* The paths of all texts below `value` that hold a URL with a user or password. */}}
+{{- define "customer-risk.credentials" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $each := .value -}}
+{{- include "customer-risk.credentials" (dict "value" $each "path" (printf "%s.%s" $path $key | trimPrefix ".")) -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $index, $each := .value -}}
+{{- include "customer-risk.credentials" (dict "value" $each "path" (printf "%s[%d]" $path $index)) -}}
+{{- end -}}
+{{- else if kindIs "string" .value -}}
+{{- if regexMatch "://[^/?#\\s]*@" .value -}}
+{{- printf "%s " $path -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Seconds from SIGTERM to SIGKILL: the server's preStop, drain, grace and 10 to end in; then the shipper, which Kubernetes
 stops once the server has ended, its drain and 5. */}}
 {{- define "customer-risk.leastGrace" -}}
@@ -87,6 +105,29 @@ capabilities:
   drop: [ALL]
 seccompProfile:
   type: RuntimeDefault
+{{- end }}
+
+{{/* The disks of a kind of pod in MiB, by their values: `scratch` is /tmp's size, `records` whether there is an outbox. */}}
+{{- define "customer-risk.disks" -}}
+{{- $sizes := list .scratch -}}
+{{- if not .Values.model.baked -}}{{- $sizes = append $sizes .Values.model.diskSize -}}{{- end -}}
+{{- if .records -}}{{- $sizes = append $sizes .Values.record.outboxSize -}}{{- end -}}
+{{- include "customer-risk.mebibytes" $sizes -}}
+{{- end }}
+
+{{/* The sum of quantities of Mi or Gi, in MiB. */}}
+{{- define "customer-risk.mebibytes" -}}
+{{- $sum := 0 -}}
+{{- range . -}}{{- $sum = add $sum (div (include "customer-risk.bytes" . | int64) 1048576) -}}{{- end -}}
+{{- $sum -}}
+{{- end }}
+
+{{/* Whether the server reads a Secret: empty for no. One that isn't read isn't mounted. */}}
+{{- define "customer-risk.readsStoreUrl" -}}
+{{- if and (eq .Values.store.kind "redis") .Values.store.urlSecret.name -}}true{{- end -}}
+{{- end }}
+{{- define "customer-risk.readsRecordKey" -}}
+{{- if and .Values.record.enabled (eq .Values.record.customerId "hashed") -}}true{{- end -}}
 {{- end }}
 
 {{/* What every pod of the release has: who it is and where it may be. */}}
@@ -142,13 +183,13 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* Volumes that fetching the bundle takes, and /tmp (of `tmpSize`, or a GiB). */}}
+{{/* Volumes that fetching the bundle takes, and /tmp (of `tmpSize`, or scratchSize). */}}
 {{- define "customer-risk.bundleVolumes" -}}
 - name: tmp
-  emptyDir: {sizeLimit: {{ default "1Gi" .tmpSize }}}
+  emptyDir: {sizeLimit: {{ default .Values.scratchSize .tmpSize }}}
 {{- if not .Values.model.baked }}
 - name: models
-  emptyDir: {sizeLimit: 512Mi}
+  emptyDir: {sizeLimit: {{ .Values.model.diskSize }}}
 {{- with .Values.model.registryVolume }}
 - name: registry
   {{- toYaml . | nindent 2 }}

@@ -50,7 +50,7 @@ initContainers:
     securityContext:
       {{- include "customer-risk.containerSecurity" . | nindent 6 }}
     volumeMounts:
-      - {name: config, mountPath: /etc/customer-risk, readOnly: true}
+      - {name: settings, mountPath: /etc/customer-risk, readOnly: true}
       - {name: outbox, mountPath: /var/lib/customer-risk/outbox}
       {{- if $spool }}
       - {name: spool, mountPath: /var/lib/customer-risk/spool}
@@ -105,7 +105,17 @@ containers:
       - {name: tmp, mountPath: /tmp}
 volumes:
   {{- include "customer-risk.bundleVolumes" . | nindent 2 }}
-  # One volume of all that is read only: a mount beneath a read-only mount can't be made.
+  # One volume for each container, with what that container reads. Its files are in one volume, since a mount beneath a
+  # read-only mount can't be made. The shipper reads no Secret.
+  {{- if $v.record.enabled }}
+  - name: settings
+    projected:
+      sources:
+        - configMap:
+            name: {{ $name }}
+            items:
+              - {key: serving.yaml, path: serving.yaml}
+  {{- end }}
   - name: config
     projected:
       sources:
@@ -122,13 +132,13 @@ volumes:
             items:
               - {key: jwks.json, path: jwks/jwks.json}
         {{- end }}
-        {{- if $v.store.urlSecret.name }}
+        {{- if include "customer-risk.readsStoreUrl" . }}
         - secret:
             name: {{ $v.store.urlSecret.name }}
             items:
               - {key: {{ $v.store.urlSecret.key }}, path: secrets/store-url}
         {{- end }}
-        {{- if $v.record.keySecret.name }}
+        {{- if include "customer-risk.readsRecordKey" . }}
         - secret:
             name: {{ $v.record.keySecret.name }}
             items:

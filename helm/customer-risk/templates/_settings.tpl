@@ -30,7 +30,7 @@ limits:
 logs:
   {{- include "customer-risk.snake" (dict "section" $v.logs "omit" list) | nindent 2 }}
 store:
-  {{- with $v.store.urlSecret.name }}
+  {{- if include "customer-risk.readsStoreUrl" . }}
   url_file: /etc/customer-risk/secrets/store-url
   {{- end }}
   {{- include "customer-risk.snake" (dict "section" $v.store "omit" (list "urlSecret")) | nindent 2 }}
@@ -39,7 +39,7 @@ jobs:
 record:
   folder: /var/lib/customer-risk/outbox
   most_bytes: {{ div (mul (include "customer-risk.bytes" $v.record.outboxSize) 4) 5 }}
-  {{- if $v.record.keySecret.name }}
+  {{- if include "customer-risk.readsRecordKey" . }}
   key_file: /etc/customer-risk/secrets/record-key
   {{- end }}
   {{- include "customer-risk.snake" (dict "section" $v.record "omit" (list "sinks" "outboxSize" "keySecret" "spool" "ship")) | nindent 2 }}

@@ -64,4 +64,6 @@ def load_settings(path: Path) -> BatchSettings:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}.", remedy="docs/guide/batch.md lists every setting.") from error
     settings.record.check()
+    if settings.record.enabled:
+        settings.record.key()
     return settings

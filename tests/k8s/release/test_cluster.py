@@ -193,6 +193,22 @@ def test_a_route_counts_once_a_gateway_takes_it(api, status, said) -> None:
     assert Cluster("risk").look("a").route == said
 
 
+@pytest.mark.parametrize(
+    ("metadata", "installed"),
+    [
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, True),
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}, "deletionTimestamp": "2026-01-01T00:00:00Z"}, False),
+        ({"labels": {}}, False),
+        (None, False),
+    ],
+)
+def test_a_release_is_installed_where_helms_inferenceservice_is(api, metadata, installed) -> None:
+    """Whether Helm's history of it can be read doesn't matter; one that is being deleted doesn't count."""
+    if metadata is not None:
+        api[SERVICE] = {"metadata": {"name": "a", **metadata}, "spec": {}}
+    assert Cluster("risk").has("a") is installed
+
+
 def test_without_a_cluster(monkeypatch, tmp_path) -> None:
     """No KUBECONFIG is an error that says what to set."""
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))

@@ -110,6 +110,22 @@ def test_a_rollback_to_nowhere_is_refused() -> None:
         _deployment(Written(Revision(1, "superseded", ROUTE_OFF), Revision(2, "deployed"))).rollback()
 
 
+@pytest.mark.parametrize("act", ["deploy", "rollback", "gate"])
+def test_a_release_whose_history_is_kept_elsewhere_is_left_alone(act: str) -> None:
+    """Nothing is installed over it, and the message names the command that moves its history."""
+
+    class Kept(Shown):
+        @staticmethod
+        def has(_: str) -> bool:
+            return True
+
+    helm = Written()
+    deployment = Deployment(helm, Kept(GOOD), fullname="risk", seconds=5, say=lambda _: None)
+    with pytest.raises(ReleaseError, match=r"kept it in Secrets.* python -m k8s\.release move"):
+        getattr(deployment, act)(*((Path(), ()) if act == "deploy" else ()))
+    assert helm.told == []
+
+
 def test_without_a_test_the_gate_stays_closed() -> None:
     """A release whose test is switched off can't be said to answer."""
 

@@ -15,7 +15,9 @@ FORCED = "--server-side=true --force-conflicts"
 def _helm(folder: Path, version: str) -> tuple[Helm, Path]:
     """Return a stand-in for this version of Helm, and the file to which it writes the arguments of its last call."""
     program, told = folder / "helm", folder / "told"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *version*) echo "{version}" ;; *) echo "$*" > {told} ;; esac\n')
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *version*) echo "{version}" ;; *) echo "$HELM_DRIVER $*" > {told} ;; esac\n'
+    )
     program.chmod(0o755)
     return Helm("risk", "here", program=str(program)), told
 
@@ -27,6 +29,15 @@ def test_the_charts_values_replace_an_edit_by_hand(tmp_path: Path, version: str,
     for act in (lambda: helm.upgrade(Path("chart"), ("--set", "a=b")), lambda: helm.rollback(3)):
         act()
         assert (FORCED in told.read_text()) == forced, told.read_text()
+
+
+def test_releases_are_kept_in_config_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of Helm's gets that driver, whatever the environment says."""
+    monkeypatch.setenv("HELM_DRIVER", "secret")
+    helm, told = _helm(tmp_path, "v4.3.2")
+    for act in (lambda: helm.upgrade(Path("chart"), ()), lambda: helm.rollback(3), helm.test, helm.uninstall):
+        act()
+        assert told.read_text().startswith("configmap ")
 
 
 def test_a_program_that_is_no_helm_is_refused(tmp_path: Path) -> None:

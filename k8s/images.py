@@ -1,0 +1,138 @@
+"""The images that others publish, by their digests: `scripts/pin-images` writes into each file what registries say.
+
+A tag can be moved by its publisher, a digest can't. Files name an image as NAME:TAG or NAME:TAG@sha256:DIGEST.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+import httpx2
+
+ROOT: Final = Path(__file__).parent.parent
+FILES: Final = (
+    "serving/Dockerfile",
+    "benchmarks/stock-image/Dockerfile",
+    "tests/e2e/emulators/Dockerfile",
+    "k8s/cloudbuild/builder.Dockerfile",
+    "cloudbuild.yaml",
+    "k8s/cloudbuild/bundle.yaml",
+    "k8s/cloudbuild/production.yaml",
+)
+# A recipe's base, the default of one, and a step's image. Images that the build itself makes begin with customer-risk.
+_NAMED: Final = re.compile(
+    r"^(?P<before>FROM |ARG BASE=| +name: )(?P<image>(?!customer-risk)[^\s$@]+:[\w.-]+)"
+    r"(?P<digest>@sha256:[0-9a-f]{64})?(?=\s)",
+    re.MULTILINE,
+)
+_MANIFESTS: Final = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+)
+_DOCKER_HUB: Final = "registry-1.docker.io"
+_HERE: Final = ("localhost", "127.0.0.1")
+_SECONDS: Final = 30.0
+_CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
+
+
+class NotFound(Exception):
+    """A digest that no registry told; the message says why."""
+
+
+def named(text: str) -> dict[str, str]:
+    """Return the images that a file names, each with its digest, empty where it has none."""
+    return {each["image"]: (each["digest"] or "").removeprefix("@") for each in _NAMED.finditer(text)}
+
+
+def pinned(text: str, digests: Mapping[str, str]) -> str:
+    """Return the text with these digests of images; an image without one stays as it is."""
+
+    def replace(found: re.Match[str]) -> str:
+        digest = digests.get(found["image"])
+        return f"{found['before']}{found['image']}@{digest}" if digest else found[0]
+
+    return _NAMED.sub(replace, text)
+
+
+def digest_of(image: str, client: httpx2.Client) -> str:
+    """Return the digest of NAME:TAG that its registry serves now, for all platforms; raises NotFound."""
+    name, _, tag = image.rpartition(":")
+    host, repository = _place(name)
+    scheme = "http" if host.partition(":")[0] in _HERE else "https"
+    url = f"{scheme}://{host}/v2/{repository}/manifests/{tag}"
+    headers = {"Accept": _MANIFESTS}
+    try:
+        answer = client.get(url, headers=headers)
+        if answer.status_code == httpx2.codes.UNAUTHORIZED:
+            headers["Authorization"] = f"Bearer {_token(answer.headers.get('www-authenticate', ''), client)}"
+            answer = client.get(url, headers=headers)
+    except httpx2.HTTPError as error:
+        raise NotFound(f"{host} can't be reached: {error}") from error
+    if answer.status_code != httpx2.codes.OK:
+        raise NotFound(f"{host} answers {answer.status_code}")
+    digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
+    told = answer.headers.get("docker-content-digest", digest)
+    if told != digest:
+        raise NotFound(f"{host} says {told}, but its manifest has the digest {digest}")
+    return digest
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Return the registry and the repository that a name means, as Docker reads it."""
+    first, _, rest = name.partition("/")
+    if rest and ("." in first or ":" in first or first == "localhost"):
+        return first, rest
+    return _DOCKER_HUB, name if rest else f"library/{name}"
+
+
+def _token(challenge: str, client: httpx2.Client) -> str:
+    """Return the token that a registry gives to anybody, from the address that it names."""
+    asked = dict(_CHALLENGE.findall(challenge))
+    realm = asked.pop("realm", "")
+    if not challenge.lower().startswith("bearer ") or not realm:
+        raise NotFound("its registry wants a password, and only public images are asked for")
+    answer = client.get(realm, params=asked)
+    if answer.status_code != httpx2.codes.OK:
+        raise NotFound(f"{realm} answers {answer.status_code}")
+    document = answer.json()
+    return str(document.get("token") or document.get("access_token") or "")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--check", is_flag=True, help="Change nothing; end with 1 where a file would change.")
+@click.option("--root", default=ROOT, type=click.Path(path_type=Path), help="The checkout.", show_default=False)
+def main(root: Path, *, check: bool) -> None:
+    """Write the digest of each image that others publish beside its tag, as its registry tells it now.
+
+    An image whose registry tells no digest stays as it is. This then ends with 1, after all others are written.
+    """
+    texts = {root / file: (root / file).read_text(encoding="utf-8") for file in FILES if (root / file).exists()}
+    before: dict[str, set[str]] = {}
+    for text in texts.values():
+        for image, digest in named(text).items():
+            before.setdefault(image, set()).add(digest)
+    digests: dict[str, str] = {}
+    with httpx2.Client(follow_redirects=True, timeout=_SECONDS) as client:
+        for image, there in sorted(before.items()):
+            try:
+                digests[image] = digest_of(image, client)
+            except NotFound as error:
+                kept = ", ".join(sorted(there - {""})) or "its tag, which its publisher can move"
+                click.echo(f"not found  {image}: {error}. It stays at {kept}.", err=True)
+                continue
+            click.echo(f"{'unchanged' if there == {digests[image]} else 'pinned':9}  {image}@{digests[image]}")
+    changed = {path: pinned(text, digests) for path, text in texts.items() if pinned(text, digests) != text}
+    if not check:
+        for path, text in changed.items():
+            path.write_text(text, encoding="utf-8")
+    sys.exit(len(digests) < len(before) or (check and bool(changed)))
+
+
+if __name__ == "__main__":
+    main()
