@@ -42,6 +42,7 @@ CONTRADICTIONS = [
     ("local", "record.outboxSize=16Mi", "more than a fifth"),
     ("production-gke", "auth.enabled=false", "lets nobody in without a token"),
     ("production-gke", "auth.jwksConfigMap=keys", "come from one of them"),
+    ("production-gke", "auth.scopeClaims={scope,roles}", "auth.scopePrefix is empty, and auth.scopeClaims holds roles"),
     ("production-gke", "auth.issuer=", "which takes auth.issuer"),
     ("production-gke", "auth.jwks=", "which takes auth.issuer"),
     ("production-gke", "test.tokenSecret=", "`helm test` would be refused"),

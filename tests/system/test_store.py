@@ -456,6 +456,7 @@ def busy(server: Server) -> None:
 def test_a_store_that_cannot_be_used_is_declared(server, connect, caplog, state, user, timeout, cause) -> None:
     """Whatever keeps Redis from writing is a 503 of the store's kind, and the log has the cause once."""
     state(server)
+    caplog.clear()
     store = connect(server.url.replace("//", f"//{user}"), timeout)
     for _ in range(3):
         with pytest.raises(StoreUnavailable) as caught:
