@@ -27,6 +27,7 @@ NO_VALUES: Final = frozenset(
         "run_folder",
         "server.host",
         "server.port",
+        "server.metrics_port",
         "server.stay_up",
         "grpc.host",
         "grpc.port",

@@ -37,6 +37,7 @@ class Authenticator:
         self._clock = clock
         self._keys: dict[str | None, jwks.Key] = {}
         self._document: bytes | None = None
+        self._introduced = False
         self._looked = -float("inf")  # when keys were last read because of an unknown key id
         self._seen = -float("inf")  # when keys were last read with success
         self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
@@ -45,13 +46,13 @@ class Authenticator:
 
     @property
     def ready(self) -> bool:
-        """Whether the keys are present and recent enough; otherwise every token is refused."""
-        return bool(self._keys) and self._clock() - self._seen <= self._settings.stale_seconds
+        """Whether the key set was read recently enough; otherwise no token can be verified."""
+        return self._clock() - self._seen <= self._settings.stale_seconds
 
     @property
     def introduced(self) -> bool:
-        """Whether the keys were ever read: readiness waits for it, which reveals a wrong address before traffic."""
-        return self._seen > -float("inf")
+        """Whether a usable key was ever read: readiness waits for it, which reveals a wrong address before traffic."""
+        return self._introduced
 
     async def start(self) -> None:
         """Read the keys, now and at intervals; an issuer that doesn't respond doesn't stop the process."""
@@ -122,12 +123,21 @@ class Authenticator:
         began = self._clock()
         try:
             document = await jwks.fetch(self._settings)
-            found = self._keys if document == self._document else jwks.parse(document, self._settings.algorithms)
+            found = self._keys
+            if document != self._document:  # on a thread: a large set takes longer than a request may wait
+                found = await asyncio.to_thread(jwks.parse, document, self._settings.algorithms)
         except jwks.KeysUnreadable as error:
             _log.warning("the issuer's keys can't be read, the last ones stay in use: %s", error)
             return False
-        if found is not self._keys:
+        if document != self._document:
+            if not found and (self._keys or self._document is None):
+                _log.error(
+                    "the issuer's key set holds no key that can verify a token, so every token is refused."
+                    " If this isn't intended, publish keys at %s, or correct auth.jwks and auth.algorithms.",
+                    self._settings.jwks,
+                )
             self._keys, self._document = found, document
+            self._introduced |= bool(found)
             self._verified.clear()  # tokens of removed keys must be verified again
         self._seen = began
         return True

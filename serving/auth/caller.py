@@ -12,7 +12,10 @@ Permission = Literal["score", "batch", "explain", "monitor", "admin"]
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """A client by `name` ("local" without authentication) with its `scopes`."""
+    """A client with its `scopes`.
+
+    `name` is the claim that names the client, a colon and the claim's value, or "local" without authentication.
+    """
 
     name: str
     scopes: frozenset[str]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -47,16 +49,18 @@ async def fetch(settings: AuthSettings) -> bytes:
 def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]:
     """Return a JWK set's usable keys by id. A single key is also under None, for tokens without a key id.
 
-    Symmetric keys, those for encryption and short RSA keys are left out; of a private key only the public part is
-    read. Raises KeysUnreadable if no key remains that a token can name.
+    Symmetric keys, those for encryption, short RSA keys and several keys without ids are left out; of a private key
+    only the public part is read. A set without a usable key is empty. Raises KeysUnreadable for what isn't a set.
     """
     try:
         members = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
     except (msgspec.DecodeError, RecursionError) as error:
         raise KeysUnreadable("not a JSON object") from error
+    if not isinstance(members, list):
+        raise KeysUnreadable("it has no list of keys")
     found: dict[str | None, Key] = {}
     nameless: list[Key] = []
-    for member in members if isinstance(members, list) else ():
+    for member in members:
         key = _key(member, algorithms) if isinstance(member, dict) else None
         if key is None:
             continue
@@ -68,9 +72,6 @@ def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]
     every = [*found.values(), *nameless]
     if len(every) == 1:
         found[None] = every[0]
-    if not found:
-        why = "several keys without ids" if every else "no key that can verify the accepted algorithms"
-        raise KeysUnreadable(f"it holds {why}")
     return found
 
 
@@ -98,10 +99,16 @@ def _key(member: Mapping[str, Any], accepted: tuple[str, ...]) -> Key | None:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_open) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise KeysUnreadable(f"{path} isn't a regular file")
         got = file.read(MOST_BYTES + 1)
     _require_bounded(got)
     return got
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # opening a pipe would block the thread until somebody writes
 
 
 async def _download(url: str) -> bytes:

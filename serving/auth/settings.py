@@ -13,6 +13,7 @@ from customer_risk.model.errors import ConfigError
 ASYMMETRIC: Final = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
+_OAUTH_SCOPES: Final = frozenset(("scope", "scp"))  # claims whose values are scopes of this audience
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -26,8 +27,8 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     algorithms            accepted signature algorithms; asymmetric ones only
     leeway_seconds        allowed difference from the issuer's clock, for `exp`, `nbf` and `iat`
     scope_claims          claims that grant scopes: a text with spaces, or a list
-    scope_prefix          prefix of a scope's name in the token; scopes without it grant nothing
-    client_claims         claims that name the client; the first one present counts
+    scope_prefix          prefix of a scope's name in the token; required for claims other than scope and scp
+    client_claims         claims that name the client, by the first one present: its name is claim:value
     refresh_seconds       between two reads of the keys at a URL
     file_seconds          between two reads of the keys in a file
     timeout_seconds       timeout of one read of the keys
@@ -43,7 +44,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     jwks: str = ""
     algorithms: tuple[str, ...] = ("RS256", "ES256")
     leeway_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 60
-    scope_claims: tuple[str, ...] = ("scope", "scp", "roles")
+    scope_claims: tuple[str, ...] = ("scope", "scp")
     scope_prefix: str = ""
     client_claims: tuple[str, ...] = ("azp", "client_id", "sub")
     refresh_seconds: _Positive = 300
@@ -67,6 +68,14 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         for name in ("issuer", "audience", "jwks", "client_claims", "scope_claims"):
             if not getattr(self, name):
                 raise ConfigError(f"auth.{name} is empty.", remedy="Set it, or set auth.enabled to false.")
+        shared = [name for name in self.scope_claims if name not in _OAUTH_SCOPES]
+        if shared and not self.scope_prefix:
+            raise ConfigError(
+                f"auth.scope_prefix is empty, and auth.scope_claims holds {', '.join(shared)}: every administrator of"
+                " another service with the same audience would be one of this service.",
+                remedy="Set auth.scope_prefix, for example to customer-risk:, or leave only scope and scp.",
+            )
+        self._require_distinct_clients()
         if self.from_url and not _private(self.jwks):
             raise ConfigError("auth.jwks is neither an https URL nor a file.", remedy="Give an https URL.")
         if self.stale_seconds <= self.look_seconds:
@@ -75,6 +84,17 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 f"auth.stale_seconds isn't longer than {looks}: keys would be too old before the next look.",
                 remedy="Make it several times as long.",
             )
+
+    def _require_distinct_clients(self) -> None:
+        for name in self.client_claims:
+            if not (name and name.isprintable()):
+                raise ConfigError(f"auth.client_claims holds {name!r}.", remedy="Give the names of claims.")
+            longer = [other for other in self.client_claims if other.startswith(f"{name}:")]
+            if longer:  # {"a": "b:c"} and {"a:b": "c"} would both be the client a:b:c
+                raise ConfigError(
+                    f"auth.client_claims holds {name} and {longer[0]}: two clients could get the same name.",
+                    remedy="Leave out one of them.",
+                )
 
     @property
     def from_url(self) -> bool:

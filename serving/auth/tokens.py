@@ -87,10 +87,11 @@ def _why(error: Exception) -> str:
 
 
 def _client(claims: Mapping[str, Any], settings: AuthSettings) -> str:
+    """Return the client's name with its claim before it: a user may bear the name of a client."""
     for claim in settings.client_claims:
         name = claims.get(claim)
         if isinstance(name, str) and 0 < len(name) <= _MOST_NAME and name.isprintable():
-            return name
+            return f"{claim}:{name}"
     raise refused(f"The token names no client ({', '.join(settings.client_claims)}).")
 
 

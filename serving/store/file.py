@@ -69,15 +69,16 @@ class FileStore:
             self._file.execute(_PUT, (key, value, now + seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value if there is none; return whether there was none."""
+        """Set a value if there is none; return whether the key has this value."""
+        statement = f"{_PUT} WHERE until <= ? OR value = excluded.value"
         with self._using() as now:
-            return self._file.execute(f"{_PUT} WHERE until <= ?", (key, value, now + seconds, now)).rowcount > 0
+            return self._file.execute(statement, (key, value, now + seconds, now)).rowcount > 0
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value if it is `old`; return whether it was."""
-        statement = "UPDATE kept SET value = ?, until = ? WHERE key = ? AND value = ? AND until > ?"
+        """Set a value if it is `old`; return whether the key has the value `new`."""
+        statement = "UPDATE kept SET value = ?, until = ? WHERE key = ? AND value IN (?, ?) AND until > ?"
         with self._using() as now:
-            return self._file.execute(statement, (new, now + seconds, key, old, now)).rowcount > 0
+            return self._file.execute(statement, (new, now + seconds, key, old, new, now)).rowcount > 0
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
         """Delete a value, with `old` only if it is `old`; return whether it was there."""

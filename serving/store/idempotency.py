@@ -64,7 +64,11 @@ class Idempotency:
             except BaseException:
                 self._store.remove(place, mine)
                 raise
-            if self._store.replace(place, mine, _DONE + digest + answer, seconds=self._window):
+            done = _DONE + digest + answer
+            # The reservation may have expired, or the store may have lost it: the answer is kept unless another one is.
+            if self._store.replace(place, mine, done, seconds=self._window) or self._store.add(
+                place, done, seconds=self._window
+            ):
                 return answer
         kept = self._store.get(place)  # of another request, perhaps stored after this reservation expired
         if kept is None:

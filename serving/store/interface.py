@@ -6,7 +6,11 @@ from typing import Protocol
 
 
 class Store(Protocol):
-    """Values by key for `seconds`; every method is safe from any thread and raises errors.StoreUnavailable."""
+    """Values by key for `seconds`; every method is safe from any thread and raises errors.StoreUnavailable.
+
+    An operation may be carried out twice: its first response can be lost. So no two callers may add the same value
+    under one key: a value needs a random part.
+    """
 
     def get(self, key: str) -> bytes | None:
         """Return a value, None if there is none or it has expired."""
@@ -15,10 +19,10 @@ class Store(Protocol):
         """Set a value."""
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value if there is none; return whether there was none."""
+        """Set a value if there is none; return whether the key has this value."""
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value if it is `old`; return whether it was."""
+        """Set a value if it is `old`; return whether the key has the value `new`."""
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
         """Delete a value, with `old` only if it is `old`; return whether it was there."""

@@ -17,7 +17,7 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     url               redis://[user:password@]host:port/database, or rediss:// for TLS
     url_file          a file that holds the URL, for one with a password; read when the store is opened
     prefix            prefix of each key in Redis, so that several services can share one
-    timeout_seconds   for one operation; then the request is refused with Retry-After
+    timeout_seconds   for one operation, a second attempt included; then the request is refused with Retry-After
     """
 
     kind: Literal["file", "redis"] = "file"

@@ -144,7 +144,7 @@ def test_every_answer_is_on_record(place, tmp_path, measured) -> None:
 
     until(lambda: not any(missing()), "all decisions are in both sinks")
     shown = run("audit", "show", place.answered[0], "--config", place.config(tmp_path))
-    assert "payments at /ai/v1/risk" in shown
+    assert "azp:payments at /ai/v1/risk" in shown
     verified = run("audit", "verify", "--config", place.config(tmp_path))
     measured(f"{len(place.answered)} decisions; {verified.strip().splitlines()[-1].split(': ', 1)[-1]}")
 

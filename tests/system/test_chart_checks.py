@@ -42,6 +42,7 @@ CONTRADICTIONS = [
     ("local", "record.outboxSize=16Mi", "more than a fifth"),
     ("production-gke", "auth.enabled=false", "lets nobody in without a token"),
     ("production-gke", "auth.jwksConfigMap=keys", "come from one of them"),
+    ("production-gke", "auth.scopeClaims={scope,roles}", "every administrator of another service"),
     ("production-gke", "auth.issuer=", "which takes auth.issuer"),
     ("production-gke", "auth.jwks=", "which takes auth.issuer"),
     ("production-gke", "test.tokenSecret=", "`helm test` would be refused"),
@@ -98,6 +99,7 @@ def test_a_contradiction_ends_the_command_with_a_sentence(helm: Helm, case: str,
     [
         ("second-model", "networkPolicy.scraperNamespaces={gmp-system,monitoring}"),
         ("second-model", "networkPolicy.scraperNamespaces=null,networkPolicy.enabled=false"),
+        ("production-gke", "auth.scopeClaims={scope,roles},auth.scopePrefix=risk:"),
         ("batch", "record.customerId=hashed,record.keySecret.name=key,batch.settings.record.enabled=false"),
     ],
 )

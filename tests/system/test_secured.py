@@ -155,7 +155,7 @@ def test_a_switch_reaches_every_worker(deployed, sound_request) -> None:
 
     for force, source in ((True, "rules"), (False, "model")):
         switched = deployed.send("POST", "/ai/v1/admin/rules", admin, json={"force": force, "why": "a drill"})
-        assert (switched.status_code, switched.json()["switched_by"]) == (200, "tester")
+        assert (switched.status_code, switched.json()["switched_by"]) == (200, "azp:tester")
         _until(lambda wanted=source: sources() == {wanted})
 
 

@@ -40,6 +40,10 @@
 {{- end -}}
 {{- end -}}
 
+{{- if and (eq $v.server.metrics "scope") (ne $v.monitoring.kind "none") -}}
+{{- fail (printf "server.metrics is scope, but the %s that the chart makes sends no token: set monitoring.kind to none and scrape with a token, or set server.metrics to port." $v.monitoring.kind) -}}
+{{- end -}}
+
 {{- if gt $min $max -}}
 {{- fail (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)." $min $max) -}}
 {{- end -}}
@@ -112,6 +116,10 @@
 {{- end -}}
 {{- if not (and $v.auth.issuer $v.auth.audience (or $v.auth.jwks $v.auth.jwksConfigMap)) -}}
 {{- fail "auth.enabled is true, which takes auth.issuer, auth.audience, and the issuer's keys by auth.jwks or auth.jwksConfigMap." -}}
+{{- end -}}
+{{- $shared := without $v.auth.scopeClaims "scope" "scp" -}}
+{{- if and $shared (not $v.auth.scopePrefix) -}}
+{{- fail (printf "auth.scopePrefix is empty, and auth.scopeClaims holds %s: every administrator of another service with the same audience would be one of this service. Set auth.scopePrefix, or leave only scope and scp." (join ", " $shared)) -}}
 {{- end -}}
 {{- if and $v.test.enabled (not $v.test.tokenSecret) -}}
 {{- fail "auth.enabled is true, but test.tokenSecret is empty: `helm test` would be refused. Name a Secret with a token, or set test.enabled to false." -}}

@@ -31,6 +31,11 @@ component: predictor
 {{- end -}}
 {{- end }}
 
+{{/* The server's port that answers /metrics. */}}
+{{- define "customer-risk.metricsPort" -}}
+{{ ternary "9091" "8080" (eq .Values.server.metrics "port") }}
+{{- end }}
+
 {{- define "customer-risk.bundlePath" -}}
 {{ ternary "/bundle" "/mnt/models/bundle" .Values.model.baked }}
 {{- end }}

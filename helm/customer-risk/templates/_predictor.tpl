@@ -69,6 +69,9 @@ containers:
       {{- if $v.grpc.enabled }}
       - {name: grpc, containerPort: 8081, protocol: TCP}
       {{- end }}
+      {{- if eq $v.server.metrics "port" }}
+      - {name: metrics, containerPort: 9091, protocol: TCP}
+      {{- end }}
     {{- if $v.server.preStopSeconds }}
     lifecycle:
       preStop:

@@ -7,6 +7,7 @@ idempotency_seconds: {{ $v.idempotencySeconds }}
 server:
   host: 0.0.0.0
   port: 8080
+  metrics_port: 9091
   stay_up: true
   {{- include "customer-risk.snake" (dict "section" $v.server "omit" (list "preStopSeconds")) | nindent 2 }}
 grpc:

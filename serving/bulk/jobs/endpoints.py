@@ -172,6 +172,7 @@ class JobsEndpoint:
             caller.require("explain")
         wanted = parse_qs(scope["query_string"].decode("latin-1")).get("format", [""])[0]
         repository = self._repository()
+        await asyncio.to_thread(repository.require_results, job)  # a refusal is possible only before the first chunk
         if wanted == "parquet" or (not wanted and PARQUET in (header(scope, b"accept") or "")):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "results.parquet"

@@ -14,6 +14,7 @@ import msgspec
 
 from customer_risk.serving.bulk.jobs.results import packed, unpack
 from customer_risk.serving.bulk.jobs.types import FINAL, Job
+from customer_risk.serving.errors import NotFound
 
 if TYPE_CHECKING:
     from customer_risk.serving.store.interface import Store
@@ -103,8 +104,16 @@ class JobRepository:
         """Store a piece's results; incomplete ones of another worker are replaced."""
         self._store.put(f"out/{job.job_id}/{place:08d}", lines, seconds=self._left(job))
 
+    def require_results(self, job: Job) -> None:
+        """Raise NotFound unless every piece of a job's results is there; raises StoreUnavailable."""
+        if len(self._store.keys(f"out/{job.job_id}/")) < job.next_piece:
+            raise _results_lost()
+
     def results(self, job: Job) -> Iterator[bytes]:
-        """Return the results in chunks; those of compressed pieces have at most a megabyte."""
+        """Return the results in chunks; those of compressed pieces have at most a megabyte.
+
+        The chunks of a lost piece raise NotFound, here and in `packed_results`.
+        """
         return chain.from_iterable(map(unpack, self._results(job)))
 
     def packed_results(self, job: Job) -> Iterator[bytes]:
@@ -114,8 +123,9 @@ class JobRepository:
     def _results(self, job: Job) -> Iterator[bytes]:
         for place in range(job.next_piece):
             piece = self._store.get(f"out/{job.job_id}/{place:08d}")
-            if piece is not None:
-                yield piece
+            if piece is None:  # results without it would be taken for all
+                raise _results_lost()
+            yield piece
 
     def open(self) -> list[str]:
         """Return the ids of the jobs that wait for a worker or have one, the oldest first."""
@@ -154,3 +164,7 @@ class JobRepository:
 
     def _left(self, job: Job) -> float:
         return max(1.0, job.expires - self.clock())
+
+
+def _results_lost() -> NotFound:
+    return NotFound("A part of the results is gone: the store lost it.", remedy="Send the file again.")

@@ -8,10 +8,10 @@ import msgspec
 class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """gRPC's settings.
 
-    enabled         whether to serve gRPC
-    host, port      address to listen on; port 0 is any free one; all workers of a server share it
-    message_seconds for a caller to send a call's message
-    grace_seconds   for calls that are under way when the server ends
+    enabled           whether to serve gRPC
+    host, port        address to listen on; port 0 is any free one; all workers of a server share it
+    message_seconds   for a caller to send a call's message
+    grace_seconds     for calls that are under way when the server ends
     """
 
     enabled: bool = False

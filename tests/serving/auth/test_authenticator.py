@@ -15,6 +15,13 @@ from customer_risk.serving.auth.authenticator import Authenticator
 from customer_risk.serving.contract.problem import kind_of
 from customer_risk.serving.errors import NotReady, Unauthenticated
 
+EMPTY = [
+    b'{"keys": []}',
+    b'{"keys": [null]}',
+    b'{"keys": [{"kty": "oct", "k": "AA"}]}',
+    b'{"keys": [{"kty": "new", "kid": "rsa"}]}',
+    b'{"keys": [{"kty": "RSA", "use": "enc", "kid": "rsa", "n": "AQAB", "e": "AQAB"}]}',
+]
 SLOW = 600  # seconds that a slow issuer takes; no test may take as long
 
 
@@ -93,7 +100,7 @@ def test_one_look_for_many_tokens(make, sign, issuer) -> None:
     async def run() -> None:
         authenticator = await make()
         for i in range(50):
-            assert (await authenticator.authenticate(f"Bearer {sign(azp=f'c-{i}')}")).name == f"c-{i}"
+            assert (await authenticator.authenticate(f"Bearer {sign(azp=f'c-{i}')}")).name == f"azp:c-{i}"
 
     asyncio.run(run())
     assert issuer.answers == 1
@@ -106,7 +113,7 @@ def test_a_new_key(make, sign, issuer, new_key, rotated) -> None:
         authenticator = await make()
         issuer.body = rotated
         for _ in range(3):
-            assert (await authenticator.authenticate(f"Bearer {sign(new_key, kid='new')}")).name == "pay"
+            assert (await authenticator.authenticate(f"Bearer {sign(new_key, kid='new')}")).name == "azp:pay"
 
     asyncio.run(run())
     assert issuer.answers == 2
@@ -138,7 +145,7 @@ def test_unknown_keys_at_once(make, sign, issuer, new_key, rotated) -> None:
         issuer.body, issuer.seconds = rotated, 0.1
         headers = [f"Bearer {sign(new_key, kid='new', azp=f'c-{i}')}" for i in range(20)]
         callers = await asyncio.gather(*(authenticator.authenticate(header) for header in headers))
-        assert [caller.name for caller in callers] == [f"c-{i}" for i in range(20)]
+        assert [caller.name for caller in callers] == [f"azp:c-{i}" for i in range(20)]
 
     asyncio.run(run())
     assert issuer.answers == 2
@@ -169,7 +176,7 @@ def test_a_caller_who_leaves(make, sign, issuer, new_key, rotated) -> None:
         )
         await asyncio.sleep(0.05)
         leaving.cancel()
-        assert (await staying).name == "staying"
+        assert (await staying).name == "azp:staying"
         assert leaving.cancelled()
 
     asyncio.run(run())
@@ -268,6 +275,42 @@ def test_a_look_that_finds_nothing_new(make, sign) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("empty", EMPTY)
+def test_a_set_without_usable_keys(make, sign, issuer, key_set, clock, caplog, empty) -> None:
+    """A set without usable keys withdraws all keys at once, which the log says once; keys that come back are used."""
+
+    async def run() -> None:
+        authenticator = await make()
+        header = f"Bearer {sign()}"
+        await authenticator.authenticate(header)
+        for space in (b"", b" ", b" "):
+            issuer.body = empty + space
+            assert await authenticator.refresh()
+            assert authenticator.cached(header) is None
+            await _is_refused(authenticator, header)
+        assert (authenticator.ready, authenticator.introduced) == (True, True)
+        assert caplog.text.count("every token is refused") == 1
+        clock.passed = 100
+        issuer.body = key_set
+        assert (await authenticator.authenticate(header)).name == "azp:pay"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+def test_a_set_without_usable_keys_from_the_beginning(make, sign, issuer, caplog, empty) -> None:
+    """A process that saw no usable key refuses tokens and doesn't become ready."""
+
+    async def run() -> None:
+        issuer.body = empty
+        authenticator = await make()
+        assert not authenticator.introduced
+        await _is_refused(authenticator, f"Bearer {sign()}")
+
+    asyncio.run(run())
+    assert caplog.text.count("every token is refused") == 1
+
+
 # An issuer that is away
 
 
@@ -283,7 +326,7 @@ def test_away(make, sign, issuer, clock) -> None:
         assert not await authenticator.refresh()
         assert authenticator.ready
         assert authenticator.cached(known)
-        assert (await authenticator.authenticate(f"Bearer {sign(azp='new')}")).name == "new"
+        assert (await authenticator.authenticate(f"Bearer {sign(azp='new')}")).name == "azp:new"
 
     asyncio.run(run())
     issuer.come_back()
@@ -324,7 +367,7 @@ def test_too_old_but_the_issuer_is_there(make, sign, issuer, clock) -> None:
     async def run() -> None:
         authenticator = await make(stale_seconds=1000)
         clock.passed = 1001
-        assert (await authenticator.authenticate(f"Bearer {sign()}")).name == "pay"
+        assert (await authenticator.authenticate(f"Bearer {sign()}")).name == "azp:pay"
 
     asyncio.run(run())
     assert issuer.answers == 2
@@ -359,7 +402,7 @@ def test_age_counts_from_a_looks_beginning(make, issuer, clock) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"<html>", b'{"keys": []}', b'{"keys": [{"kty": "oct", "k": "AA"}]}'])
+@pytest.mark.parametrize("rubbish", [b"", b"<html>", b"{}", b'{"keys": {}}', b'[{"keys": []}]'])
 def test_rubbish_instead_of_keys(make, sign, issuer, rubbish) -> None:
     """A key set that can't be read leaves the last one in use, and its tokens known."""
 
@@ -370,12 +413,12 @@ def test_rubbish_instead_of_keys(make, sign, issuer, rubbish) -> None:
         issuer.body = rubbish
         assert not await authenticator.refresh()
         assert authenticator.cached(header)
-        assert (await authenticator.authenticate(f"Bearer {sign(azp='new')}")).name == "new"
+        assert (await authenticator.authenticate(f"Bearer {sign(azp='new')}")).name == "azp:new"
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"<html>", b'{"keys": []}'])
+@pytest.mark.parametrize("rubbish", [b"", b"<html>", b"{}"])
 def test_rubbish_from_the_beginning(make, sign, issuer, rubbish, caplog) -> None:
     """Without keys from the start a look has failed, is told in the log, and nobody gets in."""
 
@@ -399,7 +442,7 @@ def test_away_from_the_beginning(by_url, sign, issuer) -> None:
         await _cannot_tell(authenticator, f"Bearer {sign()}")
         issuer.come_back()
         await asyncio.sleep(0.02)
-        assert (await authenticator.authenticate(f"Bearer {sign()}")).name == "pay"
+        assert (await authenticator.authenticate(f"Bearer {sign()}")).name == "azp:pay"
         await authenticator.stop()
 
     asyncio.run(run())
@@ -462,7 +505,7 @@ def test_a_file_that_changes(settings, sign, new_key, rotated, tmp_path) -> None
         await authenticator.authenticate(header)
         (tmp_path / "jwks.json").write_bytes(rotated)
         await _until(lambda: authenticator.cached(header) is None)
-        assert (await authenticator.authenticate(f"Bearer {sign(new_key, kid='new')}")).name == "pay"
+        assert (await authenticator.authenticate(f"Bearer {sign(new_key, kid='new')}")).name == "azp:pay"
         await _is_refused(authenticator, header)
         await authenticator.stop()
 

@@ -109,7 +109,7 @@ def _refused(ask, code: grpc.StatusCode, method: str, *metadata, **other) -> grp
 def test_a_sound_token(ask, sign, notes) -> None:
     """A call with a sound token is answered, and its observers hear who called."""
     assert ask("ModelInfer", ("authorization", f"Bearer {sign()}")).model_name == "customer-risk"
-    assert notes.callers == {"c": "pay"}
+    assert notes.callers == {"c": "azp:pay"}
 
 
 def test_no_token(ask, notes) -> None:
@@ -192,7 +192,7 @@ def test_each_call_has_its_own_caller(up, sign, notes) -> None:
         assert [answer.id for answer in answers] == names
 
     up(calls)
-    assert notes.callers == {name: name for name in (f"c-{i}" for i in range(20))}
+    assert notes.callers == {name: f"azp:{name}" for name in (f"c-{i}" for i in range(20))}
 
 
 def test_past_the_share(up, sign) -> None:

@@ -25,6 +25,31 @@ def test_what_must_be_set(name, empty) -> None:
     assert _refused(rf"auth\.{name} is empty", **{name: empty}).remedy
 
 
+@pytest.mark.parametrize("claims", [("roles",), ("scope", "scp", "roles"), ("groups",), ("permissions",), ("Scope",)])
+def test_scopes_of_other_services(claims) -> None:
+    """Claims that hold other services' rights too need a prefix."""
+    error = _refused(r"auth\.scope_prefix is empty, and auth\.scope_claims holds", scope_claims=claims)
+    assert "auth.scope_prefix" in error.remedy
+    assert AuthSettings(**SOUND, scope_claims=claims, scope_prefix="risk:").enabled
+    assert not AuthSettings(scope_claims=claims).enabled
+
+
+def test_the_usual_scopes_need_no_prefix() -> None:
+    """The defaults work without a prefix."""
+    assert AuthSettings(**SOUND).scope_claims == ("scope", "scp")
+
+
+@pytest.mark.parametrize("claims", [("",), ("azp", "a\nb"), ("app", "app:id"), ("app:id", "sub", "app")])
+def test_claims_that_name_no_client_or_two(claims) -> None:
+    """Claims of clients are printable, and none begins with another one and a colon: names would be ambiguous."""
+    _refused(r"auth\.client_claims holds", client_claims=claims)
+
+
+def test_claims_with_colons() -> None:
+    """A claim may be named by a URL."""
+    assert AuthSettings(**SOUND, client_claims=("https://i/client", "sub")).enabled
+
+
 def test_off() -> None:
     """What isn't enabled needs no settings."""
     assert not AuthSettings().enabled

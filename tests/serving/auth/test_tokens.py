@@ -23,6 +23,7 @@ from customer_risk.serving.auth import jwks as keys
 from customer_risk.serving.auth import tokens
 from customer_risk.serving.auth.access import authorization_of
 from customer_risk.serving.auth.authenticator import Authenticator
+from customer_risk.serving.auth.caller import LOCAL
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.errors import Unauthenticated
 
@@ -57,12 +58,12 @@ def _by_hand(header: object, payload: object, signature: bytes = b"x") -> str:
 def test_rsa(ask, sign) -> None:
     """A sound token by RSA gives its client and its scopes."""
     caller = ask(f"Bearer {sign()}")
-    assert (caller.name, caller.scopes) == ("pay", {"score"})
+    assert (caller.name, caller.scopes) == ("azp:pay", {"score"})
 
 
 def test_ec(ask, sign, ec_key) -> None:
     """A sound token by an elliptic curve gets in too."""
-    assert ask(f"Bearer {sign(ec_key, 'ES256', 'ec')}").name == "pay"
+    assert ask(f"Bearer {sign(ec_key, 'ES256', 'ec')}").name == "azp:pay"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_wrong_claims(ask, sign, other, why) -> None:
 
 def test_audience_among_others(ask, sign) -> None:
     """A token for several audiences gets in where ours is among them."""
-    assert ask(f"Bearer {sign(aud=['elsewhere', 'customer-risk'])}").name == "pay"
+    assert ask(f"Bearer {sign(aud=['elsewhere', 'customer-risk'])}").name == "azp:pay"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_outside_the_leeway(ask, sign, claim, seconds, why) -> None:
 @pytest.mark.parametrize(("claim", "seconds"), [("exp", -50), ("nbf", 50), ("iat", 50)])
 def test_inside_the_leeway(ask, sign, claim, seconds) -> None:
     """The issuer's clock may differ from ours by the leeway."""
-    assert ask(f"Bearer {sign(**{claim: time.time() + seconds})}", leeway_seconds=60).name == "pay"
+    assert ask(f"Bearer {sign(**{claim: time.time() + seconds})}", leeway_seconds=60).name == "azp:pay"
 
 
 @pytest.mark.parametrize(("claim", "seconds"), [("exp", -50), ("nbf", 50)])
@@ -154,7 +155,7 @@ def test_a_key_with_its_algorithm_pinned(ask, sign, rsa_key, jwk, tmp_path) -> N
     path = tmp_path / "pinned.json"
     path.write_text(json.dumps({"keys": [jwk(rsa_key.public_key(), kid="rsa", alg="PS256")]}))
     more = {"jwks": str(path), "algorithms": ("RS256", "PS256")}
-    assert ask(f"Bearer {sign(algorithm='PS256')}", **more).name == "pay"
+    assert ask(f"Bearer {sign(algorithm='PS256')}", **more).name == "azp:pay"
     _refused(ask, f"Bearer {sign()}", "for its algorithm", **more)
 
 
@@ -195,13 +196,13 @@ def test_no_key_named_with_one(ask, sign, rsa_key, jwk, tmp_path, name) -> None:
     path = tmp_path / "one.json"
     more = {} if name is None else {"kid": name}
     path.write_text(json.dumps({"keys": [jwk(rsa_key.public_key(), **more)]}))
-    assert ask(f"Bearer {sign(kid=None)}", jwks=str(path)).name == "pay"
+    assert ask(f"Bearer {sign(kid=None)}", jwks=str(path)).name == "azp:pay"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer   "])
 def test_the_scheme_has_no_case(ask, sign, scheme) -> None:
     """The scheme's name may be written in any case, with several spaces after it."""
-    assert ask(f"{scheme}{sign()}").name == "pay"
+    assert ask(f"{scheme}{sign()}").name == "azp:pay"
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ def test_as_long_as_can_be(ask, sign) -> None:
     """A header of 8,192 characters is read, one with a character more isn't, though its token be sound."""
     token = sign(more="x" * 4000)
     pad = " " * (tokens.MOST_CHARACTERS - len("Bearer") - len(token))
-    assert ask(f"Bearer{pad}{token}").name == "pay"
+    assert ask(f"Bearer{pad}{token}").name == "azp:pay"
     _refused(ask, f"Bearer {pad}{token}", "longer than 8,192")
 
 
@@ -300,7 +301,7 @@ def test_says_nothing_of_what_was_sent(ask, sign) -> None:
         ({"scope": ["score", 7, None, ["batch"]]}, "score"),
         ({"scope": None, "scp": ["batch"]}, "batch"),
         ({"scope": None, "scp": "batch"}, "batch"),
-        ({"scope": "score", "scp": "batch", "roles": ["admin"]}, "admin batch score"),
+        ({"scope": "score", "scp": "batch", "roles": ["admin"]}, "batch score"),
         ({"scope": None}, ""),
         ({"scope": ""}, ""),
         ({"scope": {"score": True}}, ""),
@@ -320,19 +321,37 @@ def test_scope_prefix(ask, sign) -> None:
     assert caller.scopes == {"batch"}
 
 
+@pytest.mark.parametrize("name", ["pay", "azp:pay", "local", "", "sub:"])
+def test_a_user_with_a_clients_name(ask, sign, name) -> None:
+    """A user whose name is a client's is another caller, whatever the name."""
+    user = ask(f"Bearer {sign(azp=None, sub=name or 'x')}").name
+    assert user not in {ask(f"Bearer {sign(azp=name or 'x')}").name, ask(f"Bearer {sign()}").name, LOCAL.name}
+
+
+def test_roles_with_a_prefix(ask, sign) -> None:
+    """With a prefix, a role grants a scope only if it has the prefix."""
+    token = sign(scope=None, roles=["admin", "risk:batch"])
+    assert ask(f"Bearer {token}", scope_claims=("roles",), scope_prefix="risk:").scopes == {"batch"}
+
+
 def test_own_claims(ask, sign) -> None:
     """The claims that grant scopes and name the client are the settings'."""
-    caller = ask(f"Bearer {sign(perms='batch', app='till')}", scope_claims=("perms",), client_claims=("nothing", "app"))
-    assert (caller.name, caller.scopes) == ("till", {"batch"})
+    caller = ask(
+        f"Bearer {sign(perms='risk:batch', app='till')}",
+        scope_claims=("perms",),
+        client_claims=("nothing", "app"),
+        scope_prefix="risk:",
+    )
+    assert (caller.name, caller.scopes) == ("app:till", {"batch"})
 
 
 @pytest.mark.parametrize(
     ("other", "name"),
     [
-        ({"azp": "a", "client_id": "b", "sub": "c"}, "a"),
-        ({"azp": None, "client_id": "b", "sub": "c"}, "b"),
-        ({"azp": None, "sub": "c"}, "c"),
-        ({"azp": "", "sub": "c"}, "c"),
+        ({"azp": "a", "client_id": "b", "sub": "c"}, "azp:a"),
+        ({"azp": None, "client_id": "b", "sub": "c"}, "client_id:b"),
+        ({"azp": None, "sub": "c"}, "sub:c"),
+        ({"azp": "", "sub": "c"}, "sub:c"),
     ],
     ids=str,
 )
@@ -367,7 +386,7 @@ def _never_gets_in(token: str, key: keys.Key, settings) -> None:
 def test_any_character_changed(sound, accepted, data) -> None:
     """A sound token with any one character changed, of whichever part, is refused."""
     token, key = sound
-    assert tokens.verify(token, key, accepted)[0].name == "pay"
+    assert tokens.verify(token, key, accepted)[0].name == "azp:pay"
     at = data.draw(st.integers(0, len(token) - 1))
     letter = data.draw(st.sampled_from(LETTERS + ".=+/ ").filter(lambda letter: letter != token[at]))
     _never_gets_in(token[:at] + letter + token[at + 1 :], key, accepted)

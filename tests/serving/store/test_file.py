@@ -106,6 +106,15 @@ def test_only_one_adds_a_key(store) -> None:
     assert store.get("a") == b"1"
 
 
+def test_an_operation_that_is_repeated_returns_the_same(store) -> None:
+    """Whoever lost a response may add and replace again."""
+    assert store.add("a", b"1", seconds=5)
+    assert store.add("a", b"1", seconds=5)
+    assert store.replace("a", b"1", b"2", seconds=5)
+    assert store.replace("a", b"1", b"2", seconds=5)
+    assert store.get("a") == b"2"
+
+
 def test_an_expired_key_can_be_added_again(store, clock) -> None:
     """What has expired isn't in the way, swept or not."""
     store.add("a", b"1", seconds=1)

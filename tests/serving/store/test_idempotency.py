@@ -17,9 +17,16 @@ from customer_risk.serving.store.idempotency import Idempotency
 
 
 @pytest.fixture
-def once(tmp_path):
+def store(tmp_path):
+    """A store."""
+    opened = FileStore(str(tmp_path / "store"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def once(store):
     """Ask once, with what is said differently."""
-    store = FileStore(str(tmp_path / "store"))
     keys = Idempotency(store, reserve_seconds=0.3, wait_seconds=0.1)
     counter = itertools.count()
 
@@ -27,8 +34,7 @@ def once(tmp_path):
         request = {"caller": LOCAL, "route": "/r", "key": "k", "body": b"{}", "produce": lambda: b"%d" % next(counter)}
         return asyncio.run(keys.once(**(request | options)))
 
-    yield ask
-    store.close()
+    return ask
 
 
 def test_the_same_request_gets_the_same_answer(once) -> None:
@@ -73,15 +79,19 @@ def test_a_bad_key_is_refused(once, key) -> None:
         once(key=key)
 
 
-def test_one_under_way_is_told_to_come_back(once) -> None:
+def test_one_under_way_is_told_to_come_back(store) -> None:
     """While the first answer is made, another request with its key gets none."""
+    keys = Idempotency(store, reserve_seconds=600, wait_seconds=0.1)
+
+    def ask(produce) -> bytes:
+        return asyncio.run(keys.once(LOCAL, "/r", "k", b"{}", produce))
 
     def meanwhile() -> bytes:
         with pytest.raises(Overloaded, match="under way"):
-            once()
+            ask(lambda: b"second")
         return b"first"
 
-    assert once(produce=meanwhile) == b"first"
+    assert ask(meanwhile) == b"first"
 
 
 def test_a_reservation_whose_maker_died_runs_out(once) -> None:
@@ -93,3 +103,15 @@ def test_a_reservation_whose_maker_died_runs_out(once) -> None:
         return b"late"
 
     assert once(produce=die) == b"0"
+
+
+def test_a_reservation_that_the_store_lost_costs_no_second_answer(once, store) -> None:
+    """The answer is kept all the same."""
+
+    def lose() -> bytes:
+        for key in store.keys("once/"):
+            store.remove(key)
+        return b"made"
+
+    assert once(produce=lose) == b"made"
+    assert once() == b"made"

@@ -226,6 +226,14 @@ def test_results_are_parquet_where_asked(jobs_client, done, tmp_path, asked) -> 
     assert (response.headers["content-type"], found) == (PARQUET, [(0.0,), (0.1,)])
 
 
+@pytest.mark.parametrize("asked", ["ndjson", "parquet"])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_results_of_which_the_store_lost_a_part_are_refused(jobs_client, jobs_store, done, asked, lost) -> None:
+    """The rest would be taken for all."""
+    jobs_store.remove(f"out/{done}/{lost:08d}")
+    assert jobs_client("GET", f"/{done}/results?format={asked}").status_code == 404
+
+
 def test_explanations_are_only_for_those_who_may_have_them(jobs_client, done) -> None:
     """Whoever else may see the job: an administrator without the scope gets a 403."""
     assert jobs_client("GET", f"/{done}", caller=OWNER).status_code == 200
