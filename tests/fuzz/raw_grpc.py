@@ -120,7 +120,7 @@ def connections(seed: int, count: int, token: str, valid: Sequence[bytes]) -> It
             sent += _stream(chance, 1, token, chance.choice(valid))
         elif way < 0.65:  # opened and reset, only a few
             for stream in range(1, 60, 2):
-                sent += headers(stream, _fields(INFER, token)) + frame(3, 0, stream, struct.pack(">I", 8))
+                sent += headers(stream, headers_of(INFER, token)) + frame(3, 0, stream, struct.pack(">I", 8))
         else:
             sent += b"".join(_frame(chance, token) for _ in range(chance.randrange(1, 12)))
         yield _changed(chance, sent) if chance.random() < 0.3 else sent
@@ -136,7 +136,7 @@ def _stream(chance: Random, stream: int, token: str, message: bytes) -> bytes:
         extra[b"grpc-timeout"] = chance.choice((b"1n", b"0S", b"99999999H", b"-1S", b"x"))
     if chance.random() < 0.1:
         extra[b"content-length"] = b"5"
-    head = headers(stream, _fields(chance.choice(_METHODS), token) | extra)
+    head = headers(stream, headers_of(chance.choice(_METHODS), token) | extra)
     return head + frame(0, chance.choice((0, 1)), stream, data)
 
 
@@ -145,7 +145,7 @@ def _frame(chance: Random, token: str) -> bytes:
     flags = chance.choice(_FLAGS.get(kind, (0, 1, 255)))
     stream = chance.choice((0, 1, 1, 2, 3, 5, 0x7FFFFFFF))
     whole = {
-        1: headers(stream, _fields(INFER, token))[9:],
+        1: headers(stream, headers_of(INFER, token))[9:],
         3: struct.pack(">I", 8),
         4: struct.pack(">HI", chance.randrange(10), chance.choice((0, 1, 0xFFFFFFFF))) * chance.randrange(20),
         6: b"x" * 8,
@@ -154,7 +154,8 @@ def _frame(chance: Random, token: str) -> bytes:
     return frame(kind, flags, stream, whole if chance.random() < 0.7 else chance.randbytes(chance.randrange(300)))
 
 
-def _fields(path: str, token: str) -> dict[bytes, bytes]:
+def headers_of(path: str, token: str) -> dict[bytes, bytes]:
+    """Return the header fields of a call."""
     return {
         b":method": b"POST",
         b":scheme": b"http",
