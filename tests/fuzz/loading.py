@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import shutil
 import signal
@@ -231,6 +232,7 @@ def main() -> None:
             faults.append(f"{what}: {outcome}")
     sys.stdout.write(json.dumps({"outcomes": outcomes, "faults": faults}) + "\n")
     sys.stdout.flush()
+    os._exit(0)  # a thread that still waits for a file would keep the process
 
 
 def _cases(name: str, reader: Reader, folder: Path, count: int) -> Iterator[tuple[Path, str]]:
