@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 bin := .venv/bin
 
-.PHONY: help environment demo test test-core test-system e2e check format bench soak-record image lock clean
+.PHONY: help environment demo test test-core test-system e2e check format bench soak-record soak-neighbour image lock clean
 help:  ## Show these lines
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -40,6 +40,9 @@ bench: environment  ## Measure features, reasons, training and serving beside th
 
 soak-record: environment  ## Kill server and shipper 100 times under load; what every sink has in the end, lost or twice
 	@scripts/soak-record
+
+soak-neighbour: environment  ## Honest callers beside each kind of hostile caller; which of their calls fail, and how long they take
+	@scripts/soak-neighbour
 
 image:  ## Build customer-risk:TAG with this machine's Docker engine; prints its sizes (scripts/image/build -h: variants)
 	@scripts/image/build
