@@ -8,6 +8,7 @@ from importlib import metadata
 import click
 
 from customer_risk.model.errors import CustomerRiskError
+from customer_risk.model.terminal import echo, echo_error
 
 
 class Commands(click.Group):
@@ -40,13 +41,12 @@ def main() -> None:
         customer_risk()
     except CustomerRiskError as error:
         err = sys.stderr is not None  # None: it was closed, and standard output is left
-        click.secho("error: ", fg="red", bold=True, nl=False, err=err)
-        click.echo(str(error), err=err)
+        echo_error(error, err=err)
         sys.exit(2)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "customer_risk":
             raise
-        click.echo(
+        echo(
             f"error: this install lacks {error.name}. Install the extra that brings it: "
             "customer-risk[training] for tables, training and lists; customer-risk[serving] for serve; "
             "customer-risk[google] for BigQuery and Cloud Storage.",

@@ -12,6 +12,7 @@ import jwt
 import msgspec
 from jwt.algorithms import AllowedPublicKeys
 
+from customer_risk.model.files import read_file
 from customer_risk.serving.auth.settings import ASYMMETRIC, AuthSettings
 
 MOST_BYTES: Final = 1024 * 1024
@@ -98,10 +99,7 @@ def _key(member: Mapping[str, Any], accepted: tuple[str, ...]) -> Key | None:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        got = file.read(MOST_BYTES + 1)
-    _require_bounded(got)
-    return got
+    return read_file(path, most=MOST_BYTES)
 
 
 async def _download(url: str) -> bytes:

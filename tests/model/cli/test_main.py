@@ -63,3 +63,16 @@ def test_a_missing_library_names_the_extra_that_brings_it(
     with pytest.raises(SystemExit if ours else ModuleNotFoundError):
         cli.main()
     assert ("customer-risk[training]" in capsys.readouterr().err) is ours
+
+
+def test_a_file_name_in_a_message_is_one_line(tmp_path: Path) -> None:
+    """The name of a file can't forge a line of an error, or send a command to the terminal."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("customer-risk"), "check", tmp_path / "x\nforged: \x1b[2J\u202e"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "x\\u000aforged: \\u001b[2J\\u202e is not a folder." in done.stderr
+    assert len(done.stderr.splitlines()) == 1
