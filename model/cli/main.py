@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import metadata
+from typing import Final
 
 import click
 
@@ -26,13 +28,20 @@ class Commands(click.Group):
         return None
 
 
+# Other users read what these write, which has no personal data: kernels compiled by root, bundles, a shared registry.
+_FOR_OTHERS: Final = frozenset(("compile", "registry", "train"))
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="customer-risk")
-def customer_risk() -> None:
+@click.pass_context
+def customer_risk(context: click.Context) -> None:
     """Train, explain, score and serve customer risk.
 
     A first walk: synth a folder of tables, check them, train on them, score with the bundle, serve it.
     """
+    if context.invoked_subcommand not in _FOR_OTHERS:
+        os.umask(0o077)  # for child processes too: records, lists and tables have personal data
 
 
 def main() -> None:
