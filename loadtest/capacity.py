@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import click
 import numpy as np
 
+from customer_risk.model.terminal import echo
 from loadtest.gates import DEFAULT, Gates, GatesError, load_gates
 from loadtest.generator import GeneratorError, generate, read_outcomes
 from loadtest.payloads import make_payloads, save_payloads
@@ -74,7 +75,7 @@ def attempts(
         if not rung.held and gates.generator_late_p99_ms is not None and late > gates.generator_late_p99_ms:
             raise GeneratorError(f"At {rate:,.0f} a second the generator was {late:.0f} ms late: it is the limit here.")
         words = "held" if rung.held else "not held"
-        click.echo(f"{rate:8,.0f} a second: p99 {p99:7.1f} ms, {again:.1%} told to come back: {words}")
+        echo(f"{rate:8,.0f} a second: p99 {p99:7.1f} ms, {again:.1%} told to come back: {words}")
         return rung
 
     return attempt
@@ -100,7 +101,7 @@ def main(
         held = climb(attempt, first)
     except (GatesError, GeneratorError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"holds {held:,.0f} a second; as one pod's, 1x is {SHARE * held:,.0f}")
+    echo(f"holds {held:,.0f} a second; as one pod's, 1x is {SHARE * held:,.0f}")
     raise SystemExit(held == 0)
 
 

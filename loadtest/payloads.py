@@ -22,6 +22,7 @@ from customer_risk.model.features.columns import Person
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.synthetic import synthesize
+from customer_risk.model.terminal import echo
 
 Kind = Literal["rows", "columns", "features", "batch", "faulty"]
 
@@ -149,7 +150,7 @@ def main(file: Path, count: int, seed: int) -> None:
     payloads = make_payloads(count, seed=seed)
     save_payloads(payloads, file)
     size = sum(len(bytes(payload.body)) for payload in payloads) / len(payloads)
-    click.echo(f"{file} holds {count} requests, {size / 1024:.1f} KB on average, seed {seed}.")
+    echo(f"{file} holds {count} requests, {size / 1024:.1f} KB on average, seed {seed}.")
 
 
 if __name__ == "__main__":

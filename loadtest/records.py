@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from customer_risk.model.terminal import echo_lines
 from loadtest.gates import DEFAULT, Gates, GatesError, Verdict, all_held, load_gates, table
 
 DECISIONS = "decisions.txt"  # in the folder of a run: every decision that a caller received
@@ -45,7 +46,7 @@ def main(out: Path, recorded: Path, gates_file: Path) -> None:
     if not answered:
         raise click.UsageError(f"{out / DECISIONS} holds no decision: nothing to compare.")
     verdicts = judge_records(answered, recorded.read_text().split(), gates)
-    click.echo(table(verdicts))
+    echo_lines(table(verdicts))
     raise SystemExit(not all_held(verdicts))
 
 

@@ -15,6 +15,7 @@ import click
 import msgspec
 import polars as pl
 
+from customer_risk.model.terminal import echo, echo_lines
 from loadtest.capacity import SHARE, attempts, climb
 from loadtest.gates import DEFAULT, Gates, GatesError, Verdict, all_held, load_gates, table
 from loadtest.generator import GeneratorError, generate, read_decisions, read_outcomes
@@ -94,7 +95,7 @@ def main(
             if not one_x:
                 raise GeneratorError("Not even 5 requests a second are answered in time: there is no 1x to begin with.")  # noqa: TRY301  told like the others
         stages = (Stage(one_x, before), Stage(times * one_x, after))
-        click.echo(f"{one_x:,.0f} requests a second for {before} s, then {times * one_x:,.0f} for {after} s")
+        echo(f"{one_x:,.0f} requests a second for {before} s, then {times * one_x:,.0f} for {after} s")
         watch = Watch(deployment(namespace, name)) if name else None
         with watch or nullcontext():
             plan = generate(
@@ -108,16 +109,16 @@ def main(
                 patience=patience,
             )
     except (GatesError, GeneratorError, UnseenError) as error:
-        click.echo(str(error), err=True)
+        echo_lines(str(error), err=True)
         raise SystemExit(2) from error
     outcomes = read_outcomes(out / "run", plan)
     verdicts = judge(outcomes, plan, gates, watch.seen if watch else None)
     _save(out, outcomes, plan, gates, watch.seen if watch else [], verdicts)
-    click.echo(table(verdicts))
+    echo_lines(table(verdicts))
     for fault in ("failed", "wrong"):
         for text, times_met in outcomes.filter(pl.col(fault) != "")[fault].value_counts(sort=True).head(3).rows():
-            click.echo(f"{fault}, {times_met} times: {text}")
-    click.echo(f"{out / 'timeline.png'}: rate, latency and pods on one time axis")
+            echo(f"{fault}, {times_met} times: {text}")
+    echo(f"{out / 'timeline.png'}: rate, latency and pods on one time axis")
     raise SystemExit(not all_held(verdicts))
 
 

@@ -10,6 +10,8 @@ import yaml
 from msgspec import Meta
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.escaping import one_line
+from customer_risk.model.files import read_text
 
 Count = Annotated[int, Meta(ge=1)]
 Folds = Annotated[int, Meta(ge=2)]
@@ -115,9 +117,11 @@ def load_config(path: Path | None = None) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read as YAML: {error}.", remedy="Give a readable YAML file.") from error
+        values = yaml.safe_load(read_text(path)) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            f"{path} can't be read as YAML: {one_line(error)}.", remedy="Give a readable YAML file."
+        ) from error
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path} holds no mapping.", remedy="Write `section:` and its fields, as in model/defaults.yaml."

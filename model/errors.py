@@ -27,12 +27,14 @@ from dataclasses import dataclass
 
 
 class CustomerRiskError(Exception):
-    """The root. `problem` says what and where; `remedy` says what to do next."""
+    """The root. `problem` says what and where, each of `details` one case; `remedy` says what to do next."""
 
-    def __init__(self, problem: str, *, remedy: str) -> None:
-        super().__init__(f"{problem} {remedy}")
+    def __init__(self, problem: str, *, remedy: str, details: tuple[str, ...] = ()) -> None:
+        end = "\n " if details else " "
+        super().__init__("\n  ".join([problem, *details]) + end + remedy)
         self.problem = problem
         self.remedy = remedy
+        self.details = details
 
 
 class ConfigError(CustomerRiskError):

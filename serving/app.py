@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import tempfile
 from collections.abc import Awaitable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +15,7 @@ import msgspec
 # Import first: it hides the command line, which KServe would parse on import.
 from customer_risk.serving.kserve.server import RiskServer  # isort: split
 
+from customer_risk.model.errors import ConfigError
 from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.auth.factory import create_authenticator
 from customer_risk.serving.auth.rate_limits import Limiter
@@ -21,6 +25,7 @@ from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.runner import WorkerConfig
 from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.decisions.switches import SwitchFile
+from customer_risk.serving.errors import StoreUnavailable
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.observers import LogObserver, MetricsObserver
 from customer_risk.serving.http.budget import Budget
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
 
 OPENAPI_PATH = "/ai/v1/openapi.json"
 DOCS_PATH = "/ai/v1/docs"
+_log = logging.getLogger("serving")
 _ENDING_SECONDS = 5  # that a shipper takes after its drain period
 
 
@@ -79,6 +85,8 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     model = RiskModel(exchange, bundle)
 
     shared = _Shared(settings, folder)
+    with contextlib.suppress(OSError):  # find the temporary folder now: without a free descriptor it isn't found
+        tempfile.gettempdir()
 
     def reload() -> Awaitable[object]:
         return server.reloader.reload()
@@ -159,7 +167,11 @@ class _Shared:
 
     @cached_property
     def store(self) -> Store:
-        return open_store(self._settings.store, self._folder)
+        try:
+            return open_store(self._settings.store, self._folder)
+        except ConfigError as error:  # also if no descriptor is free
+            _log.error("the store can't be opened: %s", error)
+            raise StoreUnavailable from error
 
     @cached_property
     def keys(self) -> Idempotency:

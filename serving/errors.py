@@ -18,14 +18,22 @@ RequestError
     ├── Overloaded      all callers ask more than the server can answer in time
     ├── NotReady        no verified bundle yet, or none at all
     ├── RecordUnavailable  the decision record can't be written
-    └── StoreUnavailable   the shared store can't be reached
+    ├── StoreUnavailable   the shared store can't be reached
+    └── Exhausted          no free descriptor, memory or space on a disk
 
-customer_risk.serving.contract.problem maps each to its status.
+customer_risk.serving.contract.problem maps each to its status; `declared` returns Exhausted for the operating system's
+errors.
 """
 
 from __future__ import annotations
 
+import errno
+from typing import Final
+
 from customer_risk.model.errors import CustomerRiskError
+
+_LACKS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT))
+_NO_THREAD: Final = "can't start new thread"  # CPython's error has no number
 
 
 class RequestError(CustomerRiskError):
@@ -117,3 +125,21 @@ class StoreUnavailable(Later):
 
     def __init__(self) -> None:
         super().__init__("The shared store doesn't answer.", remedy="Try again shortly.", retry_after=2)
+
+
+class Exhausted(Later):
+    """The server has no free descriptor, memory or space on a disk."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The server lacks a resource: {why}.", remedy="Try again shortly.", retry_after=5)
+
+
+def declared(error: Exception) -> Exception:
+    """Return Exhausted if the operating system lacks a resource, else the error itself."""
+    if isinstance(error, OSError) and error.errno in _LACKS:
+        return Exhausted(error.strerror or str(error))
+    if isinstance(error, MemoryError):
+        return Exhausted("memory")
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return Exhausted(_NO_THREAD)
+    return error

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from customer_risk.model.errors import BundleError, GoldenMismatch
+from customer_risk.model.files import read_file
 from customer_risk.model.scoring.golden import TOLERANCE, GoldenRow, loads_golden
 from customer_risk.serving.client import Answer, RiskClient
 
@@ -38,8 +39,8 @@ def check(client: RiskClient, bundle: Path) -> int:
     and the client's errors if there is no answer.
     """
     try:
-        version = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
-        rows = loads_golden((bundle / "golden.json").read_bytes())
+        version = hashlib.sha256(read_file(bundle / "manifest.json")).hexdigest()
+        rows = loads_golden(read_file(bundle / "golden.json"))
     except OSError as error:
         raise BundleError(f"{bundle} holds no readable bundle: {error}.", remedy="Name a bundle's folder.") from error
     if not rows:

@@ -1,8 +1,10 @@
-"""Large bodies are read on a thread, so that the event loop isn't blocked."""
+"""Work on threads, so that the event loop isn't blocked."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -51,6 +53,35 @@ class Offload:
     def _submit_tidy(self, thread: ThreadPoolExecutor) -> None:
         self._tidying = False
         thread.submit(self._tidy)
+
+
+async def run_aside(function: Callable[[], _Result]) -> _Result:
+    """Return the result of `function`, which runs on a thread of its own.
+
+    The process ends without waiting for such a thread, unlike for one of asyncio's or of an executor.
+    """
+    loop, context = asyncio.get_running_loop(), copy_context()
+    result: asyncio.Future[_Result] = loop.create_future()
+
+    def settle(value: _Result | None, error: BaseException | None) -> None:
+        if result.cancelled():
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(value)  # type: ignore[arg-type]  # what the function returned
+
+    def run() -> None:
+        made: tuple[_Result | None, BaseException | None]
+        try:
+            made = (context.run(function), None)
+        except BaseException as error:  # noqa: BLE001  raised by whoever waits
+            made = (None, error)
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
+            loop.call_soon_threadsafe(settle, *made)
+
+    threading.Thread(target=run, name="aside", daemon=True).start()
+    return await result
 
 
 class Turns:

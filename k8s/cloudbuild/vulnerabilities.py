@@ -12,6 +12,8 @@ import click
 import msgspec
 import yaml
 
+from customer_risk.model.terminal import echo
+
 GRAVE: Final = frozenset({"CRITICAL", "HIGH"})
 
 
@@ -72,8 +74,8 @@ def main(scan: Path, accepted: Path) -> None:
     every = list(found(msgspec.json.decode(scan.read_bytes(), type=list[dict[str, Any]])))
     stops = stopping(every, known.accepted, dt.datetime.now(dt.UTC).date())
     for each in every:
-        click.echo(f"{'STOPS ' if each in stops else '      '}{each}")
-    click.echo(f"{len(every)} vulnerabilities, {len(stops)} of which stop the build")
+        echo(f"{'STOPS ' if each in stops else '      '}{each}")
+    echo(f"{len(every)} vulnerabilities, {len(stops)} of which stop the build")
     sys.exit(bool(stops))
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import click
 import yaml
 
+from customer_risk.model.terminal import echo, echo_lines
 from k8s.gcloud.resources import bindings, steps
 from k8s.gcloud.site import ENVIRONMENTS, Site
 from k8s.gcloud.step import Step, StepError
@@ -79,14 +80,14 @@ def values(site: Site, /, environment: str, **given: str) -> None:
         found = site_values(site, environment, **given)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(yaml.safe_dump(found, sort_keys=False), nl=False)
+    echo_lines(yaml.safe_dump(found, sort_keys=False).rstrip("\n"))
 
 
 def _do(made: Iterable[Step], *, apply_: bool) -> None:
     if not apply_:
-        click.echo("set -eu\n\n" + "\n\n".join(step.shell() for step in made))
+        echo_lines("set -eu\n\n" + "\n\n".join(step.shell() for step in made))
         return
     try:
-        run_steps(made, lambda line: click.echo(line, err=True))
+        run_steps(made, lambda line: echo(line, err=True))
     except StepError as error:
         raise click.ClickException(str(error)) from error

@@ -8,6 +8,8 @@ from typing import Final
 import click
 import yaml
 
+from customer_risk.model.terminal import echo_lines
+
 _HOURS: Final = 730.0  # in a month
 _DAYS: Final = 30.4
 # Assumed: bytes of a request with 50 transactions and of its answer, series that a pod shows, seconds between scrapes.
@@ -51,7 +53,7 @@ def table(made: list[tuple[str, str, float]]) -> str:
 @click.option("--merges", default=40, show_default=True, help="Merges to main a month.")
 def main(nodes: int, pods: int, decisions: float, merges: int) -> None:
     """Print what a site costs a month."""
-    click.echo(table(rows(nodes=nodes, pods=pods, decisions=decisions, merges=merges)))
+    echo_lines(table(rows(nodes=nodes, pods=pods, decisions=decisions, merges=merges)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from customer_risk.model.terminal import echo_lines
 from k8s.release.cluster import Cluster
 from k8s.release.deployment import Deployment
 from k8s.release.errors import ReleaseError
@@ -81,11 +82,11 @@ def main() -> None:
     try:
         release()
     except ReleaseError as error:
-        click.echo(f"error: {error}", err=True)
+        echo_lines(f"error: {error}", err=True)
         sys.exit(1)
 
 
 def _deployment(*, release: str, namespace: str, fullname: str | None, seconds: float) -> Deployment:
     return Deployment(
-        Helm(release, namespace), Cluster(namespace), fullname=fullname or release, seconds=seconds, say=click.echo
+        Helm(release, namespace), Cluster(namespace), fullname=fullname or release, seconds=seconds, say=echo_lines
     )

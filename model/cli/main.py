@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import metadata
+from typing import Final
 
 import click
 
 from customer_risk.model.errors import CustomerRiskError
+from customer_risk.model.terminal import echo, echo_error
 
 
 class Commands(click.Group):
@@ -25,13 +28,20 @@ class Commands(click.Group):
         return None
 
 
+# Other users read what these write, which has no personal data: kernels compiled by root, bundles, a shared registry.
+_FOR_OTHERS: Final = frozenset(("compile", "registry", "train"))
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="customer-risk")
-def customer_risk() -> None:
+@click.pass_context
+def customer_risk(context: click.Context) -> None:
     """Train, explain, score and serve customer risk.
 
     A first walk: synth a folder of tables, check them, train on them, score with the bundle, serve it.
     """
+    if context.invoked_subcommand not in _FOR_OTHERS:
+        os.umask(0o077)  # for child processes too: records, lists and tables have personal data
 
 
 def main() -> None:
@@ -40,13 +50,12 @@ def main() -> None:
         customer_risk()
     except CustomerRiskError as error:
         err = sys.stderr is not None  # None: it was closed, and standard output is left
-        click.secho("error: ", fg="red", bold=True, nl=False, err=err)
-        click.echo(str(error), err=err)
+        echo_error(error, err=err)
         sys.exit(2)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "customer_risk":
             raise
-        click.echo(
+        echo(
             f"error: this install lacks {error.name}. Install the extra that brings it: "
             "customer-risk[training] for tables, training and lists; customer-risk[serving] for serve; "
             "customer-risk[google] for BigQuery and Cloud Storage.",

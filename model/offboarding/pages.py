@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import jinja2
 import polars as pl
 
+from customer_risk.model.escaping import visible_value
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -103,6 +105,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=visible_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

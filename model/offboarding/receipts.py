@@ -15,6 +15,7 @@ import polars as pl
 
 from customer_risk.model import atomic
 from customer_risk.model.errors import SignOffError
+from customer_risk.model.files import read_file
 from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.sign_off import VERDICTS, DateOrder, Decision, check
 from customer_risk.model.offboarding.spreadsheet import read_sheet
@@ -80,7 +81,7 @@ def sign(
     if made.is_empty():
         raise SignOffError(f"The list in {scores} proposes nobody.", remedy="There is nothing to sign off.")
     try:
-        content = file.read_bytes()
+        content = read_file(file)
     except OSError as error:
         raise SignOffError(f"{file} can't be read: {error}.", remedy="Give the filled list.") from error
     decisions = check(read_sheet(file, content), made, run, where=str(file), now=now, date_order=date_order)
@@ -131,10 +132,10 @@ def _check_succession(
     if last is not None and not supersede:
         before = {one.line: one for one in last.decisions}
         differing = [f"line {one.line}, customer {one.customer_id}" for one in decisions if before.get(one.line) != one]
-        listed = "\n  ".join(differing)
         raise SignOffError(
-            f"The list was signed off otherwise on {last.received_at:%Y-%m-%d} (receipt {last.number}); {file} differs:"
-            f"\n  {listed}\n",
+            f"The list was signed off otherwise on {last.received_at:%Y-%m-%d} (receipt {last.number}); "
+            f"{file} differs:",
+            details=tuple(differing),
             remedy="If the new decisions are to take the old ones' place, say --supersede with --why.",
         )
 
@@ -144,7 +145,7 @@ def _receipts(folder: Path) -> list[Receipt]:
     receipts: list[Receipt] = []
     follows = None
     for path in sorted(folder.glob("*.receipt.json")):
-        content = path.read_bytes()
+        content = read_file(path)
         try:
             receipt = msgspec.json.decode(content, type=Receipt)
         except msgspec.DecodeError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from customer_risk.model.errors import SignOffError
+from customer_risk.model.files import read_file
 from customer_risk.model.tables.storage import FORMATS
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def read_run(folder: Path) -> Run:
     """Read a run's record; raises SignOffError where it is absent, unreadable, or its id isn't that of what it says."""
     path = folder / NAME
     try:
-        run = msgspec.json.decode(path.read_bytes(), type=Run)
+        run = msgspec.json.decode(read_file(path), type=Run)
     except (OSError, msgspec.DecodeError) as error:
         raise SignOffError(f"{path} can't be read as a scoring run's record: {error}.", remedy=_REMEDY) from error
     if run.schema_version != SCHEMA_VERSION:
@@ -79,7 +80,7 @@ def verified(folder: Path, run: Run, name: str) -> bytes:
     """Read one of a run's files; raises SignOffError where it is absent or its sha256 isn't the recorded one."""
     path = folder / name
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise SignOffError(f"{path} can't be read: {error}.", remedy=_REMEDY) from error
     if sha256(content) != run.files.get(name):

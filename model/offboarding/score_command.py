@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from customer_risk.model.offboarding.record import Run
 from customer_risk.model.offboarding.scoring import score_tables
 from customer_risk.model.tables.mapping import CohortName
+from customer_risk.model.terminal import echo
 
 
 def score(
@@ -46,14 +46,12 @@ def score(
 
 def _summarise(run: Run, out: Path) -> None:
     counts = run.counts
-    click.echo(
+    echo(
         f"{counts['customers']} customers scored ({counts['without_transactions']} without transactions) "
         f"with bundle {run.bundle[:16]}"
     )
-    click.echo(f"  low {counts['low']}, medium {counts['medium']}, high {counts['high']}")
-    click.echo(
-        f"  proposed for off-boarding, to be signed off   {counts['offboarding']:>6}  {out / 'offboarding.html'}"
-    )
-    click.echo(f"  to review: high without corroboration         {counts['review_high']:>6}  {out / 'review.html'}")
-    click.echo(f"  to review: medium                             {counts['review_medium']:>6}  {out / 'review.html'}")
-    click.echo(f"  segments' characteristics                             {out / 'segments.html'}")
+    echo(f"  low {counts['low']}, medium {counts['medium']}, high {counts['high']}")
+    echo(f"  proposed for off-boarding, to be signed off   {counts['offboarding']:>6}  {out / 'offboarding.html'}")
+    echo(f"  to review: high without corroboration         {counts['review_high']:>6}  {out / 'review.html'}")
+    echo(f"  to review: medium                             {counts['review_medium']:>6}  {out / 'review.html'}")
+    echo(f"  segments' characteristics                             {out / 'segments.html'}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding.receipts import sign as accept
 from customer_risk.model.offboarding.sign_off import DateOrder
 from customer_risk.model.operator import named
+from customer_risk.model.terminal import echo
 
 
 def sign(
@@ -33,5 +32,5 @@ def sign(
     )
     decided = ", ".join(f"{verdict} {count}" for verdict, count in receipt.counts.items())
     signers = ", ".join(f"{name} ({count})" for name, count in receipt.signers.items())
-    click.echo(f"{'Signed off' if new else 'Signed off before, nothing changed'}: {decided}; decided by {signers}")
-    click.echo(f"  kept as {(out or made_in / 'signed') / receipt.file}, receipt {receipt.number}")
+    echo(f"{'Signed off' if new else 'Signed off before, nothing changed'}: {decided}; decided by {signers}")
+    echo(f"  kept as {(out or made_in / 'signed') / receipt.file}, receipt {receipt.number}")

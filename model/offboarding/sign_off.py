@@ -12,7 +12,7 @@ import msgspec
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding.lists import SIGN_OFF
-from customer_risk.model.offboarding.spreadsheet import unguarded
+from customer_risk.model.tables.cells import unescape_cell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,10 +82,10 @@ def check(
         faults += altered + unsigned
         decisions.append(decision)
     if faults:
-        listed = "\n  ".join(str(fault) for fault in sorted(faults, key=lambda fault: fault.line))
         lines = len({fault.line for fault in faults})
         raise SignOffError(
-            f"{where}: {lines} line{'s' if lines != 1 else ''} can't be accepted:\n  {listed}\n",
+            f"{where}: {lines} line{'s' if lines != 1 else ''} can't be accepted:",
+            details=tuple(str(fault) for fault in sorted(faults, key=lambda fault: fault.line)),
             remedy="Have each decided (off-board, keep or review-again) by a named person with a date and a note, and "
             "leave all other cells as they were made; nothing was kept.",
         )
@@ -116,10 +116,10 @@ def _lines(sheet: Sheet, wanted: dict[int, dict[str, object]]) -> tuple[dict[int
         line = int(value) if value is not None and value == int(value) else None
         if line is None or line not in wanted:
             faults.append(
-                Fault(number, unguarded(cells["customer_id"]), "the whole line", "isn't in the list that was made")
+                Fault(number, unescape_cell(cells["customer_id"]), "the whole line", "isn't in the list that was made")
             )
         elif line in found:
-            faults.append(Fault(line, unguarded(cells["customer_id"]), "the whole line", "stands there twice"))
+            faults.append(Fault(line, unescape_cell(cells["customer_id"]), "the whole line", "stands there twice"))
         else:
             found[line] = cells
     return found, faults
@@ -136,7 +136,7 @@ def _altered(cells: dict[str, str], row: dict[str, object], line: int, decimal: 
             value = _number(cell, decimal)
             same = value is not None and math.isclose(value, was, rel_tol=0, abs_tol=1e-9)
         else:
-            same = " ".join(unguarded(cell).split()) == " ".join(str(was or "").split())
+            same = " ".join(unescape_cell(cell).split()) == " ".join(str(was or "").split())
         if not same:
             faults.append(
                 Fault(line, str(row["customer_id"]), name, f"was altered, from {_short(was)} to {_short(cell)}")
@@ -147,7 +147,7 @@ def _altered(cells: dict[str, str], row: dict[str, object], line: int, decimal: 
 def _decision(
     cells: dict[str, str], row: dict[str, object], run: Run, now: datetime, date_order: DateOrder
 ) -> tuple[Decision | None, list[Fault]]:
-    said = {name: " ".join(unguarded(cells[name].strip()).split()) for name in SIGN_OFF}
+    said = {name: " ".join(unescape_cell(cells[name].strip()).split()) for name in SIGN_OFF}
     verdict = re.sub(r"[\s_]+", "-", said["decision"].casefold())
     day, dated = _date(said["date"], run, now, date_order)
     problems = {
@@ -217,7 +217,7 @@ def _date(text: str, run: Run, now: datetime, order: DateOrder) -> tuple[date | 
 def _number(cell: str, decimal: str) -> float | None:
     """Read a number as a spreadsheet may have saved it; None where it is none."""
     try:
-        return float(unguarded(cell.strip()).replace(decimal, ".") or "nan")
+        return float(unescape_cell(cell.strip()).replace(decimal, ".") or "nan")
     except ValueError:
         return None
 

@@ -10,19 +10,11 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from customer_risk.model.errors import SignOffError
+from customer_risk.model.tables.cells import escape_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FORMULA: Final = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-)  # a cell that begins with one of these may be run by a spreadsheet
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -37,16 +29,7 @@ class Sheet:
 
 def csv_bytes(frame: pl.DataFrame) -> bytes:
     """Write a frame as CSV in UTF-8: times in RFC 3339, an apostrophe before text that a spreadsheet would run."""
-    # A text's own apostrophes before such a beginning get one more, so that taking one away gives back every text.
-    dangerous = pl.col(pl.String).str.strip_chars_start("'").str.slice(0, 1).is_in(_FORMULA)
-    guarded = pl.when(dangerous).then("'" + pl.col(pl.String)).otherwise(pl.col(pl.String)).name.keep()
-    times = pl.col(pl.Datetime).dt.strftime(_TIME)
-    return frame.with_columns(guarded, times).write_csv().encode()
-
-
-def unguarded(cell: str) -> str:
-    """Take away the apostrophe that `csv_bytes` puts before a dangerous cell."""
-    return cell[1:] if cell[:1] == "'" and cell.lstrip("'")[:1] in _FORMULA else cell
+    return escape_cells(frame).with_columns(pl.col(pl.Datetime).dt.strftime(_TIME)).write_csv().encode()
 
 
 def read_sheet(path: Path, content: bytes) -> Sheet:

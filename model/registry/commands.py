@@ -6,20 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import click
-import msgspec
-
 from customer_risk.model.errors import RegistryError
+from customer_risk.model.escaping import escape_line
 from customer_risk.model.operator import named
 from customer_risk.model.registry.aliases import Author, Change
 from customer_risk.model.registry.registry import Held, Registry
+from customer_risk.model.terminal import echo, echo_json
 
 _SHORT = 16  # digits of a hash that a table shows: enough for `promote`, short enough for a line
 
 
 def add(bundle: Path, where: str, endpoint: str, by: str | None, why: str) -> None:
     """Keep a copy of BUNDLE after its hashes and golden rows check; print its hash. Adding it again changes nothing."""
-    click.echo(Registry.at(where, endpoint).add(bundle, _author(by, why)))
+    echo(Registry.at(where, endpoint).add(bundle, _author(by, why)))
 
 
 def promote(
@@ -31,7 +30,7 @@ def promote(
     """
     change = Registry.at(where, endpoint).promote(reference, alias, _author(by, why))
     if change is None:
-        click.echo(f"{reference} is {alias} already; nothing changed.")
+        echo(f"{reference} is {alias} already; nothing changed.")
     else:
         _print(change)
 
@@ -46,9 +45,9 @@ def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
     opened = Registry.at(where, endpoint)
     rows: tuple[Held, ...] | tuple[Change, ...] = opened.history() if history else tuple(opened.held())
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+        echo_json(rows)
     elif not rows:
-        click.echo(f"{where} holds no bundle yet: `customer-risk registry add BUNDLE` puts one in.")
+        echo(f"{where} holds no bundle yet: `customer-risk registry add BUNDLE` puts one in.")
     elif history:
         _table(
             ("when", "action", "alias", "bundle", "replaced", "by", "why"),
@@ -60,7 +59,7 @@ def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
 
 def resolve(reference: str, where: str, endpoint: str) -> None:
     """Print the whole hash that an alias, or a unique start of a hash, stands for."""
-    click.echo(Registry.at(where, endpoint).resolve(reference))
+    echo(Registry.at(where, endpoint).resolve(reference))
 
 
 def _author(by: str | None, why: str) -> Author:
@@ -72,7 +71,7 @@ def _author(by: str | None, why: str) -> Author:
 
 def _print(change: Change) -> None:
     was = f", in place of {change.replaced[:_SHORT]}" if change.replaced else ""
-    click.echo(f"{change.alias} is now {change.bundle}{was}.")
+    echo(f"{change.alias} is now {change.bundle}{was}.")
 
 
 def _change_cells(change: Change) -> tuple[str, ...]:
@@ -88,6 +87,7 @@ def _held_cells(held: Held) -> tuple[str, ...]:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     """Print columns of text, each as wide as its widest cell: a terminal and `grep` read the same lines."""
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    for row in (head, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    lines = [tuple(map(escape_line, row)) for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in lines) for column in range(len(head))]
+    for row in lines:
+        echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -6,11 +6,11 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 from typing import TYPE_CHECKING, Final, Protocol
 
 from customer_risk.model.atomic import new_folder, write_file
 from customer_risk.model.errors import RegistryError
+from customer_risk.model.files import copy_file, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ DOCUMENT: Final = "aliases.json"
 MANIFEST: Final = "manifest.json"
 BUCKETS: Final = "gs://"  # what a bucket's address begins with
 _ABSENT: Final = ""
-_BROUGHT_ALONG = shutil.ignore_patterns(".*", "lost+found")  # by file browsers and mounted volumes; no part of a bundle
+_BROUGHT_ALONG: Final = "lost+found"  # like hidden files by file browsers and mounted volumes; no part of a bundle
 
 
 class Store(Protocol):
@@ -53,9 +53,9 @@ class Store(Protocol):
 def copy_of(bundle: Path, into: Path) -> str:
     """Copy a bundle's files to a new folder; return its version. RegistryError without a manifest, or if it changes."""
     try:
-        version = hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
-        shutil.copytree(bundle, into, dirs_exist_ok=True, ignore=_BROUGHT_ALONG)
-        after = hashlib.sha256((into / MANIFEST).read_bytes()).hexdigest()
+        version = hashlib.sha256(read_file(bundle / MANIFEST)).hexdigest()
+        _copy(bundle, into)
+        after = hashlib.sha256(read_file(into / MANIFEST)).hexdigest()
     except OSError as error:
         raise RegistryError(
             f"{bundle} can't be read: {error}.", remedy="Give the folder `bundle` of a training run."
@@ -63,6 +63,15 @@ def copy_of(bundle: Path, into: Path) -> str:
     if after != version:
         raise RegistryError(f"{bundle} changed while it was read.", remedy="Add it again once nothing writes it.")
     return version
+
+
+def _copy(folder: Path, into: Path) -> None:
+    """Copy the content of a bundle's files to a folder, with the permissions of new files."""
+    into.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name == _BROUGHT_ALONG:
+            continue
+        (_copy if path.is_dir() else copy_file)(path, into / path.name)
 
 
 class FolderStore:
@@ -79,7 +88,7 @@ class FolderStore:
     def read(self) -> tuple[bytes | None, str]:
         """Return the document and its sha256."""
         try:
-            content = (self._folder / DOCUMENT).read_bytes()
+            content = read_file(self._folder / DOCUMENT)
         except FileNotFoundError:
             return None, _ABSENT
         except OSError as error:
@@ -108,7 +117,7 @@ class FolderStore:
     def keep(self, bundle: Path, verify: Callable[[Path], object]) -> str:
         """Copy, verify the copy (the source may change meanwhile), make its files read-only, rename it to its hash."""
         try:
-            content = (bundle / MANIFEST).read_bytes()
+            content = read_file(bundle / MANIFEST)
         except OSError as error:
             raise RegistryError(
                 f"{bundle} holds no readable manifest.json.",
@@ -121,9 +130,9 @@ class FolderStore:
             return version
         try:
             with new_folder(place) as copy:
-                shutil.copytree(bundle, copy, dirs_exist_ok=True, ignore=_BROUGHT_ALONG)
+                _copy(bundle, copy)
                 verify(copy)
-                if hashlib.sha256((copy / MANIFEST).read_bytes()).hexdigest() != version:
+                if hashlib.sha256(read_file(copy / MANIFEST)).hexdigest() != version:
                     raise RegistryError(
                         f"{bundle} changed while it was read.", remedy="Add it again once nothing writes it."
                     )
@@ -154,7 +163,7 @@ class FolderStore:
             for path in (each for each in place.rglob("*") if each.is_file()):
                 target = into / path.relative_to(place)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+                copy_file(path, target)
         except OSError as error:
             raise RegistryError(
                 f"{place} can't be copied: {error}.", remedy="Make it readable, and see that there is room."

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from customer_risk.model.registry.factory import open_store
 from customer_risk.model.registry.pulling import pull as pull_
+from customer_risk.model.terminal import echo
 
 
 def pull(version: str, where: str, endpoint: str, out: Path) -> None:
@@ -16,4 +15,4 @@ def pull(version: str, where: str, endpoint: str, out: Path) -> None:
     Whole or not at all; a folder that holds that bundle already is left as it is. Follows no alias.
     """
     fetched = pull_(version, open_store(where, endpoint), out)
-    click.echo(f"{out} holds {version}, {'fetched from ' + where if fetched else 'as it did'}; verified.", err=True)
+    echo(f"{out} holds {version}, {'fetched from ' + where if fetched else 'as it did'}; verified.", err=True)

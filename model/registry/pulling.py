@@ -10,6 +10,7 @@ import msgspec
 
 from customer_risk.model.atomic import new_folder
 from customer_risk.model.errors import BundleAltered, RegistryError
+from customer_risk.model.files import read_file
 from customer_risk.model.registry.interface import MANIFEST
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _holds(folder: Path, version: str) -> bool:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise BundleAltered(
             f"{path} can't be read ({error.strerror}).", remedy="Add the bundle to the registry again."

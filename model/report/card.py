@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from customer_risk.model.escaping import visible
 from customer_risk.model.evaluation.results import METRICS
 from customer_risk.model.report.numbers import count, listed, spoken, written
 from customer_risk.model.report.pages import environment
@@ -61,8 +62,8 @@ def card(results: RunResults) -> str:
 
 
 def plain(text: str) -> str:
-    """Keep text from being read as Markdown or HTML."""
-    escaped = text.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Keep text from being read as Markdown or HTML, and unprintable characters visible."""
+    escaped = visible(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in "`*_[]|#":
         escaped = escaped.replace(mark, f"\\{mark}")
     return " ".join(escaped.split())

@@ -22,6 +22,7 @@ import numpy as np
 from customer_risk.model.atomic import new_folder
 from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion
 from customer_risk.model.features import catalogue
+from customer_risk.model.files import read_file
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer, Method
 from customer_risk.model.scoring.golden import GoldenRow, check_golden, loads_golden
@@ -41,6 +42,7 @@ SCHEMA_VERSION: Final = 2
 _READ: Final = (1, 2)  # version 1 differs in the form of golden.json alone
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("golden.json", "model.ubj", "reference.json", "resamples.json", "trees.json")
+_MOST_MANIFEST: Final = 16 * 1024 * 1024
 _IGNORED: Final = ("lost+found",)  # in mounted volumes
 _REMAKE: Final = "Make the bundle anew with `customer-risk train`, or fetch it again from the registry."
 _OTHER_INSTALL: Final = "Make the bundle anew with this install, or install the customer-risk that made it."
@@ -200,7 +202,7 @@ def make_scorer(trees: Trees, manifest: Manifest) -> Scorer:
 def _manifest_bytes(folder: Path) -> bytes:
     path = folder / MANIFEST
     try:
-        return path.read_bytes()
+        return read_file(path, most=_MOST_MANIFEST)
     except OSError as error:
         raise BundleError(
             f"There is no bundle at {folder}: {path} can't be read ({error.strerror}).",
@@ -266,7 +268,7 @@ def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
 
 def _verified(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
     try:
-        data = (folder / name).read_bytes()
+        data = read_file(folder / name)
     except OSError as error:
         raise BundleAltered(f"{folder / name} can't be read ({error.strerror}).", remedy=_REMAKE) from error
     found = hashlib.sha256(data).hexdigest()

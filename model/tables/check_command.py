@@ -7,9 +7,12 @@ from pathlib import Path
 
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from customer_risk.model.config import load_config
+from customer_risk.model.escaping import escape_line
+from customer_risk.model.tables.cells import escape_cells
 from customer_risk.model.tables.cleaning import Cohort, clean
 from customer_risk.model.tables.examination import FAILING_ROWS, Examination, examine, refuse_labels
 from customer_risk.model.tables.mapping import load_mapping
@@ -38,26 +41,33 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
             failing.append(examination.failing)
             progress.update(step, advance=1, description=f"{cohort}: cleaning")
             if out is not None:  # before anything can refuse the tables: the rows are what one needs then
-                save(pl.concat(failing), out)
+                save(escape_cells(pl.concat(failing)) if out.suffix == ".csv" else pl.concat(failing), out)
             too_many |= bool(examination.above(limits.max_failing_share))
             _show_rules(screen, examination, limits.max_failing_share)
             for table in (read.users, read.transactions):
                 if table.extra:
-                    named = ", ".join(table.extra)
+                    named = _plain(", ".join(table.extra))
                     screen.print(
-                        f"{table.where}: columns without a meaning here: {named}", highlight=False, soft_wrap=True
+                        f"{_plain(table.where)}: columns without a meaning here: {named}",
+                        highlight=False,
+                        soft_wrap=True,
                     )
             refuse_labels(read, examination)
             cleaned = clean(read, examination)
             progress.update(step, advance=1)
         _show_traps(screen, cleaned, f"{cohort} customers")
     rows = sum(part.height for part in failing)
-    where = f"; they are in {out}" if out is not None else "; --out FILE lists them" if rows else ""
+    where = f"; they are in {_plain(str(out))}" if out is not None else "; --out FILE lists them" if rows else ""
     verdict = f"[red]a rule fails in more than {limits.max_failing_share:.2%} of its table's rows[/]"
     screen.print(
         f"{verdict if too_many else '[green]the tables pass[/]'}; {rows} failing rows{where}.", highlight=False
     )
     sys.exit(1 if too_many else 0)
+
+
+def _plain(text: str) -> str:
+    """Return text that Rich prints as it is, without control characters."""
+    return escape(escape_line(text))
 
 
 def _console() -> Console:
@@ -71,14 +81,14 @@ def _show_rules(screen: Console, examination: Examination, allowed: float) -> No
     by_file: dict[str, Table] = {}
     for outcome in examination.outcomes:
         if outcome.where not in by_file:
-            title = f"{outcome.where}: {outcome.rows:,} rows"
+            title = f"{_plain(outcome.where)}: {outcome.rows:,} rows"
             by_file[outcome.where] = Table("layer", "rule", "should be", title=title, title_justify="left")
             by_file[outcome.where].add_column("failing", justify="right")
             by_file[outcome.where].add_column("share", justify="right")
         style = "red" if outcome.share > allowed else "yellow" if outcome.failing else None
         by_file[outcome.where].add_row(
             outcome.rule.layer,
-            outcome.rule.name,
+            _plain(outcome.rule.name),
             outcome.rule.sentence,
             "not judged" if outcome.failing is None else f"{outcome.failing:,}",
             "" if outcome.failing is None else f"{outcome.share:.2%}",

@@ -8,6 +8,8 @@ import msgspec
 import yaml
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.escaping import one_line
+from customer_risk.model.files import read_text
 from customer_risk.model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
 
 if TYPE_CHECKING:
@@ -91,10 +93,12 @@ def load_mapping(path: Path) -> Mapping:
     """Read a mapping file. Raises ConfigError naming the field that is unknown, doubled or impossible."""
     try:
         # All scalars stay text: YAML's own reading would make a bare NO a boolean and 010 a number.
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         content = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506  BaseLoader makes text, lists and dicts only
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read as YAML: {error}.", remedy="Give a readable mapping file.") from error
+        raise ConfigError(
+            f"{path} can't be read as YAML: {one_line(error)}.", remedy="Give a readable mapping file."
+        ) from error
     return Mapping.from_dict(content, where=str(path))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from customer_risk.model.tables.progress import progress_bar
 from customer_risk.model.tables.storage import FORMATS
 from customer_risk.model.tables.synthetic import parse_shift, synthesize
+from customer_risk.model.terminal import echo
 
 
 def synth(
@@ -36,4 +35,4 @@ def synth(
             format=wanted,
         )
         progress.update(step, total=1, completed=1)
-    click.echo(f"{folder} holds {customers} labelled customers and {unlabelled or customers} to score, seed {seed}.")
+    echo(f"{folder} holds {customers} labelled customers and {unlabelled or customers} to score, seed {seed}.")

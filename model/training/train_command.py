@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
 from rich.console import Console
 
 from customer_risk.model.config import load_config
 from customer_risk.model.evaluation.results import METRICS, DataSummary, Interval, RunResults
 from customer_risk.model.tables.mapping import load_mapping
+from customer_risk.model.terminal import echo
 from customer_risk.model.training.pipeline import Run
 from customer_risk.model.training.pipeline import train as run_training
 from customer_risk.model.training.progress import Shown
@@ -41,44 +41,41 @@ def _print(run: Run) -> None:
     found = run.results
     _print_data(found.data)
     for note in found.notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
     _print_metrics(found)
     decisions = found.decisions
-    click.echo(
-        f"\ncut-offs: Medium from {decisions.medium:.3f}, High from {decisions.high:.3f}. {decisions.rate_source}"
-    )
+    echo(f"\ncut-offs: Medium from {decisions.medium:.3f}, High from {decisions.high:.3f}. {decisions.rate_source}")
     for row in found.segments.rows:
-        click.echo(
-            f"  {row.segment:<7}{row.share:>6.1%} of customers, {_span(row.observed_rate, '.1%')} of them suspended"
-        )
+        echo(f"  {row.segment:<7}{row.share:>6.1%} of customers, {_span(row.observed_rate, '.1%')} of them suspended")
     seconds = sum(stage.seconds for stage in found.timings)
-    click.echo(f"\n{len(found.features)} features kept; {found.tuning.budget}; {seconds:.0f} s in all")
-    click.echo(f"bundle  {run.folder / 'bundle'}  (version {run.version[:16]})")
-    click.echo(f"report  {run.folder / 'report.html'}")
+    echo()
+    echo(f"{len(found.features)} features kept; {found.tuning.budget}; {seconds:.0f} s in all")
+    echo(f"bundle  {run.folder / 'bundle'}  (version {run.version[:16]})")
+    echo(f"report  {run.folder / 'report.html'}")
 
 
 def _print_data(data: DataSummary) -> None:
-    click.echo(
+    echo(
         f"{data.customers:,} customers, {data.suspended:,} suspended ({data.suspended / data.customers:.1%}); "
         f"{data.transactions:,} transactions in {data.event_rows:,} event rows, "
         f"{data.without_transactions:,} customers without any"
     )
     for trap in data.traps:
         if trap.count:
-            click.echo(f"  {trap.count:>9,}  {trap.sentence}")
+            echo(f"  {trap.count:>9,}  {trap.sentence}")
 
 
 def _print_metrics(found: RunResults) -> None:
 
-    click.echo(
+    echo(
         f"\n{found.repeats} times {found.folds}-fold cross-validation by customer, tuned inside; "
         f"{found.confidence:.0%} intervals"
     )
     width = max(len(METRICS[name]) for name in PRINTED)
-    click.echo(" " * width + "".join(f"  {one.title.split(' (')[0]:>22}" for one in found.contenders))
+    echo(" " * width + "".join(f"  {one.title.split(' (')[0]:>22}" for one in found.contenders))
     for name in PRINTED:
         cells = "".join(f"  {_span(one.metrics[name], '.3f'):>22}" for one in found.contenders)
-        click.echo(f"{METRICS[name]:<{width}}{cells}")
+        echo(f"{METRICS[name]:<{width}}{cells}")
 
 
 def _span(value: Interval, form: str) -> str:

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.audit.terminal import echo, escape
+from customer_risk.model.escaping import escape_line
+from customer_risk.model.terminal import echo
 from customer_risk.serving.record.sinks.proof import customer_digest
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -66,7 +67,7 @@ class AccessLog:
         sample: int | None = None,
     ) -> None:
         """Write the line of one access; raises ConfigError if it can't be written."""
-        line = _encode(
+        access = _encode(
             Access(
                 severity="NOTICE",
                 time=dt.datetime.now(dt.UTC).isoformat(),
@@ -77,9 +78,10 @@ class AccessLog:
                 customers=tuple(customer_digest(each) for each in customers),
                 since="" if since is None else since.isoformat(),
                 sample=sample or 0,
-                places=tuple(map(escape, self._places)),
+                places=tuple(map(escape_line, self._places)),
             )
         )
+        line = escape_line(access.decode()).encode()
         try:
             if self._path is not None:
                 _append(self._path, line + b"\n")

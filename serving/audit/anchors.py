@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.files import read_file
 from customer_risk.serving.audit.records import place_at
 from customer_risk.serving.record.sinks.anchor import ANCHORS, MESSAGE, Anchor
 from customer_risk.serving.record.sinks.parallel_reads import fetch
@@ -54,7 +55,7 @@ def _from_objects(where: str) -> Iterator[tuple[str, Anchor]]:
 
 
 def _from_lines(file: Path) -> Iterator[tuple[str, Anchor]]:
-    text = file.read_bytes()
+    text = read_file(file)
     try:
         whole = msgspec.json.decode(text)
     except msgspec.DecodeError:

@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.terminal import echo, echo_json
 from customer_risk.serving.audit.anchors import read_anchors
 from customer_risk.serving.audit.bundles import Bundles
 from customer_risk.serving.audit.display import print_record, print_replays, print_table
@@ -21,7 +22,6 @@ from customer_risk.serving.audit.options import RecordLocation, reading
 from customer_risk.serving.audit.progress import Progress
 from customer_risk.serving.audit.records import Records, StoredRecord
 from customer_risk.serving.audit.replay import Replayed, Replayer
-from customer_risk.serving.audit.terminal import echo, echo_json
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.outbox.record import document, written
 from customer_risk.serving.record.shipper.progress import NAME, read_end

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from customer_risk.model.escaping import escape_line
 from customer_risk.model.features.encoded import NEVER, Encoded
 from customer_risk.model.features.vocabulary import (
     DIRECTIONS,
@@ -21,9 +22,9 @@ from customer_risk.model.features.vocabulary import (
     UNKNOWN_DAY,
     UNKNOWN_OFFSET,
 )
+from customer_risk.model.terminal import echo
 from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed
-from customer_risk.serving.audit.terminal import echo, escape
 from customer_risk.serving.record.outbox.record import Record, document, rows_of, unpack, written
 
 _LONGEST: Final = 60  # characters of a cell of what differs
@@ -70,7 +71,7 @@ def record_lines(stored: StoredRecord, *, transactions: bool) -> Iterator[str]:
     ]
     for name, value in rows:
         if value:
-            yield escape(f"{name:14}{value}")
+            yield escape_line(f"{name:14}{value}")
     reasons = ("code", "direction", "share", "contribution", "investigator")
     yield from _list("reasons", reasons, map(_reason, read["reasons"]))
     yield from _list("warnings", ("code", "at", "detail"), (tuple(each.values()) for each in read["warnings"]))
@@ -177,7 +178,7 @@ def print_replays(replays: Iterable[Replayed]) -> Counter[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    cells = [[escape(cell) for cell in row] for row in (head, *rows)]
+    cells = [[escape_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -11,10 +11,11 @@ import click
 
 from customer_risk.model.atomic import write_file
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.escaping import escape_line
+from customer_risk.model.terminal import echo, format_json
 from customer_risk.serving.audit.display import input_of, record_lines
 from customer_risk.serving.audit.options import RecordLocation, reading
 from customer_risk.serving.audit.records import Records, StoredRecord
-from customer_risk.serving.audit.terminal import echo, escape, format_json
 from customer_risk.serving.record.outbox.record import ERASED, document
 
 _INCOMPLETE: Final = 1  # exit code: something couldn't be read
@@ -106,12 +107,12 @@ def _as_text(
     customer: str, ids: Sequence[str], places: Sequence[str], found: Sequence[tuple[StoredRecord, list[str]]]
 ) -> str:
     lines = [
-        escape(f"All decisions on the customer {customer} in {', '.join(places)}."),
-        escape(f"Ids under which the record may have this customer: {', '.join(ids)}."),
+        escape_line(f"All decisions on the customer {customer} in {', '.join(places)}."),
+        escape_line(f"Ids under which the record may have this customer: {', '.join(ids)}."),
         _NOT_SEARCHED,
         f"{len(found)} decisions.",
     ]
     for stored, there in found:
-        lines += ["", "=" * 100, escape(f"{'stored in':14}{', '.join(there)}")]
+        lines += ["", "=" * 100, escape_line(f"{'stored in':14}{', '.join(there)}")]
         lines += record_lines(stored, transactions=True)
     return "\n".join(lines) + "\n"

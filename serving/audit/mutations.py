@@ -11,10 +11,11 @@ from typing import Final
 import click
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.escaping import escape_line
+from customer_risk.model.terminal import echo
 from customer_risk.serving.audit.factory import create_table, erase_rows
 from customer_risk.serving.audit.options import RecordLocation, configured_sinks, read_settings, reading
 from customer_risk.serving.audit.records import Place, read_all
-from customer_risk.serving.audit.terminal import echo, escape
 from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import ERASED, decode
@@ -42,7 +43,9 @@ def erase(
         raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the customer_id of the requests.")
     ids = where.recorded_ids(customer, key_files)
     if not yes:
-        click.confirm(f"Erase {escape(customer)} from {', '.join(map(escape, stores))}?", abort=True, err=True)
+        click.confirm(
+            f"Erase {escape_line(customer)} from {', '.join(map(escape_line, stores))}?", abort=True, err=True
+        )
     where.access_log.append(customers=ids)
     author = where.operator
     left = [_erase(place, ids, author, why, take_lock=take_lock) for place in where.places]

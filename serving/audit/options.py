@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from customer_risk.model.errors import ConfigError, CustomerRiskError
+from customer_risk.model.escaping import escape_line
 from customer_risk.model.operator import named
 from customer_risk.serving.audit.access_log import AccessLog
 from customer_risk.serving.audit.factory import open_table
 from customer_risk.serving.audit.progress import Progress
 from customer_risk.serving.audit.records import BIGQUERY, Place, Records, Source, place_at, table_at
-from customer_risk.serving.audit.terminal import escape
 from customer_risk.serving.audit.watched_store import Watched
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.record.sinks.factory import open_objects
@@ -121,7 +121,7 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
                 access_log = Path(where.settings.record.access_log)
             return command(where=replace(where, access_log_path=access_log), **options)
         except CustomerRiskError as error:
-            error.problem, error.remedy = escape(error.problem), escape(error.remedy)
+            error.problem, error.remedy = escape_line(error.problem), escape_line(error.remedy)
             error.args = (f"{error.problem} {error.remedy}",)
             raise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from customer_risk.serving.audit.terminal import echo
+from customer_risk.model.terminal import echo
 
 _QUIET_SECONDS: Final = 2.0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.audit.terminal import echo
+from customer_risk.model.terminal import echo
 from customer_risk.serving.record.outbox.file import Kept, OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import Record, decode, from_document

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +12,7 @@ import jwt
 import msgspec
 from jwt.algorithms import AllowedPublicKeys
 
+from customer_risk.model.files import read_file
 from customer_risk.serving.auth.settings import ASYMMETRIC, AuthSettings
 
 MOST_BYTES: Final = 1024 * 1024
@@ -54,7 +53,7 @@ def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]
     """
     try:
         members = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise KeysUnreadable("not a JSON object") from error
     if not isinstance(members, list):
         raise KeysUnreadable("it has no list of keys")
@@ -99,16 +98,7 @@ def _key(member: Mapping[str, Any], accepted: tuple[str, ...]) -> Key | None:
 
 
 def _read(path: Path) -> bytes:
-    with open(path, "rb", opener=_open) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise KeysUnreadable(f"{path} isn't a regular file")
-        got = file.read(MOST_BYTES + 1)
-    _require_bounded(got)
-    return got
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # opening a pipe would block the thread until somebody writes
+    return read_file(path, most=MOST_BYTES)
 
 
 async def _download(url: str) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from customer_risk.model.cli.loading import run
+from customer_risk.model.terminal import echo
 
 
 @click.command()
@@ -36,7 +37,7 @@ def serve(**given: Any) -> None:
     SIGTERM (or Ctrl-C) ends it once the requests under way are answered. Another bundle put in BUNDLE's place, or
     SIGHUP, is verified and taken without a pause; one that doesn't hold is refused.
     """  # noqa: D301  click wants the character itself, which keeps lines as they are
-    click.echo(
+    echo(
         f"starting: importing the server, then checking {given['bundle']} (a minute the first time, seconds later)",
         err=True,
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.scoring.compiled import counts, target
+from customer_risk.model.terminal import echo
 from customer_risk.serving.warm_up import warm
 
 
 def compile_() -> None:
     """Compile every kernel and print how many were compiled. Raises ConfigError if one could not be kept."""
     warm()
-    click.echo(f"{counts.compiled} functions compiled for {target()}, {counts.loaded} were there", err=True)
+    echo(f"{counts.compiled} functions compiled for {target()}, {counts.loaded} were there", err=True)
     if counts.lost:
         raise ConfigError(
             f"{counts.lost} compiled functions could not be kept.", remedy="Run it where the install can be written to."

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-import msgspec
-
+from customer_risk.model.terminal import echo_json
 from customer_risk.serving.record.shipper.main import leave, run
 from customer_risk.serving.record.shipper.status import read
 from customer_risk.serving.settings import load_settings
@@ -19,7 +17,7 @@ def ship(config: Path, *, status: bool) -> None:
     settings.record.check()
     shipper_config = settings.record.shipper_config(settings.logs)
     if status:
-        click.echo(msgspec.json.format(msgspec.json.encode(read(Path(shipper_config.folder)))).decode())
+        echo_json(read(Path(shipper_config.folder)))
         return
     configure(settings.logs)
     leave(run(shipper_config))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -11,6 +10,7 @@ from typing import Final, NamedTuple
 import httpx2
 import msgspec
 
+from customer_risk.serving.backoff import Backoff
 from customer_risk.serving.client.errors import BadAnswerError, UnreachableError
 
 _COME_BACK: Final = frozenset({429, 502, 503})
@@ -75,8 +75,9 @@ def _attempt(send: Callable[[float], Reply], ends: float) -> tuple[Reply | None,
 
 def _waits(patience: Patience) -> Iterator[float]:
     """Yield the seconds before each further attempt: doubling, and random, so that callers don't retry together."""
-    for attempt in range(patience.attempts - 1):
-        yield random.uniform(0.5, 1) * min(patience.longest, patience.first * 2**attempt)  # noqa: S311  no secret
+    backoff = Backoff(patience.first, patience.longest, jitter=True)
+    for _ in range(patience.attempts - 1):
+        yield backoff.next()
 
 
 def _asked_for(reply: Reply | None) -> float:

@@ -8,6 +8,7 @@ import logging
 import stat
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,7 @@ import msgspec
 
 from customer_risk.model.errors import BundleAltered, CustomerRiskError
 from customer_risk.serving.decisions.verification import load_verified
+from customer_risk.serving.offload import run_aside
 
 if TYPE_CHECKING:
     from customer_risk.model.scoring.bundle import Bundle
@@ -85,7 +87,7 @@ class Reloader:
         async with self._lock:
             before, began, self.loading = self.state.version, time.perf_counter(), True
             try:
-                result = await asyncio.to_thread(self.load)
+                result = await run_aside(self.load)
             except Exception as error:  # noqa: BLE001  whatever is wrong with it, the last good bundle goes on
                 kept = f"bundle {before[:12]} goes on answering" if before else "not ready"
                 _log.error("%s: %s", kept, error, exc_info=not isinstance(error, CustomerRiskError))
@@ -100,7 +102,7 @@ class Reloader:
         """Check for another bundle every `every` seconds, until cancelled."""
         while True:
             await asyncio.sleep(every)
-            if await asyncio.to_thread(identity, self._folder) != self._seen:
+            if await run_aside(partial(identity, self._folder)) != self._seen:
                 await self.reload()
 
     def _note(self, result: Result, version: str | None, refusal: str | None) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from customer_risk.model.atomic import write_file
+from customer_risk.model.files import read_file
 
 if TYPE_CHECKING:
     from customer_risk.serving.decisions.service import Service
@@ -68,7 +69,7 @@ class SwitchFile:
             seen = (stat.st_ino, stat.st_mtime_ns)
             if seen == self._seen:
                 return
-            switches = msgspec.json.decode(self._path.read_bytes(), type=Switches)
+            switches = msgspec.json.decode(read_file(self._path), type=Switches)
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:
@@ -97,7 +98,7 @@ class SwitchFile:
     def _kept(self) -> Switches:
         """Return the switches in the file, or the last ones if it can't be read."""
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            return msgspec.json.decode(self._path.read_bytes(), type=Switches)
+            return msgspec.json.decode(read_file(self._path), type=Switches)
         return self._applied
 
     async def _watch(self) -> None:

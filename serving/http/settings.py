@@ -18,7 +18,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     host, port              address to listen on; port 0 is any free one
     workers                 processes that share the port; each uses a core
-    stay_up                 with a bad bundle, stay alive and not ready (as a pod should) instead of ending with an error
+    stay_up                 with a bad bundle, stay alive and not ready, as a pod should, instead of ending
     drain_seconds           from "not ready" to closing the port, so that callers can move to other servers
     grace_seconds           for requests that are under way when the port closes
     most_wait_ms            a request that would wait longer is refused with 503, unless it is for probes, metrics or

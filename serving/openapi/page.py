@@ -7,11 +7,12 @@ import hashlib
 import json
 import re
 import shlex
-from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
+
+from customer_risk.model.escaping import escape_html
 
 _METHODS: Final = ("get", "post", "delete")
 _STYLE: Final = "page.css"
@@ -26,7 +27,7 @@ def render_page(document: bytes) -> tuple[bytes, str]:
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     spec = msgspec.json.decode(document)
-    title = escape(spec["info"]["title"])
+    title = escape_html(spec["info"]["title"])
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -41,10 +42,10 @@ def _contents(spec: dict[str, Any]) -> str:
     groups = []
     for tag in spec["tags"]:
         links = "".join(
-            f'<li><a href="#{operation["operationId"]}">{_badge(method)}{escape(operation["summary"])}</a></li>'
+            f'<li><a href="#{operation["operationId"]}">{_badge(method)}{escape_html(operation["summary"])}</a></li>'
             for _, method, operation in _operations(spec, tag["name"])
         )
-        groups.append(f"<h2>{escape(tag['name'])}</h2><ul>{links}</ul>")
+        groups.append(f"<h2>{escape_html(tag['name'])}</h2><ul>{links}</ul>")
     more = '<ul><li><a href="#refusals">Refusals</a></li><li><a href="#schemas">Schemas</a></li></ul>'
     return "".join(groups) + "<h2>reference</h2>" + more
 
@@ -54,7 +55,7 @@ def _introduction(spec: dict[str, Any]) -> str:
     return (
         f"<header><p>{_words(spec['info']['description'])}</p><p>{_words(scheme['description'])}</p>"
         '<p>The same as a document for tools: <a href="/ai/v1/openapi.json">/ai/v1/openapi.json</a> '
-        f"(OpenAPI {escape(spec['openapi'])}).</p></header>"
+        f"(OpenAPI {escape_html(spec['openapi'])}).</p></header>"
     )
 
 
@@ -62,7 +63,9 @@ def _sections(spec: dict[str, Any]) -> str:
     sections = []
     for tag in spec["tags"]:
         shown = "".join(_operation(spec, *each) for each in _operations(spec, tag["name"]))
-        sections.append(f"<section><h2>{escape(tag['name'])}</h2><p>{_words(tag['description'])}</p>{shown}</section>")
+        sections.append(
+            f"<section><h2>{escape_html(tag['name'])}</h2><p>{_words(tag['description'])}</p>{shown}</section>"
+        )
     return "".join(sections)
 
 
@@ -77,22 +80,22 @@ def _operations(spec: dict[str, Any], tag: str) -> list[tuple[str, str, dict[str
 
 def _operation(spec: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
     scopes = [scope for each in operation["security"] for scope in each.get("bearer", ())]
-    needs = f"scope <code>{escape(scopes[0])}</code>" if scopes else "open to all"
+    needs = f"scope <code>{escape_html(scopes[0])}</code>" if scopes else "open to all"
     parts = [
-        f'<article id="{operation["operationId"]}"><h3>{escape(operation["summary"])}</h3>',
-        f'<p class="line">{_badge(method)}<code>{escape(path)}</code><small>{needs}</small></p>',
+        f'<article id="{operation["operationId"]}"><h3>{escape_html(operation["summary"])}</h3>',
+        f'<p class="line">{_badge(method)}<code>{escape_html(path)}</code><small>{needs}</small></p>',
         f"<p>{_words(operation.get('description', ''))}</p>",
         _parameters(spec, operation.get("parameters", [])),
     ]
     body = operation.get("requestBody", {}).get("content", {})
     for media_type, content in body.items():
-        parts.append(f"<h4>Body: <code>{escape(media_type)}</code>{_link(content['schema'])}</h4>")
+        parts.append(f"<h4>Body: <code>{escape_html(media_type)}</code>{_link(content['schema'])}</h4>")
         parts += [
             _example(name, each["value"], _curl(method, path, bool(scopes), each["value"]), shown_first=not place)
             for place, (name, each) in enumerate(content.get("examples", {}).items())
         ]
     if not body:
-        parts.append(f"<pre>{escape(_curl(method, path, bool(scopes)))}</pre>")
+        parts.append(f"<pre>{escape_html(_curl(method, path, bool(scopes)))}</pre>")
     parts.append(_responses(spec, operation["responses"]))
     return "".join((*parts, "</article>"))
 
@@ -102,7 +105,7 @@ def _parameters(spec: dict[str, Any], parameters: list[dict[str, Any]]) -> str:
     for each in (_resolve(spec, parameter) for parameter in parameters):
         required = " (required)" if each.get("required") else ""
         rows.append(
-            f"<tr><td><code>{escape(each['name'])}</code></td><td>{escape(each['in'])}{required}</td>"
+            f"<tr><td><code>{escape_html(each['name'])}</code></td><td>{escape_html(each['in'])}{required}</td>"
             f"<td>{_words(each['description'])}</td></tr>"
         )
     return _table(("parameter", "where", "what"), rows)
@@ -113,11 +116,11 @@ def _responses(spec: dict[str, Any], responses: dict[str, Any]) -> str:
     for status, response in responses.items():
         whole = _resolve(spec, response)
         if "$ref" in response:
-            bad.append(f'<a href="#refusal-{status}" title="{escape(whole["description"])}">{status}</a>')
+            bad.append(f'<a href="#refusal-{status}" title="{escape_html(whole["description"])}">{status}</a>')
             continue
         contents = whole.get("content", {})
         for media_type, content in contents.items():
-            good.append(f"<h4>{status}: <code>{escape(media_type)}</code>{_link(content['schema'])}</h4>")
+            good.append(f"<h4>{status}: <code>{escape_html(media_type)}</code>{_link(content['schema'])}</h4>")
             good.append(f"<p>{_words(whole['description'])}</p>")
             good += [
                 _example(name, each["value"], shown_first=not place)
@@ -131,7 +134,7 @@ def _refusals(spec: dict[str, Any]) -> str:
     parts = ['<section id="refusals"><h2>Refusals</h2><p>Each is <code>application/problem+json</code>.</p>']
     for name, response in spec["components"]["responses"].items():
         status = name.removeprefix("Problem")
-        headers = ", ".join(f"<code>{escape(each)}</code>" for each in response.get("headers", {}))
+        headers = ", ".join(f"<code>{escape_html(each)}</code>" for each in response.get("headers", {}))
         parts.append(f'<article id="refusal-{status}"><h3>{status}</h3><p>{_words(response["description"])}</p>')
         parts.append(f"<p>With the header {headers}.</p>" if headers else "")
         (content,) = response["content"].values()
@@ -146,11 +149,11 @@ def _schemas(spec: dict[str, Any]) -> str:
     parts = ['<section id="schemas"><h2>Schemas</h2>']
     for name in names:
         schema = schemas[name]
-        parts.append(f'<article id="schema-{name}"><h3>{escape(name)}</h3>')
+        parts.append(f'<article id="schema-{name}"><h3>{escape_html(name)}</h3>')
         parts.append(f"<p>{_words(schema.get('description', ''))}</p>")
         required = schema.get("required", ())
         rows = [
-            f"<tr><td><code>{escape(field)}</code>{'' if field in required else '<small>optional</small>'}</td>"
+            f"<tr><td><code>{escape_html(field)}</code>{'' if field in required else '<small>optional</small>'}</td>"
             f"<td>{_kind(each)}</td><td>{_words(each.get('description', ''))}</td></tr>"
             for field, each in schema.get("properties", {}).items()
         ]
@@ -162,7 +165,7 @@ def _schemas(spec: dict[str, Any]) -> str:
 
 def _features(schema: dict[str, Any]) -> str:
     rows = [
-        f"<tr><td><code>{escape(name)}</code></td><td>{_words(each['description'])}</td></tr>"
+        f"<tr><td><code>{escape_html(name)}</code></td><td>{_words(each['description'])}</td></tr>"
         for name, each in schema.get("properties", {}).items()
     ]
     return f"<details><summary>{len(rows)} features</summary>{_table(('feature', 'what'), rows)}</details>"
@@ -172,14 +175,14 @@ def _kind(schema: dict[str, Any]) -> str:
     """Return a short HTML description of a schema's type."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f'<a href="#schema-{name}">{escape(name)}</a>'
+        return f'<a href="#schema-{name}">{escape_html(name)}</a>'
     if "anyOf" in schema:
         return " or ".join(_kind(part) for part in schema["anyOf"])
     if "enum" in schema:
-        return " or ".join(f"<code>{escape(json.dumps(value))}</code>" for value in schema["enum"])
+        return " or ".join(f"<code>{escape_html(json.dumps(value))}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_kind(schema['items'])}" if "items" in schema else "list"
-    return escape(schema.get("format") or schema.get("type", "anything")) + _bounds(schema)
+    return escape_html(schema.get("format") or schema.get("type", "anything")) + _bounds(schema)
 
 
 def _bounds(schema: dict[str, Any]) -> str:
@@ -193,9 +196,10 @@ def _bounds(schema: dict[str, Any]) -> str:
 
 def _example(name: str, value: Any, curl: str = "", *, shown_first: bool = False) -> str:
     shown = json.dumps(value, indent=2, ensure_ascii=False)
-    said = f"<pre>{escape(curl)}</pre>" if curl else ""
+    said = f"<pre>{escape_html(curl)}</pre>" if curl else ""
     opened = " open" if shown_first else ""
-    return f"<details{opened}><summary>example: {escape(name)}</summary>{said}<pre>{escape(shown)}</pre></details>"
+    title = f"<summary>example: {escape_html(name)}</summary>"
+    return f"<details{opened}>{title}{said}<pre>{escape_html(shown)}</pre></details>"
 
 
 def _curl(method: str, path: str, needs_token: bool, value: Any = None) -> str:
@@ -225,7 +229,7 @@ def _table(heads: tuple[str, ...], rows: list[str]) -> str:
 
 def _words(text: str) -> str:
     """Return a text as HTML, with text between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape_html(text))
 
 
 def _resolve(spec: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:

@@ -12,25 +12,40 @@ import time
 from pathlib import Path
 from typing import Final
 
+from customer_risk.serving.backoff import Backoff
+
 _LOCK_SECONDS: Final = 1.0  # between two attempts to get the lock
-_MOST_BACKOFF: Final = 30.0
+_FIRST_WAIT: Final = 1.0
+_LONGEST_WAIT: Final = 30.0
 _SETTLED_SECONDS: Final = 60.0  # a process that ran for so long is started again without a long wait
+_BRIEF_SECONDS: Final = 10.0  # one that succeeds sooner would use a whole core if another started at once
 _log = logging.getLogger("serving")
 
 
 class ChildProcess:
     """Starts `python -m MODULE` and starts it again when it ends, in whichever worker of the pod holds the lock.
 
-    A process with exit code 0 is followed by another at once, otherwise after a pause. It gets `config`, one line, on
-    its standard input, and must finish once that is closed; `end_seconds` later it is killed. `lock` is a file in a
-    folder that the workers share.
+    A process that ran for `brief_seconds` and ended with exit code 0 is followed by another at once, otherwise after a
+    pause. It gets `config`, one line, on its standard input, and must finish once that is closed; `end_seconds` later
+    it is killed. `lock` is a file in a folder that the workers share.
     """
 
-    def __init__(self, module: str, config: bytes, lock: Path, *, end_seconds: float = 10) -> None:
+    def __init__(
+        self,
+        module: str,
+        config: bytes,
+        lock: Path,
+        *,
+        end_seconds: float = 10,
+        brief_seconds: float = _BRIEF_SECONDS,
+        backoff: Backoff | None = None,
+    ) -> None:
         self._module = module
         self._config = config
         self._path = lock
         self._end = end_seconds
+        self._brief = brief_seconds
+        self._backoff = backoff or Backoff(_FIRST_WAIT, _LONGEST_WAIT)
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
@@ -58,7 +73,6 @@ class ChildProcess:
         while (lock := self._take()) is None:  # noqa: ASYNC110  a lock of another process sets no event
             await asyncio.sleep(_LOCK_SECONDS)
         try:
-            deaths = 0
             while True:
                 began = time.monotonic()
                 try:
@@ -66,13 +80,14 @@ class ChildProcess:
                     ended = f"ended with {code}"
                 except OSError as error:  # such as too many open files, which may pass
                     code, ended = None, f"can't be started: {error}"
-                if time.monotonic() - began >= _SETTLED_SECONDS:
-                    deaths = 0
-                if code == 0:
+                ran = time.monotonic() - began
+                if ran >= _SETTLED_SECONDS:
+                    self._backoff.reset()
+                if code == 0 and ran >= self._brief:
                     continue
-                deaths += 1
-                wait = min(_MOST_BACKOFF, 0.5 * 2.0**deaths)
-                _log.error("%s %s; another one starts in %.0f s", self._module, ended, wait)
+                wait = self._backoff.next()
+                level = logging.WARNING if code == 0 else logging.ERROR
+                _log.log(level, "%s %s after %.0f s; another one starts in %.0f s", self._module, ended, ran, wait)
                 await asyncio.sleep(wait)
         finally:
             os.close(lock)

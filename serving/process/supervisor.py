@@ -11,11 +11,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from customer_risk.serving.backoff import Backoff
+
 _FRESH_SECONDS: Final = 10  # a worker that dies younger than this is restarted more and more slowly
-_MOST_BACKOFF: Final = 10.0
+_FIRST_WAIT: Final = 1.0
+_LONGEST_WAIT: Final = 10.0
 _LATE_SECONDS: Final = 10  # beyond the drain and grace periods, before a worker is killed
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -24,13 +27,17 @@ _log = logging.getLogger("serving")
 
 @dataclass
 class _Slot:
-    """One worker: its socket, its process, when that began and when the next may begin (monotonic seconds)."""
+    """One worker: its socket, its process, when that began and when the next may begin (monotonic seconds).
+
+    `died_young` is whether the process before this one did.
+    """
 
     listening: socket.socket
     pid: int = 0
     since: float = 0.0
-    deaths: int = 0
     due: float = 0.0
+    died_young: bool = False
+    backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_WAIT, _LONGEST_WAIT))
 
 
 class Supervisor:
@@ -141,8 +148,11 @@ class Supervisor:
             slot.pid, now = 0, time.monotonic()
             self._lost(pid)
             if self._ending is None:
-                slot.deaths = slot.deaths + 1 if now - slot.since < _FRESH_SECONDS else 0
-                wait = min(_MOST_BACKOFF, 2.0 ** (slot.deaths - 2)) if slot.deaths > 1 else 0.0
+                young = now - slot.since < _FRESH_SECONDS
+                wait = slot.backoff.next() if young and slot.died_young else 0.0
+                if not young:
+                    slot.backoff.reset()
+                slot.died_young = young
                 slot.due = now + wait
                 code = os.waitstatus_to_exitcode(status)
                 _log.error("worker %d ended with %d; another takes its place in %.1f s", pid, code, wait)

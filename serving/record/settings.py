@@ -8,11 +8,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.files import read_file
 from customer_risk.serving.record.shipper.settings import ShipperConfig, ShipSettings
 from customer_risk.serving.record.sinks.settings import FolderSettings
 from customer_risk.serving.telemetry.logs import LogSettings
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
+_MOST_KEY: Final = 64 * 1024
 _MOST_FILE_BYTES: Final = 1 << 30  # one call of read returns at most 2 GiB
 _LEAST_KEY = 32  # bytes
 
@@ -80,7 +82,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 def _read_key(setting: str, path: str) -> bytes:
     try:
-        key = Path(path).read_bytes().strip() if path else b""
+        key = read_file(Path(path), most=_MOST_KEY).strip() if path else b""
     except OSError as error:
         raise ConfigError(f"{setting} can't be read: {error}.", remedy="Mount the key's file.") from error
     if len(key) < _LEAST_KEY:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.files import read_text
 from customer_risk.serving.store.file import FileStore
 from customer_risk.serving.store.interface import Store
 from customer_risk.serving.store.settings import StoreSettings
@@ -28,7 +29,7 @@ def _address(settings: StoreSettings) -> str:
     if settings.url and settings.url_file:
         raise ConfigError("store.url and store.url_file are both given.", remedy="Give one.")
     try:
-        url = Path(settings.url_file).read_text(encoding="utf-8").strip() if settings.url_file else settings.url
+        url = read_text(Path(settings.url_file)).strip() if settings.url_file else settings.url
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"store.url_file can't be read: {error}.", remedy="Mount the Secret with the URL.") from error
     if not url:

@@ -7,6 +7,7 @@ of a request.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import logging
 import logging.handlers
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
+from customer_risk.model.escaping import escape_line
 from customer_risk.serving.contract.problem import UNEXPECTED, Kind
 from customer_risk.serving.contract.trace import Trace, trace_of
 from customer_risk.serving.telemetry.factory import cloud_handler
@@ -158,15 +160,26 @@ class RequestLog:
 
 
 class _WithoutQuotes(logging.Formatter):
-    """Formats an error with its stack, but with its text only if it is this service's: others may quote requests."""
+    """Formats a message as one line, and an error with its stack.
+
+    An error's text is left out unless it is this service's: others may quote requests.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        return escape_line(super().formatMessage(record))
 
     def formatException(self, ei: _Info) -> str:  # noqa: N802  logging's name
         lines: list[str] = []
         error: BaseException | None = ei[1]
         while error is not None and len(lines) < 1000:
             stack = traceback.format_tb(error.__traceback__)
-            said = str(error) if isinstance(error, CustomerRiskError | OSError) else "(withheld)"
-            lines = ["Traceback (most recent call last):\n", *stack, f"{type(error).__name__}: {said}\n", *lines]
+            said = escape_line(str(error)) if isinstance(error, CustomerRiskError | OSError) else "(withheld)"
+            lines = [
+                "Traceback (most recent call last):\n",
+                *stack,
+                f"{type(error).__name__}: {said}\n",
+                *lines,
+            ]
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         return "".join(lines).rstrip()
 
@@ -194,7 +207,7 @@ class _Json(_WithoutQuotes):
         if record.levelno >= logging.ERROR:
             place = {"file": record.pathname, "line": str(record.lineno), "function": record.funcName}
             line["logging.googleapis.com/sourceLocation"] = place
-        return _encode(line).decode()
+        return escape_line(_encode(line).decode())
 
 
 class _Bounded(logging.handlers.QueueHandler):
@@ -203,6 +216,15 @@ class _Bounded(logging.handlers.QueueHandler):
     def __init__(self, lines: queue.Queue[logging.LogRecord], dropped: Callable[[int], object]) -> None:
         super().__init__(lines)
         self._dropped = dropped
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return the record without objects that may change; its stack stays apart from its message."""
+        made = copy.copy(record)
+        made.msg, made.args = record.getMessage(), None
+        if record.exc_info and self.formatter is not None:
+            made.exc_text = self.formatter.formatException(record.exc_info)
+        made.exc_info = made.stack_info = None
+        return made
 
     def enqueue(self, record: logging.LogRecord) -> None:
         try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from contextvars import ContextVar
 
 import pytest
 
-from customer_risk.serving.offload import MOST_ON_LOOP, Offload, Turns
+from customer_risk.serving.offload import MOST_ON_LOOP, Offload, Turns, run_aside
 
 _who: ContextVar[str] = ContextVar("_who", default="unset")
 
@@ -88,3 +90,28 @@ def test_memory_is_tidied_once_after_several_large_bodies() -> None:
         assert tidied == [reader]
 
     asyncio.run(run())
+
+
+def test_work_aside_returns_and_raises_what_the_function_does() -> None:
+    """The result or the error of a function that runs aside reaches whoever waits for it."""
+
+    async def run() -> None:
+        assert await run_aside(lambda: 3) == 3
+        with pytest.raises(KeyError):
+            await run_aside(lambda: {}["a"])
+
+    asyncio.run(run())
+
+
+def test_a_process_ends_without_work_aside() -> None:
+    """A bundle that loads for long doesn't hold up the end of the process."""
+    program = (
+        "import asyncio, time\n"
+        "from customer_risk.serving.offload import run_aside\n"
+        "async def main():\n"
+        "    loading = asyncio.create_task(run_aside(lambda: time.sleep(3600)))\n"
+        "    await asyncio.sleep(0.1)\n"
+        "    loading.cancel()\n"
+        "asyncio.run(main())\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=600)

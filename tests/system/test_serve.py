@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,21 @@ def test_an_answer_over_http_is_the_offline_scorers_to_the_bit(served, bundle, s
     assert answer["warnings"] == []
 
 
+def test_the_reason_of_a_switch_is_one_line_of_the_log(start, command, bundle) -> None:
+    """The reason that an administrator gives can't forge a line of the log, or send a command to a terminal."""
+    served = start(command, bundle)
+    served.wait_for(READY)
+    why = "a test\n2026-01-01 00:00:00,000 ERROR serving: forged\x1b[2J\u2028\u202e"
+    assert served.post("/ai/v1/admin/rules", {"force": False, "why": why}).status_code == 200
+    deadline = time.monotonic() + PATIENCE
+    while "forged" not in (log := served.log.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (line,) = [each for each in log.splitlines() if "forged" in each]
+    assert "back to the model, by local: a test\\u000a2026-01-01" in line
+    assert not set(log) & set("\x1b\u2028\u202e")
+
+
 def test_v1_and_the_lane_answer_alike(served, sound_request) -> None:
     """KServe's protocol wraps the same answer."""
     alone = served.post("/ai/v1/risk", sound_request).json()
@@ -91,13 +106,12 @@ def test_requests_leave_no_log_lines(served, sound_request) -> None:
 
 
 def test_readiness_waits_for_the_bundle(start, command, bundle, tmp_path, sound_request) -> None:
-    """While the bundle is being read the process is alive, not ready and answers 503; afterwards it is ready."""
+    """While the bundle isn't whole the process is alive, not ready and answers 503; afterwards it is ready."""
     copied = tmp_path / "bundle"
     shutil.copytree(bundle, copied)
     content = (copied / "golden.json").read_bytes()
     (copied / "golden.json").unlink()
-    os.mkfifo(copied / "golden.json")  # reading it waits until somebody writes
-    server = start(command, copied)
+    server = start(command, copied, "--stay-up")
     server.wait_for("/healthz")
     assert server.get(READY).status_code == 503
     assert server.get("/v1/models/customer-risk").status_code == 503

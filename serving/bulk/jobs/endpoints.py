@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from customer_risk.model.errors import BadField, InputError
+from customer_risk.model.files import open_file
 from customer_risk.serving.bulk.jobs.factory import write_parquet
 from customer_risk.serving.bulk.jobs.readers import Cutter
 from customer_risk.serving.bulk.jobs.repository import JobRepository
@@ -233,7 +234,7 @@ async def _of_body(receive: Receive) -> AsyncIterator[bytes]:
 
 async def _of_file(path: Path, most: int) -> AsyncIterator[bytes]:
     read = 0
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while part := await asyncio.to_thread(file.read, _READ_BYTES):
             read += len(part)
             if read > most:

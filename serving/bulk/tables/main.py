@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from customer_risk.model.escaping import escape_line
 from customer_risk.serving.bulk.exchange import bulk_exchange
 from customer_risk.serving.bulk.tables.inputs.factory import open_source
 from customer_risk.serving.bulk.tables.outputs.factory import open_output
@@ -103,5 +104,7 @@ def _print(summary: dict[str, Any]) -> None:
         f"run {summary['run']}: {summary['rows']:,} rows ({segments}; {summary['refused']:,} refused) "
         f"in {summary['seconds']:,.1f} s, {summary['rows_per_second']:,.0f} rows a second"
     )
-    sys.stdout.write(msgspec.json.encode({"severity": "INFO", "message": message, "batch": summary}).decode() + "\n")
+    sys.stdout.write(
+        escape_line(msgspec.json.encode({"severity": "INFO", "message": message, "batch": summary}).decode()) + "\n"
+    )
     sys.stdout.flush()

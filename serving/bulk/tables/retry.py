@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from customer_risk.model.errors import CustomerRiskError
+from customer_risk.serving.backoff import Backoff
 from customer_risk.serving.errors import Later
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 
@@ -35,7 +36,7 @@ class Patience:
 
     def have(self, what: Callable[[], Made], *, of: tuple[type[CustomerRiskError], ...] = PASSING) -> Made:
         """Call it until it succeeds; raises one of the retried errors `of` if that takes too long."""
-        began, wait = self._clock(), _FIRST_SECONDS
+        began, backoff = self._clock(), Backoff(_FIRST_SECONDS, _MOST_SECONDS)
         while True:
             try:
                 return what()
@@ -43,7 +44,6 @@ class Patience:
                 left = began + self._seconds - self._clock()
                 if left <= 0 or self._stopping.is_set():
                     raise
-                wait = min(wait, max(left, 0.01))
+                wait = backoff.next(most=max(left, 0.01))
                 _log.warning("it is tried again in %.1f s, for %.0f s more at most: %s", wait, left, error.problem)
                 self._stopping.wait(wait)
-                wait = min(wait * 2, _MOST_SECONDS)

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from customer_risk.model.files import open_regular
 from customer_risk.serving.record.outbox.file import QUARANTINE, Kept, set_record_aside
 from customer_risk.serving.record.outbox.frames import (
     ALIGNMENT,
@@ -124,7 +125,7 @@ class RecordsFile:
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(self.path)
         try:
             yield descriptor
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from customer_risk.serving.backoff import Backoff
 from customer_risk.serving.record.shipper.batch import Batch, Reader, gather
 from customer_risk.serving.record.shipper.dead_letters import bury
 from customer_risk.serving.record.shipper.files import Files, Seen
@@ -23,9 +23,9 @@ from customer_risk.serving.record.sinks.recovery import KeptFile, Recoverable, R
 
 _IDLE_SECONDS: Final = (0.05, 0.5)  # bounds of the wait between two looks for records, a quarter of `batch_seconds`
 _READ_AT_ONCE: Final = 1000  # records
-_LEAST_BACKOFF: Final = 0.25
-_MOST_BACKOFF: Final = 30.0
-_MOST_BACKOFF_ENDING: Final = 1.0  # once the end is near, a sink that comes back is worth asking often
+_FIRST_WAIT: Final = 0.25
+_LONGEST_WAIT: Final = 30.0
+_LONGEST_WAIT_ENDING: Final = 1.0  # once the end is near, a sink that comes back is worth asking often
 _log = logging.getLogger("serving.record")
 
 
@@ -91,16 +91,17 @@ class SinkWorker:
 
     def run(self, ending: Drain) -> None:
         """Ship until there is nothing left after `ending` has begun, or its time is over."""
-        failures = 0
+        failures, backoff = 0, Backoff(_FIRST_WAIT, _LONGEST_WAIT, jitter=True)
         while not ending.over:
             try:
                 moved = self.step(hurry=ending.stopping.is_set())
             except Exception as error:  # noqa: BLE001  whatever it is, the next try may succeed, and other sinks go on
                 failures += 1
                 self._fail(error, failures)
-                self._wait_to_retry(failures, ending)
+                self._wait_to_retry(backoff, ending)
                 continue
             failures, self.counts.error = 0, ""
+            backoff.reset()
             if moved:
                 continue
             if ending.stopping.is_set():
@@ -241,14 +242,11 @@ class SinkWorker:
             _log.warning("%s can't be written to: %s", self.name, error, exc_info=error if unexpected else None)
 
     @staticmethod
-    def _wait_to_retry(failures: int, ending: Drain) -> None:
-        def backoff(most: float) -> float:
-            return min(most, _LEAST_BACKOFF * 2.0 ** min(failures - 1, 20)) * random.uniform(0.5, 1)  # noqa: S311  jitter
-
+    def _wait_to_retry(backoff: Backoff, ending: Drain) -> None:
         if not ending.stopping.is_set():
-            ending.stopping.wait(backoff(_MOST_BACKOFF))
+            ending.stopping.wait(backoff.next())
         else:
-            time.sleep(max(0.0, min(backoff(_MOST_BACKOFF_ENDING), ending.at - time.monotonic())))
+            time.sleep(max(0.0, min(backoff.next(most=_LONGEST_WAIT_ENDING), ending.at - time.monotonic())))
 
 
 def _batches(seen: Seen) -> Iterator[tuple[Sequence[int], RecordBatch]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.files import read_file
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.settings import SINKS
 
@@ -45,7 +46,7 @@ class LocalObjects:
         """Return a file's bytes, None if there is none."""
         with _reaching(self._folder):
             try:
-                return self._path(key).read_bytes()
+                return read_file(self._path(key))
             except FileNotFoundError:
                 return None
 

@@ -63,3 +63,31 @@ def test_a_missing_library_names_the_extra_that_brings_it(
     with pytest.raises(SystemExit if ours else ModuleNotFoundError):
         cli.main()
     assert ("customer-risk[training]" in capsys.readouterr().err) is ours
+
+
+def test_only_the_user_can_read_tables_and_all_can_read_a_registry(tmp_path: Path, bundle: Path) -> None:
+    """Files of commands are the user's alone, except those that are made for others."""
+    made = {
+        tmp_path / "tables": ["synth", tmp_path / "tables", "--customers", "20"],
+        tmp_path / "registry": ["registry", "add", bundle, "--registry", tmp_path / "registry"],
+    }
+    modes = {}
+    for folder, words in made.items():
+        command = [Path(sys.executable).with_name("customer-risk"), *words]
+        subprocess.run(command, check=True, capture_output=True, umask=0o022)
+        modes[folder.name] = {path.stat().st_mode & 0o077 for path in (folder, *folder.rglob("*"))}
+    assert modes["tables"] == {0}
+    assert 0 not in modes["registry"]
+
+
+def test_a_file_name_in_a_message_is_one_line(tmp_path: Path) -> None:
+    """The name of a file can't forge a line of an error, or send a command to the terminal."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("customer-risk"), "check", tmp_path / "x\nforged: \x1b[2J\u202e"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "x\\u000aforged: \\u001b[2J\\u202e is not a folder." in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -165,11 +165,12 @@ def test_pages_say_proposed_and_never_that_it_was_done(scoring_run):
     assert not re.search(r"\b(was|were|been|is|are|will be) off-boarded", text)
 
 
-def test_what_customers_may_write_cannot_become_html_or_a_formula(scored, made_at, tmp_path):
-    """Ids with tags or formulas are text on the page and in the spreadsheet."""
+@pytest.mark.parametrize("sign", ["=", "\uff1d", "\u202e ="])
+def test_what_customers_may_write_cannot_become_html_or_a_formula(scored, made_at, tmp_path, sign):
+    """Ids with tags, formulas or marks of direction are text on the page and in the spreadsheet."""
     import dataclasses
 
-    nasty = "=<script>alert(1)</script>"
+    nasty = f"{sign}<script>alert(1)</script>"
     victim = scored.table.filter(pl.col("list") == "off-boarding")["customer_id"][0]
     rename = pl.col("customer_id").replace(victim, nasty)
     cohort = dataclasses.replace(
@@ -182,7 +183,8 @@ def test_what_customers_may_write_cannot_become_html_or_a_formula(scored, made_a
     page = (tmp_path / "run" / "offboarding.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;" in page
-    assert pl.read_parquet(tmp_path / "run" / "offboarding.parquet")["customer_id"].str.contains("^=<").any()
+    assert "\u202e" not in page
+    assert pl.read_parquet(tmp_path / "run" / "offboarding.parquet")["customer_id"].str.contains(f"^{sign}<").any()
     with (tmp_path / "run" / "offboarding.csv").open(newline="") as file:
         assert "'" + nasty in {row["customer_id"] for row in csv.DictReader(file)}
 

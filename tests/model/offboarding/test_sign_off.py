@@ -140,7 +140,7 @@ def test_all_faults_are_named_at_once(hand_in, decided):
     filled = at(at(at(decided, 1, decision="", name=""), 2, probability=0.5), 5, date="2027-01-01")
     with pytest.raises(SignOffError, match="3 lines can't be accepted") as refusal:
         hand_in(filled)
-    named = [line.strip().split(",")[0] for line in refusal.value.problem.splitlines()[1:] if line.strip()]
+    named = [detail.split(",")[0] for detail in refusal.value.details]
     assert named == ["line 1", "line 1", "line 2", "line 5"]
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from customer_risk.model.errors import SignOffError
-from customer_risk.model.offboarding.spreadsheet import csv_bytes, read_sheet, unguarded
+from customer_risk.model.offboarding.spreadsheet import csv_bytes, read_sheet
 
 CSV, PARQUET = Path("list.csv"), Path("list.parquet")
 
@@ -23,27 +21,11 @@ def read(text: str | bytes):
     return read_sheet(CSV, text if isinstance(text, bytes) else text.encode())
 
 
-@example("'=")
-@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20))
-def test_no_written_cell_begins_a_formula_and_all_read_back(text):
-    """Whatever a customer's field holds, no spreadsheet runs it, and nothing of it is lost."""
-    content = csv_bytes(pl.DataFrame({"a": [text], "b": ["end"]}))
-    cell = list(csv.reader(io.StringIO(content.decode(), newline="")))[1][0]
-    assert cell[:1] not in {"=", "+", "-", "@", "\t", "\r", "\n"}
-    assert unguarded(cell) == text
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+33", "-5", "@SUM(A1)", "\t=1", "=HYPERLINK('http://example.com')"])
+@pytest.mark.parametrize("text", ["=1+1", "+33", "\uff1d1+1", " @SUM(A1)", "\t=1", "=HYPERLINK('http://example.com')"])
 def test_formula_is_led_by_an_apostrophe(text):
     """The usual ways to smuggle a formula in are made text."""
     row = next(csv.DictReader(io.StringIO(csv_bytes(pl.DataFrame({"a": [text]})).decode())))
     assert row["a"] == "'" + text
-
-
-def test_apostrophe_of_a_text_stays():
-    """Only an apostrophe that guards is taken away."""
-    assert unguarded("'quoted'") == "'quoted'"
-    assert unguarded("'=1") == "=1"
 
 
 def test_times_are_written_in_rfc_3339():

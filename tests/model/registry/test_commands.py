@@ -99,3 +99,12 @@ def test_cut_off_adding_is_shown_as_such(run, bundles, tmp_path):
     run("add", bundles[0])
     (tmp_path / "registry" / "aliases.json").unlink()
     assert "not written down" in run("list")
+
+
+def test_a_reason_cannot_forge_a_row(run, bundles):
+    """Names and reasons are shown in one cell, whatever characters they have."""
+    run("add", bundles[0], "--why", "x\nforged\x1b[2J\u202e", "--by", "ann\u2028")
+    for shown in (run("list"), run("list", "--history")):
+        assert len(shown.rstrip("\n").split("\n")) == len(run("list").rstrip("\n").split("\n"))
+        assert not set(shown) & set("\x1b\u202e\u2028")
+    assert not set(run("list", "--json")) & set("\x1b\u202e\u2028")

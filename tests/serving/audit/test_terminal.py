@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import shutil
 from pathlib import Path
 
@@ -11,8 +9,6 @@ import msgspec
 import pytest
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving import audit
-from customer_risk.serving.audit.terminal import escape, format_json
 from customer_risk.serving.contract.answer import WireReason
 from customer_risk.serving.record.outbox.record import document, encode
 from customer_risk.serving.record.outbox.writer import Outbox
@@ -96,29 +92,6 @@ def test_every_command_that_reads_records_is_among_them() -> None:
     from customer_risk.serving.cli.audit import audit as commands
 
     assert {each[0] for each in COMMANDS.values()} | {"init", "reship"} == set(commands.commands)
-
-
-def test_only_one_module_prints() -> None:
-    """Only the module `terminal`, which escapes, prints; the audit's other modules use it."""
-    for path in Path(audit.__file__).parent.glob("*.py"):
-        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-        names = {ast.unparse(each.func) for each in calls}
-        assert path.name == "terminal.py" or not names & {"click.echo", "click.secho", "print"}, path
-
-
-def test_text_is_kept_as_far_as_it_can_be_shown() -> None:
-    """Umlauts, other scripts and symbols are printed as they are."""
-    text = "Überweisung \N{EURO SIGN} 銀行 a\\b \N{PILE OF POO}"
-    assert escape(text) == text
-    assert escape("a\nb\U000e0041") == "a\\u000ab\\udb40\\udc41"
-
-
-def test_json_is_read_back_as_it_was() -> None:
-    """Printed JSON is read back as the same value, since its escapes are those of JSON."""
-    value = {"a": [HOSTILE, 1, None, "\\u0041"], HOSTILE: {}}
-    text = format_json(value)
-    assert json.loads(text) == value
-    assert not set(RAW) & set(text)
 
 
 def test_a_record_that_cannot_be_read_is_said(run, samples, tmp_path) -> None:

@@ -198,7 +198,7 @@ FRAMINGS = {
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_every_target_is_refused_under_overload(run, framing) -> None:
-    """However a target is written and a body framed, a request that isn't a probe's gets 503 once its head is parsed."""
+    """However target and body are written, a request that isn't a probe's gets 503 once its head is parsed."""
     server = run()
     server.line.full = True
     for path in TARGETS:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from customer_risk.serving.backoff import Backoff
 from customer_risk.serving.process.child_process import ChildProcess
 
 # Writes its input and its pid to the file that they name, and works until its input ends.
@@ -87,16 +88,55 @@ def test_one_that_died_is_followed_by_another(module, told, tmp_path, caplog) ->
 
 
 def test_one_that_ended_itself_is_followed_by_another_at_once(module, told, tmp_path, caplog) -> None:
-    """After exit code 0 another starts without a pause or an error in the log."""
+    """After a run that lasted, exit code 0 is followed by another process without a pause or an error in the log."""
 
     async def run() -> None:
-        child = ChildProcess(module(_KEPT.replace("sys.stdin.read()", "")), str(told).encode(), tmp_path / "lock")
+        ends = module(_KEPT.replace("sys.stdin.read()", ""))
+        child = ChildProcess(ends, str(told).encode(), tmp_path / "lock", brief_seconds=0, backoff=Backoff(3600, 3600))
         await child.start()
         await pids(told, 4)
         await child.stop()
 
     asyncio.run(run())
     assert not caplog.records
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_one_that_ends_soon_again_and_again_is_followed_by_another_after_a_pause(
+    module, told, tmp_path, caplog, code
+) -> None:
+    """A process that ends soon after its start doesn't use a core by being started again at once."""
+    deadline = time.monotonic() + 600
+
+    async def run() -> None:
+        ends = module(_KEPT.replace("sys.stdin.read()", f"sys.exit({code})"))
+        child = ChildProcess(ends, str(told).encode(), tmp_path / "lock", backoff=Backoff(3600, 3600))
+        await child.start()
+        while True:
+            await asyncio.sleep(0.05)
+            if "another one starts in 3600 s" in caplog.text:
+                break
+            assert time.monotonic() < deadline
+        await child.stop()
+
+    asyncio.run(run())
+    assert len(started(told)) == 1
+
+
+def test_one_that_died_a_thousand_times_is_followed_by_another(module, told, tmp_path) -> None:
+    """The number of deaths doesn't end the supervision."""
+    backoff = Backoff(0.001, 0.001)
+    for _ in range(1100):
+        backoff.next()
+
+    async def run() -> None:
+        ends = module(_KEPT.replace("sys.stdin.read()", "sys.exit(1)"))
+        child = ChildProcess(ends, str(told).encode(), tmp_path / "lock", backoff=backoff)
+        await child.start()
+        await pids(told, 3)
+        await child.stop()
+
+    asyncio.run(run())
 
 
 def test_of_several_servers_one_keeps_it(module, told, tmp_path) -> None:

@@ -198,3 +198,36 @@ def test_cloud_logging_without_credentials_is_told_at_the_start(tmp_path, monkey
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(ConfigError, match=r"logs\.client"):
         configure(LogSettings(client="cloud", project="p"))
+
+
+HOSTILE = "why\n2026-01-01 00:00:00 ERROR serving: forged\r\x1b[2J\x85\u2028\u202e"
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["at once", "by the thread"])
+@pytest.mark.parametrize("format_", ["text", "json"])
+@pytest.mark.usefixtures("lines")
+def test_nothing_forges_a_line(capsys, format_, queued) -> None:
+    """A message, an error's text and a label with line ends and controls stay one line, or their stack's lines."""
+    logs = configure(LogSettings(format=format_))
+
+    async def run() -> None:
+        if queued:
+            await logs.start()
+        logging.getLogger("serving").warning(
+            "force rules, by %s: %s", HOSTILE, HOSTILE, extra={"labels": {"a": HOSTILE}}
+        )
+        fail(BundleError(HOSTILE, remedy=HOSTILE))
+        if queued:
+            await logs.stop()
+
+    asyncio.run(run())
+    printed = "".join(capsys.readouterr())
+    assert not set(printed) & set("\r\x1b\x85\u2028\u202e")
+    assert not any(line.startswith("2026-01-01") for line in printed.splitlines())
+    assert "forged" in printed
+    assert "test_logs.py" in printed  # the stack
+    if format_ == "json":
+        for line in printed.splitlines():
+            assert not json.loads(line)["message"].startswith("2026-01-01 00:00:00 ERROR")
+    else:
+        assert "Traceback (most recent call last):" in printed.splitlines()

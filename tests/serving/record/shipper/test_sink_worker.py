@@ -334,7 +334,7 @@ def test_tries_come_ever_later_by_chance(told, worker, left, down) -> None:
     sink.before = down
     ending = Waits(12)
     worker(sink).run(ending)
-    bounds = [min(module._MOST_BACKOFF, module._LEAST_BACKOFF * 2**n) for n in range(12)]
+    bounds = [min(module._LONGEST_WAIT, module._FIRST_WAIT * 2**n) for n in range(12)]
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(ending.waits, bounds, strict=True))
     assert len(set(ending.waits)) == 12
 

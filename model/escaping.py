@@ -1,0 +1,44 @@
+"""Escapes text that may come from a stranger, for each kind of output: lines and HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Final
+
+# Control characters, line and paragraph separators, marks that change the direction of text, surrogates.
+_UNPRINTABLE: Final = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
+    "\\ud800-\\udfff\\U000e0000-\\U000e007f]"
+)
+_SPACE: Final = re.compile(r"([\t\n\r]+)")  # HTML shows these as spaces, in `pre` as they are
+
+
+def escape_line(text: str) -> str:
+    r"""Return text for one line of a log or terminal, each unprintable character as in JSON: a newline as `\u000a`."""
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def escape_html(text: str) -> str:
+    """Return text for HTML, in an element or a quoted attribute."""
+    return html.escape(visible(text))
+
+
+def visible(text: str) -> str:
+    """Return text for a template that escapes HTML: unprintable characters, except tabs and line ends, as in JSON."""
+    return "".join(part if at % 2 else escape_line(part) for at, part in enumerate(_SPACE.split(text)))
+
+
+def visible_value(value: object) -> object:
+    """Return what a template's expression prints: text as `visible`, markup and other values as they are."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's text with spaces for its line ends: YAML's errors have several lines."""
+    return " ".join(str(error).split())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{int.from_bytes(units[at : at + 2], 'big'):04x}" for at in range(0, len(units), 2))

@@ -1,0 +1,58 @@
+"""Reads files at configured paths: regular files of a bounded size only, so that no read waits or never ends."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, Final
+
+_MOST_BYTES: Final = 1 << 30
+_MOST_TEXT: Final = 4 * 1024 * 1024
+_KINDS: Final = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_regular(path: Path) -> int:
+    """Return a descriptor for reading a regular file, also behind symbolic links; raises OSError for all else.
+
+    Opening never waits: a named pipe would wait for a writer.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    kind = next((name for holds, name in _KINDS if holds(mode)), "a special file")
+    raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file for reading; raises OSError for all else."""
+    return os.fdopen(open_regular(path), "rb")
+
+
+def read_file(path: Path, *, most: int = _MOST_BYTES) -> bytes:
+    """Return the content of a regular file of at most `most` bytes; raises OSError."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(most + 1) if size <= most else b""
+    if max(size, len(content)) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a small text file in UTF-8, such as settings; raises OSError and UnicodeDecodeError."""
+    return read_file(path, most=_MOST_TEXT).decode().replace("\r\n", "\n")
+
+
+def copy_file(source: str | Path, target: str | Path) -> None:
+    """Copy the content of a regular file to another file; raises OSError."""
+    Path(target).write_bytes(read_file(Path(source)))

@@ -1,0 +1,28 @@
+"""How long to wait before something that failed is tried again."""
+
+from __future__ import annotations
+
+import random
+
+
+class Backoff:
+    """Returns waits in seconds: `first`, then twice the one before, at most `longest`.
+
+    With `jitter` each wait is a random share of that, at least half, so that callers don't retry together.
+    """
+
+    def __init__(self, first: float, longest: float, *, jitter: bool = False) -> None:
+        self._first = first
+        self._longest = longest
+        self._jitter = jitter
+        self._next = min(first, longest)
+
+    def next(self, *, most: float = float("inf")) -> float:
+        """Return the wait after one more failure, at most `most`."""
+        # Double the bounded wait: a power of the number of failures would overflow after 1,024 of them.
+        wait, self._next = min(self._next, most), min(2 * self._next, self._longest)
+        return wait * random.uniform(0.5, 1) if self._jitter else wait  # noqa: S311  no secret
+
+    def reset(self) -> None:
+        """Begin with `first` again, after a success."""
+        self._next = min(self._first, self._longest)

@@ -1,0 +1,64 @@
+"""Cells that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+
+import polars as pl
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from customer_risk.model.tables.cells import escape_cells, unescape_cell
+
+_SIGNS = [chr(code) for code in range(0x10000) if unicodedata.normalize("NFKC", chr(code)) in {"=", "+", "-", "@"}]
+
+
+def written(text: str) -> str:
+    """The cell that a text becomes in a file."""
+    content = escape_cells(pl.DataFrame({"a": [text], "b": ["end"]})).write_csv()
+    return list(csv.reader(io.StringIO(content, newline="")))[1][0]
+
+
+@pytest.mark.parametrize("sign", _SIGNS)
+@pytest.mark.parametrize("before", ["", " ", "\u3000", "\xa0", "\u200b", "\ufeff", "\x0b ", "'", "' '"])
+def test_a_sign_is_led_by_an_apostrophe(sign, before) -> None:
+    """A cell doesn't begin with a sign of a formula, in any width, behind blanks and apostrophes too."""
+    text = f"{before}{sign}1+1"
+    assert written(text) == f"'{text}"
+    assert unescape_cell(written(text)) == text
+
+
+@pytest.mark.parametrize("text", ["\t=1", "\tx", "\rx", "\nx"])
+def test_a_cell_that_begins_with_a_control_character_is_led_by_an_apostrophe(text) -> None:
+    """A tab or a line end before the text doesn't move it into another cell."""
+    assert written(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-12.5", "-5", "-1e-07", "12", "a=b", "'quoted'", "", "2024-01-01"])
+def test_numbers_and_plain_text_are_kept(text) -> None:
+    """A negative number stays a number, and text that runs nowhere stays as it is."""
+    assert written(text) == text
+
+
+def test_columns_of_numbers_stay_numbers() -> None:
+    """Only text is escaped."""
+    frame = pl.DataFrame({"a": [-12.5, 3.0], "b": [-1, None]})
+    assert escape_cells(frame).equals(frame)
+
+
+_ALPHABETS = st.one_of(
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20),
+    st.text(alphabet="'=+-@\uff1d\u3000 \t\r\n\x1c\u200b5.e", max_size=6),
+)
+
+
+@example("'=")
+@example("'-5")
+@example("'-5\n")
+@given(_ALPHABETS)
+def test_every_text_reads_back(text) -> None:
+    """Whatever a text is, nothing of it is lost."""
+    assert unescape_cell(written(text)) == text

@@ -1,0 +1,84 @@
+"""Text of a stranger in lines and in HTML."""
+
+from __future__ import annotations
+
+import html
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from customer_risk.model.escaping import escape_html, escape_line, visible, visible_value
+
+CONTROLS = {
+    "newline": "\n",
+    "carriage return": "\r",
+    "tab": "\t",
+    "escape": "\x1b",
+    "bell": "\x07",
+    "delete": "\x7f",
+    "next line": "\x85",
+    "control sequence": "\x9b",
+    "soft hyphen": "\xad",
+    "zero-width space": "\u200b",
+    "right-to-left mark": "\u200f",
+    "line separator": "\u2028",
+    "paragraph separator": "\u2029",
+    **{f"U+{code:04X}": chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+    "byte order mark": "\ufeff",
+    "surrogate": "\ud800",
+    "tag": "\U000e0041",
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS.values(), ids=list(CONTROLS))
+def test_a_line_has_no_unprintable_character(control) -> None:
+    """Each unprintable character is written as JSON writes it, and reads back from there."""
+    line = escape_line(f"a{control}b")
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(f'"{line}"') == f"a{control}b"
+
+
+@given(st.text())
+def test_no_text_makes_a_second_line(text) -> None:
+    """No text whatever ends a line or has a character that Unicode calls a control or a format."""
+    line = escape_line(text)
+    assert len(line.splitlines()) <= 1
+    assert not any(unicodedata.category(one) in {"Cc", "Zl", "Zp", "Cs"} for one in line)
+
+
+@pytest.mark.parametrize("control", [each for name, each in CONTROLS.items() if each not in "\n\r\t"])
+def test_html_shows_unprintable_characters(control) -> None:
+    """Text in HTML can't change the direction of the text around it, and has no markup."""
+    text = escape_html(f'<b title="{control}">')
+    assert text == f"&lt;b title=&quot;{escape_line(control)}&quot;&gt;"
+    assert visible_value(f"<{control}>") == f"<{escape_line(control)}>"
+
+
+def test_html_keeps_line_ends() -> None:
+    """Examples in `pre` keep their lines."""
+    text = "a\r\n\tb"
+    assert html.unescape(escape_html(text)) == visible(text) == text
+
+
+def test_markup_and_numbers_are_kept() -> None:
+    """What a template prints that isn't plain text stays as it is."""
+
+    class Markup(str):
+        __slots__ = ()
+
+        def __html__(self) -> str:
+            return self
+
+    markup = Markup("<b>\u202e</b>")
+    assert visible_value(markup) is markup
+    assert visible_value(3) == 3
+
+
+def test_text_is_kept_as_far_as_it_can_be_shown() -> None:
+    """Umlauts, other scripts and symbols are written as they are."""
+    text = "Überweisung \N{EURO SIGN} 銀行 a\\b \N{PILE OF POO}"
+    assert escape_line(text) == visible(text) == text

@@ -1,0 +1,58 @@
+"""The waits between attempts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from customer_risk.serving.backoff import Backoff
+from customer_risk.serving.client.retrying import Patience, _waits
+
+_ROOT = Path(__file__).parents[2]
+
+
+def test_waits_double_up_to_the_longest() -> None:
+    """Each wait is twice the one before until the longest is reached."""
+    backoff = Backoff(0.5, 3)
+    assert [backoff.next() for _ in range(5)] == [0.5, 1, 2, 3, 3]
+
+
+def test_a_success_begins_anew() -> None:
+    """After a reset the first wait comes again."""
+    backoff = Backoff(0.5, 30)
+    for _ in range(4):
+        backoff.next()
+    backoff.reset()
+    assert backoff.next() == 0.5
+
+
+def test_a_bound_holds_for_one_wait_alone() -> None:
+    """A wait that was cut doesn't slow the doubling."""
+    backoff = Backoff(4, 30)
+    assert [backoff.next(most=1), backoff.next()] == [1, 8]
+
+
+def test_jitter_takes_away_half_at_most() -> None:
+    """Waits with jitter are random and between a half and the whole."""
+    backoff = Backoff(8, 8, jitter=True)
+    waits = {backoff.next() for _ in range(100)}
+    assert len(waits) > 1
+    assert min(waits) >= 4
+    assert max(waits) <= 8
+
+
+@pytest.mark.parametrize("failures", [1_024, 5_000])
+def test_it_goes_on_after_thousands_of_failures(failures) -> None:
+    """No number of failures overflows a wait, the client's included."""
+    backoff = Backoff(0.25, 30)
+    assert [backoff.next() for _ in range(failures)][-1] == 30
+    assert max(_waits(Patience(attempts=failures))) <= Patience().longest
+
+
+@pytest.mark.parametrize("folder", ["serving", "model", "k8s", "loadtest"])
+def test_nothing_else_computes_waits_by_a_power(folder) -> None:
+    """No other code raises two to the number of failures, which overflows."""
+    power = re.compile(r"\b2(\.0)? ?\*\* ?\(?(min\()?[a-z_]*\.?(attempt|death|failure|tr(y|ies)|time)")
+    assert not [path for path in (_ROOT / folder).rglob("*.py") if power.search(path.read_text(encoding="utf-8"))]

@@ -1,0 +1,56 @@
+"""A bundle with a file that isn't a regular one, against a real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.asking import PATIENCE
+
+pytestmark = pytest.mark.system
+
+SPECIAL = {"named pipe": os.mkfifo, "endless device": lambda path: Path(path).symlink_to("/dev/zero")}
+
+
+def put(folder: Path, name: str, make) -> None:
+    """Replace a file of a bundle."""
+    (folder / name).unlink()
+    make(folder / name)
+
+
+def wait_for(served, text: str) -> None:
+    """Wait until the server's log has a text."""
+    deadline = time.monotonic() + PATIENCE
+    while text not in served.log.read_text():
+        assert time.monotonic() < deadline, served.log.read_text()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "trees.json"])
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=list(SPECIAL))
+def test_a_server_refuses_a_special_file_and_ends_on_sigterm(start, command, bundle, tmp_path, name, make) -> None:
+    """A named pipe or an endless device in a bundle is refused by name, and SIGTERM ends the server."""
+    folder = shutil.copytree(bundle, tmp_path / "bundle")
+    put(folder, name, make)
+    served = start(command, folder, "--stay-up")
+    wait_for(served, f"{name} can't be read (it is a ")
+    served.wait_for("/healthz")
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(PATIENCE) == 0
+
+
+def test_a_server_goes_on_with_the_bundle_that_it_has(start, command, bundle, tmp_path) -> None:
+    """A named pipe that takes a file's place while the server answers is refused, and the last bundle answers."""
+    folder = shutil.copytree(bundle, tmp_path / "bundle")
+    served = start(command, folder)
+    served.wait_for("/v2/health/ready")
+    put(folder, "trees.json", os.mkfifo)
+    wait_for(served, "goes on answering")
+    assert served.get("/v2/health/ready").status_code == 200
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(PATIENCE) == 0
