@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import resource
@@ -139,13 +140,17 @@ def _list(suffix: str) -> Callable[[Path, Path], Reader]:
         from customer_risk.model.offboarding.scored import score_cohort
         from customer_risk.model.offboarding.scoring_run import write_run
         from customer_risk.model.offboarding.spreadsheet import csv_bytes
-        from customer_risk.model.scoring.bundle import load_bundle
+        from customer_risk.model.scoring.bundle import load_bundle, make_scorer
+        from customer_risk.model.scoring.segments import Thresholds
         from customer_risk.model.tables.cleaning import load_cohort
         from customer_risk.model.tables.synthetic import synthesize
 
         synthesize(folder / "tables", customers=400, seed=7, risk_rate=0.15)
         cohort, rules = load_cohort(folder / "tables", "unlabelled"), declare(load_config().corroboration)
-        scored = score_cohort(load_bundle(bundle), cohort, rules)
+        loaded = load_bundle(bundle)
+        eager = msgspec.structs.replace(loaded.manifest, thresholds=Thresholds(medium=0.01, high=0.02))
+        loaded = dataclasses.replace(loaded, manifest=eager, scorer=make_scorer(loaded.trees, eager))
+        scored = score_cohort(loaded, cohort, rules)  # with these thresholds it proposes somebody
         made_at = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
         hashes = {"users_unlabelled.csv": "0" * 64}
         write_run(folder / "run", scored, tables=hashes, cohort="unlabelled", made_at=made_at)

@@ -18,7 +18,7 @@ def test_a_hostile_neighbour_makes_no_honest_call_fail(bundle, tmp_path) -> None
     """Honest calls get answers or declared 503s beside hostile ones, and each answered decision is recorded once."""
     scenarios = [f"--scenario={name}" for name in SHORT]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.soak.neighbour", bundle, "--seconds", "8", "--folder", tmp_path, *scenarios],
+        [sys.executable, "-m", "tests.soak.neighbour", bundle, "--seconds", "6", "--folder", tmp_path, *scenarios],
         cwd=ROOT,
         capture_output=True,
         text=True,
