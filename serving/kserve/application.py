@@ -43,7 +43,7 @@ def application(
     KServe's own assembly adds a middleware that times and logs every request, and a log line with a traceback for every
     refused one; its public registrations are used without them.
     """
-    app = FastAPI(title="customer-risk", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="customer-risk", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.add_api_route("/", data_plane.live)
     register_v1_endpoints(app, data_plane, models)
     register_v2(app, Models(exchange))

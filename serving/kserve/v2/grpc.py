@@ -28,6 +28,7 @@ from customer_risk.serving.http.admission import Admission, overloaded
 from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.http.budget import Budget, Held
 from customer_risk.serving.kserve.v2 import fields
+from customer_risk.serving.kserve.v2.accepting import CallServer
 from customer_risk.serving.kserve.v2.models import Models
 from customer_risk.serving.kserve.v2.settings import GrpcSettings
 from customer_risk.serving.kserve.v2.status import refuse
@@ -48,15 +49,15 @@ if TYPE_CHECKING:
 Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
 Messages = AsyncIterator[bytes]
 
-_MOST_CALLS: Final = 64  # taken from gRPC at a time; more would only wait for the event loop
+_MOST_CALLS: Final = 128  # answered at a time, waiting ones included
 _SOON_SECONDS: Final = 0.25  # a message that takes longer counts as the largest one
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MOST_BYTES),
-    # Calls that Python hasn't taken yet, one a turn of the event loop. gRPC itself refuses some beyond the first number
-    # and all beyond the second, with CANCELLED: in Python a refusal costs a third of an answer, and 600 callers who ask
-    # again at once would wait for half a second.
-    ("grpc.server.max_pending_requests", 32),
-    ("grpc.server.max_pending_requests_hard_limit", 64),
+    ("grpc.max_concurrent_streams", 100),
+    # Calls that no task has taken yet: gRPC itself refuses some beyond the first number and all beyond the second, with
+    # CANCELLED. In Python a refusal costs a third of an answer: hundreds of callers who ask again at once would wait.
+    ("grpc.server.max_pending_requests", 16),
+    ("grpc.server.max_pending_requests_hard_limit", 32),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 32 * 1024),
     ("grpc.server_handshake_timeout_ms", 10_000),
@@ -89,12 +90,12 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Listen, on the running event loop; raises ConfigError if it can't."""
-        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
         servicer = _Servicer(self._exchange, self._admission, self._budget, self._settings.message_seconds)
-        self._server.add_generic_rpc_handlers((_handlers(servicer),))
+        self._server = CallServer(_handlers(servicer), _OPTIONS, _MOST_CALLS)
         host, port = self._settings.host, self._settings.port
         try:
-            self.port = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            self.port = self._server.add_insecure_port(address.encode())
         except RuntimeError as error:
             raise ConfigError(
                 f"Can't listen for gRPC on {host}:{port}.", remedy="Choose another grpc.host or grpc.port."
@@ -104,24 +105,23 @@ class GrpcServer:
     async def stop(self) -> None:
         """Accept no more calls, and wait `grace_seconds` for those under way."""
         if self._server is not None:
-            await self._server.stop(self._settings.grace_seconds)
+            await self._server.shutdown(self._settings.grace_seconds)
 
 
-def _handlers(servicer: _Servicer) -> Any:
-    """Return the service's methods, which take a message's bytes and parse them after authentication, within bounds.
+def _handlers(servicer: _Servicer) -> dict[str, Any]:
+    """Return the service's methods by full name; they authenticate, then read a message's bytes and parse them in bounds.
 
     They are declared as taking a stream of messages: a method that takes one is called only once gRPC has the whole
     message, whoever sent it. Methods with several messages aren't served.
     """
     service = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-    methods = {
-        method.name: grpc.stream_unary_rpc_method_handler(
+    return {
+        f"/{service.full_name}/{method.name}": grpc.stream_unary_rpc_method_handler(
             getattr(servicer, method.name), response_serializer=lambda response: response.SerializeToString()
         )
         for method in service.methods
         if hasattr(servicer, method.name)
     }
-    return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
 class _Servicer:

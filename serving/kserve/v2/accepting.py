@@ -1,0 +1,75 @@
+"""gRPC's server for asyncio, with tasks of our own that take its calls.
+
+Written against grpcio 1.85. Its one task that takes calls ends at the first call of an unknown method whose path isn't
+UTF-8, which needs no token; the server then answers nothing. And it takes one call in several turns of the event loop:
+under overload, calls wait in gRPC's own queue, where `Admission` can't count them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from grpc._cython import cygrpc
+
+_TAKERS: Final = 32  # calls of one method that are taken in one turn of the event loop
+_log = logging.getLogger("serving")
+
+
+class CallServer(cygrpc.AioServer):  # type: ignore[misc]  # gRPC ships no types
+    """A server of `methods`, handlers by full name; a call of another method gets UNIMPLEMENTED.
+
+    At most `most_calls` are answered at a time; a further one gets RESOURCE_EXHAUSTED.
+    """
+
+    def __init__(self, methods: Mapping[str, Any], options: tuple[tuple[str, int], ...], most_calls: int) -> None:
+        self._events = asyncio.get_running_loop()
+        super().__init__(self._events, None, (), None, options, None)
+        self.add_registered_method_handlers(dict(methods))
+        self._methods = tuple(methods)
+        self._resolver = cygrpc._MethodResolver([], dict(methods))  # noqa: SLF001  gRPC has no public name for it
+        self._most = most_calls
+        self._calls: set[asyncio.Task[None]] = set()
+        self._takers: list[asyncio.Task[None]] = []
+        self._ending = self._events.create_future()  # what gRPC's own task waits for instead of calls
+
+    async def start(self) -> None:
+        """Listen, and take calls."""
+        await super().start()
+        for method in self._methods:
+            self._takers += [self._events.create_task(self._take(method)) for _ in range(_TAKERS)]
+        self._takers.append(self._events.create_task(self._take(None)))
+
+    async def shutdown(self, grace: float | None) -> None:
+        """Take no more calls, and wait `grace` seconds for those under way."""
+        if not self._ending.done():
+            self._ending.set_exception(cygrpc._RequestCallError())  # noqa: SLF001  as at the end of gRPC's own requests
+        await super().shutdown(grace)
+        await asyncio.gather(*self._takers)
+
+    async def _take(self, method: str | None) -> None:
+        """Take the calls of a method, or those of unknown methods, until the server is shut down."""
+        name = method or "/"
+        while True:
+            try:
+                if method is None:
+                    call = await self._request_call()
+                else:
+                    call = await self._request_registered_call(method.encode())
+            except cygrpc._RequestCallError:  # noqa: SLF001
+                if self._ending.done():
+                    return
+                _log.warning("a call of %s was lost before it was taken", name)
+                continue
+            exceeded = len(self._calls) >= self._most
+            answering = cygrpc._handle_rpc(name, self._resolver, (), call, self._events, exceeded)  # noqa: SLF001
+            task = self._events.create_task(
+                cygrpc._schedule_rpc_coro(answering, call, self._events, name)  # noqa: SLF001
+            )
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    def _make_request_call_future(self, _: bytes | None) -> asyncio.Future[Any]:
+        return self._ending
