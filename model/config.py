@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line
-from customer_risk.model.files import read_text
+from customer_risk.model.files import parse_yaml, read_text
 
 Count = Annotated[int, Meta(ge=1)]
 Folds = Annotated[int, Meta(ge=2)]
@@ -117,7 +117,7 @@ def load_config(path: Path | None = None) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(read_text(path)) or {}
+        values = parse_yaml(read_text(path)) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
             f"{path} can't be read as YAML: {one_line(error)}.", remedy="Give a readable YAML file."

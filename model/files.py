@@ -6,8 +6,12 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeVar
 
+import msgspec
+import yaml
+
+_Parsed = TypeVar("_Parsed")
 _MOST_BYTES: Final = 1 << 30
 _MOST_TEXT: Final = 4 * 1024 * 1024
 _KINDS: Final = (
@@ -51,6 +55,22 @@ def read_file(path: Path, *, most: int = _MOST_BYTES) -> bytes:
 def read_text(path: Path) -> str:
     """Return the content of a small text file in UTF-8, such as settings; raises OSError and UnicodeDecodeError."""
     return read_file(path, most=_MOST_TEXT).decode().replace("\r\n", "\n")
+
+
+def parse_yaml(text: str, loader: type[yaml.SafeLoader | yaml.BaseLoader] = yaml.SafeLoader) -> Any:
+    """Return the content of YAML text, None if it is empty; raises YAMLError, also for text nested too deeply."""
+    try:
+        return yaml.load(text, Loader=loader)  # noqa: S506  either loader makes plain values only
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deeply") from error
+
+
+def parse_json(data: bytes, type_: type[_Parsed]) -> _Parsed:
+    """Return JSON as `type_`; raises msgspec.DecodeError, also for other bytes than UTF-8 and for deep nesting."""
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def copy_file(source: str | Path, target: str | Path) -> None:

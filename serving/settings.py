@@ -11,7 +11,7 @@ import yaml
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line
-from customer_risk.model.files import read_text
+from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.serving.auth.rate_limits import LimitSettings
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.bulk.jobs.types import JobSettings
@@ -54,7 +54,7 @@ def load_settings(path: Path | None, *, model_name: str | None = None, server: M
     document: Any = {}
     if path is not None:
         try:
-            document = yaml.safe_load(read_text(path)) or {}
+            document = parse_yaml(read_text(path)) or {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(
                 f"{path} can't be read: {one_line(error)}.", remedy="Give a YAML file of settings."

@@ -22,7 +22,7 @@ import numpy as np
 from customer_risk.model.atomic import new_folder
 from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion
 from customer_risk.model.features import catalogue
-from customer_risk.model.files import read_file
+from customer_risk.model.files import parse_json, read_file
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer, Method
 from customer_risk.model.scoring.golden import GoldenRow, check_golden, loads_golden
@@ -118,7 +118,7 @@ def dumps_resamples(resamples: tuple[Trees, ...]) -> bytes:
 def loads_resamples(data: bytes) -> tuple[Trees, ...]:
     """Return the trees in resamples.json; raises BundleError."""
     try:
-        packed = msgspec.json.decode(data, type=list[Packed])
+        packed = parse_json(data, list[Packed])
     except msgspec.DecodeError as error:
         raise BundleError(f"resamples.json holds no trees: {error}.", remedy=_REMAKE) from error
     return tuple(Trees.unpack(one) for one in packed)
@@ -213,14 +213,14 @@ def _manifest_bytes(folder: Path) -> bytes:
 def _manifest(folder: Path, data: bytes) -> Manifest:
     """Read the schema version before anything else: another version's manifest may have other fields."""
     try:
-        version = msgspec.json.decode(data, type=_Versioned).schema_version
+        version = parse_json(data, _Versioned).schema_version
         if version not in _READ:
             raise BundleVersion(
                 f"{folder / MANIFEST} has schema version {version}, this install reads "
                 f"{' and '.join(map(str, _READ))}.",
                 remedy=_OTHER_INSTALL,
             )
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = parse_json(data, Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleAltered(f"{folder / MANIFEST} isn't a manifest: {error}.", remedy=_REMAKE) from error
     if data != dumps_manifest(_sealed(manifest)):

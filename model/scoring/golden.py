@@ -15,6 +15,7 @@ import msgspec
 from llvmlite import binding  # type: ignore[import-untyped]  # it ships no types
 
 from customer_risk.model.errors import BundleError, GoldenMismatch
+from customer_risk.model.files import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,10 +55,10 @@ Answerer = Callable[[dict[str, Any]], dict[str, Any]]
 def loads_golden(data: bytes) -> list[GoldenRow]:
     """Read golden.json of schema version 1 or 2; raises BundleError for anything else."""
     try:
-        return msgspec.json.decode(data, type=list[GoldenRow])
+        return parse_json(data, list[GoldenRow])
     except msgspec.DecodeError as error:
         try:
-            rows = msgspec.json.decode(data, type=list[_RowOfVersion1])
+            rows = parse_json(data, list[_RowOfVersion1])
         except msgspec.DecodeError:
             raise BundleError(
                 f"golden.json holds no golden rows: {error}.", remedy="Make the bundle anew with `customer-risk train`."

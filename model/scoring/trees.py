@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_risk.model.errors import BundleError
+from customer_risk.model.files import parse_json
 from customer_risk.model.scoring.compiled import compiled
 
 LEAF = -1
@@ -81,7 +82,7 @@ class Trees:
     def loads(cls, data: bytes) -> Self:
         """Return the trees in JSON of `dumps`; raises BundleError for anything else."""
         try:
-            return cls.unpack(msgspec.json.decode(data, type=Packed))
+            return cls.unpack(parse_json(data, Packed))
         except msgspec.DecodeError as error:
             raise _broken(f"not the JSON of trees ({error})") from error
 

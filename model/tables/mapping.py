@@ -9,7 +9,7 @@ import yaml
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line
-from customer_risk.model.files import read_text
+from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def load_mapping(path: Path) -> Mapping:
     try:
         # All scalars stay text: YAML's own reading would make a bare NO a boolean and 010 a number.
         text = read_text(path)
-        content = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506  BaseLoader makes text, lists and dicts only
+        content = parse_yaml(text, yaml.BaseLoader) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
             f"{path} can't be read as YAML: {one_line(error)}.", remedy="Give a readable mapping file."

@@ -12,7 +12,7 @@ import jwt
 import msgspec
 from jwt.algorithms import AllowedPublicKeys
 
-from customer_risk.model.files import read_file
+from customer_risk.model.files import parse_json, read_file
 from customer_risk.serving.auth.settings import ASYMMETRIC, AuthSettings
 
 MOST_BYTES: Final = 1024 * 1024
@@ -52,8 +52,8 @@ def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]
     only the public part is read. A set without a usable key is empty. Raises KeysUnreadable for what isn't a set.
     """
     try:
-        members = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        members = parse_json(document, dict[str, Any]).get("keys")
+    except msgspec.DecodeError as error:
         raise KeysUnreadable("not a JSON object") from error
     if not isinstance(members, list):
         raise KeysUnreadable("it has no list of keys")

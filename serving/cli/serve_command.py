@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def serve(
     )
     folder = Path(settings.run_folder or tempfile.mkdtemp(prefix="customer-risk-"))
     prepare(folder / "metrics")  # before anything imports prometheus_client, as KServe does
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before gRPC: it writes bytes that clients sent to standard error
     from customer_risk.serving.app import assemble  # noqa: PLC0415  as above
 
     assemble(bundle, settings, folder).run()

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from customer_risk.serving.contract.problem import KINDS
 from customer_risk.serving.errors import MalformedBody, NotFound, NotReady, UnknownModel, WrongMethod
@@ -15,6 +16,7 @@ from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.outcome import NotAnswered, current
 from customer_risk.serving.http.responses import response_of
 from customer_risk.serving.http.scoring_app import InFlight, Mount, ScoringApp
+from customer_risk.serving.kserve.v2.http import HUNG_UP
 from customer_risk.serving.kserve.v2.http import register as register_v2
 from customer_risk.serving.kserve.v2.models import Models
 
@@ -52,6 +54,10 @@ def application(
         response = response_of(exchange.refuse_now(_ours(error), current.get()))
         return Response(response.body, response.status, dict(response.headers), response.media_type)
 
+    async def end(_: Request, __: Exception) -> Response:
+        return Response(status_code=HUNG_UP)
+
+    app.add_exception_handler(ClientDisconnect, end)
     # The router refuses by the statuses 404 and 405.
     for error in (*KINDS, NotAnswered, ModelNotReady, ServerNotReady, ModelNotFound, InvalidInput, 404, 405, Exception):
         app.add_exception_handler(error, refuse)

@@ -104,6 +104,7 @@ def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _
         other.propagate = True
         other.setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of each connection that doesn't speak HTTP
+    logging.getLogger("grpc").setLevel(logging.CRITICAL)  # its errors quote callers' metadata, tokens included
     return logs
 
 

@@ -69,7 +69,7 @@ def _configuration(_: Path, __: Path) -> Reader:
 def _mapping(_: Path, __: Path) -> Reader:
     from customer_risk.model.tables.mapping import load_mapping
 
-    text = b"users:\n  files: {labelled: u}\n  columns: {customer_id: id}\n  values: {kyc_state: {A: [done, ok]}}\n"
+    text = b"users:\n  files: {labelled: u}\n  columns: {customer_id: id}\n  values: {kyc_state: {COMPLETED: [ok]}}\n"
     return Reader(lambda place: load_mapping(place / "file.yaml"), {"file.yaml": text})
 
 

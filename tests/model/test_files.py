@@ -8,11 +8,13 @@ import os
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
+import yaml
 
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import CustomerRiskError, RegistryError
-from customer_risk.model.files import copy_file, open_file, read_file, read_text
+from customer_risk.model.files import copy_file, open_file, parse_json, parse_yaml, read_file, read_text
 from customer_risk.model.registry.interface import FolderStore, copy_of
 from customer_risk.model.registry.pulling import check
 from customer_risk.model.scoring.bundle import load_bundle
@@ -142,3 +144,18 @@ def test_a_file_may_have_as_many_bytes_as_the_bound(tmp_path) -> None:
     assert len(read_file(tmp_path / "a", most=10)) == 10
     with pytest.raises(OSError, match="it has more than 9 bytes"):
         read_file(tmp_path / "a", most=9)
+
+
+@pytest.mark.parametrize("text", ["{" * 20_000, "[" * 20_000, "- " * 20_000])
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.BaseLoader])
+def test_yaml_nested_too_deeply_is_an_error_of_yaml(text, loader) -> None:
+    """Callers handle one kind of error for text that isn't YAML and for deep nesting."""
+    with pytest.raises(yaml.YAMLError, match="nested too deeply"):
+        parse_yaml(text, loader)
+
+
+@pytest.mark.parametrize("data", [b"{", b'"\xed"', b'"\x80', b"[" * 20_000, b'{"a":' * 20_000])
+def test_bytes_that_are_not_json_are_an_error_of_decoding(data) -> None:
+    """Callers handle one kind of error for bytes that aren't JSON or UTF-8, and for deep nesting."""
+    with pytest.raises(msgspec.DecodeError):
+        parse_json(data, dict)

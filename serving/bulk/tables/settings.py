@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line
-from customer_risk.model.files import read_text
+from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.serving.bulk.tables.inputs.settings import InputSettings
 from customer_risk.serving.bulk.tables.outputs.settings import OutputSettings
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
@@ -58,7 +58,7 @@ class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 def load_settings(path: Path) -> BatchSettings:
     """Return the settings of a YAML file; raises ConfigError naming the file and the setting that can't be used."""
     try:
-        document: Any = yaml.safe_load(read_text(path)) or {}
+        document: Any = parse_yaml(read_text(path)) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
             f"{path} can't be read: {one_line(error)}.", remedy="Give a YAML file of settings."

@@ -17,7 +17,7 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line
 from customer_risk.model.features.catalogue import BY_NAME
 from customer_risk.model.features.feature import formatted
-from customer_risk.model.files import read_text
+from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.scoring.segments import ACTIONS, Action, Segment
 from customer_risk.serving.contract.answer import Ruling, WireReason
 
@@ -82,7 +82,7 @@ def load_rules(path: Path | None = None) -> RuleSet:
     where = path or "serving/decisions/fallback/defaults.yaml"
     try:
         text = read_text(path) if path else resources.files(__package__).joinpath("defaults.yaml").read_text("utf-8")
-        rules = msgspec.convert(yaml.safe_load(text), RuleSet)
+        rules = msgspec.convert(parse_yaml(text), RuleSet)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise ConfigError(f"The rules in {where} can't be used: {one_line(error)}.", remedy=_REMEDY) from error
     fault = _fault(rules)

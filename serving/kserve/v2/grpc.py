@@ -109,7 +109,7 @@ class GrpcServer:
 
 
 def _handlers(servicer: _Servicer) -> dict[str, Any]:
-    """Return the service's methods by full name; they authenticate, then read a message's bytes and parse them in bounds.
+    """Return the service's methods by full name; they authenticate, then read a message's bytes, then parse them.
 
     They are declared as taking a stream of messages: a method that takes one is called only once gRPC has the whole
     message, whoever sent it. Methods with several messages aren't served.

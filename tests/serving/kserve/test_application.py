@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 PREDICT = "/v1/models/customer-risk:predict"
@@ -170,10 +172,9 @@ def test_what_comes_while_draining_is_answered(loaded, model, call, request_) ->
     assert call(loaded, "POST", PREDICT, json={"instances": [request_]}).status_code == 200
 
 
-def test_metrics_are_served(loaded, call, request_) -> None:
-    """KServe's histograms of V1 predictions are there for Prometheus."""
-    call(loaded, "POST", PREDICT, json={"instances": [request_]})
-    assert "request_predict_seconds" in call(loaded, "GET", "/metrics").text
+def test_kserves_metrics_have_no_path_of_their_own(loaded, call) -> None:
+    """The service's metrics include KServe's; nothing else is open at their path."""
+    assert call(loaded, "GET", "/metrics").status_code == 404
 
 
 def test_a_fault_of_ours_in_v1_is_a_500_that_is_logged(loaded, model, call, request_, caplog) -> None:
@@ -183,3 +184,29 @@ def test_a_fault_of_ours_in_v1_is_a_500_that_is_logged(loaded, model, call, requ
     assert (response.status_code, response.json()["status"]) == (500, 500)
     assert "NoneType" not in response.text
     assert "AttributeError" in caplog.text
+
+
+@pytest.mark.parametrize("path", [PREDICT, "/v2/models/customer-risk/infer", "/ai/v1/risk", "/ai/v1/risk:batch"])
+def test_a_client_that_disconnects_within_a_body_leaves_no_log(loaded, caplog, path) -> None:
+    """A client that disconnects before its body is complete isn't an error, on any path."""
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "root_path": "", "scheme": "http", "client": ("127.0.0.1", 1)}
+    scope["headers"] = [(b"content-type", b"application/json"), (b"host", b"x")]
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        return messages.pop(0)
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    asyncio.run(loaded(scope, receive, send))
+    assert caplog.text == ""
+    assert [each.get("status") for each in sent] in ([], [499, None])
+
+
+@pytest.mark.parametrize("path", ["/v2/health/ready/", "/v1/models/", "/v2/"])
+def test_a_path_with_a_slash_at_its_end_is_not_redirected(loaded, call, path) -> None:
+    """A redirect's Location would be made from the request's Host header."""
+    assert call(loaded, "GET", path).status_code == 404

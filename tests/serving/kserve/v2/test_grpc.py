@@ -275,3 +275,44 @@ def test_calls_at_a_time_are_bounded(serve, request_) -> None:
     refusals = {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert codes - refusals == {grpc.StatusCode.OK}
     assert after == grpc.StatusCode.OK
+
+
+def _literal(name: bytes, value: bytes) -> bytes:
+    return b"\0%c%b%c%b" % (len(name), name, len(value), value)  # RFC 7541, 6.2.2
+
+
+def _frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    return len(content).to_bytes(3) + bytes((kind, flags)) + stream.to_bytes(4) + content  # RFC 9113, 4.1
+
+
+@pytest.mark.parametrize("path", [b"/\x80", b"/x", b"/", b"/inference.GRPCInferenceService/\xff"])
+def test_a_call_of_an_unknown_method_ends_no_other(serve, path) -> None:
+    """After a call whose path is no method's, or isn't text, calls are answered, and known methods are."""
+    fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"x")]
+    fields += [(b"te", b"trailers"), (b"content-type", b"application/grpc")]
+    head = b"".join(_literal(*field) for field in fields)
+    opening = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b"") + _frame(1, 5, 1, head)
+
+    async def use(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(opening)
+        received = b""
+        while b"grpc-status" not in received:
+            received += (more := await reader.read(65536))
+            assert more, received
+        writer.close()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = stubs.GRPCInferenceServiceStub(channel)
+            return (await stub.ServerLive(pb.ServerLiveRequest(), timeout=600)).live
+
+    assert serve(use)
+
+
+def test_an_unknown_method_is_unimplemented(serve) -> None:
+    """A call of a method that the service doesn't have gets UNIMPLEMENTED."""
+
+    async def use(port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            return await channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=600).code()
+
+    assert serve(use) == grpc.StatusCode.UNIMPLEMENTED
