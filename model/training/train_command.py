@@ -44,7 +44,8 @@ def _print(run: Run) -> None:
         echo(f"note: {note}")
     _print_metrics(found)
     decisions = found.decisions
-    echo(f"\ncut-offs: Medium from {decisions.medium:.3f}, High from {decisions.high:.3f}. {decisions.rate_source}")
+    echo()
+    echo(f"cut-offs: Medium from {decisions.medium:.3f}, High from {decisions.high:.3f}. {decisions.rate_source}")
     for row in found.segments.rows:
         echo(f"  {row.segment:<7}{row.share:>6.1%} of customers, {_span(row.observed_rate, '.1%')} of them suspended")
     seconds = sum(stage.seconds for stage in found.timings)
@@ -66,9 +67,9 @@ def _print_data(data: DataSummary) -> None:
 
 
 def _print_metrics(found: RunResults) -> None:
-
+    echo()
     echo(
-        f"\n{found.repeats} times {found.folds}-fold cross-validation by customer, tuned inside; "
+        f"{found.repeats} times {found.folds}-fold cross-validation by customer, tuned inside; "
         f"{found.confidence:.0%} intervals"
     )
     width = max(len(METRICS[name]) for name in PRINTED)

@@ -31,7 +31,7 @@ from customer_risk.serving.kserve.v2 import fields
 from customer_risk.serving.kserve.v2.accepting import CallServer
 from customer_risk.serving.kserve.v2.models import Models
 from customer_risk.serving.kserve.v2.settings import GrpcSettings
-from customer_risk.serving.kserve.v2.status import refuse
+from customer_risk.serving.kserve.v2.status import status_of
 from customer_risk.serving.kserve.v2.tensors import (
     MOST_VALUES,
     Call,
@@ -49,20 +49,18 @@ if TYPE_CHECKING:
 Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
 Messages = AsyncIterator[bytes]
 
-_MOST_CALLS: Final = 128  # answered at a time, waiting ones included
+_MOST_CALLS: Final = 512  # answered and refused at a time
 _SOON_SECONDS: Final = 0.25  # a message that takes longer counts as the largest one
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MOST_BYTES),
-    ("grpc.max_concurrent_streams", 100),
-    # Calls that no task has taken yet: gRPC itself refuses some beyond the first number and all beyond the second, with
-    # CANCELLED. In Python a refusal costs a third of an answer: hundreds of callers who ask again at once would wait.
-    ("grpc.server.max_pending_requests", 16),
-    ("grpc.server.max_pending_requests_hard_limit", 32),
+    ("grpc.max_concurrent_streams", 32),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 32 * 1024),
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_allowed_incoming_connections", 1024),
 )
+
+_OVERLOADED: Final = status_of(refused_for(overloaded(), RequestContext("")))
 
 _CONTENTS: Final = {"FP64": "fp64_contents", "BYTES": "bytes_contents"}
 
@@ -188,13 +186,13 @@ class _Servicer:
         permission: Permission | None,
     ) -> Any:
         """Answer a caller with `permission` (None: anybody), or set the refusal as the call's status."""
+        if not self._admission.admits():
+            _OVERLOADED.end(call)
+            return None
         metadata = [(name.encode(), _bytes(value)) for name, value in call.invocation_metadata() or ()]
         named = next((value for name, value in metadata if name == HEADER), None)
         trace = None if named is None else trace_of(named)
         context = RequestContext(f"grpc:{method}", LOCAL, trace, time.perf_counter())
-        if not self._admission.admits():
-            refuse(call, refused_for(overloaded(), context))
-            return None
         status = HTTPStatus.OK.value
         self._admission.queue()
         try:
@@ -217,7 +215,7 @@ class _Servicer:
             # Don't keep `error` after this block: it and its traceback form a cycle that keeps the message.
             refused = self._exchange.refuse_now(error, context)
             status = refused.status
-            refuse(call, refused)
+            status_of(refused).end(call)
             return None
         finally:
             self._admission.leave()

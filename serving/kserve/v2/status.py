@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 import msgspec
@@ -35,11 +35,25 @@ CODES: Final = {
 }
 
 
-def refuse(call: Any, refused: Refused) -> None:
-    """Set a refusal as the status of a call.
+class CallStatus(NamedTuple):
+    """The end of a refused call: its code, its text and its trailing metadata."""
 
-    Return None from the handler afterwards. Don't call `call.abort`: gRPC keeps its exception, and so the message.
-    """
+    code: grpc.StatusCode
+    text: str
+    trailing: tuple[tuple[str, str | bytes], ...]
+
+    def end(self, call: Any) -> None:
+        """Set it as the status of a call.
+
+        Return None from the handler afterwards. Don't call `call.abort`: gRPC keeps its exception, and so the message.
+        """
+        call.set_code(self.code)
+        call.set_details(self.text)
+        call.set_trailing_metadata(self.trailing)
+
+
+def status_of(refused: Refused) -> CallStatus:
+    """Return the status of a refused call."""
     code, document = CODES[refused.kind.status], _shortened(refused.problem)
     details: list[Any] = []
     if document.errors:
@@ -52,9 +66,7 @@ def refuse(call: Any, refused: Refused) -> None:
         details.append(retry)
     if details:
         trailing.append((DETAILS_KEY, _status(code, document, details).SerializeToString()))
-    call.set_code(code)
-    call.set_details(msgspec.json.encode(document).decode())
-    call.set_trailing_metadata(tuple(trailing))
+    return CallStatus(code, msgspec.json.encode(document).decode(), tuple(trailing))
 
 
 def _status(code: grpc.StatusCode, document: Problem, details: list[Any]) -> Any:
