@@ -51,15 +51,21 @@ class Admission:
         self._lenient, self._shed, self._waited = lenient, shed, waited
         self._clock, self._cpu = clock, cpu
         self._turn: float | None = None  # when the current turn of the event loop began its first request
+        self.turns = 0  # of the event loop in which there was a request, the current one not counted
         self._queued = 0
         self._each = _EACH
         self._answers = 0
         self._cpu_then = 0.0
 
-    def admits(self) -> bool:
-        """Return whether a request that was just read is to be answered; count it in both cases."""
+    def admits(self, *, again: bool = False) -> bool:
+        """Return whether a request that was just read is to be answered; count it in both cases.
+
+        With `again`, its connection has had a request in this turn of the event loop: the bound is then half as long,
+        so that clients who send many requests at once leave room for those who send one.
+        """
         wait = self.wait()
-        if wait > self._most and not (self._lenient() and wait < _LENIENCE * self._most):
+        most = self._most / 2 if again else self._most
+        if wait > most and not (self._lenient() and wait < _LENIENCE * self._most):
             self._shed()
             return False
         self._waited(wait)
@@ -93,3 +99,4 @@ class Admission:
 
     def _turned(self) -> None:
         self._turn = None
+        self.turns += 1

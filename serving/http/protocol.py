@@ -148,6 +148,7 @@ class GuardedProtocol(DirectProtocol):
         self._held: Held | None = None  # the bytes of incomplete requests
         self._shed = False  # whether the current request is refused, and its body dropped
         self._told = False  # whether that was sent before the body had arrived
+        self._turn = -1  # of the event loop, in which the last request came
         self._queues = False  # whether the current request, in a task, makes others wait
         self._queued = False
         self._fields = 0  # bytes of this request's target, header fields and trailers
@@ -224,7 +225,7 @@ class GuardedProtocol(DirectProtocol):
         self._queues = self.url == RISK_TARGET or not _always(self.url)
         if self._queues and self._admitted is Admitted.PROBES:
             self._stop(_FULL)
-        admits = not self._queues or self.bounds.admission.admits()
+        admits = not self._queues or self._admits()
         if not admits and self.expect_100_continue:  # its body isn't sent before a response
             self._stop(_LAST_OVERLOADED)
         self._stage, self._taken, self._framing = _BODY, 0, 0
@@ -388,6 +389,11 @@ class GuardedProtocol(DirectProtocol):
         except Overloaded:
             self._refusal = _BODIES
             self.send_400_response("")
+
+    def _admits(self) -> bool:
+        admission = self.bounds.admission
+        again, self._turn = self._turn == admission.turns, admission.turns
+        return admission.admits(again=again)
 
     def _refuse_overloaded(self) -> None:
         """Refuse the request whose head was parsed, and drop its body.

@@ -92,3 +92,34 @@ def test_while_a_bundle_is_loaded_the_bound_is_further() -> None:
     """Requests don't fail for it, unless the wait is out of all proportion."""
     assert _admitted(0.2, 0.05, lenient=lambda: True) == (True, ["waited"])
     assert _admitted(0.3, 0.05, lenient=lambda: True) == (False, ["shed"])
+
+
+def test_a_second_request_of_a_turn_waits_half_as_long() -> None:
+    """A connection's second request in one turn is refused after half the bound, another connection's first isn't."""
+    clock = Clock()
+
+    async def admitted() -> list[bool]:
+        line = Admission(0.05, clock=clock)
+        found = [line.admits(), line.admits(again=True)]
+        clock.now += 0.02
+        found += [line.admits(again=True), line.admits()]
+        clock.now += 0.02
+        return [*found, line.admits()]
+
+    assert asyncio.run(admitted()) == [True, True, False, True, False]
+
+
+def test_turns_with_requests_are_counted() -> None:
+    """Requests of one turn have one number, those of the next turn another."""
+
+    async def numbers() -> list[int]:
+        line = Admission(0.05)
+        line.wait()
+        found = [line.turns]
+        line.wait()
+        found.append(line.turns)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return [*found, line.turns]
+
+    assert asyncio.run(numbers()) == [0, 0, 1]
