@@ -50,10 +50,13 @@ Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
 Messages = AsyncIterator[bytes]
 
 _MOST_CALLS: Final = 512  # answered and refused at a time
-_SOON_SECONDS: Final = 0.25  # a message that takes longer counts as the largest one
+_MOST_ARRIVING: Final = 8  # messages that are read at a time
+_SOON_SECONDS: Final = 0.1  # a message that takes longer counts as the largest one
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MOST_BYTES),
     ("grpc.max_concurrent_streams", 32),
+    # Of a message that isn't read yet, gRPC takes 64 KiB. With the probe it takes megabytes from a fast client.
+    ("grpc.http2.bdp_probe", 0),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 32 * 1024),
     ("grpc.server_handshake_timeout_ms", 10_000),
@@ -129,6 +132,7 @@ class _Servicer:
         self._admission = admission
         self._budget = budget
         self._message_seconds = message_seconds
+        self._arriving = asyncio.Semaphore(_MOST_ARRIVING)
 
     async def ServerLive(self, _: Messages, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
         return pb.ServerLiveResponse(live=True)
@@ -136,24 +140,24 @@ class _Servicer:
     async def ServerReady(self, _: Messages, __: Context) -> pb.ServerReadyResponse:  # noqa: N802  gRPC's name
         return pb.ServerReadyResponse(ready=self._models.ready)
 
-    async def ModelReady(self, messages: Messages, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
+    async def ModelReady(self, _: Messages, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
         async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelReadyRequest, message)
             return pb.ModelReadyResponse(ready=self._models.is_ready(request.name, request.version))
 
-        return await self._answered("ModelReady", answer, messages, context, permission=None)
+        return await self._answered("ModelReady", answer, context, permission=None)
 
     async def ServerMetadata(self, _: Messages, __: Context) -> pb.ServerMetadataResponse:  # noqa: N802  gRPC's name
         return pb.ServerMetadataResponse(**msgspec.to_builtins(self._models.server()))
 
-    async def ModelMetadata(self, messages: Messages, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
+    async def ModelMetadata(self, _: Messages, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
         async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelMetadataRequest, message)
             return pb.ModelMetadataResponse(**msgspec.to_builtins(self._models.metadata(request.name, request.version)))
 
-        return await self._answered("ModelMetadata", answer, messages, context, permission=None)
+        return await self._answered("ModelMetadata", answer, context, permission=None)
 
-    async def ModelInfer(self, messages: Messages, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
+    async def ModelInfer(self, _: Messages, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
         async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelInferRequest, message)
             self._models.require(request.model_name, request.model_version)
@@ -165,13 +169,13 @@ class _Servicer:
             _write(inferred.outputs, response, raw=bool(request.raw_input_contents))
             return response
 
-        return await self._answered("ModelInfer", answer, messages, context, permission="score")
+        return await self._answered("ModelInfer", answer, context, permission="score")
 
-    async def RepositoryModelLoad(self, messages: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
-        return await self._answered("RepositoryModelLoad", _refuse_change, messages, context, permission="admin")
+    async def RepositoryModelLoad(self, _: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
+        return await self._answered("RepositoryModelLoad", _refuse_change, context, permission="admin")
 
-    async def RepositoryModelUnload(self, messages: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
-        return await self._answered("RepositoryModelUnload", _refuse_change, messages, context, permission="admin")
+    async def RepositoryModelUnload(self, _: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
+        return await self._answered("RepositoryModelUnload", _refuse_change, context, permission="admin")
 
     async def _parsed(self, kind: Any, message: bytes) -> Any:
         return await self._models.offload.call(len(message), parse, kind, message)
@@ -180,7 +184,6 @@ class _Servicer:
         self,
         method: str,
         answer: Callable[[bytes], Awaitable[Any]],
-        messages: Messages,
         call: Context,
         *,
         permission: Permission | None,
@@ -205,7 +208,7 @@ class _Servicer:
             token = current.set(context)
             try:
                 with self._budget.hold(client) as held:
-                    message = await self._read(messages, held)
+                    message = await self._read(call, held)
                     if permission is not None:
                         self._exchange.access.count(context.admitted, work_of(len(message)))
                     return await answer(message)
@@ -221,14 +224,17 @@ class _Servicer:
             self._admission.leave()
             self._exchange.responded(context, status)
 
-    async def _read(self, messages: Messages, held: Held) -> bytes:
+    async def _read(self, call: Context, held: Held) -> bytes:
         """Return the call's message; raises RequestTooSlow, Overloaded and MalformedBody.
 
-        gRPC doesn't tell how large a message is that has arrived in part. One that takes long counts as the largest.
+        gRPC doesn't tell how large a message is that has arrived in part. So few are read at a time, and one that takes
+        long counts as the largest from then on, and others are read.
         """
-        reading = asyncio.ensure_future(anext(messages, None))
-        try:
+        async with self._arriving:
+            # The stream's own iterator would keep the message until the garbage collector runs.
+            reading = asyncio.ensure_future(call.read())
             await asyncio.wait((reading,), timeout=_SOON_SECONDS)
+        try:
             if not reading.done():
                 held.grow(MOST_BYTES)
                 await asyncio.wait((reading,), timeout=self._message_seconds)
@@ -237,7 +243,7 @@ class _Servicer:
         finally:
             reading.cancel()
         message = reading.result()
-        if message is None:
+        if not isinstance(message, bytes):  # the end of the stream
             raise MalformedBody("The call has no message.", remedy="Send one message.")
         held.grow(len(message))
         return message
