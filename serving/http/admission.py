@@ -2,8 +2,9 @@
 
 A worker answers one request after the other. Requests wait in two places: in sockets that the current turn of the
 event loop has found readable but not read yet, and in tasks that were started but haven't run. The estimate is the
-time that the turn has lasted so far, plus the number of waiting tasks times the cost of a request. A request may also
-have arrived during the turn before, which can't be measured: therefore half of `most_wait` is the bound.
+time that the turn has lasted so far; for a request that is answered in a task, plus the number of waiting tasks times
+the cost of a request. A request that is answered as soon as it is read doesn't wait for tasks. It may have arrived
+during the turn before, which can't be measured: therefore its bound is half of `most_wait`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Admission:
         clock: Callable[[], float] = time.perf_counter,
         cpu: Callable[[], float] = time.thread_time,
     ) -> None:
-        self._most = most_wait / 2 if most_wait else float("inf")
+        self._most = most_wait or float("inf")
         self._lenient, self._shed, self._waited = lenient, shed, waited
         self._clock, self._cpu = clock, cpu
         self._turn: float | None = None  # when the current turn of the event loop began its first request
@@ -57,27 +58,30 @@ class Admission:
         self._answers = 0
         self._cpu_then = 0.0
 
-    def admits(self, *, again: bool = False) -> bool:
-        """Return whether a request that was just read is to be answered; count it in both cases.
+    def admits(self, *, directly: bool = False, again: bool = False) -> bool:
+        """Return whether a request that was just read is to be answered, `directly` or in a task; count it either way.
 
         With `again`, its connection has had a request in this turn of the event loop: the bound is then half as long,
         so that clients who send many requests at once leave room for those who send one.
         """
-        wait = self.wait()
-        most = self._most / 2 if again else self._most
-        if wait > most and not (self._lenient() and wait < _LENIENCE * self._most):
+        wait = self.wait(directly=directly)
+        most = self._most / 2 if directly else self._most
+        if again:
+            most /= 2
+        if wait > most and not (self._lenient() and wait < _LENIENCE * most):
             self._shed()
             return False
         self._waited(wait)
         return True
 
-    def wait(self) -> float:
+    def wait(self, *, directly: bool = False) -> float:
         """Return the estimated wait of a request that was just read, past and future, in seconds."""
         now = self._clock()
         if self._turn is None:
             self._turn = now
             asyncio.get_running_loop().call_soon(self._turned)
-        return now - self._turn + self._queued * self._each
+        lasted = now - self._turn
+        return lasted if directly else lasted + self._queued * self._each
 
     def queue(self) -> None:
         """Count a request whose task was started."""

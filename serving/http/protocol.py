@@ -393,7 +393,7 @@ class GuardedProtocol(DirectProtocol):
     def _admits(self) -> bool:
         admission = self.bounds.admission
         again, self._turn = self._turn == admission.turns, admission.turns
-        return admission.admits(again=again)
+        return admission.admits(directly=self.url == RISK_TARGET, again=again)
 
     def _refuse_overloaded(self) -> None:
         """Refuse the request whose head was parsed, and drop its body.

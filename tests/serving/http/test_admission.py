@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from customer_risk.serving.http.admission import Admission
 
 
@@ -62,8 +64,8 @@ def test_tasks_that_have_not_run_are_waited_for() -> None:
     assert abs(nine - 0.009) < 1e-4
 
 
-def _admitted(wait: float, most: float, **options: object) -> tuple[bool, list[str]]:
-    """Let a request wait in a line, and hear what is told of it."""
+def _admitted(wait: float, most: float, *, directly: bool = True, **options: object) -> tuple[bool, list[str]]:
+    """Let a request wait; return whether it was admitted, and what was reported of it."""
     clock, told = Clock(), []
 
     async def asked() -> bool:
@@ -72,15 +74,16 @@ def _admitted(wait: float, most: float, **options: object) -> tuple[bool, list[s
         )
         line.wait()
         clock.now += wait
-        return line.admits()
+        return line.admits(directly=directly)
 
     return asyncio.run(asked()), told
 
 
-def test_half_of_the_bound_is_what_a_request_may_be_seen_to_wait() -> None:
-    """The other half may have passed before anybody saw it."""
-    assert _admitted(0.024, 0.05) == (True, ["waited"])
-    assert _admitted(0.026, 0.05) == (False, ["shed"])
+@pytest.mark.parametrize(("directly", "bound"), [(True, 0.025), (False, 0.05)])
+def test_a_request_is_admitted_within_its_bound(directly, bound) -> None:
+    """A request in a task may wait for the whole bound, one that is answered at once for half of it."""
+    assert _admitted(bound - 0.001, 0.05, directly=directly) == (True, ["waited"])
+    assert _admitted(bound + 0.001, 0.05, directly=directly) == (False, ["shed"])
 
 
 def test_without_a_bound_nothing_is_refused() -> None:
@@ -100,11 +103,11 @@ def test_a_second_request_of_a_turn_waits_half_as_long() -> None:
 
     async def admitted() -> list[bool]:
         line = Admission(0.05, clock=clock)
-        found = [line.admits(), line.admits(again=True)]
+        found = [line.admits(directly=True), line.admits(directly=True, again=True)]
         clock.now += 0.02
-        found += [line.admits(again=True), line.admits()]
+        found += [line.admits(directly=True, again=True), line.admits(directly=True)]
         clock.now += 0.02
-        return [*found, line.admits()]
+        return [*found, line.admits(directly=True)]
 
     assert asyncio.run(admitted()) == [True, True, False, True, False]
 
@@ -123,3 +126,15 @@ def test_turns_with_requests_are_counted() -> None:
         return [*found, line.turns]
 
     assert asyncio.run(numbers()) == [0, 0, 1]
+
+
+def test_tasks_delay_requests_in_tasks_alone() -> None:
+    """A request that is answered as soon as it is read doesn't wait for the tasks that were started before."""
+
+    async def admitted() -> list[bool]:
+        line = Admission(0.05, clock=Clock())
+        for _ in range(1000):
+            line.queue()
+        return [line.admits(directly=True), line.admits()]
+
+    assert asyncio.run(admitted()) == [True, False]

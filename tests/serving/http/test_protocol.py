@@ -38,8 +38,8 @@ class Stubborn(Admission):
     full = False
     fill_after = -1  # requests until it is full
 
-    def wait(self) -> float:
-        """Give a minute, or nothing."""
+    def wait(self, *, directly: bool = False) -> float:  # noqa: ARG002  as in the class
+        """Return a minute, or nothing."""
         self.full = self.full or self.fill_after == 0
         self.fill_after -= 1
         return 60.0 if self.full else 0.0

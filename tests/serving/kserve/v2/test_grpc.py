@@ -143,7 +143,7 @@ def test_a_fault_of_ours_tells_nothing_of_the_inside(ask, service, request_, cap
 class Full(Admission):
     """A queue that is too long."""
 
-    def wait(self) -> float:
+    def wait(self, *, directly: bool = False) -> float:  # noqa: ARG002  as in the class
         """Return a minute."""
         return 60.0
 
