@@ -89,7 +89,8 @@ class Server:
             contextlib.suppress(ConnectionError),
         ):
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # the server has reset the connection
+                connection.shutdown(socket.SHUT_WR)
             while connection.recv(1 << 18):
                 pass
 
