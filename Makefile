@@ -41,7 +41,7 @@ bench: environment  ## Measure features, reasons, training and serving beside th
 soak-record: environment  ## Kill server and shipper 100 times under load; what every sink has in the end, lost or twice
 	@scripts/soak-record
 
-soak-neighbour: environment  ## Honest callers beside each kind of hostile caller; which of their calls fail, and how long they take
+soak-neighbour: environment  ## Run honest callers beside each kind of hostile caller; prints which honest calls fail and how long they take
 	@scripts/soak-neighbour
 
 image:  ## Build customer-risk:TAG with this machine's Docker engine; prints its sizes (scripts/image/build -h: variants)

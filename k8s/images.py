@@ -1,6 +1,7 @@
-"""The images that others publish, by their digests: `scripts/pin-images` writes into each file what registries say.
+"""Pins the images that others publish by their digests: `scripts/pin-images` writes the digests into FILES.
 
-A tag can be moved by its publisher, a digest can't. Files name an image as NAME:TAG or NAME:TAG@sha256:DIGEST.
+The publisher of an image can move its tag, but not its digest. Files name an image as NAME:TAG or
+NAME:TAG@sha256:DIGEST.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ FILES: Final = (
     "k8s/cloudbuild/bundle.yaml",
     "k8s/cloudbuild/production.yaml",
 )
-# A recipe's base, the default of one, and a step's image. Images that the build itself makes begin with customer-risk.
-_NAMED: Final = re.compile(
+# The base of a Dockerfile, its default, and the image of a build step. Images that the build itself makes begin with
+# customer-risk.
+_IMAGE: Final = re.compile(
     r"^(?P<before>FROM |ARG BASE=| +name: )(?P<image>(?!customer-risk)[^\s$@]+:[\w.-]+)"
     r"(?P<digest>@sha256:[0-9a-f]{64})?(?=\s)",
     re.MULTILINE,
@@ -38,35 +40,35 @@ _MANIFESTS: Final = (
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 )
 _DOCKER_HUB: Final = "registry-1.docker.io"
-_HERE: Final = ("localhost", "127.0.0.1")
+_LOCAL_HOSTS: Final = ("localhost", "127.0.0.1")
 _SECONDS: Final = 30.0
 _CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
 
 
-class NotFound(Exception):
-    """A digest that no registry told; the message says why."""
+class DigestNotFound(Exception):
+    """A registry returned no digest of an image; the message says why."""
 
 
-def named(text: str) -> dict[str, str]:
-    """Return the images that a file names, each with its digest, empty where it has none."""
-    return {each["image"]: (each["digest"] or "").removeprefix("@") for each in _NAMED.finditer(text)}
+def images_in(text: str) -> dict[str, str]:
+    """Return the images that a file names, each with its digest, which is empty for an image that isn't pinned."""
+    return {each["image"]: (each["digest"] or "").removeprefix("@") for each in _IMAGE.finditer(text)}
 
 
-def pinned(text: str, digests: Mapping[str, str]) -> str:
-    """Return the text with these digests of images; an image without one stays as it is."""
+def with_digests(text: str, digests: Mapping[str, str]) -> str:
+    """Return the text of a file with `digests` by image; images that aren't among them stay as they are."""
 
     def replace(found: re.Match[str]) -> str:
         digest = digests.get(found["image"])
         return f"{found['before']}{found['image']}@{digest}" if digest else found[0]
 
-    return _NAMED.sub(replace, text)
+    return _IMAGE.sub(replace, text)
 
 
 def digest_of(image: str, client: httpx2.Client) -> str:
-    """Return the digest of NAME:TAG that its registry serves now, for all platforms; raises NotFound."""
+    """Return the digest of NAME:TAG that its registry serves now, for all platforms; raises DigestNotFound."""
     name, _, tag = image.rpartition(":")
-    host, repository = _place(name)
-    scheme = "http" if host.partition(":")[0] in _HERE else "https"
+    host, repository = _registry_and_repository(name)
+    scheme = "http" if host.partition(":")[0] in _LOCAL_HOSTS else "https"
     url = f"{scheme}://{host}/v2/{repository}/manifests/{tag}"
     headers = {"Accept": _MANIFESTS}
     try:
@@ -75,18 +77,18 @@ def digest_of(image: str, client: httpx2.Client) -> str:
             headers["Authorization"] = f"Bearer {_token(answer.headers.get('www-authenticate', ''), client)}"
             answer = client.get(url, headers=headers)
     except httpx2.HTTPError as error:
-        raise NotFound(f"{host} can't be reached: {error}") from error
+        raise DigestNotFound(f"{host} can't be reached: {error}") from error
     if answer.status_code != httpx2.codes.OK:
-        raise NotFound(f"{host} answers {answer.status_code}")
+        raise DigestNotFound(f"{host} answers {answer.status_code}")
     digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
-    told = answer.headers.get("docker-content-digest", digest)
-    if told != digest:
-        raise NotFound(f"{host} says {told}, but its manifest has the digest {digest}")
+    declared = answer.headers.get("docker-content-digest", digest)
+    if declared != digest:
+        raise DigestNotFound(f"{host} declares the digest {declared}, but its manifest has the digest {digest}")
     return digest
 
 
-def _place(name: str) -> tuple[str, str]:
-    """Return the registry and the repository that a name means, as Docker reads it."""
+def _registry_and_repository(name: str) -> tuple[str, str]:
+    """Return the registry and the repository of an image's name, as Docker reads the name."""
     first, _, rest = name.partition("/")
     if rest and ("." in first or ":" in first or first == "localhost"):
         return first, rest
@@ -94,42 +96,43 @@ def _place(name: str) -> tuple[str, str]:
 
 
 def _token(challenge: str, client: httpx2.Client) -> str:
-    """Return the token that a registry gives to anybody, from the address that it names."""
+    """Return the token that a registry issues to anybody, from the address in its challenge; raises DigestNotFound."""
     asked = dict(_CHALLENGE.findall(challenge))
     realm = asked.pop("realm", "")
     if not challenge.lower().startswith("bearer ") or not realm:
-        raise NotFound("its registry wants a password, and only public images are asked for")
+        raise DigestNotFound("its registry demands a password; only images that need none can be pinned")
     answer = client.get(realm, params=asked)
     if answer.status_code != httpx2.codes.OK:
-        raise NotFound(f"{realm} answers {answer.status_code}")
+        raise DigestNotFound(f"{realm} answers {answer.status_code}")
     document = answer.json()
     return str(document.get("token") or document.get("access_token") or "")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--check", is_flag=True, help="Change nothing; end with 1 where a file would change.")
+@click.option("--check", is_flag=True, help="Change nothing; end with 1 if a file would change.")
 @click.option("--root", default=ROOT, type=click.Path(path_type=Path), help="The checkout.", show_default=False)
 def main(root: Path, *, check: bool) -> None:
-    """Write the digest of each image that others publish beside its tag, as its registry tells it now.
+    """Write the digest of each image that others publish beside its tag, as its registry serves it now.
 
-    An image whose registry tells no digest stays as it is. This then ends with 1, after all others are written.
+    An image whose registry returns no digest stays as it is. The command then ends with 1, after it has written all
+    others.
     """
     texts = {root / file: (root / file).read_text(encoding="utf-8") for file in FILES if (root / file).exists()}
     before: dict[str, set[str]] = {}
     for text in texts.values():
-        for image, digest in named(text).items():
+        for image, digest in images_in(text).items():
             before.setdefault(image, set()).add(digest)
     digests: dict[str, str] = {}
     with httpx2.Client(follow_redirects=True, timeout=_SECONDS) as client:
         for image, there in sorted(before.items()):
             try:
                 digests[image] = digest_of(image, client)
-            except NotFound as error:
+            except DigestNotFound as error:
                 kept = ", ".join(sorted(there - {""})) or "its tag, which its publisher can move"
                 echo(f"not found  {image}: {error}. It stays at {kept}.", err=True)
                 continue
             echo(f"{'unchanged' if there == {digests[image]} else 'pinned':9}  {image}@{digests[image]}")
-    changed = {path: pinned(text, digests) for path, text in texts.items() if pinned(text, digests) != text}
+    changed = {path: with_digests(text, digests) for path, text in texts.items() if with_digests(text, digests) != text}
     if not check:
         for path, text in changed.items():
             path.write_text(text, encoding="utf-8")

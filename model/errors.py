@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 
 class CustomerRiskError(Exception):
-    """The root. `problem` says what and where, each of `details` one case; `remedy` says what to do next."""
+    """The root. `problem` says what is wrong and where, `details` lists the cases, `remedy` says what to do next."""
 
     def __init__(self, problem: str, *, remedy: str, details: tuple[str, ...] = ()) -> None:
         end = "\n " if details else " "

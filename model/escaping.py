@@ -1,4 +1,4 @@
-"""Escapes text that may come from a stranger, for each kind of output: lines and HTML."""
+"""Escapes untrusted text for each kind of output: lines of logs and terminals, and HTML."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ _UNPRINTABLE: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
     "\\ud800-\\udfff\\U000e0000-\\U000e007f]"
 )
-_SPACE: Final = re.compile(r"([\t\n\r]+)")  # HTML shows these as spaces, in `pre` as they are
+_SPACE: Final = re.compile(r"([\t\n\r]+)")  # HTML shows these as spaces, and as they are within `pre`
 
 
 def escape_line(text: str) -> str:
-    r"""Return text for one line of a log or terminal, each unprintable character as in JSON: a newline as `\u000a`."""
+    r"""Return text for one line of a log or terminal: unprintable characters as JSON escapes, a newline as `\u000a`."""
     return _UNPRINTABLE.sub(_escaped, text)
 
 
 def escape_html(text: str) -> str:
-    """Return text for HTML, in an element or a quoted attribute."""
-    return html.escape(visible(text))
+    """Return text for an element or a quoted attribute of HTML."""
+    return html.escape(escape_text(text))
 
 
-def visible(text: str) -> str:
-    """Return text for a template that escapes HTML: unprintable characters, except tabs and line ends, as in JSON."""
+def escape_text(text: str) -> str:
+    """Return text for a template that escapes HTML: unprintable characters but tabs and line ends as JSON escapes."""
     return "".join(part if at % 2 else escape_line(part) for at, part in enumerate(_SPACE.split(text)))
 
 
-def visible_value(value: object) -> object:
-    """Return what a template's expression prints: text as `visible`, markup and other values as they are."""
-    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+def escape_value(value: object) -> object:
+    """Return the value that a template prints: text as by `escape_text`, markup and other values unchanged."""
+    return escape_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def one_line(error: Exception) -> str:
-    """Return an error's text with spaces for its line ends: YAML's errors have several lines."""
+    """Return an error's text on one line, with spaces for its line ends; YAML's errors have several lines."""
     return " ".join(str(error).split())
 
 

@@ -1,4 +1,4 @@
-"""Reads files at configured paths: regular files of a bounded size only, so that no read waits or never ends."""
+"""Reads files at configured paths: only regular files of a bounded size, so that every read ends."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _KINDS: Final = (
 
 
 def open_regular(path: Path) -> int:
-    """Return a descriptor for reading a regular file, also behind symbolic links; raises OSError for all else.
+    """Return a descriptor for reading a regular file; follows symbolic links. Raises OSError for any other path.
 
-    Opening never waits: a named pipe would wait for a writer.
+    It doesn't wait for the writer of a named pipe, as `open` would.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     mode = os.fstat(descriptor).st_mode
@@ -38,7 +38,7 @@ def open_regular(path: Path) -> int:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file for reading; raises OSError for all else."""
+    """Return a regular file opened for reading; raises OSError for any other path."""
     return os.fdopen(open_regular(path), "rb")
 
 
@@ -53,12 +53,12 @@ def read_file(path: Path, *, most: int = _MOST_BYTES) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Return the content of a small text file in UTF-8, such as settings; raises OSError and UnicodeDecodeError."""
+    """Return the text of a file in UTF-8 of at most 4 MiB, such as settings; raises OSError and UnicodeDecodeError."""
     return read_file(path, most=_MOST_TEXT).decode().replace("\r\n", "\n")
 
 
 def parse_yaml(text: str, loader: type[yaml.SafeLoader | yaml.BaseLoader] = yaml.SafeLoader) -> Any:
-    """Return the content of YAML text, None if it is empty; raises YAMLError, also for text nested too deeply."""
+    """Return the content of YAML text, None if it is empty; raises YAMLError, also if it is nested too deeply."""
     try:
         return yaml.load(text, Loader=loader)  # noqa: S506  either loader makes plain values only
     except RecursionError as error:
@@ -66,7 +66,7 @@ def parse_yaml(text: str, loader: type[yaml.SafeLoader | yaml.BaseLoader] = yaml
 
 
 def parse_json(data: bytes, type_: type[_Parsed]) -> _Parsed:
-    """Return JSON as `type_`; raises msgspec.DecodeError, also for other bytes than UTF-8 and for deep nesting."""
+    """Return JSON as `type_`; raises msgspec.DecodeError, also if it isn't UTF-8 or is nested too deeply."""
     try:
         return msgspec.json.decode(data, type=type_)
     except (UnicodeDecodeError, RecursionError) as error:

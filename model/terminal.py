@@ -1,4 +1,4 @@
-"""Prints the output of commands. Text of a stranger can't forge a line or send a command to the terminal."""
+"""Prints the output of commands. Untrusted text can't forge a line or send a command to the terminal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def echo(line: str = "", *, err: bool = False) -> None:
 
 
 def echo_lines(text: str, *, err: bool = False) -> None:
-    """Print text of several lines, each escaped: only for text whose line ends are our own."""
+    """Print text of several lines, each escaped. Untrusted parts of the text must have no line ends."""
     for line in text.split("\n"):
         echo(line, err=err)
 
 
 def echo_error(error: CustomerRiskError, *, err: bool = True) -> None:
-    """Print an error: its problem, each of its details on a line, what to do next."""
+    """Print an error: its problem, its details on a line each, and what to do next."""
     click.secho("error: ", fg="red", bold=True, nl=False, err=err)
     if error.details:
         echo(error.problem, err=err)

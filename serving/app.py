@@ -85,7 +85,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     model = RiskModel(exchange, bundle)
 
     shared = _Shared(settings, folder)
-    with contextlib.suppress(OSError):  # find the temporary folder now: without a free descriptor it isn't found
+    with contextlib.suppress(OSError):  # choose the temporary folder now: choosing it takes a free descriptor
         tempfile.gettempdir()
 
     def reload() -> Awaitable[object]:
@@ -107,9 +107,9 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     )
     endpoints = _pages(service.name)
     endpoints[ADMIN_PATH] = Mount(admin, "admin")
-    shown = MetricsEndpoint(metrics)
+    metrics_endpoint = MetricsEndpoint(metrics)
     if settings.server.metrics != "port":
-        endpoints[METRICS_PATH] = Mount(shown, "monitor" if settings.server.metrics == "scope" else None)
+        endpoints[METRICS_PATH] = Mount(metrics_endpoint, "monitor" if settings.server.metrics == "scope" else None)
     budget = Budget(settings.server.most_body_bytes, settings.server.most_body_bytes_each)
     if settings.jobs.enabled:
         endpoints[JOBS_PATH] = Mount(
@@ -132,7 +132,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         if settings.grpc.enabled:
             made.append(GrpcServer(exchange, settings.grpc, server.admission, budget))
         if settings.server.metrics == "port":
-            made.append(MetricsServer(shown.alone, settings.server))
+            made.append(MetricsServer(metrics_endpoint.standalone, settings.server))
         return made
 
     server = RiskServer(
@@ -169,7 +169,7 @@ class _Shared:
     def store(self) -> Store:
         try:
             return open_store(self._settings.store, self._folder)
-        except ConfigError as error:  # also if no descriptor is free
+        except ConfigError as error:  # opening also fails while no descriptor is free
             _log.error("the store can't be opened: %s", error)
             raise StoreUnavailable from error
 

@@ -1,4 +1,4 @@
-"""How long to wait before something that failed is tried again."""
+"""The waits between attempts at something that fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 class Backoff:
     """Returns waits in seconds: `first`, then twice the one before, at most `longest`.
 
-    With `jitter` each wait is a random share of that, at least half, so that callers don't retry together.
+    With `jitter`, a random part of each wait is left out, at most half, so that clients don't retry together.
     """
 
     def __init__(self, first: float, longest: float, *, jitter: bool = False) -> None:
@@ -18,8 +18,8 @@ class Backoff:
         self._next = min(first, longest)
 
     def next(self, *, most: float = float("inf")) -> float:
-        """Return the wait after one more failure, at most `most`."""
-        # Double the bounded wait: a power of the number of failures would overflow after 1,024 of them.
+        """Return the wait after one more failure, at most `most` seconds; `most` doesn't change later waits."""
+        # The bounded wait is doubled: two to the power of the number of failures would overflow after 1,024 of them.
         wait, self._next = min(self._next, most), min(2 * self._next, self._longest)
         return wait * random.uniform(0.5, 1) if self._jitter else wait  # noqa: S311  no secret
 

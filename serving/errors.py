@@ -19,10 +19,10 @@ RequestError
     ├── NotReady        no verified bundle yet, or none at all
     ├── RecordUnavailable  the decision record can't be written
     ├── StoreUnavailable   the shared store can't be reached
-    └── Exhausted          no free descriptor, memory or space on a disk
+    └── Exhausted          no free descriptor, memory, thread or space on a disk
 
-customer_risk.serving.contract.problem maps each to its status; `declared` returns Exhausted for the operating system's
-errors.
+customer_risk.serving.contract.problem maps each to its status; `as_exhausted` turns errors of the operating system into
+Exhausted.
 """
 
 from __future__ import annotations
@@ -128,14 +128,14 @@ class StoreUnavailable(Later):
 
 
 class Exhausted(Later):
-    """The server has no free descriptor, memory or space on a disk."""
+    """The server has no free descriptor, memory, thread or space on a disk."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"The server lacks a resource: {why}.", remedy="Try again shortly.", retry_after=5)
 
 
-def declared(error: Exception) -> Exception:
-    """Return Exhausted if the operating system lacks a resource, else the error itself."""
+def as_exhausted(error: Exception) -> Exception:
+    """Return Exhausted for an error that says that a resource is used up; return any other error itself."""
     if isinstance(error, OSError) and error.errno in _LACKS:
         return Exhausted(error.strerror or str(error))
     if isinstance(error, MemoryError):

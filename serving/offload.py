@@ -1,4 +1,4 @@
-"""Work on threads, so that the event loop isn't blocked."""
+"""Runs work on threads, so that the event loop isn't blocked."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Offload:
         thread.submit(self._tidy)
 
 
-async def run_aside(function: Callable[[], _Result]) -> _Result:
-    """Return the result of `function`, which runs on a thread of its own.
+async def run_on_daemon_thread(function: Callable[[], _Result]) -> _Result:
+    """Return the result of `function`, which runs on a daemon thread of its own; raises the error that it raises.
 
-    The process ends without waiting for such a thread, unlike for one of asyncio's or of an executor.
+    The process ends without waiting for this thread; it would wait for a thread of an executor, as asyncio uses them.
     """
     loop, context = asyncio.get_running_loop(), copy_context()
     result: asyncio.Future[_Result] = loop.create_future()
@@ -75,12 +75,12 @@ async def run_aside(function: Callable[[], _Result]) -> _Result:
         made: tuple[_Result | None, BaseException | None]
         try:
             made = (context.run(function), None)
-        except BaseException as error:  # noqa: BLE001  raised by whoever waits
+        except BaseException as error:  # noqa: BLE001  raised where the result is awaited
             made = (None, error)
         with contextlib.suppress(RuntimeError):  # the event loop has ended
             loop.call_soon_threadsafe(settle, *made)
 
-    threading.Thread(target=run, name="aside", daemon=True).start()
+    threading.Thread(target=run, name="daemon", daemon=True).start()
     return await result
 
 

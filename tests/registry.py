@@ -1,4 +1,4 @@
-"""A real registry of images on this machine: Debian's docker-registry, which is installed where it is missing."""
+"""A real registry of images on this machine: Debian's docker-registry, which is installed if it is missing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PATIENCE = 600  # seconds that it may take to start, on slow machines too
 
 @contextmanager
 def running(folder: Path, settings: str = "") -> Iterator[str]:
-    """Run a registry that keeps its images in a folder; gives its address, which speaks plain HTTP.
+    """Run a registry that keeps its images in a folder; yield its address, which speaks plain HTTP.
 
-    `settings` are more lines of its YAML file.
+    `settings` are further lines of its YAML file.
     """
     if not shutil.which("docker-registry"):
         install = ["apt-get", "install", "--yes", "--quiet", "--quiet", "--no-install-recommends", "docker-registry"]

@@ -123,7 +123,7 @@ def test_every_step_runs_in_the_image_that_the_first_one_makes(build) -> None:
 
 
 def test_every_image_of_the_pipeline_has_a_version(build) -> None:
-    """No step runs in whatever is newest that day; a tag may still be moved, and only a digest couldn't be."""
+    """Every image that a build names has a version in its tag, with or without a digest."""
     for image in (build["steps"][0]["name"], *_bases()):
         assert re.search(r":v?\d+\.\d+\.\d+(-[a-z]+)?(@sha256:[0-9a-f]{64})?$", image), image
 

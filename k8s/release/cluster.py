@@ -84,7 +84,7 @@ class Cluster:
         )
 
     def has(self, name: str) -> bool:
-        """Whether Helm installed a release of that name that isn't being deleted, wherever it keeps its history."""
+        """Whether a release of that name is installed and isn't being deleted, wherever Helm keeps its history."""
         service = self._object("serving.kserve.io", "v1beta1", "inferenceservices", name)
         if service is None or "deletionTimestamp" in service["metadata"]:
             return False
@@ -111,7 +111,7 @@ class Cluster:
 
 
 def load() -> None:
-    """Take the cluster that KUBECONFIG names, or else the one that this runs in. Raises ConfigException."""
+    """Configure the client for the cluster that KUBECONFIG names, or else for this pod's. Raises ConfigException."""
     named = os.environ.get("KUBECONFIG")
     if "KUBERNETES_SERVICE_HOST" in os.environ and not named:
         config.load_incluster_config()
@@ -120,7 +120,7 @@ def load() -> None:
 
 
 def ask(call: Any, *arguments: Any, **options: Any) -> Any:
-    """Return what the API server answers; raises ReleaseError, whose cause is the client's error."""
+    """Return the API server's answer to a call; raises ReleaseError, whose cause is the client's error."""
     try:
         return call(*arguments, _request_timeout=_SECONDS, **options)
     except ApiException as error:

@@ -69,9 +69,9 @@ def rollback(revision: int | None, **common: Any) -> None:
 @click.option("--release", "name", required=True, help="The Helm release.")
 @click.option("--namespace", required=True, help="Where it is.")
 def move(name: str, namespace: str) -> None:
-    """Move the release's history from Secrets to ConfigMaps, once; nothing is installed or restarted.
+    """Move the release's history from Secrets to ConfigMaps, where the other commands keep it.
 
-    The other commands keep it in ConfigMaps. This takes an account that may read and delete the namespace's Secrets.
+    Run it once, with an account that may read and delete the namespace's Secrets. Nothing is installed or restarted.
     """
     revisions = move_history(name, namespace)
     echo(f"{name}: {len(revisions)} revisions are in ConfigMaps now: {', '.join(revisions)}")

@@ -35,8 +35,8 @@ class Deployment:
 
         A first install has its route only after the gate, so that no traffic meets the single pod that KServe begins
         with; where it fails it stays, without a route, to be looked at. An upgrade that fails is rolled back.
-        Raises HelmFailed or GateClosed, after that, and ReleaseError before anything is changed where the release's
-        history is not in ConfigMaps.
+        Raises HelmFailed or GateClosed, after that. Raises ReleaseError, before anything is changed, if the release's
+        history isn't in ConfigMaps.
         """
         history = self._history()
         served = [each for each in history if each.description != ROUTE_OFF and each.status in _IN_FORCE]
@@ -86,12 +86,13 @@ class Deployment:
         self.gate()
 
     def _history(self) -> list[Revision]:
-        """Return the release's revisions; raises ReleaseError where it is installed and Helm keeps them elsewhere."""
+        """Return the release's revisions; raises ReleaseError if it is installed but no ConfigMap has a revision."""
         history = self._helm.history()
         if not history and self._cluster.has(self._name):
             raise ReleaseError(
                 f"{self._name} is installed, but no ConfigMap has its history: an earlier version of this command, or "
-                "helm by itself, kept it in Secrets. Move it once, as somebody who may read the namespace's Secrets: "
+                "helm without HELM_DRIVER=configmap, kept it in Secrets. Move it once, with an account that may read "
+                "and delete the namespace's Secrets: "
                 "python -m k8s.release move --release RELEASE --namespace NAMESPACE"
             )
         return history

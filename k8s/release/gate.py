@@ -28,7 +28,7 @@ class Looks(Protocol):
         """Give the state of the release called `name`."""
 
     def has(self, name: str) -> bool:
-        """Whether Helm installed a release called `name`."""
+        """Whether a release called `name` is installed."""
 
 
 def lacking(state: State) -> str:

@@ -15,8 +15,8 @@ import msgspec
 from k8s.release.errors import HelmFailed
 
 ROUTE_OFF: Final = "installed without its route"
-# Where Helm keeps releases. By default it keeps them in Secrets, and Kubernetes can't grant those alone: whoever
-# deploys could read every Secret of the namespace.
+# Helm's default is to keep releases in Secrets. Kubernetes can't grant access to these Secrets only, so every deployer
+# could read every Secret of the namespace.
 DRIVER: Final = {"HELM_DRIVER": "configmap"}
 
 
@@ -65,7 +65,7 @@ class Helm:
         return ("--server-side=true", "--force-conflicts") if self.major >= 4 else ()
 
     def history(self) -> list[Revision]:
-        """Give the release's revisions, oldest first; none where no ConfigMap has any."""
+        """Return the release's revisions, the oldest first; an empty list if no ConfigMap has any."""
         done = self._run("history", self.release, "--output", "json", "--max", "256", fail=False)
         if done.returncode:
             if "not found" in done.stderr:

@@ -1,4 +1,4 @@
-"""Where Helm keeps a release's history: moving it from Secrets to ConfigMaps."""
+"""Moves the history that Helm keeps of a release from Secrets to ConfigMaps."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CONFLICT: Final = 409
 
 
 def move(release: str, namespace: str) -> list[str]:
-    """Move the history of a release, and return the names of its revisions.
+    """Move the history of a release; return the names of its revisions.
 
     Secrets are deleted only once every revision is in a ConfigMap, so it can be run again after a failure. Raises
-    ReleaseError where there is nothing to move, or a ConfigMap of that name has other content.
+    ReleaseError if there is nothing to move, or if a ConfigMap of a revision's name has other content.
     """
     try:
         load()
@@ -52,6 +52,6 @@ def _copy(core: client.CoreV1Api, namespace: str, secret: Any) -> None:
         there = ask(core.read_namespaced_config_map, name, namespace)
         if (there.data or {}).get("release") != text:
             raise ReleaseError(
-                f"The ConfigMap {name} of {namespace} and the Secret of that name hold different revisions. "
+                f"The ConfigMap {name} of {namespace} and the Secret of the same name hold different revisions. "
                 "Compare them with `helm get all` under each HELM_DRIVER (configmap, secret), and delete the wrong one."
             ) from error

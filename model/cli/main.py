@@ -28,8 +28,8 @@ class Commands(click.Group):
         return None
 
 
-# Other users read what these write, which has no personal data: kernels compiled by root, bundles, a shared registry.
-_FOR_OTHERS: Final = frozenset(("compile", "registry", "train"))
+# Commands whose files other users read: compiled kernels, a shared registry, bundles. None has personal data.
+_READABLE: Final = frozenset(("compile", "registry", "train"))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,8 +40,8 @@ def customer_risk(context: click.Context) -> None:
 
     A first walk: synth a folder of tables, check them, train on them, score with the bundle, serve it.
     """
-    if context.invoked_subcommand not in _FOR_OTHERS:
-        os.umask(0o077)  # for child processes too: records, lists and tables have personal data
+    if context.invoked_subcommand not in _READABLE:
+        os.umask(0o077)  # records, lists and tables have personal data; child processes inherit the umask
 
 
 def main() -> None:

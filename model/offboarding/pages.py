@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jinja2
 import polars as pl
 
-from customer_risk.model.escaping import visible_value
+from customer_risk.model.escaping import escape_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +105,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=visible_value,
+        finalize=escape_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

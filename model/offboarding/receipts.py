@@ -133,7 +133,7 @@ def _check_succession(
         before = {one.line: one for one in last.decisions}
         differing = [f"line {one.line}, customer {one.customer_id}" for one in decisions if before.get(one.line) != one]
         raise SignOffError(
-            f"The list was signed off otherwise on {last.received_at:%Y-%m-%d} (receipt {last.number}); "
+            f"The list was signed off with other decisions on {last.received_at:%Y-%m-%d} (receipt {last.number}); "
             f"{file} differs:",
             details=tuple(differing),
             remedy="If the new decisions are to take the old ones' place, say --supersede with --why.",

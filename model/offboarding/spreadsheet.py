@@ -28,7 +28,7 @@ class Sheet:
 
 
 def csv_bytes(frame: pl.DataFrame) -> bytes:
-    """Write a frame as CSV in UTF-8: times in RFC 3339, an apostrophe before text that a spreadsheet would run."""
+    """Return a frame as CSV in UTF-8: times in RFC 3339, an apostrophe before text that a spreadsheet would run."""
     return escape_cells(frame).with_columns(pl.col(pl.Datetime).dt.strftime(_TIME)).write_csv().encode()
 
 

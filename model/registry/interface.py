@@ -20,7 +20,7 @@ DOCUMENT: Final = "aliases.json"
 MANIFEST: Final = "manifest.json"
 BUCKETS: Final = "gs://"  # what a bucket's address begins with
 _ABSENT: Final = ""
-_BROUGHT_ALONG: Final = "lost+found"  # like hidden files by file browsers and mounted volumes; no part of a bundle
+_OF_VOLUMES: Final = "lost+found"  # mounted volumes have it; like hidden files, it is no part of a bundle
 
 
 class Store(Protocol):
@@ -69,7 +69,7 @@ def _copy(folder: Path, into: Path) -> None:
     """Copy the content of a bundle's files to a folder, with the permissions of new files."""
     into.mkdir(exist_ok=True)
     for path in folder.iterdir():
-        if path.name.startswith(".") or path.name == _BROUGHT_ALONG:
+        if path.name.startswith(".") or path.name == _OF_VOLUMES:
             continue
         (_copy if path.is_dir() else copy_file)(path, into / path.name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from customer_risk.model.escaping import visible
+from customer_risk.model.escaping import escape_text
 from customer_risk.model.evaluation.results import METRICS
 from customer_risk.model.report.numbers import count, listed, spoken, written
 from customer_risk.model.report.pages import environment
@@ -62,8 +62,8 @@ def card(results: RunResults) -> str:
 
 
 def plain(text: str) -> str:
-    """Keep text from being read as Markdown or HTML, and unprintable characters visible."""
-    escaped = visible(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Return text on one line, escaped so that it isn't read as Markdown or HTML."""
+    escaped = escape_text(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in "`*_[]|#":
         escaped = escaped.replace(mark, f"\\{mark}")
     return " ".join(escaped.split())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
-from customer_risk.model.escaping import visible_value
+from customer_risk.model.escaping import escape_value
 from customer_risk.model.report.numbers import count
 from customer_risk.model.report.plots.canvas import PER_INCH, drawn
 from customer_risk.model.report.sections import (
@@ -75,7 +75,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(("html", "html.j2")),
         undefined=jinja2.StrictUndefined,
-        finalize=visible_value,
+        finalize=escape_value,
         keep_trailing_newline=True,
     )
 

@@ -66,7 +66,7 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
 
 
 def _plain(text: str) -> str:
-    """Return text that Rich prints as it is, without control characters."""
+    """Return text for Rich, with its markup and control characters escaped."""
     return escape(escape_line(text))
 
 

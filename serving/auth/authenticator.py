@@ -124,7 +124,7 @@ class Authenticator:
         try:
             document = await jwks.fetch(self._settings)
             found = self._keys
-            if document != self._document:  # on a thread: a large set takes longer than a request may wait
+            if document != self._document:  # on a thread: a large key set would block the event loop for too long
                 found = await asyncio.to_thread(jwks.parse, document, self._settings.algorithms)
         except jwks.KeysUnreadable as error:
             _log.warning("the issuer's keys can't be read, the last ones stay in use: %s", error)
@@ -132,8 +132,8 @@ class Authenticator:
         if document != self._document:
             if not found and (self._keys or self._document is None):
                 _log.error(
-                    "the issuer's key set holds no key that can verify a token, so every token is refused."
-                    " If this isn't intended, publish keys at %s, or correct auth.jwks and auth.algorithms.",
+                    "the issuer's key set has no key that can verify a token, so every token is refused."
+                    " If this isn't intended, publish keys at %s, or correct auth.jwks or auth.algorithms.",
                     self._settings.jwks,
                 )
             self._keys, self._document = found, document

@@ -14,7 +14,7 @@ Permission = Literal["score", "batch", "explain", "monitor", "admin"]
 class Caller(msgspec.Struct, frozen=True):
     """A client with its `scopes`.
 
-    `name` is the claim that names the client, a colon and the claim's value, or "local" without authentication.
+    `name` is `claim:value` of the claim that names the client, or "local" without authentication.
     """
 
     name: str

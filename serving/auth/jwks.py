@@ -49,14 +49,15 @@ def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]
     """Return a JWK set's usable keys by id. A single key is also under None, for tokens without a key id.
 
     Symmetric keys, those for encryption, short RSA keys and several keys without ids are left out; of a private key
-    only the public part is read. A set without a usable key is empty. Raises KeysUnreadable for what isn't a set.
+    only the public part is read. If the set has no usable key, the result is empty. Raises KeysUnreadable if the
+    document isn't a JWK set.
     """
     try:
         members = parse_json(document, dict[str, Any]).get("keys")
     except msgspec.DecodeError as error:
         raise KeysUnreadable("not a JSON object") from error
     if not isinstance(members, list):
-        raise KeysUnreadable("it has no list of keys")
+        raise KeysUnreadable("the JSON object has no list `keys`")
     found: dict[str | None, Key] = {}
     nameless: list[Key] = []
     for member in members:

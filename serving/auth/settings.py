@@ -13,7 +13,7 @@ from customer_risk.model.errors import ConfigError
 ASYMMETRIC: Final = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
-_OAUTH_SCOPES: Final = frozenset(("scope", "scp"))  # claims whose values are scopes of this audience
+_OAUTH_SCOPES: Final = frozenset(("scope", "scp"))  # claims that hold scopes of the token's audience alone
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -28,7 +28,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     leeway_seconds        allowed difference from the issuer's clock, for `exp`, `nbf` and `iat`
     scope_claims          claims that grant scopes: a text with spaces, or a list
     scope_prefix          prefix of a scope's name in the token; required for claims other than scope and scp
-    client_claims         claims that name the client, by the first one present: its name is claim:value
+    client_claims         claims that can name the client; the first one present does, and the name is claim:value
     refresh_seconds       between two reads of the keys at a URL
     file_seconds          between two reads of the keys in a file
     timeout_seconds       timeout of one read of the keys
@@ -72,7 +72,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         if shared and not self.scope_prefix:
             raise ConfigError(
                 f"auth.scope_prefix is empty, and auth.scope_claims holds {', '.join(shared)}: every administrator of"
-                " another service with the same audience would be one of this service.",
+                " another service with the same audience would be an administrator of this service.",
                 remedy="Set auth.scope_prefix, for example to customer-risk:, or leave only scope and scp.",
             )
         self._require_distinct_clients()
@@ -88,12 +88,15 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     def _require_distinct_clients(self) -> None:
         for name in self.client_claims:
             if not (name and name.isprintable()):
-                raise ConfigError(f"auth.client_claims holds {name!r}.", remedy="Give the names of claims.")
-            longer = [other for other in self.client_claims if other.startswith(f"{name}:")]
-            if longer:  # {"a": "b:c"} and {"a:b": "c"} would both be the client a:b:c
                 raise ConfigError(
-                    f"auth.client_claims holds {name} and {longer[0]}: two clients could get the same name.",
-                    remedy="Leave out one of them.",
+                    f"auth.client_claims holds {name!r}, which is not a valid name of a claim.",
+                    remedy="Use names of printable characters.",
+                )
+            longer = [other for other in self.client_claims if other.startswith(f"{name}:")]
+            if longer:  # tokens with {"a": "b:c"} and {"a:b": "c"} would both name the client a:b:c
+                raise ConfigError(
+                    f"auth.client_claims holds {name} and {longer[0]}: two clients could have the same name.",
+                    remedy="Remove one of the two claims.",
                 )
 
     @property

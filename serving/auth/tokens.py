@@ -87,7 +87,7 @@ def _why(error: Exception) -> str:
 
 
 def _client(claims: Mapping[str, Any], settings: AuthSettings) -> str:
-    """Return the client's name with its claim before it: a user may bear the name of a client."""
+    """Return the client's name as `claim:value`, since a user's `sub` may equal another client's `azp`."""
     for claim in settings.client_claims:
         name = claims.get(claim)
         if isinstance(name, str) and 0 < len(name) <= _MOST_NAME and name.isprintable():

@@ -28,7 +28,8 @@ def serve(
     )
     folder = Path(settings.run_folder or tempfile.mkdtemp(prefix="customer-risk-"))
     prepare(folder / "metrics")  # before anything imports prometheus_client, as KServe does
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before gRPC: it writes bytes that clients sent to standard error
+    # Before gRPC is imported: it would write bytes that clients sent to standard error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from customer_risk.serving.app import assemble  # noqa: PLC0415  as above
 
     assemble(bundle, settings, folder).run()

@@ -16,7 +16,7 @@ import msgspec
 
 from customer_risk.model.errors import BundleAltered, CustomerRiskError
 from customer_risk.serving.decisions.verification import load_verified
-from customer_risk.serving.offload import run_aside
+from customer_risk.serving.offload import run_on_daemon_thread
 
 if TYPE_CHECKING:
     from customer_risk.model.scoring.bundle import Bundle
@@ -87,7 +87,7 @@ class Reloader:
         async with self._lock:
             before, began, self.loading = self.state.version, time.perf_counter(), True
             try:
-                result = await run_aside(self.load)
+                result = await run_on_daemon_thread(self.load)
             except Exception as error:  # noqa: BLE001  whatever is wrong with it, the last good bundle goes on
                 kept = f"bundle {before[:12]} goes on answering" if before else "not ready"
                 _log.error("%s: %s", kept, error, exc_info=not isinstance(error, CustomerRiskError))
@@ -102,7 +102,7 @@ class Reloader:
         """Check for another bundle every `every` seconds, until cancelled."""
         while True:
             await asyncio.sleep(every)
-            if await run_aside(partial(identity, self._folder)) != self._seen:
+            if await run_on_daemon_thread(partial(identity, self._folder)) != self._seen:
                 await self.reload()
 
     def _note(self, result: Result, version: str | None, refusal: str | None) -> None:

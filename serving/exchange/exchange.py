@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from customer_risk.serving.auth.access import AccessControl
 from customer_risk.serving.contract.problem import UNEXPECTED, document_of, headers_of
-from customer_risk.serving.errors import Later, RecordUnavailable, declared
+from customer_risk.serving.errors import Later, RecordUnavailable, as_exhausted
 from customer_risk.serving.exchange.outcome import Decided, NotAnswered, Outcome, Refused, RequestContext
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ class Exchange:
 
 
 def refused_for(error: Exception, context: RequestContext) -> Refused:
-    """Return the refusal of a request for an error, without recording it."""
-    failed, error = error, declared(error)
+    """Return the refusal that an error causes, without recording it."""
+    failed, error = error, as_exhausted(error)
     kind, problem = document_of(error)
     unexpected = failed if kind is UNEXPECTED or isinstance(failed, MemoryError) else None
     unrecorded = isinstance(error, RecordUnavailable)

@@ -78,8 +78,8 @@ class Refused(NamedTuple):
     """A refusal: its kind, its problem document, and the HTTP headers beside it.
 
     `retry_after` is in seconds, None if the request can't be repeated with success. `unrecorded` says that there was a
-    decision whose record can't be written. The error itself is held, for the log, only if it is unexpected or a lack of
-    memory: its traceback keeps the request's body in memory.
+    decision whose record can't be written. The error itself is held only if it is unexpected or a MemoryError, for the
+    log and for jobs: its traceback keeps the request's body in memory.
     """
 
     kind: Kind

@@ -52,7 +52,7 @@ class Admission:
         self._lenient, self._shed, self._waited = lenient, shed, waited
         self._clock, self._cpu = clock, cpu
         self._turn: float | None = None  # when the current turn of the event loop began its first request
-        self.turns = 0  # of the event loop in which there was a request, the current one not counted
+        self.turns = 0  # ended turns of the event loop in which there was a request
         self._queued = 0
         self._each = _EACH
         self._answers = 0
@@ -61,8 +61,8 @@ class Admission:
     def admits(self, *, directly: bool = False, again: bool = False) -> bool:
         """Return whether a request that was just read is to be answered, `directly` or in a task; count it either way.
 
-        With `again`, its connection has had a request in this turn of the event loop: the bound is then half as long,
-        so that clients who send many requests at once leave room for those who send one.
+        `again` says that its connection has had a request in this turn of the event loop. Half of the bound applies
+        then, so that a client that sends many requests at once doesn't make others wait.
         """
         wait = self.wait(directly=directly)
         most = self._most / 2 if directly else self._most

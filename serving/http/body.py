@@ -42,7 +42,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 def bounded(scope: Scope, receive: Receive, most: int = MOST_BYTES, held: Held | None = None) -> Receive:
     """Wrap `receive` so that it raises BodyTooLarge past `most` bytes, or at once if more are declared.
 
-    With `held`, which then holds the bytes, it also raises Overloaded past the budget.
+    With `held`, the received bytes are held, and it also raises Overloaded past the budget.
 
     Before it raises, it reads and drops up to 64 MiB of the rest, so that a client that reads only after sending gets
     the refusal: closing a connection with unread bytes resets it. A client that sent `Expect` is refused at once.

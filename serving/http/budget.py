@@ -1,4 +1,4 @@
-"""How many bytes of requests' bodies a worker holds, in all and for each client."""
+"""The bytes of requests' bodies that a worker holds, bounded in all and for each client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def client_of(scope: Mapping[str, Any], caller: Caller) -> str:
-    """Return the client of an ASGI request: its caller's name, or without authentication its IP address."""
+    """Return the client of an ASGI request: its name, or without authentication its IP address."""
     address = scope.get("client")
     return caller.name if caller is not LOCAL or address is None else str(address[0])
 
@@ -21,7 +21,7 @@ def client_of(scope: Mapping[str, Any], caller: Caller) -> str:
 class Budget:
     """Bounds the bytes of unanswered requests' bodies: `most` in all, `most_each` for one client.
 
-    A client is a caller's name, or an IP address where callers have none yet.
+    A client is a name, or an IP address while the name isn't known.
     """
 
     def __init__(self, most: int, most_each: int) -> None:
@@ -31,7 +31,7 @@ class Budget:
         self.held = 0
 
     def hold(self, client: str) -> Held:
-        """Return the share of one request of a client, which holds nothing yet."""
+        """Return the bytes held for one request of a client, none at first."""
         return Held(self, client)
 
     def require(self, client: str, size: int) -> None:
@@ -48,7 +48,7 @@ class Budget:
             )
 
     def add(self, client: str, size: int) -> None:
-        """Add `size` bytes of a client, below 0 to return them."""
+        """Add `size` bytes to those of a client; a negative size releases bytes."""
         self.held += size
         held = self._clients.get(client, 0) + size
         if held:
@@ -58,7 +58,7 @@ class Budget:
 
 
 class Held:
-    """The bytes of one request's body; as a context manager it returns them at its end."""
+    """The bytes held for one request's body; as a context manager, it releases them at its end."""
 
     __slots__ = ("_budget", "_client", "_size")
 
@@ -72,14 +72,17 @@ class Held:
         self._budget.require(self._client, size - self._size)
 
     def grow(self, size: int) -> None:
-        """Hold `size` bytes in all from now on; raises Overloaded, and changes nothing, if they exceed the budget."""
+        """Hold `size` bytes instead of the present ones; raises Overloaded if they exceed the budget.
+
+        After an error, the present bytes stay held.
+        """
         if size > self._size:
             self.require(size)
         self._budget.add(self._client, size - self._size)
         self._size = size
 
     def release(self) -> None:
-        """Return all bytes to the budget."""
+        """Release all bytes."""
         self.grow(0)
 
     def __enter__(self) -> Self:
@@ -89,5 +92,5 @@ class Held:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Return all bytes to the budget."""
+        """Release all bytes."""
         self.release()

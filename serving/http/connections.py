@@ -1,4 +1,4 @@
-"""The open connections of one worker: how many there may be, and which one is closed to make room for another."""
+"""The open connections of one worker: how many there may be, and which one is closed for a new one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Connection(Protocol):
     """An open connection."""
 
     def evict(self) -> None:
-        """Close the connection, which waits for a request."""
+        """Close the connection, which waits for a request, so that another one can be opened."""
 
 
 class Admitted(Enum):
-    """What a new connection may do."""
+    """Which requests of a new connection are answered."""
 
     ALL = auto()
     PROBES = auto()
@@ -27,7 +27,7 @@ class Admitted(Enum):
 
 @dataclass(slots=True, eq=False)
 class _Peer:
-    """The connections of one IP address; those that wait for a request, the longest wait first."""
+    """The connections of one IP address; `waiting` are those that wait for a request, the longest wait first."""
 
     open: set[Connection] = field(default_factory=set)
     waiting: OrderedDict[Connection, None] = field(default_factory=OrderedDict)
@@ -36,10 +36,12 @@ class _Peer:
 class Connections:
     """Bounds the number of connections, in all (`most`) and of each peer (`most_each`); a peer is an IP address.
 
-    A connection waits from its start, or its last response, until the head of a request is complete. Beyond a bound, a
-    waiting connection is closed for a new one: one of the same peer beyond `most_each`, else one of the peer that has
-    most connections, so that a peer that opens many closes its own. If none waits, a new connection is refused; beyond
-    `most`, up to RESERVED are accepted for probes.
+    A connection waits from its start, or its last response, until the head of a request is complete.
+
+    At a bound, the connection that has waited longest is closed for a new one. At `most_each` it is a connection of the
+    same peer. At `most` it is one of the peer that has most connections, so that a peer that opens many loses its own.
+
+    If no such connection waits, the new connection is refused. Beyond `most`, RESERVED more are accepted for probes.
     """
 
     def __init__(self, most: int, most_each: int) -> None:
@@ -57,8 +59,8 @@ class Connections:
         """The number of connections that wait for a request."""
         return sum(len(peer.waiting) for peer in self._peers.values())
 
-    def enter(self, connection: Connection, address: str) -> Admitted:
-        """Add a new connection, unless nothing is admitted."""
+    def add(self, connection: Connection, address: str) -> Admitted:
+        """Add a new connection, unless it is refused; return which of its requests are answered."""
         admitted = Admitted.ALL
         peer = self._peers.get(address)
         if peer is not None and len(peer.open) >= self._most_each and not self._evict(address):
@@ -69,11 +71,11 @@ class Connections:
             admitted = Admitted.PROBES
         self._peers.setdefault(address, _Peer()).open.add(connection)
         self._open += 1
-        self.wait(connection, address)
+        self.mark_waiting(connection, address)
         return admitted
 
-    def leave(self, connection: Connection, address: str) -> None:
-        """Remove a connection, if it is there."""
+    def remove(self, connection: Connection, address: str) -> None:
+        """Remove a connection; do nothing if it was removed before."""
         peer = self._peers.get(address)
         if peer is not None and connection in peer.open:
             self._open -= 1
@@ -82,26 +84,26 @@ class Connections:
             if not peer.open:
                 del self._peers[address]
 
-    def wait(self, connection: Connection, address: str) -> None:
+    def mark_waiting(self, connection: Connection, address: str) -> None:
         """Note that an open connection waits for a request from now on."""
         if (peer := self._peers.get(address)) is not None and connection in peer.open:
             peer.waiting[connection] = None
 
-    def work(self, connection: Connection, address: str) -> None:
-        """Note that a connection waits no more."""
+    def mark_busy(self, connection: Connection, address: str) -> None:
+        """Note that an open connection has a request from now on."""
         if (peer := self._peers.get(address)) is not None:
             peer.waiting.pop(connection, None)
 
     def _largest(self) -> str | None:
-        """Return the address with the most connections among those with a waiting one, None without any."""
+        """Return the address with most connections among those with a waiting one; None if no connection waits."""
         waiting = (address for address, peer in self._peers.items() if peer.waiting)
         return max(waiting, key=lambda address: len(self._peers[address].open), default=None)
 
     def _evict(self, address: str | None) -> bool:
-        """Close the connection of a peer that has waited longest; return whether there was one."""
+        """Close the connection of a peer that has waited longest; return False if none waits."""
         if address is None or not (waiting := self._peers[address].waiting):
             return False
         connection = next(iter(waiting))
-        self.leave(connection, address)
+        self.remove(connection, address)
         connection.evict()
         return True

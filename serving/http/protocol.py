@@ -37,9 +37,9 @@ _HOST: Final = re.compile(rb"(\[[\w.~:%-]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  
 
 _IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection is waiting for; idle has had an answer before
 
-# Paths that are answered under overload: probes, metrics and administration.
-_ALWAYS: Final = frozenset((LIVE_PATH, "/v2/health/live", "/v2/health/ready", METRICS_PATH))
-_MOST_PIPELINED: Final = 64  # unanswered requests of one connection; each takes some kilobytes
+# Paths that admission never refuses: probes and metrics. Those of administration begin with ADMIN_PATH.
+_EXEMPT_PATHS: Final = frozenset((LIVE_PATH, "/v2/health/live", "/v2/health/ready", METRICS_PATH))
+_MOST_PIPELINED: Final = 64  # requests of one connection that wait behind another one; each takes some kilobytes
 
 
 class _Canned(NamedTuple):
@@ -67,8 +67,8 @@ _TOO_MANY: Final = overloaded()
 _OVERLOADED: Final = _canned(_TOO_MANY)._replace(kind=None)  # counted as shed
 _LAST_OVERLOADED: Final = _canned(_TOO_MANY, _CLOSE)._replace(kind=None)
 _FULL: Final = _canned(Overloaded("Too many connections are open.", remedy="Close some, or try again later."), _CLOSE)
-_BODIES: Final = _canned(
-    Overloaded("Too many incomplete requests are open.", remedy="Send each request at once, or try again later."),
+_UNANSWERED: Final = _canned(
+    Overloaded("Too many requests are incomplete or unanswered.", remedy="Send fewer at a time, or try again later."),
     _CLOSE,
 )
 _INVALID: Final = _canned(MalformedBody("This isn't HTTP.", remedy="Send HTTP/1.1."), _CLOSE)
@@ -84,21 +84,21 @@ def _ignore(_: Kind) -> None:
     """Count nothing."""
 
 
-def _through_asgi(*_: object) -> None:
-    """Answer no request directly."""
+def _never_directly(*_: object) -> None:
+    """Return None: every request goes through ASGI."""
 
 
-def _nothing(_: object) -> list[Response]:
-    """Return no response, as there is no outcome."""
+def _no_responses(_: object) -> list[Response]:
+    """Return an empty list: without direct answers there are no outcomes."""
     return []
 
 
-async def _tell_overloaded(_: Scope, __: Receive, send: Send) -> None:
+async def _respond_overloaded(_: Scope, __: Receive, send: Send) -> None:
     await respond(send, refusal_of(_TOO_MANY))
 
 
 class Bounds(NamedTuple):
-    """What bounds the connections of one worker."""
+    """The bounds on the connections of one server in one worker."""
 
     admission: Admission
     connections: Connections
@@ -108,13 +108,14 @@ class Bounds(NamedTuple):
 
 def protocol_with(
     bounds: Bounds,
-    direct: Direct = _through_asgi,
-    finish: Finish = _nothing,
+    direct: Direct = _never_directly,
+    finish: Finish = _no_responses,
     refused: Callable[[Kind], object] = _ignore,
 ) -> type[GuardedProtocol]:
     """Return the protocol class of one server in one worker; uvicorn needs a class.
 
-    `refused` is called for each request that is refused before the application gets it.
+    `direct` and `finish` answer decisions without ASGI. `refused` is called with the kind of each refusal that closes
+    the connection before the application gets the request.
     """
     given = {"direct": staticmethod(direct), "finish": staticmethod(finish), "refused": staticmethod(refused)}
     given |= {"bounds": bounds, "settings": bounds.settings, "outgoing": []}
@@ -128,7 +129,7 @@ class _Stop(Exception):
 class GuardedProtocol(DirectProtocol):
     """The direct protocol, with bounds on what a connection may do and on how long requests wait.
 
-    Under overload, requests are refused once their head is parsed, except those of probes, for metrics and for
+    Under overload, a request is refused once its head is parsed, unless it is a probe's or asks for metrics or
     administration. An offer to upgrade the connection is ignored (RFC 9110, 7.8), and trailers are dropped (RFC 9110,
     6.5.1). The bound on a request's header fields includes its trailers.
     """
@@ -145,11 +146,11 @@ class GuardedProtocol(DirectProtocol):
         self._taken = 0  # bytes of this head, or of this body
         self._admitted = Admitted.ALL
         self._peer = ""
-        self._held: Held | None = None  # the bytes of incomplete requests
-        self._shed = False  # whether the current request is refused, and its body dropped
-        self._told = False  # whether that was sent before the body had arrived
-        self._turn = -1  # of the event loop, in which the last request came
-        self._queues = False  # whether the current request, in a task, makes others wait
+        self._held: Held | None = None  # the bytes that this connection holds of its worker's budget
+        self._shed = False  # whether the current request is refused for overload, and its body dropped
+        self._refusal_sent = False  # whether its refusal was sent before its body had arrived
+        self._turn = -1  # the turn of the event loop in which the last request came
+        self._sheddable = False  # whether admission may refuse the current request, and counts it
         self._queued = False
         self._fields = 0  # bytes of this request's target, header fields and trailers
         self._framing = 0  # bytes received since the last piece of this request's body
@@ -163,12 +164,12 @@ class GuardedProtocol(DirectProtocol):
         super().connection_made(transport)
         self._closing = self.draining
         self._peer = self.client[0] if self.client else ""
-        self._admitted = self.bounds.connections.enter(self, self._peer)
+        self._admitted = self.bounds.connections.add(self, self._peer)
         if self._admitted is Admitted.NOTHING:
             self._refuse(_FULL)
 
     def evict(self) -> None:
-        """Close the connection, which waits for a request, to make room for another."""
+        """Close the connection, which waits for a request, so that another one can be opened."""
         self._refuse(_SILENT)
 
     def data_received(self, data: bytes) -> None:
@@ -222,14 +223,14 @@ class GuardedProtocol(DirectProtocol):
             if self.parser.get_method() == b"CONNECT":
                 self._stop(_CONNECT)
             return
-        self._queues = self.url == RISK_TARGET or not _always(self.url)
-        if self._queues and self._admitted is Admitted.PROBES:
+        self._sheddable = self.url == RISK_TARGET or not _is_exempt(self.url)
+        if self._sheddable and self._admitted is Admitted.PROBES:
             self._stop(_FULL)
-        admits = not self._queues or self._admits()
-        if not admits and self.expect_100_continue:  # its body isn't sent before a response
+        admits = not self._sheddable or self._admits()
+        if not admits and self.expect_100_continue:  # the client sends no body before it gets a response
             self._stop(_LAST_OVERLOADED)
         self._stage, self._taken, self._framing = _BODY, 0, 0
-        self.bounds.connections.work(self, self._peer)
+        self.bounds.connections.mark_busy(self, self._peer)
         if admits:
             super().on_headers_complete()
         else:
@@ -251,9 +252,9 @@ class GuardedProtocol(DirectProtocol):
         self._stage = _ANSWER
         if self._shed:
             self._shed = False
-            if not self._told:
+            if not self._refusal_sent:
                 self._send_overloaded()
-            if self._last():
+            if self._closes_afterwards():
                 self._stop(_SILENT)
             self._rest()
             return
@@ -261,8 +262,8 @@ class GuardedProtocol(DirectProtocol):
         super().on_message_complete()
         if self.cycle is not None and not self.cycle.response_complete:
             if len(self.pipeline) >= _MOST_PIPELINED:
-                self._stop(_BODIES)
-            if not self._queued and self._queues:
+                self._stop(_UNANSWERED)
+            if not self._queued and self._sheddable:
                 self._queued = True
                 self.bounds.admission.queue()
             return
@@ -279,9 +280,9 @@ class GuardedProtocol(DirectProtocol):
             self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remove the connection, its bytes, and its request from the queue."""
+        """Remove the connection and its queued request, and release the bytes that it holds."""
         self._leave_queue()
-        self.bounds.connections.leave(self, self._peer)
+        self.bounds.connections.remove(self, self._peer)
         if self._held is not None:
             self._held.release()
         super().connection_lost(exc)
@@ -367,16 +368,16 @@ class GuardedProtocol(DirectProtocol):
     def _answering(self) -> bool:
         """Return whether the response to a request with an incomplete body has begun."""
         if self._shed:
-            return self._told
+            return self._refusal_sent
         by_task = self._stage == _BODY and self._parts is None and self.cycle is not None
         return by_task and bool(self.cycle.response_started)
 
     def _rest(self) -> None:
         self._stage, self._taken, self._since = _IDLE, 0, self.loop.time()
-        self.bounds.connections.wait(self, self._peer)
+        self.bounds.connections.mark_waiting(self, self._peer)
 
     def _hold(self) -> None:
-        """Hold the bytes of requests that aren't complete, or not taken by the application yet, within the budget."""
+        """Hold the bytes of bodies that the application hasn't received yet; refuse the request beyond the budget."""
         size = self._taken if self._parts else 0
         if self.cycle is not None and not self.cycle.response_complete:
             size += len(self.cycle.body)
@@ -387,10 +388,11 @@ class GuardedProtocol(DirectProtocol):
         try:
             self._held.grow(size)
         except Overloaded:
-            self._refusal = _BODIES
+            self._refusal = _UNANSWERED
             self.send_400_response("")
 
     def _admits(self) -> bool:
+        """Return whether admission admits the current request."""
         admission = self.bounds.admission
         again, self._turn = self._turn == admission.turns, admission.turns
         return admission.admits(directly=self.url == RISK_TARGET, again=again)
@@ -398,23 +400,23 @@ class GuardedProtocol(DirectProtocol):
     def _refuse_overloaded(self) -> None:
         """Refuse the request whose head was parsed, and drop its body.
 
-        The response to a small body is sent after it, since many clients read no response before they have sent a
-        request, and some close the connection at an earlier one.
+        If the body is small, the response is sent after the body has arrived: many clients read no response before
+        they have sent the whole request, and some close the connection if a response comes earlier.
         """
         if not self._alone():  # the responses to earlier requests come first
-            answering, self.app = self.app, _tell_overloaded
+            answering, self.app = self.app, _respond_overloaded
             super().on_headers_complete()
             self.app = answering
             return
-        self._shed, self._told = True, not self._moderate()
-        if self._told:
+        self._shed, self._refusal_sent = True, not self._moderate()
+        if self._refusal_sent:
             self._send_overloaded()
 
     def _send_overloaded(self) -> None:
         self.server_state.total_requests += 1
-        self.send((_LAST_OVERLOADED if self._last() else _OVERLOADED).response)
+        self.send((_LAST_OVERLOADED if self._closes_afterwards() else _OVERLOADED).response)
 
-    def _last(self) -> bool:
+    def _closes_afterwards(self) -> bool:
         """Return whether the connection closes after the response to the current request."""
         return self._closing or not self.parser.should_keep_alive()
 
@@ -435,7 +437,7 @@ class GuardedProtocol(DirectProtocol):
             self.bounds.admission.leave()
 
 
-def _always(target: bytes) -> bool:
-    """Return whether a request's target is answered under overload; raises HttpParserError for an invalid one."""
+def _is_exempt(target: bytes) -> bool:
+    """Return whether admission never refuses a request with this target; raises HttpParserError if it is invalid."""
     path = unquote((httptools.parse_url(target).path or b"").decode("latin-1"))
-    return path in _ALWAYS or path.startswith(ADMIN_PATH)
+    return path in _EXEMPT_PATHS or path.startswith(ADMIN_PATH)

@@ -31,7 +31,7 @@ def response_of(outcome: Outcome) -> Response:
 
 
 def refusal_of(error: Exception) -> Response:
-    """Return the response to a request that is refused without being recorded."""
+    """Return the response to a request that is refused for an error; the refusal isn't recorded."""
     kind, document = document_of(error)
     return Response(kind.status.value, _encode(document), MEDIA_TYPE, headers_of(error))
 

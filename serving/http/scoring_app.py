@@ -81,7 +81,7 @@ class ScoringApp:
     """Answers requests for decisions, without middleware or a router; passes all else to `beyond`.
 
     `endpoints` are applications by path, each for that path and all beneath it; `keys` returns the cache of answers by
-    idempotency key; `budget` bounds the bytes of bodies (None: no bound).
+    idempotency key; `budget` bounds the bytes of unanswered bodies (None: no bound).
     """
 
     def __init__(

@@ -22,7 +22,7 @@ _SWEEP_SECONDS: Final = 0.5
 
 
 class HttpServer(uvicorn.Server):
-    """Serves `app` over connections of the class `protocol`, on one listening socket until told to end."""
+    """Serves `app` on one listening socket until `end` is called; `protocol` is the class of its connections."""
 
     def __init__(self, app: Application, protocol: type[GuardedProtocol], settings: ServerSettings) -> None:
         self._protocol = protocol

@@ -18,23 +18,26 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     host, port              address to listen on; port 0 is any free one
     workers                 processes that share the port; each uses a core
-    stay_up                 with a bad bundle, stay alive and not ready, as a pod should, instead of ending
+    stay_up                 with a bad bundle, stay alive and not ready (as a pod should) instead of ending with an
+                            error
     drain_seconds           from "not ready" to closing the port, so that callers can move to other servers
     grace_seconds           for requests that are under way when the port closes
-    most_wait_ms            a request that would wait longer is refused with 503, unless it is for probes, metrics or
+    most_wait_ms            a request that would wait longer is refused with 503, except probes, metrics and
                             administration; 0 refuses none
     header_seconds          for a connection to send a whole request head
     body_seconds            to send a body, and one more second for each `least_body_rate` bytes of it
     least_body_rate         bytes a second
     keep_alive_seconds      until an idle connection is closed
     most_header_bytes       in one request head, its trailers included
-    most_connections        at a time, in each worker; beyond it, idle ones are closed for new ones
-    most_connections_each   of one IP address, which may be a proxy's; in each worker
-    most_body_bytes         of unanswered requests' bodies, in each worker; more are refused with 503
-    most_body_bytes_each    the same of one client: its name with authentication, else its IP address
-    metrics                 who gets /metrics: everybody at `port` (open), callers with the scope monitor (scope), or
-                            everybody at a port of its own (port)
-    metrics_port            that port
+    most_connections        at a time, in each worker; beyond it, connections that wait for a request are closed for
+                            new ones
+    most_connections_each   at a time from one IP address, which may be a proxy's, in each worker
+    most_body_bytes         of all unanswered requests' bodies, in each worker; beyond it, requests get 503
+    most_body_bytes_each    of one client's unanswered requests' bodies, in each worker; a client is its name, or
+                            without authentication its IP address
+    metrics                 who can read /metrics: everybody at `port` (open), clients with the scope monitor at `port`
+                            (scope), or everybody at `metrics_port` (port)
+    metrics_port            the port of /metrics if `metrics` is port
     reload_seconds          between two checks of the bundle's folder for another one; 0 checks only on SIGHUP
     """
 

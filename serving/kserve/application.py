@@ -16,7 +16,7 @@ from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.outcome import NotAnswered, current
 from customer_risk.serving.http.responses import response_of
 from customer_risk.serving.http.scoring_app import InFlight, Mount, ScoringApp
-from customer_risk.serving.kserve.v2.http import HUNG_UP
+from customer_risk.serving.kserve.v2.http import CLIENT_CLOSED_REQUEST
 from customer_risk.serving.kserve.v2.http import register as register_v2
 from customer_risk.serving.kserve.v2.models import Models
 
@@ -55,7 +55,7 @@ def application(
         return Response(response.body, response.status, dict(response.headers), response.media_type)
 
     async def end(_: Request, __: Exception) -> Response:
-        return Response(status_code=HUNG_UP)
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
 
     app.add_exception_handler(ClientDisconnect, end)
     # The router refuses by the statuses 404 and 405.

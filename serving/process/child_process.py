@@ -18,16 +18,16 @@ _LOCK_SECONDS: Final = 1.0  # between two attempts to get the lock
 _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 30.0
 _SETTLED_SECONDS: Final = 60.0  # a process that ran for so long is started again without a long wait
-_BRIEF_SECONDS: Final = 10.0  # one that succeeds sooner would use a whole core if another started at once
+_BRIEF_SECONDS: Final = 10.0  # processes that end sooner would use a whole core if each were replaced at once
 _log = logging.getLogger("serving")
 
 
 class ChildProcess:
     """Starts `python -m MODULE` and starts it again when it ends, in whichever worker of the pod holds the lock.
 
-    A process that ran for `brief_seconds` and ended with exit code 0 is followed by another at once, otherwise after a
-    pause. It gets `config`, one line, on its standard input, and must finish once that is closed; `end_seconds` later
-    it is killed. `lock` is a file in a folder that the workers share.
+    The next process starts at once if the last one ran for at least `brief_seconds` and ended with exit code 0,
+    otherwise after a pause. A process gets `config`, one line, on its standard input. It must finish once that is
+    closed, and is killed `end_seconds` later. `lock` is a file in a folder that the workers share.
     """
 
     def __init__(

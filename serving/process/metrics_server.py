@@ -1,4 +1,4 @@
-"""A server for metrics alone, at a port of its own."""
+"""A server for metrics only, at a port of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger("serving")
 
 
 class MetricsServer:
-    """Serves `app` at the host and the metrics port of the settings; all workers share the port."""
+    """Serves `app` at `host` and `metrics_port` of the settings; all workers share the port."""
 
     def __init__(self, app: Application, settings: ServerSettings) -> None:
         self._app = app

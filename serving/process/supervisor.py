@@ -29,7 +29,7 @@ _log = logging.getLogger("serving")
 class _Slot:
     """One worker: its socket, its process, when that began and when the next may begin (monotonic seconds).
 
-    `died_young` is whether the process before this one did.
+    `died_young` says whether its last process died within _FRESH_SECONDS.
     """
 
     listening: socket.socket

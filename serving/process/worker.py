@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.serving.offload import run_aside
+from customer_risk.serving.offload import run_on_daemon_thread
 from customer_risk.serving.process.listener import url_of
 from customer_risk.serving.process.memory import give_back_memory
 
@@ -115,7 +115,7 @@ class Worker:
         """Load the bundle while serving, if that wasn't done; then watch for another one."""
         if self._reloader.state.version is None and self._reloader.state.refusal is None:
             try:
-                await run_aside(self._reloader.load)
+                await run_on_daemon_thread(self._reloader.load)
             except Exception as error:  # noqa: BLE001  raised again once the socket is closed, or logged
                 if not self._settings.stay_up:
                     self._failure = error

@@ -66,7 +66,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def check(self) -> None:
         """Raise ConfigError if the settings contradict each other.
 
-        The files of keys are not read: the shipper calls this too, and it has no use for them.
+        The files of keys aren't read: the shipper calls this too, and can't read them.
         """
         if self.enabled and not self.folder:
             raise ConfigError("record.folder is empty.", remedy="Name a folder on a disk that outlives the container.")

@@ -69,13 +69,13 @@ class FileStore:
             self._file.execute(_PUT, (key, value, now + seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value if there is none; return whether the key has this value."""
+        """Set a value if there is none; return whether the key has this value now."""
         statement = f"{_PUT} WHERE until <= ? OR value = excluded.value"
         with self._using() as now:
             return self._file.execute(statement, (key, value, now + seconds, now)).rowcount > 0
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value if it is `old`; return whether the key has the value `new`."""
+        """Set the value `new` if the value is `old`; return whether the key has the value `new` now."""
         statement = "UPDATE kept SET value = ?, until = ? WHERE key = ? AND value IN (?, ?) AND until > ?"
         with self._using() as now:
             return self._file.execute(statement, (new, now + seconds, key, old, new, now)).rowcount > 0

@@ -65,7 +65,7 @@ class Idempotency:
                 self._store.remove(place, mine)
                 raise
             done = _DONE + digest + answer
-            # The reservation may have expired, or the store may have lost it: the answer is kept unless another one is.
+            # If the reservation has expired or the store has lost it, keep the answer unless there is another one.
             if self._store.replace(place, mine, done, seconds=self._window) or self._store.add(
                 place, done, seconds=self._window
             ):

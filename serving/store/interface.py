@@ -8,8 +8,9 @@ from typing import Protocol
 class Store(Protocol):
     """Values by key for `seconds`; every method is safe from any thread and raises errors.StoreUnavailable.
 
-    An operation may be carried out twice: its first response can be lost. So no two callers may add the same value
-    under one key: a value needs a random part.
+    An operation may be carried out twice, since the response to the first attempt can be lost. `add` and `replace`
+    therefore return True if the key already has the new value. If several threads or processes add values under one
+    key, each value needs a random part.
     """
 
     def get(self, key: str) -> bytes | None:
@@ -19,10 +20,10 @@ class Store(Protocol):
         """Set a value."""
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value if there is none; return whether the key has this value."""
+        """Set a value if there is none; return whether the key has this value now."""
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value if it is `old`; return whether the key has the value `new`."""
+        """Set the value `new` if the value is `old`; return whether the key has the value `new` now."""
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
         """Delete a value, with `old` only if it is `old`; return whether it was there."""

@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from customer_risk.serving.errors import StoreUnavailable
 
-# Each script does nothing when it is repeated, so that a command may be sent again after its response was lost.
+# Each script does nothing if it is repeated, so that a command may be sent again after its response was lost.
 _ADD: Final = """
 local kept = redis.call('get', KEYS[1])
 if kept then return kept == ARGV[1] and 1 or 0 end
@@ -31,9 +31,9 @@ return 1
 _REMOVE: Final = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end return redis.call('del', KEYS[1])"
 _DROPPED: Final = 100  # keys deleted by one command
 _SCANNED: Final = 1000  # keys looked at by one command
-_QUIET_SECONDS: Final = 60.0  # between two lines in the log about failures
-_LEAST_SECONDS: Final = 0.001  # 0 would make a socket non-blocking
-# Answers of a server that another one may have replaced. Redis before version 7 puts a script's words around them.
+_QUIET_SECONDS: Final = 60.0  # between two log lines about failures
+_LEAST_SECONDS: Final = 0.001  # a timeout of 0 would make a socket non-blocking
+# Errors of a server that another server may have replaced. Redis before version 7 puts text of the script around them.
 _REPLACED: Final = re.compile(r"(?:^|-)(READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|LOADING)\b")
 _REPLACED_ERRORS: Final = (
     redis.exceptions.ReadOnlyError,
@@ -58,8 +58,8 @@ class RedisStore:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._redis: Any = self._client()
-        self._known: Any = None  # the client whose server's policy of eviction is known
-        self._quiet_until = 0.0  # no failure is logged before
+        self._checked: Any = None  # the client whose server was asked for its eviction policy
+        self._quiet_until = 0.0  # no failure is logged before this time
 
     def get(self, key: str) -> bytes | None:
         """Return a value, None if there is none or it has expired."""
@@ -71,11 +71,11 @@ class RedisStore:
         self._ask("set", self._prefix + key, value, px=_milliseconds(seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value if there is none; return whether the key has this value."""
+        """Set a value if there is none; return whether the key has this value now."""
         return bool(self._ask("eval", _ADD, 1, self._prefix + key, value, _milliseconds(seconds)))
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
-        """Set a value if it is `old`; return whether the key has the value `new`."""
+        """Set the value `new` if the value is `old`; return whether the key has the value `new` now."""
         return bool(self._ask("eval", _REPLACE, 1, self._prefix + key, old, new, _milliseconds(seconds)))
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
@@ -106,14 +106,14 @@ class RedisStore:
         self._redis.close()
 
     def _client(self) -> Any:
-        # The client's own retries would multiply the timeout. Version 3 of the protocol would let a server lengthen it.
+        # The client's own retries would multiply the timeout. With version 3 of the protocol, a server could extend it.
         client = redis.Redis.from_url(self._url, retry=Retry(NoBackoff(), 0), protocol=2)
         pool: Any = client.connection_pool
         pool.connection_class = type("_Connection", (_Bounded, pool.connection_class), {})
         return client
 
     def _ask(self, command: str, *arguments: Any, **options: Any) -> Any:
-        """Return a command's reply; raises StoreUnavailable. Any command may reach the server twice."""
+        """Return a command's reply; raises StoreUnavailable. The command may reach the server twice."""
         operation = _deadline.set(time.monotonic() + self._timeout)
         client = self._redis
         try:
@@ -136,15 +136,15 @@ class RedisStore:
     def _renewed(self, used: Any) -> Any:
         """Return a client with new connections in place of `used`, whose idle connections are closed."""
         with self._lock:
-            if self._redis is used:  # otherwise another thread has replaced it
+            if self._redis is used:  # if not, another thread has replaced it
                 self._redis = self._client()
             renewed = self._redis
         used.connection_pool.disconnect(inuse_connections=False)
         return renewed
 
     def _succeeded(self, client: Any) -> None:
-        if self._known is not client:
-            self._known = client
+        if self._checked is not client:
+            self._checked = client
             _warn_of_eviction(client)
 
     def _failed(self, error: Exception) -> None:
@@ -157,10 +157,10 @@ class RedisStore:
 
 
 class _Bounded:
-    """A connection whose every wait ends at the operation's deadline."""
+    """A connection that waits at most until the operation's deadline, whenever it waits."""
 
     _sock: Any
-    # The client sets both once, when it makes the connection.
+    # The client sets both when it makes the connection; that is ignored, since each operation has its own deadline.
     socket_timeout = property(lambda _: _left(), lambda *_: None)
     socket_connect_timeout = property(lambda _: _left(), lambda *_: None)
 
@@ -186,7 +186,7 @@ def _left() -> float:
 
 
 def _may_be_replaced(error: redis.RedisError) -> bool:
-    """Return whether a new connection may reach another server, or the same one in a better state."""
+    """Return whether an error may go away with a new connection, which may reach another server."""
     if isinstance(error, redis.AuthenticationError):
         return False
     return isinstance(error, (redis.ConnectionError, *_REPLACED_ERRORS)) or bool(_REPLACED.search(str(error)))
@@ -195,7 +195,7 @@ def _may_be_replaced(error: redis.RedisError) -> bool:
 def _warn_of_eviction(client: Any) -> None:
     try:
         memory = client.info("memory")
-    except redis.RedisError:  # for example a user without the right to ask
+    except redis.RedisError:  # for example because the user has no right to send INFO
         return
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and memory.get("maxmemory"):

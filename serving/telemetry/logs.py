@@ -219,7 +219,7 @@ class _Bounded(logging.handlers.QueueHandler):
         self._dropped = dropped
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Return the record without objects that may change; its stack stays apart from its message."""
+        """Return a copy of the record for the thread: its message and its stack are text, in separate fields."""
         made = copy.copy(record)
         made.msg, made.args = record.getMessage(), None
         if record.exc_info and self.formatter is not None:

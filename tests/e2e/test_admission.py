@@ -119,7 +119,7 @@ def test_no_cpu_limit_is_put_on_the_server(namespace: str, pods) -> None:
 
 
 def test_a_container_that_says_nothing_gets_limits_of_memory_and_disk(namespace: str, pods) -> None:
-    """So that the quota doesn't refuse it, and it can't eat the node."""
+    """The namespace sets limits for a container without any: the quota admits the pod, and it can't use up the node."""
     pod = copy.deepcopy(pods["staging-pod"])
     for container in pod["spec"]["containers"]:
         del container["resources"]
@@ -203,7 +203,7 @@ def test_the_deployers_rights_suffice_to_deploy_look_and_remove(namespace: str, 
 
 
 def test_a_release_that_helm_kept_in_secrets_is_found_and_moved(namespace: str) -> None:
-    """A deployment refuses to install a second one; once moved, Helm knows its revisions and can remove it."""
+    """A deployment over a release in Secrets is refused; after the move, Helm lists its revisions and can remove it."""
     sets = ("environment=local", "image.tag=no-such-tag", "image.pullPolicy=Never", "model.baked=true")
     values = ["--values", str(CHART / "values-local.yaml"), *(word for pair in sets for word in ("--set", pair))]
     where = ["--release", "kept", "--namespace", namespace]
@@ -235,7 +235,7 @@ def test_a_release_that_helm_kept_in_secrets_is_found_and_moved(namespace: str) 
 
 
 def test_the_deployer_may_do_nothing_elsewhere_and_nothing_to_rights(namespace: str) -> None:
-    """Neither in another namespace, nor to roles, nodes or other people's shells."""
+    """The deployer has no rights in another namespace, and none on Secrets, roles, nodes or shells in pods."""
 
     def may(verb: str, kind: str, where: str) -> bool:
         kind, _, part = kind.partition("/")

@@ -1,4 +1,4 @@
-"""Files that aren't what their reader expects: content with bytes changed, and places that are no regular file."""
+"""Files that their reader doesn't expect: content with changed bytes, and paths at which there is no regular file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-SECRET: Final = b"a secret of another file"  # no reader may repeat it
+SECRET: Final = b"a secret of another file"  # no error or response may contain it
 _PIECES: Final = (
     b"", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\n", b"\r", b'"', b"'", b",", b";", b"\t", b":", b"{", b"}", b"[", b"]",
     b"-", b"=1+1", b"NaN", b"1e999", b"9" * 400, b"9" * 5000, b"\xed\xa0\x80", b"&a", b"*a", b"null",
@@ -28,7 +28,7 @@ WHOLE: Final = (
 
 
 def changed(chance: Random, content: bytes) -> bytes:
-    """Return a content with up to five places changed, cut off, or another content altogether."""
+    """Return content with up to five changes, the beginning of it, or one of WHOLE."""
     way = chance.random()
     if way < 0.04:
         return chance.choice(WHOLE)

@@ -1,7 +1,7 @@
-"""Give one reader odd files: `python -m tests.fuzz.loading READER BUNDLE FOLDER COUNT`; prints a summary as JSON.
+"""Reads odd files with one reader: `python -m tests.fuzz.loading READER BUNDLE FOLDER COUNT`; prints a summary as JSON.
 
-Each file must be read, or refused by a declared error; what else happens, or takes longer than SECONDS, is a fault. The
-process has a bound on its memory, so that a file without an end is a fault too.
+Each file must be read, or refused by a declared error, within SECONDS; everything else is a fault. The memory of the
+process is bounded, so that reading an endless file is a fault too.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ MEMORY: Final = 2 << 30  # bytes beyond those in use at the start
 
 
 class Reader(NamedTuple):
-    """Reads one kind of file. `valid` are files that it reads, by their names in the folder that it is given."""
+    """Reads one kind of file in a folder. `valid` are files that it can read, by name.
+
+    `sealed` changes the hashes in the folder to those of the changed files.
+    """
 
     read: Callable[[Path], object]
     valid: dict[str, bytes]
-    sealed: Callable[[Path], None] = lambda _: None  # makes the folder's hashes those of its files
+    sealed: Callable[[Path], None] = lambda _: None
 
 
 def _settings(_: Path, __: Path) -> Reader:
@@ -215,16 +218,16 @@ READERS: Final[dict[str, Callable[[Path, Path], Reader]]] = {
     "job-csv": _job("csv"),
     "job-parquet": _job("parquet"),
 }
-NO_PLACES: Final = ("job-csv", "job-parquet")  # their files come over HTTP
-NAMES_COLUMNS: Final = ("tables-csv", "tables-parquet")  # an error names the columns of the file that was given
+NO_PLACES: Final = ("job-csv", "job-parquet")  # these files come over HTTP
+NAMES_COLUMNS: Final = ("tables-csv", "tables-parquet")  # an error of these readers names the file's columns
 
 
 class _TooLong(BaseException):
-    """A reader takes longer than SECONDS."""
+    """A reader has taken longer than SECONDS."""
 
 
 def main() -> None:
-    """Read odd files, and print how many were read or refused, and the faults."""
+    """Read odd files; print how many were read or refused, and the faults."""
     name, bundle, folder, count = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     reader = READERS[name](bundle, folder)
     signal.signal(signal.SIGALRM, _give_up)
@@ -237,11 +240,11 @@ def main() -> None:
             faults.append(f"{what}: {outcome}")
     sys.stdout.write(json.dumps({"outcomes": outcomes, "faults": faults}) + "\n")
     sys.stdout.flush()
-    os._exit(0)  # a thread that still waits for a file would keep the process
+    os._exit(0)  # a thread that still waits for a file would keep the process alive
 
 
 def _cases(name: str, reader: Reader, folder: Path, count: int) -> Iterator[tuple[Path, str]]:
-    """Yield folders of files, and what is odd about each: first nothing is."""
+    """Yield folders of files with a description of what is odd in each; before that, read the valid files."""
     place = folder / "place"
     _write(place, reader.valid)
     reader.sealed(place)
@@ -274,13 +277,13 @@ def _write(place: Path, contents: dict[str, bytes]) -> None:
 
 
 def _outcome(reader: Reader, place: Path, *, secret: bool) -> str:
-    """Read a file; return what is wrong, "" if it was read or refused as declared."""
+    """Read a folder; return what is wrong, "" if it was read or refused by a declared error."""
     signal.alarm(SECONDS)
     try:
         reader.read(place)
     except (CustomerRiskError, KeysUnreadable) as error:
         return f"the error repeats another file's content: {error}" if secret and SECRET.decode() in str(error) else ""
-    except BaseException as error:  # noqa: BLE001  each other error is a fault
+    except BaseException as error:  # noqa: BLE001  every other error is a fault
         signal.alarm(0)
         return f"{type(error).__name__}: {error}"[:300]
     finally:

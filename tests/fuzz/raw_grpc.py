@@ -1,4 +1,4 @@
-"""Odd calls over gRPC, and odd bytes for connections to its port; the same each time."""
+"""Odd gRPC calls, and odd bytes for connections to the gRPC port; a seed always makes the same ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _FLAGS: Final = {0: (0, 1, 8, 255), 1: (4, 5, 0, 0x24, 255), 4: (0, 1), 6: (0, 1
 
 
 class Call(NamedTuple):
-    """A call of a method: a message, metadata besides the token, and its compression."""
+    """A call of a method; `authorized` says whether the token is sent beside `metadata`."""
 
     method: str
     message: bytes
@@ -55,7 +55,7 @@ class Call(NamedTuple):
 
 
 def calls(seed: int, count: int, valid: Sequence[bytes]) -> Iterator[Call]:
-    """Yield so many calls: valid messages, such with bytes changed, and random protobuf."""
+    """Yield `count` calls: valid messages, messages with changed bytes, random protobuf and random bytes."""
     chance = Random(seed)  # noqa: S311  not for secrets
     for _ in range(count):
         way = chance.random()
@@ -79,7 +79,7 @@ def _changed(chance: Random, message: bytes) -> bytes:
 
 
 def _field(chance: Random, depth: int) -> bytes:
-    """Return a random field, whose number and type may be odd and whose length may lie."""
+    """Return a random field; its number and type may be odd, and its length may be wrong."""
     number, kind = chance.choice((1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 2047, (1 << 29) - 1, 0)), chance.randrange(8)
     tag = varint(number << 3 | kind)
     match kind:
@@ -98,7 +98,7 @@ def _field(chance: Random, depth: int) -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """Return a number in protobuf's variable length."""
+    """Return a number as a protobuf varint."""
     written = b""
     while number > 127:
         written += bytes([number & 127 | 128])
@@ -107,7 +107,7 @@ def varint(number: int) -> bytes:
 
 
 def connections(seed: int, count: int, token: str, valid: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of so many connections: garbage, and HTTP/2 whose frames, heads or messages are odd."""
+    """Yield the bytes of `count` connections: garbage, and HTTP/2 with odd frames, heads or messages."""
     chance = Random(seed)  # noqa: S311  not for secrets
     for _ in range(count):
         way = chance.random()
@@ -118,7 +118,7 @@ def connections(seed: int, count: int, token: str, valid: Sequence[bytes]) -> It
         sent = PREFACE + frame(4, 0, 0, b"")
         if way < 0.55:
             sent += _stream(chance, 1, token, chance.choice(valid))
-        elif way < 0.65:  # opened and reset, only a few
+        elif way < 0.65:  # streams that are opened and reset, only a few
             for stream in range(1, 60, 2):
                 sent += headers(stream, headers_of(INFER, token)) + frame(3, 0, stream, struct.pack(">I", 8))
         else:
@@ -168,13 +168,13 @@ def headers_of(path: str, token: str) -> dict[bytes, bytes]:
 
 
 def headers(stream: int, fields: Mapping[bytes, bytes]) -> bytes:
-    """Return a HEADERS frame, whole; each field is written literally."""
+    """Return a complete HEADERS frame; its fields are HPACK literals."""
     block = b"".join(b"\x00" + _text(name) + _text(value) for name, value in fields.items())
     return frame(1, 4, stream, block)
 
 
 def _text(value: bytes) -> bytes:
-    """Return a text as HPACK writes it without Huffman's code."""
+    """Return a text as an HPACK string without Huffman coding."""
     if len(value) < 127:
         return bytes([len(value)]) + value
     return b"\x7f" + varint(len(value) - 127) + value

@@ -1,4 +1,7 @@
-"""Bytes for connections to the HTTP port: odd targets, heads, framing and sequences of requests, the same each time."""
+"""Bytes for connections to the HTTP port: odd targets, heads, framing and sequences of requests.
+
+A seed always makes the same ones.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ _BAD_CHUNKS: Final = (b"-1\r\n", b"g\r\n", b"fffffffff\r\n", b"\r\n", b"1\r\nab\
 
 
 class Sent(NamedTuple):
-    """What a client sends on one connection, and how it ends it; `name` is the kind of oddness."""
+    """The bytes that a client sends on one connection, and how it ends the connection; `name` is the kind of bytes."""
 
     name: str
     data: bytes
@@ -60,7 +63,7 @@ class Sent(NamedTuple):
 
 
 class Maker:
-    """Makes connections for one server: `token` opens it, `bodies` are sound and nearly sound requests."""
+    """Makes bytes for connections; `token` is valid, `bodies` are valid and nearly valid requests."""
 
     def __init__(self, seed: int, token: str, bodies: Sequence[bytes]) -> None:
         self._chance = Random(seed)  # noqa: S311  not for secrets
@@ -76,7 +79,7 @@ class Maker:
         }
 
     def make(self, count: int) -> Iterator[Sent]:
-        """Yield so many connections, of each kind as many."""
+        """Yield the bytes of `count` connections, as many of each kind."""
         kinds = list(self._kinds.items())
         for place in range(count):
             name, make = kinds[place % len(kinds)]
@@ -135,7 +138,7 @@ class Maker:
         return written + b"0\r\n" + self._chance.choice(_TRAILERS) + b"\r\n"
 
     def _sequence(self) -> bytes:
-        """Return several requests that are sent at once, some of them odd."""
+        """Return several pipelined requests, some of them odd."""
         makers = (self._body, self._body, self._plain, self._plain, self._odd_target, self._odd_framing)
         return b"".join(self._chance.choice(makers)() for _ in range(self._chance.randrange(2, 12)))
 
@@ -154,7 +157,7 @@ class Maker:
         return self._request(b"POST", path.encode(), b"HTTP/1.1", body=body)
 
     def _scratched(self) -> bytes:
-        """Return bytes of another kind with up to four places changed, perhaps cut off."""
+        """Return bytes of another kind with up to four changes; some are cut off."""
         makers = (self._odd_target, self._odd_fields, self._odd_framing, self._sequence, self._body)
         data = self._chance.choice(makers)()
         for _ in range(self._chance.randrange(5)):

@@ -1,4 +1,4 @@
-"""Text of a stranger in lines and in HTML."""
+"""Untrusted text in lines and in HTML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer_risk.model.escaping import escape_html, escape_line, visible, visible_value
+from customer_risk.model.escaping import escape_html, escape_line, escape_text, escape_value
 
 CONTROLS = {
     "newline": "\n",
@@ -35,7 +35,7 @@ CONTROLS = {
 
 @pytest.mark.parametrize("control", CONTROLS.values(), ids=list(CONTROLS))
 def test_a_line_has_no_unprintable_character(control) -> None:
-    """Each unprintable character is written as JSON writes it, and reads back from there."""
+    """Each unprintable character is written as an escape that JSON reads back."""
     line = escape_line(f"a{control}b")
     assert line.isascii()
     assert line.isprintable()
@@ -44,7 +44,7 @@ def test_a_line_has_no_unprintable_character(control) -> None:
 
 @given(st.text())
 def test_no_text_makes_a_second_line(text) -> None:
-    """No text whatever ends a line or has a character that Unicode calls a control or a format."""
+    """An escaped text is one line, without control characters, separators of lines or surrogates."""
     line = escape_line(text)
     assert len(line.splitlines()) <= 1
     assert not any(unicodedata.category(one) in {"Cc", "Zl", "Zp", "Cs"} for one in line)
@@ -52,20 +52,20 @@ def test_no_text_makes_a_second_line(text) -> None:
 
 @pytest.mark.parametrize("control", [each for name, each in CONTROLS.items() if each not in "\n\r\t"])
 def test_html_shows_unprintable_characters(control) -> None:
-    """Text in HTML can't change the direction of the text around it, and has no markup."""
+    """In HTML, unprintable characters are shown as escapes, and markup as text."""
     text = escape_html(f'<b title="{control}">')
     assert text == f"&lt;b title=&quot;{escape_line(control)}&quot;&gt;"
-    assert visible_value(f"<{control}>") == f"<{escape_line(control)}>"
+    assert escape_value(f"<{control}>") == f"<{escape_line(control)}>"
 
 
 def test_html_keeps_line_ends() -> None:
-    """Examples in `pre` keep their lines."""
+    """Tabs and line ends of text in HTML aren't escaped, so that examples in `pre` keep their lines."""
     text = "a\r\n\tb"
-    assert html.unescape(escape_html(text)) == visible(text) == text
+    assert html.unescape(escape_html(text)) == escape_text(text) == text
 
 
 def test_markup_and_numbers_are_kept() -> None:
-    """What a template prints that isn't plain text stays as it is."""
+    """A template prints markup and numbers unchanged."""
 
     class Markup(str):
         __slots__ = ()
@@ -74,11 +74,11 @@ def test_markup_and_numbers_are_kept() -> None:
             return self
 
     markup = Markup("<b>\u202e</b>")
-    assert visible_value(markup) is markup
-    assert visible_value(3) == 3
+    assert escape_value(markup) is markup
+    assert escape_value(3) == 3
 
 
-def test_text_is_kept_as_far_as_it_can_be_shown() -> None:
-    """Umlauts, other scripts and symbols are written as they are."""
+def test_printable_text_is_unchanged() -> None:
+    """Umlauts, other scripts and symbols aren't escaped."""
     text = "Überweisung \N{EURO SIGN} 銀行 a\\b \N{PILE OF POO}"
-    assert escape_line(text) == visible(text) == text
+    assert escape_line(text) == escape_text(text) == text

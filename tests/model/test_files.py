@@ -97,7 +97,7 @@ READERS = {
 @pytest.mark.parametrize("make", SPECIAL.values(), ids=list(SPECIAL))
 @pytest.mark.parametrize("read", READERS.values(), ids=list(READERS))
 def test_only_regular_files_are_read(read, make, tmp_path) -> None:
-    """Whatever else is at a path, each reader refuses it at once and names the path."""
+    """Each reader refuses a path that isn't a regular file with an error that names the path."""
     path = tmp_path / "given"
     make(path)
     with pytest.raises(CustomerRiskError, match=str(tmp_path)):
@@ -106,7 +106,7 @@ def test_only_regular_files_are_read(read, make, tmp_path) -> None:
 
 @pytest.mark.parametrize("kind", ["named pipe", "folder", "socket", "endless device", "huge file"])
 def test_a_registry_refuses_special_files(kind, tmp_path) -> None:
-    """A registry's document must be a regular file; a dangling link is a registry without one."""
+    """A registry refuses a document that isn't a regular file with an error that names it."""
     SPECIAL[kind](tmp_path / "aliases.json")
     with pytest.raises(RegistryError, match="aliases"):
         FolderStore(tmp_path).read()
@@ -115,7 +115,7 @@ def test_a_registry_refuses_special_files(kind, tmp_path) -> None:
 @pytest.mark.parametrize("make", SPECIAL.values(), ids=list(SPECIAL))
 @pytest.mark.parametrize("read", [read_file, read_text, lambda path: copy_file(path, path.with_name("copy"))])
 def test_what_is_no_regular_file_raises_an_error_that_names_it(read, make, tmp_path) -> None:
-    """An error says what the path is, and no descriptor stays open."""
+    """The error for a path that isn't a regular file names the path, and no descriptor stays open."""
     path = tmp_path / "given"
     make(path)
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -125,7 +125,7 @@ def test_what_is_no_regular_file_raises_an_error_that_names_it(read, make, tmp_p
 
 
 def test_links_to_regular_files_are_followed(tmp_path) -> None:
-    """A file of a Secret or ConfigMap, which Kubernetes mounts as a link behind a link, is read."""
+    """A file of a Secret or ConfigMap, which Kubernetes mounts as a link to a file in a linked folder, is read."""
     (tmp_path / "..2026").mkdir()
     (tmp_path / "..2026" / "key").write_text("a\r\nb\n")
     (tmp_path / "..data").symlink_to("..2026")
@@ -139,7 +139,7 @@ def test_links_to_regular_files_are_followed(tmp_path) -> None:
 
 
 def test_a_file_may_have_as_many_bytes_as_the_bound(tmp_path) -> None:
-    """One byte more is refused."""
+    """A file is read if it has as many bytes as the bound, and refused if it has one byte more."""
     (tmp_path / "a").write_bytes(b"x" * 10)
     assert len(read_file(tmp_path / "a", most=10)) == 10
     with pytest.raises(OSError, match="it has more than 9 bytes"):
@@ -149,13 +149,13 @@ def test_a_file_may_have_as_many_bytes_as_the_bound(tmp_path) -> None:
 @pytest.mark.parametrize("text", ["{" * 20_000, "[" * 20_000, "- " * 20_000])
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.BaseLoader])
 def test_yaml_nested_too_deeply_is_an_error_of_yaml(text, loader) -> None:
-    """Callers handle one kind of error for text that isn't YAML and for deep nesting."""
+    """YAML that is nested too deeply raises the same kind of error as text that isn't YAML."""
     with pytest.raises(yaml.YAMLError, match="nested too deeply"):
         parse_yaml(text, loader)
 
 
 @pytest.mark.parametrize("data", [b"{", b'"\xed"', b'"\x80', b"[" * 20_000, b'{"a":' * 20_000])
 def test_bytes_that_are_not_json_are_an_error_of_decoding(data) -> None:
-    """Callers handle one kind of error for bytes that aren't JSON or UTF-8, and for deep nesting."""
+    """Bytes that aren't JSON or UTF-8, and JSON that is nested too deeply, raise the same kind of error."""
     with pytest.raises(msgspec.DecodeError):
         parse_json(data, dict)

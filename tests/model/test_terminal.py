@@ -1,4 +1,4 @@
-"""What commands print."""
+"""The output of commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROOT = Path(__file__).parents[2]
     ids=["line", "json", "lines", "error", "error with details"],
 )
 def test_hostile_text_is_printed_as_text(show, capsys) -> None:
-    """No function prints a control character of a text or begins a line with a part of it."""
+    """No function prints a control character of a text, or makes another line of a part of it."""
     show(HOSTILE)
     printed = capsys.readouterr().out
     assert "forged" in printed
@@ -37,7 +37,7 @@ def test_hostile_text_is_printed_as_text(show, capsys) -> None:
 
 
 def test_an_error_has_a_line_for_each_detail(capsys) -> None:
-    """Problem, details and remedy are lines of their own."""
+    """An error with details is printed as a line for its problem, one for each detail, and one for its remedy."""
     echo_error(SignOffError("2 lines can't be accepted:", remedy="Sign them.", details=("line 1", "line 2")))
     assert capsys.readouterr().err.splitlines() == [
         "error: 2 lines can't be accepted:",
@@ -57,7 +57,7 @@ def test_json_is_read_back_as_it_was() -> None:
 
 @pytest.mark.parametrize("folder", ["model", "serving", "k8s", "loadtest"])
 def test_only_one_module_prints(folder) -> None:
-    """Only the module `terminal`, which escapes, prints; all others use it."""
+    """Only the module `terminal` prints, since it escapes; all other modules use it."""
     for path in (_ROOT / folder).rglob("*.py"):
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
         names = {ast.unparse(each.func) for each in calls}

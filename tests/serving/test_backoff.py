@@ -1,4 +1,4 @@
-"""The waits between attempts."""
+"""The waits between attempts at something that fails."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def test_waits_double_up_to_the_longest() -> None:
     assert [backoff.next() for _ in range(5)] == [0.5, 1, 2, 3, 3]
 
 
-def test_a_success_begins_anew() -> None:
-    """After a reset the first wait comes again."""
+def test_a_reset_begins_with_the_first_wait() -> None:
+    """After a reset, the next wait is the first one again."""
     backoff = Backoff(0.5, 30)
     for _ in range(4):
         backoff.next()
@@ -29,13 +29,13 @@ def test_a_success_begins_anew() -> None:
 
 
 def test_a_bound_holds_for_one_wait_alone() -> None:
-    """A wait that was cut doesn't slow the doubling."""
+    """A bound on one wait doesn't change later waits."""
     backoff = Backoff(4, 30)
     assert [backoff.next(most=1), backoff.next()] == [1, 8]
 
 
-def test_jitter_takes_away_half_at_most() -> None:
-    """Waits with jitter are random and between a half and the whole."""
+def test_jitter_shortens_a_wait_by_half_at_most() -> None:
+    """A wait with jitter is a random time between half of the wait and the whole wait."""
     backoff = Backoff(8, 8, jitter=True)
     waits = {backoff.next() for _ in range(100)}
     assert len(waits) > 1
@@ -45,7 +45,7 @@ def test_jitter_takes_away_half_at_most() -> None:
 
 @pytest.mark.parametrize("failures", [1_024, 5_000])
 def test_it_goes_on_after_thousands_of_failures(failures) -> None:
-    """No number of failures overflows a wait, the client's included."""
+    """After thousands of failures, the wait is the longest one, also in the client."""
     backoff = Backoff(0.25, 30)
     assert [backoff.next() for _ in range(failures)][-1] == 30
     assert max(_waits(Patience(attempts=failures))) <= Patience().longest
@@ -53,6 +53,6 @@ def test_it_goes_on_after_thousands_of_failures(failures) -> None:
 
 @pytest.mark.parametrize("folder", ["serving", "model", "k8s", "loadtest"])
 def test_nothing_else_computes_waits_by_a_power(folder) -> None:
-    """No other code raises two to the number of failures, which overflows."""
+    """No other code computes a wait as a power of two, which would overflow."""
     power = re.compile(r"\b2(\.0)? ?\*\* ?\(?(min\()?[a-z_]*\.?(attempt|death|failure|tr(y|ies)|time)")
     assert not [path for path in (_ROOT / folder).rglob("*.py") if power.search(path.read_text(encoding="utf-8"))]

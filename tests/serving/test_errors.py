@@ -1,4 +1,4 @@
-"""Which errors of the operating system are declared refusals."""
+"""The errors that say that a resource is used up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import pytest
 
 from customer_risk.serving.contract.problem import document_of
-from customer_risk.serving.errors import Exhausted, NotFound, declared
+from customer_risk.serving.errors import Exhausted, NotFound, as_exhausted
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.exchange.outcome import RequestContext
 
@@ -19,7 +19,7 @@ LACKS += [MemoryError(), RuntimeError("can't start new thread")]
 
 @pytest.mark.parametrize("error", LACKS, ids=str)
 def test_a_lack_of_a_resource_is_refused_with_503(service, error) -> None:
-    """Without descriptors, memory, threads or disk space a call is refused with a time to come back."""
+    """Without descriptors, memory, threads or disk space, a request gets 503 with the time after which to retry."""
     refused = Exchange(service).refuse_now(error, RequestContext("/ai/v1/risk"))
     assert refused.status == 503
     assert refused.retry_after == 5
@@ -31,11 +31,11 @@ def test_a_lack_of_a_resource_is_refused_with_503(service, error) -> None:
     "error", [OSError(errno.EACCES, "no"), RuntimeError("x"), NotFound("x", remedy="y"), KeyError()]
 )
 def test_other_errors_stay_what_they_are(error) -> None:
-    """An error that isn't a lack of resources isn't hidden."""
-    assert declared(error) is error
+    """An error that doesn't say that a resource is used up is returned unchanged."""
+    assert as_exhausted(error) is error
 
 
 def test_the_document_names_the_resource() -> None:
-    """The document says what is lacking, and nothing of the request."""
+    """The problem document names the resource that is used up, and nothing of the request."""
     _, document = document_of(Exhausted("Too many open files"))
     assert document.detail == "The server lacks a resource: Too many open files. Try again shortly."

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from customer_risk.serving.offload import MOST_ON_LOOP, Offload, Turns, run_aside
+from customer_risk.serving.offload import MOST_ON_LOOP, Offload, Turns, run_on_daemon_thread
 
 _who: ContextVar[str] = ContextVar("_who", default="unset")
 
@@ -92,24 +92,24 @@ def test_memory_is_tidied_once_after_several_large_bodies() -> None:
     asyncio.run(run())
 
 
-def test_work_aside_returns_and_raises_what_the_function_does() -> None:
-    """The result or the error of a function that runs aside reaches whoever waits for it."""
+def test_a_function_on_a_daemon_thread_returns_or_raises() -> None:
+    """The result or the error of a function on a daemon thread reaches the coroutine that awaits it."""
 
     async def run() -> None:
-        assert await run_aside(lambda: 3) == 3
+        assert await run_on_daemon_thread(lambda: 3) == 3
         with pytest.raises(KeyError):
-            await run_aside(lambda: {}["a"])
+            await run_on_daemon_thread(lambda: {}["a"])
 
     asyncio.run(run())
 
 
-def test_a_process_ends_without_work_aside() -> None:
-    """A bundle that loads for long doesn't hold up the end of the process."""
+def test_a_process_does_not_wait_for_a_daemon_thread() -> None:
+    """A process ends although a function still runs on a daemon thread."""
     program = (
         "import asyncio, time\n"
-        "from customer_risk.serving.offload import run_aside\n"
+        "from customer_risk.serving.offload import run_on_daemon_thread\n"
         "async def main():\n"
-        "    loading = asyncio.create_task(run_aside(lambda: time.sleep(3600)))\n"
+        "    loading = asyncio.create_task(run_on_daemon_thread(lambda: time.sleep(3600)))\n"
         "    await asyncio.sleep(0.1)\n"
         "    loading.cancel()\n"
         "asyncio.run(main())\n"

@@ -1,6 +1,7 @@
-"""One kind of hostile caller beside others, until it is killed: `python -m tests.soak.abuse KIND < DESCRIPTION`.
+"""A hostile caller of one kind, which runs until it is killed: `python -m tests.soak.abuse KIND < TARGET`.
 
-All its connections come from the address SOURCE. KINDS names the kinds; `all` runs each of them at once.
+TARGET is a `Target` as JSON. All connections come from the address SOURCE. KINDS names the kinds; `all` runs all kinds
+at once.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from tests.fuzz.raw_grpc import INFER, PREFACE, frame, headers, headers_of
 from tests.soak.record import request
 
 SOURCE: Final = "127.0.0.2"
-SECONDS: Final = 60  # that one call may take
+SECONDS: Final = 60  # timeout of one call
 _WORST: Final = {"empty rows", "sound rows, the last one bad", "unknown features", "bad columns", "a list", "deep"}
 _BEGIN: Final = PREFACE + frame(4, 0, 0, b"")
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A server, and tokens of as many clients with the scope `score`."""
+    """The ports of a server, and the tokens of hostile clients with the scope `score`."""
 
     port: int
     grpc_port: int
     tokens: list[str]
 
     def connect(self, port: int | None = None) -> socket.socket:
-        """Connect from the hostile address; raises OSError."""
+        """Return a connection from the hostile address; raises OSError."""
         return socket.create_connection(("127.0.0.1", port or self.port), SECONDS, (SOURCE, 0))
 
     def head(self, path: str, length: str, token: str | None = None) -> bytes:
@@ -47,11 +48,11 @@ class Target(msgspec.Struct, frozen=True):
         return f"POST {path} HTTP/1.1\r\n{fields}".encode()
 
 
-Kind = Callable[[Target], Iterable[Callable[[], object]]]  # what to do again and again, each on a thread of its own
+Kind = Callable[[Target], Iterable[Callable[[], object]]]  # functions to repeat, each on a thread of its own
 
 
 def bombs(target: Target) -> Iterable[Callable[[], object]]:
-    """Bodies of the greatest size that are the most expensive to read, from four clients."""
+    """Send the most expensive bodies of the greatest size, from four clients."""
     bodies = [one for one in corpus(only=_WORST) if one.entrance != GRPC]
     return [_post_all(target, bodies[place::4], target.tokens[place]) for place in range(4)]
 
@@ -68,26 +69,26 @@ def _post_all(target: Target, bodies: list[Hostile], token: str) -> Callable[[],
 
 
 def grpc_bombs(target: Target) -> Iterable[Callable[[], object]]:
-    """The same over gRPC."""
+    """Send the most expensive gRPC messages of the greatest size, from four clients."""
     bodies = [one.body for one in corpus(only=_WORST | {"empty inputs", "parameters"}) if one.entrance == GRPC]
     return [_infer_all(target, bodies[place::4], target.tokens[place]) for place in range(4)]
 
 
 def grpc_flood(target: Target) -> Iterable[Callable[[], object]]:
-    """Calls over gRPC without a pause, 640 at a time, from many clients."""
+    """Send gRPC calls without a pause, 640 at a time, from many clients."""
     message = wrapped(request(), GRPC)
     return [_streaming(target, token, b"\x00" + len(message).to_bytes(4, "big") + message) for token in target.tokens]
 
 
 def _streaming(target: Target, token: str, message: bytes) -> Callable[[], object]:
-    """Return a function that makes 20 calls at once on one connection, reads all responses, and so on.
+    """Return a function that repeatedly makes 20 calls at once on one connection and reads all responses.
 
-    It writes HTTP/2 itself: a client of gRPC's library takes more of a processor for a call than the server does.
+    It writes HTTP/2 itself: a client of gRPC's library needs more processor time for a call than the server does.
     """
 
     def call() -> None:
         with target.connect(target.grpc_port) as connection:
-            widest = (1 << 31) - 1 - 65_535  # of the window for responses: it is never renewed
+            widest = (1 << 31) - 1 - 65_535  # the greatest window for responses, since it is never renewed
             connection.sendall(PREFACE + frame(4, 0, 0, b"") + frame(8, 0, 0, widest.to_bytes(4, "big")))
             left = b""
             for first in range(1, 1 << 30, 40):
@@ -101,7 +102,7 @@ def _streaming(target: Target, token: str, message: bytes) -> Callable[[], objec
 
 
 def _read_streams(connection: socket.socket, received: bytes, count: int) -> bytes:
-    """Read until so many streams have ended; return what is behind; raises OSError if the server ends before."""
+    """Read until `count` streams have ended; return the bytes after them; raises OSError if the connection ends."""
     while count:
         size = 9 + int.from_bytes(received[:3], "big")
         if len(received) >= max(size, 9):
@@ -133,27 +134,27 @@ def _infer_all(target: Target, messages: list[bytes], token: str) -> Callable[[]
 
 
 def flood(target: Target) -> Iterable[Callable[[], object]]:
-    """Requests of one client without a pause: most are beyond its share."""
+    """Send requests of one client without a pause; most are beyond its limit."""
     return [_pipelined(target, _single(target, target.tokens[0])) for _ in range(8)]
 
 
 def crowd(target: Target) -> Iterable[Callable[[], object]]:
-    """Requests of many clients without a pause: each is within its share, all together are beyond the server's rate."""
+    """Send requests of many clients without a pause; each is within its limit, all together overload the server."""
     return [_pipelined(target, _single(target, token)) for token in target.tokens]
 
 
-def strangers(target: Target) -> Iterable[Callable[[], object]]:
-    """Requests without a valid token without a pause."""
+def unauthenticated(target: Target) -> Iterable[Callable[[], object]]:
+    """Send requests without a valid token without a pause."""
     return [_pipelined(target, _single(target, "a.b.c")) for _ in range(8)]
 
 
 def metrics(target: Target) -> Iterable[Callable[[], object]]:
-    """`/metrics` without a pause, from 20 callers."""
+    """Request `/metrics` without a pause, on 20 connections."""
     return [_pipelined(target, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 1) for _ in range(20)]
 
 
 def docs(target: Target) -> Iterable[Callable[[], object]]:
-    """The OpenAPI document and its page without a pause, from 20 callers."""
+    """Request the OpenAPI document and its page without a pause, on 20 connections."""
     paths = [b"/ai/v1/docs", b"/ai/v1/openapi.json"]
     return [_pipelined(target, b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % paths[place % 2], 4) for place in range(20)]
 
@@ -164,7 +165,7 @@ def _single(target: Target, token: str) -> bytes:
 
 
 def _pipelined(target: Target, one: bytes, at_once: int = 16) -> Callable[[], object]:
-    """Return a function that sends a request `at_once` times, reads all responses, and so on."""
+    """Return a function that repeatedly sends a request `at_once` times and reads all responses."""
 
     def send() -> None:
         with target.connect() as connection:
@@ -176,7 +177,7 @@ def _pipelined(target: Target, one: bytes, at_once: int = 16) -> Callable[[], ob
 
 
 def _read_responses(connection: socket.socket, count: int) -> None:
-    """Read so many responses with a Content-Length; raises OSError if the server ends the connection before."""
+    """Read `count` responses with a Content-Length; raises OSError if the connection ends before."""
     received = b""
     while count:
         head, end, rest = received.partition(b"\r\n\r\n")
@@ -190,7 +191,7 @@ def _read_responses(connection: socket.socket, count: int) -> None:
 
 
 def unfinished(target: Target) -> Iterable[Callable[[], object]]:
-    """Thirty batches of 31 MB that never end."""
+    """Send thirty batches of 31 MB that are never complete."""
     part = b'{"requests":[' + b" " * 1_000_000
 
     def hold() -> None:
@@ -204,7 +205,7 @@ def unfinished(target: Target) -> Iterable[Callable[[], object]]:
 
 
 def trailers(target: Target) -> Iterable[Callable[[], object]]:
-    """Trailers without an end behind a request without a token, on ten connections."""
+    """Send endless trailers after a request without a valid token, on ten connections."""
     lines = b"X-Trailer: aaaaaaaaaaaaaaaa\r\n" * 2000
 
     def send() -> None:
@@ -217,7 +218,7 @@ def trailers(target: Target) -> Iterable[Callable[[], object]]:
 
 
 def garbage(target: Target) -> Iterable[Callable[[], object]]:
-    """Random bytes on both ports, and random frames after a valid HTTP/2 preface."""
+    """Send random bytes to both ports, also after a valid HTTP/2 preface."""
 
     def send(port: int, before: bytes, seed: int) -> Callable[[], object]:
         chance = Random(seed)  # noqa: S311  not for secrets
@@ -237,7 +238,7 @@ def garbage(target: Target) -> Iterable[Callable[[], object]]:
 
 
 def resets(target: Target) -> Iterable[Callable[[], object]]:
-    """HTTP/2 streams that are opened and reset at once, on four connections."""
+    """Open HTTP/2 streams and reset them at once, on four connections."""
 
     def send() -> None:
         with target.connect(target.grpc_port) as connection:
@@ -255,17 +256,17 @@ def _opened_and_reset(stream: int, token: str) -> bytes:
 
 
 def idle(target: Target) -> Iterable[Callable[[], object]]:
-    """As many idle connections as a worker takes at most, without a token; each is opened anew when it is closed."""
+    """Keep more idle connections open than a worker accepts; open another one when one is closed."""
     return [lambda: asyncio.run(_hold(target, 4200, b""))]
 
 
 def slow_heads(target: Target) -> Iterable[Callable[[], object]]:
-    """A thousand heads that come byte by byte."""
+    """Send a thousand heads byte by byte."""
     return [lambda: asyncio.run(_hold(target, 1000, b"POST /ai/v1/risk HTTP/1.1\r\nHost: x\r\nX: "))]
 
 
 async def _hold(target: Target, count: int, begin: bytes) -> None:
-    """Keep so many connections open; those that begin a request send one more byte of it each second."""
+    """Keep `count` connections open; if they `begin` a request, each sends one more byte of it every second."""
 
     async def one() -> None:
         while True:
@@ -284,7 +285,7 @@ async def _hold(target: Target, count: int, begin: bytes) -> None:
 
 
 def _relay(target: Target) -> int:
-    """Return a port of this process whose connections go to the gRPC port from SOURCE: gRPC can't choose an address."""
+    """Return a local port that forwards to the gRPC port from SOURCE: gRPC's client can't choose its own address."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def carry(source: socket.socket, sink: socket.socket) -> None:
@@ -322,7 +323,7 @@ KINDS: Final[dict[str, Kind]] = {
     "flood": flood,
     "crowd": crowd,
     "grpc-flood": grpc_flood,
-    "strangers": strangers,
+    "unauthenticated": unauthenticated,
     "unfinished": unfinished,
     "trailers": trailers,
     "idle": idle,

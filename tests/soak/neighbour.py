@@ -1,11 +1,11 @@
-"""Honest callers beside a hostile one: which of their calls fail, what is lost of the record, and what they wait for.
+"""Runs honest callers beside a hostile one: which honest calls fail, how long they take, and which records are lost.
 
     .venv/bin/python -m tests.soak.neighbour BUNDLE [--seconds 20] [--scenario idle --scenario metrics]
 
 Each scenario has a server of its own, with tokens, limits, gRPC and a record that is shipped to a folder. The hostile
-caller (`tests/soak/abuse.py`) is a process of its own with an address of its own. Ends with 1 if an honest call fails
-in another way than by a declared 503, if a record is lost or there twice, if `/healthz` isn't answered with 200, or if
-a process of the server ends. Speed isn't judged.
+caller (`tests/soak/abuse.py`) is a separate process with its own address. The command ends with 1 if an honest call
+fails otherwise than by a declared 503, if a record is lost or stored twice, if `/healthz` isn't answered with 200, or
+if a process of the server ends. Speed isn't judged.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _HEADS: Final = (
 
 
 class Honest:
-    """What honest callers saw: decisions by id, milliseconds, refusals and failures; threads add to it."""
+    """The results of honest calls: ids of decisions, milliseconds, refusals and failures; several threads add to it."""
 
     def __init__(self) -> None:
         self.decisions: list[str] = []
@@ -69,12 +69,12 @@ class Honest:
 
     @property
     def calls(self) -> int:
-        """Return how many calls have ended."""
+        """The number of calls that have ended."""
         return len(self.took)
 
 
 class Probes:
-    """What probes saw: failures by path, and the slowest answer in milliseconds."""
+    """The results of probes: failures by path, and the slowest answer in milliseconds."""
 
     def __init__(self) -> None:
         self.unanswered: Counter[str] = Counter()  # no 200 within `SECONDS`
@@ -83,7 +83,7 @@ class Probes:
 
 
 class Outcome(NamedTuple):
-    """What came of one scenario; `ended` names processes of the server that ended."""
+    """The results of one scenario; `ended` names processes of the server that ended."""
 
     honest: Honest
     probes: Probes
@@ -93,7 +93,7 @@ class Outcome(NamedTuple):
     resident: tuple[int, int]  # bytes: before, and the peak
 
     def faults(self) -> list[str]:
-        """Return what is wrong, a sentence for each."""
+        """Return a sentence for each fault."""
         found = [f"{count} honest calls failed: {what}" for what, count in self.honest.failures.most_common()]
         found += [f"{self.lost} records are lost"] * bool(self.lost)
         found += [f"{self.twice} records are stored twice"] * bool(self.twice)
@@ -103,13 +103,13 @@ class Outcome(NamedTuple):
 
 @click.command(help=__doc__)
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True))
-@click.option("--seconds", default=20.0, show_default=True, help="Of each scenario.")
+@click.option("--seconds", default=20.0, show_default=True, help="Duration of each scenario.")
 @click.option(
     "--scenario",
     "scenarios",
     multiple=True,
     type=click.Choice(["none", *abuse.KINDS, "all"]),
-    help="Repeat it for several; by default each is run.",
+    help="Repeat the option for several scenarios; the default is all.",
 )
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/soak/neighbour"), show_default=True)
 def main(bundle: Path, seconds: float, scenarios: tuple[str, ...], folder: Path) -> None:
@@ -121,7 +121,7 @@ def main(bundle: Path, seconds: float, scenarios: tuple[str, ...], folder: Path)
         outcome = _run(name, bundle, seconds, folder / name)
         click.echo(_row(name, outcome))
         bad += [f"{name}: {fault}" for fault in outcome.faults()]
-    click.echo("\n" + ("\n".join(bad) or "nothing failed, nothing lost, nothing there twice"))
+    click.echo("\n" + ("\n".join(bad) or "no call failed, no record is lost or stored twice"))
     raise SystemExit(bool(bad))
 
 
@@ -143,7 +143,7 @@ def _row(name: str, outcome: Outcome) -> str:
 
 
 def _run(name: str, bundle: Path, seconds: float, folder: Path) -> Outcome:
-    """Run one scenario against a server of its own."""
+    """Run one scenario against a server of its own; return the results."""
     folder.mkdir(parents=True)
     issuer, grpc_port = Issuer(), free_port()
     server = Server(bundle, _settings(folder, issuer, grpc_port), folder / "log")
@@ -168,7 +168,7 @@ def _run(name: str, bundle: Path, seconds: float, folder: Path) -> Outcome:
 
 
 def _settings(folder: Path, issuer: Issuer, grpc_port: int) -> Path:
-    """Write what the server needs into a folder; return the file of its settings."""
+    """Write the server's settings and key set to a folder; return the file of settings."""
     (folder / "jwks.json").write_text(issuer.jwks)
     sinks = [{"type": "folder", "path": str(folder / "record")}]
     settings = {
@@ -190,7 +190,7 @@ def _settings(folder: Path, issuer: Issuer, grpc_port: int) -> Path:
 
 @contextlib.contextmanager
 def _abusing(name: str, port: int, grpc_port: int, issuer: Issuer) -> Iterator[None]:
-    """Run a hostile caller while the context lasts; it has a lower priority on the processors than the server."""
+    """Run a hostile caller during the context, at a lower priority than the server."""
     if name == "none":
         yield
         return
@@ -219,7 +219,7 @@ def _abusing(name: str, port: int, grpc_port: int, issuer: Issuer) -> Iterator[N
 
 
 def _call_honestly(port: int, grpc_port: int, issuer: Issuer, honest: Honest, seconds: float) -> None:
-    """Call at a steady rate from several clients, over HTTP and gRPC, for so many seconds."""
+    """Call at a steady rate from several clients, over HTTP and gRPC, for `seconds`."""
     names = [f"http-{place}" for place in range(HTTP_CALLERS)]
     callers: list[HttpCaller | GrpcCaller] = [HttpCaller(port, issuer.token(name, "score"), name) for name in names]
     names = [f"grpc-{place}" for place in range(GRPC_CALLERS)]
@@ -233,7 +233,7 @@ def _call_honestly(port: int, grpc_port: int, issuer: Issuer, honest: Honest, se
 
 
 class HttpCaller:
-    """Sends one request at a time, and opens a new connection now and then."""
+    """Sends one request at a time; opens a new connection after every CALLS_A_CONNECTION requests."""
 
     def __init__(self, port: int, token: str, customer: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
@@ -243,7 +243,7 @@ class HttpCaller:
         self._sent = 0
 
     def call(self) -> str | None:
-        """Return the decision's id, None for a declared 503; raises ValueError and OSError for all else."""
+        """Return the decision's id, None for a declared 503; raises ValueError or OSError for any other result."""
         if self._sent % CALLS_A_CONNECTION == 0:
             self._connection.close()
         self._sent += 1
@@ -266,7 +266,7 @@ class HttpCaller:
 
 
 class GrpcCaller:
-    """The same over gRPC, on one channel."""
+    """Makes one gRPC call at a time, on one channel."""
 
     def __init__(self, port: int, token: str, customer: str) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
@@ -280,7 +280,7 @@ class GrpcCaller:
         self._message.outputs.add(name="answer")
 
     def call(self) -> str | None:
-        """Return the decision's id, None for a declared 503; raises ValueError for all else."""
+        """Return the decision's id, None for a declared 503; raises ValueError for any other result."""
         try:
             answer = self._stub.ModelInfer(self._message, metadata=self._metadata, timeout=SECONDS)
         except grpc.RpcError as error:
@@ -330,7 +330,7 @@ def _keep_calling(caller: HttpCaller | GrpcCaller, honest: Honest, until: float)
 
 @contextlib.contextmanager
 def _probing(port: int, probes: Probes) -> Iterator[None]:
-    """Probe as Kubernetes does while the context lasts, each time on a new connection."""
+    """Probe as Kubernetes does during the context, each time on a new connection."""
     over = threading.Event()
 
     def probe(path: str) -> None:
@@ -360,7 +360,7 @@ def _probing(port: int, probes: Probes) -> Iterator[None]:
 
 
 def _processes(pid: int) -> dict[int, str]:
-    """Return the processes of a server by their ids: itself, and its children."""
+    """Return the commands of a server's process and its children, by process id."""
     found = {}
     for each in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -370,7 +370,7 @@ def _processes(pid: int) -> dict[int, str]:
 
 
 def _resident(pid: int, name: str) -> int:
-    """Return the process's resident memory in bytes: VmRSS now, or VmHWM at most; 0 if it has ended."""
+    """Return a process's resident memory in bytes: VmRSS is the current size, VmHWM the peak; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

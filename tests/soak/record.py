@@ -81,7 +81,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Return the id of its process."""
+        """The id of the server's process."""
         assert self._process is not None
         return self._process.pid
 

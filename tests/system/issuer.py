@@ -1,4 +1,4 @@
-"""An issuer of tokens, whose key set a server reads from a file."""
+"""An issuer of tokens, with a key set for a file that a server reads."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Issuer:
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})
 
     def settings(self, jwks: str) -> dict[str, Any]:
-        """Return the server's section `auth`, with its key set in the file `jwks`."""
+        """Return the section `auth` of a server's settings; `jwks` is the path of the key set."""
         return {"enabled": True, "issuer": ISSUER, "audience": AUDIENCE, "jwks": jwks}

@@ -103,7 +103,7 @@ def test_nothing_secret_stands_in_a_config_map(rendered) -> None:
 
 
 def test_every_container_says_what_it_takes(containers) -> None:
-    """CPU, memory and disk are asked for, memory and disk limited; KServe fills in what is missing."""
+    """Every container has requests of CPU, memory and disk, and limits of memory and disk; KServe would add others."""
     for name, each in containers:
         asked, limited = each["resources"]["requests"], each["resources"]["limits"]
         assert asked.keys() == {"cpu", "memory", "ephemeral-storage"}, name
@@ -164,8 +164,8 @@ def test_no_disk_of_a_pod_is_without_bounds(pods) -> None:
         assert all("sizeLimit" in each for each in empty), where
 
 
-def test_the_disks_of_a_pod_fit_below_what_kubernetes_evicts_it_for(pods) -> None:
-    """Kubernetes evicts a pod that takes more than its containers' limits, and its unshipped records end with it."""
+def test_the_disks_of_a_pod_are_smaller_than_its_limits(pods) -> None:
+    """The sum of a pod's disks is below the sum of its containers' limits, beyond which Kubernetes evicts the pod."""
     for where, _, spec in pods:
         disks = sum(_mebibytes(each["emptyDir"]["sizeLimit"]) for each in spec["volumes"] if "emptyDir" in each)
         beside = [each for each in spec.get("initContainers", ()) if each.get("restartPolicy") == "Always"]
@@ -174,7 +174,7 @@ def test_the_disks_of_a_pod_fit_below_what_kubernetes_evicts_it_for(pods) -> Non
 
 
 def test_kserve_adds_no_container_that_fetches_a_model(rendered) -> None:
-    """Its storage initializer, whose resources and rights are KServe's, comes with a storage URI alone."""
+    """No example names a storage URI or a model, for which KServe would add its storage initializer."""
     for documents in rendered.values():
         (service,) = (each for each in documents if each["kind"] == "InferenceService")
         assert service["spec"].keys() == {"predictor"}

@@ -1,4 +1,4 @@
-"""Secrets: each container has those that it reads, and no value of the chart holds one."""
+"""Secrets: each container has only those that it reads, and no value of the chart has secret content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = "record.keySecret.name=id-key"
 HASHED = f"{KEY},record.customerId=hashed"
 REDIS = "store.urlSecret.name=redis-url"
 BATCH = "batch.settings.record.customer_id=hashed,batch.settings.record.key_file=/etc/customer-risk/secrets/record-key"
-# An example, and what is set on top of it: a Secret that is named is read, or not.
+# Examples with further values: some read the Secrets that they name, others don't.
 VARIANTS = [
     ("staging", HASHED),
     ("staging", KEY),
@@ -30,7 +30,7 @@ VARIANTS = [
     ("batch", f"{KEY},{BATCH}"),
     ("batch", f"{HASHED},batch.settings.record.enabled=false"),
 ]
-# Values that name a Secret, a key in one, or a claim of a token. Nothing else may be called after something secret.
+# Values that have `secret`, `key` or `token` in their names, and hold only references or a time.
 REFERENCES = {
     "image.pullSecrets",
     "auth.unknownKeySeconds",
@@ -65,7 +65,7 @@ def _containers(documents: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any
 
 
 def _mounted(pod: dict[str, Any], container: dict[str, Any]) -> set[str]:
-    """Return the paths at which a container has files of Secrets."""
+    """Return the paths of files of Secrets in a container."""
     volumes = {each["name"]: each for each in pod["volumes"]}
     found = set()
     for mount in container["volumeMounts"]:
@@ -111,7 +111,7 @@ def _config(documents: list[dict[str, Any]]) -> dict[str, str]:
     ],
 )
 def test_a_container_of_an_example_has_the_secrets_that_it_reads_and_no_other(case: str, index: int) -> None:
-    """A container that is taken over gives away nothing that its command has no use for."""
+    """Each container of each example mounts exactly the files of Secrets that its command reads."""
     documents = _rendered(case)
     pod, container = list(_containers(documents))[index]
     assert _mounted(pod, container) == _read(container, _config(documents))
@@ -119,7 +119,7 @@ def test_a_container_of_an_example_has_the_secrets_that_it_reads_and_no_other(ca
 
 @pytest.mark.parametrize(("case", "change"), VARIANTS)
 def test_a_secret_that_no_setting_reads_is_not_mounted(helm: Helm, case: str, change: str) -> None:
-    """Whatever the values name, each container has the Secrets that its settings make it read."""
+    """Each container mounts exactly the files of Secrets that its settings read, whatever Secrets the values name."""
     options = [option for path in helm.values(case) for option in ("--values", path)]
     documents = objects(helm.render(*options, "--set", change))
     for pod, container in _containers(documents):
@@ -138,7 +138,7 @@ def test_a_secret_that_no_setting_reads_is_not_mounted(helm: Helm, case: str, ch
     ],
 )
 def test_a_url_with_a_password_is_refused_wherever_it_stands(helm: Helm, path: str, url: str) -> None:
-    """Helm keeps values in a ConfigMap; the message names the value, and doesn't repeat the password."""
+    """A value that has a URL with a user or password is refused by its name, and the message has no password."""
     options = [option for each in helm.values("batch") for option in ("--values", each)]
     with pytest.raises(Refused, match=rf"{re.escape(path)} holds a user or password") as refused:
         helm.render(*options, "--set", f"{path}={url}")
@@ -146,7 +146,7 @@ def test_a_url_with_a_password_is_refused_wherever_it_stands(helm: Helm, path: s
 
 
 def test_no_value_is_a_secret() -> None:
-    """What is secret is named by its Secret and its key, and no value is called after a password or a token itself."""
+    """No value other than the references has a name like a password, a token or a key."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     words = ("password", "secret", "token", "key", "credential")
     named = {path for path in _paths(schema) if any(word in path.rpartition(".")[2].lower() for word in words)}

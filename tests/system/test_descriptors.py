@@ -1,4 +1,4 @@
-"""A server whose descriptors are all taken refuses what needs one with 503, and its files are its user's alone."""
+"""A server without free descriptors refuses requests that need one with 503; only its user can read its files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NEEDS = {
 
 
 class Server:
-    """A server, with a connection for each call that was opened while descriptors were free."""
+    """A server, with one connection for each call, opened while descriptors were free."""
 
     def __init__(self, served, bodies, folder: Path) -> None:
         self.served, self.folder = served, folder
@@ -55,7 +55,7 @@ class Server:
         self._connections = {name: self.connect() for name in CALLS}
 
     def call(self, name: str) -> http.client.HTTPResponse:
-        """Send a call on its connection."""
+        """Send a call on its connection; return the response."""
         method, path, body, headers = CALLS[name]
         body = self._bodies.get(body, body) if isinstance(body, str) else body
         connection = self._connections[name]
@@ -66,7 +66,7 @@ class Server:
 
     @contextlib.contextmanager
     def without_descriptors(self):
-        """Let the server's process have no free descriptor while the context lasts."""
+        """Leave the server's process without a free descriptor during the context."""
         taken = {int(name) for name in os.listdir(f"/proc/{self._pid}/fd")}  # noqa: PTH208  names are enough
         resource.prlimit(self._pid, resource.RLIMIT_NOFILE, (max(taken) + 1, self._limits[1]))
         lines = self.served.log.read_text().count("connections have to wait")
@@ -88,7 +88,7 @@ class Server:
             connection.close()
 
     def connect(self) -> http.client.HTTPConnection:
-        """Return a connection that has answered."""
+        """Return a connection on which one request was answered."""
         connection = http.client.HTTPConnection("127.0.0.1", self.served.port, timeout=PATIENCE)
         connection.request("GET", "/healthz")
         connection.getresponse().read()
@@ -139,7 +139,7 @@ def server(start, command, bundle, sound_request, tmp_path_factory):
 
 
 def test_what_needs_a_descriptor_is_refused_with_503(server) -> None:
-    """With all descriptors taken each call is answered or gets 503 with Retry-After; later all are answered."""
+    """Without free descriptors, each call is answered or gets 503 with Retry-After, and later all are answered."""
     with server.without_descriptors():
         answers = {name: server.call(name) for name in CALLS}
         retries = {name: answer.headers["retry-after"] for name, answer in answers.items() if answer.status == 503}
@@ -157,7 +157,7 @@ def test_what_needs_a_descriptor_is_refused_with_503(server) -> None:
 
 
 def test_results_that_need_a_file_are_refused_with_503(server) -> None:
-    """Results as Parquet, which are made in a file, are refused while no file can be opened."""
+    """Results as Parquet, which need a file, get 503 while no file can be opened."""
     path = f"{server.done_job()}/results?format=parquet"
     with contextlib.closing(server.connect()) as connection:
         with server.without_descriptors():
@@ -173,7 +173,7 @@ def test_results_that_need_a_file_are_refused_with_503(server) -> None:
 
 
 def test_only_its_user_can_read_what_the_service_writes(server) -> None:
-    """Outbox, store, job results, metrics, locks and switches of the server and its children are closed to others."""
+    """No other user has rights on the outbox, store, job results, metrics, locks and switches."""
     assert server.call("a switch").status == 200
     server.done_job()
     written = [path for name in ("run", "outbox") for path in (server.folder / name).rglob("*") if not path.is_socket()]

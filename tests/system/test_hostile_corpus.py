@@ -1,4 +1,4 @@
-"""More than ten thousand hostile inputs over HTTP, gRPC and files: each is answered or refused as declared."""
+"""More than ten thousand hostile inputs over HTTP, gRPC and files: each is answered, or refused in a declared way."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ CODES: Final = {
 
 
 class Server:
-    """A server with tokens, gRPC and short times for heads and bodies; `inputs` counts what was sent, by kind."""
+    """A server with tokens, gRPC and short times for heads and bodies; `inputs` counts the sent inputs by kind."""
 
     def __init__(self, served: Any, grpc_port: int, token: str, jobs: Path) -> None:
         self.port, self.grpc_port, self.token, self.jobs = served.port, grpc_port, token, jobs
@@ -95,7 +95,7 @@ class Server:
                 pass
 
     def client(self) -> httpx2.Client:
-        """Return a client with the token, which sends again what is refused for overload."""
+        """Return a client with the token, which repeats requests that are refused for overload."""
         headers = {"authorization": f"Bearer {self.token}"}
         return httpx2.Client(
             base_url=f"http://127.0.0.1:{self.port}", timeout=SECONDS, headers=headers, transport=Heeding()
@@ -118,7 +118,7 @@ def features(bundle) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def bodies(features) -> list[bytes]:
-    """Nearly sound requests, and small ones that are expensive to read."""
+    """Nearly valid requests, and small ones that are expensive to read."""
     made = [one.body for one in corpus(2000) if one.entrance == RISK]
 
     @settings(
@@ -156,7 +156,7 @@ def messages(features, bodies) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def server(start, command, bundle, bodies, messages, tmp_path_factory):
-    """Start a server that has received some inputs of each kind; at the end it runs, and its log has no traceback."""
+    """A server that has received some inputs of each kind; at the end it still runs, and its log has no traceback."""
     folder = tmp_path_factory.mktemp("corpus")
     issuer = Issuer()
     (folder / "jwks.json").write_text(issuer.jwks)
@@ -185,7 +185,7 @@ def server(start, command, bundle, bodies, messages, tmp_path_factory):
 
 @pytest.fixture
 def given_back(server):
-    """Check that memory is back within 20% and the number of descriptors as it was some seconds after a test."""
+    """Check that memory returns to within 20%, and the number of descriptors to its old value, after a test."""
     memory, files = server.resident(), server.descriptors()
     yield
     deadline = time.monotonic() + PATIENCE
@@ -195,9 +195,9 @@ def given_back(server):
 
 
 def undeclared(received: bytes) -> str:
-    """Return the first response with a 5xx that isn't declared, "" if there is none.
+    """Return the first response with an undeclared 5xx, "" if there is none.
 
-    Declared are 501 and 503, with a problem document of a kind that has this status, and 503 with Retry-After.
+    A 5xx is declared if its problem document is of a kind that has this status, and a 503 has Retry-After.
     """
     for found in FAILED.finditer(received):
         head = found[2].decode("latin-1").lower()
@@ -216,7 +216,7 @@ def undeclared(received: bytes) -> str:
 
 
 def _send_http(server: Server, inputs: Iterable[raw_http.Sent]) -> tuple[list[str], Counter[str]]:
-    """Send each input; return what isn't as declared, and how often each status was received."""
+    """Send each input; return the undeclared results, and how often each status was received."""
     statuses: Counter[str] = Counter()
 
     def send(sent: raw_http.Sent) -> str:
@@ -234,7 +234,7 @@ def _send_http(server: Server, inputs: Iterable[raw_http.Sent]) -> tuple[list[st
 
 
 def _call(server: Server, calls: Iterable[raw_grpc.Call]) -> tuple[list[str], Counter[str]]:
-    """Make each call; return what isn't as declared, and how often each code was received."""
+    """Make each call; return the undeclared results, and how often each code was received."""
     codes: Counter[str] = Counter()
     channel = grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}")
 
@@ -326,7 +326,7 @@ def test_odd_files_for_jobs(server, bodies, tmp_path) -> None:
 
 @pytest.mark.usefixtures("given_back")
 def test_odd_places_for_jobs(server, tmp_path) -> None:
-    """A job never reads what isn't a regular file within its folders."""
+    """A job is refused for a path that isn't a regular file in its folders."""
     secret = tmp_path / "secret.csv"
     secret.write_bytes(b"customer_id,n_in\n" + SECRET + b",1\n")
     names = [str(secret), f"{server.jobs}/../secret.csv", "/dev/zero", "/proc/self/environ", "", "\0", "x" * 5000]
@@ -349,15 +349,15 @@ def test_odd_connections_to_grpc(server, messages) -> None:
 
 
 @pytest.mark.parametrize("name", [b":path", b":authority", b"authorization", b"grpc-timeout", b"x"])
-def test_a_call_whose_head_is_not_text_leaves_others_alone(server, messages, name) -> None:
-    """After a call without a token with a header that isn't UTF-8, other calls are answered."""
+def test_calls_are_answered_after_a_call_whose_head_is_not_text(server, messages, name) -> None:
+    """After a call without a valid token and with a header that isn't UTF-8, other calls are answered."""
     head = raw_grpc.headers_of(raw_grpc.INFER, "none") | {name: b"/\x80\xff"}
     server.send_http2(raw_grpc.PREFACE + raw_grpc.frame(4, 0, 0, b"") + raw_grpc.headers(1, head))
     assert _answers(server, messages)
 
 
 def _answers(server: Server, messages: list[bytes]) -> bool:
-    """Whether a valid call is answered."""
+    """Return whether a valid call is answered."""
     sound = raw_grpc.Call(raw_grpc.INFER, messages[0], [], authorized=True, compression=grpc.Compression.NoCompression)
     return _call(server, [sound]) == ([], {"OK": 1})
 
@@ -383,7 +383,7 @@ def _read_odd_files(name: str, bundle: Path, folder: Path) -> subprocess.Complet
 
 @pytest.mark.parametrize("name", READERS)
 def test_odd_files_are_read_or_refused(server, readings: dict[str, Future], name) -> None:
-    """Changed files, FIFOs, folders, links and files without an end are read or refused by a declared error."""
+    """Changed files, FIFOs, folders, links and endless files are read, or refused by a declared error."""
     done = readings[name].result()
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     summary = json.loads(done.stdout.splitlines()[-1])
@@ -420,6 +420,6 @@ def test_a_command_names_an_odd_file(server, command, bundle, synthetic, tmp_pat
 
 
 def test_ten_thousand_inputs_were_judged(server) -> None:
-    """What the tests above counted as it ran."""
+    """The tests of this module sent at least LEAST_INPUTS inputs."""
     print(dict(server.inputs), "inputs:", server.inputs.total())  # noqa: T201  `pytest -rP` shows it
     assert server.inputs.total() >= LEAST_INPUTS, server.inputs

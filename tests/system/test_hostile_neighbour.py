@@ -1,4 +1,4 @@
-"""The soak with a hostile neighbour, in short."""
+"""A short run of the soak with a hostile neighbour."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 ROOT = Path(__file__).parent.parent.parent
-SHORT = ("bombs", "unfinished", "idle", "all")  # for work, memory, connections, and every kind at once
+SHORT = ("bombs", "unfinished", "idle", "all")  # they use up processor time, memory, connections, and all of these
 
 
 def test_a_hostile_neighbour_makes_no_honest_call_fail(bundle, tmp_path) -> None:
-    """Honest calls get answers or declared 503s beside hostile ones, and each answered decision is recorded once."""
+    """Beside hostile callers, each honest call is answered or gets a declared 503, and each decision is stored once."""
     scenarios = [f"--scenario={name}" for name in SHORT]
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak.neighbour", bundle, "--seconds", "6", "--folder", tmp_path, *scenarios],

@@ -170,7 +170,7 @@ def test_the_gateway_names_what_the_setup_makes(overlays) -> None:
 
 
 def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> None:
-    """Every kind of every example, and Helm's ConfigMaps; no Secrets, and nothing that leads out of its namespace."""
+    """The deployer's role permits all kinds of the examples and ConfigMaps, but no Secrets and no wider rights."""
     role = _only(overlays["gke"], "ClusterRole")
     may = {
         (group, resource, verb)

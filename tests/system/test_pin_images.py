@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from click.testing import CliRunner, Result
 
-from k8s.images import FILES, main, named
+from k8s.images import FILES, images_in, main
 from tests.registry import running
 
 pytestmark = pytest.mark.system
@@ -28,14 +28,14 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry that anybody may ask."""
+    """The address of a registry that demands no token."""
     with running(tmp_path_factory.mktemp("registry")) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry that wants a token, as Docker Hub does, and the server that gives one to anybody."""
+    """The address of a registry that demands a token, as Docker Hub does; a server issues one to anybody."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -46,7 +46,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -60,7 +60,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _push(address: str, tag: str, content: str, name: str = "some/image") -> str:
-    """Push an image of one empty layer for two platforms; gives the digest of its index."""
+    """Push an image without layers for two platforms; return the digest of its index."""
     base, headers = f"http://{address}/v2/{name}", {"Authorization": "Bearer pusher"}
     config = json.dumps({"architecture": "amd64", "os": "linux", "content": content}).encode()
     place = httpx2.post(f"{base}/blobs/uploads/", headers=headers).headers["location"]
@@ -83,7 +83,7 @@ def _push(address: str, tag: str, content: str, name: str = "some/image") -> str
 
 
 def _checkout(folder: Path, images: dict[str, str]) -> Path:
-    """Copy the files that name images, with other names in place of these."""
+    """Copy the files that name images, with other names of images; return the folder."""
     for file in FILES:
         text = (ROOT / file).read_text(encoding="utf-8")
         for ours, other in images.items():
@@ -94,8 +94,8 @@ def _checkout(folder: Path, images: dict[str, str]) -> Path:
 
 
 def _all(address: str) -> dict[str, str]:
-    """Return every image of the repository, and the one of a registry that stands for it."""
-    images = {image for file in FILES for image in named((ROOT / file).read_text(encoding="utf-8"))}
+    """Return a registry's image for every image that the repository names."""
+    images = {image for file in FILES for image in images_in((ROOT / file).read_text(encoding="utf-8"))}
     return {each: f"{address}/some/image:{each.rpartition(':')[2]}" for each in images}
 
 
@@ -104,11 +104,13 @@ def _pin(root: Path, *options: str) -> Result:
 
 
 def _found(root: Path) -> dict[str, str]:
-    return {image: each for file in FILES for image, each in named((root / file).read_text(encoding="utf-8")).items()}
+    return {
+        image: each for file in FILES for image, each in images_in((root / file).read_text(encoding="utf-8")).items()
+    }
 
 
 def test_every_image_of_every_file_gets_the_digest_that_its_registry_serves(tmp_path: Path, registry: str) -> None:
-    """The digest is that of the index, for all platforms, and the registry serves it."""
+    """Every image is pinned by the digest of its index, for all platforms, as its registry serves it."""
     images = _all(registry)
     digests = {image: _push(registry, image.rpartition(":")[2], image) for image in images.values()}
     root = _checkout(tmp_path, images)
@@ -121,7 +123,7 @@ def test_every_image_of_every_file_gets_the_digest_that_its_registry_serves(tmp_
 
 
 def test_a_tag_that_was_moved_is_followed_only_by_the_command(tmp_path: Path, registry: str) -> None:
-    """`--check` says that the digest is another and writes nothing; without it the new digest is written."""
+    """If a tag was moved, `--check` ends with 1 and writes nothing; without it, the new digest is written."""
     images = _all(registry)
     for image in images.values():
         _push(registry, image.rpartition(":")[2], "first")
@@ -144,7 +146,7 @@ def test_a_tag_that_was_moved_is_followed_only_by_the_command(tmp_path: Path, re
 def test_an_image_that_cannot_be_looked_up_stays_on_its_tag(
     tmp_path: Path, registry: str, name: str, said: str
 ) -> None:
-    """It is named with the reason, all others are pinned, and the command ends with 1."""
+    """An image without a digest is named with the reason, all others are pinned, and the command ends with 1."""
     images = _all(registry)
     for image in images.values():
         _push(registry, image.rpartition(":")[2], image)
@@ -159,7 +161,7 @@ def test_an_image_that_cannot_be_looked_up_stays_on_its_tag(
 
 
 def test_a_registry_that_wants_a_token_is_asked_with_one(tmp_path: Path, guarded: str) -> None:
-    """The token is got from the address that the registry names, for that repository alone."""
+    """The command gets a token for the repository from the address that the registry names, and pins the image."""
     images = _all(guarded)
     digests = {image: _push(guarded, image.rpartition(":")[2], image) for image in images.values()}
     root = _checkout(tmp_path, images)
@@ -169,7 +171,7 @@ def test_a_registry_that_wants_a_token_is_asked_with_one(tmp_path: Path, guarded
 
 
 def test_every_file_that_names_an_image_is_one_that_is_pinned() -> None:
-    """Recipes and builds of the repository name images in FILES alone, and each of these names is found."""
+    """All Dockerfiles and builds of the repository are in FILES, and each image that they name is found."""
     git = shutil.which("git") or "git"
     listed = subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     recipes = {each for each in listed if each.endswith("Dockerfile")} - {"tests/e2e/bundled.Dockerfile"}
@@ -180,7 +182,7 @@ def test_every_file_that_names_an_image_is_one_that_is_pinned() -> None:
         stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
         words = re.findall(r"^(?:FROM|ARG BASE=| +name:) ?(\S+)", text, re.MULTILINE)
         others = {each for each in words if each not in stages and not each.startswith(("$", "customer-risk"))}
-        assert {each.partition("@")[0] for each in others} == set(named(text)), file
+        assert {each.partition("@")[0] for each in others} == set(images_in(text)), file
 
 
 def _text(file: str) -> str:

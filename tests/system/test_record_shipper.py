@@ -252,7 +252,7 @@ def test_a_second_process_takes_over_from_a_killed_one(ship, write, outbox, tmp_
 
 
 def test_the_command_ships_what_the_servers_settings_say(command, write, outbox, tmp_path) -> None:
-    """`customer-risk ship --config` ships by the server's settings, without the files of Secrets that these name."""
+    """`customer-risk ship --config` ships by the server's settings, without the files of Secrets that they name."""
     config = tmp_path / "serving.yaml"
     ship = {"embedded": False, "sinks": [{"type": "folder", "path": str(tmp_path / "record")}], "batch_seconds": 0.1}
     record = {"enabled": True, "folder": str(outbox), "customer_id": "hashed", "key_file": "/absent/key", "ship": ship}

@@ -70,7 +70,7 @@ def test_an_answer_over_http_is_the_offline_scorers_to_the_bit(served, bundle, s
 
 
 def test_the_reason_of_a_switch_is_one_line_of_the_log(start, command, bundle) -> None:
-    """The reason that an administrator gives can't forge a line of the log, or send a command to a terminal."""
+    """The reason that an administrator gives can't make another line in the log, or send a command to a terminal."""
     served = start(command, bundle)
     served.wait_for(READY)
     why = "a test\n2026-01-01 00:00:00,000 ERROR serving: forged\x1b[2J\u2028\u202e"
@@ -106,7 +106,7 @@ def test_requests_leave_no_log_lines(served, sound_request) -> None:
 
 
 def test_readiness_waits_for_the_bundle(start, command, bundle, tmp_path, sound_request) -> None:
-    """While the bundle isn't whole the process is alive, not ready and answers 503; afterwards it is ready."""
+    """While the bundle lacks a file, the process is alive, isn't ready and answers 503; afterwards it is ready."""
     copied = tmp_path / "bundle"
     shutil.copytree(bundle, copied)
     content = (copied / "golden.json").read_bytes()

@@ -1,4 +1,4 @@
-"""A bundle with a file that isn't a regular one, against a real server."""
+"""A real server whose bundle has a file that isn't a regular file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def wait_for(served, text: str) -> None:
 @pytest.mark.parametrize("name", ["manifest.json", "trees.json"])
 @pytest.mark.parametrize("make", SPECIAL.values(), ids=list(SPECIAL))
 def test_a_server_refuses_a_special_file_and_ends_on_sigterm(start, command, bundle, tmp_path, name, make) -> None:
-    """A named pipe or an endless device in a bundle is refused by name, and SIGTERM ends the server."""
+    """The error for a named pipe or an endless device in a bundle names it, and SIGTERM ends the server."""
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     put(folder, name, make)
     served = start(command, folder, "--stay-up")
@@ -45,7 +45,7 @@ def test_a_server_refuses_a_special_file_and_ends_on_sigterm(start, command, bun
 
 
 def test_a_server_goes_on_with_the_bundle_that_it_has(start, command, bundle, tmp_path) -> None:
-    """A named pipe that takes a file's place while the server answers is refused, and the last bundle answers."""
+    """If a named pipe replaces a file of the bundle, it is refused, and the server goes on with the last bundle."""
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     served = start(command, folder)
     served.wait_for("/v2/health/ready")

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.system
 
 
 class Server:
-    """A Redis process, and `ask`, which is an administrator's connection."""
+    """A Redis process; `ask` sends it an administrator's commands."""
 
     def __init__(self, program: str, folder, *options: str) -> None:
         """Start Redis on a free port and wait until it answers."""
@@ -69,9 +69,9 @@ class Server:
 
 
 class Switch:
-    """An address before servers, as a Service of Kubernetes: new connections go to `port`, old ones stay.
+    """An address that forwards to a server, as a Service of Kubernetes: new connections go to `port`, old ones stay.
 
-    `lost` responses are lost: the connection is reset in their place.
+    The next `lost` responses are lost: the connection is closed instead.
     """
 
     def __init__(self, port: int) -> None:
@@ -122,7 +122,7 @@ def until(true) -> None:
 
 @pytest.fixture(scope="module")
 def program() -> str:
-    """Redis, installed where it is absent."""
+    """The path of Redis, which is installed if it is absent."""
     return ensure("redis-server")
 
 
@@ -238,7 +238,7 @@ OPERATIONS = {
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("lost", [1, 2])
 def test_a_lost_response_changes_nothing(switch, connect, operation, lost) -> None:
-    """A command whose response is lost is sent again and returns what it would have; twice lost, it is refused."""
+    """A command whose response is lost is sent again with the same result; after a second loss it is unavailable."""
     store = connect(switch.url)
     store.put("there", b"1", seconds=PATIENCE)
     switch.lost = lost
@@ -252,24 +252,24 @@ def test_a_lost_response_changes_nothing(switch, connect, operation, lost) -> No
 
 
 def demoted(server: Server) -> None:
-    """Make the server a replica: it refuses to write."""
+    """Make the server a replica, which refuses writes."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         server.ask("REPLICAOF", "127.0.0.1", unused.getsockname()[1])
 
 
 def cut_off(server: Server) -> None:
-    """Make the server a replica without a primary, which refuses to read too."""
+    """Make the server a replica without a primary, which also refuses reads."""
     server.ask("CONFIG", "SET", "replica-serve-stale-data", "no")
     demoted(server)
 
 
 def without_replicas(server: Server) -> None:
-    """Make the server refuse to write without a replica."""
+    """Make the server refuse writes while it has no replica."""
     server.ask("CONFIG", "SET", "min-replicas-to-write", 1)
 
 
 def loading(server: Server) -> None:
-    """Let the server load its data, for minutes."""
+    """Make the server load its data for minutes."""
     server.ask("DEBUG", "POPULATE", 10_000)
     server.ask("CONFIG", "SET", "loading-process-events-interval-bytes", 1024)
     server.ask("CONFIG", "SET", "key-load-delay", 50_000)
@@ -302,8 +302,8 @@ STATES = {
     ("state", "operation"),
     [(state, operation) for state, (_, operations) in STATES.items() for operation in sorted(operations)],
 )
-def test_a_server_that_another_replaced_is_left(server, start, switch, connect, state, operation) -> None:
-    """A store whose server was replaced reaches the new one in the same operation, and stays there."""
+def test_a_store_changes_to_a_new_server(server, start, switch, connect, state, operation) -> None:
+    """If another server has replaced a store's server, the same operation and all later ones reach the new server."""
     other = start()
     store = connect(switch.url)
     for each in (connect(other.url), store):
@@ -317,8 +317,8 @@ def test_a_server_that_another_replaced_is_left(server, start, switch, connect, 
     assert connect(other.url).get("later") == b"1"
 
 
-def test_a_server_outside_its_cluster_is_left(start, connect) -> None:
-    """A node that knows no cluster is left for a server that answers."""
+def test_a_store_leaves_a_node_without_a_cluster(start, connect) -> None:
+    """If a store's server is a node without a cluster, a later operation reaches the server that replaced it."""
     node, other = start("--cluster-enabled", "yes"), start()
     switch = Switch(node.port)
     store = connect(switch.url)
@@ -329,8 +329,8 @@ def test_a_server_outside_its_cluster_is_left(start, connect) -> None:
     switch.close()
 
 
-def test_connections_in_use_are_left_too(server, start, switch, connect) -> None:
-    """Threads that use connections to a demoted server all reach the new one in the operation under way."""
+def test_connections_in_use_are_replaced_too(server, start, switch, connect) -> None:
+    """Several threads with connections to a demoted server all reach the new server in their current operation."""
     other = start()
     store = connect(switch.url)
     barrier = threading.Barrier(8, timeout=PATIENCE)
@@ -354,7 +354,7 @@ def test_connections_in_use_are_left_too(server, start, switch, connect) -> None
 
 
 def test_both_attempts_share_a_deadline(server, switch, connect, monkeypatch) -> None:
-    """A second attempt has only the time that the first one left."""
+    """A second attempt has only the time that remains after the first one."""
     passed = [0.0]
     monkeypatch.setattr(redis_store, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0]))
     store = connect(switch.url, 10 * PATIENCE)
@@ -373,7 +373,7 @@ def test_both_attempts_share_a_deadline(server, switch, connect, monkeypatch) ->
 
 
 def test_a_deadline_that_is_over_allows_no_second_attempt(server, switch, connect) -> None:
-    """A command that isn't answered in time isn't sent again."""
+    """If a command isn't answered within the timeout, it isn't sent again."""
     store = connect(switch.url, 0.5)
     store.get("a")
     server.process.send_signal(19)
@@ -383,12 +383,12 @@ def test_a_deadline_that_is_over_allows_no_second_attempt(server, switch, connec
 
 
 def full(server: Server) -> None:
-    """Let the memory be full."""
+    """Make the memory full."""
     server.ask("CONFIG", "SET", "maxmemory", 1)
 
 
 def unsaved(server: Server) -> None:
-    """Let the disk refuse a snapshot."""
+    """Make a snapshot fail."""
     server.ask("CONFIG", "SET", "save", "3600 1")
     shutil.rmtree(server.folder)
     server.ask("BGSAVE")
@@ -396,27 +396,27 @@ def unsaved(server: Server) -> None:
 
 
 def paused(server: Server) -> None:
-    """Answer nothing."""
+    """Make the server answer nothing."""
     server.ask("CLIENT", "PAUSE", 1000 * PATIENCE)
 
 
 def crowded(server: Server) -> None:
-    """Take no further connection."""
+    """Make the server refuse further connections."""
     server.ask("CONFIG", "SET", "maxclients", 1)
 
 
 def locked(server: Server) -> None:
-    """Ask for a password."""
+    """Make the server demand a password."""
     server.ask("CONFIG", "SET", "requirepass", "right")
 
 
 def without_rights(server: Server) -> None:
-    """Permit reading alone."""
+    """Add a user who may only read."""
     server.ask("ACL", "SETUSER", "reader", "on", ">right", "~*", "+@read", "+@connection")
 
 
 def busy(server: Server) -> None:
-    """Run a script that doesn't end."""
+    """Make the server busy with an endless script."""
     server.ask("CONFIG", "SET", "busy-reply-threshold", 1)
     administrator = client.Redis.from_url(server.url, socket_timeout=PATIENCE)
 
@@ -454,7 +454,7 @@ def busy(server: Server) -> None:
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_store_that_cannot_be_used_is_declared(server, connect, caplog, state, user, timeout, cause) -> None:
-    """Whatever keeps Redis from writing is a 503 of the store's kind, and the log has the cause once."""
+    """If Redis can't write, for any cause, the error is a 503 `store-unavailable`, and the log has the cause once."""
     state(server)
     caplog.clear()
     store = connect(server.url.replace("//", f"//{user}"), timeout)
@@ -467,8 +467,8 @@ def test_a_store_that_cannot_be_used_is_declared(server, connect, caplog, state,
     assert "right" not in caplog.text
 
 
-def test_a_store_that_can_be_used_again_is(server, connect) -> None:
-    """A store works again as soon as its server does."""
+def test_a_store_works_again_when_its_server_does(server, connect) -> None:
+    """After its server was full, a store works again as soon as the server has memory."""
     store = connect(server.url)
     full(server)
     with pytest.raises(StoreUnavailable):
@@ -482,15 +482,15 @@ def test_a_store_that_can_be_used_again_is(server, connect) -> None:
     [("100mb", "allkeys-lru", 1), ("100mb", "volatile-ttl", 1), ("100mb", "noeviction", 0), ("0", "allkeys-lru", 0)],
 )
 def test_a_redis_that_evicts_is_named(start, connect, caplog, maxmemory, policy, warnings) -> None:
-    """The log names a policy that lets Redis delete keys."""
+    """The log names a `maxmemory-policy` that lets Redis delete keys, once."""
     store = connect(start("--maxmemory", maxmemory, "--maxmemory-policy", policy).url)
     store.get("a")
     store.get("a")
     assert caplog.text.count(f"maxmemory-policy is {policy}") == warnings
 
 
-def test_evicted_keys_are_as_if_they_had_never_been(start, connect) -> None:
-    """An evicted answer is made again, an evicted reservation costs nothing, and evicted results are refused."""
+def test_evicted_keys_are_as_if_they_had_never_existed(start, connect) -> None:
+    """An evicted answer is made again, an evicted reservation has no effect, and evicted results are refused."""
     server = start("--maxmemory", "8mb", "--maxmemory-policy", "allkeys-lru")
     store = connect(server.url)
     repository = JobRepository(store)

@@ -41,7 +41,7 @@
 {{- end -}}
 
 {{- if and (eq $v.server.metrics "scope") (ne $v.monitoring.kind "none") -}}
-{{- fail (printf "server.metrics is scope, but the %s that the chart makes sends no token: set monitoring.kind to none and scrape with a token, or set server.metrics to port." $v.monitoring.kind) -}}
+{{- fail (printf "server.metrics is scope, but the %s of the chart sends no token: set server.metrics to port, or set monitoring.kind to none and scrape with a token of your own." $v.monitoring.kind) -}}
 {{- end -}}
 
 {{- if gt $min $max -}}
@@ -119,7 +119,7 @@
 {{- end -}}
 {{- $shared := without $v.auth.scopeClaims "scope" "scp" -}}
 {{- if and $shared (not $v.auth.scopePrefix) -}}
-{{- fail (printf "auth.scopePrefix is empty, and auth.scopeClaims holds %s: every administrator of another service with the same audience would be one of this service. Set auth.scopePrefix, or leave only scope and scp." (join ", " $shared)) -}}
+{{- fail (printf "auth.scopePrefix is empty, and auth.scopeClaims holds %s: every administrator of another service with the same audience would be an administrator of this service. Set auth.scopePrefix, or leave only scope and scp." (join ", " $shared)) -}}
 {{- end -}}
 {{- if and $v.test.enabled (not $v.test.tokenSecret) -}}
 {{- fail "auth.enabled is true, but test.tokenSecret is empty: `helm test` would be refused. Name a Secret with a token, or set test.enabled to false." -}}
@@ -138,7 +138,7 @@
 {{- fail "store.url holds a user or password, which a ConfigMap would show: put the whole URL in a Secret and name it in store.urlSecret." -}}
 {{- end -}}
 {{- with include "customer-risk.credentials" (dict "value" $v "path" "") | trim -}}
-{{- fail (printf "%s holds a user or password in a URL, which ConfigMaps would show: Helm keeps values in one. Of URLs with a password only Redis's is supported, in a Secret that store.urlSecret names." .) -}}
+{{- fail (printf "%s holds a user or password in a URL, which a ConfigMap would show, since Helm keeps values in one. Remove it. Only Redis's URL may have a password: put the whole URL in a Secret and name it in store.urlSecret." .) -}}
 {{- end -}}
 {{- if and $v.jobs.enabled (eq $v.store.kind "file") (gt $max 1) -}}
 {{- fail "jobs.enabled is true with store.kind file and more than one pod: who asks for a job would meet a pod that doesn't know it. Use Redis, or one pod." -}}
@@ -181,17 +181,17 @@
 {{- $disks := include "customer-risk.disks" (merge (dict "scratch" $v.scratchSize "records" $v.record.enabled) .) | int -}}
 {{- $limit := include "customer-risk.mebibytes" $limits | int -}}
 {{- if ge $disks $limit -}}
-{{- fail (printf "The disks of a server's pod (record.outboxSize, scratchSize, model.diskSize) are together %d MiB and the ephemeral-storage limits of its containers %d MiB, beyond which Kubernetes evicts it: raise resources.limits.ephemeral-storage above the disks." $disks $limit) -}}
+{{- fail (printf "The disks of a server's pod (record.outboxSize, scratchSize, model.diskSize) have %d MiB in all, but the ephemeral-storage limits of its containers are %d MiB in all, beyond which Kubernetes evicts the pod: raise resources.limits.ephemeral-storage." $disks $limit) -}}
 {{- end -}}
 {{- $disks = include "customer-risk.disks" (merge (dict "scratch" $v.scratchSize "records" false) .) | int -}}
 {{- $limit = include "customer-risk.mebibytes" (list (index $v.test.resources.limits "ephemeral-storage")) | int -}}
 {{- if and $v.test.enabled (ge $disks $limit) -}}
-{{- fail (printf "The disks of the test's pod (scratchSize, model.diskSize) are together %d MiB and its ephemeral-storage limit %d MiB: raise test.resources.limits.ephemeral-storage above the disks." $disks $limit) -}}
+{{- fail (printf "The disks of the test's pod (scratchSize, model.diskSize) have %d MiB in all, but its ephemeral-storage limit is %d MiB: raise test.resources.limits.ephemeral-storage above the disks." $disks $limit) -}}
 {{- end -}}
 {{- $disks = include "customer-risk.disks" (merge (dict "scratch" $v.batch.scratchSize "records" (dig "record" "enabled" false $v.batch.settings)) .) | int -}}
 {{- $limit = include "customer-risk.mebibytes" (list (index $v.batch.resources.limits "ephemeral-storage")) | int -}}
 {{- if and $v.batch.enabled (ge $disks $limit) -}}
-{{- fail (printf "The disks of the batch's pod (batch.scratchSize, model.diskSize, record.outboxSize) are together %d MiB and its ephemeral-storage limit %d MiB: raise batch.resources.limits.ephemeral-storage above the disks." $disks $limit) -}}
+{{- fail (printf "The disks of the batch's pod (batch.scratchSize, model.diskSize, record.outboxSize) have %d MiB in all, but its ephemeral-storage limit is %d MiB: raise batch.resources.limits.ephemeral-storage above the disks." $disks $limit) -}}
 {{- end -}}
 
 {{- if and $v.batch.enabled (not (and $v.batch.settings.input $v.batch.settings.output)) -}}

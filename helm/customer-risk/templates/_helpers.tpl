@@ -31,7 +31,7 @@ component: predictor
 {{- end -}}
 {{- end }}
 
-{{/* The server's port that answers /metrics. */}}
+{{/* The port at which the server answers /metrics. */}}
 {{- define "customer-risk.metricsPort" -}}
 {{ ternary "9091" "8080" (eq .Values.server.metrics "port") }}
 {{- end }}
@@ -61,7 +61,7 @@ for a null the service has the same default, and Helm 3 keeps a null of values.y
 {{- toYaml $settings -}}
 {{- end }}
 
-{{/* The paths of all texts below `value` that hold a URL with a user or password. */}}
+{{/* The paths of all strings in `value` that hold a URL with a user or password, each with a space after it. */}}
 {{- define "customer-risk.credentials" -}}
 {{- $path := .path -}}
 {{- if kindIs "map" .value -}}
@@ -112,7 +112,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* The disks of a kind of pod in MiB, by their values: `scratch` is /tmp's size, `records` whether there is an outbox. */}}
+{{/* The size of a pod's disks in MiB: `scratch` is the size of /tmp, `records` says whether there is an outbox. */}}
 {{- define "customer-risk.disks" -}}
 {{- $sizes := list .scratch -}}
 {{- if not .Values.model.baked -}}{{- $sizes = append $sizes .Values.model.diskSize -}}{{- end -}}
@@ -127,7 +127,8 @@ seccompProfile:
 {{- $sum -}}
 {{- end }}
 
-{{/* Whether the server reads a Secret: empty for no. One that isn't read isn't mounted. */}}
+{{/* Whether the server reads Redis's URL, and whether it reads the key of customers' ids: "true", or empty for no. A Secret
+that isn't read isn't mounted. */}}
 {{- define "customer-risk.readsStoreUrl" -}}
 {{- if and (eq .Values.store.kind "redis") .Values.store.urlSecret.name -}}true{{- end -}}
 {{- end }}
@@ -188,7 +189,7 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* Volumes that fetching the bundle takes, and /tmp (of `tmpSize`, or scratchSize). */}}
+{{/* The volumes that fetching the bundle needs, and /tmp, whose size is `tmpSize`, or else scratchSize. */}}
 {{- define "customer-risk.bundleVolumes" -}}
 - name: tmp
   emptyDir: {sizeLimit: {{ default .Values.scratchSize .tmpSize }}}

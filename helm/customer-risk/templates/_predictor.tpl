@@ -108,8 +108,8 @@ containers:
       - {name: tmp, mountPath: /tmp}
 volumes:
   {{- include "customer-risk.bundleVolumes" . | nindent 2 }}
-  # One volume for each container, with what that container reads. Its files are in one volume, since a mount beneath a
-  # read-only mount can't be made. The shipper reads no Secret.
+  # One volume for each container, with the files that it reads: a mount beneath a read-only mount can't be made. The shipper
+  # reads no Secret.
   {{- if $v.record.enabled }}
   - name: settings
     projected:

@@ -129,8 +129,7 @@ class JobsEndpoint:
     async def _keep(self, job: Job, parts: AsyncIterator[bytes], held: Held) -> tuple[Job, bytes]:
         """Store an upload in pieces; return the job with their number, and a digest.
 
-        Raises InputError if it is empty, BodyTooLarge, and Overloaded if the piece that isn't complete yet exceeds the
-        budget.
+        Raises InputError for an empty upload, BodyTooLarge, and Overloaded if its incomplete piece exceeds the budget.
         """
         upload = _Upload(self._repository(), job, self._settings)
         try:
@@ -173,7 +172,7 @@ class JobsEndpoint:
             caller.require("explain")
         wanted = parse_qs(scope["query_string"].decode("latin-1")).get("format", [""])[0]
         repository = self._repository()
-        await asyncio.to_thread(repository.require_results, job)  # a refusal is possible only before the first chunk
+        await asyncio.to_thread(repository.require_results, job)  # after the first chunk, a refusal can't be sent
         if wanted == "parquet" or (not wanted and PARQUET in (header(scope, b"accept") or "")):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "results.parquet"
@@ -278,7 +277,7 @@ class _Upload:
 
     @property
     def incomplete(self) -> int:
-        """Bytes of the piece that isn't complete yet."""
+        """The number of bytes in the piece that isn't complete yet."""
         return self._cutter.incomplete
 
     def end(self) -> tuple[Job, bytes]:

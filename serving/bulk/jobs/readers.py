@@ -46,7 +46,7 @@ class Cutter:
 
     @property
     def incomplete(self) -> int:
-        """Bytes that no yielded piece contains yet."""
+        """The number of bytes that aren't in a yielded piece yet."""
         return self._size + self._line_size
 
     def feed(self, data: bytes) -> Iterator[bytes]:

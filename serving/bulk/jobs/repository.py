@@ -105,14 +105,14 @@ class JobRepository:
         self._store.put(f"out/{job.job_id}/{place:08d}", lines, seconds=self._left(job))
 
     def require_results(self, job: Job) -> None:
-        """Raise NotFound unless every piece of a job's results is there; raises StoreUnavailable."""
+        """Raise NotFound if the store has lost a piece of a job's results; also raises StoreUnavailable."""
         if len(self._store.keys(f"out/{job.job_id}/")) < job.next_piece:
             raise _results_lost()
 
     def results(self, job: Job) -> Iterator[bytes]:
         """Return the results in chunks; those of compressed pieces have at most a megabyte.
 
-        The chunks of a lost piece raise NotFound, here and in `packed_results`.
+        The iterator raises NotFound at a piece that the store has lost; so does that of `packed_results`.
         """
         return chain.from_iterable(map(unpack, self._results(job)))
 
@@ -123,7 +123,7 @@ class JobRepository:
     def _results(self, job: Job) -> Iterator[bytes]:
         for place in range(job.next_piece):
             piece = self._store.get(f"out/{job.job_id}/{place:08d}")
-            if piece is None:  # results without it would be taken for all
+            if piece is None:  # without it, the client would take the rest for all results
                 raise _results_lost()
             yield piece
 
@@ -167,4 +167,4 @@ class JobRepository:
 
 
 def _results_lost() -> NotFound:
-    return NotFound("A part of the results is gone: the store lost it.", remedy="Send the file again.")
+    return NotFound("The store has lost a part of the results.", remedy="Send the file again.")

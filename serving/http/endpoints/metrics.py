@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 PATH: Final = "/metrics"
 _OPEN_METRICS: Final = "application/openmetrics-text"
-_FORMS: Final = (f"{_OPEN_METRICS};version=1.0.0", "text/plain;version=0.0.4")  # what is asked of the source
-_SECONDS: Final = 1.0
+_FORMS: Final = (f"{_OPEN_METRICS};version=1.0.0", "text/plain;version=0.0.4")  # media types that the source makes
+_SECONDS: Final = 1.0  # between two renderings of a form
 
 
 class Exposition(Protocol):
@@ -29,8 +29,8 @@ class Exposition(Protocol):
         """Return the media type and the metrics in the form that `accept` asks for."""
 
 
-class _Rendered:
-    """The metrics in one form, rendered at most once in _SECONDS seconds, on a thread."""
+class _CachedRendering:
+    """The metrics in one form, rendered on a thread, at most once in _SECONDS seconds."""
 
     def __init__(self, form: str, source: Exposition, clock: Callable[[], float]) -> None:
         self._form = form
@@ -41,6 +41,7 @@ class _Rendered:
         self._response = Response(200, b"")
 
     async def response(self) -> Response:
+        """Return the last rendering, or a new one if the last is too old."""
         async with self._lock:
             if (now := self._clock()) >= self._due:
                 media_type, body = await asyncio.to_thread(self._source.exposition, self._form)
@@ -49,13 +50,13 @@ class _Rendered:
 
 
 class MetricsEndpoint:
-    """Returns all workers' metrics, as OpenMetrics or in Prometheus' text form.
+    """Returns all workers' metrics, as OpenMetrics or in Prometheus's text form.
 
     Each form is rendered at most once a second, since rendering takes tens of milliseconds.
     """
 
     def __init__(self, source: Exposition, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._open, self._text = (_Rendered(form, source, clock) for form in _FORMS)
+        self._open, self._text = (_CachedRendering(form, source, clock) for form in _FORMS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  an endpoint's signature
         """Answer a GET or HEAD; raises NotFound and WrongMethod for other requests."""
@@ -66,8 +67,8 @@ class MetricsEndpoint:
         wanted = self._open if _OPEN_METRICS in (header(scope, b"accept") or "") else self._text
         await respond(send, await wanted.response())
 
-    async def alone(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request as the only endpoint of an ASGI application."""
+    async def standalone(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer an ASGI request without authentication, errors included: the application of a port for metrics."""
         try:
             await self(scope, receive, send, LOCAL)
         except CustomerRiskError as error:

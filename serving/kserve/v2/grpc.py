@@ -28,7 +28,7 @@ from customer_risk.serving.http.admission import Admission, overloaded
 from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.http.budget import Budget, Held
 from customer_risk.serving.kserve.v2 import fields
-from customer_risk.serving.kserve.v2.accepting import CallServer
+from customer_risk.serving.kserve.v2.call_server import CallServer
 from customer_risk.serving.kserve.v2.models import Models
 from customer_risk.serving.kserve.v2.settings import GrpcSettings
 from customer_risk.serving.kserve.v2.status import status_of
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
 Messages = AsyncIterator[bytes]
 
-_MOST_CALLS: Final = 512  # answered and refused at a time
+_MOST_CALLS: Final = 512  # at a time, those that are being refused included
 _MOST_ARRIVING: Final = 8  # messages that are read at a time
-_SOON_SECONDS: Final = 0.1  # a message that takes longer counts as the largest one
+_SOON_SECONDS: Final = 0.1  # a message that takes longer to arrive counts as one of the greatest size
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MOST_BYTES),
     ("grpc.max_concurrent_streams", 32),
@@ -71,8 +71,8 @@ _CONTENTS: Final = {"FP64": "fp64_contents", "BYTES": "bytes_contents"}
 class GrpcServer:
     """Answers KServe's gRPC service through `exchange`.
 
-    `admission` sheds calls under overload, `budget` bounds the bytes of unanswered messages (None: no bound). It makes
-    no gRPC object before `start`, so a process may fork until then.
+    `admission` refuses calls under overload, `budget` bounds the bytes of unanswered messages (None: no bound). No gRPC
+    object is made before `start`, so a process may fork until then.
     """
 
     def __init__(
@@ -110,10 +110,10 @@ class GrpcServer:
 
 
 def _handlers(servicer: _Servicer) -> dict[str, Any]:
-    """Return the service's methods by full name; they authenticate, then read a message's bytes, then parse them.
+    """Return the service's handlers by full name of method; each authenticates before it reads the message.
 
-    They are declared as taking a stream of messages: a method that takes one is called only once gRPC has the whole
-    message, whoever sent it. Methods with several messages aren't served.
+    They are declared as handlers of a stream of messages. gRPC would call a handler of a single message only after the
+    whole message had arrived, with or without a valid token. Methods with several messages aren't served.
     """
     service = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
     return {
@@ -188,7 +188,7 @@ class _Servicer:
         *,
         permission: Permission | None,
     ) -> Any:
-        """Answer a caller with `permission` (None: anybody), or set the refusal as the call's status."""
+        """Return the answer to a caller with `permission` (None: anybody), or None after setting a refusal's status."""
         if not self._admission.admits():
             _OVERLOADED.end(call)
             return None
@@ -227,8 +227,8 @@ class _Servicer:
     async def _read(self, call: Context, held: Held) -> bytes:
         """Return the call's message; raises RequestTooSlow, Overloaded and MalformedBody.
 
-        gRPC doesn't tell how large a message is that has arrived in part. So few are read at a time, and one that takes
-        long counts as the largest from then on, and others are read.
+        The size of a message that has arrived in part can't be read from gRPC. Therefore few messages are read at a
+        time. A message that takes longer than _SOON_SECONDS counts as one of the greatest size, and others are read.
         """
         async with self._arriving:
             # The stream's own iterator would keep the message until the garbage collector runs.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 JSON_LENGTH: Final = "inference-header-content-length"
-HUNG_UP: Final = 499  # as proxies log it: the client has disconnected, and the response isn't read
+CLIENT_CLOSED_REQUEST: Final = 499  # as proxies log it: the client has disconnected, and the response isn't read
 
 
 def register(app: Starlette, models: Models) -> None:
@@ -71,7 +71,7 @@ class _Routes:
         try:
             body = await read_body(request.receive)
         except ClientDisconnected:
-            return Response(status_code=HUNG_UP)
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         received = await self._models.offload.call(len(body), read_call, body, json_length=length, every=OUTPUTS)
         inferred = await self._models.infer(received.call)
         content, written = write_response(

@@ -10,7 +10,7 @@ class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     enabled           whether to serve gRPC
     host, port        address to listen on; port 0 is any free one; all workers of a server share it
-    message_seconds   for a caller to send a call's message
+    message_seconds   for a client to send the message of a call
     grace_seconds     for calls that are under way when the server ends
     """
 

@@ -43,7 +43,7 @@ class CallStatus(NamedTuple):
     trailing: tuple[tuple[str, str | bytes], ...]
 
     def end(self, call: Any) -> None:
-        """Set it as the status of a call.
+        """Set this as the status of a call.
 
         Return None from the handler afterwards. Don't call `call.abort`: gRPC keeps its exception, and so the message.
         """

@@ -202,8 +202,8 @@ def test_a_route_counts_once_a_gateway_takes_it(api, status, said) -> None:
         (None, False),
     ],
 )
-def test_a_release_is_installed_where_helms_inferenceservice_is(api, metadata, installed) -> None:
-    """Whether Helm's history of it can be read doesn't matter; one that is being deleted doesn't count."""
+def test_a_release_is_installed_if_helm_made_its_inferenceservice(api, metadata, installed) -> None:
+    """A release is installed while an InferenceService of Helm with its name exists and isn't being deleted."""
     if metadata is not None:
         api[SERVICE] = {"metadata": {"name": "a", **metadata}, "spec": {}}
     assert Cluster("risk").has("a") is installed

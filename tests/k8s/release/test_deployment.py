@@ -111,8 +111,8 @@ def test_a_rollback_to_nowhere_is_refused() -> None:
 
 
 @pytest.mark.parametrize("act", ["deploy", "rollback", "gate"])
-def test_a_release_whose_history_is_kept_elsewhere_is_left_alone(act: str) -> None:
-    """Nothing is installed over it, and the message names the command that moves its history."""
+def test_a_release_whose_history_is_not_in_config_maps_is_not_changed(act: str) -> None:
+    """Each command ends with an error that names the command `move`, and changes nothing."""
 
     class Kept(Shown):
         @staticmethod

@@ -37,7 +37,7 @@ class Shown:
 
     @staticmethod
     def has(_: str) -> bool:
-        """Whether Helm installed the release: not before its first revision."""
+        """Return False: nothing is installed before the first revision."""
         return False
 
 

@@ -32,7 +32,7 @@ def test_the_charts_values_replace_an_edit_by_hand(tmp_path: Path, version: str,
 
 
 def test_releases_are_kept_in_config_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each command of Helm's gets that driver, whatever the environment says."""
+    """Each command runs helm with the driver `configmap`, whatever HELM_DRIVER is in the environment."""
     monkeypatch.setenv("HELM_DRIVER", "secret")
     helm, told = _helm(tmp_path, "v4.3.2")
     for act in (lambda: helm.upgrade(Path("chart"), ()), lambda: helm.rollback(3), helm.test, helm.uninstall):

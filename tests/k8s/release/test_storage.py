@@ -27,7 +27,7 @@ def _revision(number: int, kind: str = "helm.sh/release.v1") -> dict:
 
 @pytest.fixture
 def objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
-    """The server's Secrets and ConfigMaps by name; KUBECONFIG names it."""
+    """The Secrets and ConfigMaps of a server by kind and name; KUBECONFIG names the server."""
     held: Objects = {"secrets": {}, "configmaps": {}}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ def objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects
             self._answer(200, {"kind": "Status", "status": "Success"})
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -84,7 +84,7 @@ def _hold(objects: Objects, *revisions: dict) -> None:
 
 
 def test_every_revision_is_moved_as_helm_would_have_kept_it(objects: Objects) -> None:
-    """ConfigMaps have the names, the labels and the text of the Secrets, which are gone."""
+    """After a move, ConfigMaps have the names, labels and text of the Secrets, and the Secrets are deleted."""
     _hold(objects, _revision(1), _revision(2))
     said = CliRunner().invoke(release, ["move", "--release", "risk", "--namespace", "here"], catch_exceptions=False)
     assert "2 revisions" in said.output
@@ -95,8 +95,8 @@ def test_every_revision_is_moved_as_helm_would_have_kept_it(objects: Objects) ->
         assert made["data"] == {"release": f"H4sI{number}"}
 
 
-def test_a_move_that_stopped_half_way_goes_on(objects: Objects) -> None:
-    """A revision that is in a ConfigMap already is no conflict."""
+def test_a_move_that_was_interrupted_can_be_repeated(objects: Objects) -> None:
+    """A revision that is already in a ConfigMap is not a conflict."""
     _hold(objects, _revision(1), _revision(2))
     name = "sh.helm.release.v1.risk.v1"
     objects["configmaps"][name] = {"metadata": {"name": name}, "data": {"release": "H4sI1"}}
@@ -104,8 +104,8 @@ def test_a_move_that_stopped_half_way_goes_on(objects: Objects) -> None:
     assert len(objects["configmaps"]) == 2
 
 
-def test_another_revision_of_the_same_number_is_not_written_over(objects: Objects) -> None:
-    """Nothing is deleted, and the message names the ConfigMap."""
+def test_another_revision_of_the_same_number_is_not_overwritten(objects: Objects) -> None:
+    """If a ConfigMap of the same name has other content, nothing is deleted, and the error names the ConfigMap."""
     _hold(objects, _revision(1))
     name = "sh.helm.release.v1.risk.v1"
     objects["configmaps"][name] = {"metadata": {"name": name}, "data": {"release": "other"}}
@@ -116,7 +116,7 @@ def test_another_revision_of_the_same_number_is_not_written_over(objects: Object
 
 
 def test_no_other_secret_is_moved(objects: Objects) -> None:
-    """One that only has Helm's labels stays, and where nothing else is there it is said."""
+    """A Secret that has Helm's labels but not its type stays; without a Secret of Helm, an error says so."""
     _hold(objects, _revision(1, kind="Opaque"))
     with pytest.raises(ReleaseError, match="No Secret of here has a revision of risk"):
         move("risk", "here")

@@ -66,7 +66,7 @@ def test_a_missing_library_names_the_extra_that_brings_it(
 
 
 def test_only_the_user_can_read_tables_and_all_can_read_a_registry(tmp_path: Path, bundle: Path) -> None:
-    """Files of commands are the user's alone, except those that are made for others."""
+    """Only the user who runs a command can read its files, except those of commands whose files others read."""
     made = {
         tmp_path / "tables": ["synth", tmp_path / "tables", "--customers", "20"],
         tmp_path / "registry": ["registry", "add", bundle, "--registry", tmp_path / "registry"],
@@ -81,7 +81,7 @@ def test_only_the_user_can_read_tables_and_all_can_read_a_registry(tmp_path: Pat
 
 
 def test_a_file_name_in_a_message_is_one_line(tmp_path: Path) -> None:
-    """The name of a file can't forge a line of an error, or send a command to the terminal."""
+    """The name of a file can't make another line in an error, or send a command to the terminal."""
     done = subprocess.run(
         [Path(sys.executable).with_name("customer-risk"), "check", tmp_path / "x\nforged: \x1b[2J\u202e"],
         capture_output=True,

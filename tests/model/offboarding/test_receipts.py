@@ -103,7 +103,9 @@ def test_same_decisions_again_change_nothing(hand_in, decided, run_folder):
 def test_other_decisions_are_refused_and_the_lines_named(hand_in, decided, other):
     """A sign-off isn't changed by handing in another."""
     hand_in(decided)
-    with pytest.raises(SignOffError, match=f"signed off otherwise .*\n.*line 1, customer {decided['customer_id'][0]}"):
+    with pytest.raises(
+        SignOffError, match=f"signed off with other decisions .*\n.*line 1, customer {decided['customer_id'][0]}"
+    ):
         hand_in(other)
 
 

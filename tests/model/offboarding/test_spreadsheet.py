@@ -22,8 +22,8 @@ def read(text: str | bytes):
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+33", "\uff1d1+1", " @SUM(A1)", "\t=1", "=HYPERLINK('http://example.com')"])
-def test_formula_is_led_by_an_apostrophe(text):
-    """The usual ways to smuggle a formula in are made text."""
+def test_a_formula_gets_an_apostrophe_in_front(text):
+    """Text that a spreadsheet would run as a formula is written with an apostrophe before it."""
     row = next(csv.DictReader(io.StringIO(csv_bytes(pl.DataFrame({"a": [text]})).decode())))
     assert row["a"] == "'" + text
 

@@ -102,7 +102,7 @@ def test_cut_off_adding_is_shown_as_such(run, bundles, tmp_path):
 
 
 def test_a_reason_cannot_forge_a_row(run, bundles):
-    """Names and reasons are shown in one cell, whatever characters they have."""
+    """A name or reason stays within its row and is printed without control characters, whatever it contains."""
     run("add", bundles[0], "--why", "x\nforged\x1b[2J\u202e", "--by", "ann\u2028")
     for shown in (run("list"), run("list", "--history")):
         assert len(shown.rstrip("\n").split("\n")) == len(run("list").rstrip("\n").split("\n"))

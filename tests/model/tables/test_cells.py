@@ -17,34 +17,34 @@ _SIGNS = [chr(code) for code in range(0x10000) if unicodedata.normalize("NFKC", 
 
 
 def written(text: str) -> str:
-    """The cell that a text becomes in a file."""
+    """Return the cell of a CSV file to which a text is written."""
     content = escape_cells(pl.DataFrame({"a": [text], "b": ["end"]})).write_csv()
     return list(csv.reader(io.StringIO(content, newline="")))[1][0]
 
 
 @pytest.mark.parametrize("sign", _SIGNS)
 @pytest.mark.parametrize("before", ["", " ", "\u3000", "\xa0", "\u200b", "\ufeff", "\x0b ", "'", "' '"])
-def test_a_sign_is_led_by_an_apostrophe(sign, before) -> None:
-    """A cell doesn't begin with a sign of a formula, in any width, behind blanks and apostrophes too."""
+def test_a_sign_gets_an_apostrophe_in_front(sign, before) -> None:
+    """A text that begins with a formula's sign, in any width, also after blanks, is written after an apostrophe."""
     text = f"{before}{sign}1+1"
     assert written(text) == f"'{text}"
     assert unescape_cell(written(text)) == text
 
 
 @pytest.mark.parametrize("text", ["\t=1", "\tx", "\rx", "\nx"])
-def test_a_cell_that_begins_with_a_control_character_is_led_by_an_apostrophe(text) -> None:
-    """A tab or a line end before the text doesn't move it into another cell."""
+def test_a_cell_that_begins_with_a_tab_or_line_end_gets_an_apostrophe_in_front(text) -> None:
+    """A text that begins with a tab or a line end is written after an apostrophe."""
     assert written(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["-12.5", "-5", "-1e-07", "12", "a=b", "'quoted'", "", "2024-01-01"])
 def test_numbers_and_plain_text_are_kept(text) -> None:
-    """A negative number stays a number, and text that runs nowhere stays as it is."""
+    """Negative numbers, and text that no spreadsheet runs as a formula, are written unchanged."""
     assert written(text) == text
 
 
 def test_columns_of_numbers_stay_numbers() -> None:
-    """Only text is escaped."""
+    """Columns that aren't text are unchanged."""
     frame = pl.DataFrame({"a": [-12.5, 3.0], "b": [-1, None]})
     assert escape_cells(frame).equals(frame)
 
@@ -60,5 +60,5 @@ _ALPHABETS = st.one_of(
 @example("'-5\n")
 @given(_ALPHABETS)
 def test_every_text_reads_back(text) -> None:
-    """Whatever a text is, nothing of it is lost."""
+    """Any text is the same after it was written to a file and read back."""
     assert unescape_cell(written(text)) == text

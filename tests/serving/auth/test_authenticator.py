@@ -277,7 +277,7 @@ def test_a_look_that_finds_nothing_new(make, sign) -> None:
 
 @pytest.mark.parametrize("empty", EMPTY)
 def test_a_set_without_usable_keys(make, sign, issuer, key_set, clock, caplog, empty) -> None:
-    """A set without usable keys withdraws all keys at once, which the log says once; keys that come back are used."""
+    """A key set without usable keys withdraws all keys at once, with one log line; keys that return are used again."""
 
     async def run() -> None:
         authenticator = await make()

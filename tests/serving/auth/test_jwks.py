@@ -65,7 +65,7 @@ def test_no_file(settings, tmp_path) -> None:
 
 
 def test_a_pipe(settings, tmp_path) -> None:
-    """A pipe that nobody writes to is told at once: opening it would block a thread for good."""
+    """A named pipe as the file of keys is refused at once, without waiting for a writer."""
     os.mkfifo(tmp_path / "pipe")
     _unreadable(msgspec.structs.replace(settings, jwks=str(tmp_path / "pipe"), timeout_seconds=600), "regular file")
 
@@ -160,7 +160,7 @@ def test_too_large(settings, by_url, issuer, tmp_path, where) -> None:
     ids=lambda document: document[:40],
 )
 def test_malformed(document) -> None:
-    """What isn't a set of keys is told, never a fault."""
+    """A document that isn't a key set raises KeysUnreadable."""
     with pytest.raises(keys.KeysUnreadable):
         keys.parse(document, EVERY)
 
@@ -181,7 +181,7 @@ def test_malformed(document) -> None:
     ids=lambda document: document[:40],
 )
 def test_unusable_members(document) -> None:
-    """A set whose members can't be used is an empty set, never a fault."""
+    """A key set whose members can't be used has no usable key, and raises no error."""
     assert keys.parse(document, EVERY) == {}
 
 
@@ -277,7 +277,7 @@ def test_a_nameless_key_among_several(rsa_key, ec_key, jwk) -> None:
 
 
 def test_several_nameless_keys(rsa_key, ec_key, jwk) -> None:
-    """Of several keys without ids none is taken."""
+    """Several keys without ids are all left out."""
     assert keys.parse(_set(jwk(rsa_key.public_key()), jwk(ec_key.public_key())), EVERY) == {}
 
 

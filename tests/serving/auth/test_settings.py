@@ -27,7 +27,7 @@ def test_what_must_be_set(name, empty) -> None:
 
 @pytest.mark.parametrize("claims", [("roles",), ("scope", "scp", "roles"), ("groups",), ("permissions",), ("Scope",)])
 def test_scopes_of_other_services(claims) -> None:
-    """Claims that hold other services' rights too need a prefix."""
+    """Scope claims that may hold rights of other services need a prefix."""
     error = _refused(r"auth\.scope_prefix is empty, and auth\.scope_claims holds", scope_claims=claims)
     assert "auth.scope_prefix" in error.remedy
     assert AuthSettings(**SOUND, scope_claims=claims, scope_prefix="risk:").enabled
@@ -40,13 +40,13 @@ def test_the_usual_scopes_need_no_prefix() -> None:
 
 
 @pytest.mark.parametrize("claims", [("",), ("azp", "a\nb"), ("app", "app:id"), ("app:id", "sub", "app")])
-def test_claims_that_name_no_client_or_two(claims) -> None:
-    """Claims of clients are printable, and none begins with another one and a colon: names would be ambiguous."""
+def test_claims_whose_client_names_would_be_invalid_or_ambiguous(claims) -> None:
+    """A claim of clients that isn't printable, or that begins with another claim and a colon, is refused."""
     _refused(r"auth\.client_claims holds", client_claims=claims)
 
 
 def test_claims_with_colons() -> None:
-    """A claim may be named by a URL."""
+    """The name of a claim may be a URL."""
     assert AuthSettings(**SOUND, client_claims=("https://i/client", "sub")).enabled
 
 

@@ -323,7 +323,7 @@ def test_scope_prefix(ask, sign) -> None:
 
 @pytest.mark.parametrize("name", ["pay", "azp:pay", "local", "", "sub:"])
 def test_a_user_with_a_clients_name(ask, sign, name) -> None:
-    """A user whose name is a client's is another caller, whatever the name."""
+    """A user whose `sub` equals the `azp` of a client has another name than that client."""
     user = ask(f"Bearer {sign(azp=None, sub=name or 'x')}").name
     assert user not in {ask(f"Bearer {sign(azp=name or 'x')}").name, ask(f"Bearer {sign()}").name, LOCAL.name}
 

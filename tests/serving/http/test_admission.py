@@ -1,4 +1,4 @@
-"""How long the line is."""
+"""The estimated wait of requests."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_those_behind_wait_as_long_as_the_turn_lasts() -> None:
     clock = Clock()
 
     async def waits() -> list[float]:
-        line = Admission(0.05, clock=clock)
-        found = [line.wait()]
+        admission = Admission(0.05, clock=clock)
+        found = [admission.wait()]
         clock.now += 0.5
-        found.append(line.wait())
+        found.append(admission.wait())
         await asyncio.sleep(0)
-        return [*found, line.wait()]
+        return [*found, admission.wait()]
 
     assert asyncio.run(waits()) == [0, 0.5, 0]
 
@@ -49,15 +49,15 @@ def test_tasks_that_have_not_run_are_waited_for() -> None:
     cpu = Clock()
 
     async def waits() -> list[float]:
-        line = Admission(0.05, clock=Clock(), cpu=cpu)
+        admission = Admission(0.05, clock=Clock(), cpu=cpu)
         for _ in range(64 * 60):
-            line.answered()
+            admission.answered()
             cpu.now += 0.001
         for _ in range(10):
-            line.queue()
-        found = [line.wait()]
-        line.leave()
-        return [*found, line.wait()]
+            admission.queue()
+        found = [admission.wait()]
+        admission.leave()
+        return [*found, admission.wait()]
 
     ten, nine = asyncio.run(waits())
     assert abs(ten - 0.010) < 1e-4
@@ -65,16 +65,16 @@ def test_tasks_that_have_not_run_are_waited_for() -> None:
 
 
 def _admitted(wait: float, most: float, *, directly: bool = True, **options: object) -> tuple[bool, list[str]]:
-    """Let a request wait; return whether it was admitted, and what was reported of it."""
+    """Return whether a request with a wait is admitted, and which callbacks were called."""
     clock, told = Clock(), []
 
     async def asked() -> bool:
-        line = Admission(
+        admission = Admission(
             most, clock=clock, shed=lambda: told.append("shed"), waited=lambda _: told.append("waited"), **options
         )
-        line.wait()
+        admission.wait()
         clock.now += wait
-        return line.admits(directly=directly)
+        return admission.admits(directly=directly)
 
     return asyncio.run(asked()), told
 
@@ -97,33 +97,33 @@ def test_while_a_bundle_is_loaded_the_bound_is_further() -> None:
     assert _admitted(0.3, 0.05, lenient=lambda: True) == (False, ["shed"])
 
 
-def test_a_second_request_of_a_turn_waits_half_as_long() -> None:
-    """A connection's second request in one turn is refused after half the bound, another connection's first isn't."""
+def test_half_of_the_bound_applies_to_a_second_request_in_a_turn() -> None:
+    """Past half of the bound, a connection's second request in a turn is refused, and another's first is admitted."""
     clock = Clock()
 
     async def admitted() -> list[bool]:
-        line = Admission(0.05, clock=clock)
-        found = [line.admits(directly=True), line.admits(directly=True, again=True)]
+        admission = Admission(0.05, clock=clock)
+        found = [admission.admits(directly=True), admission.admits(directly=True, again=True)]
         clock.now += 0.02
-        found += [line.admits(directly=True, again=True), line.admits(directly=True)]
+        found += [admission.admits(directly=True, again=True), admission.admits(directly=True)]
         clock.now += 0.02
-        return [*found, line.admits(directly=True)]
+        return [*found, admission.admits(directly=True)]
 
     assert asyncio.run(admitted()) == [True, True, False, True, False]
 
 
 def test_turns_with_requests_are_counted() -> None:
-    """Requests of one turn have one number, those of the next turn another."""
+    """The number of turns stays the same during a turn with requests, and is higher in the next turn."""
 
     async def numbers() -> list[int]:
-        line = Admission(0.05)
-        line.wait()
-        found = [line.turns]
-        line.wait()
-        found.append(line.turns)
+        admission = Admission(0.05)
+        admission.wait()
+        found = [admission.turns]
+        admission.wait()
+        found.append(admission.turns)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        return [*found, line.turns]
+        return [*found, admission.turns]
 
     assert asyncio.run(numbers()) == [0, 0, 1]
 

@@ -10,7 +10,7 @@ from customer_risk.serving.http.budget import Budget, client_of
 
 
 def test_one_client_is_bounded_before_all_are() -> None:
-    """Bytes beyond a client's own bound are refused; another client's are held."""
+    """Bytes beyond a client's bound are refused while another client's are held, up to the bound for all clients."""
     budget = Budget(100, 60)
     first, second = budget.hold("a"), budget.hold("a")
     first.grow(50)
@@ -21,8 +21,8 @@ def test_one_client_is_bounded_before_all_are() -> None:
         budget.hold("c").grow(1)
 
 
-def test_a_refused_request_holds_what_it_held() -> None:
-    """After a refusal, the request still holds its earlier bytes, and returns exactly them."""
+def test_a_refused_request_keeps_its_earlier_bytes() -> None:
+    """After a refusal, a request still holds its earlier bytes, and releases exactly these at its end."""
     budget = Budget(100, 100)
     with budget.hold("a") as held:
         held.grow(80)
@@ -33,8 +33,8 @@ def test_a_refused_request_holds_what_it_held() -> None:
     budget.hold("a").grow(100)
 
 
-def test_a_request_that_shrinks_returns_bytes() -> None:
-    """Bytes that a request holds no more are free for others."""
+def test_a_request_that_shrinks_releases_bytes() -> None:
+    """Bytes that a request no longer holds can be held for others."""
     budget = Budget(100, 100)
     held = budget.hold("a")
     held.grow(100)
@@ -43,7 +43,7 @@ def test_a_request_that_shrinks_returns_bytes() -> None:
 
 
 def test_a_declared_length_holds_nothing() -> None:
-    """A length that fits is checked only: bytes are held once they have arrived."""
+    """A declared length is only compared with the budget; bytes are held once they have arrived."""
     budget = Budget(100, 100)
     budget.hold("a").require(100)
     budget.hold("a").grow(100)
@@ -60,5 +60,5 @@ def test_a_declared_length_holds_nothing() -> None:
     ],
 )
 def test_a_client_is_a_caller_or_else_an_address(scope, caller, client) -> None:
-    """With authentication a client is its caller's name, without it an IP address."""
+    """A client is its caller's name with authentication, and its IP address without."""
     assert client_of(scope, caller) == client

@@ -1,4 +1,4 @@
-"""How many connections may be open, and which one is closed for another."""
+"""The bounds on open connections, and which connection is closed for a new one."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ class Fake:
     evicted = False
 
     def evict(self) -> None:
-        """Remember it."""
+        """Remember that the connection was closed."""
         self.evicted = True
 
 
-def test_the_peer_with_most_connections_gives_way() -> None:
-    """In a full house the oldest waiting connection of the peer with the most is closed, not the oldest of all."""
-    house = Connections(5, 5)
+def test_the_peer_with_most_connections_loses_one() -> None:
+    """At the bound, the longest waiting connection of the peer with most is closed, not the longest waiting of all."""
+    connections = Connections(5, 5)
     few, many = [Fake(), Fake()], [Fake() for _ in range(4)]
     for each in few:
-        house.enter(each, "a")
+        connections.add(each, "a")
     for each in many:
-        assert house.enter(each, "b") is Admitted.ALL
+        assert connections.add(each, "b") is Admitted.ALL
     assert [each.evicted for each in few + many] == [False, False, True, False, False, False]
-    assert len(house) == 5
+    assert len(connections) == 5
 
 
 def test_a_busy_connection_is_not_closed() -> None:
-    """A connection that has a request stays, whichever peer it is of."""
-    house = Connections(2, 2)
+    """A connection that has a request stays open; a waiting one is closed."""
+    connections = Connections(2, 2)
     busy, waiting = Fake(), Fake()
     for each in (busy, waiting):
-        house.enter(each, "a")
-    house.work(busy, "a")
-    assert house.enter(Fake(), "b") is Admitted.ALL
+        connections.add(each, "a")
+    connections.mark_busy(busy, "a")
+    assert connections.add(Fake(), "b") is Admitted.ALL
     assert (busy.evicted, waiting.evicted) == (False, True)
 
 
-def test_a_house_of_busy_connections_admits_probes_then_nothing() -> None:
-    """Without a waiting connection RESERVED more are for probes, and the next one is refused."""
-    house = Connections(3, 1000)
+def test_if_all_connections_are_busy_probes_are_admitted_then_nothing() -> None:
+    """If no connection waits, RESERVED more are accepted for probes, and the next one is refused."""
+    connections = Connections(3, 1000)
 
-    def enter() -> Admitted:
+    def opened() -> Admitted:
         each = Fake()
-        admitted = house.enter(each, "a")
-        house.work(each, "a")
+        admitted = connections.add(each, "a")
+        connections.mark_busy(each, "a")
         return admitted
 
-    assert [enter() for _ in range(3 + RESERVED + 1)] == [
+    assert [opened() for _ in range(3 + RESERVED + 1)] == [
         *[Admitted.ALL] * 3,
         *[Admitted.PROBES] * RESERVED,
         Admitted.NOTHING,
@@ -56,15 +56,15 @@ def test_a_house_of_busy_connections_admits_probes_then_nothing() -> None:
 
 
 def test_a_connection_leaves_once() -> None:
-    """A connection that was closed for another, and is then lost, isn't counted twice."""
-    house = Connections(1, 1)
+    """A connection that is removed twice is counted once."""
+    connections = Connections(1, 1)
     first, second = Fake(), Fake()
-    house.enter(first, "a")
-    house.enter(second, "a")
+    connections.add(first, "a")
+    connections.add(second, "a")
     assert first.evicted
-    house.leave(first, "a")
-    house.wait(first, "a")
-    assert (len(house), house.waiting) == (1, 1)
-    house.leave(second, "a")
-    house.leave(second, "a")
-    assert (len(house), house.waiting) == (0, 0)
+    connections.remove(first, "a")
+    connections.mark_waiting(first, "a")
+    assert (len(connections), connections.waiting) == (1, 1)
+    connections.remove(second, "a")
+    connections.remove(second, "a")
+    assert (len(connections), connections.waiting) == (0, 0)

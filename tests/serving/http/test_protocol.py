@@ -33,28 +33,28 @@ BODY = json.dumps({"customer_id": "c-1", "profile": {}, "transactions": [], "his
 
 
 class Stubborn(Admission):
-    """A line that is as long as a test says."""
+    """An admission whose wait is as long as a test says."""
 
     full = False
-    fill_after = -1  # requests until it is full
+    fill_after = -1  # number of requests after which it is full; never if negative
 
     def wait(self, *, directly: bool = False) -> float:  # noqa: ARG002  as in the class
-        """Return a minute, or nothing."""
+        """Return a minute if it is full, else 0."""
         self.full = self.full or self.fill_after == 0
         self.fill_after -= 1
         return 60.0 if self.full else 0.0
 
 
 class Running:
-    """A server on a port, with the line that its requests stand in."""
+    """A server on a port, with its admission, connections and budget."""
 
     def __init__(self, make: Callable[[Budget], Any], settings: ServerSettings) -> None:
         self.shed = 0
-        self.line = Stubborn(0.05, shed=self._count)
+        self.admission = Stubborn(0.05, shed=self._count)
         self.connections = Connections(settings.most_connections, settings.most_connections_each)
         self.budget = Budget(settings.most_body_bytes, settings.most_body_bytes_each)
         app = make(self.budget)
-        bounds = Bounds(self.line, self.connections, self.budget, settings)
+        bounds = Bounds(self.admission, self.connections, self.budget, settings)
         self.http = HttpServer(app, protocol_with(bounds, app.direct, app.finish), settings)
         self._listening = listener("127.0.0.1", 0)
         self.port = self._listening.getsockname()[1]
@@ -131,7 +131,7 @@ def _rest(connection: socket.socket) -> bytes:
 def test_overload_is_told_with_when_to_come_back(run) -> None:
     """A request for a decision that would wait too long gets 503, a problem document and Retry-After."""
     server = run()
-    server.line.full = True
+    server.admission.full = True
     with server.connect() as connection:
         connection.sendall(_post())
         status, fields, body = _read(connection)
@@ -144,10 +144,10 @@ def test_a_connection_goes_on_after_a_refusal(run) -> None:
     """The refused body is passed over, and the next request on the same connection is answered."""
     server = run()
     with server.connect() as connection:
-        server.line.full = True
+        server.admission.full = True
         connection.sendall(_post())
         assert _read(connection)[0] == 503
-        server.line.full = False
+        server.admission.full = False
         connection.sendall(_post())
         assert _read(connection)[0] == 200
 
@@ -157,14 +157,14 @@ def test_a_refused_body_may_come_in_pieces(run) -> None:
     server = run()
     whole = _post()
     with server.connect() as connection:
-        server.line.full = True
+        server.admission.full = True
         connection.sendall(whole[:-40])
         while not server.shed:
             time.sleep(0.01)
         connection.sendall(whole[-40:-20])
         time.sleep(0.1)
         assert server.shed == 1
-        server.line.full = False
+        server.admission.full = False
         connection.sendall(whole[-20:] + whole)
         assert [_read(connection)[0], _read(connection)[0]] == [503, 200]
 
@@ -198,9 +198,9 @@ FRAMINGS = {
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_every_target_is_refused_under_overload(run, framing) -> None:
-    """However target and body are written, a request that isn't a probe's gets 503 once its head is parsed."""
+    """Under overload, a request gets 503 once its head is parsed, however its target and body are written."""
     server = run()
-    server.line.full = True
+    server.admission.full = True
     for path in TARGETS:
         with server.connect() as connection:
             connection.sendall(_post(*FRAMINGS[framing], path=path))
@@ -210,38 +210,38 @@ def test_every_target_is_refused_under_overload(run, framing) -> None:
 
 
 def test_pipelined_requests_are_refused_in_their_order(run) -> None:
-    """Under overload, what follows an unanswered request on its connection is refused after its answer."""
+    """Under overload, requests behind an unanswered request of their connection are refused after its response."""
     server = run()
     batch = ROUTES["/ai/v1/risk:batch"]
     with server.connect() as connection:
-        server.line.fill_after = 1
+        server.admission.fill_after = 1
         connection.sendall(_post(batch, path="/ai/v1/risk:batch") + _post() * 2)
         assert [_read(connection)[0] for _ in range(3)] == [200, 503, 503]
-        server.line.full = False
+        server.admission.full = False
         connection.sendall(_post())
         assert _read(connection)[0] == 200
 
 
 def test_a_large_refused_body_is_dropped_after_the_response(run) -> None:
-    """Of a body above 64 KiB the refusal comes first; the body is dropped, and the next request is answered."""
+    """A body of more than 64 KiB is refused before it arrives and then dropped, and the next request is answered."""
     server = run()
     body = BODY[:-1] + b" " * 1_000_000 + b"}"
     sent = _post(body)
     with server.connect() as connection:
-        server.line.full = True
+        server.admission.full = True
         connection.sendall(sent[:500])
         assert _read(connection)[0] == 503
         connection.sendall(sent[500:])
-        server.line.full = False
+        server.admission.full = False
         connection.sendall(_post())
         assert _read(connection)[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v2/health/live", "/v2/health/ready", "/%68ealthz?x"])
 def test_probes_are_answered_under_overload(run, path) -> None:
-    """They never wait in the queue."""
+    """Probes are answered under overload, however their target is written."""
     server = run()
-    server.line.full = True
+    server.admission.full = True
     with server.connect() as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert _read(connection)[0] == 200
@@ -249,9 +249,9 @@ def test_probes_are_answered_under_overload(run, path) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/ai/v1/admin/state"])
 def test_metrics_and_administration_are_answered_under_overload(run, path) -> None:
-    """They never wait in the queue; here, nothing is at their paths."""
+    """Requests for metrics and administration reach the application under overload, here one without these paths."""
     server = run()
-    server.line.full = True
+    server.admission.full = True
     with server.connect() as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert _read(connection)[0] == 404
@@ -266,9 +266,9 @@ def test_metrics_and_administration_are_answered_under_overload(run, path) -> No
     ],
 )
 def test_an_ambiguous_length_is_malformed_under_overload_too(run, fields) -> None:
-    """A request whose end isn't certain gets 400, and the connection is closed."""
+    """Under overload, a request with an ambiguous length gets 400, and its connection is closed."""
     server = run()
-    server.line.full = True
+    server.admission.full = True
     with server.connect() as connection:
         connection.sendall(_post(BODY, *fields))
         assert _read(connection)[0] == 400
@@ -306,7 +306,7 @@ def test_a_body_that_does_not_come_is_given_up(run, path) -> None:
 def test_a_refused_body_that_does_not_come_is_given_up(run) -> None:
     """Being refused is no way to stay."""
     server = run(body_seconds=0.2)
-    server.line.full = True
+    server.admission.full = True
     with server.connect() as connection:
         connection.sendall(_post()[:-10])
         assert _read(connection)[0] == 408
@@ -327,7 +327,7 @@ def test_an_idle_connection_is_closed(run) -> None:
     """After its answer, once `keep_alive_seconds` have passed; a refusal is an answer too."""
     server = run(keep_alive_seconds=1)
     for full in (False, True):
-        server.line.full = full
+        server.admission.full = full
         with server.connect() as connection:
             connection.sendall(_post())
             _read(connection)
@@ -464,11 +464,11 @@ def test_a_small_head_may_end_in_a_piece_with_a_large_body(run, split, before) -
 def test_an_offered_upgrade_is_refused_under_overload_as_any_request(run) -> None:
     """Under overload, a request that offers an upgrade gets Retry-After, and its connection stays open."""
     server = run()
-    server.line.full = True
+    server.admission.full = True
     with server.connect() as connection:
         connection.sendall(_post(BODY, *OFFERS["h2c"]))
         assert _read(connection)[0] == 503
-        server.line.full = False
+        server.admission.full = False
         connection.sendall(_post(BODY, *OFFERS["h2c"]))
         assert _read(connection)[0] == 200
 
@@ -642,13 +642,13 @@ def _opened(server: Running, count: int) -> None:
 
 
 def _busy(server: Running, count: int) -> None:
-    """Wait until so many connections are open, and none waits for a request."""
+    """Wait until `count` connections are open and none waits for a request."""
     while len(server.connections) != count or server.connections.waiting:
         time.sleep(0.001)
 
 
-def test_the_oldest_idle_connection_is_closed_for_a_new_one(run) -> None:
-    """With as many connections as may be open, a new one is answered, and the one that has waited longest ends."""
+def test_the_connection_that_has_waited_longest_is_closed_for_a_new_one(run) -> None:
+    """At the bound, a new connection is answered, and the connection that has waited longest is closed."""
     server = run(most_connections=3)
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(3)]
@@ -665,8 +665,8 @@ def test_the_oldest_idle_connection_is_closed_for_a_new_one(run) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"", _post()[:40]])
-def test_a_peer_that_opens_many_connections_closes_its_own(run, begun) -> None:
-    """Connections of another peer that wait for a whole head go first; those of a peer with few stay."""
+def test_a_peer_that_opens_many_connections_loses_its_own(run, begun) -> None:
+    """If a peer opens too many connections, its own are closed, and that of a peer with one stays open."""
     server = run(most_connections=20)
     with contextlib.ExitStack() as stack:
         honest = stack.enter_context(server.connect())
@@ -680,7 +680,7 @@ def test_a_peer_that_opens_many_connections_closes_its_own(run, begun) -> None:
 
 
 def test_connections_of_one_peer_are_bounded(run) -> None:
-    """Beyond the bound for one peer, its oldest idle connection is closed, or else the new one is refused."""
+    """At the bound for one peer, its connection that has waited longest is closed, or else the new one is refused."""
     server = run(most_connections_each=2)
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(_from(server, "127.0.0.2")) for _ in range(2)]
@@ -700,7 +700,7 @@ def test_connections_of_one_peer_are_bounded(run) -> None:
 
 
 def test_probes_are_answered_when_no_connection_can_be_closed(run) -> None:
-    """While every connection is busy, a new one is answered probes; other requests on it get 503, and a close."""
+    """While every connection is busy, probes on a new one are answered; another request gets 503 and closes it."""
     server = run(most_connections=2)
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(server.connect()) for _ in range(2)]
@@ -720,8 +720,8 @@ def test_probes_are_answered_when_no_connection_can_be_closed(run) -> None:
         _until_answered(server)
 
 
-def test_beyond_the_reserve_connections_are_refused(run) -> None:
-    """The room for probes is bounded too."""
+def test_the_connections_for_probes_are_bounded(run) -> None:
+    """Beyond the connections that are reserved for probes, a new connection gets 503."""
     server = run(most_connections=1)
     with contextlib.ExitStack() as stack:
         opened: list[socket.socket] = []
@@ -734,7 +734,7 @@ def test_beyond_the_reserve_connections_are_refused(run) -> None:
 
 @pytest.mark.parametrize("path", ["/ai/v1/risk", "/ai/v1/risk:batch", "/v1/models/customer-risk:predict"])
 def test_the_bytes_of_unfinished_bodies_are_bounded(run, path) -> None:
-    """A body that would exceed the budget of its client gets 503; another client's is answered; all is returned."""
+    """A body beyond the budget of its client gets 503, another client is answered, and all bytes are released."""
     server = run(most_body_bytes_each=32 * 1024 * 1024)
     size = 60_000 if path == "/ai/v1/risk" else 7_000_000
     sent = _post(BODY[:-1] + b" " * size + b"}", path=path)
@@ -759,7 +759,7 @@ def test_the_bytes_of_unfinished_bodies_are_bounded(run, path) -> None:
 
 
 def test_pipelined_requests_are_bounded(run) -> None:
-    """Of thousands of requests sent at once on one connection the first are answered, then it is closed."""
+    """If thousands of requests are pipelined on one connection, the first are answered, and then it is closed."""
     with run().connect() as connection, contextlib.suppress(ConnectionError):
         connection.sendall(_get("/v2/health/live") * 3000)
         received = _rest(connection)
@@ -797,7 +797,7 @@ def test_a_refusal_while_draining_is_the_last_too(run) -> None:
     """503 and goodbye."""
     server = run()
     server.http.drain()
-    server.line.full = True
+    server.admission.full = True
     with server.connect() as connection:
         connection.sendall(_post())
         status, fields, _ = _read(connection)

@@ -173,7 +173,7 @@ def test_what_comes_while_draining_is_answered(loaded, model, call, request_) ->
 
 
 def test_kserves_metrics_have_no_path_of_their_own(loaded, call) -> None:
-    """The service's metrics include KServe's; nothing else is open at their path."""
+    """KServe's application doesn't answer /metrics."""
     assert call(loaded, "GET", "/metrics").status_code == 404
 
 
@@ -188,7 +188,7 @@ def test_a_fault_of_ours_in_v1_is_a_500_that_is_logged(loaded, model, call, requ
 
 @pytest.mark.parametrize("path", [PREDICT, "/v2/models/customer-risk/infer", "/ai/v1/risk", "/ai/v1/risk:batch"])
 def test_a_client_that_disconnects_within_a_body_leaves_no_log(loaded, caplog, path) -> None:
-    """A client that disconnects before its body is complete isn't an error, on any path."""
+    """A client that disconnects before its body is complete causes no log line, on any path."""
     scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
     scope |= {"query_string": b"", "root_path": "", "scheme": "http", "client": ("127.0.0.1", 1)}
     scope["headers"] = [(b"content-type", b"application/json"), (b"host", b"x")]
@@ -208,5 +208,5 @@ def test_a_client_that_disconnects_within_a_body_leaves_no_log(loaded, caplog, p
 
 @pytest.mark.parametrize("path", ["/v2/health/ready/", "/v1/models/", "/v2/"])
 def test_a_path_with_a_slash_at_its_end_is_not_redirected(loaded, call, path) -> None:
-    """A redirect's Location would be made from the request's Host header."""
+    """A path with a slash at its end gets 404, not a redirect to a Location made from the request's Host header."""
     assert call(loaded, "GET", path).status_code == 404

@@ -88,7 +88,7 @@ def test_one_that_died_is_followed_by_another(module, told, tmp_path, caplog) ->
 
 
 def test_one_that_ended_itself_is_followed_by_another_at_once(module, told, tmp_path, caplog) -> None:
-    """After a run that lasted, exit code 0 is followed by another process without a pause or an error in the log."""
+    """If a process that ran long enough ends with 0, the next one starts without a pause or an error in the log."""
 
     async def run() -> None:
         ends = module(_KEPT.replace("sys.stdin.read()", ""))
@@ -102,10 +102,8 @@ def test_one_that_ended_itself_is_followed_by_another_at_once(module, told, tmp_
 
 
 @pytest.mark.parametrize("code", [0, 3])
-def test_one_that_ends_soon_again_and_again_is_followed_by_another_after_a_pause(
-    module, told, tmp_path, caplog, code
-) -> None:
-    """A process that ends soon after its start doesn't use a core by being started again at once."""
+def test_one_that_ends_soon_is_followed_by_another_after_a_pause(module, told, tmp_path, caplog, code) -> None:
+    """If a process ends soon after its start, with any exit code, the next one starts after a pause."""
     deadline = time.monotonic() + 600
 
     async def run() -> None:
@@ -124,7 +122,7 @@ def test_one_that_ends_soon_again_and_again_is_followed_by_another_after_a_pause
 
 
 def test_one_that_died_a_thousand_times_is_followed_by_another(module, told, tmp_path) -> None:
-    """The number of deaths doesn't end the supervision."""
+    """A process is restarted after more than a thousand deaths."""
     backoff = Backoff(0.001, 0.001)
     for _ in range(1100):
         backoff.next()

@@ -1,4 +1,4 @@
-"""A server for metrics alone."""
+"""A server for metrics only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Source:
     """A source of one metric."""
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:  # noqa: ARG002  a source's signature
-        """Return it."""
+        """Return the metric."""
         return "text/plain", b"up 1\n"
 
 
@@ -28,7 +28,7 @@ def test_metrics_have_a_port_of_their_own(caplog) -> None:
     caplog.set_level("INFO", logger="serving")
 
     async def asked() -> list[tuple[int, str]]:
-        server = MetricsServer(MetricsEndpoint(Source()).alone, ServerSettings(metrics_port=0))
+        server = MetricsServer(MetricsEndpoint(Source()).standalone, ServerSettings(metrics_port=0))
         await server.start()
         url = re.search(r"metrics at (http://[^/]+)/metrics", caplog.text)[1]
         async with httpx2.AsyncClient(base_url=url) as client:
@@ -42,10 +42,10 @@ def test_metrics_have_a_port_of_their_own(caplog) -> None:
 
 
 def test_a_taken_metrics_port_ends_the_start() -> None:
-    """A port that another process uses is a ConfigError."""
+    """If another socket uses the metrics port, the start raises ConfigError."""
 
     async def start(port: int) -> None:
-        await MetricsServer(MetricsEndpoint(Source()).alone, ServerSettings(metrics_port=port)).start()
+        await MetricsServer(MetricsEndpoint(Source()).standalone, ServerSettings(metrics_port=port)).start()
 
     with listener("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match="Can't listen"):
         asyncio.run(start(taken.getsockname()[1]))

@@ -107,7 +107,7 @@ def test_only_one_adds_a_key(store) -> None:
 
 
 def test_an_operation_that_is_repeated_returns_the_same(store) -> None:
-    """Whoever lost a response may add and replace again."""
+    """A repeated add or replace returns True again and changes nothing."""
     assert store.add("a", b"1", seconds=5)
     assert store.add("a", b"1", seconds=5)
     assert store.replace("a", b"1", b"2", seconds=5)

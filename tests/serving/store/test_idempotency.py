@@ -26,7 +26,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def once(store):
-    """Ask once, with what is said differently."""
+    """Return a function that asks with an idempotency key; its options replace parts of the request."""
     keys = Idempotency(store, reserve_seconds=0.3, wait_seconds=0.1)
     counter = itertools.count()
 
@@ -80,7 +80,7 @@ def test_a_bad_key_is_refused(once, key) -> None:
 
 
 def test_one_under_way_is_told_to_come_back(store) -> None:
-    """While the first answer is made, another request with its key gets none."""
+    """While the first request with a key is being answered, another one with the same key is refused."""
     keys = Idempotency(store, reserve_seconds=600, wait_seconds=0.1)
 
     def ask(produce) -> bytes:
@@ -106,7 +106,7 @@ def test_a_reservation_whose_maker_died_runs_out(once) -> None:
 
 
 def test_a_reservation_that_the_store_lost_costs_no_second_answer(once, store) -> None:
-    """The answer is kept all the same."""
+    """If the store loses a reservation while its request is being answered, the answer is stored nevertheless."""
 
     def lose() -> bytes:
         for key in store.keys("once/"):

@@ -207,7 +207,7 @@ HOSTILE = "why\n2026-01-01 00:00:00 ERROR serving: forged\r\x1b[2J\x85\u2028\u20
 @pytest.mark.parametrize("format_", ["text", "json"])
 @pytest.mark.usefixtures("lines")
 def test_nothing_forges_a_line(capsys, format_, queued) -> None:
-    """A message, an error's text and a label with line ends and controls stay one line, or their stack's lines."""
+    """Line ends and control characters in a message, an error's text or a label are printed as escapes."""
     logs = configure(LogSettings(format=format_))
 
     async def run() -> None:

@@ -40,7 +40,7 @@ class FolderSource:
 
     def _files(self) -> list[Path]:
         found = [self._path] if self._path.is_file() else sorted(self._path.rglob(f"*{SUFFIX}"))
-        found = [path for path in found if path.is_file()]  # DuckDB would wait for the writer of a named pipe
+        found = [path for path in found if path.is_file()]  # at a named pipe, DuckDB would wait for a writer
         if not found:
             raise UnusableInput(f"There is no Parquet file at {self._path}.", remedy="See to what writes it.")
         return found

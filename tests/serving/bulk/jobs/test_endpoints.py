@@ -229,7 +229,7 @@ def test_results_are_parquet_where_asked(jobs_client, done, tmp_path, asked) -> 
 @pytest.mark.parametrize("asked", ["ndjson", "parquet"])
 @pytest.mark.parametrize("lost", [0, 1])
 def test_results_of_which_the_store_lost_a_part_are_refused(jobs_client, jobs_store, done, asked, lost) -> None:
-    """The rest would be taken for all."""
+    """If the store lost a part of a job's results, they get 404 instead of the other parts."""
     jobs_store.remove(f"out/{done}/{lost:08d}")
     assert jobs_client("GET", f"/{done}/results?format={asked}").status_code == 404
 

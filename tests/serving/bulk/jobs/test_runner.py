@@ -435,7 +435,7 @@ def start_process(bundle: Path, folder: Path, rules: RuleSettings | None = None)
 
 
 def test_a_process_that_is_busy_ends_after_its_server(tmp_path) -> None:
-    """A process that reads a large file of rules for long doesn't outlive its server, and logs why it ends."""
+    """A process that is busy with a large file of rules ends after its server does, and logs why it ends."""
     (tmp_path / "rules.yaml").write_text("- a\n" * 1_000_000)
     process = start_process(tmp_path, tmp_path, RuleSettings(file=str(tmp_path / "rules.yaml")))
     _, errors = process.communicate(timeout=600)

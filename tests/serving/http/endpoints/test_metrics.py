@@ -105,7 +105,7 @@ def test_metrics_are_at_one_path_for_getting(told) -> None:
 
 
 class Slow:
-    """A source that counts how often it renders, and takes a while."""
+    """A source that renders slowly and remembers the form of each rendering."""
 
     def __init__(self) -> None:
         self.forms: list[str] = []
@@ -124,11 +124,11 @@ async def _get(app: Any, count: int, accept: str = "*/*", path: str = PATH) -> l
 
 
 def test_metrics_are_rendered_at_most_once_a_second() -> None:
-    """However many ask, and whatever media types they accept, each of the two forms is rendered once a second."""
+    """Each of the two forms is rendered at most once a second, however many requests with other media types come."""
     source, now = Slow(), [100.0]
 
     async def asked() -> None:
-        app = MetricsEndpoint(source, clock=lambda: now[0]).alone
+        app = MetricsEndpoint(source, clock=lambda: now[0]).standalone
         assert await _get(app, 20) == [(200, "1")] * 20
         now[0] += 0.9
         for place in range(20):
@@ -145,11 +145,11 @@ def test_metrics_are_rendered_at_most_once_a_second() -> None:
     ]
 
 
-def test_rendering_does_not_hold_the_event_loop() -> None:
+def test_rendering_does_not_block_the_event_loop() -> None:
     """Other requests are answered while the metrics are rendered."""
 
     async def asked() -> list[str]:
-        app, done = MetricsEndpoint(Slow()).alone, []
+        app, done = MetricsEndpoint(Slow()).standalone, []
 
         async def note(path: str) -> None:
             await _get(app, 1, path=path)
@@ -162,7 +162,7 @@ def test_rendering_does_not_hold_the_event_loop() -> None:
 
 
 def test_a_failed_rendering_is_tried_again() -> None:
-    """A rendering that fails isn't kept."""
+    """After a rendering that fails, the next request renders again."""
 
     class Failing(Slow):
         def exposition(self, accept: str | None) -> tuple[str, bytes]:
@@ -172,7 +172,7 @@ def test_a_failed_rendering_is_tried_again() -> None:
             return super().exposition(accept)
 
     async def asked() -> None:
-        app = MetricsEndpoint(Failing()).alone
+        app = MetricsEndpoint(Failing()).standalone
         with pytest.raises(OSError, match="no space"):
             await _get(app, 1)
         assert await _get(app, 1) == [(200, "2")]

@@ -141,7 +141,7 @@ def test_a_fault_of_ours_tells_nothing_of_the_inside(ask, service, request_, cap
 
 
 class Full(Admission):
-    """A queue that is too long."""
+    """An admission that refuses every call."""
 
     def wait(self, *, directly: bool = False) -> float:  # noqa: ARG002  as in the class
         """Return a minute."""
@@ -149,13 +149,13 @@ class Full(Admission):
 
 
 class Nobody:
-    """Authentication that trusts no token."""
+    """Authentication that accepts no token."""
 
     def cached(self, _: str | None) -> None:
         """Return no caller."""
 
     async def authenticate(self, _: str | None) -> Caller:
-        """Refuse."""
+        """Raise Unauthenticated."""
         raise Unauthenticated("No.", remedy="None.")
 
 
@@ -176,7 +176,7 @@ async def _silent(calls: int, port: int) -> list[grpc.StatusCode]:
 
 @pytest.fixture
 def serve(service):
-    """Run a coroutine function with the port of a server that has some bounds."""
+    """Call a coroutine function with the port of a server that has some bounds; return its result."""
 
     def served(use, access=None, settings=None, **bounds):
         async def run():
@@ -197,7 +197,7 @@ def serve(service):
 
 @pytest.mark.parametrize("method", ["ModelInfer", "ModelMetadata", "ModelReady", "RepositoryModelLoad"])
 def test_a_call_that_would_wait_too_long_is_shed(serve, method) -> None:
-    """Under overload a call gets UNAVAILABLE, with the time to come back, and is counted as shed."""
+    """Under overload, a call gets UNAVAILABLE with the time after which to retry, and is counted as shed."""
     shed: list[None] = []
 
     async def use(port):
@@ -217,7 +217,7 @@ def test_a_call_that_would_wait_too_long_is_shed(serve, method) -> None:
 
 @pytest.mark.parametrize("method", ["ServerLive", "ServerReady"])
 def test_probes_by_grpc_are_answered_under_overload(serve, method) -> None:
-    """They never wait in the queue."""
+    """Under overload, ServerLive and ServerReady are answered."""
 
     async def use(port):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -228,14 +228,14 @@ def test_probes_by_grpc_are_answered_under_overload(serve, method) -> None:
     assert answer.live if method == "ServerLive" else answer.ready
 
 
-def test_a_stranger_is_refused_before_the_message(serve) -> None:
-    """A call without a valid token ends at once, though its message hasn't come."""
+def test_a_call_without_a_valid_token_is_refused_before_its_message(serve) -> None:
+    """A call without a valid token is refused although its message hasn't arrived."""
     codes = serve(lambda port: _silent(3, port), access=AccessControl(Nobody()))
     assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 3
 
 
-def test_a_message_that_does_not_come_counts_as_the_largest(serve) -> None:
-    """Of calls that send no message, as many wait as the budget has room for; all end, and return what they held."""
+def test_a_message_that_does_not_come_counts_as_one_of_the_greatest_size(serve) -> None:
+    """Calls without a message wait as far as the budget allows, others are refused, and all bytes are released."""
     budget = Budget(2 * MOST_BYTES, 2 * MOST_BYTES)
     settings = GrpcSettings(port=0, grace_seconds=0, message_seconds=1)
     codes = serve(lambda port: _silent(3, port), settings=settings, budget=budget)
@@ -244,7 +244,7 @@ def test_a_message_that_does_not_come_counts_as_the_largest(serve) -> None:
 
 
 def test_a_call_without_a_message_is_malformed(serve) -> None:
-    """A stream of no message is an invalid argument."""
+    """A call whose stream has no message gets INVALID_ARGUMENT."""
 
     async def use(port):
         async def nothing():
@@ -258,7 +258,7 @@ def test_a_call_without_a_message_is_malformed(serve) -> None:
 
 
 def test_calls_at_a_time_are_bounded(serve, request_) -> None:
-    """Of hundreds of calls at once, each is answered or refused with a declared code; the next one is answered."""
+    """Each of hundreds of calls at once is answered or refused with a declared code, and a later one is answered."""
 
     async def use(port):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -286,8 +286,8 @@ def _frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("path", [b"/\x80", b"/x", b"/", b"/inference.GRPCInferenceService/\xff"])
-def test_a_call_of_an_unknown_method_ends_no_other(serve, path) -> None:
-    """After a call whose path is no method's, or isn't text, calls are answered, and known methods are."""
+def test_calls_are_answered_after_a_call_of_an_unknown_method(serve, path) -> None:
+    """After a call whose path isn't a method's, or isn't UTF-8, calls of known methods are answered."""
     fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"x")]
     fields += [(b"te", b"trailers"), (b"content-type", b"application/grpc")]
     head = b"".join(_literal(*field) for field in fields)

@@ -1,8 +1,9 @@
-"""gRPC's server for asyncio, with tasks of our own that take its calls.
+"""gRPC's server for asyncio, with tasks of our own that accept its calls.
 
-Written against grpcio 1.85. Its one task that takes calls ends at the first call of an unknown method whose path isn't
-UTF-8, which needs no token; the server then answers nothing. And it takes one call in several turns of the event loop:
-under overload, calls wait in gRPC's own queue, where `Admission` can't count them.
+Written against grpcio 1.85, for two reasons. The one task of grpcio that accepts calls ends at the first call of an
+unknown method whose path isn't UTF-8, and no further call is answered; such a call needs no token. The task also takes
+several turns of the event loop for one call, so that under overload calls wait in gRPC's own queue, where `Admission`
+can't count them.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Any, Final
 
 from grpc._cython import cygrpc
 
-_TAKERS: Final = 32  # calls of one method that are taken in one turn of the event loop
+_ACCEPTING_TASKS: Final = 32  # for each method; as many calls are accepted in one turn of the event loop
 _log = logging.getLogger("serving")
 
 
 class CallServer(cygrpc.AioServer):  # type: ignore[misc]  # gRPC ships no types
-    """A server of `methods`, handlers by full name; a call of another method gets UNIMPLEMENTED.
+    """A server of `methods`, which are handlers by full name; a call of another method gets UNIMPLEMENTED.
 
-    At most `most_calls` are answered at a time; a further one gets RESOURCE_EXHAUSTED.
+    At most `most_calls` calls are answered at a time; a further call gets RESOURCE_EXHAUSTED.
     """
 
     def __init__(self, methods: Mapping[str, Any], options: tuple[tuple[str, int], ...], most_calls: int) -> None:
@@ -32,25 +33,25 @@ class CallServer(cygrpc.AioServer):  # type: ignore[misc]  # gRPC ships no types
         self._resolver = cygrpc._MethodResolver([], dict(methods))  # noqa: SLF001  gRPC has no public name for it
         self._most = most_calls
         self._calls: set[asyncio.Task[None]] = set()
-        self._takers: list[asyncio.Task[None]] = []
-        self._ending = self._events.create_future()  # what gRPC's own task waits for instead of calls
+        self._accepting: list[asyncio.Task[None]] = []
+        self._ending = self._events.create_future()  # gRPC's own task waits for it instead of for calls
 
     async def start(self) -> None:
-        """Listen, and take calls."""
+        """Listen, and accept calls."""
         await super().start()
         for method in self._methods:
-            self._takers += [self._events.create_task(self._take(method)) for _ in range(_TAKERS)]
-        self._takers.append(self._events.create_task(self._take(None)))
+            self._accepting += [self._events.create_task(self._accept(method)) for _ in range(_ACCEPTING_TASKS)]
+        self._accepting.append(self._events.create_task(self._accept(None)))
 
     async def shutdown(self, grace: float | None) -> None:
-        """Take no more calls, and wait `grace` seconds for those under way."""
+        """Accept no more calls, and wait at most `grace` seconds for those under way."""
         if not self._ending.done():
             self._ending.set_exception(cygrpc._RequestCallError())  # noqa: SLF001  as at the end of gRPC's own requests
         await super().shutdown(grace)
-        await asyncio.gather(*self._takers)
+        await asyncio.gather(*self._accepting)
 
-    async def _take(self, method: str | None) -> None:
-        """Take the calls of a method, or those of unknown methods, until the server is shut down."""
+    async def _accept(self, method: str | None) -> None:
+        """Accept the calls of a method (None: of all unknown methods) until the server is shut down."""
         name = method or "/"
         while True:
             try:
@@ -61,7 +62,7 @@ class CallServer(cygrpc.AioServer):  # type: ignore[misc]  # gRPC ships no types
             except cygrpc._RequestCallError:  # noqa: SLF001
                 if self._ending.done():
                     return
-                _log.warning("a call of %s was lost before it was taken", name)
+                _log.warning("gRPC lost a call of %s before it was accepted", name)
                 continue
             exceeded = len(self._calls) >= self._most
             answering = cygrpc._handle_rpc(name, self._resolver, (), call, self._events, exceeded)  # noqa: SLF001
