@@ -25,6 +25,7 @@ from customer_risk.serving.http.scoring_app import LIVE_PATH
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from customer_risk.serving.http.admission import Admission
     from customer_risk.serving.http.body import Receive, Scope, Send
@@ -151,6 +152,7 @@ class GuardedProtocol(DirectProtocol):
         self._turn = -1  # of the event loop, in which the last request came
         self._queues = False  # whether the current request, in a task, makes others wait
         self._queued = False
+        self._answered: RequestResponseCycle | None = None  # the request that the application has, or had last
         self._fields = 0  # bytes of this request's target, header fields and trailers
         self._framing = 0  # bytes received since the last piece of this request's body
         self._hosts = 0
@@ -275,7 +277,7 @@ class GuardedProtocol(DirectProtocol):
         super().on_response_complete()
         self._leave_queue()
         self._hold()
-        if self._stage == _ANSWER:
+        if self._stage == _ANSWER and self.cycle.response_complete:  # no further request waits for its response
             self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -284,6 +286,8 @@ class GuardedProtocol(DirectProtocol):
         self.bounds.connections.leave(self, self._peer)
         if self._held is not None:
             self._held.release()
+        if self._answered is not None:  # uvicorn notes it at the last request only
+            self._answered.disconnected = True
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
@@ -333,6 +337,10 @@ class GuardedProtocol(DirectProtocol):
             allowed = self.settings.body_seconds + self._taken / self.settings.least_body_rate
             if lasted > allowed:
                 self._refuse(_SILENT if self._answering() else _LATE)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()

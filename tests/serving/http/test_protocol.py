@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import socket
+import struct
 import threading
 import time
 from pathlib import Path
@@ -764,6 +765,37 @@ def test_pipelined_requests_are_bounded(run) -> None:
         connection.sendall(_get("/v2/health/live") * 3000)
         received = _rest(connection)
         assert 1 <= received.count(b"HTTP/1.1 200 OK") <= 100
+
+
+_BATCH = _post(b'{"requests":[' + b",".join([BODY] * 100) + b"]}", path="/ai/v1/risk:batch")
+
+
+def test_a_connection_with_unanswered_requests_is_not_closed_for_a_new_one(run) -> None:
+    """Of requests that were sent together each is answered, though a new connection comes after the first answer."""
+    server = run(most_connections=1)
+    with server.connect() as connection, contextlib.ExitStack() as stack:
+        connection.sendall(_BATCH * 5)
+        assert _read(connection)[0] == 200
+        new = stack.enter_context(server.connect())
+        new.sendall(_get("/healthz"))
+        assert [_read(connection)[0] for _ in range(4)] == [200] * 4
+        assert _read(new)[0] == 200
+
+
+def test_a_client_that_leaves_behind_requests_is_no_error(run, caplog) -> None:
+    """A client may disconnect while the first of two requests is answered: nothing is logged, nothing is held."""
+    server = run()
+    items = b",".join([BODY] * 300)
+    with server.connect() as connection:
+        connection.sendall(_post(b'{"requests":[' + items + b"]}", path="/ai/v1/risk:batch") * 2)
+        while not server.budget.held:
+            time.sleep(0.001)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes by a reset
+    _opened(server, 0)
+    while server.http.server_state.tasks:
+        time.sleep(0.01)
+    assert not caplog.records
+    assert server.budget.held == 0
 
 
 def _until_answered(server) -> None:
