@@ -129,6 +129,7 @@ class _Servicer:
         self._admission = admission
         self._budget = budget
         self._message_seconds = message_seconds
+        self._reading: set[asyncio.Task[Any]] = set()
 
     async def ServerLive(self, _: Messages, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
         return pb.ServerLiveResponse(live=True)
@@ -136,24 +137,24 @@ class _Servicer:
     async def ServerReady(self, _: Messages, __: Context) -> pb.ServerReadyResponse:  # noqa: N802  gRPC's name
         return pb.ServerReadyResponse(ready=self._models.ready)
 
-    async def ModelReady(self, messages: Messages, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
+    async def ModelReady(self, _: Messages, context: Context) -> pb.ModelReadyResponse:  # noqa: N802  gRPC's name
         async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelReadyRequest, message)
             return pb.ModelReadyResponse(ready=self._models.is_ready(request.name, request.version))
 
-        return await self._answered("ModelReady", answer, messages, context, permission=None)
+        return await self._answered("ModelReady", answer, context, permission=None)
 
     async def ServerMetadata(self, _: Messages, __: Context) -> pb.ServerMetadataResponse:  # noqa: N802  gRPC's name
         return pb.ServerMetadataResponse(**msgspec.to_builtins(self._models.server()))
 
-    async def ModelMetadata(self, messages: Messages, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
+    async def ModelMetadata(self, _: Messages, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802  gRPC's name
         async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelMetadataRequest, message)
             return pb.ModelMetadataResponse(**msgspec.to_builtins(self._models.metadata(request.name, request.version)))
 
-        return await self._answered("ModelMetadata", answer, messages, context, permission=None)
+        return await self._answered("ModelMetadata", answer, context, permission=None)
 
-    async def ModelInfer(self, messages: Messages, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
+    async def ModelInfer(self, _: Messages, context: Context) -> pb.ModelInferResponse:  # noqa: N802  gRPC's name
         async def answer(message: bytes) -> Any:
             request = await self._parsed(pb.ModelInferRequest, message)
             self._models.require(request.model_name, request.model_version)
@@ -165,13 +166,13 @@ class _Servicer:
             _write(inferred.outputs, response, raw=bool(request.raw_input_contents))
             return response
 
-        return await self._answered("ModelInfer", answer, messages, context, permission="score")
+        return await self._answered("ModelInfer", answer, context, permission="score")
 
-    async def RepositoryModelLoad(self, messages: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
-        return await self._answered("RepositoryModelLoad", _refuse_change, messages, context, permission="admin")
+    async def RepositoryModelLoad(self, _: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
+        return await self._answered("RepositoryModelLoad", _refuse_change, context, permission="admin")
 
-    async def RepositoryModelUnload(self, messages: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
-        return await self._answered("RepositoryModelUnload", _refuse_change, messages, context, permission="admin")
+    async def RepositoryModelUnload(self, _: Messages, context: Context) -> Any:  # noqa: N802  gRPC's name
+        return await self._answered("RepositoryModelUnload", _refuse_change, context, permission="admin")
 
     async def _parsed(self, kind: Any, message: bytes) -> Any:
         return await self._models.offload.call(len(message), parse, kind, message)
@@ -180,7 +181,6 @@ class _Servicer:
         self,
         method: str,
         answer: Callable[[bytes], Awaitable[Any]],
-        messages: Messages,
         call: Context,
         *,
         permission: Permission | None,
@@ -205,7 +205,7 @@ class _Servicer:
             token = current.set(context)
             try:
                 with self._budget.hold(client) as held:
-                    message = await self._read(messages, held)
+                    message = await self._read(call, held)
                     if permission is not None:
                         self._exchange.access.count(context.admitted, work_of(len(message)))
                     return await answer(message)
@@ -221,26 +221,32 @@ class _Servicer:
             self._admission.leave()
             self._exchange.responded(context, status)
 
-    async def _read(self, messages: Messages, held: Held) -> bytes:
+    async def _read(self, call: Context, held: Held) -> bytes:
         """Return the call's message; raises RequestTooSlow, Overloaded and MalformedBody.
 
         gRPC doesn't tell how large a message is that has arrived in part. One that takes long counts as the largest.
         """
-        reading = asyncio.ensure_future(anext(messages, None))
-        try:
-            await asyncio.wait((reading,), timeout=_SOON_SECONDS)
-            if not reading.done():
-                held.grow(MOST_BYTES)
-                await asyncio.wait((reading,), timeout=self._message_seconds)
-            if not reading.done():
-                raise RequestTooSlow("The message came too slowly.", remedy="Send the whole message at once.")
-        finally:
-            reading.cancel()
+        # Not from the iterator: a suspended generator keeps the message until garbage collection. And don't cancel the
+        # task, which ends with the call: gRPC then never frees a message that has arrived.
+        reading = asyncio.ensure_future(call.read())
+        self._reading.add(reading)
+        reading.add_done_callback(self._read_done)
+        await asyncio.wait((reading,), timeout=_SOON_SECONDS)
+        if not reading.done():
+            held.grow(MOST_BYTES)
+            await asyncio.wait((reading,), timeout=self._message_seconds)
+        if not reading.done():
+            raise RequestTooSlow("The message came too slowly.", remedy="Send the whole message at once.")
         message = reading.result()
-        if message is None:
+        if message is grpc.aio.EOF:
             raise MalformedBody("The call has no message.", remedy="Send one message.")
         held.grow(len(message))
-        return message
+        return message  # type: ignore[no-any-return]  # gRPC ships no types
+
+    def _read_done(self, reading: asyncio.Task[Any]) -> None:
+        self._reading.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # of a call that has ended; without this, asyncio logs it
 
 
 def _bytes(value: str | bytes) -> bytes:
