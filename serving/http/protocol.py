@@ -159,6 +159,7 @@ class GuardedProtocol(DirectProtocol):
         self._host = b""  # the last valid value of a Host header, which needs no second check
         self._refusal = _INVALID  # the response to the request at which the parser stops
         self._stopped = False  # whether the parser has stopped: later data isn't read
+        self._unread_since: float | None = None  # when the client was first found to take no response
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Accept a connection, or refuse it if too many are open."""
@@ -168,6 +169,8 @@ class GuardedProtocol(DirectProtocol):
         self._admitted = self.bounds.connections.enter(self, self._peer)
         if self._admitted is Admitted.NOTHING:
             self._refuse(_FULL)
+        elif self._admitted is Admitted.PROBES:  # for one request: a client that then sends slowly doesn't keep it
+            self._closing = True
 
     def evict(self) -> None:
         """Close the connection, which waits for a request, to make room for another."""
@@ -325,6 +328,9 @@ class GuardedProtocol(DirectProtocol):
         For `halted` seconds nothing was read, since this process or its machine was halted: they don't count.
         """
         self._since = min(now, self._since + halted)
+        if self._unread(now, halted):
+            self.transport.abort()
+            return
         if self.flow is None or self.flow.read_paused:  # this side delays the connection
             self._since = now
             return
@@ -337,6 +343,17 @@ class GuardedProtocol(DirectProtocol):
             allowed = self.settings.body_seconds + self._taken / self.settings.least_body_rate
             if lasted > allowed:
                 self._refuse(_SILENT if self._answering() else _LATE)
+
+    def _unread(self, now: float, halted: float) -> bool:
+        """Return whether the client has read too little of the responses for too long."""
+        if self.flow is None or not (self.flow.write_paused or self.transport.is_closing()):
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        else:
+            self._unread_since = min(now, self._unread_since + halted)
+            return now - self._unread_since > self.settings.body_seconds
+        return False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
