@@ -65,10 +65,12 @@ class Connections:
         peer = self._peers.get(address)
         if peer is not None and len(peer.open) >= self._most_each and not self._evict(address):
             return Admitted.NOTHING
-        if self._open >= self._most and not self._evict(self._largest()):
+        if self._open >= self._most:
+            self._evict(self._largest())
             if self._open >= self._most + RESERVED:
                 return Admitted.NOTHING
-            admitted = Admitted.PROBES
+            if self._open >= self._most:  # the reserve is in use, even if one of its connections was closed
+                admitted = Admitted.PROBES
         self._peers.setdefault(address, _Peer()).open.add(connection)
         self._open += 1
         self.mark_waiting(connection, address)

@@ -25,6 +25,7 @@ from customer_risk.serving.http.scoring_app import LIVE_PATH
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from customer_risk.serving.http.admission import Admission
     from customer_risk.serving.http.body import Receive, Scope, Send
@@ -152,12 +153,14 @@ class GuardedProtocol(DirectProtocol):
         self._turn = -1  # the turn of the event loop in which the last request came
         self._sheddable = False  # whether admission may refuse the current request, and counts it
         self._queued = False
+        self._answered: RequestResponseCycle | None = None  # the request that the application has, or had last
         self._fields = 0  # bytes of this request's target, header fields and trailers
         self._framing = 0  # bytes received since the last piece of this request's body
         self._hosts = 0
         self._host = b""  # the last valid value of a Host header, which needs no second check
         self._refusal = _INVALID  # the response to the request at which the parser stops
         self._stopped = False  # whether the parser has stopped: later data isn't read
+        self._unread_since: float | None = None  # when the client was first found to take no response
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Accept a connection, or refuse it if too many are open."""
@@ -167,6 +170,8 @@ class GuardedProtocol(DirectProtocol):
         self._admitted = self.bounds.connections.add(self, self._peer)
         if self._admitted is Admitted.NOTHING:
             self._refuse(_FULL)
+        elif self._admitted is Admitted.PROBES:  # for one request: a client that then sends slowly doesn't keep it
+            self._closing = True
 
     def evict(self) -> None:
         """Close the connection, which waits for a request, so that another one can be opened."""
@@ -276,7 +281,7 @@ class GuardedProtocol(DirectProtocol):
         super().on_response_complete()
         self._leave_queue()
         self._hold()
-        if self._stage == _ANSWER:
+        if self._stage == _ANSWER and self.cycle.response_complete:  # no further request waits for its response
             self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -285,6 +290,8 @@ class GuardedProtocol(DirectProtocol):
         self.bounds.connections.remove(self, self._peer)
         if self._held is not None:
             self._held.release()
+        if self._answered is not None:  # uvicorn notes it at the last request only
+            self._answered.disconnected = True
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
@@ -322,6 +329,9 @@ class GuardedProtocol(DirectProtocol):
         For `halted` seconds nothing was read, since this process or its machine was halted: they don't count.
         """
         self._since = min(now, self._since + halted)
+        if self._unread(now, halted):
+            self.transport.abort()
+            return
         if self.flow is None or self.flow.read_paused:  # this side delays the connection
             self._since = now
             return
@@ -334,6 +344,21 @@ class GuardedProtocol(DirectProtocol):
             allowed = self.settings.body_seconds + self._taken / self.settings.least_body_rate
             if lasted > allowed:
                 self._refuse(_SILENT if self._answering() else _LATE)
+
+    def _unread(self, now: float, halted: float) -> bool:
+        """Return whether the client has read too little of the responses for too long."""
+        if self.flow is None or not (self.flow.write_paused or self.transport.is_closing()):
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        else:
+            self._unread_since = min(now, self._unread_since + halted)
+            return now - self._unread_since > self.settings.body_seconds
+        return False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from customer_risk.serving.http.admission import Admission
 from customer_risk.serving.http.budget import Budget
 from customer_risk.serving.http.connections import Connections
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_CONNECTIONS: Final = 64
 _MOST_BYTES: Final = 1024 * 1024
+_GRACE_SECONDS: Final = 1  # a response takes milliseconds: the worker's end doesn't wait for a slow client
 _log = logging.getLogger("serving")
 
 
@@ -37,7 +40,8 @@ class MetricsServer:
         listening = listener(settings.host, settings.metrics_port, shared=settings.workers > 1)
         connections = Connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS)
         bounds = Bounds(Admission(0), connections, Budget(_MOST_BYTES, _MOST_BYTES), settings)
-        self._server = HttpServer(self._app, protocol_with(bounds), settings)
+        brief = msgspec.structs.replace(settings, grace_seconds=min(settings.grace_seconds, _GRACE_SECONDS))
+        self._server = HttpServer(self._app, protocol_with(bounds), brief)
         self._task = asyncio.create_task(self._server.run_on(listening))
         _log.info("metrics at %s/metrics", url_of(listening))
 

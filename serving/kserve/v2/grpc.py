@@ -133,6 +133,7 @@ class _Servicer:
         self._budget = budget
         self._message_seconds = message_seconds
         self._arriving = asyncio.Semaphore(_MOST_ARRIVING)
+        self._reading: set[asyncio.Task[Any]] = set()
 
     async def ServerLive(self, _: Messages, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
         return pb.ServerLiveResponse(live=True)
@@ -231,22 +232,27 @@ class _Servicer:
         time. A message that takes longer than _SOON_SECONDS counts as one of the greatest size, and others are read.
         """
         async with self._arriving:
-            # The stream's own iterator would keep the message until the garbage collector runs.
+            # Not from the iterator: a suspended generator keeps the message until garbage collection. And don't cancel
+            # the task, which ends with the call: gRPC then never frees a message that has arrived.
             reading = asyncio.ensure_future(call.read())
+            self._reading.add(reading)
+            reading.add_done_callback(self._read_done)
             await asyncio.wait((reading,), timeout=_SOON_SECONDS)
-        try:
-            if not reading.done():
-                held.grow(MOST_BYTES)
-                await asyncio.wait((reading,), timeout=self._message_seconds)
-            if not reading.done():
-                raise RequestTooSlow("The message came too slowly.", remedy="Send the whole message at once.")
-        finally:
-            reading.cancel()
+        if not reading.done():
+            held.grow(MOST_BYTES)
+            await asyncio.wait((reading,), timeout=self._message_seconds)
+        if not reading.done():
+            raise RequestTooSlow("The message came too slowly.", remedy="Send the whole message at once.")
         message = reading.result()
-        if not isinstance(message, bytes):  # the end of the stream
+        if message is grpc.aio.EOF:
             raise MalformedBody("The call has no message.", remedy="Send one message.")
         held.grow(len(message))
-        return message
+        return message  # type: ignore[no-any-return]  # gRPC ships no types
+
+    def _read_done(self, reading: asyncio.Task[Any]) -> None:
+        self._reading.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # of a call that has ended; without this, asyncio logs it
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import socket
+import struct
 import threading
 import time
 from pathlib import Path
@@ -107,6 +108,9 @@ def _post(body: bytes = BODY, *fields: str, path: str = "/ai/v1/risk") -> bytes:
     if not any(each.lower().startswith(("content-length", "transfer")) for each in fields):
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+_BATCH = _post(b'{"requests":[' + b",".join([BODY] * 100) + b"]}", path="/ai/v1/risk:batch")
 
 
 def _read(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
@@ -707,12 +711,13 @@ def test_probes_are_answered_when_no_connection_can_be_closed(run) -> None:
         for connection in busy:
             connection.sendall(_post()[:-10])
         _busy(server, 2)
-        probe = stack.enter_context(server.connect())
         for path in ("/healthz", "/v2/health/ready"):
+            probe = stack.enter_context(server.connect())
             probe.sendall(_get(path))
             assert _read(probe)[0] == 200
-        probe.sendall(_post())
-        status, fields, _ = _read(probe)
+        other = stack.enter_context(server.connect())
+        other.sendall(_post())
+        status, fields, _ = _read(other)
         assert (status, fields["connection"], fields["retry-after"]) == (503, "close", "1")
         for connection in busy:
             connection.sendall(_post()[-10:])
@@ -720,16 +725,30 @@ def test_probes_are_answered_when_no_connection_can_be_closed(run) -> None:
         _until_answered(server)
 
 
-def test_the_connections_for_probes_are_bounded(run) -> None:
-    """Beyond the connections that are reserved for probes, a new connection gets 503."""
+def test_a_slow_client_keeps_no_place_of_the_reserve(run) -> None:
+    """Each probe gets its response though more clients than the reserve has room for sent one with half a body."""
     server = run(most_connections=1)
     with contextlib.ExitStack() as stack:
-        opened: list[socket.socket] = []
-        for _ in range(1 + RESERVED):
-            opened.append(stack.enter_context(server.connect()))
-            opened[-1].sendall(_post(path="/healthz")[:-10])
-            _busy(server, len(opened))
-        assert _read(stack.enter_context(server.connect()))[0] == 503
+        busy = stack.enter_context(server.connect())
+        busy.sendall(_post()[:-10])
+        _busy(server, 1)
+        for _ in range(RESERVED + 5):
+            slow = stack.enter_context(server.connect())
+            slow.sendall(_post(path="/healthz")[:-10])
+            assert _read(slow)[0] == 200
+
+
+def test_a_client_that_reads_no_response_is_given_up(run) -> None:
+    """A connection whose client sends requests and takes no response ends, though its data can't be delivered."""
+    server = run(keep_alive_seconds=1, body_seconds=1, header_seconds=1)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.settimeout(0.3)
+        with contextlib.suppress(OSError):
+            for _ in range(4000):
+                connection.sendall(_BATCH)
+        _opened(server, 0)
 
 
 @pytest.mark.parametrize("path", ["/ai/v1/risk", "/ai/v1/risk:batch", "/v1/models/customer-risk:predict"])
@@ -764,6 +783,34 @@ def test_pipelined_requests_are_bounded(run) -> None:
         connection.sendall(_get("/v2/health/live") * 3000)
         received = _rest(connection)
         assert 1 <= received.count(b"HTTP/1.1 200 OK") <= 100
+
+
+def test_a_connection_with_unanswered_requests_is_not_closed_for_a_new_one(run) -> None:
+    """Of requests that were sent together each is answered, though a new connection comes after the first answer."""
+    server = run(most_connections=1)
+    with server.connect() as connection, contextlib.ExitStack() as stack:
+        connection.sendall(_BATCH * 5)
+        assert _read(connection)[0] == 200
+        new = stack.enter_context(server.connect())
+        new.sendall(_get("/healthz"))
+        assert [_read(connection)[0] for _ in range(4)] == [200] * 4
+        assert _read(new)[0] == 200
+
+
+def test_a_client_that_leaves_behind_requests_is_no_error(run, caplog) -> None:
+    """A client may disconnect while the first of two requests is answered: nothing is logged, nothing is held."""
+    server = run()
+    items = b",".join([BODY] * 300)
+    with server.connect() as connection:
+        connection.sendall(_post(b'{"requests":[' + items + b"]}", path="/ai/v1/risk:batch") * 2)
+        while not server.budget.held:
+            time.sleep(0.001)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes by a reset
+    _opened(server, 0)
+    while server.http.server_state.tasks:
+        time.sleep(0.01)
+    assert not caplog.records
+    assert server.budget.held == 0
 
 
 def _until_answered(server) -> None:

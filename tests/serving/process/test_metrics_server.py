@@ -41,6 +41,25 @@ def test_metrics_have_a_port_of_their_own(caplog) -> None:
     assert asyncio.run(asked()) == [(200, "text/plain"), *[(404, "application/problem+json")] * 3]
 
 
+def test_a_slow_client_does_not_delay_the_end(caplog) -> None:
+    """With half a head on a connection to the metrics port, the server ends before its grace period."""
+    caplog.set_level("INFO", logger="serving")
+
+    async def ended() -> None:
+        settings = ServerSettings(metrics_port=0, grace_seconds=6000, header_seconds=6000)
+        server = MetricsServer(MetricsEndpoint(Source()).alone, settings)
+        await server.start()
+        port = int(re.search(r"metrics at http://[^/]+:(\d+)/metrics", caplog.text)[1])
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHo")
+        async with httpx2.AsyncClient() as client:  # the server reads both
+            await client.get(f"http://127.0.0.1:{port}/metrics")
+        await asyncio.wait_for(server.stop(), 600)
+        writer.close()
+
+    asyncio.run(ended())
+
+
 def test_a_taken_metrics_port_ends_the_start() -> None:
     """If another socket uses the metrics port, the start raises ConfigError."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import mmap
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -25,6 +28,7 @@ from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.http.budget import Budget
 from customer_risk.serving.kserve.v2.grpc import GrpcServer, GrpcSettings
 from customer_risk.serving.kserve.v2.tensors import to_binary
+from customer_risk.serving.process.memory import trim_memory
 from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 
 
@@ -241,6 +245,30 @@ def test_a_message_that_does_not_come_counts_as_one_of_the_greatest_size(serve) 
     codes = serve(lambda port: _silent(3, port), settings=settings, budget=budget)
     assert sorted(codes, key=str) == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2 + [grpc.StatusCode.UNAVAILABLE]
     assert budget.held == 0
+
+
+def test_the_messages_of_cancelled_calls_are_freed(serve) -> None:
+    """A caller may cancel many calls while their messages arrive: the process keeps none of them."""
+
+    async def use(port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            for place in range(24):
+                call = infer(bytes(MOST_BYTES - 16))
+                await asyncio.sleep(0.005 * (place % 6))
+                call.cancel()
+        await asyncio.sleep(0.5)
+        gc.collect()
+        trim_memory()
+        return _resident()
+
+    serve(use)  # what gRPC keeps anyway
+    before = _resident()
+    assert serve(use) - before < 6 * MOST_BYTES
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 def test_a_call_without_a_message_is_malformed(serve) -> None:
