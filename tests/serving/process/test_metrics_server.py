@@ -66,5 +66,15 @@ def test_a_taken_metrics_port_ends_the_start() -> None:
     async def start(port: int) -> None:
         await MetricsServer(MetricsEndpoint(Source()).alone, ServerSettings(metrics_port=port)).start()
 
-    with listener("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match="Can't listen"):
+    with listener("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match=r"another .*server.metrics_port"):
         asyncio.run(start(taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_metrics_port_that_another_server_shares_is_refused(workers) -> None:
+    """Before its workers are started, a server notices that another one uses the port, also if that one shares it."""
+    with listener("127.0.0.1", 0, shared=True) as taken:
+        settings = ServerSettings(metrics_port=taken.getsockname()[1], workers=workers)
+        server = MetricsServer(MetricsEndpoint(Source()).alone, settings)
+        with pytest.raises(ConfigError, match="Can't listen"):
+            server.require_free()
