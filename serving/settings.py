@@ -74,7 +74,8 @@ def load_settings(path: Path | None, *, model_name: str | None = None, server: M
 
 def _require_different_ports(settings: Settings) -> None:
     """Raise ConfigError if two of the server's ports are the same: several workers would share it without an error."""
-    server, taken = settings.server, {}
+    server = settings.server
+    taken: dict[tuple[str, int], str] = {}
     ports = [("server.port", server.host, server.port)]
     if server.metrics == "port":
         ports.append(("server.metrics_port", server.host, server.metrics_port))
