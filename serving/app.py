@@ -110,6 +110,8 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     metrics_endpoint = MetricsEndpoint(metrics)
     if settings.server.metrics != "port":
         endpoints[METRICS_PATH] = Mount(metrics_endpoint, "monitor" if settings.server.metrics == "scope" else None)
+    else:
+        MetricsServer(metrics_endpoint.standalone, settings.server).require_free()
     budget = Budget(settings.server.most_body_bytes, settings.server.most_body_bytes_each)
     if settings.jobs.enabled:
         endpoints[JOBS_PATH] = Mount(

@@ -63,8 +63,25 @@ def load_settings(path: Path | None, *, model_name: str | None = None, server: M
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}.", remedy="docs/guide/settings.md lists every setting.") from error
-    return msgspec.structs.replace(
+    settings = msgspec.structs.replace(
         settings,
         model_name=model_name or settings.model_name,
         server=msgspec.structs.replace(settings.server, **server),
     )
+    _require_different_ports(settings)
+    return settings
+
+
+def _require_different_ports(settings: Settings) -> None:
+    """Raise ConfigError if two of the server's ports are the same: several workers would share it without an error."""
+    server = settings.server
+    taken: dict[tuple[str, int], str] = {}
+    ports = [("server.port", server.host, server.port)]
+    if server.metrics == "port":
+        ports.append(("server.metrics_port", server.host, server.metrics_port))
+    if settings.grpc.enabled:
+        ports.append(("grpc.port", settings.grpc.host, settings.grpc.port))
+    for name, host, port in ports:
+        other = taken.setdefault((host, port), name)
+        if port and other != name:
+            raise ConfigError(f"{other} and {name} are both {port}.", remedy="Choose another port for one of them.")

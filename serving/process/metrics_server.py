@@ -13,7 +13,7 @@ from customer_risk.serving.http.budget import Budget
 from customer_risk.serving.http.connections import Connections
 from customer_risk.serving.http.protocol import Bounds, protocol_with
 from customer_risk.serving.http.server import HttpServer
-from customer_risk.serving.process.listener import listener, url_of
+from customer_risk.serving.process.listener import listener, require_free, url_of
 
 if TYPE_CHECKING:
     from customer_risk.serving.http.scoring_app import Application
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_CONNECTIONS: Final = 64
 _MOST_BYTES: Final = 1024 * 1024
 _GRACE_SECONDS: Final = 1  # a response takes milliseconds: the worker's end doesn't wait for a slow client
+_SETTINGS: Final = "server.host or server.metrics_port"
 _log = logging.getLogger("serving")
 
 
@@ -34,10 +35,15 @@ class MetricsServer:
         self._server: HttpServer | None = None
         self._task: asyncio.Task[None] | None = None
 
+    def require_free(self) -> None:
+        """Raise ConfigError if another process uses the port; workers that share it wouldn't notice."""
+        require_free(self._settings.host, self._settings.metrics_port, settings=_SETTINGS)
+
     async def start(self) -> None:
         """Listen, on the running event loop; raises ConfigError if it can't."""
         settings = self._settings
-        listening = listener(settings.host, settings.metrics_port, shared=settings.workers > 1)
+        shared = settings.workers > 1
+        listening = listener(settings.host, settings.metrics_port, shared=shared, settings=_SETTINGS)
         connections = Connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS)
         bounds = Bounds(Admission(0), connections, Budget(_MOST_BYTES, _MOST_BYTES), settings)
         brief = msgspec.structs.replace(settings, grace_seconds=min(settings.grace_seconds, _GRACE_SECONDS))

@@ -45,3 +45,24 @@ def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
     """By its path."""
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load_settings(tmp_path / "nowhere.yaml", server={})
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("server: {port: 9000, metrics: port, metrics_port: 9000}", "server.port and server.metrics_port"),
+        ("{server: {port: 9000}, grpc: {enabled: true, port: 9000}}", "server.port and grpc.port"),
+        (
+            "{server: {metrics: port, metrics_port: 9000}, grpc: {enabled: true, port: 9000}}",
+            "server.metrics_port and grpc.port",
+        ),
+    ],
+)
+def test_ports_of_one_server_differ(tmp_path, text, names) -> None:
+    """Two settings with the same port are refused by their names; port 0 is another one for each."""
+    file = tmp_path / "serve.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=f"{names} are both 9000"):
+        load_settings(file, server={})
+    file.write_text(text.replace("9000", "0"))
+    load_settings(file, server={})

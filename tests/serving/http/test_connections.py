@@ -57,15 +57,15 @@ def test_if_all_connections_are_busy_probes_are_admitted_then_nothing() -> None:
 
 def test_a_place_in_the_reserve_stays_one_for_probes() -> None:
     """A connection that takes the place of an idle one in the reserve is for probes, as the one before."""
-    house = Connections(2, 1000)
+    connections = Connections(2, 1000)
     for _ in range(2):
         busy = Fake()
-        house.enter(busy, "a")
-        house.work(busy, "a")
+        connections.add(busy, "a")
+        connections.mark_busy(busy, "a")
     idle = Fake()
-    house.enter(idle, "a")
-    assert [house.enter(Fake(), "a") for _ in range(2)] == [Admitted.PROBES] * 2
-    assert (idle.evicted, len(house)) == (True, 3)
+    connections.add(idle, "a")
+    assert [connections.add(Fake(), "a") for _ in range(2)] == [Admitted.PROBES] * 2
+    assert (idle.evicted, len(connections)) == (True, 3)
 
 
 def test_a_connection_leaves_once() -> None:

@@ -47,7 +47,7 @@ def test_a_slow_client_does_not_delay_the_end(caplog) -> None:
 
     async def ended() -> None:
         settings = ServerSettings(metrics_port=0, grace_seconds=6000, header_seconds=6000)
-        server = MetricsServer(MetricsEndpoint(Source()).alone, settings)
+        server = MetricsServer(MetricsEndpoint(Source()).standalone, settings)
         await server.start()
         port = int(re.search(r"metrics at http://[^/]+:(\d+)/metrics", caplog.text)[1])
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -66,5 +66,15 @@ def test_a_taken_metrics_port_ends_the_start() -> None:
     async def start(port: int) -> None:
         await MetricsServer(MetricsEndpoint(Source()).standalone, ServerSettings(metrics_port=port)).start()
 
-    with listener("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match="Can't listen"):
+    with listener("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match=r"another .*server.metrics_port"):
         asyncio.run(start(taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_metrics_port_that_another_server_shares_is_refused(workers) -> None:
+    """Before its workers are started, a server notices that another one uses the port, also if that one shares it."""
+    with listener("127.0.0.1", 0, shared=True) as taken:
+        settings = ServerSettings(metrics_port=taken.getsockname()[1], workers=workers)
+        server = MetricsServer(MetricsEndpoint(Source()).standalone, settings)
+        with pytest.raises(ConfigError, match="Can't listen"):
+            server.require_free()
