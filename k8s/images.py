@@ -16,6 +16,8 @@ from typing import Final
 import click
 import httpx2
 
+from customer_risk.model.terminal import echo
+
 ROOT: Final = Path(__file__).parent.parent
 FILES: Final = (
     "serving/Dockerfile",
@@ -127,9 +129,9 @@ def main(root: Path, *, check: bool) -> None:
                 digests[image] = digest_of(image, client)
             except DigestNotFound as error:
                 kept = ", ".join(sorted(there - {""})) or "its tag, which its publisher can move"
-                click.echo(f"not found  {image}: {error}. It stays at {kept}.", err=True)
+                echo(f"not found  {image}: {error}. It stays at {kept}.", err=True)
                 continue
-            click.echo(f"{'unchanged' if there == {digests[image]} else 'pinned':9}  {image}@{digests[image]}")
+            echo(f"{'unchanged' if there == {digests[image]} else 'pinned':9}  {image}@{digests[image]}")
     changed = {path: with_digests(text, digests) for path, text in texts.items() if with_digests(text, digests) != text}
     if not check:
         for path, text in changed.items():

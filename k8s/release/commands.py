@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from customer_risk.model.terminal import echo_lines
+from customer_risk.model.terminal import echo, echo_lines
 from k8s.release.cluster import Cluster
 from k8s.release.deployment import Deployment
 from k8s.release.errors import ReleaseError
@@ -74,7 +74,7 @@ def move(name: str, namespace: str) -> None:
     Run it once, with an account that may read and delete the namespace's Secrets. Nothing is installed or restarted.
     """
     revisions = move_history(name, namespace)
-    click.echo(f"{name}: {len(revisions)} revisions are in ConfigMaps now: {', '.join(revisions)}")
+    echo(f"{name}: {len(revisions)} revisions are in ConfigMaps now: {', '.join(revisions)}")
 
 
 def main() -> None:

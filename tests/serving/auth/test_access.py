@@ -105,7 +105,7 @@ def test_shares_by_client(authenticator, header, limiter) -> None:
     _in(gate, header("a", "score batch"))
     with pytest.raises(TooManyRequests):
         _in(gate, header("a"))
-    assert _in(gate, header("b")).name == "b"
+    assert _in(gate, header("b")).name == "azp:b"
 
 
 def test_what_is_refused_costs_nothing(authenticator, header, limiter) -> None:
