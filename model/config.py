@@ -120,7 +120,7 @@ def _read(path: Path) -> dict[str, Any]:
         values = parse_yaml(read_text(path)) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
-            f"{path} can't be read as YAML: {one_line(error)}.", remedy="Give a readable YAML file."
+            f"{path} can't be read as YAML: {one_line(error)}.", remedy="Name a readable YAML file."
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(

@@ -57,7 +57,7 @@ def load_settings(path: Path | None, *, model_name: str | None = None, server: M
             document = parse_yaml(read_text(path)) or {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(
-                f"{path} can't be read: {one_line(error)}.", remedy="Give a YAML file of settings."
+                f"{path} can't be read: {one_line(error)}.", remedy="Name a YAML file of settings."
             ) from error
     try:
         settings = msgspec.convert(document, Settings)

@@ -119,7 +119,7 @@ def _lines(sheet: Sheet, wanted: dict[int, dict[str, object]]) -> tuple[dict[int
                 Fault(number, unescape_cell(cells["customer_id"]), "the whole line", "isn't in the list that was made")
             )
         elif line in found:
-            faults.append(Fault(line, unescape_cell(cells["customer_id"]), "the whole line", "stands there twice"))
+            faults.append(Fault(line, unescape_cell(cells["customer_id"]), "the whole line", "is there twice"))
         else:
             found[line] = cells
     return found, faults

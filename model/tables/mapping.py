@@ -97,7 +97,7 @@ def load_mapping(path: Path) -> Mapping:
         content = parse_yaml(text, yaml.BaseLoader) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
-            f"{path} can't be read as YAML: {one_line(error)}.", remedy="Give a readable mapping file."
+            f"{path} can't be read as YAML: {one_line(error)}.", remedy="Name a readable mapping file."
         ) from error
     return Mapping.from_dict(content, where=str(path))
 

@@ -7,7 +7,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from customer_risk.model.escaping import escape_html, escape_line, escape_text, escape_value
@@ -42,6 +42,7 @@ def test_a_line_has_no_unprintable_character(control) -> None:
     assert json.loads(f'"{line}"') == f"a{control}b"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_makes_a_second_line(text) -> None:
     """An escaped text is one line, without control characters, separators of lines or surrogates."""

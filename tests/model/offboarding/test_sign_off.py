@@ -122,7 +122,7 @@ def test_added_line_is_refused_by_name(hand_in, decided):
 
 def test_repeated_line_is_refused_by_name(hand_in, decided):
     """Two decisions on one customer are none."""
-    with pytest.raises(SignOffError, match=r"line 1, .*stands there twice"):
+    with pytest.raises(SignOffError, match=r"line 1, .*is there twice"):
         hand_in(pl.concat([decided, decided.head(1)]))
 
 

@@ -8,7 +8,7 @@ import unicodedata
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from customer_risk.model.tables.cells import escape_cells, unescape_cell
@@ -55,6 +55,7 @@ _ALPHABETS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @example("'=")
 @example("'-5")
 @example("'-5\n")
