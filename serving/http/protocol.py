@@ -160,6 +160,7 @@ class GuardedProtocol(DirectProtocol):
         self._host = b""  # the last valid value of a Host header, which needs no second check
         self._refusal = _INVALID  # the response to the request at which the parser stops
         self._stopped = False  # whether the parser has stopped: later data isn't read
+        self._kept_alive = False  # whether the connection stays open if the body that a request announced comes
         self._unread_since: float | None = None  # when the client was first found to take no response
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -242,11 +243,15 @@ class GuardedProtocol(DirectProtocol):
             self._refuse_overloaded()
         if self._closing and self._parts is None and self.cycle is not None:
             self.cycle.keep_alive = False
+        if self.expect_100_continue and self.cycle is not None:
+            # Its body may not come after a response: the next request would be read as this one's body.
+            self._kept_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
 
     def on_body(self, body: bytes) -> None:
         """Add a part of the body."""
         self._taken += len(body)
         self._framing = 0
+        self._keep_alive_with_body()
         if not self._shed:
             super().on_body(body)
 
@@ -255,6 +260,7 @@ class GuardedProtocol(DirectProtocol):
         if self.parser.should_upgrade():  # only the head was parsed; `_parse` parses the request again
             return
         self._stage = _ANSWER
+        self._keep_alive_with_body()
         if self._shed:
             self._shed = False
             if not self._refusal_sent:
@@ -318,7 +324,7 @@ class GuardedProtocol(DirectProtocol):
 
     def shutdown(self) -> None:
         """Close the connection once its request, even a partly received one, is answered."""
-        if (self._stage == _HEAD and self._taken) or self._shed:
+        if (self._stage == _HEAD and self._taken) or self._shed or self._kept_alive:
             self._closing = True
         else:
             super().shutdown()
@@ -344,6 +350,12 @@ class GuardedProtocol(DirectProtocol):
             allowed = self.settings.body_seconds + self._taken / self.settings.least_body_rate
             if lasted > allowed:
                 self._refuse(_SILENT if self._answering() else _LATE)
+
+    def _keep_alive_with_body(self) -> None:
+        """Let the connection stay open after the response to a request with `Expect`, as its body has come."""
+        if self._kept_alive:
+            self._kept_alive = False
+            self.cycle.keep_alive = not self._closing
 
     def _unread(self, now: float, halted: float) -> bool:
         """Return whether the client has read too little of the responses for too long."""

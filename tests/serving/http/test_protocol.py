@@ -880,6 +880,40 @@ def test_an_answer_ahead_of_its_body_leaves_the_connection_sound(run) -> None:
         assert _rest(connection) == b""
 
 
+@pytest.mark.parametrize(
+    ("fields", "path", "expected"),
+    [
+        (("Content-Type: text/plain",), "/ai/v1/risk", 415),
+        (("Content-Length: 99999999",), "/ai/v1/risk:batch", 413),
+        ((), "/v1/models/other:predict", 404),
+    ],
+)
+def test_a_response_instead_of_100_is_the_last(run, fields, path, expected) -> None:
+    """A client that waits for 100 may keep its body after a refusal: the connection ends, so nothing is read as it."""
+    with run().connect() as connection:
+        head = _post(BODY, "Expect: 100-continue", *fields, path=path).removesuffix(BODY)
+        if "Content-Type: text/plain" in fields:
+            head = head.replace(b"Content-Type: application/json\r\n", b"")
+        connection.sendall(head)
+        status, answered, _ = _read(connection)
+        assert (status, answered["connection"]) == (expected, "close")
+        assert _rest(connection) == b""
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk", "/ai/v1/risk:batch"])
+def test_a_connection_goes_on_after_100(run, path) -> None:
+    """A client that gets 100 sends its body, gets the response, and may send more requests."""
+    body = BODY if path == "/ai/v1/risk" else b'{"requests":[' + BODY + b"]}"
+    request = _post(body, "Expect: 100-continue", path=path)
+    with run().connect() as connection:
+        for _ in range(2):
+            connection.sendall(request.removesuffix(body))
+            assert _read(connection)[0] == 100
+            connection.sendall(body)
+            status, fields, _ = _read(connection)
+            assert (status, "connection" in fields) == (200, False)
+
+
 def test_garbage_behind_a_request_costs_it_no_answer(run) -> None:
     """The answer comes, and is the connection's last."""
     body = b'{"requests":[' + BODY + b"]}"
