@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def written(folder, bodies) -> None:
         made.add(each)
     made.commit()
     made.close()
+    time.sleep(0.002)  # files are named by milliseconds
 
 
 @pytest.fixture
