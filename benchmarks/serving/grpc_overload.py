@@ -24,6 +24,7 @@ from benchmarks.serving.versions import versions
 
 _CHANNELS = 20
 _RETRY_SECONDS = 1.0
+_SETTLING_SECONDS = 10.0  # after readiness, the worker of jobs starts on the server's core
 _CASES = ((8, 0.0), (80, _RETRY_SECONDS), (600, _RETRY_SECONDS), (600, 0.0))  # callers, and their wait after a refusal
 _DOCUMENT = {"customer_id": "c", "profile": {}, "transactions": [], "history_complete": True}
 _HEADS = ("server", "callers", "after a refusal", "answered/s", "refused/s", "codes", "p50 / p99 of answers, ms")
@@ -50,6 +51,7 @@ def main(seconds: float, against: Path | None, folder: Path) -> None:
                 command[0] = str(checkout.absolute() / ".venv/bin/customer-risk")
             measured = Contender(**vars(ours) | {"command": tuple(command)})
             stack.enter_context(running(measured, folder / f"log-grpc-{name}.txt"))
+        time.sleep(_SETTLING_SECONDS)
         for callers, retry in _CASES:
             for name, port in ports.items():
                 waits, codes = asyncio.run(_call(port, callers, retry, seconds))

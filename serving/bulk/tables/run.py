@@ -82,7 +82,8 @@ class Run:
             _log.info("run %s goes on: %d parts are stored", self._name, len(stored))
         blocks = have(self._source.blocks)
         whole, before = sum(block.weight for block in blocks) or 1.0, 0.0
-        with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
+        # The pool ends first, also after an error: a part that is being stored is a file in the folder.
+        with tempfile.TemporaryDirectory(prefix="customer-risk-") as folder, ThreadPoolExecutor(1) as pool:
             storing = _Storing(self._output, self._patience, pool)
             for number, block in enumerate(blocks):
                 with ExitStack() as stack:

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
 Messages = AsyncIterator[bytes]
 
-_MOST_CALLS: Final = 512  # at a time, those that are being refused included
+_MOST_CALLS: Final = 1024  # at a time, those that are being refused included
+_PACE_SECONDS: Final = 0.001  # between two refusals
 _MOST_ARRIVING: Final = 8  # messages that are read at a time
 _SOON_SECONDS: Final = 0.1  # a message that takes longer to arrive counts as one of the greatest size
 _OPTIONS: Final = (
@@ -134,6 +135,7 @@ class _Servicer:
         self._message_seconds = message_seconds
         self._arriving = asyncio.Semaphore(_MOST_ARRIVING)
         self._reading: set[asyncio.Task[Any]] = set()
+        self._refusing = 0
 
     async def ServerLive(self, _: Messages, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
         return pb.ServerLiveResponse(live=True)
@@ -191,6 +193,7 @@ class _Servicer:
     ) -> Any:
         """Return the answer to a caller with `permission` (None: anybody), or None after setting a refusal's status."""
         if not self._admission.admits():
+            await self._pace()
             _OVERLOADED.end(call)
             return None
         metadata = [(name.encode(), _bytes(value)) for name, value in call.invocation_metadata() or ()]
@@ -224,6 +227,17 @@ class _Servicer:
         finally:
             self._admission.leave()
             self._exchange.responded(context, status)
+
+    async def _pace(self) -> None:
+        """Wait before a call is refused: the longer, the more calls are being refused.
+
+        gRPC spends a third as much time on a refusal as on an answer, and a client may ask again at once.
+        """
+        self._refusing += 1
+        try:
+            await asyncio.sleep(self._refusing * _PACE_SECONDS)
+        finally:
+            self._refusing -= 1
 
     async def _read(self, call: Context, held: Held) -> bytes:
         """Return the call's message; raises RequestTooSlow, Overloaded and MalformedBody.

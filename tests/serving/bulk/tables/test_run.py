@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import duckdb
 import msgspec
@@ -29,9 +30,12 @@ NAME, DAY = "nightly-2026-11-21", "2026-11-21"
 def score(service, tmp_path):
     """Run over `tmp_path / in` into `tmp_path / out`."""
 
-    def run(*, recorder=None, stopping=None, least_rows=1, part_rows=10, explain=True, patience=0):
+    def run(*, recorder=None, stopping=None, least_rows=1, part_rows=10, explain=True, patience=0, delay=0):
         source = open_source(FolderInput(path=str(tmp_path / "in")), NAME, service.names())
         output = open_output(FolderOutput(path=str(tmp_path / "out")), NAME, DAY)
+        if delay:
+            store = output.store
+            output.store = lambda *part: (time.sleep(delay), store(*part))
         had = Patience(patience)
         exchange = Exchange(service, record=None if recorder is None else lambda: recorder)
         exchange.open()
@@ -190,6 +194,15 @@ def test_a_run_that_is_told_to_end_stores_no_half_part(score, to_parquet, custom
         score(stopping=stopping)
     assert not list(tmp_path.glob("out/*/*.parquet"))
     assert score()["rows"] == 30
+
+
+def test_a_part_that_is_being_stored_when_a_run_fails_is_stored(score, to_parquet, customers, tmp_path) -> None:
+    """A run that fails at a later input stores the parts before it, also with a slow output."""
+    to_parquet(tmp_path / "in" / "a.parquet", customers(5))
+    to_parquet(tmp_path / "in" / "b.parquet", [{"customer_id": "c-9"}], {"customer_id": "VARCHAR"})
+    with pytest.raises(UnusableInput, match="has neither"):
+        score(delay=0.5)
+    assert len(list(tmp_path.glob("out/*/*.parquet"))) == 1
 
 
 class Recorder:

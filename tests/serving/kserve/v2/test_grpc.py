@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import mmap
+import time
 from pathlib import Path
 
 import grpc
@@ -26,6 +27,7 @@ from customer_risk.serving.exchange.observers import LogObserver
 from customer_risk.serving.http.admission import Admission
 from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.http.budget import Budget
+from customer_risk.serving.kserve.v2 import grpc as served_by_grpc
 from customer_risk.serving.kserve.v2.grpc import GrpcServer, GrpcSettings
 from customer_risk.serving.kserve.v2.tensors import to_binary
 from customer_risk.serving.process.memory import trim_memory
@@ -217,6 +219,22 @@ def test_a_call_that_would_wait_too_long_is_shed(serve, method) -> None:
     assert dict(error.trailing_metadata())["retry-after"] == "1"
     assert json.loads(error.details())["type"] == "urn:problem-type:customer-risk:overloaded"
     assert len(shed) == 1
+
+
+def test_refusals_under_overload_are_spread_over_time(serve, monkeypatch) -> None:
+    """Of several calls that are refused at once, each waits longer than the one before."""
+    monkeypatch.setattr(served_by_grpc, "_PACE_SECONDS", 0.2)
+
+    async def use(port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub, began = stubs.GRPCInferenceServiceStub(channel), time.monotonic()
+            calls = [stub.ModelInfer(pb.ModelInferRequest(), timeout=600) for _ in range(4)]
+            codes = [await call.code() for call in calls]
+            return codes, time.monotonic() - began
+
+    codes, seconds = serve(use, admission=Full(0.05))
+    assert codes == [grpc.StatusCode.UNAVAILABLE] * 4
+    assert seconds >= 4 * 0.2
 
 
 @pytest.mark.parametrize("method", ["ServerLive", "ServerReady"])
