@@ -30,6 +30,7 @@ from customer_risk.serving.http.budget import Budget, Held
 from customer_risk.serving.kserve.v2 import fields
 from customer_risk.serving.kserve.v2.call_server import CallServer
 from customer_risk.serving.kserve.v2.models import Models
+from customer_risk.serving.kserve.v2.pacing import Pacing
 from customer_risk.serving.kserve.v2.settings import GrpcSettings
 from customer_risk.serving.kserve.v2.status import status_of
 from customer_risk.serving.kserve.v2.tensors import (
@@ -50,7 +51,7 @@ Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
 Messages = AsyncIterator[bytes]
 
 _MOST_CALLS: Final = 1024  # at a time, those that are being refused included
-_PACE_SECONDS: Final = 0.001  # between two refusals
+_PACE_SECONDS: Final = 0.001  # between two refusals of calls from one host
 _MOST_ARRIVING: Final = 8  # messages that are read at a time
 _SOON_SECONDS: Final = 0.1  # a message that takes longer to arrive counts as one of the greatest size
 _OPTIONS: Final = (
@@ -135,7 +136,7 @@ class _Servicer:
         self._message_seconds = message_seconds
         self._arriving = asyncio.Semaphore(_MOST_ARRIVING)
         self._reading: set[asyncio.Task[Any]] = set()
-        self._refusing = 0
+        self._pacing = Pacing(_PACE_SECONDS)
 
     async def ServerLive(self, _: Messages, __: Context) -> pb.ServerLiveResponse:  # noqa: N802  gRPC's name
         return pb.ServerLiveResponse(live=True)
@@ -193,7 +194,7 @@ class _Servicer:
     ) -> Any:
         """Return the answer to a caller with `permission` (None: anybody), or None after setting a refusal's status."""
         if not self._admission.admits():
-            await self._pace()
+            await self._pacing.wait(_host(call))
             _OVERLOADED.end(call)
             return None
         metadata = [(name.encode(), _bytes(value)) for name, value in call.invocation_metadata() or ()]
@@ -203,7 +204,7 @@ class _Servicer:
         status = HTTPStatus.OK.value
         self._admission.queue()
         try:
-            client = call.peer().rpartition(":")[0]
+            client = _host(call)
             if permission is not None:
                 context = context._replace(caller=None)
                 caller = await self._exchange.access.admit(authorization_of(metadata), permission)
@@ -227,17 +228,6 @@ class _Servicer:
         finally:
             self._admission.leave()
             self._exchange.responded(context, status)
-
-    async def _pace(self) -> None:
-        """Wait before a call is refused: the longer, the more calls are being refused.
-
-        gRPC spends a third as much time on a refusal as on an answer, and a client may ask again at once.
-        """
-        self._refusing += 1
-        try:
-            await asyncio.sleep(self._refusing * _PACE_SECONDS)
-        finally:
-            self._refusing -= 1
 
     async def _read(self, call: Context, held: Held) -> bytes:
         """Return the call's message; raises RequestTooSlow, Overloaded and MalformedBody.
@@ -267,6 +257,11 @@ class _Servicer:
         self._reading.discard(reading)
         if not reading.cancelled():
             reading.exception()  # of a call that has ended; without this, asyncio logs it
+
+
+def _host(call: Context) -> str:
+    """Return a caller's IP address."""
+    return call.peer().rpartition(":")[0]  # type: ignore[no-any-return]  # gRPC ships no types
 
 
 def _bytes(value: str | bytes) -> bytes:

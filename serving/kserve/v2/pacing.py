@@ -1,0 +1,27 @@
+"""Spreads refused calls over time.
+
+gRPC spends a third as much time on a refusal as on an answer, and a client may ask again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+
+class Pacing:
+    """Delays calls before they are refused: by `seconds` for each call of their host that is being refused."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting = Counter[str]()
+
+    async def wait(self, host: str) -> None:
+        """Wait until a call of this host is to be refused."""
+        self._waiting[host] += 1
+        try:
+            await asyncio.sleep(self._waiting[host] * self._seconds)
+        finally:
+            self._waiting[host] -= 1
+            if not self._waiting[host]:
+                del self._waiting[host]
