@@ -1,4 +1,4 @@
-"""Fuzz each decoder for a minute, guided by its coverage: each input is answered or refused, without other errors."""
+"""Fuzz each decoder for a while, guided by its coverage: each input is answered or refused, without other errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.fuzz import seeds
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parent.parent.parent
-SECONDS = 60  # of fuzzing, for each target
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))  # for each target
 AT_A_TIME = 2  # targets; other tests share the machine's two cores
-LEAST_RUNS = 5_000  # an idle machine makes over 200,000 in a minute
+LEAST_RUNS = 1_500  # an idle machine makes over 60,000 in that time
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from tests.system.asking import PATIENCE, ask
 pytestmark = pytest.mark.system
 
 ROUNDS = 5
-AWAY = 60  # seconds
+AWAY = 20  # seconds
 FILE_BYTES = 262_144  # for tests that fill a disk: the outbox makes smaller files only for a smaller file_bytes
 SMALL = {"most_bytes": 200_000, "file_bytes": 25_000, "ship": {"embedded": False}}  # and no shipper frees space
 
