@@ -10,6 +10,7 @@ import pytest
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.records import table_at
 from customer_risk.serving.audit.rows import erase_rows
+from customer_risk.serving.bulk.tables.retry import Patience
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.record.outbox.record import ERASED, from_document
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
@@ -19,6 +20,7 @@ from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import digest
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
 from tests.serving.record import conformance as samples
+from tests.system.asking import PATIENCE
 
 pytestmark = pytest.mark.system
 
@@ -37,7 +39,9 @@ def table(bigquery, request):
     init(settings)
     sink = open_sink(settings, "a" * 32)
     segment = samples.segment(1, 10)
-    sink.write(segment, sink.place())
+    patience = Patience(PATIENCE)  # the emulator may take longer on a busy machine than the sink waits
+    place = patience.have(sink.place)
+    patience.have(lambda: sink.write(segment, place))
     sink.close()
     return settings, segment.documents
 
