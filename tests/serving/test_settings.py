@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import msgspec
 import pytest
 
 from customer_risk.model.errors import ConfigError
@@ -38,6 +41,31 @@ def test_a_setting_that_cannot_be_used_is_named(tmp_path, text, said) -> None:
     file = tmp_path / "serving.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=said):
+        load_settings(file, server={})
+
+
+def _numbers(settings: msgspec.Struct, place: str = "") -> list[str]:
+    """Return the places of all settings that are seconds, milliseconds or other floating-point numbers."""
+    found: list[str] = []
+    for field in msgspec.structs.fields(type(settings)):
+        value, name = getattr(settings, field.name), f"{place}{field.name}"
+        if isinstance(value, msgspec.Struct):
+            found += _numbers(value, f"{name}.")
+        elif isinstance(value, float) or field.name.endswith(("_seconds", "_ms")):
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("value", ["-1", ".nan"])
+@pytest.mark.parametrize("name", _numbers(Settings()))
+def test_a_negative_number_and_nan_are_refused(tmp_path, name, value) -> None:
+    """No time, rate or share of the settings may be negative or NaN; the error names the setting."""
+    text = f"{name.rpartition('.')[2]}: {value}"
+    for section in reversed(name.split(".")[:-1]):
+        text = f"{section}: {{{text}}}"
+    file = tmp_path / "serving.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(name)):
         load_settings(file, server={})
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from customer_risk.serving.http.settings import Seconds
+
 
 class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """gRPC's settings.
@@ -17,5 +19,5 @@ class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     enabled: bool = False
     host: str = "127.0.0.1"
     port: int = 8081
-    message_seconds: float = 20
-    grace_seconds: float = 10
+    message_seconds: Seconds = 20
+    grace_seconds: Seconds = 10
