@@ -260,7 +260,7 @@ class _Servicer:
 
 
 def _host(call: Context) -> str:
-    """Return a caller's IP address."""
+    """Return the address of a caller's host as gRPC writes it, such as `ipv4:10.0.0.7`."""
     return call.peer().rpartition(":")[0]  # type: ignore[no-any-return]  # gRPC ships no types
 
 

@@ -1,4 +1,4 @@
-"""Spreads refused calls over time.
+"""Delays refusals.
 
 gRPC spends a third as much time on a refusal as on an answer, and a client may ask again at once.
 """
@@ -17,7 +17,7 @@ class Pacing:
         self._waiting = Counter[str]()
 
     async def wait(self, host: str) -> None:
-        """Wait until a call of this host is to be refused."""
+        """Wait before a call of this host is refused."""
         self._waiting[host] += 1
         try:
             await asyncio.sleep(self._waiting[host] * self._seconds)
