@@ -16,7 +16,6 @@ from customer_risk.model.features.encoded import GREATEST_AMOUNT
 from customer_risk.model.features.timestamps import EXPECTED, LONGEST, SHORTEST, read_timestamps
 
 
-
 class Timestamp(int):
     """Microseconds since 1970 in UTC, between the years 1 and 9999."""
 
