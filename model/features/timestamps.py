@@ -1,8 +1,8 @@
 """Times as texts, read as microseconds since 1970 in UTC: the one reading of tables, requests and files.
 
-A time is `YYYY-MM-DD`, `T`, `t` or a space, `hh:mm:ss`, decimals after a point, and a zone: `Z`, `z`, `+hh:mm`, `+hhmm` or
-` UTC`. It has at most LONGEST characters and lies between the years 1 and 9999 in UTC. Decimals beyond the sixth are
-cut, not rounded: the time is the last microsecond at or before it, before 1970 too. Second 60 isn't a time.
+A time is `YYYY-MM-DD`, `T`, `t` or a space, `hh:mm:ss`, decimals after a point, and a zone: `Z`, `z`, `+hh:mm`, `+hhmm`
+or ` UTC`. It has at most LONGEST characters and lies between the years 1 and 9999 in UTC. Decimals beyond the sixth are
+cut, not rounded: the result is the last microsecond at or before the time, before 1970 too. A second of 60 is refused.
 
 Tables hold more forms, which only `read_column` reads: no zone, which is UTC, `+hh`, a space before any zone, and `UTC`
 without one.
@@ -82,7 +82,7 @@ def _read(text: NDArray[np.uint8], out: NDArray[np.int64], loose: bool) -> int:
 
 
 @_compiled
-def _read_one(text: NDArray[np.uint8], loose: bool) -> int:  # noqa: C901, PLR0911  one form, looked at from left to right
+def _read_one(text: NDArray[np.uint8], loose: bool) -> int:  # noqa: C901, PLR0911, PLR0912  one form, looked at from left to right
     size = text.size
     if size == 0:
         return NEVER
@@ -124,7 +124,7 @@ def _read_one(text: NDArray[np.uint8], loose: bool) -> int:  # noqa: C901, PLR09
             return UNREADABLE
         while at < size and _digit(text[at]) < 10:  # cut
             at += 1
-    if at == size - 1 and (text[at] == _Z or text[at] == _LOWER_Z):  # noqa: PLR1714  compiled code compares bytes faster
+    if at == size - 1 and (text[at] == _Z or text[at] == _LOWER_Z):
         offset = 0
     elif at == size:
         offset = 0 if loose else _NO_OFFSET
@@ -139,14 +139,14 @@ def _read_one(text: NDArray[np.uint8], loose: bool) -> int:  # noqa: C901, PLR09
 
 @_compiled
 def _offset(text: NDArray[np.uint8], loose: bool) -> int:  # noqa: PLR0911  one return a form
-    """Read a zone other than a `Z` that follows directly; return minutes east of UTC, _NO_OFFSET if it can't be read."""
+    """Return the minutes east of UTC of a zone that isn't `Z` alone, _NO_OFFSET if it can't be read."""
     begin = 1 if text[0] == _SPACE else 0
     size = text.size - begin
     if size == 3 and text[begin] == _U and text[begin + 1] == _T and text[begin + 2] == 67:
         return 0 if begin == 1 or loose else _NO_OFFSET
     if begin == 1 and not loose:
         return _NO_OFFSET
-    if size == 1 and (text[begin] == _Z or text[begin] == _LOWER_Z):  # noqa: PLR1714  as above
+    if size == 1 and (text[begin] == _Z or text[begin] == _LOWER_Z):
         return 0
     if size < 3 or (text[begin] != _PLUS and text[begin] != _HYPHEN):
         return _NO_OFFSET

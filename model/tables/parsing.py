@@ -49,7 +49,7 @@ def read_flags(texts: pl.Series) -> pl.Series:
 
 
 def read_dates(texts: pl.Series, format: str = "%Y-%m-%d") -> pl.Series:  # noqa: A002  Polars' own word
-    """Read dates in a format of chrono (https://docs.rs/chrono/latest/chrono/format/strftime), of the years 1 to 9999."""
+    """Read dates of the years 1 to 9999 in a format as https://docs.rs/chrono/latest/chrono/format/strftime has it."""
     date = pl.col("t").str.to_date(format, strict=False)
     return _select(texts, pl.when(date.is_between(_FIRST_DAY, _LAST_DAY)).then(date))
 

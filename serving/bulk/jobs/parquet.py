@@ -51,8 +51,8 @@ _RESULT: Final = duckdb_columns(columns_of(BatchItem))
 class ParquetReader(FileReader):
     """Reads Parquet: the columns of a request, or customer_id with a column a feature; positions are in rows.
 
-    NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name. Timestamps
-    without a zone are UTC; texts are read as those of a request. A file without customer_id is refused.
+    NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name.
+    Timestamps without a zone are UTC; texts are read as those of a request. A file without customer_id is refused.
     """
 
     costly = True
@@ -155,14 +155,13 @@ def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> No
 def _as_json(kind: Any, *, within: bool = False) -> tuple[str, Callable[[Any], Any] | None]:
     """Return the type to read a column as, and the function that makes its values JSON's; None if no change is needed.
 
-    `within` says that the values are within others: timestamps there are times of transactions. Values aren't converted to JSON by DuckDB, which would convert 2,048 rows at once.
+    `within` says that the values are within others: timestamps there are times of transactions. Values
+    aren't converted to JSON by DuckDB, which would convert 2,048 rows at once.
     """
     if str(kind) == "JSON":
         return "VARCHAR", _parsed
     if kind.id in _EXACT or kind.id in _REAL:
         return (str(kind), None) if kind.id in _EXACT else ("DOUBLE", finite)
-    if within and kind.id.startswith("timestamp"):
-        return "VARCHAR", _zoned
     read = {name: _as_json(child, within=True) for name, child in kind.children} if kind.id in _NESTING else {}
     fixes = {name: fix for name, (_, fix) in read.items() if fix is not None}
     if kind.id == "struct":
@@ -173,7 +172,7 @@ def _as_json(kind: Any, *, within: bool = False) -> tuple[str, Callable[[Any], A
     if kind.id == "map":
         fix = fixes.get("value")
         return f"MAP(VARCHAR, {read['value'][0]})", None if fix is None else partial(_each_value, fix)
-    return "VARCHAR", None
+    return "VARCHAR", _zoned if within and kind.id.startswith("timestamp") else None
 
 
 def _parsed(text: str | None) -> Any:

@@ -48,7 +48,7 @@ def _rows(base: duckdb.DuckDBPyConnection, path: str) -> str:
         for name, kind, *_ in described
         if name == "transactions"
     ]
-    return f"SELECT * {f'REPLACE ({times[0]}) ' if times else ''}FROM read_parquet(?)"  # noqa: S608  names are quoted
+    return f"SELECT * {f'REPLACE ({times[0]}) ' if times else ''}FROM read_parquet(?)"
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 def with_zones(kind: Any, value: str, depth: int = 0) -> str:
     """Return the expression of a value in which each timestamp is a text in UTC; `kind` is the DuckDB type of `value`.
 
-    A timestamp without a zone is UTC. Texts stay as they are: the request's parser reads them. The digits of nanoseconds
-    stay too: a cast to microseconds would round towards 1970.
+    A timestamp without a zone is UTC. Texts stay as they are: the request's parser reads them. The digits of
+    nanoseconds stay too: a cast to microseconds would cut them towards 1970.
     """
     if "TIMESTAMP" not in str(kind):
         return value
