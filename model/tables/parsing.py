@@ -10,6 +10,7 @@ from customer_risk.model.features.encoded import NEVER
 from customer_risk.model.features.timestamps import UNREADABLE, read_column
 
 UTC: Final = pl.Datetime("us", "UTC")
+_BLANKS: Final = " \t\r\n"
 _AT_ONCE: Final = 500_000  # texts that are joined at once
 # Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables.
 _NUMBER: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -35,7 +36,7 @@ def read_numbers(texts: pl.Series, decimal: str = ".") -> pl.Series:
 
     `decimal` is the decimal sign; where it is a comma, a point is unreadable.
     """
-    text = pl.col("t").str.strip_chars()
+    text = pl.col("t").str.strip_chars(_BLANKS)
     if decimal != ".":
         text = pl.when(~text.str.contains(".", literal=True)).then(text.str.replace(decimal, ".", literal=True))
     number = pl.when(text.str.contains(_NUMBER)).then(text).cast(pl.Float64, strict=False)

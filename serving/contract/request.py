@@ -57,7 +57,11 @@ Day = Annotated[dt.date | None, Meta(description="a date as in 1990-01-31, or nu
 Amount = Annotated[
     float, Meta(ge=0, le=GREATEST_AMOUNT, description=f"a number of EUR from 0 to {GREATEST_AMOUNT:,.0f}")
 ]
-Number = Annotated[float, Meta(ge=-1e15, le=1e15, description="a number from -1e15 to 1e15, or null where missing")]
+GREATEST_NUMBER = 1e15  # of a feature, and the negative of the least one
+Number = Annotated[
+    float,
+    Meta(ge=-GREATEST_NUMBER, le=GREATEST_NUMBER, description="a number from -1e15 to 1e15, or null where missing"),
+]
 Currency = Annotated[Literal["EUR"], Meta(description='"EUR": convert the amount before sending it')]
 Time = Annotated[Timestamp, Meta(description=EXPECTED)]
 TimeOrNull = Annotated[Timestamp | None, Meta(description=f"{EXPECTED}, or null")]

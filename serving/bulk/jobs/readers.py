@@ -183,8 +183,8 @@ class FileReader:
 class CsvReader(FileReader):
     """Reads CSV with a header: customer_id and a column for each feature, or a column `request`. Positions are bytes.
 
-    An empty cell is a missing value; a number is written as in JSON, with or without blanks around it. The whole file is
-    checked before its first row is returned. It is refused where it has no such header, a row has more or fewer
+    An empty cell is a missing value; a number is written as in JSON, with or without blanks around it. The whole file
+    is checked before its first row is returned. It is refused where it has no such header, a row has more or fewer
     cells than the header, quotes don't match or the text isn't UTF-8.
     """
 
