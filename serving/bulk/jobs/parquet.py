@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -43,7 +42,6 @@ _EXACT: Final = frozenset(
 )
 _NESTING: Final = frozenset(("struct", "list", "map"))
 _REAL: Final = frozenset(("float", "double", "decimal", "hugeint", "uhugeint"))
-_NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00)?")
 _NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
 # Given, not guessed from the texts: that would make a UUID of one customer_id, a date of another.
@@ -53,8 +51,8 @@ _RESULT: Final = duckdb_columns(columns_of(BatchItem))
 class ParquetReader(FileReader):
     """Reads Parquet: the columns of a request, or customer_id with a column a feature; positions are in rows.
 
-    NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name. Times
-    without a zone are UTC. A file without customer_id is refused.
+    NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name.
+    Timestamps without a zone are UTC; texts are read as those of a request. A file without customer_id is refused.
     """
 
     costly = True
@@ -103,7 +101,6 @@ class ParquetReader(FileReader):
         columns = ", ".join(f"CAST({_quoted(name)} AS {kind})" for name, (kind, _) in read.items())
         fixes = [(place, fix) for place, (_, fix) in enumerate(read.values()) if fix is not None]
         query = f"SELECT {columns} FROM read_parquet(?) OFFSET {self.at}"  # noqa: S608  names are quoted
-        stamped = "TIMESTAMP" in str(kinds.get("transactions", ""))
         nested = bool(kinds.keys() & _NESTED)
 
         def lines() -> Iterator[bytes]:
@@ -112,7 +109,7 @@ class ParquetReader(FileReader):
                 for place, fix in fixes:
                     values[place] = fix(values[place])
                 row = dict(zip(names, values, strict=True))
-                line = _request_line(row, stamped=stamped) if nested else _features_line(row)
+                line = _request_line(row) if nested else _features_line(row)
                 if len(line) > MOST_BYTES:
                     raise too_large(f"Row {number:,}")
                 yield line
@@ -155,16 +152,17 @@ def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> No
                 late.cancel()
 
 
-def _as_json(kind: Any) -> tuple[str, Callable[[Any], Any] | None]:
+def _as_json(kind: Any, *, within: bool = False) -> tuple[str, Callable[[Any], Any] | None]:
     """Return the type to read a column as, and the function that makes its values JSON's; None if no change is needed.
 
-    Values aren't converted to JSON by DuckDB, which would convert 2,048 rows at once.
+    `within` says that the values are within others: timestamps there are times of transactions. Values
+    aren't converted to JSON by DuckDB, which would convert 2,048 rows at once.
     """
     if str(kind) == "JSON":
         return "VARCHAR", _parsed
     if kind.id in _EXACT or kind.id in _REAL:
         return (str(kind), None) if kind.id in _EXACT else ("DOUBLE", finite)
-    read = {name: _as_json(child) for name, child in kind.children} if kind.id in _NESTING else {}
+    read = {name: _as_json(child, within=True) for name, child in kind.children} if kind.id in _NESTING else {}
     fixes = {name: fix for name, (_, fix) in read.items() if fix is not None}
     if kind.id == "struct":
         fields = ", ".join(f"{_quoted(name)} {made}" for name, (made, _) in read.items())
@@ -174,7 +172,7 @@ def _as_json(kind: Any) -> tuple[str, Callable[[Any], Any] | None]:
     if kind.id == "map":
         fix = fixes.get("value")
         return f"MAP(VARCHAR, {read['value'][0]})", None if fix is None else partial(_each_value, fix)
-    return "VARCHAR", None
+    return "VARCHAR", _zoned if within and kind.id.startswith("timestamp") else None
 
 
 def _parsed(text: str | None) -> Any:
@@ -213,19 +211,10 @@ def _features_line(row: dict[str, Any]) -> bytes:
     return encode({"customer_id": customer_id, "features": row})
 
 
-def _request_line(row: dict[str, Any], *, stamped: bool) -> bytes:
-    """Write a row as a request; `stamped` says that its times are timestamps, which DuckDB writes in its own form."""
-    request = {name: row[name] for name in _FIELDS if row.get(name) is not None}
-    sent = request.get("transactions")
-    for each in (sent if isinstance(sent, list) else [sent] if isinstance(sent, dict) else []) if stamped else []:
-        for name in ("created_at", "completed_at"):
-            if name in each:
-                times = each[name]
-                each[name] = [_zoned(time) for time in times] if isinstance(times, list) else _zoned(times)
-    return encode(request)
+def _request_line(row: dict[str, Any]) -> bytes:
+    return encode({name: row[name] for name in _FIELDS if row.get(name) is not None})
 
 
-def _zoned(time: Any) -> Any:
-    if isinstance(time, str) and _NAIVE.fullmatch(time):
-        return time.removesuffix("+00") + "Z"
-    return time
+def _zoned(time: str | None) -> str | None:
+    """Return a timestamp as DuckDB writes it, in UTC, with its zone."""
+    return None if time is None else time.removesuffix("+00") + "Z"

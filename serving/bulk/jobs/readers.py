@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import ClassVar, Final, NamedTuple, Self
@@ -24,6 +25,8 @@ MOST_COLUMNS: Final = 1000
 _MOST_RECORD: Final = 2 * MOST_BYTES + 64 * 1024  # bytes of a CSV record, in which each quote within a cell is doubled
 MOST_RESULT: Final = 2 * MOST_BYTES  # bytes of one row's result
 _SLICE: Final = 64 * 1024
+_BLANKS: Final = " \t\r\n"
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _CHECKED: Final = 20_000  # rows of CSV that are checked before another client's turn
 encode: Final = msgspec.json.Encoder().encode
 
@@ -180,8 +183,9 @@ class FileReader:
 class CsvReader(FileReader):
     """Reads CSV with a header: customer_id and a column for each feature, or a column `request`. Positions are bytes.
 
-    An empty cell is a missing value. The whole file is checked before its first row is returned. It is refused where it
-    has no such header, a row has more or fewer cells than the header, quotes don't match or the text isn't UTF-8.
+    An empty cell is a missing value; a number is written as in JSON, with or without blanks around it. The whole file
+    is checked before its first row is returned. It is refused where it has no such header, a row has more or fewer
+    cells than the header, quotes don't match or the text isn't UTF-8.
     """
 
     def __init__(
@@ -333,11 +337,14 @@ def _csv_line(row: Mapping[str, str]) -> bytes:
 
 
 def _number(cell: str) -> float | str | None:
-    """Return a cell's number; a text that isn't a finite number stays a text, which the request's parser refuses."""
-    if not cell.strip():
+    """Return a cell's number, None for an empty cell.
+
+    A text that isn't a finite number as JSON writes it stays a text, which the request's parser refuses by its name.
+    """
+    text = cell.strip(_BLANKS)
+    if not text:
         return None
-    try:
-        number = float(cell)
-    except ValueError:
+    if _NUMBER.fullmatch(text) is None:
         return cell
-    return finite(number)
+    number = float(text)
+    return number if math.isfinite(number) else cell

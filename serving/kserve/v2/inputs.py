@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.serving.contract.answer import Answer
 from customer_risk.serving.contract.batch import MOST_ITEMS, too_many_items
-from customer_risk.serving.contract.request import RESERVED_ID, CustomerId
+from customer_risk.serving.contract.request import GREATEST_NUMBER, RESERVED_ID, CustomerId
 from customer_risk.serving.decisions.service import Service
 from customer_risk.serving.decisions.validation import Faults
 from customer_risk.serving.errors import NotReady
@@ -54,8 +54,8 @@ def read_inputs(tensors: Sequence[Tensor], service: Service) -> Asked:
                 f"{tensor.at}/shape", f"holds {tensor.shape[0]} customers where {CUSTOMER_ID} holds {len(ids.data)}"
             )
         if name != CUSTOMER_ID:
-            for place in np.flatnonzero(np.isinf(np.asarray(tensor.data))).tolist():
-                faults.add(tensor.pointer(place), "must be finite, or NaN where it is missing")
+            for place in np.flatnonzero(np.abs(np.asarray(tensor.data)) > GREATEST_NUMBER).tolist():
+                faults.add(tensor.pointer(place), "must be a number from -1e15 to 1e15, or NaN where it is missing")
     customers = [_identifier(value, ids.pointer(place), faults) for place, value in enumerate(_texts(ids))]
     raise_faults(faults)
     rows = np.column_stack(columns) if len(columns) > 1 else columns[0].reshape(len(customers), len(names))

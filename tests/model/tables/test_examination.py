@@ -137,9 +137,14 @@ def test_a_second_of_two_clocks_passes(bank: Any) -> None:
 
 @pytest.mark.parametrize("amount", ["NaN", "inf"])
 def test_amounts_that_are_no_amounts(bank: Any, amount: str) -> None:
-    """What a float can hold beside numbers is not usable."""
+    """As texts they can't be read; as floats of Parquet they are not usable."""
     bank.transactions_labelled[0]["amount"] = amount
-    assert failing(bank)["rule"].to_list() == ["amount_usable"]
+    assert failing(bank)["rule"].to_list() == ["amount_readable"]
+    path = bank.write() / "transactions_labelled.csv"
+    pl.read_csv(path, schema_overrides={"amount": pl.Float64}).write_parquet(path.with_suffix(".parquet"))
+    path.unlink()
+    cohort = read_cohort(bank.folder, "labelled")
+    assert examine(cohort, load_config().checks).failing["rule"].to_list() == ["amount_usable"]
 
 
 @pytest.mark.parametrize("kind", ["CARDS", "PROCESSING_FEE"])

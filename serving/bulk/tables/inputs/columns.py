@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from customer_risk.serving.bulk.tables.errors import UnusableInput
@@ -17,20 +17,20 @@ ID: Final = "customer_id"
 _log = logging.getLogger("serving.batch")
 _END: Final = "'}'"
 _PROFILE: Final = Profile.__struct_fields__
-# Times as DuckDB writes them, and BigQuery's DATETIME, which has no zone: they are read as UTC.
+# BigQuery's TIMESTAMP and DATETIME in JSON; the latter has no zone: it is read as UTC.
 _TIME: Final = r'"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?:\+00(?::00)?)?"'
 _ZONED: Final = r'"\1T\2Z"'
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a database writes JSON, structs and their fields, names, and texts with replaced times."""
+    """How a database writes JSON, structs and their fields, names, and transactions' JSON with times in UTC."""
 
     json: str
     struct: str
     field: str
     quote: str
-    replaced: str
+    zoned: str = "{}"
 
     def name(self, column: str) -> str:
         """Return a column's name, quoted."""
@@ -47,14 +47,17 @@ DUCKDB: Final = Dialect(
     struct="{{{}}}",
     field="{name}: {name}",
     quote='"',
-    replaced=f"regexp_replace({{}}, '{_TIME.replace('{', '{{').replace('}', '}}')}', '{_ZONED}', 'g')",
 )
 BIGQUERY: Final = Dialect(
     json="TO_JSON_STRING({})",
     struct="STRUCT({})",
     field="{name}",
     quote="`",
-    replaced=f"REGEXP_REPLACE({{}}, r'{_TIME.replace('{', '{{').replace('}', '}}')}', r'{_ZONED}')",
+)
+# Of a table whose transactions have times of those types. Times that are texts stay: the request's parser reads them.
+BIGQUERY_TIMES: Final = replace(
+    BIGQUERY,
+    zoned=f"REGEXP_REPLACE({{}}, r'{_TIME.replace('{', '{{').replace('}', '}}')}', r'{_ZONED}')",
 )
 
 
@@ -91,10 +94,13 @@ def request_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dial
     whole_row = f"CONCAT({', '.join([*parts, _END])})"
     if ignored := [name for name in columns if name not in used]:
         _log.info("%s: no request has the columns %s, which are ignored", where, ", ".join(ignored))
-    return dialect.replaced.format(whole_row)
+    return whole_row
 
 
 def _part(name: str, dialect: Dialect) -> str:
     """Return the expression of one field of a request; null fields are left out."""
     column = dialect.name(name)
-    return f"""CASE WHEN {column} IS NULL THEN '' ELSE CONCAT(',"{name}":', {dialect.json.format(column)}) END"""
+    value = dialect.json.format(column)
+    if name == "transactions":
+        value = dialect.zoned.format(value)
+    return f"""CASE WHEN {column} IS NULL THEN '' ELSE CONCAT(',"{name}":', {value}) END"""

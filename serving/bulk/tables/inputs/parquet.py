@@ -12,6 +12,7 @@ import duckdb
 from customer_risk.serving.bulk.database import database
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import DUCKDB, request_of
+from customer_risk.serving.bulk.tables.inputs.times import with_zones
 
 SUFFIX: Final = ".parquet"
 ROWS: Final = 500  # at a time
@@ -27,15 +28,27 @@ class ParquetRows:
         described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._path]).fetchall()
         columns = {column: kind.endswith("]") or kind.startswith(_NESTED) for column, kind, *_ in described}
         self._request = request_of(columns, wanted, DUCKDB, name)
+        self._rows = _rows(base, self._path)
         (counted,) = base.execute("SELECT count(*) FROM read_parquet(?)", [self._path]).fetchall()
         self.count: int = counted[0]
 
     def lines(self, first: int) -> Iterator[Sequence[bytes]]:
         """Return the rows from number `first` on, as requests."""
-        query = f"SELECT {self._request} FROM (SELECT * FROM read_parquet(?) OFFSET {first})"  # noqa: S608  names are quoted
+        query = f"SELECT {self._request} FROM ({self._rows} OFFSET {first})"  # noqa: S608  names are quoted
         rows = self._base.execute(query, [self._path])
         while some := rows.fetchmany(ROWS):
             yield [line.encode() for (line,) in some]
+
+
+def _rows(base: duckdb.DuckDBPyConnection, path: str) -> str:
+    """Return the query of a file's rows, in whose transactions times are texts with a zone."""
+    described = base.execute("SELECT * FROM read_parquet(?) LIMIT 0", [path]).description or ()
+    times = [
+        f"{with_zones(kind, DUCKDB.name(name))} AS {DUCKDB.name(name)}"
+        for name, kind, *_ in described
+        if name == "transactions"
+    ]
+    return f"SELECT * {f'REPLACE ({times[0]}) ' if times else ''}FROM read_parquet(?)"
 
 
 @contextmanager

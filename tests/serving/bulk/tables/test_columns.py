@@ -69,13 +69,38 @@ def test_a_customer_may_be_a_number_or_have_none(requests) -> None:
         ("TIMESTAMPTZ '2024-08-26 12:33:50.629801+02'", "2024-08-26T10:33:50.629801Z"),
         ("TIMESTAMP '2024-08-26 10:33:50'", "2024-08-26T10:33:50Z"),
         ("'2024-08-26T10:33:50.5+02:00'", "2024-08-26T10:33:50.5+02:00"),
+        ("TIMESTAMP_NS '1969-12-31 23:59:59.999999999'", "1969-12-31T23:59:59.999999999Z"),
+        ("TIMESTAMP 'infinity'", "infinityZ"),
+        ("'2024-08-26 10:33:50'", "2024-08-26 10:33:50"),
         ("'at 2024-08-26 10:33:50'", "at 2024-08-26 10:33:50"),
+        ("NULL::TIMESTAMP", None),
     ],
 )
 def test_times_have_a_zone(requests, time, written) -> None:
-    """Those of a type without one are UTC; texts that are no times stay."""
+    """Timestamps without one are UTC; texts stay as they are."""
     (request,) = requests(f"SELECT 'c-1' AS customer_id, [{{'created_at': {time}}}] AS transactions")
     assert request["transactions"] == [{"created_at": written}]
+
+
+def test_ids_that_look_like_times_stay_as_they_are(requests) -> None:
+    """Only timestamps are changed: not a customer's id, nor a field of a transaction beside a timestamp."""
+    (request,) = requests(
+        "SELECT '2024-08-26 10:33:50' AS customer_id, [{'id': '2024-08-26 10:33:50', 'a\"b': 1, 'n': {'m': 2},"
+        " 'created_at': TIMESTAMP '2024-08-26 10:33:50'}, NULL] AS transactions"
+    )
+    assert request["customer_id"] == "2024-08-26 10:33:50"
+    assert request["transactions"] == [
+        {"id": "2024-08-26 10:33:50", 'a"b': 1, "n": {"m": 2}, "created_at": "2024-08-26T10:33:50Z"},
+        None,
+    ]
+
+
+def test_timestamps_of_transactions_as_columns_have_a_zone(requests) -> None:
+    """A list of timestamps is a list of times."""
+    (request,) = requests(
+        "SELECT 'c' AS customer_id, {'created_at': [TIMESTAMP '2024-08-26 10:33:50', NULL]} AS transactions"
+    )
+    assert request["transactions"] == {"created_at": ["2024-08-26T10:33:50Z", None]}
 
 
 @pytest.mark.parametrize(
