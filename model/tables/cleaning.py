@@ -151,7 +151,7 @@ def _count_users(table: Table, users: pl.DataFrame, customers: pl.DataFrame, eve
     there = [name for name in _PROFILE if name not in table.absent]
     counts = {
         "customers": customers.height,
-        "profile_rows": table.frame.height,
+        "profile_rows": table.rows,
         "repeated_profile_rows": users.height - customers.height,
         "customers_on_several_rows": by_customer.filter(pl.col("rows") > 1).height,
         "customers_with_changing_profile": by_customer.filter("changed").height,
@@ -174,7 +174,7 @@ def _count_events(tables: CohortTables, customers: pl.DataFrame) -> dict[str, in
     foreign = pl.lit(False) if tables.others is None else pl.col("customer_id").is_in(tables.others.implode()) & ~mine  # noqa: FBT003
     zero = pl.col("amount") == 0
     rows = frame.select(
-        event_rows=pl.len(),
+        event_rows=pl.lit(tables.transactions.rows),
         repeated_event_rows=pl.col("repeat").sum(),
         events_of_other_cohort=foreign.sum(),
         customers_of_other_cohort=pl.col("customer_id").filter(foreign).n_unique(),
