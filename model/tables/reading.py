@@ -12,6 +12,7 @@ from customer_risk.model.escaping import named
 from customer_risk.model.tables.checks import FIELD_COUNT
 from customer_risk.model.tables.csv_form import in_our_form
 from customer_risk.model.tables.mapping import COHORTS, KINDS, CohortName, Mapping, columns_of, schema_of
+from customer_risk.model.tables.parsing import UTC, read_dates, read_flags, read_numbers, read_times
 from customer_risk.model.tables.storage import columns, fetch, is_there
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from customer_risk.model.tables.checks import Kind
     from customer_risk.model.tables.storage import Stored
 
-_UTC: Final = pl.Datetime("us", "UTC")
+_READERS: Final = {UTC: read_times, pl.Float64(): read_numbers, pl.Boolean(): read_flags, pl.Date(): read_dates}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +202,15 @@ def _typed(values: pl.Series, wanted: pl.DataType, where: str) -> pl.Series:
     if dtype in (wanted, pl.Null):
         return values.cast(wanted)
     if dtype == pl.String:
-        return values.to_frame().select(_read(pl.col(values.name), wanted).alias(values.name)).to_series()
+        read = _READERS.get(wanted)
+        return values.cast(wanted) if read is None else read(values)
     fits = (
         (wanted == pl.Float64 and dtype.is_numeric())
         or (wanted == pl.Boolean and dtype.is_integer() and values.is_in([0, 1]).all())
         or (wanted == pl.String and (dtype.is_integer() or dtype == pl.Boolean))
         or (wanted == pl.Date and isinstance(dtype, pl.Datetime))
     )
-    if isinstance(dtype, pl.Datetime) and wanted == _UTC:  # without a zone it is UTC
+    if isinstance(dtype, pl.Datetime) and wanted == UTC:  # without a zone it is UTC
         aware = values.dt.convert_time_zone("UTC") if dtype.time_zone else values.dt.replace_time_zone("UTC")
         return aware.cast(wanted)
     if not fits:
@@ -218,21 +220,3 @@ def _typed(values: pl.Series, wanted: pl.DataType, where: str) -> pl.Series:
             remedy=f"Write it as {wanted}, or as text.",
         )
     return values.cast(wanted)
-
-
-def _read(text: pl.Expr, wanted: pl.DataType) -> pl.Expr:
-    if wanted == pl.Float64:
-        return text.str.strip_chars().cast(pl.Float64, strict=False)
-    if wanted == pl.Boolean:
-        lower = text.str.to_lowercase()
-        return pl.when(lower.is_in(["true", "1", "false", "0"])).then(lower.is_in(["true", "1"]))
-    if wanted == pl.Date:
-        return text.str.to_date("%Y-%m-%d", strict=False)
-    if wanted == _UTC:
-        iso = (
-            text.str.replace(r"^(\d{4}-\d{2}-\d{2})[ Tt]", "${1}T")
-            .str.replace(r"( ?UTC|[Zz])$", "+00:00")
-            .str.replace(r"(T\d{2}:\d{2}:\d{2}(\.\d+)?)$", "${1}+00:00")  # without a zone it is UTC
-        )
-        return iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", strict=False, time_unit="us", time_zone="UTC")
-    return text.cast(wanted)

@@ -13,14 +13,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from customer_risk.model.features.encoded import GREATEST_AMOUNT
+from customer_risk.model.features.timestamps import EXPECTED, LONGEST, SHORTEST, read_timestamps
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
-_Zoned = Annotated[dt.datetime, Meta(tz=True)]
-EARLIEST = -62_135_596_800_000_000  # the year 1 in UTC; an offset can lead out of it
-LATEST = 253_402_300_800_000_000  # the year 10,000
-_LONGEST_TIME = 64  # characters
-_TIME = "a time with its zone, as in 2024-08-26T10:33:50.629801Z"
 
 
 class Timestamp(int):
@@ -31,16 +25,9 @@ class Timestamp(int):
     @classmethod
     def parse(cls, text: object) -> Timestamp:
         """Read RFC 3339, or the tables' form `2024-08-26 10:33:50.629801 UTC`; raises ValueError for anything else."""
-        if type(text) is str and len(text) <= _LONGEST_TIME:
-            # The tables write the zone as ` UTC`; otherwise their form is RFC 3339 with a space instead of T.
-            zoned = text[:-4] + "Z" if text.endswith(" UTC") else text
-            try:
-                moment = cls((msgspec.convert(zoned, _Zoned) - _EPOCH) // _MICROSECOND)
-            except msgspec.ValidationError:
-                moment = cls(LATEST)
-            if EARLIEST <= moment < LATEST:
-                return moment
-        raise ValueError(f"Expected {_TIME}")
+        if type(text) is not str or len(text) < SHORTEST:
+            raise ValueError(f"Expected {EXPECTED}")
+        return cls(read_timestamps([text])[0])
 
 
 def decode_hook(kind: type, value: object) -> object:
@@ -73,12 +60,12 @@ Amount = Annotated[
 ]
 Number = Annotated[float, Meta(ge=-1e15, le=1e15, description="a number from -1e15 to 1e15, or null where missing")]
 Currency = Annotated[Literal["EUR"], Meta(description='"EUR": convert the amount before sending it')]
-Time = Annotated[Timestamp, Meta(description=_TIME)]
-TimeOrNull = Annotated[Timestamp | None, Meta(description=f"{_TIME}, or null")]
-# In a valid request times stay texts, to be read all at once; the shortest has 20 characters.
-_TimeText = Annotated[str, Meta(min_length=20, max_length=_LONGEST_TIME)]
-TimeText = Annotated[_TimeText, Meta(description=_TIME)]
-TimeTextOrNull = Annotated[_TimeText | None, Meta(description=f"{_TIME}, or null")]
+Time = Annotated[Timestamp, Meta(description=EXPECTED)]
+TimeOrNull = Annotated[Timestamp | None, Meta(description=f"{EXPECTED}, or null")]
+# In a valid request times stay texts, to be read all at once; their reader accepts no shorter or longer ones.
+_TimeText = Annotated[str, Meta(min_length=SHORTEST, max_length=LONGEST)]
+TimeText = Annotated[_TimeText, Meta(description=EXPECTED)]
+TimeTextOrNull = Annotated[_TimeText | None, Meta(description=f"{EXPECTED}, or null")]
 YesNo = Annotated[bool, Meta(description="true or false")]
 _Unused = Any | UnsetType
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from customer_risk.model.errors import InputError
 from customer_risk.model.features.columns import History, Person
 from customer_risk.model.features.input_warning import InputWarning
+from customer_risk.model.features.timestamps import read_timestamps
 from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.request import (
@@ -26,7 +27,6 @@ from customer_risk.serving.contract.request import (
     Transaction,
     decode_hook,
 )
-from customer_risk.serving.contract.timestamps import read_timestamps
 from customer_risk.serving.decisions.input_warnings import (
     by_column,
     find_input_warnings,

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_risk.model.errors import BadField, InputError
+from customer_risk.model.features.timestamps import read_timestamps
 from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.pointers import pointer_to
@@ -32,7 +33,6 @@ from customer_risk.serving.contract.request import (
     Transaction,
     decode_hook,
 )
-from customer_risk.serving.contract.timestamps import read_timestamps
 from customer_risk.serving.offload import MOST_ON_LOOP
 
 _TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # checked here; the fast pass reads times in bulk

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from customer_risk.model.errors import ColumnMismatch, EmptyTable, TableMissing
 from customer_risk.model.tables.mapping import Mapping
-from customer_risk.model.tables.reading import _read, available_columns, cohorts_there, read_cohort, read_table
+from customer_risk.model.tables.parsing import read_flags, read_times
+from customer_risk.model.tables.reading import available_columns, cohorts_there, read_cohort, read_table
 from customer_risk.model.tables.synthetic import synthesize
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ ZONELESS = pl.Series([datetime(2024, 8, 26)] * 4)  # noqa: DTZ001  on purpose
 
 def read_time(text: str) -> datetime | None:
     """Read one text as reading does."""
-    return pl.DataFrame({"t": [text]}).select(_read(pl.col("t"), pl.Datetime("us", "UTC"))).item()
+    return read_times(pl.Series([text])).item()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_forms_of_time(text: str, moment: datetime | None) -> None:
     st.integers(-14 * 60, 14 * 60),
 )
 def test_any_time_reads_as_python_reads_it(moment: datetime, digits: int, minutes: int) -> None:
-    """Whatever the digits of the fraction and the zone, Polars' reading equals the standard library's."""
+    """Whatever the digits of the fraction and the zone, the reading equals the standard library's."""
     cut = moment.replace(microsecond=moment.microsecond // 10 ** (6 - digits) * 10 ** (6 - digits))
     fraction = f".{cut.microsecond:06d}"[: digits + 1] if digits else ""
     assert read_time(f"{cut:%Y-%m-%d %H:%M:%S}{fraction} UTC") == cut
@@ -70,7 +71,7 @@ def test_any_time_reads_as_python_reads_it(moment: datetime, digits: int, minute
 )
 def test_forms_of_flags(text: str, flag: bool | None) -> None:
     """Upper and lower case and digits are flags; other words need a mapping."""
-    assert pl.DataFrame({"f": [text]}).select(_read(pl.col("f"), pl.Boolean())).item() is flag
+    assert read_flags(pl.Series([text])).item() is flag
 
 
 def test_what_cannot_be_read_is_null_and_told(bank: Any) -> None:

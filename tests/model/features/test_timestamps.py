@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from customer_risk.model.features.encoded import NEVER
 from customer_risk.serving.contract.request import Timestamp
-from customer_risk.serving.contract.timestamps import read_timestamps
+from customer_risk.model.features.timestamps import read_timestamps
 
 _DIGITS = st.text("0123456789", min_size=2, max_size=2)
 _ZONES = ["Z", " UTC", "+00:00", "-11:30", "+23:59", "+24:00", "z", "", "+0100", " utc"]

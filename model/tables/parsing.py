@@ -1,0 +1,58 @@
+"""Columns of text read as times, numbers, flags and dates; what can't be read is null."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from customer_risk.model.features.encoded import NEVER
+from customer_risk.model.features.timestamps import UNREADABLE, read_column
+
+UTC: Final = pl.Datetime("us", "UTC")
+_AT_ONCE: Final = 500_000  # texts that are joined at once
+# Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables.
+_NUMBER: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_FIRST_DAY, _LAST_DAY = pl.date(1, 1, 1), pl.date(9999, 12, 31)
+
+
+def read_times(texts: pl.Series) -> pl.Series:
+    """Read times as `features.timestamps` does, without a zone as UTC; the decimals of a microsecond are cut."""
+    parts = [_read_times(texts.slice(first, _AT_ONCE)) for first in range(0, len(texts), _AT_ONCE)]
+    return pl.concat([pl.Series([], dtype=UTC), *parts]).rename(texts.name)
+
+
+def _read_times(texts: pl.Series) -> pl.Series:
+    # A line feed ends a text; within one, it makes the text unreadable.
+    joined = texts.fill_null("").str.replace_all("\n", "_", literal=True).str.join("\n").item() + "\n"
+    moments = pl.Series(read_column(joined.encode(), len(texts)), dtype=pl.Int64)
+    known = (moments != NEVER) & (moments != UNREADABLE)
+    return moments.to_frame("t").select(pl.when(known).then(pl.col("t"))).to_series().cast(UTC)
+
+
+def read_numbers(texts: pl.Series, decimal: str = ".") -> pl.Series:
+    """Read numbers in ASCII digits, with blanks around them; infinite ones, NaN and separated thousands are null.
+
+    `decimal` is the decimal sign; where it is a comma, a point is unreadable.
+    """
+    text = pl.col("t").str.strip_chars()
+    if decimal != ".":
+        text = pl.when(~text.str.contains(".", literal=True)).then(text.str.replace(decimal, ".", literal=True))
+    number = pl.when(text.str.contains(_NUMBER)).then(text).cast(pl.Float64, strict=False)
+    return _select(texts, pl.when(number.is_finite()).then(number))
+
+
+def read_flags(texts: pl.Series) -> pl.Series:
+    """Read `true`, `false`, `1` and `0`, in any case."""
+    lower = pl.col("t").str.to_lowercase()
+    return _select(texts, pl.when(lower.is_in(["true", "1", "false", "0"])).then(lower.is_in(["true", "1"])))
+
+
+def read_dates(texts: pl.Series, format: str = "%Y-%m-%d") -> pl.Series:  # noqa: A002  Polars' own word
+    """Read dates in a format of chrono (https://docs.rs/chrono/latest/chrono/format/strftime), of the years 1 to 9999."""
+    date = pl.col("t").str.to_date(format, strict=False)
+    return _select(texts, pl.when(date.is_between(_FIRST_DAY, _LAST_DAY)).then(date))
+
+
+def _select(texts: pl.Series, read: pl.Expr) -> pl.Series:
+    return texts.to_frame("t").select(read.alias("read")).to_series().rename(texts.name)
