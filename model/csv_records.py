@@ -1,4 +1,4 @@
-"""Reads CSV record by record, with the line of each: the only place that reads CSV files, and sets Python's limit on cells."""
+"""Reads CSV record by record, with the line of each: no other module reads CSV files or limits the size of cells."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOTHING: Final = " \t\x1a\ufeff"
 _DECLARED: Final = re.compile(r'"?sep=(.)"?[\r\n]*\Z')  # Excel's own first line
 
 
-class BadCsv(Exception):  # noqa: N818  it is named by what is bad
+class BadCsv(Exception):
     """A file that isn't CSV: `line` is the line in the file, `detail` says what is wrong there."""
 
     def __init__(self, line: int, detail: str) -> None:

@@ -52,7 +52,7 @@ def shortened(text: object, most: int = _MOST_CHARACTERS) -> str:
 
 
 def named(names: Iterable[object], most: int = _MOST_NAMES) -> str:
-    """Return names from a file for a message: each shortened, with commas between; of more than `most`, their number."""
+    """Return names from a file for a message: each shortened; of more than `most`, how many more."""
     every = list(names)
     shown = ", ".join(shortened(name) for name in every[:most])
     return f"{shown} and {len(every) - most:,} more" if len(every) > most else shown

@@ -1,4 +1,4 @@
-"""How a bank writes CSV: the separator, decimals, dates and the encoding of its files, and texts put in this project's form."""
+"""How a bank writes CSV: separator, decimals, dates, encoding; and texts put in the form of this project."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _NO_SEPARATOR: Final = frozenset("\"'\r\n\0 .+-:_\x1a\ufeff")
 _BLANKS: Final = " \u00a0\u202f"
 _PLAIN: Final = r"^-?[0-9]+(,[0-9]+)?([eE][+-]?[0-9]+)?$"
 _BY_POINTS: Final = r"^-?[0-9]{1,3}(\.[0-9]{3}((\.[0-9]{3})+(,[0-9]+)?|,[0-9]+))$"
-_BY_BLANKS: Final = rf"^-?[0-9]{{1,3}}( [0-9]{{3}})+(,[0-9]+)?$|^-?[0-9]{{1,3}}(\x{{a0}}[0-9]{{3}})+(,[0-9]+)?$|^-?[0-9]{{1,3}}(\x{{202f}}[0-9]{{3}})+(,[0-9]+)?$"
-DECIMAL_COMMA: Final = f"{_PLAIN}|{_BY_POINTS}|{_BY_BLANKS}"
+_BY_BLANKS: Final = tuple(f"^-?[0-9]{{1,3}}({blank}[0-9]{{3}})+(,[0-9]+)?$" for blank in _BLANKS)
+DECIMAL_COMMA: Final = "|".join((_PLAIN, _BY_POINTS, *_BY_BLANKS))
 
 
 class CsvForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How CSV files are written.
+    r"""How CSV files are written.
 
-    separator    one character; a tab as "\\t" or tab
+    separator    one character; a tab as "\t" or tab
     decimal      the decimal mark of numbers: . or , (then marks of thousands may be points or blanks: 1.234,56)
     date_format  days, months and years such as DD.MM.YYYY, MM/DD/YYYY or D.M.YYYY; empty: YYYY-MM-DD, always readable
     encoding     a name that Python knows, such as utf-8, cp1252 or utf-16
@@ -60,7 +60,7 @@ class CsvForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def in_our_form(texts: pl.Series, wanted: pl.DataType, form: CsvForm) -> pl.Series:
-    """Return texts of numbers, dates and times as this project writes them; a text of no such form can't be read then."""
+    """Return texts of numbers, dates and times as this project writes them, others null or as they are: unreadable."""
     if wanted == pl.Float64 and form.decimal == ",":
         return texts.to_frame().select(_numbers(pl.col(texts.name))).to_series()
     if form.date_format and wanted in (pl.Date, pl.Datetime):

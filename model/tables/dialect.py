@@ -7,19 +7,21 @@ import csv
 import io
 import itertools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from customer_risk.model.csv_records import BadCsv, read_records
-from customer_risk.model.errors import TableError, TableMissing
+from customer_risk.model.errors import ColumnMismatch, TableError, TableMissing
 from customer_risk.model.tables.csv_form import DECIMAL_COMMA, CsvForm, date_pattern
 from customer_risk.model.tables.mapping import COHORTS, KINDS, Mapping, columns_of, schema_of
 from customer_risk.model.tables.storage import find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from pathlib import Path
 
     from customer_risk.model.tables.checks import Kind
@@ -35,7 +37,7 @@ _FORMATS: Final = tuple(
     )
     if (mark, parts) != ("-", ("YYYY", "MM", "DD"))  # it is always readable
 )
-_COMMA: Final = re.compile(DECIMAL_COMMA.replace("\\x{a0}", "\\xa0").replace("\\x{202f}", "\\u202f"))
+_COMMA: Final = re.compile(DECIMAL_COMMA)
 _POINT: Final = re.compile(r"-?[0-9]+\.[0-9]+\Z")
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
@@ -53,22 +55,44 @@ class Found:
 def propose(folder: Path, mapping: Mapping) -> str | None:
     """Return what to add to the mapping so that the folder's CSV files can be read; None where nothing is to add."""
     found = list(_findings(folder, mapping))
-    told: dict[str, list[str]] = {}
+    by_said: dict[str, tuple[str, ...]] = {}
     for each in found:
         for said in each.said:
-            told.setdefault(said, []).append(each.file)
-    if not told:
+            by_said[said] = (*by_said.get(said, ()), each.file)
+    if not by_said:
         return None
-    sentences = (f"{_files(files)} {'is' if len(files) == 1 else 'are'} {said}" for said, files in told.items())
-    return f"{'; '.join(sentences)}. Add to the mapping (--mapping): {_setting(found, mapping)}"
+    by_files: dict[tuple[str, ...], list[str]] = {}
+    for said, files in by_said.items():
+        by_files.setdefault(files, []).append(said)
+    sentences = (
+        f"{_listed(files)} {'is' if len(files) == 1 else 'are'} {_listed(said)}" for files, said in by_files.items()
+    )
+    return f"{'; '.join(sentences)}. Set in the mapping (--mapping): {_setting(found, mapping)}"
 
 
 def advised(error: TableError, folder: Path, mapping: Mapping | None) -> TableError:
-    """Return the error with the setting that would read the tables as its remedy, if there is one."""
+    """Return the error with the setting that would read the folder's CSV files in its remedy, if there is one."""
     proposal = propose(folder, mapping or Mapping())
-    if proposal is None:
+    if proposal is None or proposal in error.remedy:
         return error
-    return type(error)(error.problem, details=error.details, remedy=proposal)
+    certain = isinstance(error, ColumnMismatch) or isinstance(error.__cause__, BadCsv)
+    told = type(error)(
+        error.problem, details=error.details, remedy=proposal if certain else f"{error.remedy} {proposal}"
+    )
+    told.__cause__ = error.__cause__
+    return told
+
+
+@contextmanager
+def advising(folder: Path, mapping: Mapping | None) -> Iterator[None]:
+    """Raise errors of tables with the setting that would read the folder's CSV files, if there is one."""
+    try:
+        yield
+    except TableError as error:
+        told = advised(error, folder, mapping)
+        if told is error:
+            raise
+        raise told from error.__cause__
 
 
 def _findings(folder: Path, mapping: Mapping) -> Iterator[Found]:
@@ -88,7 +112,7 @@ def _examined(path: Path, kind: Kind, mapping: Mapping) -> Found:
         sample = file.read(_SAMPLE)
     encoding = _encoding(path, sample, form)
     if encoding != form.encoding:
-        said.append(f"in {encoding}, not in {form.encoding}")
+        said.append(f"in {encoding} instead of {form.encoding}")
     wanted = {mapping.column(kind, column) for column in columns_of(kind, "labelled")}
     separator = _separator(sample, encoding, form, wanted)
     if separator != form.sign:
@@ -199,7 +223,7 @@ def _possible(found: re.Match[str]) -> bool:
     return 1 <= int(found["M"]) <= 12 and 1 <= int(found["D"]) <= 31
 
 
-def _files(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

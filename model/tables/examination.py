@@ -260,9 +260,9 @@ def _refuse(outcome: Outcome, examination: Examination, limits: Checks) -> NoRet
             f"row {row} holds {shortened(value)!r}.",
             remedy=f"See to it that {rule.sentence}; `customer-risk check` lists every such row.",
         )
-    place = "" if row is None else f", row {row} the first"
+    place = f"{'' if row is None else f', row {row} the first'} ({shortened(value, 200)})"
     raise RuleFailure(
         f"{outcome.where}: {outcome.failing} of {outcome.rows} rows ({outcome.share:.2%}; up to "
-        f"{limits.max_failing_share:.2%} may) fail {rule.name}{place} ({shortened(value, 200)}): {rule.sentence}, or should.",
+        f"{limits.max_failing_share:.2%} may) fail {rule.name}{place}: {rule.sentence}, or should.",
         remedy="`customer-risk check` lists them: correct or map them, or raise checks.max_failing_share knowingly.",
     )

@@ -8,7 +8,7 @@ import msgspec
 import yaml
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.escaping import one_line
+from customer_risk.model.escaping import one_line, shortened
 from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.tables.csv_form import CsvForm
 from customer_risk.model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CohortName = Literal["labelled", "unlabelled"]
 COHORTS: Final[tuple[CohortName, ...]] = ("labelled", "unlabelled")
 KINDS: Final[tuple[Kind, ...]] = ("users", "transactions")
+
+_MOST_SAID: Final = 300  # characters of a message that a mapping's own words are in
 
 # What the tables call columns that this project calls otherwise.
 _USUAL: Final = {"customer_id": "user_id", "label": "user_current_state"}
@@ -70,12 +72,13 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             mapping = msgspec.convert(content, cls)
         except msgspec.ValidationError as error:
             remedy = "docs/guide/tables.md shows every field of a mapping."
-            raise ConfigError(f"{where}: {error}.", remedy=remedy) from error
+            raise ConfigError(f"{where}: {shortened(error, _MOST_SAID)}.", remedy=remedy) from error
         for field, problem, remedy in mapping.csv.problems():
-            raise ConfigError(f"{where}: csv.{field}: {problem}.", remedy=remedy)
+            raise ConfigError(f"{where}: csv.{field}: {shortened(problem, _MOST_SAID)}.", remedy=remedy)
         for kind in KINDS:
             for field, problem, remedy in _problems(mapping.of(kind), kind):
-                raise ConfigError(f"{where}: {kind}.{field}: {problem}.", remedy=remedy)
+                said = shortened(f"{kind}.{field}: {problem}", _MOST_SAID)
+                raise ConfigError(f"{where}: {said}.", remedy=remedy)
         return mapping
 
     def of(self, kind: Kind) -> TableMapping:

@@ -11,11 +11,13 @@ from customer_risk.model.errors import ColumnMismatch, EmptyTable
 from customer_risk.model.escaping import named
 from customer_risk.model.tables.checks import FIELD_COUNT
 from customer_risk.model.tables.csv_form import in_our_form
+from customer_risk.model.tables.dialect import advising
 from customer_risk.model.tables.mapping import COHORTS, KINDS, CohortName, Mapping, columns_of, schema_of
 from customer_risk.model.tables.parsing import UTC, read_dates, read_flags, read_numbers, read_times
-from customer_risk.model.tables.storage import columns, fetch, is_there
+from customer_risk.model.tables.storage import columns, fetch, find, is_there
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from customer_risk.model.tables.checks import Kind
@@ -69,12 +71,17 @@ def read_cohort(folder: Path, cohort: CohortName, mapping: Mapping | None = None
     Raises TableMissing, ColumnMismatch, EmptyTable.
     """
     mapping = mapping or Mapping()
+    with advising(folder, mapping):
+        return _read_cohort(folder, cohort, mapping)
+
+
+def _read_cohort(folder: Path, cohort: CohortName, mapping: Mapping) -> CohortTables:
     other: CohortName = "unlabelled" if cohort == "labelled" else "labelled"
     others = None
     if is_there(folder, mapping.file("users", other)):
         stored = fetch(folder, mapping.file("users", other), mapping.form("users"))
         source = mapping.column("users", "customer_id")
-        _check_columns(stored.where, stored.frame, needed={"customer_id": source}, meant={source})
+        _check_columns(stored.where, stored.frame.columns, needed={"customer_id": source}, meant={source})
         others = stored.frame[source].cast(pl.String).drop_nulls().unique().sort().alias("customer_id")
     return CohortTables(
         users=read_table(folder, "users", cohort, mapping),
@@ -101,7 +108,7 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
     may_lack = {name for name in wanted if (schema[name].metadata or {}).get("optional") or name in rules.absent}
     needed = {name: source for name, source in sources.items() if name not in may_lack}
     meant = set(sources.values())
-    _check_columns(stored.where, stored.frame, needed=needed, meant=meant)
+    _check_columns(stored.where, stored.frame.columns, needed=needed, meant=meant)
     if stored.frame.is_empty():
         _refuse_empty(stored)
 
@@ -143,13 +150,20 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
 
 
 def available_columns(folder: Path, cohort: CohortName, mapping: Mapping | None = None) -> frozenset[str]:
-    """Return the canonical columns that a cohort's two tables bring, those that a mapping fills in included."""
+    """Return the canonical columns that a cohort's two tables bring, those that a mapping fills in included.
+
+    Raises TableMissing, and ColumnMismatch where a table has none of its columns.
+    """
     mapping = mapping or Mapping()
     found = set()
     for kind in KINDS:
-        there = set(columns(folder, mapping.file(kind, cohort), mapping.form(kind)))
-        found |= {name for name in columns_of(kind, cohort) if mapping.column(kind, name) in there}
-        found |= set(mapping.of(kind).constants)
+        with advising(folder, mapping):
+            there = columns(folder, mapping.file(kind, cohort), mapping.form(kind))
+            sources = {name: mapping.column(kind, name) for name in columns_of(kind, cohort)}
+            known = {name for name, source in sources.items() if source in there}
+            if not known:
+                _check_columns(str(find(folder, mapping.file(kind, cohort))), there, needed=sources, meant=set())
+        found |= known | set(mapping.of(kind).constants)
     return frozenset(found)
 
 
@@ -164,12 +178,17 @@ def _refuse_empty(stored: Stored) -> NoReturn:
     )
 
 
-def _check_columns(where: str, frame: pl.DataFrame, *, needed: dict[str, str], meant: set[str]) -> None:
+def _check_columns(where: str, there: Sequence[str], *, needed: dict[str, str], meant: set[str]) -> None:
     missing = [
-        f"{source} ({name})" if source != name else name for name, source in needed.items() if source not in frame
+        f"{source} ({name})" if source != name else name for name, source in needed.items() if source not in there
     ]
+    if missing and len(there) < 2:
+        raise ColumnMismatch(
+            f"{where} has {'one column' if there else 'no named column'} as it is read now, not {len(needed)}.",
+            remedy="Say in a mapping (--mapping) what separates its fields, such as csv: {separator: ';'}.",
+        )
     if missing:
-        extra = [name for name in frame.columns if name not in meant]
+        extra = [name for name in there if name not in meant]
         beside = f"; it has, beyond what is known here: {named(extra)}" if extra else ""
         raise ColumnMismatch(
             f"{where} lacks the column{'s' * (len(missing) > 1)} {named(missing)}{beside}.",
