@@ -48,8 +48,10 @@ def csv_reader(lines: Iterable[str], *, separator: str = ",") -> CsvReader:
 def is_encoding(name: str) -> bool:
     """Return whether Python knows an encoding of text by that name."""
     try:
-        b"".decode(name)
+        b"text".decode(name)
         codecs.getincrementaldecoder(name)
+    except UnicodeError:
+        return True
     except (LookupError, ValueError):
         return False
     return True
