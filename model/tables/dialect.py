@@ -8,7 +8,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -52,9 +52,22 @@ class Found:
     said: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """One file's beginning: its form in the mapping, encoding and separator, amounts, and dates not in ISO 8601."""
+
+    kind: Kind
+    file: str
+    form: CsvForm
+    encoding: str
+    separator: str
+    numbers: list[str]
+    dates: list[str]
+
+
 def propose(folder: Path, mapping: Mapping) -> str | None:
     """Return what to add to the mapping so that the folder's CSV files can be read; None where nothing is to add."""
-    found = list(_findings(folder, mapping))
+    found = _findings(folder, mapping)
     by_said: dict[str, tuple[str, ...]] = {}
     for each in found:
         for said in each.said:
@@ -95,44 +108,50 @@ def advising(folder: Path, mapping: Mapping | None) -> Iterator[None]:
         raise told from error.__cause__
 
 
-def _findings(folder: Path, mapping: Mapping) -> Iterator[Found]:
+def _findings(folder: Path, mapping: Mapping) -> list[Found]:
+    samples = []
     for kind, cohort in itertools.product(KINDS, COHORTS):
-        try:
+        with suppress(TableMissing, OSError):
             path = find(folder, mapping.file(kind, cohort))
             if path.suffix == ".csv":
-                yield _examined(path, kind, mapping)
-        except (TableMissing, OSError):
-            continue
+                samples.append(_sample(path, kind, mapping))
+    pool = [text for sample in samples for text in sample.dates]
+    return [_found(sample, pool) for sample in samples]
 
 
-def _examined(path: Path, kind: Kind, mapping: Mapping) -> Found:
+def _sample(path: Path, kind: Kind, mapping: Mapping) -> _Sample:
     form = mapping.form(kind)
-    said = []
     with path.open("rb") as file:
-        sample = file.read(_SAMPLE)
-    encoding = _encoding(path, sample, form)
-    if encoding != form.encoding:
-        said.append(f"in {encoding} instead of {form.encoding}")
+        content = file.read(_SAMPLE)
+    encoding = _encoding(path, content, form)
     wanted = {mapping.column(kind, column) for column in columns_of(kind, "labelled")}
-    separator = _separator(sample, encoding, form, wanted)
-    if separator != form.sign:
-        said.append(f"separated by {_SEPARATORS[separator]}")
-    columns = _columns(sample, separator, encoding)
+    separator = _separator(content, encoding, form, wanted)
+    columns = _columns(content, separator, encoding)
     schema = schema_of(kind).columns()
 
     def values(*types: str) -> list[str]:
         names = [name for name in columns_of(kind, "labelled") if type(schema[name]).__name__ in types]
         return [text for name in names for text in columns.get(mapping.column(kind, name), ())]
 
-    decimal = _decimal(values("Float64"), form)
+    dates = [text for text in values("Date", "Datetime") if not _ISO.match(text)]
+    return _Sample(kind, path.name, form, encoding, separator, values("Float64"), dates)
+
+
+def _found(sample: _Sample, pool: list[str]) -> Found:
+    form, said = sample.form, []
+    if sample.encoding != form.encoding:
+        said.append(f"in {sample.encoding} instead of {form.encoding}")
+    if sample.separator != form.sign:
+        said.append(f"separated by {_SEPARATORS[sample.separator]}")
+    decimal = _decimal(sample.numbers, form)
     if decimal != form.decimal:
         said.append(f"written with decimal {'commas' if decimal == ',' else 'points'}")
-    dates, ambiguous = _date_format(values("Date", "Datetime"), form)
+    dates, ambiguous = _date_format(sample.dates, pool, form)
     if dates != form.date_format:
         either = f" (or {ambiguous}: both read every date, so that only you know which it is)" if ambiguous else ""
-        said.append(f"written with dates as {dates or 'YYYY-MM-DD'}{either}")
-    new = CsvForm(separator=separator, decimal=decimal, date_format=dates, encoding=encoding)
-    return Found(kind, path.name, new, tuple(said))
+        said.append(f"written with dates as {dates}{either}")
+    new = CsvForm(separator=sample.separator, decimal=decimal, date_format=dates, encoding=sample.encoding)
+    return Found(sample.kind, sample.file, new, tuple(said))
 
 
 def _encoding(path: Path, sample: bytes, form: CsvForm) -> str:
@@ -195,32 +214,32 @@ def _decimal(texts: list[str], form: CsvForm) -> str:
     return "." if form.decimal == "," and points > commas else form.decimal
 
 
-def _date_format(texts: list[str], form: CsvForm) -> tuple[str, str]:
-    """Return the format that most dates have, and another that reads them as well, empty where there is none.
+def _date_format(texts: list[str], pool: list[str], form: CsvForm) -> tuple[str, str]:
+    """Return the format of most texts, and another that reads as many, empty where there is none.
 
-    The present format is kept where most dates can be read by it.
+    `texts` are one file's dates and times that aren't in ISO 8601, `pool` those of all files, which decide where the
+    file's own read in two ways. The present format is kept where it reads most texts.
     """
-
-    def fits(name: str) -> int:
-        pattern = re.compile(date_pattern(name) + r"(?![0-9])") if name else _ISO
-        found = [pattern.match(text) for text in texts]
-        return sum(1 for one in found if one and (not name or _possible(one)))
-
-    unread = [text for text in texts if not _ISO.match(text)]
-    if not unread or (form.date_format and fits(form.date_format) * 2 > len(unread)):
+    if form.date_format and _fitting(texts, form.date_format) * 2 > len(texts):
         return form.date_format, ""
-    texts = unread
-    counts = {name: fits(name) for name in _FORMATS}
+    counts = {name: _fitting(texts, name) for name in _FORMATS}
     best = max(counts, key=lambda name: counts[name])  # of equals the first: days before months, two digits
     if counts[best] * 2 <= len(texts):
         return form.date_format, ""
     other = best.replace("D", "?").replace("M", "D").replace("?", "M")
-    ambiguous = counts.get(other) == counts[best] and "/" in best
-    return best, other if ambiguous else ""
+    if counts.get(other) != counts[best]:
+        return best, ""
+    in_pool = {name: _fitting(pool, name) for name in (best, other)}
+    if in_pool[best] != in_pool[other]:
+        return max(in_pool, key=lambda name: in_pool[name]), ""
+    return best, other if "/" in best else ""  # with points, days are written before months
 
 
-def _possible(found: re.Match[str]) -> bool:
-    return 1 <= int(found["M"]) <= 12 and 1 <= int(found["D"]) <= 31
+def _fitting(texts: list[str], name: str) -> int:
+    """Return how many texts begin with a date in a format."""
+    pattern = re.compile(date_pattern(name) + r"(?![0-9])")
+    found = (pattern.match(text) for text in texts)
+    return sum(1 for one in found if one and 1 <= int(one["M"]) <= 12 and 1 <= int(one["D"]) <= 31)
 
 
 def _listed(names: Sequence[str]) -> str:

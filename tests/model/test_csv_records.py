@@ -45,7 +45,7 @@ def records(content: bytes, **options: str) -> list[tuple[int, list[str]]]:
     ],
 )
 def test_forms_of_files(content: bytes, options: dict[str, str]) -> None:
-    """Line ends, encodings, separators, byte order marks, Ctrl-Z and empty lines at the end don't change the records."""
+    """Line ends, encodings, separators, byte order marks, Ctrl-Z and empty lines at the end change no record."""
     assert records(content, **options) == PLAIN
 
 
@@ -113,7 +113,8 @@ def test_any_records_are_read_as_they_were_written(rows: list[list[str]], size: 
 
 
 @pytest.mark.parametrize(
-    ("name", "known"), [("utf-8", True), ("CP1252", True), ("utf_16", True), ("hex", False), ("x\0", False), ("", False)]
+    ("name", "known"),
+    [("utf-8", True), ("CP1252", True), ("utf_16", True), ("hex", False), ("x\0", False), ("", False)],
 )
 def test_names_of_encodings(name: str, known: bool) -> None:
     """Only encodings of text are known."""
@@ -127,6 +128,8 @@ def test_no_other_module_reads_csv_or_changes_its_limit() -> None:
         str(path.relative_to(ROOT))
         for folder in ("model", "serving", "k8s", "scripts", "loadtest")
         for path in sorted((ROOT / folder).rglob("*"))
-        if path.is_file() and path.suffix in (".py", "") and uses.search(path.read_text(encoding="utf-8", errors="replace"))
+        if path.is_file()
+        and path.suffix in (".py", "")
+        and uses.search(path.read_text(encoding="utf-8", errors="replace"))
     ]
     assert found == ["model/csv_records.py"]

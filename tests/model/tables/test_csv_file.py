@@ -91,7 +91,9 @@ def test_a_table_of_malformed_records_alone(bank: Any) -> None:
     folder = bank.write()
     header = (folder / "users_labelled.csv").read_text().splitlines()[0]
     (folder / "users_labelled.csv").write_text(f"{header}\na,b\nc,d\n")
-    with pytest.raises(EmptyTable, match=rf"no row is left: 2 of 2 rows fail {RULE}; line 2 has 2 fields, the header 16"):
+    with pytest.raises(
+        EmptyTable, match=rf"no row is left: 2 of 2 rows fail {RULE}; line 2 has 2 fields, the header 16"
+    ):
         read_table(folder, "users", "labelled", Mapping())
 
 

@@ -10,7 +10,11 @@ import yaml
 from click.testing import CliRunner
 
 from customer_risk.model.cli.tables import check
+from customer_risk.model.config import load_config
 from customer_risk.model.errors import ColumnMismatch, EmptyTable, TableMissing
+from customer_risk.model.offboarding.criteria import declare
+from customer_risk.model.offboarding.scored import score_cohort
+from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.csv_form import CsvForm
 from customer_risk.model.tables.dialect import propose
@@ -21,7 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TABLES = ("users_labelled", "users_unlabelled", "transactions_labelled", "transactions_unlabelled")
-DAY = {"DD.MM.YYYY": "${3}.${2}.${1}", "MM/DD/YYYY": "${2}/${3}/${1}", "YYYY/MM/DD": "${1}/${2}/${3}", "": "${1}-${2}-${3}"}
+DAY = {
+    "DD.MM.YYYY": "${3}.${2}.${1}",
+    "MM/DD/YYYY": "${2}/${3}/${1}",
+    "YYYY/MM/DD": "${1}/${2}/${3}",
+    "": "${1}-${2}-${3}",
+}
 
 
 def rewrite(source: Path, target: Path, form: CsvForm, *, bom: bool = False, ends: str = "\r\n") -> Path:
@@ -81,6 +90,18 @@ def test_a_folder_in_another_form_gives_the_same_tables(synthetic: Path, tmp_pat
         assert theirs.users.malformed.is_empty()
 
 
+def test_tables_of_another_form_get_the_same_scores(synthetic: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    """Tables that Excel saved in Germany give the cohort and the scores of the originals, to the last bit."""
+    folder = rewrite(synthetic, tmp_path / "theirs", FORMS["Excel in Germany"][0])
+    mapping = Mapping.from_dict(setting_of(propose(folder, Mapping())))
+    ours, theirs = load_cohort(synthetic, "unlabelled"), load_cohort(folder, "unlabelled", mapping=mapping)
+    assert theirs.customers.equals(ours.customers)
+    assert theirs.events.equals(ours.events)
+    assert theirs.counts == ours.counts
+    bundle, rules = load_bundle(tiny_bundle), declare(load_config().corroboration)
+    assert score_cohort(bundle, theirs, rules).table.equals(score_cohort(bundle, ours, rules).table)
+
+
 @pytest.mark.parametrize("name", ["Excel in Germany", "Excel's Unicode text"])
 def test_every_reader_fails_with_the_same_proposal(synthetic: Path, tmp_path: Path, name: str) -> None:
     """Without the setting, `check`, training and scoring say what to set, and print no row of the files."""
@@ -114,7 +135,7 @@ def test_the_words_of_a_proposal(bank: Any) -> None:
 
 @pytest.mark.parametrize("decimal", ["12,5", "1.234,56"])
 def test_decimals_and_dates_that_no_rule_passes_are_proposed_too(bank: Any, decimal: str) -> None:
-    """Where the columns are found and their values can't be read, `check` and loading propose the form of the values."""
+    """Where columns are found and their values can't be read, `check` and loading propose the form of the values."""
     for row in bank.transactions_labelled + bank.transactions_unlabelled:
         row.update(amount=decimal, created_at="26.08.2024 10:33:50", completed_at="26.08.2024 11:00:00")
     folder = bank.write()
@@ -144,7 +165,9 @@ def test_an_ambiguous_order_of_days_and_months_is_said(bank: Any) -> None:
     assert "dates as DD/MM/YYYY (or MM/DD/YYYY: both read every date" in propose(bank.write(), Mapping())
 
 
-@pytest.mark.parametrize(("text", "format"), [("13/04/1989", "DD/MM/YYYY"), ("04/13/1989", "MM/DD/YYYY"), ("4/3/1989", "D/M/YYYY")])
+@pytest.mark.parametrize(
+    ("text", "format"), [("13/04/1989", "DD/MM/YYYY"), ("04/13/1989", "MM/DD/YYYY"), ("4/3/1989", "D/M/YYYY")]
+)
 def test_days_and_months_are_told_apart(bank: Any, text: str, format: str) -> None:  # noqa: A002  as in the mapping
     """A day above 12 proves the order, and one digit the form."""
     for row in bank.users_labelled:
@@ -192,7 +215,7 @@ def test_a_byte_that_no_sample_holds_is_found(bank: Any) -> None:
     folder = bank.write()
     with (folder / "users_labelled.csv").open("ab") as file:
         file.write(b"\n" * 400_000 + "Zoë".encode("cp1252"))
-    with pytest.raises(TableMissing, match=r"line 400006 isn't utf-8: it has the byte EB.*encoding: cp1252") as caught:
+    with pytest.raises(TableMissing, match=r"line 400,006 isn't utf-8: it has the byte EB.*encoding: cp1252") as caught:
         read_cohort(folder, "labelled")
     assert caught.value.remedy.startswith("users_labelled.csv is in cp1252 instead of utf-8.")
 

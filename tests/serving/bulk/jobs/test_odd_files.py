@@ -101,7 +101,9 @@ ODD = {
     "csv: the line ends of old Macs": Odd("csv", b"customer_id,age\rc,1\rd,2\r", statuses=[422, 422]),
     "csv: NaN and Infinity": Odd("csv", b"customer_id,age\nc,nan\nd,inf\n", statuses=[422, 422]),
     "csv: a column twice": Odd("csv", b"customer_id,age,age\nc,1,2\n", said="two columns 'age'"),
-    "csv: a column with a long name twice": Odd("csv", b"customer_id" + 2 * (b"," + b"x" * 3000) + b"\n", said=f"two columns '{'x' * 60}...'"),
+    "csv: a column with a long name twice": Odd(
+        "csv", b"customer_id" + 2 * (b"," + b"x" * 3000) + b"\n", said=f"two columns '{'x' * 60}...'"
+    ),
     "csv: an empty name": Odd("csv", b"customer_id,\nc,1\n", statuses=[422]),
     "csv: 10,000 columns": Odd("csv", b"customer_id" + b"".join(b",%d" % i for i in range(10_000)), said="columns"),
     "csv: a header alone": Odd("csv", b"customer_id,age\n", statuses=[]),
