@@ -9,7 +9,7 @@ help:  ## Show these lines
 environment:
 	@scripts/environment .venv requirements/dev.txt
 
-demo: environment  ## Synthetic tables, train, report, serve, score over HTTP; shows where everything is
+demo: environment  ## Tables (synthetic, or TABLES=FOLDER MAPPING=FILE), train, report, serve, score over HTTP; shows where everything is
 	@scripts/demo
 
 test: environment  ## Python tests with coverage, and the kernels once more without compilation

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import msgspec
 
 from customer_risk.model.errors import SignOffError
+from customer_risk.model.escaping import named, shortened
 from customer_risk.model.offboarding.lists import SIGN_OFF
 from customer_risk.model.tables.cells import unescape_cell
 
@@ -101,7 +102,7 @@ def _check_columns(sheet: Sheet, made: pl.DataFrame, where: str) -> None:
             f"{where} is a review list: it has no sign-off fields.", remedy="Only offboarding.csv is signed off."
         )
     if missing or extra:
-        parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"extra {', '.join(extra)}"] * bool(extra)
+        parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"extra {named(extra)}"] * bool(extra)
         raise SignOffError(
             f"{where} has not the list's columns: {'; '.join(parts)}.", remedy="Fill in offboarding.csv as it was made."
         )
@@ -113,13 +114,12 @@ def _lines(sheet: Sheet, wanted: dict[int, dict[str, object]]) -> tuple[dict[int
     faults = []
     for number, cells in sheet.rows:
         value = _number(cells["line"], sheet.decimal)
+        customer = shortened(unescape_cell(cells["customer_id"]))
         line = int(value) if value is not None and value == int(value) else None
         if line is None or line not in wanted:
-            faults.append(
-                Fault(number, unescape_cell(cells["customer_id"]), "the whole line", "isn't in the list that was made")
-            )
+            faults.append(Fault(number, customer, "the whole line", "isn't in the list that was made"))
         elif line in found:
-            faults.append(Fault(line, unescape_cell(cells["customer_id"]), "the whole line", "is there twice"))
+            faults.append(Fault(line, customer, "the whole line", "is there twice"))
         else:
             found[line] = cells
     return found, faults

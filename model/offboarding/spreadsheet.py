@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from customer_risk.model.csv_records import BadCsv, read_records
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.tables.cells import escape_cells
 
@@ -36,7 +36,8 @@ def read_sheet(path: Path, content: bytes) -> Sheet:
     """Read the content of a filled CSV or Parquet file as text; `path` tells which, and names it in messages.
 
     Of CSV: UTF-8 with or without a byte order mark, UTF-16 with one, or Windows-1252; commas, semicolons (then
-    numbers may have decimal commas) or tabs; any line ends; lines without any text are overlooked. Raises
+    numbers may have decimal commas) or tabs; any line ends; lines without any text are overlooked. A row's line is the
+    one on which it begins. Raises
     SignOffError where there is no table.
     """
     try:
@@ -46,7 +47,7 @@ def read_sheet(path: Path, content: bytes) -> Sheet:
             rows = tuple((number, row) for number, row in enumerate(text.fill_null("").iter_rows(named=True), start=1))
             return Sheet(tuple(frame.columns), rows, ".")
         return _parse(content)
-    except (OSError, pl.exceptions.PolarsError, csv.Error, UnicodeError) as error:
+    except (OSError, pl.exceptions.PolarsError, BadCsv, UnicodeError) as error:
         raise SignOffError(
             f"{path} can't be read as a table: {error}.", remedy="Save the filled list as CSV (UTF-8) or Parquet."
         ) from error
@@ -56,12 +57,9 @@ def _parse(content: bytes) -> Sheet:
     text = _decoded(content)
     head = text.splitlines()[0] if text else ""
     delimiter = max(",;\t", key=head.count)
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] = []
     rows = []
-    for cells in table:
-        if not any(cell.strip() for cell in cells):
-            continue
+    for line, cells in read_records(io.BytesIO(text.encode()), separator=delimiter):
         if not columns:
             columns = [cell.strip() for cell in cells]
             while columns and not columns[-1]:  # spreadsheets may save empty columns behind the last
@@ -69,12 +67,12 @@ def _parse(content: bytes) -> Sheet:
             continue
         spare = [cell for cell in cells[len(columns) :] if cell.strip()]
         if spare or len(cells) < len(columns):
-            raise csv.Error(f"line {table.line_num} has {len(cells)} cells, the header {len(columns)}")
-        rows.append((table.line_num, dict(zip(columns, cells, strict=False))))
+            raise BadCsv(line, f"has {len(cells)} cells, the header {len(columns)}")
+        rows.append((line, dict(zip(columns, cells, strict=False))))
     if not columns:
-        raise csv.Error("it is empty")
+        raise BadCsv(1, "is empty")
     if len(set(columns)) < len(columns):
-        raise csv.Error("two columns have one name")
+        raise BadCsv(1, "has two columns of one name")
     return Sheet(tuple(columns), tuple(rows), "," if delimiter == ";" else ".")
 
 

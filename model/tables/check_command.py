@@ -11,11 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from customer_risk.model.config import load_config
-from customer_risk.model.escaping import escape_line
+from customer_risk.model.escaping import escape_line, named
 from customer_risk.model.tables.cells import escape_cells
 from customer_risk.model.tables.cleaning import Cohort, clean
+from customer_risk.model.tables.dialect import advising, propose
 from customer_risk.model.tables.examination import FAILING_ROWS, Examination, examine, refuse_labels
-from customer_risk.model.tables.mapping import load_mapping
+from customer_risk.model.tables.mapping import Mapping, load_mapping
 from customer_risk.model.tables.progress import progress_bar
 from customer_risk.model.tables.reading import cohorts_there, read_cohort
 from customer_risk.model.tables.storage import refuse_format, save
@@ -46,17 +47,19 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
             _show_rules(screen, examination, limits.max_failing_share)
             for table in (read.users, read.transactions):
                 if table.extra:
-                    named = _plain(", ".join(table.extra))
                     screen.print(
-                        f"{_plain(table.where)}: columns without a meaning here: {named}",
+                        f"{_plain(table.where)}: columns without a meaning here: {_plain(named(table.extra))}",
                         highlight=False,
                         soft_wrap=True,
                     )
-            refuse_labels(read, examination)
-            cleaned = clean(read, examination)
+            with advising(tables, mapping):
+                refuse_labels(read, examination)
+                cleaned = clean(read, examination)
             progress.update(step, advance=1)
         _show_traps(screen, cleaned, f"{cohort} customers")
     rows = sum(part.height for part in failing)
+    if rows and (proposal := propose(tables, mapping or Mapping())):
+        screen.print(_plain(proposal), style="yellow", highlight=False, soft_wrap=True)
     where = f"; they are in {_plain(str(out))}" if out is not None else "; --out FILE lists them" if rows else ""
     verdict = f"[red]a rule fails in more than {limits.max_failing_share:.2%} of its table's rows[/]"
     screen.print(

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 Layer = Literal["types", "ranges", "business"]
 Kind = Literal["users", "transactions"]
+FIELD_COUNT: Final = "field_count_matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,16 @@ def _plausible(kind: Kind, column: str, years: str, *, sets_aside: bool) -> Chec
     return Check(f"{column}_plausible", kind, "ranges", key, (column,), sentence, sets_aside)
 
 
+def _field_count(kind: Kind) -> Check:
+    sentence = "a record of a CSV file has as many fields as its header"
+    return Check(FIELD_COUNT, kind, "types", None, (), sentence, sets_aside=True)
+
+
 _FLAG: Final = "TRUE or FALSE"
 _TIME: Final = "a time such as 2024-08-26 10:33:50.62 UTC or 2024-08-26T10:33:50Z"
 
 CHECKS: Final = (
+    _field_count("users"),
     _present("users", "customer_id"),
     _present("users", "label", sets_aside=False),
     _readable("users", "has_biometrics", _FLAG, sets_aside=False),
@@ -88,6 +95,7 @@ CHECKS: Final = (
         ("label",),
         "the share of customers ever SUSPENDED lies in the configured bounds (checks.label_rate)",
     ),
+    _field_count("transactions"),
     _present("transactions", "id"),
     _present("transactions", "customer_id"),
     _present("transactions", "state"),

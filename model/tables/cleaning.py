@@ -11,6 +11,7 @@ import polars as pl
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import EmptyTable
 from customer_risk.model.features.vocabulary import STATES
+from customer_risk.model.tables.dialect import advising
 from customer_risk.model.tables.examination import FAILING_ROWS, Examination, ever_suspended, examine, refuse_unusable
 from customer_risk.model.tables.reading import CohortTables, Table, read_cohort
 from customer_risk.model.tables.schema import Customers, Events, LabelledCustomers
@@ -30,6 +31,7 @@ _TWO_DIGIT_CODES: Final = frozenset(
     "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 "  # noqa: SIM905  44 pairs of quotes would hide the codes
     "91 92 93 94 95 98".split()
 )
+_OWNER: Final = "owner_is_known"  # a row of nobody's is sound; it only belongs to no customer here
 _PROFILE: Final = tuple(name for name in Customers.column_names() if name != "customer_id")
 
 
@@ -63,9 +65,10 @@ def load_cohort(
     """
     limits = (config or load_config()).checks
     tables = read_cohort(folder, cohort, mapping)
-    examination = examine(tables, limits)
-    refuse_unusable(tables, examination, limits)
-    return clean(tables, examination)
+    with advising(folder, mapping):
+        examination = examine(tables, limits)
+        refuse_unusable(tables, examination, limits)
+        return clean(tables, examination)
 
 
 def clean(tables: CohortTables, examination: Examination) -> Cohort:
@@ -85,7 +88,7 @@ def clean(tables: CohortTables, examination: Examination) -> Cohort:
         .sort("customer_id", "created_at", "id", "_order", "state", "completed_at", "amount")
         .drop("_order")
     )
-    _refuse_empty(tables, customers, events)
+    _refuse_empty(tables, examination, customers, events)
     absent = (*tables.users.absent, *tables.transactions.absent)
     constant = (*_constant(tables.users), *_constant(tables.transactions))
     counts = (
@@ -121,18 +124,43 @@ def _collapse(users: pl.DataFrame, *, labelled: bool) -> pl.DataFrame:
     return customers.join(ever_suspended(users), on="customer_id", maintain_order="left") if labelled else customers
 
 
-def _refuse_empty(tables: CohortTables, customers: pl.DataFrame, events: pl.DataFrame) -> None:
+def _refuse_empty(
+    tables: CohortTables, examination: Examination, customers: pl.DataFrame, events: pl.DataFrame
+) -> None:
+    users, transactions = tables.users, tables.transactions
     if customers.is_empty():
+        _, rules = _lost(users, examination)
         raise EmptyTable(
-            f"{tables.users.where}: no row is left after {tables.users.frame.height} failed their rules.",
-            remedy="`customer-risk check` says which rules.",
+            f"{users.where}: no row is left of {users.rows:,}. Rows that fail a rule are set aside: {rules}.",
+            remedy="Correct or map the values; `customer-risk check --out FILE` lists the rows.",
         )
     if events.is_empty():
+        lost, rules = _lost(transactions, examination)
+        if lost == transactions.rows:
+            raise EmptyTable(
+                f"{transactions.where}: no row is left of {lost:,}. Rows that fail a rule are set aside: {rules}.",
+                remedy="Correct or map the values; `customer-risk check --out FILE` lists the rows.",
+            )
+        beside = f" {lost:,} other rows are set aside: {rules}." if lost else ""
         raise EmptyTable(
-            f"{tables.transactions.where}: none of {tables.transactions.frame.height} rows resolves to one of the "
-            f"{customers.height} customers of {tables.users.where}.",
+            f"{transactions.where}: none of {transactions.rows - lost} rows resolves to one of the "
+            f"{customers.height} customers of {users.where}.{beside}",
             remedy="Check that both files name customers alike, and that they belong to the same cohort.",
         )
+
+
+def _lost(table: Table, examination: Examination) -> tuple[int, str]:
+    """Return how many rows are set aside for what they hold, and each such rule with its rows, most first."""
+    outcomes = [
+        outcome
+        for outcome in examination.outcomes
+        if outcome.where == table.where and outcome.failing and outcome.rule.sets_aside and outcome.rule.name != _OWNER
+    ]
+    names = [outcome.rule.name for outcome in outcomes]
+    rows = examination.failing.filter((pl.col("table") == table.where) & pl.col("rule").is_in(names))
+    outcomes.sort(key=lambda outcome: -(outcome.failing or 0))
+    said = [f"{outcome.failing:,} fail {outcome.rule.name} ({outcome.rule.sentence})" for outcome in outcomes]
+    return rows["row"].n_unique(), ", ".join(said)
 
 
 def _constant(table: Table) -> tuple[str, ...]:
@@ -151,7 +179,7 @@ def _count_users(table: Table, users: pl.DataFrame, customers: pl.DataFrame, eve
     there = [name for name in _PROFILE if name not in table.absent]
     counts = {
         "customers": customers.height,
-        "profile_rows": table.frame.height,
+        "profile_rows": table.rows,
         "repeated_profile_rows": users.height - customers.height,
         "customers_on_several_rows": by_customer.filter(pl.col("rows") > 1).height,
         "customers_with_changing_profile": by_customer.filter("changed").height,
@@ -174,7 +202,7 @@ def _count_events(tables: CohortTables, customers: pl.DataFrame) -> dict[str, in
     foreign = pl.lit(False) if tables.others is None else pl.col("customer_id").is_in(tables.others.implode()) & ~mine  # noqa: FBT003
     zero = pl.col("amount") == 0
     rows = frame.select(
-        event_rows=pl.len(),
+        event_rows=pl.lit(tables.transactions.rows),
         repeated_event_rows=pl.col("repeat").sum(),
         events_of_other_cohort=foreign.sum(),
         customers_of_other_cohort=pl.col("customer_id").filter(foreign).n_unique(),

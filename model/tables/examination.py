@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import polars as pl
 
 from customer_risk.model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure
-from customer_risk.model.tables.checks import checks_of
+from customer_risk.model.escaping import named, shortened
+from customer_risk.model.tables.checks import FIELD_COUNT, checks_of
 from customer_risk.model.tables.schema import Event, LabelledProfile, Profile
 
 if TYPE_CHECKING:
@@ -150,9 +151,11 @@ def _judge(
     for rule in checks_of(table.kind, labelled=table.cohort == "labelled"):
         unread = table.unreadable.filter(pl.col("column").is_in(rule.columns))
         if rule.name in unjudged:
-            outcomes.append(Outcome(rule, table.where, frame.height, None))
+            outcomes.append(Outcome(rule, table.where, table.rows, None))
             continue
-        if rule.key is None:
+        if rule.name == FIELD_COUNT:
+            rows = table.malformed
+        elif rule.key is None:
             rows = (
                 unread.select("row", "value")
                 if rule.name.endswith("_readable")
@@ -164,7 +167,7 @@ def _judge(
             rows = failing.select("row", value=_shown(rule)).join(unread, on="row", how="anti")
         else:
             rows = unread.clear().select("row", "value")
-        outcomes.append(Outcome(rule, table.where, frame.height, rows.height))
+        outcomes.append(Outcome(rule, table.where, table.rows, rows.height))
         found.append(_failing_rows(table.where, rule, rows, f"not so: {rule.sentence}"))
     return outcomes, pl.concat(found)
 
@@ -199,7 +202,7 @@ def _label_rate(users: Table, bounds: tuple[float, float]) -> tuple[Outcome, pl.
     row = pl.DataFrame({"row": [None], "value": [shown]}, schema={"row": pl.UInt32, "value": pl.String})
     reason = f"not so: {rule.sentence}, {low} to {high}"
     rows = _failing_rows(users.where, rule, row.clear() if inside else row, reason)
-    return Outcome(rule, users.where, users.frame.height, 0 if inside else users.frame.height), rows
+    return Outcome(rule, users.where, users.rows, 0 if inside else users.rows), rows
 
 
 def ever_suspended(users: pl.DataFrame) -> pl.DataFrame:
@@ -225,7 +228,7 @@ def _refuse_label(outcome: Outcome, examination: Examination) -> NoReturn:
             f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have no label, row {rows['row'][0]} the first.",
             remedy="Give each row SUSPENDED or ACTIVE, or leave out customers whose label isn't known.",
         )
-    values = ", ".join(rows["value"].unique().sort().head(5))
+    values = named(rows["value"].unique().sort().head(5))
     raise LabelError(
         f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have an unknown label ({values}), "
         f"row {rows['row'][0]} the first.",
@@ -254,12 +257,12 @@ def _refuse(outcome: Outcome, examination: Examination, limits: Checks) -> NoRet
     if rule.name.endswith("_readable"):
         raise ColumnMismatch(
             f"{outcome.where}: {outcome.failing} of {outcome.rows} values of {rule.columns[0]} can't be read; "
-            f"row {row} holds {value!r}.",
+            f"row {row} holds {shortened(value)!r}.",
             remedy=f"See to it that {rule.sentence}; `customer-risk check` lists every such row.",
         )
-    place = "" if row is None else f", row {row} the first"
+    place = f"{'' if row is None else f', row {row} the first'} ({shortened(value, 200)})"
     raise RuleFailure(
         f"{outcome.where}: {outcome.failing} of {outcome.rows} rows ({outcome.share:.2%}; up to "
-        f"{limits.max_failing_share:.2%} may) fail {rule.name}{place} ({value}): {rule.sentence}, or should.",
+        f"{limits.max_failing_share:.2%} may) fail {rule.name}{place}: {rule.sentence}, or should.",
         remedy="`customer-risk check` lists them: correct or map them, or raise checks.max_failing_share knowingly.",
     )

@@ -8,8 +8,9 @@ import msgspec
 import yaml
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.escaping import one_line
+from customer_risk.model.escaping import one_line, shortened
 from customer_risk.model.files import parse_yaml, read_text
+from customer_risk.model.tables.csv_form import CsvForm
 from customer_risk.model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 CohortName = Literal["labelled", "unlabelled"]
 COHORTS: Final[tuple[CohortName, ...]] = ("labelled", "unlabelled")
 KINDS: Final[tuple[Kind, ...]] = ("users", "transactions")
+
+_MOST_SAID: Final = 300  # characters of a message that a mapping's own words are in
 
 # What the tables call columns that this project calls otherwise.
 _USUAL: Final = {"customer_id": "user_id", "label": "user_current_state"}
@@ -44,6 +47,7 @@ class TableMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     values     canonical column: {canonical value: the file's value, or a list of them}
     absent     canonical columns that the bank doesn't have, in one cohort or in both; they are null
     constants  canonical column: its value in every row, where the bank writes no such column
+    csv        how this kind's CSV files are written, in place of the mapping's own `csv`
     """
 
     files: dict[str, str] = {}
@@ -51,11 +55,13 @@ class TableMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     values: dict[str, dict[str, str | list[str]]] = {}
     absent: tuple[str, ...] = ()
     constants: dict[str, str] = {}
+    csv: CsvForm | None = None
 
 
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a bank's users and transactions are written; see TableMapping and docs/guide/tables.md."""
+    """How a bank's users and transactions are written; see TableMapping, CsvForm and docs/guide/tables.md."""
 
+    csv: CsvForm = CsvForm()
     users: TableMapping = TableMapping()
     transactions: TableMapping = TableMapping()
 
@@ -66,15 +72,22 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             mapping = msgspec.convert(content, cls)
         except msgspec.ValidationError as error:
             remedy = "docs/guide/tables.md shows every field of a mapping."
-            raise ConfigError(f"{where}: {error}.", remedy=remedy) from error
+            raise ConfigError(f"{where}: {shortened(error, _MOST_SAID)}.", remedy=remedy) from error
+        for field, problem, remedy in mapping.csv.problems():
+            raise ConfigError(f"{where}: csv.{field}: {shortened(problem, _MOST_SAID)}.", remedy=remedy)
         for kind in KINDS:
             for field, problem, remedy in _problems(mapping.of(kind), kind):
-                raise ConfigError(f"{where}: {kind}.{field}: {problem}.", remedy=remedy)
+                said = shortened(f"{kind}.{field}: {problem}", _MOST_SAID)
+                raise ConfigError(f"{where}: {said}.", remedy=remedy)
         return mapping
 
     def of(self, kind: Kind) -> TableMapping:
         """Return the mapping of one kind of table."""
         return self.users if kind == "users" else self.transactions
+
+    def form(self, kind: Kind) -> CsvForm:
+        """Return how the CSV files of one kind of table are written."""
+        return self.of(kind).csv or self.csv
 
     def file(self, kind: Kind, cohort: CohortName) -> str:
         """Return the name of a table's file, without its suffix."""
@@ -123,6 +136,8 @@ def _problems(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]
         for column in getattr(table, field):
             if column not in known:
                 yield f"{field}.{column}", "there is no such column", f"Name one of {', '.join(known)}."
+    for field, problem, remedy in table.csv.problems() if table.csv else ():
+        yield f"csv.{field}", problem, remedy
     yield from _impossible_columns(table, kind)
     yield from _impossible_constants(table)
     yield from _impossible_values(table)

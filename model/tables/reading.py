@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import polars as pl
 
 from customer_risk.model.errors import ColumnMismatch, EmptyTable
+from customer_risk.model.escaping import named
+from customer_risk.model.tables.checks import FIELD_COUNT
+from customer_risk.model.tables.csv_form import in_our_form
+from customer_risk.model.tables.dialect import advising
 from customer_risk.model.tables.mapping import COHORTS, KINDS, CohortName, Mapping, columns_of, schema_of
 from customer_risk.model.tables.parsing import UTC, read_dates, read_flags, read_numbers, read_times
-from customer_risk.model.tables.storage import columns, fetch, is_there
+from customer_risk.model.tables.storage import columns, fetch, find, is_there
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from customer_risk.model.tables.checks import Kind
+    from customer_risk.model.tables.storage import Stored
 
 _READERS: Final = {UTC: read_times, pl.Float64(): read_numbers, pl.Boolean(): read_flags, pl.Date(): read_dates}
 
@@ -28,6 +34,7 @@ class Table:
     where         its file, for messages
     frame         all canonical columns and `row` (from 1) and `repeat` (the whole row stood above already)
     unreadable    row, column, value of what couldn't be read as the column's type
+    malformed     row, value of the records of a CSV file that aren't in the frame: they have another number of fields
     absent        canonical columns that the file lacks
     constant      canonical columns that a mapping filled in
     extra         the file's columns that mean nothing here
@@ -38,9 +45,15 @@ class Table:
     where: str
     frame: pl.DataFrame
     unreadable: pl.DataFrame
+    malformed: pl.DataFrame
     absent: tuple[str, ...]
     constant: tuple[str, ...]
     extra: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of the file, malformed ones included."""
+        return self.frame.height + self.malformed.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +71,17 @@ def read_cohort(folder: Path, cohort: CohortName, mapping: Mapping | None = None
     Raises TableMissing, ColumnMismatch, EmptyTable.
     """
     mapping = mapping or Mapping()
+    with advising(folder, mapping):
+        return _read_cohort(folder, cohort, mapping)
+
+
+def _read_cohort(folder: Path, cohort: CohortName, mapping: Mapping) -> CohortTables:
     other: CohortName = "unlabelled" if cohort == "labelled" else "labelled"
     others = None
     if is_there(folder, mapping.file("users", other)):
-        stored = fetch(folder, mapping.file("users", other))
+        stored = fetch(folder, mapping.file("users", other), mapping.form("users"))
         source = mapping.column("users", "customer_id")
-        _check_columns(stored.where, stored.frame, needed={"customer_id": source}, meant={source})
+        _check_columns(stored.where, stored.frame.columns, needed={"customer_id": source}, meant={source})
         others = stored.frame[source].cast(pl.String).drop_nulls().unique().sort().alias("customer_id")
     return CohortTables(
         users=read_table(folder, "users", cohort, mapping),
@@ -83,22 +101,22 @@ def cohorts_there(folder: Path, mapping: Mapping | None = None) -> tuple[CohortN
 
 def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -> Table:
     """Read one table. Raises TableMissing, ColumnMismatch (columns missing, or of a type that can't be), EmptyTable."""
-    stored = fetch(folder, mapping.file(kind, cohort))
+    stored = fetch(folder, mapping.file(kind, cohort), mapping.form(kind))
     rules, schema = mapping.of(kind), schema_of(kind).columns()
     wanted = columns_of(kind, cohort)
     sources = {name: mapping.column(kind, name) for name in wanted if name not in rules.constants}
     may_lack = {name for name in wanted if (schema[name].metadata or {}).get("optional") or name in rules.absent}
     needed = {name: source for name, source in sources.items() if name not in may_lack}
     meant = set(sources.values())
-    _check_columns(stored.where, stored.frame, needed=needed, meant=meant)
+    _check_columns(stored.where, stored.frame.columns, needed=needed, meant=meant)
     if stored.frame.is_empty():
-        raise EmptyTable(f"{stored.where} has no row.", remedy="Export the table again.")
+        _refuse_empty(stored)
 
     raw = stored.frame
     there = [name for name in sources if sources[name] in raw.columns]
     absent = tuple(name for name in sources if name not in there)
     texts = raw.select(
-        pl.int_range(1, pl.len() + 1, dtype=pl.UInt32).alias("row"),
+        stored.rows,
         *(pl.col(sources[name]).alias(name) for name in there),
         *(pl.lit(value, dtype=pl.String).alias(name) for name, value in rules.constants.items()),
         *(pl.lit(None, dtype=schema[name].dtype).alias(name) for name in absent),
@@ -106,7 +124,10 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
     )
     for name in there:
         texts = texts.with_columns(_as_written(texts[name], mapping.replacements(kind, name)))
-    typed = texts.select("row", *(_typed(texts[name], schema[name].dtype, stored.where) for name in wanted), "repeat")
+    written = texts
+    if stored.form is not None:
+        written = texts.with_columns(in_our_form(texts[name], schema[name].dtype, stored.form) for name in there)
+    typed = texts.select("row", *(_typed(written[name], schema[name].dtype, stored.where) for name in wanted), "repeat")
     nothing = pl.DataFrame(schema={"row": pl.UInt32, "column": pl.String, "value": pl.String})
     lost = [
         texts.select("row", column=pl.lit(name), value=pl.col(name)).filter(
@@ -121,6 +142,7 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
         where=stored.where,
         frame=typed,
         unreadable=pl.concat([nothing, *lost]),
+        malformed=stored.malformed,
         absent=absent,
         constant=tuple(rules.constants),
         extra=tuple(name for name in raw.columns if name not in meant),
@@ -128,25 +150,48 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
 
 
 def available_columns(folder: Path, cohort: CohortName, mapping: Mapping | None = None) -> frozenset[str]:
-    """Return the canonical columns that a cohort's two tables bring, those that a mapping fills in included."""
+    """Return the canonical columns that a cohort's two tables bring, those that a mapping fills in included.
+
+    Raises TableMissing, and ColumnMismatch where a table has none of its columns.
+    """
     mapping = mapping or Mapping()
     found = set()
     for kind in KINDS:
-        there = set(columns(folder, mapping.file(kind, cohort)))
-        found |= {name for name in columns_of(kind, cohort) if mapping.column(kind, name) in there}
-        found |= set(mapping.of(kind).constants)
+        with advising(folder, mapping):
+            there = columns(folder, mapping.file(kind, cohort), mapping.form(kind))
+            sources = {name: mapping.column(kind, name) for name in columns_of(kind, cohort)}
+            known = {name for name, source in sources.items() if source in there}
+            if not known:
+                _check_columns(str(find(folder, mapping.file(kind, cohort))), there, needed=sources, meant=set())
+        found |= known | set(mapping.of(kind).constants)
     return frozenset(found)
 
 
-def _check_columns(where: str, frame: pl.DataFrame, *, needed: dict[str, str], meant: set[str]) -> None:
+def _refuse_empty(stored: Stored) -> NoReturn:
+    lost = stored.malformed.height
+    if not lost:
+        raise EmptyTable(f"{stored.where} has no row.", remedy="Export the table again.")
+    raise EmptyTable(
+        f"{stored.where}: no row is left: {lost:,} of {lost:,} rows fail {FIELD_COUNT}; "
+        f"{stored.malformed['value'][0]}.",
+        remedy="Export the table again, each record with as many fields as the header.",
+    )
+
+
+def _check_columns(where: str, there: Sequence[str], *, needed: dict[str, str], meant: set[str]) -> None:
     missing = [
-        f"{source} ({name})" if source != name else name for name, source in needed.items() if source not in frame
+        f"{source} ({name})" if source != name else name for name, source in needed.items() if source not in there
     ]
-    if missing:
-        extra = [name for name in frame.columns if name not in meant]
-        beside = f"; it has, beyond what is known here: {', '.join(extra)}" if extra else ""
+    if missing and len(there) < 2:
         raise ColumnMismatch(
-            f"{where} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}{beside}.",
+            f"{where} has {'one column' if there else 'no named column'} as it is read now, not {len(needed)}.",
+            remedy="Say in a mapping (--mapping) what separates its fields, such as csv: {separator: ';'}.",
+        )
+    if missing:
+        extra = [name for name in there if name not in meant]
+        beside = f"; it has, beyond what is known here: {named(extra)}" if extra else ""
+        raise ColumnMismatch(
+            f"{where} lacks the column{'s' * (len(missing) > 1)} {named(missing)}{beside}.",
             remedy="Rename them, or say in a mapping (--mapping) what they are called or that the bank has none.",
         )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from customer_risk.model.errors import ColumnMismatch, ConfigError, TableMissing
+from customer_risk.model.errors import ConfigError, TableMissing
+from customer_risk.model.escaping import named
+from customer_risk.model.tables.csv_file import MALFORMED, read_csv_table
+from customer_risk.model.tables.csv_form import CsvForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +23,20 @@ FORMATS: Final[tuple[Format, ...]] = ("csv", "parquet")
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A table as it lies there: `where` names it in messages; CSV columns are all text, an empty field is null."""
+    """A table as it lies there; CSV columns are all text, an empty field is null.
+
+    where      its file, for messages
+    frame      its rows
+    rows       the place of each row in the file, the first being 1
+    malformed  records of CSV that are no row: `row`, their place in the file, and `value`, what is wrong with them
+    form       how the file is written, for CSV
+    """
 
     where: str
     frame: pl.DataFrame
+    rows: pl.Series
+    malformed: pl.DataFrame = field(default_factory=MALFORMED.to_frame)
+    form: CsvForm | None = None
 
 
 def is_there(folder: Path, name: str) -> bool:
@@ -31,20 +44,27 @@ def is_there(folder: Path, name: str) -> bool:
     return any(True for _ in _found(folder, name))
 
 
-def fetch(folder: Path, name: str) -> Stored:
-    """Read the table `name` (.csv or .parquet).
+def fetch(folder: Path, name: str, form: CsvForm | None = None) -> Stored:
+    """Read the table `name` (.csv, written in `form`, or .parquet).
 
     Raises TableMissing where it isn't there, is there twice or can't be read, ColumnMismatch where a CSV file has no
-    header or rows of unequal length.
+    header or a column twice.
     """
-    path = _place(folder, name)
-    return Stored(str(path), _read(path))
+    path = find(folder, name)
+    if path.suffix == ".parquet":
+        frame = _read_parquet(path)
+        return Stored(str(path), frame, pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias("row"))
+    form = form or CsvForm()
+    table = read_csv_table(path, form)
+    return Stored(str(path), table.frame, table.rows, table.malformed, form)
 
 
-def columns(folder: Path, name: str) -> tuple[str, ...]:
+def columns(folder: Path, name: str, form: CsvForm | None = None) -> tuple[str, ...]:
     """Return the names of the columns of a table without reading its rows. Raises as `fetch` does."""
-    path = _place(folder, name)
-    return tuple(_read(path, rows=0).columns)
+    path = find(folder, name)
+    if path.suffix == ".parquet":
+        return tuple(_read_parquet(path, rows=0).columns)
+    return tuple(read_csv_table(path, form or CsvForm(), rows=False).frame.columns)
 
 
 def refuse_format(path: Path) -> None:
@@ -78,14 +98,15 @@ def _replace(frame: pl.DataFrame, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _place(folder: Path, name: str) -> Path:
+def find(folder: Path, name: str) -> Path:
+    """Return the file of the table `name`. Raises TableMissing where it isn't there or is there twice."""
     if not folder.is_dir():
         raise TableMissing(f"{folder} is not a folder.", remedy="Give the folder that holds the tables.")
     found = list(_found(folder, name))
     if not found:
         others = sorted(path.name for path in folder.iterdir() if path.suffix[1:] in FORMATS)
         raise TableMissing(
-            f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {', '.join(others) or 'no table at all'}.",
+            f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {named(others) or 'no table at all'}.",
             remedy="Put the table there, or name its file in a mapping (--mapping).",
         )
     if len(found) > 1:
@@ -95,17 +116,12 @@ def _place(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def _read(path: Path, rows: int | None = None) -> pl.DataFrame:
+def _read_parquet(path: Path, rows: int | None = None) -> pl.DataFrame:
     try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path, n_rows=rows)
-        return pl.read_csv(path, infer_schema=False, n_rows=rows)
-    except pl.exceptions.NoDataError as error:
-        raise ColumnMismatch(f"{path} is empty: it has no header.", remedy="Write the column names first.") from error
+        return pl.read_parquet(path, n_rows=rows)
     except pl.exceptions.PolarsError as error:
         raise TableMissing(
-            f"{path} can't be read as {path.suffix[1:]}: {_first_line(error)}.",
-            remedy="Write the file again: whole, in UTF-8, each row with as many fields as the header.",
+            f"{path} can't be read as parquet: {_first_line(error)}.", remedy="Write the file again, whole."
         ) from error
     except OSError as error:
         raise TableMissing(f"{path} can't be read: {error}.", remedy="Check the file and its permissions.") from error

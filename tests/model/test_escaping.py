@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customer_risk.model.escaping import escape_html, escape_line, escape_text, escape_value
+from customer_risk.model.escaping import escape_html, escape_line, escape_text, escape_value, named, shortened
 
 CONTROLS = {
     "newline": "\n",
@@ -83,3 +83,26 @@ def test_printable_text_is_unchanged() -> None:
     """Umlauts, other scripts and symbols aren't escaped."""
     text = "Überweisung \N{EURO SIGN} 銀行 a\\b \N{PILE OF POO}"
     assert escape_line(text) == escape_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("customer_id", "customer_id"),
+        ("two\r\nlines\tand  blanks", "two lines and blanks"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 60 + "..."),
+        (" " * 1000 + "x", "..."),
+        (None, "None"),
+    ],
+)
+def test_text_of_a_file_is_shortened_to_one_line(text, shown) -> None:
+    """A message shows at most 60 characters, on one line."""
+    assert shortened(text) == shown
+
+
+def test_names_of_a_file_are_shortened_and_counted() -> None:
+    """A message shows at most 20 names, each shortened, and how many more there are."""
+    assert named(["a", "b" * 100]) == f"a, {'b' * 60}..."
+    assert named([]) == ""
+    assert named(str(at) for at in range(1300)).endswith(", 18, 19 and 1,280 more")

@@ -8,20 +8,61 @@ import re
 import subprocess
 from pathlib import Path
 
+import polars as pl
 import pytest
+
+from customer_risk.model.tables.synthetic import synthesize
 
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parent.parent.parent
 
 
+def run(**given: object) -> subprocess.CompletedProcess[str]:
+    """Run the demo with some variables."""
+    others = {name: value for name, value in os.environ.items() if name not in {"TABLES", "MAPPING", "QUICK"}}
+    surroundings = others | {name: str(value) for name, value in given.items()}
+    return subprocess.run(
+        [ROOT / "scripts/demo"], capture_output=True, text=True, env=surroundings, timeout=3600, check=False
+    )
+
+
+def test_the_demo_runs_on_tables_with_a_mapping(tmp_path) -> None:
+    """Tables with semicolons and decimal commas go through every step with their mapping."""
+    tables, mapping = tmp_path / "bank's tables", tmp_path / "mapping.yaml"
+    synthesize(tmp_path / "plain", customers=800, seed=7, risk_rate=0.1)
+    tables.mkdir()
+    for path in (tmp_path / "plain").iterdir():
+        frame = pl.read_csv(path, infer_schema=False)
+        if "amount" in frame.columns:
+            frame = frame.with_columns(pl.col("amount").str.replace(".", ",", literal=True))
+        frame.write_csv(tables / path.name, separator=";")
+    mapping.write_text("csv: {separator: ';', decimal: ','}")
+    done = run(TABLES=tables, MAPPING=mapping, DEMO=tmp_path / "demo", QUICK=1)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "the very probability that the list of step 5 has" in done.stdout
+
+
+def test_the_demo_refuses_what_it_cannot_use(tmp_path) -> None:
+    """A missing folder or mapping, and tables in the folder that the demo removes, are refused; nothing is removed."""
+    demo, tables = tmp_path / "demo", tmp_path / "demo" / "tables"
+    tables.mkdir(parents=True)
+    for given, said in (
+        ({"TABLES": "nowhere"}, "TABLES=nowhere is not a folder"),
+        ({"TABLES": tmp_path, "MAPPING": "nowhere.yaml"}, "MAPPING=nowhere.yaml is not a file"),
+        ({"MAPPING": "mapping.yaml"}, "Name their folder with TABLES"),
+        ({"TABLES": tables}, "which the demo removes first"),
+    ):
+        done = run(DEMO=demo, **given)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+    assert tables.is_dir()
+
+
 def test_the_demo_goes_from_tables_to_an_answered_request(tmp_path) -> None:
     """Every step succeeds; report, bundle, lists and answer are where it says, and the answer replays to the bit."""
     demo = Path(os.environ.get("DEMO") or tmp_path / "demo")
-    surroundings = {name: value for name, value in os.environ.items() if name != "TABLES"} | {"DEMO": str(demo)}
-    done = subprocess.run(
-        [ROOT / "scripts/demo"], capture_output=True, text=True, env=surroundings, timeout=3600, check=False
-    )
+    done = run(DEMO=demo)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "the very probability that the list of step 5 has" in done.stdout
     assert re.search(r"^same +bit for bit +1$", done.stdout, re.MULTILINE), done.stdout[-3000:]

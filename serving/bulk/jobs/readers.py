@@ -14,7 +14,9 @@ from typing import ClassVar, Final, NamedTuple, Self
 
 import msgspec
 
+from customer_risk.model.csv_records import csv_reader
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
+from customer_risk.model.escaping import shortened
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.http.body import MOST_BYTES
@@ -195,7 +197,6 @@ class CsvReader(FileReader):
         super().__init__((), settings, at=at, rows=rows)
 
     def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:  # noqa: ARG002  it reads them twice
-        csv.field_size_limit(MOST_BYTES)
         text = _Text(self._parts())
         try:
             if self._rows is None:
@@ -214,14 +215,14 @@ class CsvReader(FileReader):
             raise unusable(f"line {text.number} isn't CSV in UTF-8: {error}") from error
 
     def _cells(self, text: _Text, at: int) -> Iterator[dict[str, str]]:
-        rows = csv.reader(text, strict=True)
+        rows = csv_reader(text)
         names = next(rows, [])
         if "request" not in names and "customer_id" not in names:
             raise unusable("expected a header with customer_id, or with request")
         if len(names) > MOST_COLUMNS:
             raise unusable(f"has {len(names):,} columns; expected at most {MOST_COLUMNS:,}")
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise unusable(f"has two columns {twice[0]!r}")
+            raise unusable(f"has two columns {shortened(twice[0])!r}")
         text.skip(at)
         for row in rows:
             self._check()

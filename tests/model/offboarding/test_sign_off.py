@@ -187,6 +187,19 @@ def test_date_is_todays_wherever_the_signer_is(hand_in, decided, day, now):
     assert hand_in(decided.with_columns(pl.lit(day).alias("date")), now=now)
 
 
+def test_a_long_note_is_kept_whole(hand_in, decided):
+    """A note of 200 KiB, more than Python reads by default, is a note."""
+    note = "case " * 40 * 1024 + "12"
+    assert hand_in(at(decided, 1, note=note))[0].note == note
+
+
+def test_names_of_unexpected_columns_are_shortened(hand_in, decided):
+    """A column whose name is a row of customers isn't printed whole."""
+    with pytest.raises(SignOffError, match=r"extra x{60}\.\.\.\.") as refusal:
+        hand_in(decided.with_columns(pl.lit("y").alias("x" * 300_000)))
+    assert len(str(refusal.value)) < 1000
+
+
 def test_note_that_looks_like_a_formula_is_a_note(hand_in, decided):
     """An apostrophe that a spreadsheet needs is not part of the note."""
     assert hand_in(at(decided, 1, note="=see case 12"))[0].note == "=see case 12"

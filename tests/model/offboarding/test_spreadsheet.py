@@ -49,8 +49,20 @@ PLAIN = "line,name\n1,Zoë\n2,Bob\n"
         PLAIN.replace("\n", ",,\n").encode(),
         (PLAIN + ",\n\n").encode(),
         b'"line","name"\r\n"1","Zo\xc3\xab"\r\n"2","Bob"\r\n',
+        (PLAIN + "\x1a").encode(),
     ],
-    ids=["plain", "BOM", "semicolons", "CRLF", "UTF-16 tabs", "Windows", "empty columns", "empty lines", "quoted"],
+    ids=[
+        "plain",
+        "BOM",
+        "semicolons",
+        "CRLF",
+        "UTF-16 tabs",
+        "Windows",
+        "empty columns",
+        "empty lines",
+        "quoted",
+        "Ctrl-Z",
+    ],
 )
 def test_what_spreadsheets_save_is_read(content):
     """The ways in which Excel and LibreOffice save a CSV file all give the same cells."""
@@ -66,8 +78,13 @@ def test_semicolons_come_with_decimal_commas():
 
 
 def test_rows_are_numbered_as_the_file_is():
-    """A message can point to the line in the file."""
-    assert [number for number, _ in read('a,b\n1,"two\nlines"\n2,x\n').rows] == [3, 4]
+    """A message can point to the line in the file on which a row begins."""
+    assert [number for number, _ in read('a,b\n1,"two\nlines"\n2,x\n').rows] == [2, 4]
+
+
+def test_a_cell_may_be_larger_than_python_allows():
+    """A note of 200 KiB is read."""
+    assert read(f"line,note\n1,{'x' * 200 * 1024}\n").rows[0][1]["note"] == "x" * 200 * 1024
 
 
 def test_parquet_is_read_as_the_same_text():
@@ -82,12 +99,12 @@ def test_parquet_is_read_as_the_same_text():
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "it is empty"),
-        (b"\n\n", "it is empty"),
-        (b"a,a\n1,2\n", "two columns have one name"),
+        (b"", "line 1 is empty"),
+        (b"\n\n", "line 1 is empty"),
+        (b"a,a\n1,2\n", "line 1 has two columns of one name"),
         (b"a,b\n1\n", "line 2 has 1 cells, the header 2"),
         (b"a,b\n1,2,3\n", "line 2 has 3 cells, the header 2"),
-        (b'a,b\n1,"open\n', "unexpected end of data"),
+        (b'a,b\n1,"open\n', "line 2 opens a quote that is never closed"),
         (b"\xff\xfe\x00", "utf-16"),
     ],
 )

@@ -307,5 +307,28 @@ def test_no_event_resolves(bank: Any, load: Callable[..., Any]) -> None:
 def test_no_profile_is_left(bank: Any, load: Callable[..., Any]) -> None:
     """Users without a single id are no customers."""
     bank.users_unlabelled = [bank.user(None)]
-    with pytest.raises(EmptyTable, match=r"no row is left"):
+    with pytest.raises(EmptyTable, match=r"no row is left of 1\..*: 1 fail customer_id_present \(customer_id has"):
         load("unlabelled")
+
+
+def test_a_rule_that_no_event_passes_is_named(bank: Any, load: Callable[..., Any]) -> None:
+    """A table that lost all its rows names the rules that emptied it with their rows, not the customers' ids."""
+    for row in bank.transactions_labelled:
+        row["created_at"] = "26/08/24"
+    bank.transactions_labelled[0]["amount"] = "?"
+    with pytest.raises(EmptyTable) as caught:
+        load()
+    assert (
+        "transactions_labelled.csv: no row is left of 4. Rows that fail a rule are set aside: "
+        "4 fail created_at_readable (created_at is a time such as" in caught.value.problem
+    )
+    assert "1 fail amount_readable (amount is a number)" in caught.value.problem
+    assert "resolves" not in caught.value.problem
+
+
+def test_rules_are_named_beside_events_of_nobody(bank: Any, load: Callable[..., Any]) -> None:
+    """Where some rows fail a rule and the others are nobody's, both are said."""
+    bank.transactions_labelled = [bank.event(f"other-{name}", f"t-{name}") for name in "abc"]
+    bank.transactions_labelled[0]["amount"] = "?"
+    with pytest.raises(EmptyTable, match=r"none of 2 rows resolves.*1 other rows are set aside: 1 fail amount_read"):
+        load()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from customer_risk.model.escaping import named
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.contract.request import Profile
 
@@ -69,7 +70,7 @@ def request_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dial
     """
     if ID not in columns:
         raise UnusableInput(
-            f"{where} has no column {ID}; it has {', '.join(columns) or 'none'}.", remedy="Name the customers so."
+            f"{where} has no column {ID}; it has {named(columns) or 'none'}.", remedy="Name the customers so."
         )
     whole = [name for name in ("profile", "transactions", "features") if columns.get(name)]
     flat = "transactions" in whole and "profile" not in whole
@@ -93,7 +94,7 @@ def request_of(columns: Mapping[str, bool], wanted: Sequence[str], dialect: Dial
         parts.append(_part("history_complete", dialect))
     whole_row = f"CONCAT({', '.join([*parts, _END])})"
     if ignored := [name for name in columns if name not in used]:
-        _log.info("%s: no request has the columns %s, which are ignored", where, ", ".join(ignored))
+        _log.info("%s: no request has the columns %s, which are ignored", where, named(ignored))
     return whole_row
 
 

@@ -101,6 +101,9 @@ ODD = {
     "csv: the line ends of old Macs": Odd("csv", b"customer_id,age\rc,1\rd,2\r", statuses=[422, 422]),
     "csv: NaN and Infinity": Odd("csv", b"customer_id,age\nc,nan\nd,inf\n", statuses=[422, 422]),
     "csv: a column twice": Odd("csv", b"customer_id,age,age\nc,1,2\n", said="two columns 'age'"),
+    "csv: a column with a long name twice": Odd(
+        "csv", b"customer_id" + 2 * (b"," + b"x" * 3000) + b"\n", said=f"two columns '{'x' * 60}...'"
+    ),
     "csv: an empty name": Odd("csv", b"customer_id,\nc,1\n", statuses=[422]),
     "csv: 10,000 columns": Odd("csv", b"customer_id" + b"".join(b",%d" % i for i in range(10_000)), said="columns"),
     "csv: a header alone": Odd("csv", b"customer_id,age\n", statuses=[]),
@@ -225,6 +228,14 @@ def test_an_encrypted_parquet_file_fails_its_job(runner, jobs_repository, submit
     (job,) = finish(runner, jobs_repository, "1")
     assert (job.state, job.problem.status) == ("failed", 422)
     assert "encrypted" in job.problem.errors[0].detail
+
+
+def test_a_request_of_200_kib_in_a_cell_is_answered(runner, jobs_repository, submit, request_) -> None:
+    """A cell larger than Python's default limit ends no job; its request is answered."""
+    cell = json.dumps(request_).replace('"', '""')
+    submit("1", "csv", f'request\n"{cell}{" " * 200 * 1024}"\n'.encode())
+    (job,) = finish(runner, jobs_repository, "1")
+    assert (job.state, job.done, job.failed) == ("done", 1, 0)
 
 
 def test_a_missing_value_may_be_written_as_nan(runner, jobs_repository, submit, service, tmp_path) -> None:

@@ -107,6 +107,7 @@ def test_timestamps_of_transactions_as_columns_have_a_zone(requests) -> None:
     ("columns", "why"),
     [
         ({"customer": False}, "has no column customer_id; it has customer"),
+        ({"x" * 300_000: False}, r"has no column customer_id; it has x{60}\.\.\.\."),
         ({"customer_id": False, "a": False}, "nor the features b"),
         ({"customer_id": False, "transactions": False}, "nor the features a, b"),
     ],

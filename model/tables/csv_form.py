@@ -1,0 +1,98 @@
+"""How a bank writes CSV: separator, decimals, dates, encoding; and texts put in the form of this project."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import polars as pl
+
+from customer_risk.model.csv_records import is_encoding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DATE_FORMAT: Final = re.compile(r"(DD?|MM?|YYYY)([./-])(DD?|MM?)\2(DD?|MM?|YYYY)")
+_ORDERS: Final = ("DMY", "MDY", "YMD")
+_DIGITS: Final = {"D": "[0-9]{1,2}", "DD": "[0-9]{2}", "M": "[0-9]{1,2}", "MM": "[0-9]{2}", "YYYY": "[0-9]{4}"}
+_TABS: Final = ("\\t", "tab")
+_NO_SEPARATOR: Final = frozenset("\"'\r\n\0 .+-:_\x1a\ufeff")
+# Numbers with a decimal comma. A point with three digits behind it and no comma could be a decimal point or a mark of
+# thousands, so that such a text isn't read.
+_BLANKS: Final = " \u00a0\u202f"
+_PLAIN: Final = r"^-?[0-9]+(,[0-9]+)?([eE][+-]?[0-9]+)?$"
+_BY_POINTS: Final = r"^-?[0-9]{1,3}(\.[0-9]{3}((\.[0-9]{3})+(,[0-9]+)?|,[0-9]+))$"
+_BY_BLANKS: Final = tuple(f"^-?[0-9]{{1,3}}({blank}[0-9]{{3}})+(,[0-9]+)?$" for blank in _BLANKS)
+DECIMAL_COMMA: Final = "|".join((_PLAIN, _BY_POINTS, *_BY_BLANKS))
+
+
+class CsvForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    r"""How CSV files are written.
+
+    separator    one character; a tab as "\t" or tab
+    decimal      the decimal mark of numbers: . or , (then marks of thousands may be points or blanks: 1.234,56)
+    date_format  days, months and years such as DD.MM.YYYY, MM/DD/YYYY or D.M.YYYY; empty: YYYY-MM-DD, always readable
+    encoding     a name that Python knows, such as utf-8, cp1252 or utf-16
+    """
+
+    separator: str = ","
+    decimal: str = "."
+    date_format: str = ""
+    encoding: str = "utf-8"
+
+    @property
+    def sign(self) -> str:
+        """The separator's character."""
+        return "\t" if self.separator in _TABS else self.separator
+
+    def problems(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the field, what is wrong with it and what to do, for each setting that is impossible."""
+        if len(self.sign) != 1 or self.sign.isalnum() or self.sign in _NO_SEPARATOR:
+            yield "separator", f"{self.separator!r} can't separate fields", "Name one character, such as ; or | or tab."
+        if self.decimal not in (".", ","):
+            yield "decimal", f"{self.decimal!r} is not a decimal mark", "Use . or ,"
+        if self.date_format and not _order(self.date_format):
+            remedy = "Use D or DD, M or MM, and YYYY with one of . / - between, such as DD.MM.YYYY or MM/DD/YYYY."
+            yield "date_format", f"{self.date_format!r} is not a form of dates", remedy
+        if not is_encoding(self.encoding):
+            yield "encoding", f"{self.encoding!r} is not a known encoding", "Use such as utf-8, cp1252 or utf-16."
+
+
+def in_our_form(texts: pl.Series, wanted: pl.DataType, form: CsvForm) -> pl.Series:
+    """Return texts of numbers, dates and times as this project writes them, others null or as they are: unreadable."""
+    if wanted == pl.Float64 and form.decimal == ",":
+        return texts.to_frame().select(_numbers(pl.col(texts.name))).to_series()
+    if form.date_format and wanted in (pl.Date, pl.Datetime):
+        return texts.to_frame().select(_dates(pl.col(texts.name), form.date_format)).to_series()
+    return texts
+
+
+def date_pattern(date_format: str) -> str:
+    """Return the regular expression of a date, with the groups D, M and Y."""
+    parts = re.split(r"([./-])", date_format)
+    return "".join(f"(?P<{part[0]}>{_DIGITS[part]})" if part in _DIGITS else re.escape(part) for part in parts)
+
+
+def _order(date_format: str) -> str:
+    """Return the order of day, month and year, empty if the format isn't a possible one."""
+    found = _DATE_FORMAT.fullmatch(date_format)
+    order = "".join(found[group][0] for group in (1, 3, 4)) if found else ""
+    return order if order in _ORDERS else ""
+
+
+def _numbers(text: pl.Expr) -> pl.Expr:
+    bare = text.str.strip_chars()
+    plain = bare.str.replace_all(rf"[.{_BLANKS}]", "").str.replace(",", ".", literal=True)
+    return pl.when(bare.str.contains(DECIMAL_COMMA)).then(plain).otherwise(None)
+
+
+def _dates(text: pl.Expr, date_format: str) -> pl.Expr:
+    """Put the date of a date or a time first as YYYY-MM-DD; a time may lack seconds, and a digit of its hour."""
+    changed = text.str.replace(rf"^{date_pattern(date_format)}($|[ Tt])", "${Y}-${M}-${D}${4}")
+    return (
+        changed.str.replace("^([0-9]{4})-([0-9])-", "${1}-0${2}-")
+        .str.replace("^([0-9]{4}-[0-9]{2})-([0-9])($|[ Tt])", "${1}-0${2}${3}")
+        .str.replace("^([0-9]{4}-[0-9]{2}-[0-9]{2})[ Tt]([0-9]):", "${1}T0${2}:")
+        .str.replace("^([0-9]{4}-[0-9]{2}-[0-9]{2}[ Tt][0-9]{2}:[0-9]{2})($| ?UTC$|[Zz]$|[+-][0-9:]+$)", "${1}:00${2}")
+    )

@@ -1,0 +1,277 @@
+"""Detects how a folder's CSV files are written, and proposes the setting of the mapping that reads them."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from customer_risk.model.csv_records import BadCsv, read_records
+from customer_risk.model.errors import ColumnMismatch, TableError, TableMissing
+from customer_risk.model.tables.csv_form import DECIMAL_COMMA, CsvForm, date_pattern
+from customer_risk.model.tables.mapping import COHORTS, KINDS, Mapping, columns_of, schema_of
+from customer_risk.model.tables.storage import find
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from customer_risk.model.tables.checks import Kind
+
+_SAMPLE: Final = 256 * 1024  # bytes
+_MOST_RECORDS: Final = 1000
+_SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_FORMATS: Final = tuple(
+    mark.join(parts)
+    for mark, parts in itertools.product(
+        "./-",
+        [("DD", "MM", "YYYY"), ("D", "M", "YYYY"), ("MM", "DD", "YYYY"), ("M", "D", "YYYY"), ("YYYY", "MM", "DD")],
+    )
+    if (mark, parts) != ("-", ("YYYY", "MM", "DD"))  # it is always readable
+)
+_COMMA: Final = re.compile(DECIMAL_COMMA)
+_POINT: Final = re.compile(r"-?[0-9]+\.[0-9]+\Z")
+_ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one file's beginning says: `form` reads it, `said` tells each difference from the present form."""
+
+    kind: Kind
+    file: str
+    form: CsvForm
+    said: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """One file's beginning: its form in the mapping, encoding and separator, amounts, and dates not in ISO 8601."""
+
+    kind: Kind
+    file: str
+    form: CsvForm
+    encoding: str
+    separator: str
+    numbers: list[str]
+    dates: list[str]
+
+
+def propose(folder: Path, mapping: Mapping) -> str | None:
+    """Return what to add to the mapping so that the folder's CSV files can be read; None where nothing is to add."""
+    found = _findings(folder, mapping)
+    by_said: dict[str, tuple[str, ...]] = {}
+    for each in found:
+        for said in each.said:
+            by_said[said] = (*by_said.get(said, ()), each.file)
+    if not by_said:
+        return None
+    by_files: dict[tuple[str, ...], list[str]] = {}
+    for said, files in by_said.items():
+        by_files.setdefault(files, []).append(said)
+    sentences = (
+        f"{_listed(files)} {'is' if len(files) == 1 else 'are'} {_listed(said)}" for files, said in by_files.items()
+    )
+    return f"{'; '.join(sentences)}. Set in the mapping (--mapping): {_setting(found, mapping)}"
+
+
+def advised(error: TableError, folder: Path, mapping: Mapping | None) -> TableError:
+    """Return the error with the setting that would read the folder's CSV files in its remedy, if there is one."""
+    proposal = propose(folder, mapping or Mapping())
+    if proposal is None or proposal in error.remedy:
+        return error
+    certain = isinstance(error, ColumnMismatch) or isinstance(error.__cause__, BadCsv)
+    told = type(error)(
+        error.problem, details=error.details, remedy=proposal if certain else f"{error.remedy} {proposal}"
+    )
+    told.__cause__ = error.__cause__
+    return told
+
+
+@contextmanager
+def advising(folder: Path, mapping: Mapping | None) -> Iterator[None]:
+    """Raise errors of tables with the setting that would read the folder's CSV files, if there is one."""
+    try:
+        yield
+    except TableError as error:
+        told = advised(error, folder, mapping)
+        if told is error:
+            raise
+        raise told from error.__cause__
+
+
+def _findings(folder: Path, mapping: Mapping) -> list[Found]:
+    samples = []
+    for kind, cohort in itertools.product(KINDS, COHORTS):
+        with suppress(TableMissing, OSError):
+            path = find(folder, mapping.file(kind, cohort))
+            if path.suffix == ".csv":
+                samples.append(_sample(path, kind, mapping))
+    pool = [text for sample in samples for text in sample.dates]
+    return [_found(sample, pool) for sample in samples]
+
+
+def _sample(path: Path, kind: Kind, mapping: Mapping) -> _Sample:
+    form = mapping.form(kind)
+    with path.open("rb") as file:
+        content = file.read(_SAMPLE)
+    encoding = _encoding(path, content, form)
+    wanted = {mapping.column(kind, column) for column in columns_of(kind, "labelled")}
+    separator = _separator(content, encoding, form, wanted)
+    columns = _columns(content, separator, encoding)
+    schema = schema_of(kind).columns()
+
+    def values(*types: str) -> list[str]:
+        names = [name for name in columns_of(kind, "labelled") if type(schema[name]).__name__ in types]
+        return [text for name in names for text in columns.get(mapping.column(kind, name), ())]
+
+    dates = [text for text in values("Date", "Datetime") if not _ISO.match(text)]
+    return _Sample(kind, path.name, form, encoding, separator, values("Float64"), dates)
+
+
+def _found(sample: _Sample, pool: list[str]) -> Found:
+    form, said = sample.form, []
+    if sample.encoding != form.encoding:
+        said.append(f"in {sample.encoding} instead of {form.encoding}")
+    if sample.separator != form.sign:
+        said.append(f"separated by {_SEPARATORS[sample.separator]}")
+    decimal = _decimal(sample.numbers, form)
+    if decimal != form.decimal:
+        said.append(f"written with decimal {'commas' if decimal == ',' else 'points'}")
+    dates, ambiguous = _date_format(sample.dates, pool, form)
+    if dates != form.date_format:
+        either = f" (or {ambiguous}: both read every date, so that only you know which it is)" if ambiguous else ""
+        said.append(f"written with dates as {dates}{either}")
+    new = CsvForm(separator=sample.separator, decimal=decimal, date_format=dates, encoding=sample.encoding)
+    return Found(sample.kind, sample.file, new, tuple(said))
+
+
+def _encoding(path: Path, sample: bytes, form: CsvForm) -> str:
+    """Return the encoding of a file, the present one if the file is in it."""
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return form.encoding if form.encoding.replace("_", "-").casefold().startswith("utf-16") else "utf-16"
+    if sample.startswith(codecs.BOM_UTF8) or _decodes(path, form.encoding):
+        return form.encoding
+    return next((name for name in ("utf-8", "cp1252") if _decodes(path, name)), "latin-1")
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        with path.open("rb") as file:
+            while part := file.read(_SAMPLE):
+                decoder.decode(part)
+        decoder.decode(b"", final=True)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _separator(sample: bytes, encoding: str, form: CsvForm, wanted: set[str]) -> str:
+    """Return the separator by which most of the wanted columns are there; of equals the one that makes most columns."""
+
+    def worth(separator: str) -> tuple[int, int, bool]:
+        header = next(_records(sample, separator, encoding), [])
+        return len(wanted & set(header)), len(header), separator == form.sign
+
+    best = max({form.sign: None, **_SEPARATORS}, key=worth)
+    # A header of another bank's names says nothing, but for one that is a single column as it is read now.
+    known, width, _ = worth(form.sign)
+    return best if worth(best)[0] > known or width == 1 else form.sign
+
+
+def _columns(sample: bytes, separator: str, encoding: str) -> dict[str, list[str]]:
+    """Return the texts of each column in the sample's records, without empty ones and those of other lengths."""
+    records = _records(sample, separator, encoding)
+    header = next(records, [])
+    rows = [row for row in itertools.islice(records, _MOST_RECORDS) if len(row) == len(header)]
+    return {name: [row[at].strip() for row in rows if row[at].strip()] for at, name in enumerate(header)}
+
+
+def _records(sample: bytes, separator: str, encoding: str) -> Iterator[list[str]]:
+    """Yield the sample's records up to the first fault; the last one may be cut."""
+    try:
+        for _, cells in read_records(io.BytesIO(sample), separator=separator, encoding=encoding):
+            yield cells
+    except (BadCsv, csv.Error):
+        return
+
+
+def _decimal(texts: list[str], form: CsvForm) -> str:
+    """Return the decimal mark of most numbers, the present one where neither mark is in most of them."""
+    commas = sum("," in text and bool(_COMMA.search(text)) for text in texts)
+    points = sum(bool(_POINT.match(text)) for text in texts)
+    if form.decimal == "." and commas > points:
+        return ","
+    return "." if form.decimal == "," and points > commas else form.decimal
+
+
+def _date_format(texts: list[str], pool: list[str], form: CsvForm) -> tuple[str, str]:
+    """Return the format of most texts, and another that reads as many, empty where there is none.
+
+    `texts` are one file's dates and times that aren't in ISO 8601, `pool` those of all files, which decide where the
+    file's own read in two ways. The present format is kept where it reads most texts.
+    """
+    if form.date_format and _fitting(texts, form.date_format) * 2 > len(texts):
+        return form.date_format, ""
+    counts = {name: _fitting(texts, name) for name in _FORMATS}
+    best = max(counts, key=lambda name: counts[name])  # of equals the first: days before months, two digits
+    if counts[best] * 2 <= len(texts):
+        return form.date_format, ""
+    other = best.replace("D", "?").replace("M", "D").replace("?", "M")
+    if counts.get(other) != counts[best]:
+        return best, ""
+    in_pool = {name: _fitting(pool, name) for name in (best, other)}
+    if in_pool[best] != in_pool[other]:
+        return max(in_pool, key=lambda name: in_pool[name]), ""
+    return best, other if "/" in best else ""  # with points, days are written before months
+
+
+def _fitting(texts: list[str], name: str) -> int:
+    """Return how many texts begin with a date in a format."""
+    pattern = re.compile(date_pattern(name) + r"(?![0-9])")
+    found = (pattern.match(text) for text in texts)
+    return sum(1 for one in found if one and 1 <= int(one["M"]) <= 12 and 1 <= int(one["D"]) <= 31)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _setting(found: list[Found], mapping: Mapping) -> str:
+    """Return the setting as YAML: at the top where both kinds of table can share it, else a line for each kind."""
+    kinds = [kind for kind in KINDS if any(each.kind == kind for each in found)]
+    forms = {kind: _merged([each for each in found if each.kind == kind], mapping.form(kind)) for kind in kinds}
+    shared = len({(form.separator, form.encoding.startswith("utf-16")) for form in forms.values()}) == 1
+    if shared and all(mapping.of(kind).csv is None for kind in KINDS):
+        return f"csv: {_yaml(_merged(found, mapping.csv))}"
+    return "\n" + "\n".join(f"{kind}: {{csv: {_yaml(form)}}}" for kind, form in forms.items())
+
+
+def _merged(found: list[Found], present: CsvForm) -> CsvForm:
+    """Return the present form with what differs from it in any of the files."""
+    merged = {}
+    for name in CsvForm.__struct_fields__:
+        now = present.sign if name == "separator" else getattr(present, name)
+        merged[name] = next((value for each in found if (value := getattr(each.form, name)) != now), now)
+    return CsvForm(**merged)
+
+
+def _yaml(form: CsvForm) -> str:
+    usual = msgspec.to_builtins(CsvForm())
+    changed = {name: value for name, value in msgspec.to_builtins(form).items() if value != usual[name]}
+    return f"{{{', '.join(f'{name}: {_quoted(value)}' for name, value in changed.items())}}}"
+
+
+def _quoted(value: str) -> str:
+    if value == "\t":
+        return '"\\t"'
+    return value if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9./-]*", value) else f"'{value}'"

@@ -1,0 +1,246 @@
+"""How files are written, detected and proposed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from customer_risk.model.cli.tables import check
+from customer_risk.model.config import load_config
+from customer_risk.model.errors import ColumnMismatch, EmptyTable, TableMissing
+from customer_risk.model.offboarding.criteria import declare
+from customer_risk.model.offboarding.scored import score_cohort
+from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.model.tables.cleaning import load_cohort
+from customer_risk.model.tables.csv_form import CsvForm
+from customer_risk.model.tables.dialect import propose
+from customer_risk.model.tables.mapping import COHORTS, Mapping
+from customer_risk.model.tables.reading import available_columns, read_cohort
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLES = ("users_labelled", "users_unlabelled", "transactions_labelled", "transactions_unlabelled")
+DAY = {
+    "DD.MM.YYYY": "${3}.${2}.${1}",
+    "MM/DD/YYYY": "${2}/${3}/${1}",
+    "YYYY/MM/DD": "${1}/${2}/${3}",
+    "": "${1}-${2}-${3}",
+}
+
+
+def rewrite(source: Path, target: Path, form: CsvForm, *, bom: bool = False, ends: str = "\r\n") -> Path:
+    """Write a folder's CSV files anew as a spreadsheet in that form does."""
+    target.mkdir(exist_ok=True)
+    for path in source.glob("*.csv"):
+        frame = pl.read_csv(path, infer_schema=False)
+        times = [name for name in ("date_of_birth", "created_at", "completed_at") if name in frame.columns]
+        frame = frame.with_columns(
+            pl.col(times).str.replace(r"^(\d{4})-(\d{2})-(\d{2})", DAY[form.date_format]),
+            pl.lit("Zoë").alias("signed_by"),
+        )
+        if form.decimal == "," and "amount" in frame.columns:
+            frame = frame.with_columns(pl.col("amount").str.replace(".", ",", literal=True))
+        text = frame.write_csv(separator=form.sign, line_terminator=ends)
+        (target / path.name).write_bytes(("\ufeff" * bom + text).encode(form.encoding))
+    return target
+
+
+def setting_of(proposal: str) -> Any:
+    """Return what a proposal says to add, read as a mapping file is."""
+    return yaml.load(proposal.split("(--mapping): ")[1], yaml.BaseLoader)  # noqa: S506  makes plain values only
+
+
+FORMS = {
+    "Excel in Germany": (CsvForm(separator=";", decimal=",", date_format="DD.MM.YYYY", encoding="cp1252"), {}),
+    "Excel in Germany, UTF-8": (CsvForm(separator=";", decimal=",", date_format="DD.MM.YYYY"), {"bom": True}),
+    "Excel's Unicode text": (CsvForm(separator="\t", decimal=",", date_format="DD.MM.YYYY", encoding="utf-16"), {}),
+    "Excel in the United States": (CsvForm(date_format="MM/DD/YYYY"), {"bom": True}),
+    "vertical bars": (CsvForm(separator="|", date_format="YYYY/MM/DD"), {}),
+    "old Macs": (CsvForm(separator=";", encoding="cp1252"), {"ends": "\r"}),
+    "quoted decimal commas": (CsvForm(decimal=","), {}),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_folder_in_another_form_gives_the_same_tables(synthetic: Path, tmp_path: Path, name: str) -> None:
+    """Detection proposes the whole form at once, and the mapping with it reads the very frames of the originals."""
+    form, options = FORMS[name]
+    folder = rewrite(synthetic, tmp_path / "theirs", form, **options)
+    proposal = propose(folder, Mapping())
+    content = setting_of(proposal)
+    mapping = Mapping.from_dict(content)
+    assert set(content) == {"csv"}
+    assert (mapping.csv.sign, mapping.csv.decimal, mapping.csv.date_format, mapping.csv.encoding) == (
+        form.sign,
+        form.decimal,
+        form.date_format,
+        form.encoding,
+    )
+    assert propose(folder, mapping) is None
+    for cohort in COHORTS:
+        ours, theirs = read_cohort(synthetic, cohort), read_cohort(folder, cohort, mapping)
+        assert theirs.users.frame.drop("repeat").equals(ours.users.frame.drop("repeat"))
+        assert theirs.transactions.frame.equals(ours.transactions.frame)
+        assert theirs.others.equals(ours.others)
+        assert theirs.users.malformed.is_empty()
+
+
+def test_tables_of_another_form_get_the_same_scores(synthetic: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    """Tables that Excel saved in Germany give the cohort and the scores of the originals, to the last bit."""
+    folder = rewrite(synthetic, tmp_path / "theirs", FORMS["Excel in Germany"][0])
+    mapping = Mapping.from_dict(setting_of(propose(folder, Mapping())))
+    ours, theirs = load_cohort(synthetic, "unlabelled"), load_cohort(folder, "unlabelled", mapping=mapping)
+    assert theirs.customers.equals(ours.customers)
+    assert theirs.events.equals(ours.events)
+    assert theirs.counts == ours.counts
+    bundle, rules = load_bundle(tiny_bundle), declare(load_config().corroboration)
+    assert score_cohort(bundle, theirs, rules).table.equals(score_cohort(bundle, ours, rules).table)
+
+
+@pytest.mark.parametrize("name", ["Excel in Germany", "Excel's Unicode text"])
+def test_every_reader_fails_with_the_same_proposal(synthetic: Path, tmp_path: Path, name: str) -> None:
+    """Without the setting, `check`, training and scoring say what to set, and print no row of the files."""
+    folder = rewrite(synthetic, tmp_path / "theirs", FORMS[name][0])
+    proposal = propose(folder, Mapping())
+    checked = CliRunner().invoke(check, [str(folder)]).exception
+    for error in (checked, *(_error(folder, cohort) for cohort in COHORTS)):
+        assert isinstance(error, ColumnMismatch | TableMissing)
+        assert error.remedy == proposal
+        assert "country_of_residence" not in str(error)
+    with pytest.raises((ColumnMismatch, TableMissing), match="Set in the mapping"):
+        available_columns(folder, "unlabelled")
+
+
+def _error(folder: Path, cohort: Any) -> Exception:
+    with pytest.raises((ColumnMismatch, TableMissing)) as caught:
+        load_cohort(folder, cohort)
+    return caught.value
+
+
+def test_the_words_of_a_proposal(bank: Any) -> None:
+    """The proposal names the files, what they are, and the setting to paste."""
+    folder = bank.write()
+    for name in TABLES:
+        (folder / f"{name}.csv").write_text((folder / f"{name}.csv").read_text().replace(",", ";"))
+    assert propose(folder, Mapping()) == (
+        "users_labelled.csv, users_unlabelled.csv, transactions_labelled.csv and transactions_unlabelled.csv are "
+        "separated by semicolons. Set in the mapping (--mapping): csv: {separator: ';'}"
+    )
+
+
+@pytest.mark.parametrize("decimal", ["12,5", "1.234,56"])
+def test_decimals_and_dates_that_no_rule_passes_are_proposed_too(bank: Any, decimal: str) -> None:
+    """Where columns are found and their values can't be read, `check` and loading propose the form of the values."""
+    for row in bank.transactions_labelled + bank.transactions_unlabelled:
+        row.update(amount=decimal, created_at="26.08.2024 10:33:50", completed_at="26.08.2024 11:00:00")
+    folder = bank.write()
+    setting = "csv: {decimal: ',', date_format: DD.MM.YYYY}"
+    for error in (CliRunner().invoke(check, [str(folder)]).exception, _error(folder, "labelled")):
+        assert isinstance(error, EmptyTable | ColumnMismatch)
+        assert error.remedy.endswith(setting)
+    mapping = Mapping.from_dict(yaml.safe_load(setting))
+    assert load_cohort(folder, "unlabelled", mapping=mapping).events.height == 2
+
+
+def test_check_shows_a_proposal_below_its_rules(bank: Any) -> None:
+    """Where only the dates of birth can't be read, `check` goes on and proposes at its end."""
+    for row in bank.users_labelled:
+        row["date_of_birth"] = "31.12.1989"
+    result = CliRunner().invoke(check, [str(bank.write())])
+    assert result.exit_code == 1
+    assert "is written with dates as DD.MM.YYYY. Set in the mapping (--mapping): csv: {date_format: DD.MM.YYYY}" in (
+        " ".join(result.output.split())
+    )
+
+
+def test_an_ambiguous_order_of_days_and_months_is_said(bank: Any) -> None:
+    """Where no date proves the order, the proposal names both."""
+    for row in bank.users_labelled:
+        row["date_of_birth"] = "03/04/1989"
+    assert "dates as DD/MM/YYYY (or MM/DD/YYYY: both read every date" in propose(bank.write(), Mapping())
+
+
+@pytest.mark.parametrize(
+    ("text", "format"), [("13/04/1989", "DD/MM/YYYY"), ("04/13/1989", "MM/DD/YYYY"), ("4/3/1989", "D/M/YYYY")]
+)
+def test_days_and_months_are_told_apart(bank: Any, text: str, format: str) -> None:  # noqa: A002  as in the mapping
+    """A day above 12 proves the order, and one digit the form."""
+    for row in bank.users_labelled:
+        row["date_of_birth"] = text
+    assert f"date_format: {format}" in propose(bank.write(), Mapping())
+
+
+def test_kinds_that_are_written_differently_are_proposed_apart(bank: Any, tmp_path: Path) -> None:
+    """Users with semicolons beside transactions with commas get a form of their own, on a line for each kind."""
+    folder = bank.write()
+    for name in ("users_labelled", "users_unlabelled"):
+        (folder / f"{name}.csv").write_text((folder / f"{name}.csv").read_text().replace(",", ";"))
+    content = setting_of(propose(folder, Mapping()))
+    assert content == {"users": {"csv": {"separator": ";"}}, "transactions": {"csv": {}}}
+    assert load_cohort(folder, "unlabelled", mapping=Mapping.from_dict(content)).events.height == 2
+    del tmp_path
+
+
+def test_a_setting_that_is_wrong_is_corrected(bank: Any) -> None:
+    """A mapping for semicolons and decimal commas on this project's own files is proposed back."""
+    mapping = Mapping.from_dict({"csv": {"separator": ";", "decimal": ","}})
+    assert setting_of(propose(bank.write(), mapping)) == {"csv": {}}
+    with pytest.raises(ColumnMismatch, match="separated by commas"):
+        read_cohort(bank.folder, "labelled", mapping)
+
+
+def test_sound_tables_need_no_proposal(bank: Any, synthetic: Path, hometask: Path) -> None:
+    """This project's own form, and the real tables, are left as they are; so is a failure of another kind."""
+    assert [propose(folder, Mapping()) for folder in (bank.write(), synthetic, hometask)] == [None] * 3
+    for row in bank.users_labelled:
+        row["client"] = row.pop("user_id")
+    with pytest.raises(ColumnMismatch, match="Rename them, or say in a mapping"):
+        load_cohort(bank.write(), "labelled")
+
+
+def test_another_banks_names_don_t_hide_the_separator(bank: Any) -> None:
+    """A header of unknown names is split by what makes most columns."""
+    (bank.folder / "clients.csv").write_text("no;status;born\n1;OPEN;1990-01-01\n2;OPEN;1990-01-01\n")
+    mapping = Mapping.from_dict({"users": {"files": {"labelled": "clients"}}})
+    assert "clients.csv is separated by semicolons" in propose(bank.folder, mapping)
+
+
+def test_a_byte_that_no_sample_holds_is_found(bank: Any) -> None:
+    """The encoding is judged by the whole file, and a file in UTF-8 is read without a setting."""
+    folder = bank.write()
+    with (folder / "users_labelled.csv").open("ab") as file:
+        file.write(b"\n" * 400_000 + "Zoë".encode("cp1252"))
+    with pytest.raises(TableMissing, match=r"line 400,006 isn't utf-8: it has the byte EB.*encoding: cp1252") as caught:
+        read_cohort(folder, "labelled")
+    assert caught.value.remedy.startswith("users_labelled.csv is in cp1252 instead of utf-8.")
+
+
+def test_a_file_of_one_endless_line_prints_no_rows(bank: Any, tmp_path: Path) -> None:
+    """Names of columns that are rows of customers are shortened, and of many only some are shown."""
+    folder = bank.write()
+    (folder / "users_labelled.csv").write_text("x" * 300_000 + "".join(f",column {at}" for at in range(5000)) + "\n")
+    with pytest.raises(ColumnMismatch, match=r"it has, beyond what is known here: x{60}\.\.\., column 0") as caught:
+        read_cohort(folder, "labelled")
+    assert len(str(caught.value)) < 2000
+    del tmp_path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"users": {"columns": {"x" * 100_000: "a"}}},
+        {"users": {"columns": {"locale": "x" * 100_000, "gender": "x" * 100_000}}},
+        {"csv": {"separator": "x" * 100_000}},
+        {"x" * 100_000: {}},
+    ],
+)
+def test_messages_about_a_mapping_are_short(content: dict[str, Any]) -> None:
+    """A table given as a mapping isn't printed whole."""
+    with pytest.raises(Exception, match="mapping") as caught:
+        Mapping.from_dict(content)
+    assert len(str(caught.value)) < 1000
