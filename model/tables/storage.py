@@ -67,7 +67,7 @@ def save(frame: pl.DataFrame, path: Path) -> None:
 
 
 def _replace(frame: pl.DataFrame, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    partial = path.absolute().with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     try:
         if path.suffix == ".csv":
             frame.lazy().sink_csv(partial)
@@ -96,10 +96,11 @@ def _place(folder: Path, name: str) -> Path:
 
 
 def _read(path: Path, rows: int | None = None) -> pl.DataFrame:
+    whole = path.absolute()  # Polars would take `~` at the beginning for a home folder
     try:
         if path.suffix == ".parquet":
-            return pl.read_parquet(path, n_rows=rows)
-        return pl.read_csv(path, infer_schema=False, n_rows=rows)
+            return pl.read_parquet(whole, n_rows=rows, glob=False, hive_partitioning=False)
+        return pl.read_csv(whole, infer_schema=False, n_rows=rows, glob=False)
     except pl.exceptions.NoDataError as error:
         raise ColumnMismatch(f"{path} is empty: it has no header.", remedy="Write the column names first.") from error
     except pl.exceptions.PolarsError as error:
