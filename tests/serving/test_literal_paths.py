@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -314,8 +315,8 @@ def test_temporary_files_are_found_whatever_their_folder_is_called(here, hostile
     assert Parquet().decode(segment) == [document]
     Parquet().check_exact(segment, [document])
     assert ParquetIds().read(segment) == [document["decision_id"]]
-    read = ParquetReader([request], JobSettings()).read()
-    assert json.loads(read.lines[0])["customer_id"] == "right"
+    with closing(ParquetReader([request], JobSettings())) as reader:
+        assert json.loads(reader.read().lines[0])["customer_id"] == "right"
     lines = here / hostile.name / "lines"
     lines.write_text(json.dumps({"plan": "right", "segment": "low"}) + "\n")
     (here / hostile.decoy / "lines").write_text(json.dumps({"plan": "decoy"}) + "\n")
