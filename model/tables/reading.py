@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from customer_risk.model.errors import ColumnMismatch, EmptyTable
+from customer_risk.model.tables.conversion import Conversion, convert
 from customer_risk.model.tables.mapping import COHORTS, KINDS, CohortName, Mapping, columns_of, schema_of
 from customer_risk.model.tables.storage import columns, fetch, is_there
 
@@ -44,17 +45,22 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class CohortTables:
-    """One cohort's two tables, and the ids of the other cohort's customers (None: its users aren't there)."""
+    """One cohort's two tables, and the ids of the other cohort's customers (None: its users aren't there).
+
+    conversion  the rows of the transactions file that are not in EUR; those with a rate are in EUR in `transactions`
+    """
 
     users: Table
     transactions: Table
     others: pl.Series | None
+    conversion: Conversion
 
 
 def read_cohort(folder: Path, cohort: CohortName, mapping: Mapping | None = None) -> CohortTables:
     """Read one cohort's tables, and the other cohort's customer ids where its users are there.
 
-    Raises TableMissing, ColumnMismatch, EmptyTable.
+    Amounts of other currencies are converted to EUR by the mapping's rates. Raises TableMissing, ColumnMismatch,
+    EmptyTable, ConfigError for rates that can't be used.
     """
     mapping = mapping or Mapping()
     other: CohortName = "unlabelled" if cohort == "labelled" else "labelled"
@@ -64,11 +70,10 @@ def read_cohort(folder: Path, cohort: CohortName, mapping: Mapping | None = None
         source = mapping.column("users", "customer_id")
         _check_columns(stored.where, stored.frame, needed={"customer_id": source}, meant={source})
         others = stored.frame[source].cast(pl.String).drop_nulls().unique().sort().alias("customer_id")
-    return CohortTables(
-        users=read_table(folder, "users", cohort, mapping),
-        transactions=read_table(folder, "transactions", cohort, mapping),
-        others=others,
-    )
+    rates = mapping.exchange_rates()  # before the tables: it takes a moment to find a fault in it
+    users, transactions = (read_table(folder, kind, cohort, mapping) for kind in KINDS)
+    events, conversion = convert(transactions.frame, rates)
+    return CohortTables(users, replace(transactions, frame=events), others, conversion)
 
 
 def cohorts_there(folder: Path, mapping: Mapping | None = None) -> tuple[CohortName, ...]:
