@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -11,11 +13,11 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line, shortened
 from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.tables.csv_form import CsvForm
+from customer_risk.model.tables.rates import Rates, RatesFile, read_rates
 from customer_risk.model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import dataframely as dy
 
@@ -34,6 +36,7 @@ _NEEDED: Final = {
     "users": frozenset({"customer_id", "label"}),
     "transactions": frozenset({"id", "customer_id", "state", "type", "direction", "amount", "currency", "created_at"}),
 }
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _NEVER_CONSTANT: Final = frozenset(
     {"id", "customer_id", "label", "amount", "created_at", "completed_at", "date_of_birth"}
 )
@@ -59,17 +62,22 @@ class TableMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a bank's users and transactions are written; see TableMapping, CsvForm and docs/guide/tables.md."""
+    """How a bank's users and transactions are written; see TableMapping, CsvForm and docs/guide/tables.md.
+
+    csv    how CSV files are written
+    rates  the file of the rates that convert amounts of other currencies, if any (model.tables.rates)
+    """
 
     csv: CsvForm = CsvForm()
     users: TableMapping = TableMapping()
     transactions: TableMapping = TableMapping()
+    rates: RatesFile | None = None
 
     @classmethod
     def from_dict(cls, content: object, *, where: str = "mapping") -> Mapping:
         """Make a mapping of nested dicts; `where` names their source in messages. Raises ConfigError."""
         try:
-            mapping = msgspec.convert(content, cls)
+            mapping = msgspec.convert(content, cls, strict=False)  # all of a mapping's scalars are text
         except msgspec.ValidationError as error:
             remedy = "docs/guide/tables.md shows every field of a mapping."
             raise ConfigError(f"{where}: {shortened(error, _MOST_SAID)}.", remedy=remedy) from error
@@ -97,6 +105,10 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Return the file's column that holds a canonical one."""
         return self.of(kind).columns.get(column, _USUAL.get(column, column))
 
+    def exchange_rates(self) -> Rates | None:
+        """Read the rates; None if the mapping names none. Raises ConfigError as `read_rates` does."""
+        return None if self.rates is None else read_rates(Path(self.rates.file), self.rates.most_days)
+
     def replacements(self, kind: Kind, column: str) -> dict[str, str]:
         """Return what to write in place of the file's values of a column."""
         return {theirs: ours for ours, theirs in _pairs(self.of(kind), column)}
@@ -112,7 +124,11 @@ def load_mapping(path: Path) -> Mapping:
         raise ConfigError(
             f"{path} can't be read as YAML: {one_line(error)}.", remedy="Name a readable mapping file."
         ) from error
-    return Mapping.from_dict(content, where=str(path))
+    mapping = Mapping.from_dict(content, where=str(path))
+    if mapping.rates is None:
+        return mapping
+    rates = msgspec.structs.replace(mapping.rates, file=str(path.parent / mapping.rates.file))
+    return msgspec.structs.replace(mapping, rates=rates)
 
 
 def schema_of(kind: Kind) -> type[dy.Schema]:
@@ -174,7 +190,7 @@ def _impossible_constants(table: TableMapping) -> Iterator[tuple[str, str, str]]
             yield f"constants.{column}", "this column can't be the same in every row", "Map it to the file's column."
         if column in table.columns or column in table.absent:
             yield f"constants.{column}", "the column is mapped or absent as well", "Say one of the two."
-        if column in VOCABULARIES and value not in VOCABULARIES[column]:
+        if column in VOCABULARIES and not _is_known(column, value):
             yield f"constants.{column}", f"{value!r} is no value of this project's", _choices(column)
 
 
@@ -185,7 +201,7 @@ def _impossible_values(table: TableMapping) -> Iterator[tuple[str, str, str]]:
             continue
         meaning: dict[str, str] = {}
         for ours, theirs in _pairs(table, column):
-            if ours not in VOCABULARIES[column]:
+            if not _is_known(column, ours):
                 yield f"values.{column}.{ours}", "this project has no such value", _choices(column)
             if theirs in meaning:
                 problem = f"{theirs!r} means {meaning[theirs]} already"
@@ -199,5 +215,12 @@ def _pairs(table: TableMapping, column: str) -> Iterator[tuple[str, str]]:
             yield ours, value
 
 
+def _is_known(column: str, value: str) -> bool:
+    """Return whether the project knows a value; of currencies, all codes, since rates may convert them."""
+    return value in VOCABULARIES[column] or (column == "currency" and _CURRENCY.fullmatch(value) is not None)
+
+
 def _choices(column: str) -> str:
+    if column == "currency":
+        return "Use a code of three capital letters, such as EUR or USD."
     return f"Use one of {', '.join(VOCABULARIES[column])}."
