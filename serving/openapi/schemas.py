@@ -43,7 +43,6 @@ _CATEGORIES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "Transaction": {
         "state": vocabulary.STATES,
         "type": vocabulary.TYPES,
-        "direction": vocabulary.DIRECTIONS,
     },
 }
 _UNUSED: Final = "accepted, so that a whole row of the table can be sent, but not used"
