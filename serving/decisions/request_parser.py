@@ -32,6 +32,7 @@ from customer_risk.serving.decisions.input_warnings import (
     find_input_warnings,
     history_cut,
     left_out,
+    profile_left_out,
     unknown_fields,
 )
 from customer_risk.serving.decisions.validation import FieldRepeated, column_decoders, find_faults, last_values
@@ -210,9 +211,8 @@ def _with(read: ParsedRequest, unknown: Sequence[InputWarning]) -> ParsedRequest
 
 @lru_cache(maxsize=4096)
 def _absent(missing: tuple[bool, ...]) -> tuple[InputWarning, ...]:
-    return tuple(
-        left_out(f"/profile/{name}", "unknown") for name, each in zip(Person._fields, missing, strict=True) if each
-    )
+    """Return the warning about a profile's missing fields; the same few combinations come again and again."""
+    return (profile_left_out([name for name, each in zip(Person._fields, missing, strict=True) if each]),)
 
 
 def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[InputWarning, ...]]:
