@@ -17,6 +17,7 @@ from customer_risk.model.errors import InputError
 from customer_risk.model.features.columns import History, Person
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.contract import json_scanner
+from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.request import (
     Columns,
@@ -86,6 +87,7 @@ class RequestParser:
 
         Raises MalformedBody, or InputError naming every bad field.
         """
+        body = without_mark(body)
         try:
             small = len(body) <= MOST_ON_LOOP
             request = self._decoder.decode(body) if small else _with_rows(self._large_decoder.decode(body))

@@ -45,7 +45,7 @@ def _parquet(requests: list[dict[str, Any]], path) -> None:
 
 
 @pytest.fixture
-def entrances(app, model, call, tmp_path) -> dict[str, Ask]:
+def entrances(app, model, call, tmp_path) -> dict[str, Ask]:  # noqa: C901  a function for each entrance
     """Every entrance as a function from a request to its refusal."""
     model.load()
 

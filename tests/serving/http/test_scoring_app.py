@@ -250,6 +250,18 @@ def test_a_batch_answers_each_on_its_own(scoring_app, call, request_) -> None:
     assert _same(json.dumps(items[0]["answer"])) == _same(alone)
 
 
+@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "k"}])
+def test_a_refused_item_names_its_customer(scoring_app, call, request_, headers) -> None:
+    """A refused item of a batch has the customer's id where it can be read, small or large; an answered one hasn't."""
+    small = request_ | {"profile": {"is_pep": "no"}}
+    large = small | {"customer_id": "c-2", "remark": "x" * 100_000}
+    nameless = request_ | {"customer_id": 7}
+    sent = {"requests": [request_, small, large, nameless]}
+    items = call(scoring_app, "POST", "/ai/v1/risk:batch", json=sent, headers=headers).json()["items"]
+    assert [each["status"] for each in items] == [200, 422, 422, 422]
+    assert [each.get("customer_id") for each in items] == [None, request_["customer_id"], "c-2", None]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

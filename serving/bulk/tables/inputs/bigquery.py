@@ -14,6 +14,7 @@ from google.api_core.exceptions import Conflict, NotFound
 from google.cloud.bigquery import Client, QueryJob, SchemaField
 
 from customer_risk.model.google_cloud.credentials import ONCE
+from customer_risk.serving.bulk.forms import bigquery_kind
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import BIGQUERY, request_of
 from customer_risk.serving.bulk.tables.inputs.interface import Block, Rows
@@ -27,7 +28,6 @@ _PAGE_SECONDS: Final = 60.0  # for one page
 _QUERY_SECONDS: Final = 1800.0  # for the query
 _ATTEMPTS: Final = 20
 _AT_ONCE: Final[dict[str, Any]] = {"timeout": _QUERY_SECONDS, "retry": None, "job_retry": None}
-_NESTED: Final = ("RECORD", "STRUCT", "JSON")
 _REMEDY: Final = (
     "See to input.where, and grant this identity roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser "
     "on the project."
@@ -126,7 +126,7 @@ class BigQuerySource:
         )
 
     def _query(self, fields: Sequence[SchemaField]) -> str:
-        columns = {each.name: each.mode == "REPEATED" or each.field_type in _NESTED for each in fields}
+        columns = {each.name: bigquery_kind(each) for each in fields}
         request = request_of(columns, self._wanted, BIGQUERY, self._path)
         where = f" WHERE {self._settings.where}" if self._settings.where else ""
         return f"SELECT {request} AS request FROM `{self._path}`{where}"  # noqa: S608  names are checked; the condition is the operator's

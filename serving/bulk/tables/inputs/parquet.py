@@ -10,12 +10,12 @@ from typing import Final
 import duckdb
 
 from customer_risk.serving.bulk.database import database
+from customer_risk.serving.bulk.forms import duckdb_kind
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import DUCKDB, request_of
 
 SUFFIX: Final = ".parquet"
 ROWS: Final = 500  # at a time
-_NESTED: Final = ("STRUCT", "JSON", "MAP")
 
 
 class ParquetRows:
@@ -24,8 +24,8 @@ class ParquetRows:
     def __init__(self, base: duckdb.DuckDBPyConnection, path: Path, wanted: Sequence[str], name: str) -> None:
         self._base = base
         self._path = str(path)
-        described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._path]).fetchall()
-        columns = {column: kind.endswith("]") or kind.startswith(_NESTED) for column, kind, *_ in described}
+        described = base.execute("SELECT * FROM read_parquet(?) LIMIT 0", [self._path]).description or ()
+        columns = {str(column): duckdb_kind(kind) for column, kind, *_ in described}
         self._request = request_of(columns, wanted, DUCKDB, name)
         (counted,) = base.execute("SELECT count(*) FROM read_parquet(?)", [self._path]).fetchall()
         self.count: int = counted[0]
@@ -46,5 +46,5 @@ def opened(path: Path, wanted: Sequence[str], name: str) -> Iterator[ParquetRows
             base.execute("SET TimeZone = 'UTC'")
             yield ParquetRows(base, path, wanted, name)
         except duckdb.Error as error:
-            said = str(error).partition("\n")[0].replace(str(path), name)
+            said = str(error).partition("\n")[0].replace(str(path), name)[:300]
             raise UnusableInput(f"{name} can't be read as Parquet: {said}.", remedy="Write it again.") from error

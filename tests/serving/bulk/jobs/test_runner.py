@@ -15,7 +15,7 @@ import pytest
 
 from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.runner import JobRunner, WorkerConfig
-from customer_risk.serving.bulk.jobs.types import Job, JobSettings
+from customer_risk.serving.bulk.jobs.types import Job, JobSettings, view
 from customer_risk.serving.contract.answer import render
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
 from customer_risk.serving.decisions.service import Service
@@ -91,6 +91,36 @@ def test_csv_is_turned_into_requests_first(runner, jobs_repository, put_up, serv
     runner.work()
     job = jobs_repository.get(job_id)
     assert (job.state, job.rows, outcomes(jobs_repository, job_id)[0]["answer"]["customer_id"]) == ("done", 1, "c-1")
+
+
+def _rows(tmp_path, format_: str) -> bytes:
+    """Two customers, of whom the second has no id, with a bad feature and a column that isn't read."""
+    rows = "SELECT 'c-1' AS customer_id, 1e300 AS age_years, 3 AS Remark UNION ALL SELECT NULL, 1e300, 3"
+    if format_ == "ndjson":
+        return b'{"customer_id": "c-1", "features": {"age_years": 1e300}}\n{"features": {"age_years": 1e300}}\n'
+    path = tmp_path / f"rows.{format_}"
+    with duckdb.connect() as base:
+        base.execute(f"COPY ({rows}) TO '{path}' (FORMAT {format_})")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("format_", ["ndjson", "csv", "parquet"])
+def test_a_refused_row_names_its_customer(runner, jobs_repository, put_up, tmp_path, format_) -> None:
+    """Whatever else is wrong with the row; without a valid id there is none."""
+    job_id = put_up(_rows(tmp_path, format_), format=format_)
+    runner.work()
+    found = outcomes(jobs_repository, job_id)
+    assert [each["status"] for each in found] == [422, 422]
+    assert [each.get("customer_id") for each in found] == ["c-1", None]
+
+
+@pytest.mark.parametrize(("format_", "ignored"), [("ndjson", []), ("csv", ["Remark"]), ("parquet", ["Remark"])])
+def test_a_job_tells_the_columns_that_it_ignores(runner, jobs_repository, put_up, tmp_path, format_, ignored) -> None:
+    """In its view."""
+    job_id = put_up(_rows(tmp_path, format_), format=format_)
+    runner.work()
+    shown = json.loads(msgspec.json.encode(view(jobs_repository.get(job_id), "/jobs", now=0)))
+    assert (shown["state"], shown["ignored"]) == ("done", ignored)
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])

@@ -7,9 +7,12 @@ import json
 import duckdb
 import pytest
 
+from customer_risk.serving.bulk.forms import Kind
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import BIGQUERY, DUCKDB, request_of
 from customer_risk.serving.bulk.tables.inputs.parquet import opened
+
+TEXT, REAL = Kind("text", "VARCHAR"), Kind("real", "DOUBLE")
 
 
 @pytest.fixture
@@ -81,9 +84,11 @@ def test_times_have_a_zone(requests, time, written) -> None:
 @pytest.mark.parametrize(
     ("columns", "why"),
     [
-        ({"customer": False}, "has no column customer_id; it has customer"),
-        ({"customer_id": False, "a": False}, "nor the features b"),
-        ({"customer_id": False, "transactions": False}, "nor the features a, b"),
+        ({"customer": TEXT}, "has no column customer_id; it has 'customer'"),
+        ({"customerId": TEXT}, "has no column customer_id, but 'customerId'. Rename it to customer_id"),
+        ({"customer_id": TEXT, "a": REAL}, "nor the features 'b'; its other columns are none"),
+        ({"customer_id": TEXT, "a": REAL, "B": REAL}, r"its other columns are B \(is b meant\?\)"),
+        ({"customer_id": TEXT, "transactions": REAL}, "none of these forms; its columns are customer_id, transactions"),
     ],
 )
 def test_a_table_of_no_form_is_said(columns, why) -> None:
@@ -94,13 +99,13 @@ def test_a_table_of_no_form_is_said(columns, why) -> None:
 
 def test_a_quote_in_a_name_stays_within_it() -> None:
     """A column's name is never read as SQL."""
-    columns = {"customer_id": False, "transactions": True}
-    assert '"a" b"' not in request_of(columns | {'a" b': False}, ('a" b',), DUCKDB, "t")
-    assert request_of({"customer_id": False, "a` b": False}, ("a` b",), BIGQUERY, "t").count("`") == 2
+    columns = {"customer_id": TEXT, "transactions": Kind("nested")}
+    assert '"a" b"' not in request_of(columns | {'a" b': REAL}, ('a" b',), DUCKDB, "t")
+    assert request_of({"customer_id": TEXT, "a` b": TEXT}, ("a` b",), BIGQUERY, "t").count("`") == 2
 
 
 def test_columns_that_are_left_out_are_named(caplog) -> None:
     """So that who forgot to call one by its name finds out."""
     caplog.set_level("INFO", "serving.batch")
-    request_of({"customer_id": False, "a": False, "B": False, "C": True}, ("a",), DUCKDB, "t")
+    request_of({"customer_id": TEXT, "a": REAL, "B": REAL, "C": Kind("nested")}, ("a",), DUCKDB, "t")
     assert caplog.messages == ["t: no request has the columns B, C, which are ignored"]
