@@ -337,7 +337,7 @@ def test_no_results_become_parquet_without_rows(tmp_path) -> None:
     to_parquet([], tmp_path / "out.parquet", SETTINGS)
     with duckdb.connect() as base:
         found = base.read_parquet(str(tmp_path / "out.parquet"))
-        assert (found.columns, found.fetchall()) == (["status", "answer", "problem"], [])
+        assert (found.columns, found.fetchall()) == (["status", "answer", "problem", "customer_id"], [])
 
 
 @pytest.mark.parametrize("name", ["2024-01-01", "12:30:00", "ABCDEF01-2345-6789-ABCD-EF0123456789", "007"])

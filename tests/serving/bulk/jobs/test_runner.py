@@ -315,10 +315,10 @@ def test_clients_take_turns(jobs_repository, service, put_up, request_) -> None:
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
 def test_a_file_that_is_read_takes_turns_too(jobs_repository, service, put_up, tmp_path, format_) -> None:
     """Each row of a file gets one result, in order, whichever worker reads the next piece."""
-    content = b"customer_id,a\n" + b"".join(b"c-%d,1\n" % place for place in range(1200))
+    content = b"customer_id,age_years\n" + b"".join(b"c-%d,1\n" % place for place in range(1200))
     if format_ == "parquet":
         with duckdb.connect() as base:
-            made = base.sql("SELECT 'c-' || range AS customer_id, 1 AS a FROM range(1200)")
+            made = base.sql("SELECT 'c-' || range AS customer_id, 1 AS age_years FROM range(1200)")
             made.write_parquet(str(tmp_path / "x.parquet"))
         content = (tmp_path / "x.parquet").read_bytes()
     for job_id in "123":
@@ -343,7 +343,7 @@ def test_a_file_that_is_read_takes_turns_too(jobs_repository, service, put_up, t
 )
 def test_what_a_file_becomes_is_bounded(jobs_repository, jobs_store, service, put_up, settings, said) -> None:
     """A job beyond a bound fails, its problem names the setting, and its input and results are deleted."""
-    put_up(b"customer_id,a\nc,1\nd,2\n", format="csv")
+    put_up(b"customer_id,age_years\nc,1\nd,2\n", format="csv")
     JobRunner(jobs_repository, Exchange(service), lambda: False, settings=settings).work()
     job = jobs_repository.get("j")
     assert (job.state, job.problem.status, said in job.problem.detail) == ("failed", 413, True)
@@ -352,7 +352,7 @@ def test_what_a_file_becomes_is_bounded(jobs_repository, jobs_store, service, pu
 
 def test_reading_that_takes_too_long_fails_the_job(jobs_repository, service, put_up) -> None:
     """The problem names the setting when reading takes too long."""
-    put_up(b"customer_id,a\n" + b"c,1\n" * 900_000, format="csv")
+    put_up(b"customer_id,age_years\n" + b"c,1\n" * 900_000, format="csv")
     settings = JobSettings(lease_seconds=1, most_read_seconds=0.001)
     JobRunner(jobs_repository, Exchange(service), lambda: False, settings=settings).work()
     job = jobs_repository.get("j")
