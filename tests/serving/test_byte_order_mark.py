@@ -24,7 +24,7 @@ def _tensor(request: dict) -> dict:
     ],
 )
 def test_a_byte_order_mark_is_ignored(app, model, call, request_, path, wrap) -> None:
-    """A body after the mark is answered as without it (RFC 8259 allows it); the mark alone, or after a blank, is a 400."""
+    """RFC 8259 allows it: a body is answered as without the mark; the mark alone, or after a blank, is a 400."""
     model.load()
     body = json.dumps(wrap(request_)).encode()
     plain, marked, alone, late = (

@@ -326,7 +326,7 @@ def test_a_column_of_the_wrong_type_refuses_its_rows_by_name(score, dataset, sou
 
 
 def test_types_of_bigquery_are_read_as_those_of_parquet(score, dataset, sound_request) -> None:
-    """Integers as ids, a birth that is a time at midnight, amounts as NUMERIC; columns that no request has are ignored."""
+    """Integers as ids, a birth that is a time at midnight, amounts as NUMERIC; other columns are ignored."""
     request = copy.deepcopy(sound_request) | {"customer_id": 7, "remark": "x"}
     request["profile"] |= {"date_of_birth": "1990-01-31 00:00:00"}
     for each in request["transactions"]:
@@ -443,7 +443,7 @@ def test_objects_that_changed_after_a_run_had_begun_are_not_mixed(score, bucket,
     bucket.fill("in/a.parquet", requests(sound_request, 5))
     bucket.fill("in/b.parquet", [{"customer_id": "c-9"}])
     ends = {"input": bucket.settings("in/"), "output": bucket.settings("out")}
-    with pytest.raises(UnusableInput, match=f"gs://{bucket.name}/in/b.parquet has neither"):
+    with pytest.raises(UnusableInput, match=f"gs://{bucket.name}/in/b.parquet has none of these forms"):
         score(**ends)
     assert list(bucket.objects.list("out/")) == [f"out/run=batch-{DAY}/part-00000-00000.parquet"]
     bucket.objects.delete("in/b.parquet")
