@@ -299,7 +299,9 @@ def test_odd_files_for_jobs(server, bodies, tmp_path) -> None:
     """Each uploaded file is refused, or becomes a job that ends."""
     import duckdb
 
-    duckdb.sql("SELECT 'c' || i AS customer_id, i * 0.5 AS in_sum FROM range(50) t(i)").write_parquet(str(tmp_path / "p"))
+    duckdb.sql("SELECT 'c' || i AS customer_id, i * 0.5 AS in_sum FROM range(50) t(i)").write_parquet(
+        str(tmp_path / "p")
+    )
     lines = b"\n".join(body.replace(b"\n", b" ") for body in bodies[-20:])
     valid = {
         "application/x-ndjson": lines,
