@@ -196,7 +196,9 @@ JOBS: Final[dict[str, dict[str, Any]]] = {
             "title": "Some fields can't be used",
             "status": 422,
             "detail": "1 to correct, each named in errors.",
-            "errors": [{"pointer": "", "detail": "expected a header with customer_id, or with request"}],
+            "errors": [
+                {"pointer": "", "detail": "expected a header with customer_id, or with request; got 'a', 'b'"},
+            ],
         },
     },
 }
