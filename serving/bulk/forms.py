@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ID: Final = "customer_id"
 BORN: Final = "date_of_birth"
+COMPLETE: Final = "history_complete"
 _NESTED: Final = ("profile", "transactions", "features")
 _PROFILE: Final = Profile.__struct_fields__
 FORMS: Final = (
@@ -130,10 +131,10 @@ def form_of(columns: Mapping[str, Kind], features: Collection[str]) -> Form:
             raise NoForm(f"has none of these forms; its columns are {found}.", remedy=f"Give {FORMS}.")
     elif "transactions" in nested and "profile" not in nested:
         profile = tuple(name for name in _PROFILE if name in columns)
-    if "history_complete" in columns:
-        nested += ("history_complete",)
+    if COMPLETE in columns:
+        nested += (COMPLETE,)
     used = {ID, *nested, *(profile or ()), *(given or ())}
-    meant = {ID, "history_complete", *_NESTED, *(_PROFILE if given is None else features)}
+    meant = {ID, COMPLETE, *_NESTED, *(_PROFILE if given is None else features)}
     return Form(nested, profile, given, told((name for name in columns if name not in used), meant - used))
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
 from customer_risk.model.features.catalogue import NAMES
-from customer_risk.serving.bulk.forms import FORMS_OF_CSV, ID
+from customer_risk.serving.bulk.forms import COMPLETE, FORMS_OF_CSV, ID
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.bulk.names import listed, meant_by, shown, told
 from customer_risk.serving.contract.byte_order_mark import without_mark
@@ -32,6 +32,7 @@ _SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SLICE: Final = 64 * 1024
 _CHECKED: Final = 20_000  # rows of CSV that are checked before another client's turn
 _REQUEST: Final = "request"
+_FLAGS: Final = {"true": True, "false": False}
 _FEATURES: Final = dict.fromkeys(NAMES)  # in order, and found at once
 encode: Final = msgspec.json.Encoder().encode
 
@@ -269,14 +270,15 @@ class CsvReader(FileReader):
             if near is not None:
                 raise unusable(f"expected a header with {ID}, or with request; rename {shown(near[0])} to {near[1]}")
             raise unusable(f"expected a header with {ID}, or with request; got {listed(names)}")
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise unusable(f"has two columns {shown(twice[0])}")
-        features = set() if _REQUEST in names else set(self._known) & set(names)
-        used = {_REQUEST} if _REQUEST in names else {ID, *features}
+        features = set(self._known) & set(names)
         if _REQUEST not in names and not features:
             found = ", ".join(told(names, {ID, *self._known}))
             raise unusable(f"has no column of a feature; expected {FORMS_OF_CSV}; got {found}")
-        self.ignored = told((name for name in names if name not in used), {ID, _REQUEST, *self._known} - used)
+        used = {_REQUEST} if _REQUEST in names else {ID, COMPLETE, *features}
+        if twice := sorted(name for name in used if names.count(name) > 1):
+            raise unusable(f"has two columns {shown(twice[0])}")
+        known = {ID, _REQUEST, COMPLETE, *self._known}
+        self.ignored = told(dict.fromkeys(name for name in names if name not in used), known - used)
 
 
 def _require_commas(header: str) -> None:
@@ -389,7 +391,11 @@ def _csv_line(row: Mapping[str, str], known: Collection[str]) -> bytes:
     if request is not None:
         return request.replace("\r", " ").replace("\n", " ").encode()
     features = {name: _number(cell) for name, cell in row.items() if name in known}
-    return encode({ID: row.get(ID) or None, "features": features})
+    complete = row.get(COMPLETE)
+    return encode(
+        {ID: row.get(ID) or None, "features": features}
+        | ({COMPLETE: _FLAGS.get(complete.strip().lower(), complete)} if complete else {})
+    )
 
 
 def _number(cell: str) -> float | str | None:

@@ -252,6 +252,21 @@ def test_csv_ignores_other_columns_and_tells_them() -> None:
     assert reader.ignored == ("a",)
 
 
+def test_csv_may_say_that_a_history_is_incomplete() -> None:
+    """As a column of Parquet and of a table does; what is neither true nor false is left for the parser to refuse."""
+    rows = of("csv", [b"customer_id,a,history_complete\nc,1,FALSE\nc,1, true\nc,1,\nc,1,maybe\n"])
+    assert [row.get("history_complete") for row in rows] == [False, True, None, "maybe"]
+    assert ["history_complete" in row for row in rows] == [True, True, False, True]
+
+
+def test_only_columns_that_are_read_must_have_names_of_their_own() -> None:
+    """Spreadsheets write empty names behind the last column."""
+    assert of("csv", [b"customer_id,a,,,\nc,1,,,\n"]) == [{"customer_id": "c", "features": {"a": 1}}]
+    for header in ("customer_id,a,a", "customer_id,customer_id,a", "request,request"):
+        with pytest.raises(InputError, match="has two columns"):
+            of("csv", [f"{header}\n1,2,3\n".encode()])
+
+
 def test_an_empty_customer_id_is_missing_in_csv() -> None:
     """As null is in Parquet; blanks are an id."""
     rows = of("csv", [b"customer_id,a\n,1\n  ,1\n"])
