@@ -57,11 +57,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's outcome in a batch or a job: an answer where `status` is 200, a problem else."""
+    """One request's outcome in a batch or a job: an answer where `status` is 200, a problem else.
+
+    `customer_id` is a refused customer's, None where it couldn't be read.
+    """
 
     status: int
     answer: Answer | None = None
     problem: Problem | None = None
+    customer_id: str | None = None
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +78,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """How a job stands; what isn't known is None.
 
     `rate` is in customers a second, times are RFC 3339. `problem` says why it failed, `results` where they are.
+    `ignored` are columns of the file that aren't read.
     """
 
     job_id: str
@@ -87,6 +92,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str
     problem: Problem | None
     results: str | None
+    ignored: tuple[str, ...] = ()
 
     @property
     def over(self) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from customer_risk.model.errors import BadField, InputError
 from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.answer import WireAnswer
+from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.columns import column
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.problem import Problem
@@ -31,6 +32,7 @@ class BatchItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: Annotated[int, column(duckdb="INTEGER")]
     answer: WireAnswer | None = None
     problem: Problem | None = None
+    customer_id: Annotated[str | None, column("of a refused customer; null if it can't be read")] = None
 
 
 class BatchAnswer(msgspec.Struct, frozen=True):
@@ -59,6 +61,7 @@ def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
 
     Raises MalformedBody, BodyTooLarge past MOST_ITEMS, and InputError with the text `expected` if there is no list.
     """
+    body = without_mark(body)
     text = json_scanner.finite(body)  # NaN is a bad value of one request, not of the list
     try:
         body.decode()

@@ -48,6 +48,8 @@ CustomerId = Annotated[
     ),
 ]
 Category = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
+# Not a category: the sums of what came in and of what went out depend on it, so that no other value can be read.
+Direction = Annotated[Literal["IN", "OUT"], Meta(description='"IN" or "OUT"')]
 Text = Annotated[
     Annotated[str, Meta(max_length=128)] | None, Meta(description="a string of at most 128 characters, or null")
 ]
@@ -101,7 +103,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: Category
     type: Category
     amount: Amount
-    direction: Category
+    direction: Direction
     created_at: TimeText
     completed_at: TimeTextOrNull | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
@@ -114,7 +116,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     state: list[Category]
     type: list[Category]
     amount: list[Amount]
-    direction: list[Category]
+    direction: list[Direction]
     created_at: list[TimeText]
     completed_at: list[TimeTextOrNull] | UnsetType = UNSET
     currency: list[Currency] | UnsetType = UNSET

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +12,13 @@ from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.compiled import compiled
 from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
 from customer_risk.serving.contract.pointers import pointer_to
+from customer_risk.serving.decisions.input_warnings import listed
 from customer_risk.serving.decisions.request_parser import ParsedRequest, RequestParser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from customer_risk.model.scoring.bundle import Bundle
-
-MOST_WARNINGS: Final = 50  # in one answer
 
 
 class Engine:
@@ -49,7 +47,7 @@ class Engine:
             customer_id=read.customer_id,
             source="model",
             model=self.model,
-            warnings=at_most(read.as_sent(warnings)) if warnings else (),
+            warnings=listed(read.as_sent(warnings)) if warnings else (),
             basis=Basis(names=self.names, values=values, encoded=encoded, history_complete=read.history_complete),
             now=now,
         )
@@ -70,14 +68,3 @@ def any_beyond(values: NDArray[np.float64], low: NDArray[np.float64], high: NDAr
         if values[i] < low[i] or values[i] > high[i]:
             return True
     return False
-
-
-def at_most(warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
-    """Return at most MOST_WARNINGS warnings; if more were found, the last one says how many."""
-    if len(warnings) <= MOST_WARNINGS:
-        return tuple(warnings)
-    more = len(warnings) - MOST_WARNINGS
-    return (
-        *warnings[:MOST_WARNINGS],
-        InputWarning("MORE_WARNINGS", "", f"{more} more of the same kinds are not listed."),
-    )

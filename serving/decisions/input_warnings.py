@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,23 @@ from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.compiled import compiled
 from customer_risk.serving.contract.pointers import pointer_to
 
+MOST_WARNINGS: Final = 50  # in one answer
+# The important ones first: a caller may read no more than these.
+_ORDER: Final = {
+    code: place
+    for place, code in enumerate(
+        (
+            "RULES_ANSWERED",
+            "HISTORY_CUT",
+            "FUTURE_TIME",
+            "REPEATED_ROW",
+            "UNKNOWN_FIELD",
+            "UNKNOWN_CATEGORY",
+            "IMPLAUSIBLE_VALUE",
+            "DEFAULT_TAKEN",
+        )
+    )
+}
 CLOCK_SKEW_SECONDS = 300  # how far a caller's clock may be ahead before its times count as future
 _AT_ROW = re.compile(r"^/transactions/(\d+)/([^/]+)$")
 
@@ -37,6 +55,14 @@ def left_out(pointer: str, taken: str) -> InputWarning:
     return InputWarning("DEFAULT_TAKEN", pointer, f"Left out; taken as {taken}.")
 
 
+def profile_left_out(names: Sequence[str]) -> InputWarning:
+    """Return the one warning about the fields that a profile left out: at the field, or at the profile for several."""
+    if len(names) == 1:
+        return left_out(pointer_to("/profile", names[0]), "unknown")
+    detail = f"{len(names)} fields left out; each taken as unknown: {', '.join(names)}."
+    return InputWarning("DEFAULT_TAKEN", "/profile", detail)
+
+
 def history_cut() -> InputWarning:
     """Return the warning that the history is incomplete."""
     detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."
@@ -51,6 +77,22 @@ def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[InputWarni
     if more:
         found.append(InputWarning("UNKNOWN_FIELD", "", f"{more:,} more fields are unknown; they were ignored."))
     return found
+
+
+def listed(warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
+    """Return warnings, the important ones first, at most MOST_WARNINGS; if there are more, the last one counts them.
+
+    The first of each code is always listed.
+    """
+    kept, more = list(warnings), len(warnings) - MOST_WARNINGS
+    if more > 0:
+        firsts = {each.code: place for place, each in reversed(tuple(enumerate(warnings)))}
+        order = sorted(range(len(warnings)), key=lambda place: firsts[warnings[place].code] != place)
+        kept = [warnings[place] for place in sorted(order[:MOST_WARNINGS])]
+    kept.sort(key=lambda each: _ORDER.get(each.code, len(_ORDER)))
+    if more > 0:
+        kept.append(InputWarning("MORE_WARNINGS", "", f"{more} more of the same kinds are not listed."))
+    return tuple(kept)
 
 
 def by_column(warned: InputWarning) -> InputWarning:

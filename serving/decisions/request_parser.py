@@ -18,6 +18,7 @@ from customer_risk.model.features.columns import History, Person
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.features.timestamps import read_timestamps
 from customer_risk.serving.contract import json_scanner
+from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.json_scanner import NotJson, Span
 from customer_risk.serving.contract.request import (
     Columns,
@@ -32,6 +33,7 @@ from customer_risk.serving.decisions.input_warnings import (
     find_input_warnings,
     history_cut,
     left_out,
+    profile_left_out,
     unknown_fields,
 )
 from customer_risk.serving.decisions.validation import FieldRepeated, column_decoders, find_faults, last_values
@@ -85,6 +87,7 @@ class RequestParser:
 
         Raises MalformedBody, or InputError naming every bad field.
         """
+        body = without_mark(body)
         try:
             small = len(body) <= MOST_ON_LOOP
             request = self._decoder.decode(body) if small else _with_rows(self._large_decoder.decode(body))
@@ -210,9 +213,8 @@ def _with(read: ParsedRequest, unknown: Sequence[InputWarning]) -> ParsedRequest
 
 @lru_cache(maxsize=4096)
 def _absent(missing: tuple[bool, ...]) -> tuple[InputWarning, ...]:
-    return tuple(
-        left_out(f"/profile/{name}", "unknown") for name, each in zip(Person._fields, missing, strict=True) if each
-    )
+    """Return the warning about a profile's missing fields; the same few combinations come again and again."""
+    return (profile_left_out([name for name, each in zip(Person._fields, missing, strict=True) if each]),)
 
 
 def _from_rows(rows: list[Transaction]) -> tuple[History, tuple[InputWarning, ...]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from customer_risk.serving.auth.access import AccessControl
+from customer_risk.serving.contract.customer import customer_of
 from customer_risk.serving.contract.problem import UNEXPECTED, document_of, headers_of
 from customer_risk.serving.errors import Later, RecordUnavailable, as_exhausted
 from customer_risk.serving.exchange.outcome import Decided, NotAnswered, Outcome, Refused, RequestContext
@@ -84,22 +85,31 @@ class Exchange:
         """Whether decisions can't be recorded now."""
         return self._recorder is not None and self._recorder.failing
 
-    def answer(self, body: bytes, context: RequestContext, *, at: str = "") -> Outcome:
-        """Answer one request's body; `at` points at it within the call's body."""
+    def answer(self, body: bytes, context: RequestContext, *, at: str = "", naming: bool = False) -> Outcome:
+        """Answer one request's body; `at` points at it within the call's body.
+
+        With `naming`, a refusal has the customer's id if the body has a valid one.
+        """
         began = time.perf_counter()
         try:
             return self.keep(self.service.answer(body, at=at), context, time.perf_counter() - began)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an outcome
-            return self.refuse(error, context)
+            refused = self.refuse(error, context)
+            return refused._replace(customer_id=customer_of(body)) if naming else refused
 
-    async def answer_large(self, body: bytes, context: RequestContext, *, at: str = "") -> Outcome:
-        """Answer one request's body of any size; a large one is read on a thread."""
+    async def answer_large(
+        self, body: bytes, context: RequestContext, *, at: str = "", naming: bool = False
+    ) -> Outcome:
+        """Answer as `answer` does, a body of any size; a large one is read on a thread."""
         began = time.perf_counter()
         try:
             answer = await self.service.offload.call(len(body), self.service.answer, body, at=at)
             return self.keep(answer, context, time.perf_counter() - began)
         except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an outcome
-            return self.refuse(error, context)
+            refused = self.refuse(error, context)
+            if not naming:
+                return refused
+            return refused._replace(customer_id=await self.service.offload.call(len(body), customer_of, body))
 
     def keep(self, answer: Answer, context: RequestContext, seconds: float = -1e-6) -> Decided:
         """Record a decision that took `seconds` (below 0 if unknown); raises RecordUnavailable."""

@@ -78,7 +78,8 @@ class Refused(NamedTuple):
     """A refusal: its kind, its problem document, and the HTTP headers beside it.
 
     `retry_after` is in seconds, None if the request can't be repeated with success. `unrecorded` says that there was a
-    decision whose record can't be written. The error itself is held only if it is unexpected or a MemoryError, for the
+    decision whose record can't be written. `customer_id` is None unless it was read for an item of a batch or a file.
+    The error itself is held only if it is unexpected or a MemoryError, for the
     log and for jobs: its traceback keeps the request's body in memory.
     """
 
@@ -89,6 +90,7 @@ class Refused(NamedTuple):
     unexpected: Exception | None = None
     retry_after: int | None = None
     unrecorded: bool = False
+    customer_id: str | None = None
 
     @property
     def status(self) -> int:
@@ -97,7 +99,7 @@ class Refused(NamedTuple):
 
     def item(self) -> BatchItem:
         """Return the outcome as an item of a batch's response."""
-        return BatchItem(status=self.status, problem=self.problem)
+        return BatchItem(status=self.status, problem=self.problem, customer_id=self.customer_id)
 
 
 Outcome = Decided | Refused

@@ -248,7 +248,8 @@ class ScoringApp:
 
             def produce() -> bytes:
                 outcomes = [
-                    self._exchange.answer(item, context, at=f"/requests/{place}") for place, item in enumerate(items)
+                    self._exchange.answer(item, context, at=f"/requests/{place}", naming=True)
+                    for place, item in enumerate(items)
                 ]
                 return _encode(BatchAnswer([each.item() for each in self._exchange.commit_all(outcomes)]))
 
@@ -262,7 +263,7 @@ class ScoringApp:
                 answers += [each.item() for each in self._exchange.commit_all(outcomes)]
                 outcomes.clear()
                 await asyncio.sleep(0)
-            outcomes.append(await self._exchange.answer_large(item, context, at=f"/requests/{place}"))
+            outcomes.append(await self._exchange.answer_large(item, context, at=f"/requests/{place}", naming=True))
         answers += [each.item() for each in self._exchange.commit_all(outcomes)]
         return Response(200, _encode(BatchAnswer(answers)))
 

@@ -172,6 +172,7 @@ _QUEUED: Final[dict[str, Any]] = {
     "expires_at": "2027-01-16T08:00:00.250000Z",
     "problem": None,
     "results": None,
+    "ignored": [],
 }
 _RUNNING: Final = _QUEUED | {"state": "running", "done": 2000, "failed": 3, "rate": 800.0, "seconds_left": 3.75}
 JOBS: Final[dict[str, dict[str, Any]]] = {
@@ -195,7 +196,9 @@ JOBS: Final[dict[str, dict[str, Any]]] = {
             "title": "Some fields can't be used",
             "status": 422,
             "detail": "1 to correct, each named in errors.",
-            "errors": [{"pointer": "", "detail": "expected a header with customer_id, or with request"}],
+            "errors": [
+                {"pointer": "", "detail": "expected a header with customer_id, or with request; got 'a', 'b'"},
+            ],
         },
     },
 }

@@ -43,7 +43,6 @@ _CATEGORIES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "Transaction": {
         "state": vocabulary.STATES,
         "type": vocabulary.TYPES,
-        "direction": vocabulary.DIRECTIONS,
     },
 }
 _UNUSED: Final = "accepted, so that a whole row of the table can be sent, but not used"
@@ -108,6 +107,7 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         "status": {"description": "the status that the request would have had alone", "minimum": 200, "maximum": 599},
         "answer": {"description": "present if the status is 200"},
         "problem": {"description": "present if the status isn't 200"},
+        "customer_id": {"description": "of a refused customer; absent if it can't be read"},
     },
     "BatchAnswer": {"items": {"description": "in the requests' order"}},
     "JobView": {
@@ -141,7 +141,7 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
 def make_components() -> dict[str, Schema]:
     """Return every schema by name."""
     answer = _like(WireAnswer, reasons=list[WireReason])
-    item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType)
+    item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType, customer_id=str | UnsetType)
     batch = _like(BatchAnswer, items=list[item])  # type: ignore[valid-type]  # a type made a line above
     types = (RiskRequest, answer, batch, Problem, InputWarning, InferenceRequest, InferenceResponse, *_ENDPOINT_TYPES)
     _, found = msgspec.json.schema_components(types, schema_hook=_unknown_type, ref_template=_REF)

@@ -185,10 +185,10 @@ def _job(suffix: str) -> Callable[[Path, Path], Reader]:
 
         job = Job(job_id="", caller="", explain=False, format=suffix, pieces=1, rows=None, created=0, expires=1)
         rows = [b'c-%d,%d.5,"{""customer_id"": ""c""}"\n' % (number, number) for number in range(20)]
-        csv = b"customer_id,n_in,request\n" + b"".join(rows)
+        csv = b"customer_id,in_sum,request\n" + b"".join(rows)
         path = folder / "input.parquet"
         if suffix == "parquet":
-            duckdb.sql("SELECT 'c' || i AS customer_id, i * 0.5 AS n_in FROM range(50) t(i)").write_parquet(str(path))
+            duckdb.sql("SELECT 'c' || i AS customer_id, i * 0.5 AS in_sum FROM range(50) t(i)").write_parquet(str(path))
 
         def read(place: Path) -> object:
             content = (place / f"input.{suffix}").read_bytes()

@@ -167,6 +167,7 @@ JOBS_PARQUET = {
         f'"action" VARCHAR, reasons {REASON}, "source" VARCHAR, model {MODEL}, warnings {WARNING})'
     ),
     "problem": f'STRUCT("type" VARCHAR, title VARCHAR, status INTEGER, detail VARCHAR, errors {ERROR})',
+    "customer_id": "VARCHAR",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import subprocess
@@ -261,7 +262,7 @@ def test_a_table_that_cannot_be_read_is_said(score, dataset, sound_request) -> N
         score(input=dataset.input(), output=dataset.output())
     columns = [SchemaField("customer_id", "STRING"), SchemaField("age", "FLOAT")]
     dataset.fill([{"customer_id": "c-1", "age": 3}], columns)
-    with pytest.raises(UnusableInput, match="has neither a nested column transactions nor the features"):
+    with pytest.raises(UnusableInput, match="has none of these forms; its columns are customer_id, age"):
         score(input=dataset.input(), output=dataset.output())
     dataset.client.delete_table(f"risk.{dataset.name}.customers")
     dataset.fill(requests(sound_request, 3))
@@ -322,6 +323,25 @@ def test_a_column_of_the_wrong_type_refuses_its_rows_by_name(score, dataset, sou
     assert score(input=dataset.input(), output=dataset.output())["refused"] == 2
     errors = [errors for (errors,) in dataset.ask("SELECT errors FROM {t}")]
     assert [[each["pointer"] for each in some] for some in errors] == [["/profile/has_biometrics"]] * 2
+
+
+def test_types_of_bigquery_are_read_as_those_of_parquet(score, dataset, sound_request) -> None:
+    """Integers as ids, a birth that is a time at midnight, amounts as NUMERIC; other columns are ignored."""
+    request = copy.deepcopy(sound_request) | {"customer_id": 7, "remark": "x"}
+    request["profile"] |= {"date_of_birth": "1990-01-31 00:00:00"}
+    for each in request["transactions"]:
+        each["amount"] = "12.25"
+    changed = {"date_of_birth": "TIMESTAMP", "amount": "NUMERIC", "customer_id": "INTEGER"}
+
+    def retyped(fields: list[SchemaField]) -> list[SchemaField]:
+        return [
+            SchemaField(each.name, changed.get(each.name, each.field_type), each.mode, fields=retyped(each.fields))
+            for each in fields
+        ]
+
+    dataset.fill([request], [*retyped(SCHEMA), SchemaField("remark", "STRING")])
+    assert score(input=dataset.input(), output=dataset.output())["refused"] == 0
+    assert dataset.customers() == Counter(["7"])
 
 
 class Bucket:
@@ -423,7 +443,7 @@ def test_objects_that_changed_after_a_run_had_begun_are_not_mixed(score, bucket,
     bucket.fill("in/a.parquet", requests(sound_request, 5))
     bucket.fill("in/b.parquet", [{"customer_id": "c-9"}])
     ends = {"input": bucket.settings("in/"), "output": bucket.settings("out")}
-    with pytest.raises(UnusableInput, match=f"gs://{bucket.name}/in/b.parquet has neither"):
+    with pytest.raises(UnusableInput, match=f"gs://{bucket.name}/in/b.parquet has none of these forms"):
         score(**ends)
     assert list(bucket.objects.list("out/")) == [f"out/run=batch-{DAY}/part-00000-00000.parquet"]
     bucket.objects.delete("in/b.parquet")

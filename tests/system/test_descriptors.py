@@ -17,7 +17,7 @@ from tests.system.asking import PATIENCE
 
 pytestmark = pytest.mark.system
 
-CSV = "customer_id,n_transactions\nc-1,3\n"
+CSV = "customer_id,transactions\nc-1,3\n"
 JSON = {"content-type": "application/json"}
 CALLS = {
     "a switch": ("POST", "/ai/v1/admin/rules", {"force": False, "why": "a test"}, JSON),

@@ -299,11 +299,13 @@ def test_odd_files_for_jobs(server, bodies, tmp_path) -> None:
     """Each uploaded file is refused, or becomes a job that ends."""
     import duckdb
 
-    duckdb.sql("SELECT 'c' || i AS customer_id, i * 0.5 AS n_in FROM range(50) t(i)").write_parquet(str(tmp_path / "p"))
+    duckdb.sql("SELECT 'c' || i AS customer_id, i * 0.5 AS in_sum FROM range(50) t(i)").write_parquet(
+        str(tmp_path / "p")
+    )
     lines = b"\n".join(body.replace(b"\n", b" ") for body in bodies[-20:])
     valid = {
         "application/x-ndjson": lines,
-        "text/csv": b"customer_id,n_in\n" + b"c,1.5\n" * 20,
+        "text/csv": b"customer_id,in_sum\n" + b"c,1.5\n" * 20,
         "application/vnd.apache.parquet": (tmp_path / "p").read_bytes(),
     }
     chance, places = Random(7), []  # noqa: S311  not for secrets
@@ -329,7 +331,7 @@ def test_odd_files_for_jobs(server, bodies, tmp_path) -> None:
 def test_odd_places_for_jobs(server, tmp_path) -> None:
     """A job is refused for a path that isn't a regular file in its folders."""
     secret = tmp_path / "secret.csv"
-    secret.write_bytes(b"customer_id,n_in\n" + SECRET + b",1\n")
+    secret.write_bytes(b"customer_id,in_sum\n" + SECRET + b",1\n")
     names = [str(secret), f"{server.jobs}/../secret.csv", "/dev/zero", "/proc/self/environ", "", "\0", "x" * 5000]
     for number, make in enumerate(PLACES.values()):
         make(server.jobs / f"{number}.csv", secret)

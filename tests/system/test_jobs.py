@@ -220,8 +220,8 @@ def heavy(start, command, bundle, tmp_path_factory) -> Iterator[Heavy]:
     made = Heavy(serve(start, command, bundle, folder / "a", **settings), store, JobRepository(shared))
     made.server.wait_for("/v2/health/ready")
     for kind, content in (
-        (PARQUET, parquet("SELECT 'c' AS customer_id FROM range(2000)", folder)),
-        (CSV, b"customer_id\nc\n"),
+        (PARQUET, parquet("SELECT 'c' AS customer_id, 1 AS age_years FROM range(2000)", folder)),
+        (CSV, b"customer_id,age_years\nc,1\n"),
     ):
         job_id = made.submit(content, kind)
         assert until(made.send, job_id, FINAL)["state"] == "done"
@@ -238,7 +238,7 @@ def parquet(query: str, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-BOMB = "SELECT 'c-1' AS customer_id, 1.0 AS age, 2.0 AS cash_share FROM range(4000000)"
+BOMB = "SELECT 'c-1' AS customer_id, 1.0 AS age_years, 2.0 AS in_sum FROM range(4000000)"
 
 
 def whole(send, job_id: str, rows: int) -> bool:
@@ -417,7 +417,7 @@ def shrunk(heavy: Heavy, size: int) -> None:
 def test_a_large_file_that_is_cancelled_leaves_no_space_taken(heavy, sound_request, kind) -> None:
     """Cancelling a large file is answered at once, and the store's file shrinks again."""
     size = heavy.size
-    rows = b"customer_id,a\n" + b"c,1\n" * 5_000_000
+    rows = b"customer_id,age_years\n" + b"c,1\n" * 5_000_000
     content = rows if kind == "csv" else lines(sound_request, 40_000)
     with heavy.back():
         job_id = heavy.submit(content, "text/csv" if kind == "csv" else NDJSON["content-type"])
@@ -453,7 +453,7 @@ def test_a_line_that_is_too_long_is_refused_at_once(heavy) -> None:
 
 def test_a_file_that_needs_too_much_memory_fails_its_job(heavy, tmp_path) -> None:
     """A file that needs too much memory fails its job, and a job of another client in the meantime is done."""
-    query = "SELECT 'c' AS customer_id, repeat('x', 7000000) AS a, repeat('y', 7000000) AS b FROM range(300)"
+    query = "SELECT 'c' AS customer_id, repeat('x', 7000000) AS in_sum, repeat('y', 7000000) AS in_max FROM range(300)"
     job_id = heavy.submit(parquet(query, tmp_path), PARQUET)
     other = heavy.put_up("other", b'{"customer_id":"%s"}' % (b"c" * 5_000_000))
     assert "jobs.most_memory_bytes" in until(heavy.send, job_id, FINAL)["problem"]["detail"]

@@ -22,6 +22,7 @@ from customer_risk.serving.bulk.jobs.factory import write_parquet
 from customer_risk.serving.bulk.jobs.readers import Cutter
 from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.types import Format, Job, JobList, JobPath, JobSettings, view
+from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.errors import (
     BodyTooLarge,
@@ -167,7 +168,7 @@ class JobsEndpoint:
 
     async def _results(self, job: Job, scope: Scope, send: Send, caller: Caller) -> None:
         if job.state != "done":
-            raise Conflict(f"The job is {job.state}; results are there once it is done.", remedy="Look at its state.")
+            raise _without_results(job)
         if job.explain:
             caller.require("explain")
         wanted = parse_qs(scope["query_string"].decode("latin-1")).get("format", [""])[0]
@@ -195,7 +196,7 @@ class JobsEndpoint:
     def _allowed(self, body: bytes) -> Path:
         """Return the file that a caller names; every fault leads to the same refusal."""
         try:
-            named = Path(msgspec.json.decode(body, type=JobPath).path)
+            named = Path(msgspec.json.decode(without_mark(body), type=JobPath).path)
         except msgspec.ValidationError as error:
             raise InputError((BadField("/path", "expected the path of a file"),)) from error
         except msgspec.DecodeError as error:
@@ -210,6 +211,17 @@ class JobsEndpoint:
         if not (inside and path.is_file() and path.suffix.lower() in _SUFFIXES):
             raise refusal
         return path
+
+
+def _without_results(job: Job) -> Conflict:
+    """Return the error for results of a job that isn't done; results of one that has ended will never come."""
+    match job.state:
+        case "failed":
+            return Conflict("The job failed and has no results.", remedy="Its problem says why: GET the job.")
+        case "cancelled":
+            return Conflict("The job was cancelled and has no results.", remedy="Send the file again.")
+        case _:
+            return Conflict(f"The job is {job.state}.", remedy="GET the job until it is done; then it has results.")
 
 
 def _chosen(scope: Scope, ways: Mapping[str, _Way]) -> _Way:

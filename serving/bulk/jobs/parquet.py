@@ -15,6 +15,7 @@ import msgspec
 from duckdb import DuckDBPyConnection
 
 from customer_risk.serving.bulk.database import database
+from customer_risk.serving.bulk.forms import BORN, ID, Form, NoForm, birth_is_moment, day_of, duckdb_kind, form_of
 from customer_risk.serving.bulk.jobs.readers import (
     MOST_COLUMNS,
     MOST_RESULT,
@@ -43,17 +44,17 @@ _EXACT: Final = frozenset(
 )
 _NESTING: Final = frozenset(("struct", "list", "map"))
 _REAL: Final = frozenset(("float", "double", "decimal", "hugeint", "uhugeint"))
-_NESTED: Final = frozenset(("profile", "features"))  # not transactions, which is a feature's name too
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
 # Given, not guessed from the texts: that would make a UUID of one customer_id, a date of another.
 _RESULT: Final = duckdb_columns(columns_of(BatchItem))
 
 
 class ParquetReader(FileReader):
-    """Reads Parquet: the columns of a request, or customer_id with a column a feature; positions are in rows.
+    """Reads Parquet in one of the three forms of `form_of`; positions are in rows.
 
     NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name.
-    Timestamps without a zone are UTC; texts are read as those of a request. A file without customer_id is refused.
+    Timestamps without a zone are UTC; texts are read as those of a request. A customer_id that is an integer becomes
+    its decimal text. Other columns aren't read. A file of no form is refused.
     """
 
     costly = True
@@ -97,20 +98,22 @@ class ParquetReader(FileReader):
         sized = base.execute("SELECT sum(total_uncompressed_size) FROM parquet_metadata(?)", [path]).fetchone()
         if sized and (sized[0] or 0) > self._settings.most_read_bytes:
             raise read_too_much(self._settings)
-        names = tuple(kinds)
-        read = {name: _as_json(kind) for name, kind in kinds.items()}
+        form = self._form(kinds)
+        read = {name: _as_json(kinds[name]) for name in form.columns} | {ID: ("VARCHAR", None)}
+        for name, fix in _births(form, kinds).items():
+            read[name] = (read[name][0], _both(read[name][1], fix))
+        names = tuple(read)
         columns = ", ".join(f"CAST({identifier(name)} AS {kind})" for name, (kind, _) in read.items())
         fixes = [(place, fix) for place, (_, fix) in enumerate(read.values()) if fix is not None]
         query = f"SELECT {columns} FROM read_parquet(?, hive_partitioning = false) OFFSET {self.at}"  # noqa: S608  names are quoted
-        nested = bool(kinds.keys() & _NESTED)
 
         def lines() -> Iterator[bytes]:
             for number, values in enumerate(_fetched(base.execute(query, [path])), self.at + 1):
                 self._check()
                 for place, fix in fixes:
                     values[place] = fix(values[place])
-                row = dict(zip(names, values, strict=True))
-                line = _request_line(row) if nested else _features_line(row)
+                row = form.request_of(dict(zip(names, values, strict=True)))
+                line = encode({name: row[name] for name in _FIELDS if name in row})
                 if len(line) > MOST_BYTES:
                     raise too_large(f"Row {number:,}")
                 yield line
@@ -124,11 +127,17 @@ class ParquetReader(FileReader):
             base.execute("SELECT * FROM read_parquet(?, hive_partitioning = false) LIMIT 0", [path]).description or ()
         )
         kinds = {str(name): kind for name, kind, *_ in described}
-        if "customer_id" not in kinds:
-            raise unusable("expected a column customer_id")
         if len(kinds) > MOST_COLUMNS:
             raise unusable(f"has {len(kinds):,} columns; expected at most {MOST_COLUMNS:,}")
         return kinds
+
+    def _form(self, columns: Mapping[str, Any]) -> Form:
+        try:
+            form = form_of({name: duckdb_kind(kind) for name, kind in columns.items()}, self._known)
+        except NoForm as error:
+            raise unusable(str(error)) from error
+        self.ignored = form.ignored
+        return form
 
 
 def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> None:
@@ -179,6 +188,17 @@ def _as_json(kind: Any, *, within: bool = False) -> tuple[str, Callable[[Any], A
     return "VARCHAR", _zoned if within and kind.id.startswith("timestamp") else None
 
 
+def _births(form: Form, columns: Mapping[str, Any]) -> Mapping[str, Callable[[Any], Any]]:
+    """Return the functions that make dates of times at midnight, by the columns that hold dates of birth as times."""
+    if not birth_is_moment(form, {name: duckdb_kind(kind) for name, kind in columns.items()}):
+        return {}
+    return {"profile": partial(_each_field, {BORN: day_of})} if "profile" in form.nested else {BORN: day_of}
+
+
+def _both(first: Callable[[Any], Any] | None, second: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return second if first is None else lambda value: second(first(value))
+
+
 def _parsed(text: str | None) -> Any:
     try:
         return None if text is None else msgspec.json.decode(text)
@@ -204,15 +224,6 @@ def _each_value(fix: Callable[[Any], Any], value: dict[str, Any] | None) -> dict
 def _fetched(table: DuckDBPyConnection) -> Iterator[list[Any]]:
     while rows := table.fetchmany(_FETCHED):
         yield from map(list, rows)
-
-
-def _features_line(row: dict[str, Any]) -> bytes:
-    customer_id = row.pop("customer_id")
-    return encode({"customer_id": customer_id, "features": row})
-
-
-def _request_line(row: dict[str, Any]) -> bytes:
-    return encode({name: row[name] for name in _FIELDS if row.get(name) is not None})
 
 
 def _zoned(time: str | None) -> str | None:

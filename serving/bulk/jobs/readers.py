@@ -9,15 +9,18 @@ import csv
 import math
 import re
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from typing import ClassVar, Final, NamedTuple, Self
 
 import msgspec
 
 from customer_risk.model.csv_records import csv_reader
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
-from customer_risk.model.escaping import shortened
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.serving.bulk.forms import COMPLETE, FORMS_OF_CSV, ID
 from customer_risk.serving.bulk.jobs.types import JobSettings
+from customer_risk.serving.bulk.names import listed, meant_by, shown, told
+from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.http.body import MOST_BYTES
 
@@ -26,10 +29,15 @@ PIECE_ROWS: Final = 500
 MOST_COLUMNS: Final = 1000
 _MOST_RECORD: Final = 2 * MOST_BYTES + 64 * 1024  # bytes of a CSV record, in which each quote within a cell is doubled
 MOST_RESULT: Final = 2 * MOST_BYTES  # bytes of one row's result
+_BLANK: Final = b" \t\r\n\v\f\x1a"
+_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SLICE: Final = 64 * 1024
 _BLANKS: Final = " \t\r\n"
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _CHECKED: Final = 20_000  # rows of CSV that are checked before another client's turn
+_REQUEST: Final = "request"
+_FLAGS: Final = {"true": True, "false": False}
+_FEATURES: Final = dict.fromkeys(NAMES)  # in order, and found at once
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -97,7 +105,7 @@ class Cutter:
             yield self._taken()
         self._piece.append(line)
         self._size += len(line)
-        self.rows += not line.isspace()
+        self.rows += bool(_content(line))
 
     def _keep_open(self, part: bytes) -> None:
         self._line.append(part)
@@ -112,8 +120,12 @@ class Cutter:
 
 
 def lines_of(piece: bytes) -> list[bytes]:
-    """Return the lines of a piece of NDJSON, without blank ones."""
-    return [line for line in piece.split(b"\n") if line.strip()]
+    """Return the lines of a piece of NDJSON, without blank ones, byte order marks and Ctrl-Z, the end of a DOS file."""
+    return [content for line in piece.split(b"\n") if (content := _content(line))]
+
+
+def _content(line: bytes) -> bytes:
+    return without_mark(line.strip(_BLANK)).strip(_BLANK)
 
 
 class Interrupted(CustomerRiskError):
@@ -126,12 +138,14 @@ class Interrupted(CustomerRiskError):
 class Lines(NamedTuple):
     """Requests read from a file, as lines of JSON, and the position after them.
 
-    `rows` is the number of rows in the file, None if unknown. If `lines` is empty, the file is still being checked.
+    `rows` is the number of rows in the file, None if unknown. `ignored` are columns that aren't read. If `lines` is
+    empty, the file is still being checked.
     """
 
     lines: list[bytes]
     at: int
     rows: int | None
+    ignored: tuple[str, ...] = ()
 
 
 class FileReader:
@@ -140,13 +154,26 @@ class FileReader:
     `read` raises InputError if the file isn't in its declared format, BodyTooLarge if it exceeds the settings'
     bounds, and Interrupted after a call of `interrupt` from another thread.
 
-    costly   an open reader takes so much memory that few may be open at a time
+    costly    an open reader takes so much memory that few may be open at a time
+    ignored   columns that aren't read, as a job shows them; known with the first row
+
+    Columns with the names `known` are features.
     """
 
     costly: ClassVar[bool] = False
 
-    def __init__(self, parts: Iterable[bytes], settings: JobSettings, *, at: int = 0, rows: int | None = None) -> None:
+    def __init__(
+        self,
+        parts: Iterable[bytes],
+        settings: JobSettings,
+        *,
+        at: int = 0,
+        rows: int | None = None,
+        known: Collection[str] = _FEATURES,
+    ) -> None:
         self.at = at
+        self.ignored: tuple[str, ...] = ()
+        self._known = known
         self._settings = settings
         self._rows = rows
         self._interrupted = threading.Event()
@@ -155,9 +182,10 @@ class FileReader:
     def read(self) -> Lines | None:
         """Return the next piece, None at the end."""
         read = next(self._lines, None)
-        if read is not None:
-            self.at = read.at
-        return read
+        if read is None:
+            return None
+        self.at = read.at
+        return read._replace(ignored=self.ignored)
 
     def interrupt(self) -> None:
         """Interrupt `read`, which can't be called again afterwards."""
@@ -185,16 +213,23 @@ class FileReader:
 class CsvReader(FileReader):
     """Reads CSV with a header: customer_id and a column for each feature, or a column `request`. Positions are bytes.
 
-    An empty cell is a missing value; a number is written as in JSON, with or without blanks around it. The whole file
-    is checked before its first row is returned. It is refused where it has no such header, a row has more or fewer
-    cells than the header, quotes don't match or the text isn't UTF-8.
+    An empty cell is a missing value; a number is written as in JSON, with or without blanks around it. Other columns
+    are ignored. Blank lines are skipped, and so is Ctrl-Z, the end of a DOS file. The whole file is checked before its
+    first row is returned. It is refused where it has no such header, a row has more or fewer cells than the header,
+    quotes don't match or the text isn't UTF-8.
     """
 
     def __init__(
-        self, parts: Callable[[], Iterable[bytes]], settings: JobSettings, *, at: int = 0, rows: int | None = None
+        self,
+        parts: Callable[[], Iterable[bytes]],
+        settings: JobSettings,
+        *,
+        at: int = 0,
+        rows: int | None = None,
+        known: Collection[str] = _FEATURES,
     ) -> None:
         self._parts = parts
-        super().__init__((), settings, at=at, rows=rows)
+        super().__init__((), settings, at=at, rows=rows, known=known)
 
     def _read(self, parts: Iterable[bytes]) -> Generator[Lines]:  # noqa: ARG002  it reads them twice
         text = _Text(self._parts())
@@ -207,43 +242,67 @@ class CsvReader(FileReader):
                         yield Lines([], 0, None)
                 self._rows = checked
                 text = _Text(self._parts())
-            for lines in by_pieces(_csv_line(row) for row in self._cells(text, self.at)):
+            for lines in by_pieces(_csv_line(row, self._known) for row in self._cells(text, self.at)):
                 yield Lines(lines, text.at, self._rows)
         except (UnicodeDecodeError, csv.Error) as error:
             if "field limit" in str(error):  # `csv` has only one error class
                 raise too_large(f"A cell at line {text.number:,}") from error
+            if text.number == 1:
+                _require_commas(text.first)
             raise unusable(f"line {text.number} isn't CSV in UTF-8: {error}") from error
 
     def _cells(self, text: _Text, at: int) -> Iterator[dict[str, str]]:
         rows = csv_reader(text)
         names = next(rows, [])
-        if "request" not in names and "customer_id" not in names:
-            raise unusable("expected a header with customer_id, or with request")
-        if len(names) > MOST_COLUMNS:
-            raise unusable(f"has {len(names):,} columns; expected at most {MOST_COLUMNS:,}")
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise unusable(f"has two columns {shortened(twice[0])!r}")
+        self._check_header(names, text.first)
         text.skip(at)
         for row in rows:
             self._check()
             text.record = 0
-            if not row:  # a blank line
+            if not row or (len(row) == 1 and not row[0].strip(" \t\x1a")):  # a blank line
                 continue
             if len(row) != len(names):  # the columns of its cells can't be known
                 raise unusable(f"line {text.number} has {len(row):,} cells; the header has {len(names):,}")
             yield dict(zip(names, row, strict=True))
 
+    def _check_header(self, names: list[str], line: str) -> None:
+        if len(names) > MOST_COLUMNS:
+            raise unusable(f"has {len(names):,} columns; expected at most {MOST_COLUMNS:,}")
+        if _REQUEST not in names and ID not in names:
+            _require_commas(line)
+            near = next(((name, meant) for name in names if (meant := meant_by(name, (ID, _REQUEST)))), None)
+            if near is not None:
+                raise unusable(f"expected a header with {ID}, or with request; rename {shown(near[0])} to {near[1]}")
+            raise unusable(f"expected a header with {ID}, or with request; got {listed(names)}")
+        features = set(self._known) & set(names)
+        if _REQUEST not in names and not features:
+            found = ", ".join(told(names, {ID, *self._known}))
+            raise unusable(f"has no column of a feature; expected {FORMS_OF_CSV}; got {found}")
+        used = {_REQUEST} if _REQUEST in names else {ID, COMPLETE, *features}
+        if twice := sorted(name for name in used if names.count(name) > 1):
+            raise unusable(f"has two columns {shown(twice[0])}")
+        known = {ID, _REQUEST, COMPLETE, *self._known}
+        self.ignored = told(dict.fromkeys(name for name in names if name not in used), known - used)
+
+
+def _require_commas(header: str) -> None:
+    """Raise InputError if a header is separated by another character than commas."""
+    for separator, name in _SEPARATORS.items():
+        if {ID, _REQUEST} & {cell.strip(' "\t\r\n') for cell in header.split(separator)} and separator in header:
+            raise unusable(f"the file is separated by {name}; jobs read commas: write it with commas")
+
 
 class _Text:
     """The lines of an upload as text, for `csv`; `number` counts them, and `at` the bytes read.
 
-    `record` counts the bytes of the current record; its reader sets it to 0 at each record's end. Raises BodyTooLarge
-    if a record is too large.
+    `first` is the first line. `record` counts the bytes of the current record; its reader sets it to 0 at each record's
+    end. Raises BodyTooLarge if a record is too large.
     """
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         self._lines = self._split(parts)
         self.at = self.number = self.record = 0
+        self.first = ""
 
     def __iter__(self) -> Self:
         return self
@@ -251,8 +310,10 @@ class _Text:
     def __next__(self) -> str:
         line = next(self._lines)
         text = line.decode("utf-8" if self.at else "utf-8-sig")
+        if not self.at:
+            self.first = text
         self._count(line)
-        return text
+        return text.rstrip("\x1a") if text.endswith("\x1a") else text  # such a line is the last one
 
     def skip(self, at: int) -> None:
         """Skip to a position, which is the end of a record; do nothing if it was passed already."""
@@ -329,12 +390,16 @@ def unusable(detail: str) -> InputError:
     return InputError((BadField("", detail),))
 
 
-def _csv_line(row: Mapping[str, str]) -> bytes:
-    request = row.get("request")
-    if request:
+def _csv_line(row: Mapping[str, str], known: Collection[str]) -> bytes:
+    request = row.get(_REQUEST)
+    if request is not None:
         return request.replace("\r", " ").replace("\n", " ").encode()
-    features = {name: _number(cell) for name, cell in row.items() if name not in {"customer_id", "request"}}
-    return encode({"customer_id": row.get("customer_id"), "features": features})
+    features = {name: _number(cell) for name, cell in row.items() if name in known}
+    complete = row.get(COMPLETE)
+    return encode(
+        {ID: row.get(ID) or None, "features": features}
+        | ({COMPLETE: _FLAGS.get(complete.strip().lower(), complete)} if complete else {})
+    )
 
 
 def _number(cell: str) -> float | str | None:

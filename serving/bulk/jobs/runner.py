@@ -342,7 +342,7 @@ class JobRunner:
             nonlocal failed
             for line in read.lines:
                 watch.check()
-                outcome = self._exchange.answer(line, context)
+                outcome = self._exchange.answer(line, context, naming=True)
                 outcomes.append(_blamed(outcome))
                 result, good = _result(outcome)
                 failed += not good
@@ -369,6 +369,7 @@ class JobRunner:
             rows=job.rows if read.rows is None else read.rows,
             read_bytes=read_bytes,
             result_bytes=result_bytes,
+            ignored=read.ignored,
             attempts=1,  # the next piece is begun at once
         )
 
@@ -426,7 +427,8 @@ def _result(outcome: Outcome) -> tuple[bytes, bool]:
     result = _encode(item) + b"\n"
     if len(result) > readers.MOST_RESULT:
         kind, problem = document_of(_TOO_LARGE)
-        item = BatchItem(status=kind.status.value, problem=problem)
+        named = item.customer_id if item.answer is None else item.answer.customer_id
+        item = BatchItem(status=kind.status.value, problem=problem, customer_id=named)
         result = _encode(item) + b"\n"
     return result, item.status == 200
 

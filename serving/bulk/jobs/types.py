@@ -48,7 +48,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     The store has the input as it was sent in `pieces` pieces, and the results in `next_piece` pieces. For NDJSON each
     piece of input has one piece of results. For the other formats the first `at` bytes (CSV) or rows (Parquet) are
     answered. `rows` is None until it is known. `read_bytes` counts the bytes of the requests that were read,
-    `result_bytes` those of the stored results. `attempts` is how often a worker has begun the next piece.
+    `result_bytes` those of the stored results. `attempts` is how often a worker has begun the next piece. `ignored` are
+    the file's columns that aren't read, as the view has them.
     """
 
     job_id: str
@@ -70,6 +71,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     read_bytes: int = 0
     result_bytes: int = 0
     attempts: int = 0
+    ignored: tuple[str, ...] = ()
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,11 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Annotated[str, Meta(description="RFC 3339")]
     expires_at: Annotated[str, Meta(description="RFC 3339; then the job, its input and its results are gone")]
     problem: Annotated[Problem | None, Meta(description="why it failed")]
-    results: Annotated[str | None, Meta(description="where the results are, once it is done")]
+    results: Annotated[str | None, Meta(description="where the results are if it is done")]
+    ignored: Annotated[
+        tuple[str, ...],
+        Meta(description="columns of a CSV or Parquet file that aren't read, the first 20; known once rows are done"),
+    ] = ()
 
 
 class JobList(msgspec.Struct, frozen=True):
@@ -119,6 +125,7 @@ def view(job: Job, path: str, *, now: float) -> JobView:
         expires_at=_written(job.expires),
         problem=job.problem,
         results=f"{path}/{job.job_id}/results" if job.state == "done" else None,
+        ignored=job.ignored,
     )
 
 

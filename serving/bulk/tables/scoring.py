@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -45,7 +45,7 @@ class Scoring:
         outcome = self._patience.have(lambda: self._outcome(request))
         self._pending.append(outcome)
         if isinstance(outcome, Refused):
-            made = refused(place, row, _customer(request), outcome.kind, outcome.problem)
+            made = refused(place, row, outcome.customer_id, outcome.kind, outcome.problem)
         else:
             made = answered(place, row, outcome.shown())
         return _encode(made) + b"\n", made.segment or REFUSED
@@ -59,18 +59,8 @@ class Scoring:
             raise RecordsLost(str(error), remedy="The part is scored again.") from error
 
     def _outcome(self, request: bytes) -> Outcome:
-        outcome = self._exchange.answer(request, self._context)
+        outcome = self._exchange.answer(request, self._context, naming=True)
         if isinstance(outcome, Refused) and outcome.retry_after is not None:  # not the row's fault
             self.commit()
             raise Later(outcome.problem.detail, remedy="The row is scored again.")
         return outcome
-
-
-def _customer(request: bytes) -> str | None:
-    """Return the customer_id of a refused row, empty if it can't be read."""
-    try:
-        document: Any = msgspec.json.decode(request)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    found = document.get("customer_id") if isinstance(document, dict) else None
-    return found if isinstance(found, str) else None

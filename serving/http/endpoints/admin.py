@@ -12,6 +12,7 @@ import msgspec
 
 from customer_risk.model.errors import BadField, InputError
 from customer_risk.serving.contract.answer import ModelName
+from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.decisions.reload import ReloadState
 from customer_risk.serving.errors import Conflict, Later, MalformedBody, NotFound, WrongMethod
 from customer_risk.serving.http.body import Receive, Scope, Send, bounded, header, read_body, require_json
@@ -156,7 +157,7 @@ class Admin:
 def _read(body: bytes, kind: type[_Order]) -> _Order:
     """Return the decoded body; raises MalformedBody, or InputError with the field."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(without_mark(body), type=kind)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$.")
         pointer = f"/{path.rstrip('`')}" if path else ""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.answer import ModelName
 from customer_risk.serving.contract.batch import MOST_ITEMS, too_many_items
+from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.decisions.validation import Faults
 from customer_risk.serving.errors import MalformedBody
 from customer_risk.serving.exchange.all_or_none import raise_faults
@@ -95,7 +96,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
         raise too_large()
     faults = Faults()
     try:
-        sent = msgspec.json.decode(body[:length], type=_Body)
+        sent = msgspec.json.decode(without_mark(body[:length]), type=_Body)
     except msgspec.ValidationError as error:
         faults.add(*_fault_of(error, ""))
         raise_faults(faults)

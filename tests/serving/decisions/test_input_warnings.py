@@ -6,7 +6,7 @@ import datetime as dt
 import json
 
 from customer_risk.model.features.input_warning import InputWarning
-from customer_risk.serving.decisions.input_warnings import by_column
+from customer_risk.serving.decisions.input_warnings import by_column, listed
 
 
 def _warnings(reader, request_, now) -> list[tuple[str, str, str]]:
@@ -32,16 +32,55 @@ def test_a_history_left_open_is_taken_as_complete(reader, request_, now) -> None
     assert (code, pointer, detail) == ("DEFAULT_TAKEN", "/history_complete", "Left out; taken as true.")
 
 
-def test_a_profile_field_left_out_is_unknown(reader, request_, now) -> None:
-    """As null is, but with a warning for each."""
+def test_profile_fields_left_out_are_unknown(reader, request_, now) -> None:
+    """As null is, with one warning for all of them, which names them."""
     given = reader.read(json.dumps(request_).encode(), now=now).person
     del request_["profile"]["locale"], request_["profile"]["is_pep"]
-    assert {(code, pointer) for code, pointer, _ in _warnings(reader, request_, now)} == {
-        ("DEFAULT_TAKEN", "/profile/locale"),
-        ("DEFAULT_TAKEN", "/profile/is_pep"),
-    }
+    assert _warnings(reader, request_, now) == [
+        ("DEFAULT_TAKEN", "/profile", "2 fields left out; each taken as unknown: is_pep, locale.")
+    ]
     read = reader.read(json.dumps(request_).encode(), now=now)
     assert read.person == given._replace(locale=None, is_pep=None)
+
+
+def test_one_profile_field_left_out_is_pointed_at(reader, request_, now) -> None:
+    """A single field has its own pointer."""
+    del request_["profile"]["locale"]
+    assert _warnings(reader, request_, now) == [("DEFAULT_TAKEN", "/profile/locale", "Left out; taken as unknown.")]
+
+
+def test_an_empty_request_has_a_warning_for_each_kind_of_default(service) -> None:
+    """A customer of whom nothing was sent has two warnings, not thirteen."""
+    warnings = service.answer(b'{"customer_id": "c", "profile": {}, "transactions": []}').warnings
+    assert [(each.code, each.pointer) for each in warnings] == [
+        ("DEFAULT_TAKEN", "/profile"),
+        ("DEFAULT_TAKEN", "/history_complete"),
+    ]
+    assert "date_of_birth" in warnings[0].detail
+
+
+def test_important_warnings_come_first(service, request_, now) -> None:
+    """What was left out comes last, however the request is written."""
+    request_ |= {"profile": {"occupation": "WIZARD"}, "remark": 1}
+    del request_["history_complete"], request_["transactions"][1]["currency"]
+    request_["transactions"][0]["created_at"] = _time(now + 1000)
+    request_["transactions"].append(dict(request_["transactions"][2]))
+    codes = [each.code for each in service.answer(json.dumps(request_).encode()).warnings]
+    assert codes == [
+        "FUTURE_TIME", "REPEATED_ROW", "UNKNOWN_FIELD", "UNKNOWN_CATEGORY",
+        "DEFAULT_TAKEN", "DEFAULT_TAKEN", "DEFAULT_TAKEN",
+    ]  # fmt: skip
+
+
+def test_no_kind_of_warning_is_hidden_by_many_of_another() -> None:
+    """Beyond the bound the first warning of each code stays listed, and the last one counts the rest."""
+    many = [InputWarning("UNKNOWN_CATEGORY", f"/transactions/{row}/type", "") for row in range(80)]
+    found = listed((*many, InputWarning("IMPLAUSIBLE_VALUE", "", ""), InputWarning("DEFAULT_TAKEN", "/profile", "")))
+    assert [each.code for each in found] == [
+        *["UNKNOWN_CATEGORY"] * 48, "IMPLAUSIBLE_VALUE", "DEFAULT_TAKEN", "MORE_WARNINGS",
+    ]  # fmt: skip
+    assert [each.pointer for each in found[:48]] == [each.pointer for each in many[:48]]
+    assert found[-1].detail.startswith("32 more ")
 
 
 def test_what_transactions_leave_out_is_told_once(reader, request_, now) -> None:

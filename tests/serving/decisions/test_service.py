@@ -15,7 +15,7 @@ from customer_risk.model.features import catalogue
 from customer_risk.model.features.columns import encode_columns
 from customer_risk.model.features.kernel import compute as kernel
 from customer_risk.model.scoring.bundle import load_bundle
-from customer_risk.serving.decisions.engine import MOST_WARNINGS
+from customer_risk.serving.decisions.input_warnings import MOST_WARNINGS
 from customer_risk.serving.decisions.request_parser import RequestParser
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import closing
 from typing import ClassVar
 
 import pytest
@@ -20,6 +21,8 @@ from customer_risk.serving.exchange.outcome import Decided, RequestContext
 from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.http.responses import response_of
 from customer_risk.serving.http.scoring_app import MOST_DIRECT_BYTES, Mount, ScoringApp
+from customer_risk.serving.store.file import FileStore
+from customer_risk.serving.store.idempotency import Idempotency
 from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 
 _FIELDS = ["customer_id", "profile", "transactions", "features", "history_complete", "id", "amount", "created_at"]
@@ -248,6 +251,20 @@ def test_a_batch_answers_each_on_its_own(scoring_app, call, request_) -> None:
     assert [each["pointer"] for each in items[1]["problem"]["errors"]] == ["/requests/1/customer_id"]
     alone = call(scoring_app, "POST", "/ai/v1/risk", json=request_).content
     assert _same(json.dumps(items[0]["answer"])) == _same(alone)
+
+
+@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "k"}])
+def test_a_refused_item_names_its_customer(service, call, request_, tmp_path, headers) -> None:
+    """A refused item of a batch has the customer's id where it can be read, small or large; an answered one hasn't."""
+    small = request_ | {"profile": {"is_pep": "no"}}
+    large = small | {"customer_id": "c-2", "remark": "x" * 100_000}
+    nameless = request_ | {"customer_id": 7}
+    sent = {"requests": [request_, small, large, nameless]}
+    with closing(FileStore(str(tmp_path / "store"))) as store:
+        app = ScoringApp(_beyond, Exchange(service), keys=lambda: Idempotency(store))
+        items = call(app, "POST", "/ai/v1/risk:batch", json=sent, headers=headers).json()["items"]
+    assert [each["status"] for each in items] == [200, 422, 422, 422]
+    assert [each.get("customer_id") for each in items] == [None, request_["customer_id"], "c-2", None]
 
 
 @pytest.mark.parametrize(

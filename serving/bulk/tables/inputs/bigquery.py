@@ -14,8 +14,9 @@ from google.api_core.exceptions import Conflict, NotFound
 from google.cloud.bigquery import Client, QueryJob, SchemaField
 
 from customer_risk.model.google_cloud.credentials import ONCE
+from customer_risk.serving.bulk.forms import bigquery_kind
 from customer_risk.serving.bulk.tables.errors import UnusableInput
-from customer_risk.serving.bulk.tables.inputs.columns import BIGQUERY, BIGQUERY_TIMES, request_of
+from customer_risk.serving.bulk.tables.inputs.columns import BIGQUERY, request_of
 from customer_risk.serving.bulk.tables.inputs.interface import Block, Rows
 from customer_risk.serving.bulk.tables.inputs.settings import BigQueryInput
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
@@ -27,8 +28,6 @@ _PAGE_SECONDS: Final = 60.0  # for one page
 _QUERY_SECONDS: Final = 1800.0  # for the query
 _ATTEMPTS: Final = 20
 _AT_ONCE: Final[dict[str, Any]] = {"timeout": _QUERY_SECONDS, "retry": None, "job_retry": None}
-_NESTED: Final = ("RECORD", "STRUCT", "JSON")
-_TIMES: Final = ("TIMESTAMP", "DATETIME")
 _REMEDY: Final = (
     "See to input.where, and grant this identity roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser "
     "on the project."
@@ -127,15 +126,10 @@ class BigQuerySource:
         )
 
     def _query(self, fields: Sequence[SchemaField]) -> str:
-        columns = {each.name: each.mode == "REPEATED" or each.field_type in _NESTED for each in fields}
-        times = any(_has_times(each) for each in fields if each.name == "transactions")
-        request = request_of(columns, self._wanted, BIGQUERY_TIMES if times else BIGQUERY, self._path)
+        columns = {each.name: bigquery_kind(each) for each in fields}
+        request = request_of(columns, self._wanted, BIGQUERY, self._path)
         where = f" WHERE {self._settings.where}" if self._settings.where else ""
         return f"SELECT {request} AS request FROM `{self._path}`{where}"  # noqa: S608  names are checked; the condition is the operator's
-
-
-def _has_times(field: SchemaField) -> bool:
-    return field.field_type in _TIMES or any(_has_times(each) for each in field.fields)
 
 
 class _Result:

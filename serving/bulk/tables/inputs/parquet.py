@@ -11,6 +11,7 @@ import duckdb
 
 from customer_risk.model.files import open_file
 from customer_risk.serving.bulk.database import database
+from customer_risk.serving.bulk.forms import duckdb_kind
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import DUCKDB, request_of
 from customer_risk.serving.bulk.tables.inputs.times import with_zones
@@ -18,7 +19,6 @@ from customer_risk.serving.contract.sql import descriptor_path
 
 SUFFIX: Final = ".parquet"
 ROWS: Final = 500  # at a time
-_NESTED: Final = ("STRUCT", "JSON", "MAP")
 
 
 class ParquetRows:
@@ -27,8 +27,8 @@ class ParquetRows:
     def __init__(self, base: duckdb.DuckDBPyConnection, path: str, wanted: Sequence[str], name: str) -> None:
         self._base = base
         self._path = path
-        described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._path]).fetchall()
-        columns = {column: kind.endswith("]") or kind.startswith(_NESTED) for column, kind, *_ in described}
+        described = base.execute("SELECT * FROM read_parquet(?) LIMIT 0", [self._path]).description or ()
+        columns = {str(column): duckdb_kind(kind) for column, kind, *_ in described}
         self._request = request_of(columns, wanted, DUCKDB, name)
         self._rows = _rows(base, self._path)
         (counted,) = base.execute("SELECT count(*) FROM read_parquet(?)", [self._path]).fetchall()
@@ -67,5 +67,5 @@ def opened(path: Path, wanted: Sequence[str], name: str) -> Iterator[ParquetRows
             base.execute("SET TimeZone = 'UTC'")
             yield ParquetRows(base, opened_path, wanted, name)
         except duckdb.Error as error:
-            said = str(error).partition("\n")[0].replace(opened_path, name)
+            said = str(error).partition("\n")[0].replace(opened_path, name)[:300]
             raise UnusableInput(f"{name} can't be read as Parquet: {said}.", remedy="Write it again.") from error

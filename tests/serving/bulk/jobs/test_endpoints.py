@@ -198,6 +198,31 @@ def test_results_come_only_when_all_are_there(jobs_client) -> None:
     assert jobs_client("GET", f"/{job_id}/results").status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("queued", "The job is queued. GET the job until it is done; then it has results."),
+        ("running", "The job is running. GET the job until it is done; then it has results."),
+        ("failed", "The job failed and has no results. Its problem says why: GET the job."),
+        ("cancelled", "The job was cancelled and has no results. Send the file again."),
+    ],
+)
+def test_results_that_arent_there_say_whether_they_will_be(jobs_client, jobs_repository, state, said) -> None:
+    """Nobody waits for the results of a job that has ended without any."""
+    job_id = jobs_client.submit().json()["job_id"]
+    jobs_repository.change(job_id, state=state)
+    response = jobs_client("GET", f"/{job_id}/results")
+    assert (response.status_code, response.json()["detail"]) == (409, said)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_path_of_a_file_may_follow_a_byte_order_mark(jobs_client, tmp_path, mark) -> None:
+    """As any body of JSON."""
+    (tmp_path / "in" / "a.ndjson").write_bytes(ONE)
+    body = mark + json.dumps({"path": str(tmp_path / "in" / "a.ndjson")})
+    assert jobs_client.submit(body.encode(), "application/json").status_code == 202
+
+
 @pytest.fixture
 def done(jobs_client, jobs_repository) -> str:
     """A job with results in two pieces."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import threading
 import time
@@ -29,7 +30,8 @@ ROW = {
 
 
 def opened(kind: str, parts: list[bytes], settings: JobSettings, **options) -> reading.FileReader:
-    """Return a reader of a file."""
+    """Return a reader of a file; `a`, `b` and three others are features."""
+    options = {"known": ("a", "b", "age", "cash_share", "transactions")} | options
     if kind == "csv":
         return reading.CsvReader(lambda: parts, settings, **options)
     return ParquetReader(parts, settings, **options)
@@ -118,9 +120,9 @@ def test_a_file_is_read_on_where_its_results_end(tmp_path, kind) -> None:
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_of_too_many_rows_is_refused_before_any_is_read(tmp_path, kind) -> None:
     """The error for too many rows names the setting, and no row is returned before it."""
-    parts = [b"customer_id\n" + b"c\n" * 11]
+    parts = [b"customer_id,a\n" + b"c,1\n" * 11]
     if kind == "parquet":
-        parts = parquet(tmp_path, "SELECT 'c' AS customer_id FROM range(11)")
+        parts = parquet(tmp_path, "SELECT 'c' AS customer_id, 1 AS a FROM range(11)")
     reader = opened(kind, parts, JobSettings(most_rows=10))
     with pytest.raises(BodyTooLarge, match=r"jobs\.most_rows is 10"):
         reader.read()
@@ -196,11 +198,96 @@ def test_a_csv_row_of_another_length_than_the_header_is_refused(row) -> None:
         of("csv", [f"customer_id,a\nb,1\n{row}\n".encode()])
 
 
-@pytest.mark.parametrize("text", [b"", b"a,b\n1,2\n", b"customer_id\n\xff\n"])
+@pytest.mark.parametrize("text", [b"", b"a,b\n1,2\n", b"customer_id,a\n\xff,1\n", b"customer_id,c\n1,2\n"])
 def test_what_isnt_such_csv_is_refused(text) -> None:
-    """No header, another header, or bytes that aren't text."""
+    """No header, another header, bytes that aren't text, or no column that is read."""
     with pytest.raises(InputError):
         of("csv", [text])
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
+@pytest.mark.parametrize("header", ["customer_id{}a{}b", '"customer_id"{}"a"', "a{} Customer_id{}request"])
+def test_csv_of_another_separator_is_refused_by_its_name(separator, name, header) -> None:
+    """A file that a spreadsheet of half of Europe wrote says what it is, quoted or not."""
+    text = header.replace("{}", separator) + "\r\nc-1" + separator + "1\r\n"
+    with pytest.raises(InputError, match=f"separated by {name}; jobs read commas"):
+        of("csv", [text.encode()])
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b"\r\n\x1a\r\n", b"\r\n\r\n  \r\n", b"\n\n\n", b"\r\n \t\x1a"])
+def test_csv_may_end_in_blank_lines_and_ctrl_z(end) -> None:
+    """As programs of DOS and spreadsheets write it; the rows are those of the file without them."""
+    assert of("csv", [b"customer_id,a\r\nc-1,1\r\nc-2,2" + end]) == [
+        {"customer_id": "c-1", "features": {"a": 1}},
+        {"customer_id": "c-2", "features": {"a": 2}},
+    ]
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b"\r\n\x1a\r\n", b"\r\n\r\n  \r\n", b"\n\n\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"])
+def test_ndjson_may_begin_with_a_mark_and_end_in_blank_lines_and_ctrl_z(mark, end) -> None:
+    """The lines and their number are those of the file without them."""
+    upload = mark + b'{"a":1}\r\n{"a":2}' + end
+    cutter = reading.Cutter(lines=True)
+    pieces = [*cutter.feed(upload[:2]), *cutter.feed(upload[2:]), *cutter.end()]
+    assert [line for piece in pieces for line in reading.lines_of(piece)] == [b'{"a":1}', b'{"a":2}']
+    assert cutter.rows == 2
+
+
+def test_a_csv_cell_may_have_more_than_128_kib() -> None:
+    """The limit of Python's csv is lifted to a request's, also if something else in the process has set it."""
+    csv.field_size_limit(1000)
+    request = json.dumps({"customer_id": "c", "remark": "x" * 500_000})
+    assert of("csv", [b'request\n"%b"\n' % request.replace('"', '""').encode()]) == [json.loads(request)]
+
+
+def test_csv_ignores_other_columns_and_tells_them() -> None:
+    """With the names that may be meant; beside whole requests, every other column is ignored."""
+    reader = opened("csv", [b"customer_id,a,Cash Share,remark\nc,1,2,3\n"], SETTINGS)
+    read = reader.read()
+    assert json.loads(read.lines[0]) == {"customer_id": "c", "features": {"a": 1}}
+    assert read.ignored == ("Cash Share (is cash_share meant?)", "remark")
+    reader = opened("csv", [b'request,a\n"{}",1\n'], SETTINGS)
+    reader.read()
+    assert reader.ignored == ("a",)
+
+
+def test_csv_may_say_that_a_history_is_incomplete() -> None:
+    """As a column of Parquet and of a table does; what is neither true nor false is left for the parser to refuse."""
+    rows = of("csv", [b"customer_id,a,history_complete\nc,1,FALSE\nc,1, true\nc,1,\nc,1,maybe\n"])
+    assert [row.get("history_complete") for row in rows] == [False, True, None, "maybe"]
+    assert ["history_complete" in row for row in rows] == [True, True, False, True]
+
+
+def test_only_columns_that_are_read_must_have_names_of_their_own() -> None:
+    """Spreadsheets write empty names behind the last column."""
+    assert of("csv", [b"customer_id,a,,,\nc,1,,,\n"]) == [{"customer_id": "c", "features": {"a": 1}}]
+    for header in ("customer_id,a,a", "customer_id,customer_id,a", "request,request"):
+        with pytest.raises(InputError, match="has two columns"):
+            of("csv", [f"{header}\n1,2,3\n".encode()])
+
+
+def test_an_empty_customer_id_is_missing_in_csv() -> None:
+    """As null is in Parquet; blanks are an id."""
+    rows = of("csv", [b"customer_id,a\n,1\n  ,1\n"])
+    assert [row["customer_id"] for row in rows] == [None, "  "]
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("customerId,a", "rename 'customerId' to customer_id"),
+        ("Request", "rename 'Request' to request"),
+        ("customer_id,A", r"A \(is a meant\?\)"),
+        ("x\r" * 3000, "got 'x'"),
+        ("y" * 30_000 + ",z", "yyy...', 'z'"),
+    ],
+)
+def test_a_header_without_the_columns_is_refused_with_what_it_has(header, why) -> None:
+    """Each name is shortened: a damaged header may be a whole file."""
+    with pytest.raises(InputError, match=why) as refused:
+        of("csv", [f"{header}\n1,2\n".encode()])
+    assert len(str(refused.value)) < 1000
 
 
 def parquet(tmp_path, query: str) -> list[bytes]:
@@ -265,7 +352,7 @@ def test_no_results_become_parquet_without_rows(tmp_path) -> None:
     to_parquet([], tmp_path / "out.parquet", SETTINGS)
     with duckdb.connect() as base:
         found = base.read_parquet(str(tmp_path / "out.parquet"))
-        assert (found.columns, found.fetchall()) == (["status", "answer", "problem"], [])
+        assert (found.columns, found.fetchall()) == (["status", "answer", "problem", "customer_id"], [])
 
 
 @pytest.mark.parametrize("name", ["2024-01-01", "12:30:00", "ABCDEF01-2345-6789-ABCD-EF0123456789", "007"])

@@ -15,7 +15,7 @@ import pytest
 
 from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.runner import JobRunner, WorkerConfig
-from customer_risk.serving.bulk.jobs.types import Job, JobSettings
+from customer_risk.serving.bulk.jobs.types import Job, JobSettings, view
 from customer_risk.serving.contract.answer import render
 from customer_risk.serving.decisions.fallback.settings import RuleSettings
 from customer_risk.serving.decisions.service import Service
@@ -91,6 +91,36 @@ def test_csv_is_turned_into_requests_first(runner, jobs_repository, put_up, serv
     runner.work()
     job = jobs_repository.get(job_id)
     assert (job.state, job.rows, outcomes(jobs_repository, job_id)[0]["answer"]["customer_id"]) == ("done", 1, "c-1")
+
+
+def _rows(tmp_path, format_: str) -> bytes:
+    """Two customers, of whom the second has no id, with a bad feature and a column that isn't read."""
+    rows = "SELECT 'c-1' AS customer_id, 1e300 AS age_years, 3 AS Remark UNION ALL SELECT NULL, 1e300, 3"
+    if format_ == "ndjson":
+        return b'{"customer_id": "c-1", "features": {"age_years": 1e300}}\n{"features": {"age_years": 1e300}}\n'
+    path = tmp_path / f"rows.{format_}"
+    with duckdb.connect() as base:
+        base.execute(f"COPY ({rows}) TO '{path}' (FORMAT {format_})")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("format_", ["ndjson", "csv", "parquet"])
+def test_a_refused_row_names_its_customer(runner, jobs_repository, put_up, tmp_path, format_) -> None:
+    """Whatever else is wrong with the row; without a valid id there is none."""
+    job_id = put_up(_rows(tmp_path, format_), format=format_)
+    runner.work()
+    found = outcomes(jobs_repository, job_id)
+    assert [each["status"] for each in found] == [422, 422]
+    assert [each.get("customer_id") for each in found] == ["c-1", None]
+
+
+@pytest.mark.parametrize(("format_", "ignored"), [("ndjson", []), ("csv", ["Remark"]), ("parquet", ["Remark"])])
+def test_a_job_tells_the_columns_that_it_ignores(runner, jobs_repository, put_up, tmp_path, format_, ignored) -> None:
+    """In its view."""
+    job_id = put_up(_rows(tmp_path, format_), format=format_)
+    runner.work()
+    shown = json.loads(msgspec.json.encode(view(jobs_repository.get(job_id), "/jobs", now=0)))
+    assert (shown["state"], shown["ignored"]) == ("done", ignored)
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
@@ -285,10 +315,10 @@ def test_clients_take_turns(jobs_repository, service, put_up, request_) -> None:
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
 def test_a_file_that_is_read_takes_turns_too(jobs_repository, service, put_up, tmp_path, format_) -> None:
     """Each row of a file gets one result, in order, whichever worker reads the next piece."""
-    content = b"customer_id,a\n" + b"".join(b"c-%d,1\n" % place for place in range(1200))
+    content = b"customer_id,age_years\n" + b"".join(b"c-%d,1\n" % place for place in range(1200))
     if format_ == "parquet":
         with duckdb.connect() as base:
-            made = base.sql("SELECT 'c-' || range AS customer_id, 1 AS a FROM range(1200)")
+            made = base.sql("SELECT 'c-' || range AS customer_id, 1 AS age_years FROM range(1200)")
             made.write_parquet(str(tmp_path / "x.parquet"))
         content = (tmp_path / "x.parquet").read_bytes()
     for job_id in "123":
@@ -313,7 +343,7 @@ def test_a_file_that_is_read_takes_turns_too(jobs_repository, service, put_up, t
 )
 def test_what_a_file_becomes_is_bounded(jobs_repository, jobs_store, service, put_up, settings, said) -> None:
     """A job beyond a bound fails, its problem names the setting, and its input and results are deleted."""
-    put_up(b"customer_id,a\nc,1\nd,2\n", format="csv")
+    put_up(b"customer_id,age_years\nc,1\nd,2\n", format="csv")
     JobRunner(jobs_repository, Exchange(service), lambda: False, settings=settings).work()
     job = jobs_repository.get("j")
     assert (job.state, job.problem.status, said in job.problem.detail) == ("failed", 413, True)
@@ -322,7 +352,7 @@ def test_what_a_file_becomes_is_bounded(jobs_repository, jobs_store, service, pu
 
 def test_reading_that_takes_too_long_fails_the_job(jobs_repository, service, put_up) -> None:
     """The problem names the setting when reading takes too long."""
-    put_up(b"customer_id,a\n" + b"c,1\n" * 900_000, format="csv")
+    put_up(b"customer_id,age_years\n" + b"c,1\n" * 900_000, format="csv")
     settings = JobSettings(lease_seconds=1, most_read_seconds=0.001)
     JobRunner(jobs_repository, Exchange(service), lambda: False, settings=settings).work()
     job = jobs_repository.get("j")

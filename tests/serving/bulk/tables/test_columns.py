@@ -6,10 +6,14 @@ import json
 
 import duckdb
 import pytest
+from google.cloud.bigquery import SchemaField
 
+from customer_risk.serving.bulk.forms import Kind, bigquery_kind
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import BIGQUERY, DUCKDB, request_of
 from customer_risk.serving.bulk.tables.inputs.parquet import opened
+
+TEXT, REAL = Kind("text", "VARCHAR"), Kind("real", "DOUBLE")
 
 
 @pytest.fixture
@@ -106,10 +110,12 @@ def test_timestamps_of_transactions_as_columns_have_a_zone(requests) -> None:
 @pytest.mark.parametrize(
     ("columns", "why"),
     [
-        ({"customer": False}, "has no column customer_id; it has customer"),
-        ({"x" * 300_000: False}, r"has no column customer_id; it has x{60}\.\.\.\."),
-        ({"customer_id": False, "a": False}, "nor the features b"),
-        ({"customer_id": False, "transactions": False}, "nor the features a, b"),
+        ({"customer": TEXT}, "has no column customer_id; it has 'customer'"),
+        ({"x" * 300_000: TEXT}, r"has no column customer_id; it has 'x{60}\.\.\.'\."),
+        ({"customerId": TEXT}, "has no column customer_id, but 'customerId'. Rename it to customer_id"),
+        ({"customer_id": TEXT, "a": REAL}, "nor the features 'b'; its other columns are none"),
+        ({"customer_id": TEXT, "a": REAL, "B": REAL}, r"its other columns are B \(is b meant\?\)"),
+        ({"customer_id": TEXT, "transactions": REAL}, "none of these forms; its columns are customer_id, transactions"),
     ],
 )
 def test_a_table_of_no_form_is_said(columns, why) -> None:
@@ -120,14 +126,60 @@ def test_a_table_of_no_form_is_said(columns, why) -> None:
 
 def test_a_quote_in_a_name_stays_within_it() -> None:
     """A column's name is never read as SQL."""
-    columns = {"customer_id": False, "transactions": True}
-    assert '"a" b"' not in request_of(columns | {'a" b': False}, ('a" b',), DUCKDB, "t")
-    assert '"a"" b"' in request_of({"customer_id": False, 'a" b': False}, ('a" b',), DUCKDB, "t")
-    assert r"`a\` b\\`" in request_of({"customer_id": False, "a` b\\": False}, ("a` b\\",), BIGQUERY, "t")
+    columns = {"customer_id": TEXT, "transactions": Kind("nested")}
+    assert '"a" b"' not in request_of(columns | {'a" b': REAL}, ('a" b',), DUCKDB, "t")
+    assert '"a"" b"' in request_of({"customer_id": TEXT, 'a" b': REAL}, ('a" b',), DUCKDB, "t")
+    assert r"`a\` b\\`" in request_of({"customer_id": TEXT, "a` b\\": TEXT}, ("a` b\\",), BIGQUERY, "t")
 
 
 def test_columns_that_are_left_out_are_named(caplog) -> None:
     """So that who forgot to call one by its name finds out."""
     caplog.set_level("INFO", "serving.batch")
-    request_of({"customer_id": False, "a": False, "B": False, "C": True}, ("a",), DUCKDB, "t")
+    request_of({"customer_id": TEXT, "a": REAL, "B": REAL, "C": Kind("nested")}, ("a",), DUCKDB, "t")
     assert caplog.messages == ["t: no request has the columns B, C, which are ignored"]
+
+
+def test_bigquery_reads_numerics_as_numbers() -> None:
+    """BigQuery writes a NUMERIC with a fraction as a text; amounts and features of that type become numbers."""
+    row = SchemaField("t", "RECORD", "REPEATED", fields=(SchemaField("amount", "NUMERIC"),))
+    nested = {"customer_id": TEXT, "transactions": bigquery_kind(row)}
+    assert """REGEXP_REPLACE(TO_JSON_STRING(`transactions`), r'"amount":""" in request_of(nested, (), BIGQUERY, "t")
+    features = {"customer_id": TEXT, "a": bigquery_kind(SchemaField("a", "BIGNUMERIC")), "b": REAL}
+    made = request_of(features, ("a", "b"), BIGQUERY, "t")
+    assert "STRUCT(CAST(`a` AS FLOAT64) AS `a`, IF(IS_NAN(`b`), NULL, `b`) AS `b`)" in made
+
+
+@pytest.mark.parametrize("born", ["TIMESTAMP", "DATETIME", "DATE", "STRING"])
+def test_bigquery_takes_a_birth_at_midnight_as_its_date(born) -> None:
+    """In a nested profile and in a flat one; a date or a text stays as it is."""
+    kind = bigquery_kind(SchemaField("date_of_birth", born))
+    rows = {"customer_id": TEXT, "transactions": Kind("nested")}
+    nested = rows | {"profile": Kind("nested", "RECORD", {"date_of_birth": kind})}
+    for columns in (nested, rows | {"date_of_birth": kind}):
+        made = request_of(columns, (), BIGQUERY, "t")
+        assert ('"date_of_birth":"' in made) == (born in {"TIMESTAMP", "DATETIME"})
+
+
+@pytest.mark.parametrize(
+    ("column", "accepted"),
+    [
+        (SchemaField("customer_id", "STRING"), True),
+        (SchemaField("customer_id", "INTEGER"), True),
+        (SchemaField("customer_id", "NUMERIC", precision=10), True),
+        (SchemaField("customer_id", "NUMERIC"), False),
+        (SchemaField("customer_id", "NUMERIC", precision=10, scale=2), False),
+        (SchemaField("customer_id", "FLOAT"), False),
+        (SchemaField("customer_id", "BOOLEAN"), False),
+        (SchemaField("customer_id", "BYTES"), False),
+        (SchemaField("customer_id", "DATE"), False),
+        (SchemaField("customer_id", "STRING", "REPEATED"), False),
+    ],
+)
+def test_bigquery_has_ids_of_texts_and_integers(column, accepted) -> None:
+    """As Parquet; another type ends the run with its name."""
+    columns = {"customer_id": bigquery_kind(column), "a": REAL}
+    if accepted:
+        assert "CAST(customer_id AS STRING)" in request_of(columns, ("a",), BIGQUERY, "t")
+    else:
+        with pytest.raises(UnusableInput, match=f"customer_id of the type {column.field_type}; expected"):
+            request_of(columns, ("a",), BIGQUERY, "t")

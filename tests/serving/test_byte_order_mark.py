@@ -1,0 +1,35 @@
+"""A byte order mark before a body."""
+
+from __future__ import annotations
+
+import json
+from codecs import BOM_UTF8
+
+import pytest
+
+HEADERS = {"content-type": "application/json"}
+
+
+def _tensor(request: dict) -> dict:
+    return {"inputs": [{"name": "request", "datatype": "BYTES", "shape": [1], "data": [json.dumps(request)]}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "wrap"),
+    [
+        ("/ai/v1/risk", lambda request: request),
+        ("/ai/v1/risk:batch", lambda request: {"requests": [request]}),
+        ("/v1/models/customer-risk:predict", lambda request: {"instances": [request]}),
+        ("/v2/models/customer-risk/infer", _tensor),
+    ],
+)
+def test_a_byte_order_mark_is_ignored(app, model, call, request_, path, wrap) -> None:
+    """RFC 8259 allows it: a body is answered as without the mark; the mark alone, or after a blank, is a 400."""
+    model.load()
+    body = json.dumps(wrap(request_)).encode()
+    plain, marked, alone, late = (
+        call(app, "POST", path, content=content, headers=HEADERS)
+        for content in (body, BOM_UTF8 + body, BOM_UTF8, b" " + BOM_UTF8 + body)
+    )
+    assert (plain.status_code, marked.status_code, alone.status_code, late.status_code) == (200, 200, 400, 400)
+    assert len(marked.content) == len(plain.content)
