@@ -26,6 +26,7 @@ from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.tables.mapping import Mapping, load_mapping
 from customer_risk.model.tables.reading import available_columns
 from customer_risk.model.tables.storage import columns, fetch, save
+from customer_risk.serving.bulk.forms import Kind
 from customer_risk.serving.bulk.jobs.parquet import ParquetReader, to_parquet
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.bulk.tables.errors import UnusableInput
@@ -346,7 +347,7 @@ def test_a_name_in_sql_is_that_name(hostile) -> None:
         found = base.execute(f"SELECT {literal(hostile.name)} AS {identifier(hostile.name)}")
         assert found.description[0][0] == hostile.name
         assert found.fetchall() == [(hostile.name,)]
-        made = request_of({"customer_id": False, hostile.name: False}, [hostile.name], DUCKDB, "here")
+        made = request_of({"customer_id": Kind("text"), hostile.name: Kind("integer")}, [hostile.name], DUCKDB, "here")
         base.execute(f"CREATE TABLE one AS SELECT 'c' AS customer_id, 7 AS {identifier(hostile.name)}")
         ((line,),) = base.sql(f"FROM one SELECT {made}").fetchall()
         assert json.loads(line)["features"] == {hostile.name: 7}

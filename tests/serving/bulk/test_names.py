@@ -7,7 +7,7 @@ import pytest
 from customer_risk.serving.bulk.names import listed, meant_by, shown, told
 
 
-def test_a_name_is_shortened_and_escaped() -> None:
+def test_a_name_is_shortened_to_one_line() -> None:
     """A file with other line ends is one name of many kilobytes, which no message repeats."""
     assert shown("a\r" * 100_000) == repr("a " * 30 + "...")
     assert shown("x" * 60) == repr("x" * 60)
@@ -37,4 +37,4 @@ def test_ignored_columns_are_told_with_what_they_may_mean() -> None:
     """At most twenty, each shortened."""
     assert told(["Age_Years", "remark"], {"age_years"}) == ("Age_Years (is age_years meant?)", "remark")
     many = told([f"{place}{'x' * 100}" for place in range(30)], {"age_years"})
-    assert (len(many), many[-1], max(map(len, many))) == (21, "and 10 more", 60)
+    assert (len(many), many[-1], max(map(len, many))) == (21, "and 10 more", 63)

@@ -90,7 +90,7 @@ def test_a_birth_that_isnt_at_midnight_stays_a_time(both, caplog, row, born) -> 
     ("row", "ignored"),
     [
         (f"{ID}, 1 AS a, 2 AS b, 'x' AS snapshot, 3 AS c", "snapshot, c"),
-        (f'{ID}, 1 AS a, 2 AS b, 4 AS "A "', "A "),
+        (f'{ID}, 1 AS a, 2 AS b, 4 AS "A "', "A"),
         (f"{ROW}, 'de' AS locale, 'x' AS Occupation_", "Occupation_ (is occupation meant?)"),
         (
             f"{ROW}, {{'locale': 'de'}} AS profile, true AS HistoryComplete",
