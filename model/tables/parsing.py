@@ -12,8 +12,6 @@ from customer_risk.model.features.timestamps import UNREADABLE, read_column
 UTC: Final = pl.Datetime("us", "UTC")
 _BLANKS: Final = " \t\r\n"
 _AT_ONCE: Final = 500_000  # texts that are joined at once
-# Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables.
-_NUMBER: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _FIRST_DAY, _LAST_DAY = pl.date(1, 1, 1), pl.date(9999, 12, 31)
 
 
@@ -34,12 +32,12 @@ def _read_times(texts: pl.Series) -> pl.Series:
 def read_numbers(texts: pl.Series, decimal: str = ".") -> pl.Series:
     """Read numbers in ASCII digits, with blanks around them; infinite ones, NaN and separated thousands are null.
 
-    `decimal` is the decimal sign; where it is a comma, a point is unreadable.
+    Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables, which Polars reads too. `decimal` is the decimal sign; where it is a comma, a point is unreadable.
     """
     text = pl.col("t").str.strip_chars(_BLANKS)
     if decimal != ".":
         text = pl.when(~text.str.contains(".", literal=True)).then(text.str.replace(decimal, ".", literal=True))
-    number = pl.when(text.str.contains(_NUMBER)).then(text).cast(pl.Float64, strict=False)
+    number = text.cast(pl.Float64, strict=False)
     return _select(texts, pl.when(number.is_finite()).then(number))
 
 
