@@ -39,6 +39,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     libraries: dict[str, str]
     cpu_family: str
+    rates_sha256: str = ""  # of the file of exchange rates; empty if there was none
 
 
 class Trap(msgspec.Struct, frozen=True, kw_only=True):

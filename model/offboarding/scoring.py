@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from customer_risk.model.config import load_config
@@ -16,7 +17,6 @@ from customer_risk.model.tables.mapping import Mapping, load_mapping
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from pathlib import Path
 
     from customer_risk.model.offboarding.record import Run
     from customer_risk.model.tables.mapping import CohortName
@@ -49,6 +49,8 @@ def score_tables(
     step("reading the tables")
     hashes = hash_tables(tables, cohort, named)
     people = load_cohort(tables, cohort, mapping=named, config=settings)
+    if people.rates is not None:
+        hashes |= {Path(people.rates.where).name: people.rates.sha256}
     scored = score_cohort(loaded, people, criteria, threads=settings.threads, step=step)
     step("writing the lists")
     return write_run(out, scored, tables=hashes, cohort=cohort, made_at=made_at, force=force, tick=tick)

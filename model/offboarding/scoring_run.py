@@ -87,6 +87,8 @@ def write_run(
         )
     )
     files = {"scores.parquet": scores, "scores.csv": csv_bytes(table)}
+    if scored.cohort.rates is not None:
+        files["conversions.csv"] = csv_bytes(scored.cohort.conversions)
     files |= _segment_files(scored, run)
     files |= _list_files(scored, run, tick)
     run = msgspec.structs.replace(run, files={name: record.sha256(files[name]) for name in sorted(files)})

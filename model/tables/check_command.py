@@ -52,6 +52,8 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
                         highlight=False,
                         soft_wrap=True,
                     )
+            if said := read.conversion.describe():
+                screen.print(_plain(f"{read.transactions.where}: {said}"), highlight=False, soft_wrap=True)
             with advising(tables, mapping):
                 refuse_labels(read, examination)
                 cleaned = clean(read, examination)

@@ -126,8 +126,8 @@ CHECKS: Final = (
         "transactions",
         "business",
         "currency|check__known",
-        ("currency", "amount"),
-        "currency is EUR: nothing here converts money",
+        ("currency", "amount", "created_at"),
+        "currency is EUR, or a rate of the mapping converts it to EUR",
         sets_aside=True,
     ),
     Check(

@@ -11,6 +11,7 @@ import polars as pl
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import EmptyTable
 from customer_risk.model.features.vocabulary import STATES
+from customer_risk.model.tables.conversion import CONVERSIONS, Conversion
 from customer_risk.model.tables.dialect import advising
 from customer_risk.model.tables.examination import FAILING_ROWS, Examination, ever_suspended, examine, refuse_unusable
 from customer_risk.model.tables.reading import CohortTables, Table, read_cohort
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from customer_risk.model.config import Config
     from customer_risk.model.tables.mapping import CohortName, Mapping
+    from customer_risk.model.tables.rates import Rates
 
 __all__ = ["TRAPS", "Cohort", "clean", "load_cohort"]
 
@@ -45,6 +47,8 @@ class Cohort:
     failing    the rows that failed a rule, with the reason (customer_risk.model.tables.examination.FAILING_ROWS)
     absent     columns that the files lack
     constant   columns with one value in every row
+    conversions  customer_risk.model.tables.conversion.CONVERSIONS: each event row that was converted to EUR
+    rates      the rates that converted them; None where the mapping names none
     """
 
     customers: dy.DataFrame[Customers] | dy.DataFrame[LabelledCustomers]
@@ -53,6 +57,8 @@ class Cohort:
     failing: pl.DataFrame = field(default_factory=FAILING_ROWS.to_frame)
     absent: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
+    conversions: pl.DataFrame = field(default_factory=CONVERSIONS.to_frame)
+    rates: Rates | None = None
 
 
 def load_cohort(
@@ -61,7 +67,7 @@ def load_cohort(
     """Read, check and clean one cohort.
 
     The other cohort's users are read too where they are there, to tell its customers' events from events of nobody.
-    Raises TableMissing, ColumnMismatch, EmptyTable, LabelError, RuleFailure.
+    Raises TableMissing, ColumnMismatch, EmptyTable, LabelError, RuleFailure, or ConfigError for unusable rates.
     """
     limits = (config or load_config()).checks
     tables = read_cohort(folder, cohort, mapping)
@@ -91,12 +97,14 @@ def clean(tables: CohortTables, examination: Examination) -> Cohort:
     _refuse_empty(tables, examination, customers, events)
     absent = (*tables.users.absent, *tables.transactions.absent)
     constant = (*_constant(tables.users), *_constant(tables.transactions))
+    conversion = tables.conversion
     counts = (
         _count_users(tables.users, users, customers, events)
         | _count_events(tables, customers)
         | {"constant_columns": len(constant), "absent_columns": len(absent)}
         | {"set_aside_rows": len(examination.users) + len(examination.transactions)}
         | {"kept_events": events.height, "kept_transactions": events["id"].n_unique()}
+        | _count_conversions(conversion)
         | {f"failed_{outcome.rule.name}": outcome.failing for outcome in examination.outcomes if outcome.failing}
     )
     return Cohort(
@@ -108,6 +116,8 @@ def clean(tables: CohortTables, examination: Examination) -> Cohort:
         failing=examination.failing,
         absent=absent,
         constant=constant,
+        conversions=conversion.conversions,
+        rates=conversion.rates,
     )
 
 
@@ -193,6 +203,14 @@ def _count_users(table: Table, users: pl.DataFrame, customers: pl.DataFrame, eve
         counts["suspended_customers"] = int(customers["suspended"].sum())
         counts["customers_with_both_labels"] = by_customer.filter(pl.col("labels") > 1).height
     return counts
+
+
+def _count_conversions(conversion: Conversion) -> dict[str, int]:
+    """Count the rows in other currencies; nothing where all are in EUR."""
+    if not conversion.currencies:
+        return {}
+    foreign = sum(conversion.currencies.values())
+    return {"events_in_other_currencies": foreign, "converted_events": conversion.conversions.height}
 
 
 def _count_events(tables: CohortTables, customers: pl.DataFrame) -> dict[str, int]:

@@ -27,6 +27,8 @@ FAILING_ROWS: Final = pl.Schema(
         "reason": pl.String,
     }
 )
+_IN_EUR: Final = "currency_is_eur"
+_LISTED: Final = "`customer-risk check` lists them."
 _NOT_FOR_LOADING: Final = (
     "owner_is_known"  # events of unknown customers are set aside and counted, whatever their number
 )
@@ -107,6 +109,8 @@ def refuse_unusable(tables: CohortTables, examination: Examination, limits: Chec
     """
     refuse_labels(tables, examination)
     for outcome in examination.above(limits.max_failing_share):
+        if outcome.rule.name == _IN_EUR:
+            raise RuleFailure(f"{outcome.where}: {tables.conversion.describe()}", remedy=_LISTED)
         if outcome.rule.name != _NOT_FOR_LOADING:
             _refuse(outcome, examination, limits)
 

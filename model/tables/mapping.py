@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -11,11 +13,11 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line, shortened
 from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.tables.csv_form import CsvForm
+from customer_risk.model.tables.rates import Rates, RatesFile, read_rates
 from customer_risk.model.tables.schema import BESIDE, VOCABULARIES, Event, LabelledProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import dataframely as dy
 
@@ -34,6 +36,7 @@ _NEEDED: Final = {
     "users": frozenset({"customer_id", "label"}),
     "transactions": frozenset({"id", "customer_id", "state", "type", "direction", "amount", "currency", "created_at"}),
 }
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _NEVER_CONSTANT: Final = frozenset(
     {"id", "customer_id", "label", "amount", "created_at", "completed_at", "date_of_birth"}
 )
@@ -59,24 +62,29 @@ class TableMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a bank's users and transactions are written; see TableMapping, CsvForm and docs/guide/tables.md."""
+    """How a bank's users and transactions are written; see TableMapping, CsvForm and docs/guide/tables.md.
+
+    csv    how the CSV files are written
+    rates  the file of the rates that convert amounts of other currencies, if any (model.tables.rates)
+    """
 
     csv: CsvForm = CsvForm()
     users: TableMapping = TableMapping()
     transactions: TableMapping = TableMapping()
+    rates: RatesFile | None = None
 
     @classmethod
     def from_dict(cls, content: object, *, where: str = "mapping") -> Mapping:
         """Make a mapping of nested dicts; `where` names their source in messages. Raises ConfigError."""
         try:
-            mapping = msgspec.convert(content, cls)
+            mapping = msgspec.convert(content, cls, strict=False)  # all of a mapping's scalars are text
         except msgspec.ValidationError as error:
             remedy = "docs/guide/tables.md shows every field of a mapping."
             raise ConfigError(f"{where}: {shortened(error, _MOST_SAID)}.", remedy=remedy) from error
         for field, problem, remedy in mapping.csv.problems():
             raise ConfigError(f"{where}: csv.{field}: {shortened(problem, _MOST_SAID)}.", remedy=remedy)
         for kind in KINDS:
-            for field, problem, remedy in _problems(mapping.of(kind), kind):
+            for field, problem, remedy in _problems(mapping.of(kind), kind, rated=mapping.rates is not None):
                 said = shortened(f"{kind}.{field}: {problem}", _MOST_SAID)
                 raise ConfigError(f"{where}: {said}.", remedy=remedy)
         return mapping
@@ -97,6 +105,10 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Return the file's column that holds a canonical one."""
         return self.of(kind).columns.get(column, _USUAL.get(column, column))
 
+    def exchange_rates(self) -> Rates | None:
+        """Read the rates; None if the mapping names none. Raises ConfigError as `read_rates` does."""
+        return None if self.rates is None else read_rates(Path(self.rates.file), self.rates.most_days)
+
     def replacements(self, kind: Kind, column: str) -> dict[str, str]:
         """Return what to write in place of the file's values of a column."""
         return {theirs: ours for ours, theirs in _pairs(self.of(kind), column)}
@@ -112,7 +124,11 @@ def load_mapping(path: Path) -> Mapping:
         raise ConfigError(
             f"{path} can't be read as YAML: {one_line(error)}.", remedy="Name a readable mapping file."
         ) from error
-    return Mapping.from_dict(content, where=str(path))
+    mapping = Mapping.from_dict(content, where=str(path))
+    if mapping.rates is None:
+        return mapping
+    rates = msgspec.structs.replace(mapping.rates, file=str(path.parent / mapping.rates.file))
+    return msgspec.structs.replace(mapping, rates=rates)
 
 
 def schema_of(kind: Kind) -> type[dy.Schema]:
@@ -126,7 +142,7 @@ def columns_of(kind: Kind, cohort: CohortName) -> tuple[str, ...]:
     return tuple(name for name in schema_of(kind).columns() if name not in lacks)
 
 
-def _problems(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]:
+def _problems(table: TableMapping, kind: Kind, *, rated: bool) -> Iterator[tuple[str, str, str]]:
     """Return the field, what is wrong with it and what to do, for each setting that contradicts another."""
     for cohort in table.files:
         if cohort not in COHORTS:
@@ -139,8 +155,8 @@ def _problems(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]
     for field, problem, remedy in table.csv.problems() if table.csv else ():
         yield f"csv.{field}", problem, remedy
     yield from _impossible_columns(table, kind)
-    yield from _impossible_constants(table)
-    yield from _impossible_values(table)
+    yield from _impossible_constants(table, rated=rated)
+    yield from _impossible_values(table, rated=rated)
 
 
 def _impossible_columns(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]:
@@ -168,24 +184,24 @@ def _impossible_columns(table: TableMapping, kind: Kind) -> Iterator[tuple[str, 
         meaning[source] = column
 
 
-def _impossible_constants(table: TableMapping) -> Iterator[tuple[str, str, str]]:
+def _impossible_constants(table: TableMapping, *, rated: bool) -> Iterator[tuple[str, str, str]]:
     for column, value in table.constants.items():
         if column in _NEVER_CONSTANT:
             yield f"constants.{column}", "this column can't be the same in every row", "Map it to the file's column."
         if column in table.columns or column in table.absent:
             yield f"constants.{column}", "the column is mapped or absent as well", "Say one of the two."
-        if column in VOCABULARIES and value not in VOCABULARIES[column]:
+        if column in VOCABULARIES and not _is_known(column, value, rated=rated):
             yield f"constants.{column}", f"{value!r} is no value of this project's", _choices(column)
 
 
-def _impossible_values(table: TableMapping) -> Iterator[tuple[str, str, str]]:
+def _impossible_values(table: TableMapping, *, rated: bool) -> Iterator[tuple[str, str, str]]:
     for column in table.values:
         if column not in VOCABULARIES:
             yield f"values.{column}", "this column has no known set of values", "Leave its values as they are."
             continue
         meaning: dict[str, str] = {}
         for ours, theirs in _pairs(table, column):
-            if ours not in VOCABULARIES[column]:
+            if not _is_known(column, ours, rated=rated):
                 yield f"values.{column}.{ours}", "this project has no such value", _choices(column)
             if theirs in meaning:
                 problem = f"{theirs!r} means {meaning[theirs]} already"
@@ -199,5 +215,13 @@ def _pairs(table: TableMapping, column: str) -> Iterator[tuple[str, str]]:
             yield ours, value
 
 
+def _is_known(column: str, value: str, *, rated: bool) -> bool:
+    """Return whether the project knows a value; of currencies, all codes if the mapping names rates."""
+    is_code = rated and column == "currency" and _CURRENCY.fullmatch(value) is not None
+    return is_code or value in VOCABULARIES[column]
+
+
 def _choices(column: str) -> str:
+    if column == "currency":
+        return "Use EUR, or name a table of rates in the mapping (rates) and use any code of three capital letters."
     return f"Use one of {', '.join(VOCABULARIES[column])}."

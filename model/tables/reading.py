@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from customer_risk.model.errors import ColumnMismatch, EmptyTable
 from customer_risk.model.escaping import named
 from customer_risk.model.tables.checks import FIELD_COUNT
+from customer_risk.model.tables.conversion import Conversion, convert
 from customer_risk.model.tables.csv_form import in_our_form
 from customer_risk.model.tables.dialect import advising
 from customer_risk.model.tables.mapping import COHORTS, KINDS, CohortName, Mapping, columns_of, schema_of
@@ -58,17 +59,22 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class CohortTables:
-    """One cohort's two tables, and the ids of the other cohort's customers (None: its users aren't there)."""
+    """One cohort's two tables, and the ids of the other cohort's customers (None: its users aren't there).
+
+    conversion  the rows of the transactions file that are not in EUR; those with a rate are in EUR in `transactions`
+    """
 
     users: Table
     transactions: Table
     others: pl.Series | None
+    conversion: Conversion
 
 
 def read_cohort(folder: Path, cohort: CohortName, mapping: Mapping | None = None) -> CohortTables:
     """Read one cohort's tables, and the other cohort's customer ids where its users are there.
 
-    Raises TableMissing, ColumnMismatch, EmptyTable.
+    Amounts of other currencies are converted to EUR by the mapping's rates. Raises TableMissing, ColumnMismatch,
+    EmptyTable, ConfigError for rates that can't be used.
     """
     mapping = mapping or Mapping()
     with advising(folder, mapping):
@@ -83,11 +89,10 @@ def _read_cohort(folder: Path, cohort: CohortName, mapping: Mapping) -> CohortTa
         source = mapping.column("users", "customer_id")
         _check_columns(stored.where, stored.frame.columns, needed={"customer_id": source}, meant={source})
         others = stored.frame[source].cast(pl.String).drop_nulls().unique().sort().alias("customer_id")
-    return CohortTables(
-        users=read_table(folder, "users", cohort, mapping),
-        transactions=read_table(folder, "transactions", cohort, mapping),
-        others=others,
-    )
+    rates = mapping.exchange_rates()  # before the tables: it takes a moment to find a fault in it
+    users, transactions = (read_table(folder, kind, cohort, mapping) for kind in KINDS)
+    events, conversion = convert(transactions.frame, rates)
+    return CohortTables(users, replace(transactions, frame=events), others, conversion)
 
 
 def cohorts_there(folder: Path, mapping: Mapping | None = None) -> tuple[CohortName, ...]:

@@ -87,7 +87,7 @@ def save(frame: pl.DataFrame, path: Path) -> None:
 
 
 def _replace(frame: pl.DataFrame, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    partial = path.absolute().with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     try:
         if path.suffix == ".csv":
             frame.lazy().sink_csv(partial)
@@ -117,8 +117,9 @@ def find(folder: Path, name: str) -> Path:
 
 
 def _read_parquet(path: Path, rows: int | None = None) -> pl.DataFrame:
+    whole = path.absolute()  # Polars would take `~` at the beginning for a home folder
     try:
-        return pl.read_parquet(path, n_rows=rows)
+        return pl.read_parquet(whole, n_rows=rows, glob=False, hive_partitioning=False)
     except pl.exceptions.PolarsError as error:
         raise TableMissing(
             f"{path} can't be read as parquet: {_first_line(error)}.", remedy="Write the file again, whole."

@@ -43,6 +43,8 @@ _MET: Final = {
     ),
     "zero_amount_card_checks": "Card payments of 0 EUR: checks of the card, a kind of their own.",
     "zero_amount_fees": "Fees of 0 EUR: waived.",
+    "events_in_other_currencies": "Event rows whose currency isn't EUR.",
+    "converted_events": "Event rows whose amount was converted to EUR by the mapping's rates.",
     "completed_before_created": "Event rows that complete before they were created (two clocks); a second is allowed.",
     "constant_columns": "Columns with one value in every row; they stay and can teach nothing.",
     "absent_columns": "Columns that this cohort's files lack; they are null.",

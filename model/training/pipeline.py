@@ -18,6 +18,7 @@ from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.offboarding.criteria import declare
+from customer_risk.model.offboarding.spreadsheet import csv_bytes
 from customer_risk.model.policy.calibration import prior_shift
 from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.report.stated_limits import stated_limits
@@ -91,8 +92,9 @@ def train(
 ) -> Run:
     """Train on a folder's labelled tables and leave RUN: bundle/, report.html, MODEL_CARD.md, evaluation.json.
 
-    RUN appears whole or not at all. Raises ConfigError where `out` holds something already, TableError for tables that
-    can't be used, LeakError for features that would see the outcome, FeatureError for features that don't exist.
+    If the mapping names rates, RUN also has conversions.csv. RUN appears whole or not at all. Raises ConfigError where
+    `out` holds something already, TableError for tables that can't be used, LeakError for features that would see the
+    outcome, FeatureError for features that don't exist.
     """
     refuse_occupied(out)
     watch = watch or Stages()
@@ -244,6 +246,10 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
     features = [catalogue.BY_NAME[name] for name in names]
     columns = study.table.select(names)
     criteria = declare(config.corroboration)
+    rates = material.cohort.rates
+    if rates is not None:
+        conversions = csv_bytes(material.cohort.conversions)
+        write_file(folder / "conversions.csv", conversions, mode=0o600)  # it has customers' amounts
     with watch.stage("Measure calibration, strata and fairness"):
         found = results.RunResults(
             provenance=results.Provenance(
@@ -255,6 +261,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
                 threads=config.threads,
                 libraries=manifest.libraries,
                 cpu_family=manifest.cpu_family,
+                rates_sha256="" if rates is None else rates.sha256,
             ),
             data=summarise(material.cohort, study.joined, config.training.excluded_types, study.draws.confidence),
             features=names,

@@ -8,6 +8,8 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from customer_risk.serving.contract.sql import literal, pattern_of
+
 
 def database(*, memory: str = "1GB", only: Path | None = None) -> DuckDBPyConnection:
     """Return a database in memory that downloads nothing and keeps the order of rows; times are in UTC.
@@ -23,11 +25,11 @@ def database(*, memory: str = "1GB", only: Path | None = None) -> DuckDBPyConnec
     }
     base = duckdb.connect(config=config | ({} if only is None else {"max_temp_directory_size": "0B"}))
     if only is not None:
-        quoted = str(only).replace("'", "''")
+        folders = ", ".join(map(literal, {str(only), pattern_of(only)}))
         for setting in (
             "TimeZone = 'UTC'",
             "temp_directory = ''",
-            f"allowed_directories = ['{quoted}']",
+            f"allowed_directories = [{folders}]",
             "enable_external_access = false",
             "lock_configuration = true",
         ):

@@ -33,6 +33,7 @@ from customer_risk.serving.bulk.jobs.results import pack
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.contract.batch import BatchItem
 from customer_risk.serving.contract.columns import columns_of, duckdb_columns
+from customer_risk.serving.contract.sql import identifier, literal, pattern_of
 from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.http.body import MOST_BYTES
 
@@ -79,7 +80,7 @@ class ParquetReader(FileReader):
             with closing(database(memory=memory, only=Path(folder))) as base:
                 self._base = base
                 try:
-                    yield from self._rows_of(base, str(path))
+                    yield from self._rows_of(base, pattern_of(path))
                 except duckdb.InterruptException as error:
                     raise Interrupted from error
                 except duckdb.OutOfMemoryException as error:
@@ -100,9 +101,9 @@ class ParquetReader(FileReader):
             raise read_too_much(self._settings)
         names = tuple(kinds)
         read = {name: _as_json(kind) for name, kind in kinds.items()}
-        columns = ", ".join(f"CAST({_quoted(name)} AS {kind})" for name, (kind, _) in read.items())
+        columns = ", ".join(f"CAST({identifier(name)} AS {kind})" for name, (kind, _) in read.items())
         fixes = [(place, fix) for place, (_, fix) in enumerate(read.values()) if fix is not None]
-        query = f"SELECT {columns} FROM read_parquet(?) OFFSET {self.at}"  # noqa: S608  names are quoted
+        query = f"SELECT {columns} FROM read_parquet(?, hive_partitioning = false) OFFSET {self.at}"  # noqa: S608  names are quoted
         stamped = "TIMESTAMP" in str(kinds.get("transactions", ""))
         nested = bool(kinds.keys() & _NESTED)
 
@@ -122,7 +123,9 @@ class ParquetReader(FileReader):
 
     def _columns(self, base: DuckDBPyConnection, path: str) -> dict[str, Any]:
         """Return the columns' names and types."""
-        described = base.execute("SELECT * FROM read_parquet(?) LIMIT 0", [path]).description or ()
+        described = (
+            base.execute("SELECT * FROM read_parquet(?, hive_partitioning = false) LIMIT 0", [path]).description or ()
+        )
         kinds = {str(name): kind for name, kind, *_ in described}
         if "customer_id" not in kinds:
             raise unusable("expected a column customer_id")
@@ -142,8 +145,9 @@ def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> No
             file.write(pack(()))  # a job without rows has no piece, and an empty file isn't gzip
             file.writelines(packed)
         form = f"format='newline_delimited', compression='gzip', maximum_object_size={MOST_RESULT}, columns={_RESULT}"
-        read = f"read_json('{source}', {form})"
-        copy = f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})"  # noqa: S608  paths of our own
+        read = f"read_json({literal(pattern_of(source))}, {form})"
+        to = f"{literal(str(path))} (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})"
+        copy = f"COPY (SELECT * FROM {read}) TO {to}"  # noqa: S608  paths are quoted
         with closing(database(memory=f"{settings.most_memory_bytes}B", only=path.parent)) as base:
             late = threading.Timer(settings.most_read_seconds, base.interrupt)
             late.start()
@@ -167,7 +171,7 @@ def _as_json(kind: Any) -> tuple[str, Callable[[Any], Any] | None]:
     read = {name: _as_json(child) for name, child in kind.children} if kind.id in _NESTING else {}
     fixes = {name: fix for name, (_, fix) in read.items() if fix is not None}
     if kind.id == "struct":
-        fields = ", ".join(f"{_quoted(name)} {made}" for name, (made, _) in read.items())
+        fields = ", ".join(f"{identifier(name)} {made}" for name, (made, _) in read.items())
         return f"STRUCT({fields})", partial(_each_field, fixes) if fixes else None
     if kind.id == "list":
         return f"{read['child'][0]}[]", partial(_each_item, fixes["child"]) if fixes else None
@@ -197,10 +201,6 @@ def _each_item(fix: Callable[[Any], Any], value: list[Any] | None) -> list[Any] 
 
 def _each_value(fix: Callable[[Any], Any], value: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if value is None else {name: fix(each) for name, each in value.items()}
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _fetched(table: DuckDBPyConnection) -> Iterator[list[Any]]:

@@ -210,7 +210,7 @@ class SinkWorker:
             return self._kept[1]
         file = next((each.file for each in self._files.look() if each.file.source == plan.source), None)
         if file is None:
-            if any(self._folder.glob(f"{plan.source}.*")):
+            if any(path.name.startswith(f"{plan.source}.") for path in self._folder.iterdir()):
                 raise SinkUnavailable(f"The outbox file {plan.source} can't be read now.", remedy="It is tried again.")
             _log.error("%s: records %d to %d of %s are gone", self.name, plan.first, plan.last, plan.source)
             self._progress.give_up(self.name)

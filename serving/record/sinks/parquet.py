@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_risk.serving.contract.columns import Column, columns_of, duckdb_columns, duckdb_type
+from customer_risk.serving.contract.sql import literal, pattern_of
 from customer_risk.serving.record.outbox.record import Document
 from customer_risk.serving.record.sinks.batch import RecordBatch
 
@@ -26,6 +27,7 @@ _READ: Final = {
     "TIMESTAMP": "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
     "BYTES": "to_base64({0})",
 }
+_FILE: Final = "read_parquet($1, hive_partitioning = false)"  # no columns from folders such as `day=1`
 _LEAST_COLUMNS: Final = 100  # records: with fewer, a query with a column for each feature is slower
 _FEATURES: Final = "features"
 _FEATURES_TYPE: Final = next(duckdb_type(each) for each in COLUMNS if each.name == _FEATURES)
@@ -56,15 +58,16 @@ class Parquet:
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
             lines, path = Path(folder) / "lines", Path(folder) / "segment"
             lines.write_bytes(_encode_lines(documents))
-            source = f"read_json('{lines}', format = 'newline_delimited', columns = {_shape(columns)})"
+            source = (
+                f"read_json({literal(pattern_of(lines))}, format = 'newline_delimited', columns = {_shape(columns)})"
+            )
             base = self._opened()
             try:
                 if numbers is not None:
                     base.register("numbers", numbers.columns)
                     source += " POSITIONAL JOIN numbers"
-                base.execute(
-                    f"COPY (SELECT {_columns(made)} FROM {source}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608  all of it ours
-                )
+                to = f"{literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+                base.execute(f"COPY (SELECT {_columns(made)} FROM {source}) TO {to}")  # noqa: S608  all of it ours
             except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
                 raise ValueError(f"a record has a value that its column doesn't take: {error}") from error
             finally:
@@ -79,8 +82,8 @@ class Parquet:
             path.write_bytes(data)
             try:
                 rows = self._opened().execute(
-                    f"SELECT to_json(line) FROM (SELECT {_columns(_READ)} FROM read_parquet($1)) line",  # noqa: S608  all of it ours
-                    [str(path)],
+                    f"SELECT to_json(line) FROM (SELECT {_columns(_READ)} FROM {_FILE}) line",  # noqa: S608  all of it ours
+                    [pattern_of(path)],
                 )
                 return [_decode(line) for (line,) in rows.fetchall()]
             except (duckdb.Error, RecursionError) as error:
@@ -94,7 +97,10 @@ class Parquet:
             path.write_bytes(data)
             base = self._opened()
             try:
-                found = base.execute("DESCRIBE SELECT * FROM read_parquet($1)", [str(path)]).fetchall()
+                found = base.execute(
+                    f"DESCRIBE FROM {_FILE}",
+                    [pattern_of(path)],
+                ).fetchall()
             except duckdb.Error as error:
                 raise ValueError(f"not a segment: {error}") from error
             expected = base.execute(f"DESCRIBE SELECT {known}").fetchall()
@@ -129,7 +135,7 @@ class _Numbers:
             columns = {f"_{number}_{place}": column for place, column in enumerate(values)}
             self.columns |= columns
             whole = np.isfinite(each.values).all(axis=0).tolist()
-            names = ", ".join(map(_literal, each.names))
+            names = ", ".join(map(literal, each.names))
             numbers = ", ".join(
                 column if known else f"CASE WHEN isfinite({column}) THEN {column} END"
                 for column, known in zip(columns, whole, strict=True)
@@ -149,7 +155,3 @@ def _columns(made: Mapping[str, str]) -> str:
         f"{(made.get(each.name) or made.get(each.type, '{0}')).replace('{0}', each.name)} AS {each.name}"
         for each in COLUMNS
     )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

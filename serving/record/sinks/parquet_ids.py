@@ -7,6 +7,8 @@ from pathlib import Path
 
 import duckdb
 
+from customer_risk.serving.contract.sql import pattern_of
+
 
 class ParquetIds:
     """Reads the column of ids; only one thread may call it."""
@@ -22,7 +24,9 @@ class ParquetIds:
         with tempfile.NamedTemporaryFile(prefix="customer-risk-") as file:
             Path(file.name).write_bytes(data)
             try:
-                rows = self._base.execute("SELECT decision_id FROM read_parquet($1)", [file.name])
+                rows = self._base.execute(
+                    "SELECT decision_id FROM read_parquet($1, hive_partitioning = false)", [pattern_of(Path(file.name))]
+                )
                 ids = [record_id for (record_id,) in rows.fetchall()]
             except duckdb.Error as error:
                 raise ValueError(f"not a segment: {error}") from error

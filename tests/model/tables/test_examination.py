@@ -53,7 +53,11 @@ BREAKS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "amount_usable": (EVENTS, {"amount": "-3.5"}, "-3.5"),
     "created_at_plausible": (EVENTS, {"created_at": "1970-01-01 00:00:00 UTC"}, "1970-01-01 00:00:00.000000+00:00"),
     "completed_at_plausible": (EVENTS, {"completed_at": "2201-01-01 00:00:00 UTC"}, "2201-01-01 00:00:00.000000+00:00"),
-    "currency_is_eur": (EVENTS, {"currency": "USD"}, "currency=USD, amount=12.5"),
+    "currency_is_eur": (
+        EVENTS,
+        {"currency": "USD"},
+        "currency=USD, amount=12.5, created_at=2024-08-26 10:33:50.629801+00:00",
+    ),
     "completes_after_creation": (
         EVENTS,
         {"created_at": "2024-08-26 10:00:02.5 UTC", "completed_at": "2024-08-26 10:00:01.499999 UTC"},

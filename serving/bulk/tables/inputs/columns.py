@@ -6,13 +6,14 @@ The database writes the JSON: a nested row has hundreds of values, whose encodin
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from customer_risk.model.escaping import named
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.contract.request import Profile
+from customer_risk.serving.contract.sql import google_identifier, identifier
 
 ID: Final = "customer_id"
 _log = logging.getLogger("serving.batch")
@@ -25,17 +26,13 @@ _ZONED: Final = r'"\1T\2Z"'
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a database writes JSON, structs and their fields, names, and texts with replaced times."""
+    """How a database writes JSON, structs and their fields, quoted names, and texts with replaced times."""
 
     json: str
     struct: str
     field: str
-    quote: str
+    name: Callable[[str], str]
     replaced: str
-
-    def name(self, column: str) -> str:
-        """Return a column's name, quoted."""
-        return f"{self.quote}{column.replace(self.quote, '')}{self.quote}"
 
     def made(self, columns: Sequence[str]) -> str:
         """Return the expression of columns as one JSON object."""
@@ -47,14 +44,14 @@ DUCKDB: Final = Dialect(
     json="CAST(to_json({}) AS VARCHAR)",
     struct="{{{}}}",
     field="{name}: {name}",
-    quote='"',
+    name=identifier,
     replaced=f"regexp_replace({{}}, '{_TIME.replace('{', '{{').replace('}', '}}')}', '{_ZONED}', 'g')",
 )
 BIGQUERY: Final = Dialect(
     json="TO_JSON_STRING({})",
     struct="STRUCT({})",
     field="{name}",
-    quote="`",
+    name=google_identifier,
     replaced=f"REGEXP_REPLACE({{}}, r'{_TIME.replace('{', '{{').replace('}', '}}')}', r'{_ZONED}')",
 )
 

@@ -9,9 +9,11 @@ from typing import Final
 
 import duckdb
 
+from customer_risk.model.files import open_file
 from customer_risk.serving.bulk.database import database
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import DUCKDB, request_of
+from customer_risk.serving.contract.sql import descriptor_path
 
 SUFFIX: Final = ".parquet"
 ROWS: Final = 500  # at a time
@@ -21,9 +23,9 @@ _NESTED: Final = ("STRUCT", "JSON", "MAP")
 class ParquetRows:
     """A file's rows as requests."""
 
-    def __init__(self, base: duckdb.DuckDBPyConnection, path: Path, wanted: Sequence[str], name: str) -> None:
+    def __init__(self, base: duckdb.DuckDBPyConnection, path: str, wanted: Sequence[str], name: str) -> None:
         self._base = base
-        self._path = str(path)
+        self._path = path
         described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._path]).fetchall()
         columns = {column: kind.endswith("]") or kind.startswith(_NESTED) for column, kind, *_ in described}
         self._request = request_of(columns, wanted, DUCKDB, name)
@@ -41,10 +43,16 @@ class ParquetRows:
 @contextmanager
 def opened(path: Path, wanted: Sequence[str], name: str) -> Iterator[ParquetRows]:
     """Open a file, `name` in messages; raises UnusableInput if it can't be read or has other columns."""
-    with database() as base:
+    # By its descriptor: DuckDB would take the path for a pattern, and make columns of folders such as `day=1`.
+    try:
+        opened_file = open_file(path)
+    except OSError as error:
+        raise UnusableInput(f"{name} can't be read: {error.strerror}.", remedy="Check its permissions.") from error
+    with opened_file as file, database() as base:
+        opened_path = descriptor_path(file.fileno())
         try:
             base.execute("SET TimeZone = 'UTC'")
-            yield ParquetRows(base, path, wanted, name)
+            yield ParquetRows(base, opened_path, wanted, name)
         except duckdb.Error as error:
-            said = str(error).partition("\n")[0].replace(str(path), name)
+            said = str(error).partition("\n")[0].replace(opened_path, name)
             raise UnusableInput(f"{name} can't be read as Parquet: {said}.", remedy="Write it again.") from error

@@ -17,11 +17,14 @@ from customer_risk.serving.bulk.database import database
 from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
 from customer_risk.serving.bulk.tables.outputs.rows import COLUMNS, Place
 from customer_risk.serving.contract.columns import duckdb_columns
+from customer_risk.serving.contract.sql import literal, pattern_of
 from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.parallel_reads import fetch
 
 _SUFFIX: Final = ".parquet"
-_COUNTS: Final = "SELECT plan, COALESCE(segment, 'refused'), count(*) FROM read_parquet(?) GROUP BY ALL"
+_COUNTS: Final = (
+    "SELECT plan, COALESCE(segment, 'refused'), count(*) FROM read_parquet(?, hive_partitioning = false) GROUP BY ALL"
+)
 
 
 class ObjectsOutput:
@@ -76,8 +79,9 @@ class ObjectsOutput:
 def _parquet(lines: Path) -> bytes:
     with tempfile.TemporaryDirectory(prefix="customer-risk-") as folder, database() as base:
         path = Path(folder) / f"part{_SUFFIX}"
-        read = f"read_json('{lines}', format = 'newline_delimited', columns = {duckdb_columns(COLUMNS)})"
-        base.execute(f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")  # noqa: S608  all of it ours
+        form = f"format = 'newline_delimited', columns = {duckdb_columns(COLUMNS)}"
+        read = f"read_json({literal(pattern_of(lines))}, {form})"
+        base.execute(f"COPY (SELECT * FROM {read}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")  # noqa: S608  paths are quoted
         return path.read_bytes()
 
 
@@ -86,4 +90,4 @@ def _counted(data: bytes) -> list[tuple[str, str, int]]:
     with tempfile.TemporaryDirectory(prefix="customer-risk-") as folder, database() as base:
         path = Path(folder) / f"part{_SUFFIX}"
         path.write_bytes(data)
-        return base.execute(_COUNTS, [str(path)]).fetchall()
+        return base.execute(_COUNTS, [pattern_of(path)]).fetchall()

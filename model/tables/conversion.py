@@ -1,0 +1,130 @@
+"""Converts amounts of other currencies to EUR by a table of rates, and counts those that have no rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from customer_risk.model.tables.schema import CURRENCY
+
+if TYPE_CHECKING:
+    from customer_risk.model.tables.rates import Rates
+
+CONVERSIONS: Final = pl.Schema(
+    {
+        "row": pl.UInt32,
+        "id": pl.String,
+        "customer_id": pl.String,
+        "currency": pl.String,
+        "amount": pl.Float64,
+        "eur_per_unit": pl.Float64,
+        "rate_day": pl.Date,
+        "amount_eur": pl.Float64,
+    }
+)
+_WITHOUT_RATES: Final = "Convert them first, or name a table of rates by day in the mapping (rates: {file: rates.csv})."
+_MOST_NAMED: Final = 5
+_SHOWN: Final = 20  # characters of a currency in a message
+_EXAMPLES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What was done with a table's rows in other currencies.
+
+    currencies   number of rows by currency as the file has it, EUR left out
+    conversions  CONVERSIONS: a row for each converted row, with its number in the file
+    lacking      currency and day of creation (text) of rows without a rate, each pair once with its first `row`
+    rates        what converted them; None where the mapping names no rates
+    """
+
+    currencies: dict[str, int]
+    conversions: pl.DataFrame
+    lacking: pl.DataFrame
+    rates: Rates | None
+
+    def describe(self) -> str:
+        """Return the sentence on rows that are not in EUR, with what to do about those that stay; empty if none."""
+        if not self.currencies:
+            return ""
+        count = sum(self.currencies.values())
+        sentence = f"{_rows(count)} not in {CURRENCY}: {_named(self.currencies)}."
+        if self.rates is None:
+            return f"{sentence} {_WITHOUT_RATES}"
+        left = count - self.conversions.height
+        converted = f"{sentence} {self.conversions.height:,} are converted by {self.rates.where}"
+        if not left:
+            return f"{converted}."
+        pairs = self.lacking.head(_EXAMPLES).rows(named=True)
+        examples = ", ".join(f"{_cut(pair['currency'])} on {pair['day']} (row {pair['row']:,})" for pair in pairs)
+        more = f" and {self.lacking.height - len(pairs):,} more" if self.lacking.height > len(pairs) else ""
+        days = f"on the day nor in the {self.rates.most_days} days before"
+        return f"{converted}; {left:,} have no rate, neither {days}: {examples}{more}. Add these rates."
+
+
+def convert(events: pl.DataFrame, rates: Rates | None) -> tuple[pl.DataFrame, Conversion]:
+    """Return canonical event rows with amounts in EUR where there is a rate, and what was converted.
+
+    amount in EUR = amount * eur_per_unit, of the row's day of creation in UTC, or else of the latest earlier day that
+    is at most `rates.most_days` old. It isn't rounded: an amount above 0 stays above 0. All states of a transaction
+    have one rate, as they have one creation. Rows without a rate keep their currency and fail `currency_is_eur`.
+    """
+    foreign = events.filter(pl.col("currency") != CURRENCY).select(
+        "row", "id", "customer_id", "currency", "amount", day=pl.col("created_at").dt.date()
+    )
+    counted = foreign.group_by("currency").len().sort(["len", "currency"], descending=[True, False])
+    currencies = dict(counted.iter_rows())
+    if rates is None:
+        return events, Conversion(currencies, CONVERSIONS.to_frame(), _pairs(foreign), None)
+    rated = (
+        foreign.filter(pl.col("day").is_not_null())
+        .sort("day")
+        .join_asof(
+            rates.frame,
+            left_on="day",
+            right_on="rate_day",
+            by="currency",
+            strategy="backward",
+            tolerance=f"{rates.most_days}d",
+            check_sortedness=False,
+            coalesce=False,
+        )
+        .filter(pl.col("rate").is_not_null())
+        .with_columns(amount_eur=pl.col("amount") * pl.col("rate"))
+        .sort("row")
+    )
+    conversions = rated.select(
+        "row", "id", "customer_id", "currency", "amount", pl.col("rate").alias("eur_per_unit"), "rate_day", "amount_eur"
+    ).cast(CONVERSIONS)
+    has_rate = pl.col("_rate").is_not_null()
+    converted = (
+        events.join(rated.select("row", "amount_eur", _rate="rate"), on="row", how="left", maintain_order="left")
+        .with_columns(
+            amount=pl.when(has_rate).then("amount_eur").otherwise("amount"),
+            currency=pl.when(has_rate).then(pl.lit(CURRENCY)).otherwise("currency"),
+        )
+        .select(events.columns)
+    )
+    left = foreign.join(rated, on="row", how="anti")
+    return converted, Conversion(currencies, conversions, _pairs(left), rates)
+
+
+def _pairs(foreign: pl.DataFrame) -> pl.DataFrame:
+    day = pl.col("day").cast(pl.String).fill_null("an unknown day")
+    return foreign.group_by("currency", day).agg(pl.col("row").min()).sort("row", "currency")
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"
+
+
+def _named(currencies: dict[str, int]) -> str:
+    named = [f"{count:,} {_cut(currency)}" for currency, count in list(currencies.items())[:_MOST_NAMED]]
+    rest = list(currencies.values())[_MOST_NAMED:]
+    return ", ".join([*named, *([f"{sum(rest):,} in {len(rest):,} others"] if rest else [])])
+
+
+def _cut(currency: str) -> str:
+    return currency if len(currency) <= _SHOWN else f"{currency[:_SHOWN]}..."

@@ -1,0 +1,135 @@
+"""A bank's table of exchange rates by day, which a mapping names: CSV with the columns day, currency, eur_per_unit."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import msgspec
+import polars as pl
+
+from customer_risk.model.csv_records import csv_reader
+from customer_risk.model.errors import ConfigError
+from customer_risk.model.files import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+COLUMNS: Final = ("day", "currency", "eur_per_unit")
+MOST_DAYS: Final = 7  # weekends and the longest runs of bank holidays
+_SCHEMA: Final = {"currency": pl.String, "rate_day": pl.Date, "rate": pl.Float64}
+_MOST_BYTES: Final = 16 * 1024 * 1024  # thirty years of forty currencies are 10 MB
+_CODE: Final = re.compile(r"[A-Z]{3}")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_SHOWN: Final = 40  # characters of a value in a message
+_REMEDY: Final = (
+    "Write one line for each day and currency: 2024-08-26,USD,0.8953 says that 1 USD was worth 0.8953 EUR. "
+    "The ECB publishes the inverse, USD for 1 EUR: write 1 divided by it."
+)
+
+
+class RatesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the rates are.
+
+    file       the CSV file's path, relative to the mapping's folder
+    most_days  how many days old a rate may be on a day without one, such as a Sunday
+    """
+
+    file: str
+    most_days: Annotated[int, msgspec.Meta(ge=0, le=31)] = MOST_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Rates as read: `frame` has a row (currency, rate_day, rate in EUR for one unit) for each day and currency."""
+
+    where: str
+    sha256: str
+    most_days: int
+    frame: pl.DataFrame
+
+
+def read_rates(path: Path, most_days: int) -> Rates:
+    """Read a table of rates of at most 16 MiB in UTF-8.
+
+    Raises ConfigError naming the file, the line and the column: a missing column, a day that isn't a date, a currency
+    that isn't a code of three capital letters or is EUR, a rate that isn't a positive number, a day and currency that
+    has a rate already.
+    """
+    try:
+        content = read_file(path, most=_MOST_BYTES)
+        text = content.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read as rates: {error}.", remedy=_REMEDY) from error
+    rows: dict[tuple[str, date], float] = {}
+    for line, cells in _lines(path, text):
+        day, currency, rate = _day(path, line, cells[0]), _currency(path, line, cells[1]), _rate(path, line, cells[2])
+        if (currency, day) in rows:
+            _refuse(path, line, "currency", f"{currency} has a rate for {day} already")
+        rows[currency, day] = rate
+    if not rows:
+        raise ConfigError(f"{path} has no rate.", remedy=_REMEDY)
+    columns = zip(*((currency, day, rate) for (currency, day), rate in rows.items()), strict=True)
+    frame = pl.DataFrame(dict(zip(_SCHEMA, map(list, columns), strict=True)), schema=_SCHEMA)
+    return Rates(str(path), hashlib.sha256(content).hexdigest(), most_days, frame.sort("rate_day", "currency"))
+
+
+def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line and its cells in the order of COLUMNS; blank lines are left out."""
+    table = csv_reader(io.StringIO(text, newline=""))
+    try:
+        header = [cell.strip() for cell in next(table, [])]
+        if missing := [name for name in COLUMNS if name not in header]:
+            found = ", ".join(header)
+            problem = f"{path}, line 1: {', '.join(missing)} is missing; the columns are {found[:_SHOWN] or 'none'}"
+            raise ConfigError(f"{problem}.", remedy=f"Name the columns {','.join(COLUMNS)}. {_REMEDY}")
+        if twice := [name for name in COLUMNS if header.count(name) > 1]:
+            _refuse(path, 1, twice[0], "two columns have this name")
+        places = [header.index(name) for name in COLUMNS]
+        for cells in table:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                _refuse(path, table.line_num, "", f"{len(cells)} cells, but the header has {len(header)}")
+            yield table.line_num, [cells[place].strip() for place in places]
+    except csv.Error as error:
+        raise ConfigError(f"{path}, line {table.line_num}: {error}.", remedy=_REMEDY) from error
+
+
+def _day(path: Path, line: int, cell: str) -> date:
+    try:
+        day = date.fromisoformat(cell) if _DAY.fullmatch(cell) else None
+    except ValueError:
+        day = None
+    return day or _refuse(path, line, "day", f"{_shown(cell)} is not a date such as 2024-08-26")
+
+
+def _currency(path: Path, line: int, cell: str) -> str:
+    if not _CODE.fullmatch(cell):
+        _refuse(path, line, "currency", f"{_shown(cell)} is not a code of three capital letters, such as USD")
+    if cell == "EUR":
+        _refuse(path, line, "currency", "EUR needs no rate")
+    return cell
+
+
+def _rate(path: Path, line: int, cell: str) -> float:
+    rate = float(cell) if _NUMBER.fullmatch(cell) else math.nan
+    if not 0 < rate < math.inf:
+        _refuse(path, line, "eur_per_unit", f"{_shown(cell)} is not a number above 0, such as 0.8953")
+    return rate
+
+
+def _refuse(path: Path, line: int, column: str, problem: str) -> NoReturn:
+    raise ConfigError(f"{path}, line {line}{column and ', '}{column}: {problem}.", remedy=_REMEDY)
+
+
+def _shown(cell: str) -> str:
+    return repr(cell if len(cell) <= _SHOWN else f"{cell[:_SHOWN]}...")

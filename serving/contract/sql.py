@@ -1,0 +1,46 @@
+"""Text for queries of DuckDB and BigQuery: texts, names and paths of files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from customer_risk.model.errors import ConfigError
+
+_MARKS: Final = re.compile(r"[*?[]")
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL literal of DuckDB; GoogleSQL's has escapes, so pass BigQuery a parameter instead."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return the name of a column as a quoted identifier of DuckDB."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def google_identifier(name: str) -> str:
+    """Return the name of a column as a quoted identifier of GoogleSQL."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def pattern_of(path: Path) -> str:
+    r"""Return the pattern that matches only this path; DuckDB's readers take every path for a pattern.
+
+    A backslash before `*`, `?` or `[` would be read as the escape of one, and can't itself be escaped: raises
+    ConfigError for a path that has both. To read any file, use `descriptor_path`.
+    """
+    text = str(path)
+    if "\\" in text and _MARKS.search(text):
+        raise ConfigError(
+            f"{text} can't be read: its path has a backslash and one of * ? [.",
+            remedy="Rename the folder, or set TMPDIR to another one if it is the folder of temporary files.",
+        )
+    return _MARKS.sub(r"[\g<0>]", text)
+
+
+def descriptor_path(descriptor: int) -> str:
+    """Return the path of an open file, by which DuckDB's readers find it whatever its name is."""
+    return f"/dev/fd/{descriptor}"
