@@ -54,5 +54,5 @@ def opened(path: Path, wanted: Sequence[str], name: str) -> Iterator[ParquetRows
             base.execute("SET TimeZone = 'UTC'")
             yield ParquetRows(base, opened_path, wanted, name)
         except duckdb.Error as error:
-            said = str(error).partition("\n")[0].replace(opened_path, name)
+            said = str(error).partition("\n")[0].replace(opened_path, name)[:300]
             raise UnusableInput(f"{name} can't be read as Parquet: {said}.", remedy="Write it again.") from error
