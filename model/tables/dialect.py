@@ -247,7 +247,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _setting(found: list[Found], mapping: Mapping) -> str:
-    """Return the setting as YAML: at the top where both kinds of table can share it, else for each kind that changes."""
+    """Return the setting as YAML: at the top where both kinds of table can share it, else for each changed kind."""
     kinds = [kind for kind in KINDS if any(each.kind == kind for each in found)]
     forms = {kind: _merged([each for each in found if each.kind == kind], mapping.form(kind)) for kind in kinds}
     shared = len({(form.separator, form.encoding.startswith("utf-16")) for form in forms.values()}) == 1
