@@ -10,11 +10,13 @@ import polars as pl
 
 from customer_risk.model.csv_records import BadCsv, read_records
 from customer_risk.model.errors import SignOffError
+from customer_risk.model.escaping import shortened
 from customer_risk.model.tables.cells import escape_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MOST_SAID: Final = 300  # characters of another library's message, which may hold names of columns
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -49,7 +51,8 @@ def read_sheet(path: Path, content: bytes) -> Sheet:
         return _parse(content)
     except (OSError, pl.exceptions.PolarsError, BadCsv, UnicodeError) as error:
         raise SignOffError(
-            f"{path} can't be read as a table: {error}.", remedy="Save the filled list as CSV (UTF-8) or Parquet."
+            f"{path} can't be read as a table: {shortened(error, _MOST_SAID)}.",
+            remedy="Save the filled list as CSV (UTF-8) or Parquet.",
         ) from error
 
 

@@ -24,6 +24,7 @@ CONVERSIONS: Final = pl.Schema(
         "amount_eur": pl.Float64,
     }
 )
+_WITHOUT_RATES: Final = "Convert them first, or name a table of rates by day in the mapping (rates: {file: rates.csv})."
 _MOST_NAMED: Final = 5
 _SHOWN: Final = 20  # characters of a currency in a message
 _EXAMPLES: Final = 3
@@ -51,7 +52,7 @@ class Conversion:
         count = sum(self.currencies.values())
         sentence = f"{_rows(count)} not in {CURRENCY}: {_named(self.currencies)}."
         if self.rates is None:
-            return f"{sentence} Convert them first, or name a table of rates by day in the mapping (rates: {{file: rates.csv}})."
+            return f"{sentence} {_WITHOUT_RATES}"
         left = count - self.conversions.height
         converted = f"{sentence} {self.conversions.height:,} are converted by {self.rates.where}"
         if not left:

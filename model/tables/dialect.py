@@ -247,22 +247,28 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _setting(found: list[Found], mapping: Mapping) -> str:
-    """Return the setting as YAML: at the top where both kinds of table can share it, else a line for each kind."""
+    """Return the setting as YAML: at the top where both kinds of table can share it, else for each changed kind."""
     kinds = [kind for kind in KINDS if any(each.kind == kind for each in found)]
     forms = {kind: _merged([each for each in found if each.kind == kind], mapping.form(kind)) for kind in kinds}
     shared = len({(form.separator, form.encoding.startswith("utf-16")) for form in forms.values()}) == 1
     if shared and all(mapping.of(kind).csv is None for kind in KINDS):
         return f"csv: {_yaml(_merged(found, mapping.csv))}"
-    return "\n" + "\n".join(f"{kind}: {{csv: {_yaml(form)}}}" for kind, form in forms.items())
+    changed = {kind: form for kind, form in forms.items() if form != _plain(mapping.form(kind))}
+    return " and, on another line, ".join(f"{kind}: {{csv: {_yaml(form)}}}" for kind, form in changed.items())
 
 
 def _merged(found: list[Found], present: CsvForm) -> CsvForm:
     """Return the present form with what differs from it in any of the files."""
     merged = {}
     for name in CsvForm.__struct_fields__:
-        now = present.sign if name == "separator" else getattr(present, name)
+        now = getattr(_plain(present), name)
         merged[name] = next((value for each in found if (value := getattr(each.form, name)) != now), now)
     return CsvForm(**merged)
+
+
+def _plain(form: CsvForm) -> CsvForm:
+    """Return the form with its separator as a character, so that equal forms compare as equal."""
+    return msgspec.structs.replace(form, separator=form.sign)
 
 
 def _yaml(form: CsvForm) -> str:

@@ -84,7 +84,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         for field, problem, remedy in mapping.csv.problems():
             raise ConfigError(f"{where}: csv.{field}: {shortened(problem, _MOST_SAID)}.", remedy=remedy)
         for kind in KINDS:
-            for field, problem, remedy in _problems(mapping.of(kind), kind):
+            for field, problem, remedy in _problems(mapping.of(kind), kind, rated=mapping.rates is not None):
                 said = shortened(f"{kind}.{field}: {problem}", _MOST_SAID)
                 raise ConfigError(f"{where}: {said}.", remedy=remedy)
         return mapping
@@ -142,7 +142,7 @@ def columns_of(kind: Kind, cohort: CohortName) -> tuple[str, ...]:
     return tuple(name for name in schema_of(kind).columns() if name not in lacks)
 
 
-def _problems(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]:
+def _problems(table: TableMapping, kind: Kind, *, rated: bool) -> Iterator[tuple[str, str, str]]:
     """Return the field, what is wrong with it and what to do, for each setting that contradicts another."""
     for cohort in table.files:
         if cohort not in COHORTS:
@@ -155,8 +155,8 @@ def _problems(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]
     for field, problem, remedy in table.csv.problems() if table.csv else ():
         yield f"csv.{field}", problem, remedy
     yield from _impossible_columns(table, kind)
-    yield from _impossible_constants(table)
-    yield from _impossible_values(table)
+    yield from _impossible_constants(table, rated=rated)
+    yield from _impossible_values(table, rated=rated)
 
 
 def _impossible_columns(table: TableMapping, kind: Kind) -> Iterator[tuple[str, str, str]]:
@@ -184,24 +184,24 @@ def _impossible_columns(table: TableMapping, kind: Kind) -> Iterator[tuple[str, 
         meaning[source] = column
 
 
-def _impossible_constants(table: TableMapping) -> Iterator[tuple[str, str, str]]:
+def _impossible_constants(table: TableMapping, *, rated: bool) -> Iterator[tuple[str, str, str]]:
     for column, value in table.constants.items():
         if column in _NEVER_CONSTANT:
             yield f"constants.{column}", "this column can't be the same in every row", "Map it to the file's column."
         if column in table.columns or column in table.absent:
             yield f"constants.{column}", "the column is mapped or absent as well", "Say one of the two."
-        if column in VOCABULARIES and not _is_known(column, value):
+        if column in VOCABULARIES and not _is_known(column, value, rated=rated):
             yield f"constants.{column}", f"{value!r} is no value of this project's", _choices(column)
 
 
-def _impossible_values(table: TableMapping) -> Iterator[tuple[str, str, str]]:
+def _impossible_values(table: TableMapping, *, rated: bool) -> Iterator[tuple[str, str, str]]:
     for column in table.values:
         if column not in VOCABULARIES:
             yield f"values.{column}", "this column has no known set of values", "Leave its values as they are."
             continue
         meaning: dict[str, str] = {}
         for ours, theirs in _pairs(table, column):
-            if not _is_known(column, ours):
+            if not _is_known(column, ours, rated=rated):
                 yield f"values.{column}.{ours}", "this project has no such value", _choices(column)
             if theirs in meaning:
                 problem = f"{theirs!r} means {meaning[theirs]} already"
@@ -215,12 +215,13 @@ def _pairs(table: TableMapping, column: str) -> Iterator[tuple[str, str]]:
             yield ours, value
 
 
-def _is_known(column: str, value: str) -> bool:
-    """Return whether the project knows a value; of currencies, all codes, since rates may convert them."""
-    return value in VOCABULARIES[column] or (column == "currency" and _CURRENCY.fullmatch(value) is not None)
+def _is_known(column: str, value: str, *, rated: bool) -> bool:
+    """Return whether the project knows a value; of currencies, all codes if the mapping names rates."""
+    is_code = rated and column == "currency" and _CURRENCY.fullmatch(value) is not None
+    return is_code or value in VOCABULARIES[column]
 
 
 def _choices(column: str) -> str:
     if column == "currency":
-        return "Use a code of three capital letters, such as EUR or USD."
+        return "Use EUR, or name a table of rates in the mapping (rates) and use any code of three capital letters."
     return f"Use one of {', '.join(VOCABULARIES[column])}."

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import msgspec
 import polars as pl
 
+from customer_risk.model.csv_records import csv_reader
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.files import read_file
 
@@ -83,7 +84,7 @@ def read_rates(path: Path, most_days: int) -> Rates:
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line and its cells in the order of COLUMNS; blank lines are left out."""
-    table = csv.reader(io.StringIO(text, newline=""), strict=True)
+    table = csv_reader(io.StringIO(text, newline=""))
     try:
         header = [cell.strip() for cell in next(table, [])]
         if missing := [name for name in COLUMNS if name not in header]:

@@ -189,7 +189,7 @@ def _check_columns(where: str, there: Sequence[str], *, needed: dict[str, str], 
     ]
     if missing and len(there) < 2:
         raise ColumnMismatch(
-            f"{where} has {'one column' if there else 'no named column'} as it is read now, not {len(needed)}.",
+            f"{where} has {'only one column' if there else 'no named column'} as it is read now.",
             remedy="Say in a mapping (--mapping) what separates its fields, such as csv: {separator: ';'}.",
         )
     if missing:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from customer_risk.model.errors import ConfigError, TableMissing
-from customer_risk.model.escaping import named
+from customer_risk.model.escaping import named, shortened
 from customer_risk.model.tables.csv_file import MALFORMED, read_csv_table
 from customer_risk.model.tables.csv_form import CsvForm
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Format = Literal["csv", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = ("csv", "parquet")
+_MOST_SAID: Final = 300  # characters of another library's message, which may hold names of columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +134,5 @@ def _found(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return shortened(lines[0], _MOST_SAID).rstrip(".") if lines else type(error).__name__

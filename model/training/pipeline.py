@@ -92,8 +92,9 @@ def train(
 ) -> Run:
     """Train on a folder's labelled tables and leave RUN: bundle/, report.html, MODEL_CARD.md, evaluation.json.
 
-    If the mapping names rates, RUN also has conversions.csv. RUN appears whole or not at all. Raises ConfigError where `out` holds something already, TableError for tables that
-    can't be used, LeakError for features that would see the outcome, FeatureError for features that don't exist.
+    If the mapping names rates, RUN also has conversions.csv. RUN appears whole or not at all. Raises ConfigError where
+    `out` holds something already, TableError for tables that can't be used, LeakError for features that would see the
+    outcome, FeatureError for features that don't exist.
     """
     refuse_occupied(out)
     watch = watch or Stages()

@@ -176,14 +176,27 @@ def test_days_and_months_are_told_apart(bank: Any, text: str, format: str) -> No
 
 
 def test_kinds_that_are_written_differently_are_proposed_apart(bank: Any, tmp_path: Path) -> None:
-    """Users with semicolons beside transactions with commas get a form of their own, on a line for each kind."""
+    """Users with semicolons beside transactions with commas get a form of their own; the others keep theirs."""
     folder = bank.write()
     for name in ("users_labelled", "users_unlabelled"):
         (folder / f"{name}.csv").write_text((folder / f"{name}.csv").read_text().replace(",", ";"))
     content = setting_of(propose(folder, Mapping()))
-    assert content == {"users": {"csv": {"separator": ";"}}, "transactions": {"csv": {}}}
+    assert content == {"users": {"csv": {"separator": ";"}}}
     assert load_cohort(folder, "unlabelled", mapping=Mapping.from_dict(content)).events.height == 2
     del tmp_path
+
+
+def test_both_kinds_may_need_a_form_of_their_own(bank: Any) -> None:
+    """Semicolons in users and tabs in transactions are two entries of the mapping, in a message of one line."""
+    folder = bank.write()
+    for name in TABLES:
+        mark = ";" if name.startswith("users") else "\t"
+        (folder / f"{name}.csv").write_text((folder / f"{name}.csv").read_text().replace(",", mark))
+    proposal = propose(folder, Mapping())
+    assert proposal.endswith(
+        """users: {csv: {separator: ';'}} and, on another line, transactions: {csv: {separator: "\\t"}}"""
+    )
+    assert "\n" not in proposal
 
 
 def test_a_setting_that_is_wrong_is_corrected(bank: Any) -> None:

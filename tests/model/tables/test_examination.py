@@ -56,7 +56,7 @@ BREAKS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "currency_is_eur": (
         EVENTS,
         {"currency": "USD"},
-        "currency=USD, amount=12.5, created_at=2024-08-26 10:33:50.629801 UTC",
+        "currency=USD, amount=12.5, created_at=2024-08-26 10:33:50.629801+00:00",
     ),
     "completes_after_creation": (
         EVENTS,

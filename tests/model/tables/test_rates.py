@@ -113,9 +113,15 @@ def test_unusable_settings_of_rates_are_refused(tmp_path, text, said) -> None:
         load_mapping(tmp_path / "mapping.yaml")
 
 
-def test_a_mapping_may_name_other_currencies(tmp_path) -> None:
-    """A currency's code may be mapped or be constant, since rates may convert it; another word can't."""
-    Mapping.from_dict({"transactions": {"values": {"currency": {"USD": "840"}}}})
-    Mapping.from_dict({"transactions": {"constants": {"currency": "CHF"}}})
+@pytest.mark.parametrize("given", [{"values": {"currency": {"USD": "840"}}}, {"constants": {"currency": "CHF"}}])
+def test_a_mapping_with_rates_may_name_other_currencies(given) -> None:
+    """A currency's code may be mapped or be constant if rates may convert it, not without."""
+    Mapping.from_dict({"transactions": given, "rates": {"file": "rates.csv"}})
+    with pytest.raises(ConfigError, match=r"Use EUR, or name a table of rates in the mapping \(rates\)"):
+        Mapping.from_dict({"transactions": given})
+
+
+def test_a_word_is_no_currency() -> None:
+    """A constant currency is a code of three capital letters."""
     with pytest.raises(ConfigError, match="three capital letters"):
-        Mapping.from_dict({"transactions": {"constants": {"currency": "Franken"}}})
+        Mapping.from_dict({"transactions": {"constants": {"currency": "Franken"}}, "rates": {"file": "rates.csv"}})

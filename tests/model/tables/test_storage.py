@@ -59,7 +59,7 @@ def test_an_empty_file_has_no_header(tmp_path: Path) -> None:
         fetch(tmp_path, "t")
 
 
-@pytest.mark.parametrize(("name", "content"), [("t.parquet", b"not parquet"), ("t.csv", b"a,b\n1,2\n1,2,3\n")])
+@pytest.mark.parametrize(("name", "content"), [("t.parquet", b"not parquet"), ("t.csv", b'a,b\n1,"2\n')])
 def test_a_spoilt_file(tmp_path: Path, name: str, content: bytes) -> None:
     """A file that isn't what its suffix says is one clear message."""
     (tmp_path / name).write_bytes(content)
