@@ -8,4 +8,8 @@ import click
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 config = click.option("--config", type=_file, help="YAML over model/defaults.yaml: any part of it.")
-mapping = click.option("--mapping", type=_file, help="YAML that says how another bank names files, columns and values.")
+mapping = click.option(
+    "--mapping",
+    type=_file,
+    help="YAML that says how another bank names files, columns and values, and where its exchange rates are.",
+)

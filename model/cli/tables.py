@@ -16,7 +16,7 @@ from customer_risk.model.cli.loading import run
     "--mapping",
     "mapping_file",
     type=click.Path(path_type=Path),
-    help="How your bank names files, columns and values (YAML).",
+    help="How your bank names files, columns and values, and where its exchange rates are (YAML).",
 )
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Settings laid over the defaults (YAML)."

@@ -24,6 +24,7 @@ def train(**given: Any) -> None:
     report.html      everything that was found out, for people
     MODEL_CARD.md    the short form
     evaluation.json  the report's numbers, for programs
+    conversions.csv  amounts converted to EUR, if the mapping names exchange rates
 
     Features are examined for leaks first; one that would see the outcome ends the run. How long it takes follows from
     evaluation.repeats and training.trials in the configuration.

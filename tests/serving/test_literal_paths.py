@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import ConfigError, TableMissing
 from customer_risk.model.files import read_text
+from customer_risk.model.google_cloud.bucket import Bucket, Stored
 from customer_risk.model.offboarding.scoring import score_tables
 from customer_risk.model.offboarding.spreadsheet import read_sheet
 from customer_risk.model.scoring.bundle import load_bundle
@@ -32,7 +33,9 @@ from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import DUCKDB, request_of
 from customer_risk.serving.bulk.tables.inputs.folder import FolderSource
+from customer_risk.serving.bulk.tables.inputs.gcs import GcsSource
 from customer_risk.serving.bulk.tables.inputs.parquet import opened
+from customer_risk.serving.bulk.tables.inputs.settings import GcsInput
 from customer_risk.serving.bulk.tables.outputs.factory import open_output
 from customer_risk.serving.bulk.tables.outputs.objects import _counted, _parquet
 from customer_risk.serving.bulk.tables.outputs.settings import FolderOutput
@@ -276,6 +279,15 @@ def test_a_file_that_is_gone_is_refused_by_its_name(here) -> None:
         opened(here / "a[1].parquet", (), "gone"),
     ):
         pass
+
+
+@pytest.mark.parametrize(("prefix", "read"), [("a.parquet", ["a.parquet"]), ("a", ["a.parquet", "a.parquet.parquet"])])
+def test_an_objects_whole_name_means_that_object(monkeypatch, prefix, read) -> None:
+    """A prefix that is one object's whole name reads no other object whose name begins with it."""
+    stored = [Stored(name, 1, 10) for name in ("a.parquet", "a.parquet.parquet", "a.txt")]
+    monkeypatch.setattr(Bucket, "list", lambda _, begin, *__: [each for each in stored if each.name.startswith(begin)])
+    source = GcsSource(GcsInput(bucket="bank", prefix=prefix), ())
+    assert [block.name for block in source.blocks()] == [f"gs://bank/{name}" for name in read]
 
 
 @each_name

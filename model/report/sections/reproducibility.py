@@ -19,6 +19,11 @@ def section(results: RunResults) -> Section:
         ("Bundle", run.bundle_version, "SHA-256 of its manifest: the version that every decision names"),
         ("Commit", run.git_commit, ""),
         ("Tables", run.data_hash, "hash of what was read"),
+        *(
+            [("Exchange rates", run.rates_sha256, "SHA-256 of the file that the mapping names")]
+            if run.rates_sha256
+            else []
+        ),
         ("Feature catalogue", run.catalogue_hash, ""),
         ("Seed", str(run.seed), ""),
         ("Threads", str(run.threads), ""),

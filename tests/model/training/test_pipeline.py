@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import msgspec
@@ -65,6 +66,37 @@ def run(told):
     """The run as it was left."""
     found = results.load(told[1] / "evaluation.json")
     return pipeline.Run(told[1], found.provenance.bundle_version, found)
+
+
+def test_a_run_records_its_conversions(run, tables, settings, tmp_path):
+    """Training on amounts in USD learns from the same data as on those in EUR, and records each conversion."""
+    (tmp_path / "tables").mkdir()
+    for path in tables.glob("*.csv"):
+        frame = pl.read_csv(path, infer_schema=False)
+        if "amount" in frame.columns:
+            frame = frame.with_columns(amount=pl.col("amount").cast(pl.Float64) * 2, currency=pl.lit("USD"))
+            days = frame["created_at"].str.slice(0, 10).unique().sort()
+        frame.write_csv(tmp_path / "tables" / path.name)
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,currency,eur_per_unit\n2000-01-01,USD,9\n" + "".join(f"{day},USD,0.5\n" for day in days))
+    (tmp_path / "mapping.yaml").write_text("rates: {file: rates.csv, most_days: 31}")
+    out = tmp_path / "RUN"
+    given = [str(tmp_path / "tables"), "--out", str(out), "--config", str(settings)]
+    found = CliRunner().invoke(train_command, [*given, "--mapping", str(tmp_path / "mapping.yaml")])
+    assert found.exit_code == 0, found.output
+    provenance = results.load(out / "evaluation.json").provenance
+    assert (provenance.data_hash, provenance.bundle_version) == (
+        run.results.provenance.data_hash,
+        run.results.provenance.bundle_version,
+    )
+    assert (provenance.rates_sha256, run.results.provenance.rates_sha256) == (
+        hashlib.sha256(rates.read_bytes()).hexdigest(),
+        "",
+    )
+    conversions = pl.read_csv(out / "conversions.csv")
+    assert conversions["currency"].unique().to_list() == ["USD"]
+    assert (conversions["amount_eur"] == conversions["amount"] / 2).all()
+    assert (out / "conversions.csv").stat().st_mode & 0o077 == 0
 
 
 def test_a_run_leaves_bundle_report_card_and_evaluation(run):
