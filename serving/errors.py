@@ -3,6 +3,7 @@
 RequestError
 ├── MalformedBody       not JSON
 ├── WrongMediaType      a media type that isn't taken here
+├── EncodedBody         a body with a content coding, for instance a compressed one
 ├── BodyTooLarge        more bytes, or more items, than the server takes
 ├── WrongMethod         a method that the path doesn't answer
 ├── Unauthenticated     no token, or one that can't be trusted
@@ -46,6 +47,10 @@ class MalformedBody(RequestError):
 
 class WrongMediaType(RequestError):
     """A media type that isn't taken here."""
+
+
+class EncodedBody(RequestError):
+    """A body with a content coding, for instance a compressed one."""
 
 
 class BodyTooLarge(RequestError):

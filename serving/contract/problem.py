@@ -13,6 +13,7 @@ from customer_risk.serving.contract.columns import column
 from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
+    EncodedBody,
     Forbidden,
     HeadTooLarge,
     Later,
@@ -46,6 +47,7 @@ KINDS: Final[dict[type[CustomerRiskError], Kind]] = {
     InputError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-fields", "Some fields can't be used"),
     MalformedBody: Kind(HTTPStatus.BAD_REQUEST, "malformed-body", "The body can't be read"),
     WrongMediaType: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", "This media type isn't taken here"),
+    EncodedBody: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded-body", "Compressed bodies aren't taken here"),
     BodyTooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"),
     WrongMethod: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", "This method isn't answered here"),
     Unauthenticated: Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A token is needed"),
@@ -89,6 +91,8 @@ def headers_of(error: BaseException) -> tuple[tuple[str, str], ...]:
             return (("allow", error.allowed),)
         case Unauthenticated():
             return (("www-authenticate", "Bearer"),)
+        case EncodedBody():
+            return (("accept-encoding", "identity"),)  # RFC 9110, 15.5.16
         case _:
             return ()
 

@@ -1,11 +1,11 @@
-"""A request's body: its media type, and the bound on its size."""
+"""A request's body: its media type, its coding, and the bound on its size."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
-from customer_risk.serving.errors import BodyTooLarge, Overloaded, WrongMediaType
+from customer_risk.serving.errors import BodyTooLarge, EncodedBody, Overloaded, WrongMediaType
 from customer_risk.serving.http.budget import Held
 
 if TYPE_CHECKING:
@@ -26,12 +26,31 @@ class ClientDisconnected(Exception):
     """The client disconnected before the body was complete: no response can be sent."""
 
 
-def require_json(media_type: str | None) -> None:
-    """Raise WrongMediaType unless a Content-Type is JSON; parameters and +json suffixes are allowed."""
+def require_json(media_type: str | None, *also: str, declared: bool = False) -> None:
+    """Raise WrongMediaType unless a Content-Type is JSON; parameters and +json suffixes are allowed.
+
+    A body without a Content-Type is taken as JSON, unless it must be `declared`. `also` are other allowed media types.
+    """
     essence = (media_type or "").partition(";")[0].strip().lower()
-    if essence != "application/json" and not (essence.startswith("application/") and essence.endswith("+json")):
-        declared = f"declared as {essence}" if essence else "not declared"
-        raise WrongMediaType(f"The body is {declared}.", remedy="Send it with Content-Type: application/json.")
+    if essence == "application/json" or essence in also or (not essence and not declared):
+        return
+    if not (essence.startswith("application/") and essence.endswith("+json")):
+        what = f"declared as {essence}" if essence else "not declared"
+        raise WrongMediaType(f"The body is {what}.", remedy="Send it with Content-Type: application/json.")
+
+
+def find_coding(headers: Iterable[tuple[bytes, bytes]]) -> EncodedBody | None:
+    """Return the error for a body that a Content-Encoding says is encoded; None for one without coding.
+
+    `headers` have lower-case names. The coding `identity` is none.
+    """
+    codings = b",".join(value for name, value in headers if name == b"content-encoding").lower().split(b",")
+    if all(coding.strip(b" \t") in {b"", b"identity"} for coding in codings):
+        return None
+    return EncodedBody(
+        "The body has a Content-Encoding, which isn't taken here.",
+        remedy="Send it without compression and without Content-Encoding.",
+    )
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -41,6 +60,8 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 def bounded(scope: Scope, receive: Receive, most: int = MOST_BYTES, held: Held | None = None) -> Receive:
     """Wrap `receive` so that it raises BodyTooLarge past `most` bytes, or at once if more are declared.
+
+    It raises EncodedBody for a body with a content coding.
 
     With `held`, the received bytes are held, and it also raises Overloaded past the budget.
 
@@ -59,7 +80,9 @@ def bounded(scope: Scope, receive: Receive, most: int = MOST_BYTES, held: Held |
         return None
 
     length = header(scope, b"content-length")
-    refusal = refuse(int(length), Held.require) if length and length.isdecimal() else None
+    refusal: CustomerRiskError | None = find_coding(scope["headers"])
+    if refusal is None and length and length.isdecimal():
+        refusal = refuse(int(length), Held.require)
     received, more = 0, header(scope, b"expect") is None
 
     async def receive_bounded() -> Message:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import httptools
 
+from customer_risk.serving.contract.kserve_problem import is_of_kserve
 from customer_risk.serving.contract.problem import Kind, kind_of
 from customer_risk.serving.errors import HeadTooLarge, MalformedBody, NotServed, Overloaded, RequestTooSlow
 from customer_risk.serving.http.admission import overloaded
@@ -44,14 +45,31 @@ _MOST_PIPELINED: Final = 64  # requests of one connection that wait behind anoth
 
 
 class _Canned(NamedTuple):
-    """A refusal of a connection, as a whole response. `kind` is None if nothing is to be counted."""
+    """A refusal of a connection, as a whole response. `kind` is None if nothing is to be counted.
+
+    `of_kserve` is the response to requests of KServe's protocols.
+    """
 
     kind: Kind | None
     response: bytes
+    of_kserve: bytes
+
+    def at(self, target: bytes | None) -> bytes:
+        """Return the response to a request with this target; None or empty if the target isn't known."""
+        if not target or target == RISK_TARGET:
+            return self.response
+        try:
+            return self.of_kserve if is_of_kserve(_path_of(target)) else self.response
+        except httptools.HttpParserError:
+            return self.response
 
 
 def _canned(error: Exception, *headers: tuple[str, str]) -> _Canned:
-    kind, response = kind_of(error), refusal_of(error)
+    kind = kind_of(error)
+    return _Canned(kind, _whole(kind, refusal_of(error), headers), _whole(kind, refusal_of(error, "/v2"), headers))
+
+
+def _whole(kind: Kind, response: Response, headers: tuple[tuple[str, str], ...]) -> bytes:
     fields = (
         ("content-type", response.media_type),
         ("content-length", str(len(response.body))),
@@ -59,11 +77,11 @@ def _canned(error: Exception, *headers: tuple[str, str]) -> _Canned:
         *headers,
     )
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return _Canned(kind, f"HTTP/1.1 {kind.status} {kind.status.phrase}\r\n{lines}\r\n".encode() + response.body)
+    return f"HTTP/1.1 {kind.status} {kind.status.phrase}\r\n{lines}\r\n".encode() + response.body
 
 
 _CLOSE: Final = ("connection", "close")
-_SILENT: Final = _Canned(None, b"")
+_SILENT: Final = _Canned(None, b"", b"")
 _TOO_MANY: Final = overloaded()
 _OVERLOADED: Final = _canned(_TOO_MANY)._replace(kind=None)  # counted as shed
 _LAST_OVERLOADED: Final = _canned(_TOO_MANY, _CLOSE)._replace(kind=None)
@@ -94,8 +112,8 @@ def _no_responses(_: object) -> list[Response]:
     return []
 
 
-async def _respond_overloaded(_: Scope, __: Receive, send: Send) -> None:
-    await respond(send, refusal_of(_TOO_MANY))
+async def _respond_overloaded(scope: Scope, _: Receive, send: Send) -> None:
+    await respond(send, refusal_of(_TOO_MANY, scope["path"]))
 
 
 class Bounds(NamedTuple):
@@ -451,7 +469,7 @@ class GuardedProtocol(DirectProtocol):
 
     def _send_overloaded(self) -> None:
         self.server_state.total_requests += 1
-        self.send((_LAST_OVERLOADED if self._closes_afterwards() else _OVERLOADED).response)
+        self.send((_LAST_OVERLOADED if self._closes_afterwards() else _OVERLOADED).at(self.url))
 
     def _closes_afterwards(self) -> bool:
         """Return whether the connection closes after the response to the current request."""
@@ -465,7 +483,7 @@ class GuardedProtocol(DirectProtocol):
         self._stage, self._since = _ANSWER, self.loop.time()
         self.flush()
         if not self.transport.is_closing():
-            self.transport.write(refusal.response)
+            self.transport.write(refusal.at(self.url))
             self.transport.close()
 
     def _leave_queue(self) -> None:
@@ -476,5 +494,10 @@ class GuardedProtocol(DirectProtocol):
 
 def _is_exempt(target: bytes) -> bool:
     """Return whether admission never refuses a request with this target; raises HttpParserError if it is invalid."""
-    path = unquote((httptools.parse_url(target).path or b"").decode("latin-1"))
+    path = _path_of(target)
     return path in _EXEMPT_PATHS or path.startswith(ADMIN_PATH)
+
+
+def _path_of(target: bytes) -> str:
+    """Return the path of a request's target; raises HttpParserError if the target is invalid."""
+    return unquote((httptools.parse_url(target).path or b"").decode("latin-1"))

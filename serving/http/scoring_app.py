@@ -38,6 +38,7 @@ RISK_PATH: Final = "/ai/v1/risk"
 BATCH_PATH: Final = "/ai/v1/risk:batch"
 LIVE_PATH: Final = "/healthz"
 MOST_DIRECT_BYTES: Final = MOST_ON_LOOP
+_NOT_DIRECT: Final = frozenset((b"idempotency-key", b"content-encoding"))  # headers that only ASGI reads
 
 _ROUTES: Final = (
     ("/ai/v1/risk/jobs", "/ai/v1/risk/jobs"),
@@ -117,7 +118,7 @@ class ScoringApp:
                 authorization = authorization_of(headers)
             elif name == HEADER:
                 trace = trace_of(value)
-            elif name == b"idempotency-key":
+            elif name in _NOT_DIRECT:
                 return None
         caller = None
         try:
@@ -198,7 +199,7 @@ class ScoringApp:
         except Exception as error:
             if status:  # the response has begun: the connection is closed
                 raise
-            response = response_of(self._exchange.refuse_now(error, context))
+            response = response_of(self._exchange.refuse_now(error, context), scope["path"])
             status = response.status
             await respond(send, response)
         self._exchange.responded(context, status)

@@ -50,8 +50,8 @@ def application(
     register_v1_endpoints(app, data_plane, models)
     register_v2(app, Models(exchange))
 
-    async def refuse(_: Request, error: Exception) -> Response:
-        response = response_of(exchange.refuse_now(_ours(error), current.get()))
+    async def refuse(request: Request, error: Exception) -> Response:
+        response = response_of(exchange.refuse_now(_ours(error), current.get()), request.scope["path"])
         return Response(response.body, response.status, dict(response.headers), response.media_type)
 
     async def end(_: Request, __: Exception) -> Response:

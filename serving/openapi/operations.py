@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from customer_risk.model.errors import CustomerRiskError, InputError
 from customer_risk.serving.auth.caller import Permission
+from customer_risk.serving.contract.kserve_problem import is_of_kserve
 from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
+    EncodedBody,
     Forbidden,
     HeadTooLarge,
     Later,
@@ -26,7 +28,7 @@ from customer_risk.serving.errors import (
     WrongMethod,
 )
 from customer_risk.serving.openapi import examples
-from customer_risk.serving.openapi.refusals import refusals_of
+from customer_risk.serving.openapi.refusals import in_form_of_kserve, refusals_of
 from customer_risk.serving.openapi.schemas import Schema, reference
 
 JSON: Final = "application/json"
@@ -34,7 +36,7 @@ _TRACE: Final = {"$ref": "#/components/parameters/traceparent"}
 _BINARY: Final = {"$ref": "#/components/parameters/jsonLength"}
 _KEY: Final = {"$ref": "#/components/parameters/idempotencyKey"}
 _OF_EVERY_CALL: Final = (Unauthenticated, Forbidden, RequestTooSlow, TooManyRequests, HeadTooLarge, Overloaded)
-_OF_A_BODY: Final = (MalformedBody, BodyTooLarge, WrongMediaType, InputError)
+_OF_A_BODY: Final = (MalformedBody, BodyTooLarge, WrongMediaType, EncodedBody, InputError)
 
 PARAMETERS: Final[dict[str, Any]] = {
     "traceparent": {
@@ -77,7 +79,7 @@ TAGS: Final = (
 
 def make_paths(model: str) -> dict[str, Any]:
     """Return the description of every path of a server whose model is called `model`."""
-    return {
+    paths = {
         "/ai/v1/risk": {"post": _score()},
         "/ai/v1/risk:batch": {"post": _batch()},
         **_jobs(),
@@ -85,6 +87,9 @@ def make_paths(model: str) -> dict[str, Any]:
         **_kserve(model),
         **_probes(),
     }
+    for operation in (each for path, item in paths.items() if is_of_kserve(path) for each in item.values()):
+        operation["responses"] = in_form_of_kserve(operation["responses"])
+    return paths
 
 
 def _score() -> dict[str, Any]:

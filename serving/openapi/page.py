@@ -131,8 +131,12 @@ def _responses(spec: dict[str, Any], responses: dict[str, Any]) -> str:
 
 
 def _refusals(spec: dict[str, Any]) -> str:
-    parts = ['<section id="refusals"><h2>Refusals</h2><p>Each is <code>application/problem+json</code>.</p>']
+    parts = ['<section id="refusals"><h2>Refusals</h2><p>Each is <code>application/problem+json</code>. In KServe\'s ']
+    parts.append("protocols (<code>/v1</code>, <code>/v2</code>), each is <code>application/json</code> and has the ")
+    parts.append("member <code>error</code>, a text that KServe's and Triton's clients show.</p>")
     for name, response in spec["components"]["responses"].items():
+        if name.startswith("Kserve"):
+            continue
         status = name.removeprefix("Problem")
         headers = ", ".join(f"<code>{escape_html(each)}</code>" for each in response.get("headers", {}))
         parts.append(f'<article id="refusal-{status}"><h3>{status}</h3><p>{_words(response["description"])}</p>')

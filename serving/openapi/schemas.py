@@ -17,6 +17,7 @@ from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.bulk.jobs.types import JobList, JobPath, JobView
 from customer_risk.serving.contract.answer import WireAnswer, WireReason
 from customer_risk.serving.contract.batch import MOST_ITEMS, BatchAnswer, BatchItem
+from customer_risk.serving.contract.kserve_problem import KserveProblem
 from customer_risk.serving.contract.problem import Problem
 from customer_risk.serving.contract.request import Columns, Profile, RiskRequest, Transaction
 from customer_risk.serving.http.endpoints.admin import ReloadOrder, RulesSwitch, State
@@ -46,6 +47,14 @@ _CATEGORIES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     },
 }
 _UNUSED: Final = "accepted, so that a whole row of the table can be sent, but not used"
+
+_OF_A_PROBLEM: Final[Mapping[str, Schema]] = {
+    "type": {"description": "a stable URN for the kind of refusal"},
+    "title": {"description": "the kind in words"},
+    "status": {"description": "the response's status", "minimum": 400, "maximum": 599},
+    "detail": {"description": "what was wrong with this request, and what to do"},
+    "errors": {"description": "every field that can't be used"},
+}
 
 # Descriptions and bounds of fields whose types have none.
 SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
@@ -92,13 +101,8 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         "pointer": {"description": "place in the request: a JSON pointer (RFC 6901)"},
         "detail": {"description": "what was done, in a sentence"},
     },
-    "Problem": {
-        "type": {"description": "a stable URN for the kind of refusal"},
-        "title": {"description": "the kind in words"},
-        "status": {"description": "the response's status", "minimum": 400, "maximum": 599},
-        "detail": {"description": "what was wrong with this request, and what to do"},
-        "errors": {"description": "every field that can't be used"},
-    },
+    "Problem": _OF_A_PROBLEM,
+    "KserveProblem": {**_OF_A_PROBLEM, "error": {"description": "the text that KServe's and Triton's clients show"}},
     "BadField": {
         "pointer": {"description": "place in the request: a JSON pointer (RFC 6901)"},
         "detail": {"description": "what was expected, and what kind of value was sent"},
@@ -143,7 +147,8 @@ def make_components() -> dict[str, Schema]:
     answer = _like(WireAnswer, reasons=list[WireReason])
     item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType, customer_id=str | UnsetType)
     batch = _like(BatchAnswer, items=list[item])  # type: ignore[valid-type]  # a type made a line above
-    types = (RiskRequest, answer, batch, Problem, InputWarning, InferenceRequest, InferenceResponse, *_ENDPOINT_TYPES)
+    refused = (Problem, KserveProblem)
+    types = (RiskRequest, answer, batch, *refused, InputWarning, InferenceRequest, InferenceResponse, *_ENDPOINT_TYPES)
     _, found = msgspec.json.schema_components(types, schema_hook=_unknown_type, ref_template=_REF)
     components = dict(sorted(found.items()))
     for name, fields in SAYS.items():

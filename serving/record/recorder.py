@@ -14,7 +14,7 @@ from customer_risk.model.errors import ConfigError, InputError
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.contract.problem import kind_of
-from customer_risk.serving.errors import BodyTooLarge, MalformedBody, RecordUnavailable, WrongMediaType
+from customer_risk.serving.errors import BodyTooLarge, EncodedBody, MalformedBody, RecordUnavailable, WrongMediaType
 from customer_risk.serving.record.outbox.record import VERSION, Record, encode, encode_decision, hash_names
 from customer_risk.serving.record.outbox.writer import Outbox
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from customer_risk.serving.contract.trace import Trace
     from customer_risk.serving.record.settings import RecordSettings
 
-_OF_THE_INPUT: Final = (InputError, MalformedBody, BodyTooLarge, WrongMediaType)
+_OF_THE_INPUT: Final = (InputError, MalformedBody, BodyTooLarge, WrongMediaType, EncodedBody)
 _MOST_POINTERS: Final = 20
 _LONGEST_POINTER: Final = 200
 _FREE_BYTES: Final = 10_000_000  # for refusals, before the share applies: at first there are few decisions

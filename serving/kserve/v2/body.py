@@ -37,29 +37,39 @@ _REMEDY: Final = "Send what KServe's V2 protocol asks for."
 class _Parameters(msgspec.Struct, frozen=True):
     """The parameters that are used; others are ignored, as the protocol demands."""
 
-    binary_data_size: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
-    binary_data: bool | UnsetType = UNSET
-    binary_data_output: bool = False
+    binary_data_size: Annotated[int, Meta(ge=0)] | None = None
+    binary_data: bool | None = None
+    binary_data_output: bool | None = None
+
+
+_NO_PARAMETERS: Final = _Parameters()
 
 
 class _Input(msgspec.Struct, frozen=True):
     name: str
     datatype: str
     shape: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1, max_length=2)]
-    data: list[Any] | UnsetType = UNSET
-    parameters: _Parameters = _Parameters()
+    data: list[Any] | None = None
+    parameters: _Parameters | None = None
+
+    @property
+    def binary_size(self) -> int | None:
+        """The number of bytes of its binary data; None if its data is in the JSON."""
+        return (self.parameters or _NO_PARAMETERS).binary_data_size
 
 
 class _Wanted(msgspec.Struct, frozen=True):
     name: str
-    parameters: _Parameters = _Parameters()
+    parameters: _Parameters | None = None
 
 
 class _Body(msgspec.Struct, frozen=True):
+    """A request; clients send null for optional members, which is the same as leaving them out."""
+
     inputs: Annotated[list[msgspec.Raw], Meta(min_length=1)]
-    id: str = ""
-    outputs: list[_Wanted] = []
-    parameters: _Parameters = _Parameters()
+    id: str | None = None
+    outputs: list[_Wanted] | None = None
+    parameters: _Parameters | None = None
 
 
 class _Tensor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -114,21 +124,20 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
             continue
         except (msgspec.DecodeError, ValueError, RecursionError) as error:  # texts in tensors are decoded only here
             raise _malformed(error) from error
-        size = given.parameters.binary_data_size
-        taken, rest = (b"", rest) if size is UNSET else (bytes(rest[:size]), rest[size:])
+        size = given.binary_size
+        taken, rest = (b"", rest) if size is None else (bytes(rest[:size]), rest[size:])
         if not find_datatype_fault(given.datatype, at, faults):
-            tensor = _in_json(given, at, faults) if size is UNSET else _in_binary(given, taken, size, at, faults)
+            tensor = _in_json(given, at, faults) if size is None else _in_binary(given, taken, size, at, faults)
             inputs += [] if tensor is None else [tensor]
     if len(rest) and not faults.bad:
         faults.add("/inputs", f"{len(rest)} bytes behind the last tensor")
     raise_faults(faults)
-    wanted = {each.name: each.parameters for each in sent.outputs} or dict.fromkeys(every, _Parameters())
-    binary = frozenset(
-        name
-        for name, asked in wanted.items()
-        if (sent.parameters.binary_data_output if asked.binary_data is UNSET else asked.binary_data)
-    )
-    return Received(Call(inputs=inputs, outputs=tuple(each.name for each in sent.outputs), id=sent.id), binary)
+    outputs = sent.outputs or []
+    wanted = {each.name: each.parameters for each in outputs} or dict.fromkeys(every)
+    otherwise = (sent.parameters or _NO_PARAMETERS).binary_data_output
+    asked = {name: (parameters or _NO_PARAMETERS).binary_data for name, parameters in wanted.items()}
+    binary = frozenset(name for name, own in asked.items() if (otherwise if own is None else own))
+    return Received(Call(inputs=inputs, outputs=tuple(each.name for each in outputs), id=sent.id or ""), binary)
 
 
 def write_response(
@@ -160,7 +169,7 @@ def _json_values(data: NDArray[np.float64] | list[bytes]) -> list[Any]:
 
 
 def _in_binary(given: _Input, raw: bytes, size: int, at: str, faults: Faults) -> Tensor | None:
-    if given.data is not UNSET:
+    if given.data is not None:
         faults.add(f"{at}/data", "can't stand beside binary_data_size")
     elif len(raw) < size:
         faults.add(f"{at}/parameters/binary_data_size", f"only {len(raw)} bytes are left")
@@ -173,7 +182,7 @@ def _in_binary(given: _Input, raw: bytes, size: int, at: str, faults: Faults) ->
 
 
 def _in_json(given: _Input, at: str, faults: Faults) -> Tensor | None:
-    if given.data is UNSET:
+    if given.data is None:
         faults.add(f"{at}/data", "is required")
         return None
     values, width = given.data, None

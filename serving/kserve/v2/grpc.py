@@ -300,7 +300,7 @@ def read_call(request: pb.ModelInferRequest) -> Call:
             faults.add(f"{at}/shape", "expected one or two dimensions")
             continue
         contents = getattr(given.contents, _CONTENTS[given.datatype])
-        if raws and given.HasField("contents"):
+        if raws and given.contents.ByteSize():
             faults.add(f"{at}/contents", "can't stand beside raw_input_contents")
             continue
         try:

@@ -92,7 +92,8 @@ def _named(request: Request) -> tuple[str, str]:
 def _json_length(request: Request) -> int | None:
     length = request.headers.get(JSON_LENGTH)
     if length is None:
-        require_json(request.headers.get("content-type"))
+        # Triton's client for asyncio declares JSON as octets too: the header alone tells the two forms apart.
+        require_json(request.headers.get("content-type"), "application/octet-stream")
         return None
     if not (length.isascii() and length.isdigit() and len(length) < 10):
         raise MalformedBody("Inference-Header-Content-Length isn't a number.", remedy="Count the bytes of the JSON.")

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from customer_risk.serving.errors import BodyTooLarge, WrongMediaType
+from customer_risk.serving.errors import BodyTooLarge, EncodedBody, WrongMediaType
 from customer_risk.serving.http import body
 from customer_risk.serving.http.body import ClientDisconnected, bounded, header, read_body, require_json
 
@@ -81,18 +81,63 @@ def test_dropping_has_an_end(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "media_type", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.deblock+json"]
+    "media_type", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.deblock+json", None, "", " "]
 )
 def test_json_is_json_however_it_is_declared(media_type) -> None:
-    """Case, parameters and suffixes don't matter."""
+    """Case, parameters and suffixes don't matter, and a body without a declaration is JSON."""
     require_json(media_type)
 
 
-@pytest.mark.parametrize("media_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "json"])
-def test_what_is_not_declared_as_json_is_refused(media_type) -> None:
-    """A form, a text or nothing at all is not JSON."""
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "json"])
+def test_what_is_declared_as_something_else_is_refused(media_type) -> None:
+    """A form or a text isn't JSON."""
     with pytest.raises(WrongMediaType, match="Content-Type: application/json"):
         require_json(media_type)
+
+
+@pytest.mark.parametrize("media_type", [None, ""])
+def test_a_declaration_can_be_required(media_type) -> None:
+    """Where a body must be declared, one without a declaration is refused."""
+    with pytest.raises(WrongMediaType, match="not declared"):
+        require_json(media_type, declared=True)
+
+
+@pytest.mark.parametrize(
+    "codings",
+    [
+        [b"gzip"], [b"deflate"], [b"br"], [b"zstd"], [b"x-gzip"], [b"GZIP"], [b"gzip, identity"], [b"identity,gzip"],
+        [b"identity", b"gzip"], [b" gzip "], [b"unknown"],
+    ],
+)  # fmt: skip
+def test_a_body_with_a_coding_is_refused_after_it_was_dropped(codings) -> None:
+    """Whatever coding it is: the rest of the body is read and dropped, so that its sender gets the refusal."""
+    rest = iter((_part(b"ab", more=True), _part(b"cde")))
+
+    async def receive():
+        return next(rest)
+
+    scope = {"headers": [(b"content-encoding", coding) for coding in codings]}
+    with pytest.raises(EncodedBody, match="Content-Encoding"):
+        asyncio.run(read_body(bounded(scope, receive)))
+    assert list(rest) == []
+
+
+@pytest.mark.parametrize("codings", [[], [b"identity"], [b"Identity, identity"], [b""], [b"identity", b" "]])
+def test_identity_is_no_coding(codings) -> None:
+    """A body that is declared as unchanged is read."""
+    scope = {"headers": [(b"content-encoding", coding) for coding in codings]}
+    assert asyncio.run(read_body(bounded(scope, _receiving(_part(b"abc"))))) == b"abc"
+
+
+def test_an_encoded_body_that_waits_for_leave_is_refused_at_once() -> None:
+    """Nothing of it is read: its sender waits for the response."""
+
+    async def receive():
+        raise AssertionError("the body was read")
+
+    scope = {"headers": [(b"content-encoding", b"gzip"), (b"expect", b"100-continue")]}
+    with pytest.raises(EncodedBody):
+        asyncio.run(read_body(bounded(scope, receive)))
 
 
 def test_a_header_is_found_by_name() -> None:

@@ -110,6 +110,7 @@ def _post(body: bytes = BODY, *fields: str, path: str = "/ai/v1/risk") -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+_OF_KSERVE = ("/v1/models/customer-risk:predict", "/v2/models/customer-risk/infer")
 _BATCH = _post(b'{"requests":[' + b",".join([BODY] * 100) + b"]}", path="/ai/v1/risk:batch")
 
 
@@ -142,6 +143,52 @@ def test_overload_is_told_with_when_to_come_back(run) -> None:
     assert (status, fields["retry-after"], fields["content-type"]) == (503, "1", "application/problem+json")
     assert json.loads(body)["type"] == "urn:problem-type:customer-risk:overloaded"
     assert server.shed == 1
+
+
+@pytest.mark.parametrize("path", _OF_KSERVE)
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_overload_is_told_as_kserves_clients_read_it(run, path, pipelined) -> None:
+    """In KServe's protocols the refusal is application/json with `error`, alone and behind another request."""
+    server = run()
+    with server.connect() as connection:
+        if pipelined:
+            server.admission.fill_after = 1
+            connection.sendall(_BATCH + _post(path=path))
+            assert _read(connection)[0] == 200
+        else:
+            server.admission.full = True
+            connection.sendall(_post(path=path))
+        status, fields, body = _read(connection)
+    assert (status, fields["retry-after"], fields["content-type"]) == (503, "1", "application/json")
+    assert json.loads(body)["error"] == json.loads(body)["detail"]
+
+
+@pytest.mark.parametrize("path", _OF_KSERVE)
+def test_a_head_is_refused_as_kserves_clients_read_it(run, path) -> None:
+    """What the connection refuses before the application gets the request has the form of its path, too."""
+    with run().connect() as connection:
+        connection.sendall(_post(BODY, "Host: y", path=path))
+        status, fields, body = _read(connection)
+        assert (status, fields["content-type"], _rest(connection)) == (400, "application/json", b"")
+    assert "Host" in json.loads(body)["error"]
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/risk", "/ai/v1/risk:batch", *_OF_KSERVE])
+@pytest.mark.parametrize("size", [100, 3_000_000])
+@pytest.mark.parametrize("fields", [(), ("Connection: close",)])
+def test_a_compressed_body_is_refused_at_its_end(run, path, size, fields) -> None:
+    """The client gets the refusal after it has sent the whole body; the connection goes on unless it was to close."""
+    body = b"\x1f\x8b" + b"x" * size
+    with run().connect() as connection:
+        connection.sendall(_post(body, "Content-Encoding: gzip", *fields, path=path))
+        status, answered, content = _read(connection)
+        assert (status, answered["accept-encoding"]) == (415, "identity")
+        assert "Content-Encoding" in json.loads(content)["detail"]
+        if fields:
+            assert _rest(connection) == b""
+        else:
+            connection.sendall(_post(BODY, "Content-Encoding: identity"))
+            assert _read(connection)[0] == 200
 
 
 def test_a_connection_goes_on_after_a_refusal(run) -> None:

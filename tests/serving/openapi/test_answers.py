@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from dataclasses import dataclass
@@ -266,6 +267,57 @@ _NOBODY = {"authorization": "nothing"}
 def test_refusals_are_as_described(served, method, path, options, status) -> None:
     """Each operation lists the status, with the headers and the document that come."""
     assert served(method, path, **options).status_code == status
+
+
+_CSV = {"content-type": "text/csv"}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "x-gzip", "GZIP", "gzip, identity"])
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (RISK_PATH, _JSON),
+        (BATCH_PATH, _JSON),
+        (JOBS, _JSON),
+        (JOBS, NDJSON),
+        (JOBS, _CSV),
+        (JOBS, {"content-type": PARQUET}),
+        (f"{ADMIN}/rules", _JSON),
+        (f"{ADMIN}/reload", _JSON),
+        (PREDICT, _JSON),
+        (INFER, _JSON),
+        (INFER, {"content-type": "application/octet-stream", "inference-header-content-length": "1"}),
+    ],
+)
+def test_a_compressed_body_is_refused_as_described(served, path, headers, coding) -> None:
+    """Every path that takes a body refuses one with a Content-Encoding, and says which encoding it accepts."""
+    response = served("POST", path, content=gzip.compress(b"{}"), headers=headers | {"content-encoding": coding})
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+    assert response.json()["type"] == "urn:problem-type:customer-risk:encoded-body"
+    assert "Content-Encoding" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        (RISK_PATH, examples.RAW, _JSON),
+        (PREDICT, {"instances": [examples.RAW]}, _JSON),
+        (INFER, examples.INFERENCE, _JSON),
+        (JOBS, examples.RAW, NDJSON),
+        (f"{ADMIN}/reload", examples.RELOAD, _JSON),
+    ],
+)
+def test_identity_is_accepted(served, path, body, headers) -> None:
+    """A body that is declared as unchanged is answered as one without the header."""
+    content = json.dumps(body).encode()
+    response = served("POST", path, content=content, headers=headers | {"content-encoding": "identity"})
+    assert response.is_success, response.text
+
+
+def test_a_body_of_administration_must_be_declared(served) -> None:
+    """A page in a browser can send an undeclared body to any server without asking it first."""
+    content = json.dumps(examples.RELOAD).encode()
+    assert served("POST", f"{ADMIN}/reload", content=content).status_code == 415
 
 
 def test_a_format_that_isnt_there_is_refused_as_described(served) -> None:

@@ -88,6 +88,19 @@ def test_raw_features_get_raw_answers(ask, service, request_) -> None:
     assert np.frombuffer(response.raw_output_contents[0], "<f8").tolist() == [expected.decision.probability]
 
 
+def test_empty_members_are_as_good_as_absent(ask, request_) -> None:
+    """Empty contents beside raw contents, an empty version, id and parameters are those that were left out."""
+    request = pb.ModelInferRequest(model_name="customer-risk", model_version="", id="")
+    tensor = request.inputs.add(name="request", datatype="BYTES", shape=[1])
+    tensor.contents.SetInParent()
+    tensor.parameters[""].SetInParent()
+    request.parameters["binary_data_output"].SetInParent()
+    request.outputs.add(name="segment").parameters["binary_data"].SetInParent()
+    request.raw_input_contents.append(to_binary([json.dumps(request_).encode()]))
+    response = ask("ModelInfer", request)
+    assert ([each.name for each in response.outputs], response.id) == (["segment"], "")
+
+
 def test_bad_fields_are_an_invalid_argument_that_names_them(ask) -> None:
     """A thousand mistakes fit the metadata: the problem document as text, the fields as google.rpc.BadRequest."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
 
+from customer_risk.serving.kserve.v2.tensors import to_binary
+
 INFER = "/v2/models/customer-risk/infer"
 
 
@@ -151,3 +153,74 @@ def test_more_than_a_thousand_customers_are_a_413(loaded, call) -> None:
     """One call can't hold up the server for long."""
     response = call(loaded, "POST", INFER, json={"inputs": [_bytes("request", ["{}"] * 1001)]})
     assert response.status_code == 413
+
+
+_NULLS = {"id": None, "parameters": None, "outputs": None, "model_name": None}
+_TENSOR_NULLS = {"parameters": None}
+
+
+def test_null_is_as_good_as_absent(loaded, call, request_) -> None:
+    """An optional member that is null, as KServe's and Triton's clients send it, is a member that was left out."""
+    tensor = _bytes("request", [json.dumps(request_)])
+    plain = call(loaded, "POST", INFER, json={"inputs": [tensor]})
+    nulls = call(loaded, "POST", INFER, json={"inputs": [tensor | _TENSOR_NULLS], **_NULLS})
+    assert (nulls.status_code, "id" in nulls.json()) == (200, False), nulls.text
+    assert _outputs(nulls)["probability"] == _outputs(plain)["probability"]
+    assert list(_outputs(nulls)) == list(_outputs(plain))
+    chosen = [{"name": "segment", "parameters": None}, {"name": "action", "parameters": {"binary_data": None}}]
+    response = call(loaded, "POST", INFER, json={"inputs": [tensor], "outputs": chosen})
+    assert list(_outputs(response)) == ["segment", "action"]
+
+
+@pytest.mark.parametrize("member", ["binary_data_size", "binary_data", "binary_data_output", "anything"])
+@pytest.mark.parametrize("place", ["request", "input", "output"])
+def test_null_parameters_are_as_good_as_absent(loaded, call, request_, member, place) -> None:
+    """So is each parameter, wherever it may be."""
+    body = {"inputs": [_bytes("request", [json.dumps(request_)])], "outputs": [{"name": "segment"}]}
+    holder = {"request": body, "input": body["inputs"][0], "output": body["outputs"][0]}[place]
+    holder["parameters"] = {member: None}
+    assert list(_outputs(call(loaded, "POST", INFER, json=body))) == ["segment"]
+
+
+def test_null_data_beside_binary_data_is_as_good_as_absent(loaded, call, request_) -> None:
+    """A tensor whose data follows the JSON may say that its JSON has none."""
+    raw = to_binary([json.dumps(request_).encode()])
+    tensor = {"name": "request", "datatype": "BYTES", "shape": [1], "data": None}
+    document = json.dumps({"inputs": [tensor | {"parameters": {"binary_data_size": len(raw)}}]}).encode()
+    headers = {"inference-header-content-length": str(len(document))}
+    assert len(_outputs(call(loaded, "POST", INFER, content=document + raw, headers=headers))) == 4
+    missing = call(loaded, "POST", INFER, json={"inputs": [tensor]})
+    assert _pointers(missing) == ["/inputs/0/data"]
+
+
+@pytest.mark.parametrize("member", ["name", "datatype", "shape"])
+def test_null_for_a_required_member_is_refused(loaded, call, member) -> None:
+    """A tensor needs its name, datatype and shape; a call needs its inputs."""
+    tensor = _bytes("request", ["{}"]) | {member: None}
+    assert _pointers(call(loaded, "POST", INFER, json={"inputs": [tensor]})) == [f"/inputs/0/{member}"]
+    assert _pointers(call(loaded, "POST", INFER, json={"inputs": None})) == ["/inputs"]
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("media_type", [None, "application/octet-stream"])
+def test_the_length_of_the_json_tells_the_two_forms_apart(loaded, call, request_, binary, media_type) -> None:
+    """JSON alone and JSON with tensors behind it may both be undeclared or octets: Triton's clients send them so."""
+    text = json.dumps(request_).encode()
+    raw = to_binary([text]) if binary else b""
+    tensor = {"name": "request", "datatype": "BYTES", "shape": [1]}
+    tensor |= {"parameters": {"binary_data_size": len(raw)}} if binary else {"data": [text.decode()]}
+    document = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"inference-header-content-length": str(len(document))} if binary else {}
+    headers |= {} if media_type is None else {"content-type": media_type}
+    assert len(_outputs(call(loaded, "POST", INFER, content=document + raw, headers=headers))) == 4
+
+
+@pytest.mark.parametrize(
+    "path", ["/ai/v1/risk", "/ai/v1/risk:batch", "/v1/models/customer-risk:predict", "/v2/models/customer-risk/infer"]
+)
+def test_a_body_without_content_type_is_json(loaded, call, request_, path) -> None:
+    """On every route that takes JSON alone."""
+    bodies = {"risk": request_, "batch": {"requests": [request_]}, "predict": {"instances": [request_]}}
+    body = bodies.get(path.rpartition(":")[2], request_ | {"inputs": [_bytes("request", [json.dumps(request_)])]})
+    response = call(loaded, "POST", path, content=json.dumps(body).encode())
+    assert response.status_code == 200, response.text
