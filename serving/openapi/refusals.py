@@ -9,7 +9,8 @@ import msgspec
 from customer_risk.model.errors import CustomerRiskError
 from customer_risk.serving.contract.problem import KINDS, MEDIA_TYPE, UNEXPECTED, document_of, headers_of, kind_of
 from customer_risk.serving.openapi.examples import REFUSALS
-from customer_risk.serving.openapi.schemas import Schema, reference
+from customer_risk.serving.openapi.plain import Schema
+from customer_risk.serving.openapi.schemas import reference
 
 _HEADERS: Final[dict[str, Schema]] = {
     "retry-after": {
