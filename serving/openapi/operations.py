@@ -244,8 +244,10 @@ def _kserve(model: str) -> dict[str, Any]:
         "Instances are requests of /ai/v1/risk; if one can't be used, the whole call is refused.",
         scope="score",
         parameters=[_TRACE],
-        body=_body(reference("Instances"), {"one": {"instances": [examples.RAW]}}),
-        answers=_answers("Answers in order.", reference("Predictions"), {"one": {"predictions": [examples.ANSWER]}}),
+        body=_body(reference("PredictRequest"), {"one": {"instances": [examples.RAW]}}),
+        answers=_answers(
+            "Answers in order.", reference("PredictResponse"), {"one": {"predictions": [examples.ANSWER]}}
+        ),
         refused=(*_OF_A_BODY, UnknownModel, NotReady),
     )
     v2 = _operation(

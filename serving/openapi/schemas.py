@@ -243,7 +243,10 @@ def _say_forms(components: dict[str, Schema]) -> None:
         },
         "required": ["requests"],
     }
-    for name, field, kind in (("Instances", "instances", RiskRequest), ("Predictions", "predictions", WireAnswer)):
+    for name, field, kind in (
+        ("PredictRequest", "instances", RiskRequest),
+        ("PredictResponse", "predictions", WireAnswer),
+    ):
         components[name] = {
             "title": name,
             "description": "Requests, in order." if kind is RiskRequest else "Answers, in the instances' order.",

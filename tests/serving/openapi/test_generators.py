@@ -83,6 +83,14 @@ def test_every_object_with_members_has_a_name() -> None:
     assert [place for place in objects if not place.startswith("/components/schemas/") or place.count("/") != 3] == []
 
 
+def test_no_object_has_a_member_of_its_own_name() -> None:
+    """A generator makes one name of both, so that one hides the other."""
+    members = {
+        name: {field.replace("_", "") for field in schema.get("properties", ())} for name, schema in SCHEMAS.items()
+    }
+    assert [name for name, fields in members.items() if name.lower() in fields] == []
+
+
 def test_every_enumeration_has_a_type() -> None:
     """Without it some generators make any value of an enumeration."""
     assert [place for place, schema in OBJECTS.items() if "enum" in schema and schema.get("type") != "string"] == []
