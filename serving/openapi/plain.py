@@ -15,9 +15,10 @@ def plain(schema: Schema) -> Schema:
     """Return a schema that accepts the same values.
 
     An enumeration of texts has its type, an array says what its items are, and a value that may be null is one schema
-    with two types instead of two alternatives. An empty `required` is left out.
+    with two types instead of two alternatives. An empty `required` is left out. So is `default`: generators take a
+    member that has one as always there.
     """
-    made = {name: _within(name, value) for name, value in schema.items()}
+    made = {name: _within(name, value) for name, value in schema.items() if name != "default"}
     if "enum" in made and "type" not in made and all(isinstance(value, str) for value in made["enum"]):
         made = {"type": "string", **made}
     if made.get("type") == "array":

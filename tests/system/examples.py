@@ -51,10 +51,15 @@ BATCH: Final = {"requests": [CUSTOMER, WRONG]}
 _LEAST_WAIT: Final = 0.95  # of a second that Retry-After asked for, by this process's clock
 
 
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of a language on the page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
 def block(language: str) -> str:
     """Return the one code block of a language on the page."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return str(found)
+    (found,) = blocks(language)
+    return found
 
 
 def run(*command: object, cwd: Path, **options: Any) -> str:
