@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any, Final
 
 Schema = dict[str, Any]
@@ -29,6 +30,8 @@ def plain(schema: Schema) -> Schema:
 
 
 def _within(name: str, value: Any) -> Any:
+    if name == "description":
+        return cleandoc(value)  # Python 3.13 unindents docstrings, 3.12 doesn't: write the same with both
     if name == "properties":
         return {field: plain(each) for field, each in value.items()}
     if name in _OF_MANY:

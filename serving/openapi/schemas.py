@@ -214,8 +214,10 @@ def _say_forms(components: dict[str, Schema]) -> None:
     a class of none.
     """
     request = components[RiskRequest.__name__]
-    rows = request["properties"]["transactions"]
-    rows["oneOf"] = rows.pop("anyOf")  # of anyOf, openapi-generator makes a class that rows don't fit
+    transactions = request["properties"]["transactions"]
+    rows, columns = transactions.pop("anyOf")
+    components["Transactions"] = {"title": "Transactions", "description": "Rows; [] for none.", **rows}
+    transactions["oneOf"] = [reference("Transactions"), columns]  # openapi-generator merges alternatives of anyOf
     raw = [{"required": [name]} for name in ("profile", "transactions")]
     request["description"] += " `features` can't be combined with `profile` or `transactions`."
     request["if"] = {"required": ["features"]}

@@ -83,6 +83,13 @@ def test_every_object_with_members_has_a_name() -> None:
     assert [place for place in objects if not place.startswith("/components/schemas/") or place.count("/") != 3] == []
 
 
+def test_the_alternatives_of_a_member_are_named() -> None:
+    """Generators make classes of two named schemas, but no sound one of a list and an object."""
+    found = {place: schema["oneOf"] for place, schema in OBJECTS.items() if "oneOf" in schema}
+    assert list(found) == ["/components/schemas/RiskRequest/properties/transactions"]
+    assert all(part.keys() == {"$ref"} for parts in found.values() for part in parts)
+
+
 def test_no_object_has_a_member_of_its_own_name() -> None:
     """A generator makes one name of both, so that one hides the other."""
     members = {
@@ -144,6 +151,7 @@ def test_every_refusal_is_a_problem() -> None:
         ({"enum": ["a"]}, {"type": "string", "enum": ["a"]}),
         ({"type": "array"}, {"type": "array", "items": {}}),
         ({"type": "object", "required": []}, {"type": "object"}),
+        ({"description": "One.\n\n    Two."}, {"description": "One.\n\nTwo."}),
         ({"type": "array", "items": {}, "default": []}, {"type": "array", "items": {}}),
         (
             {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}], "description": "d"},

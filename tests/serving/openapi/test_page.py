@@ -92,7 +92,7 @@ def test_types_that_may_be_null_and_alternatives_are_named() -> None:
     for shown in (
         "<td><code>date_of_birth</code><small>optional</small></td><td>date or null</td>",
         "<td><code>probability</code></td><td>number 0 to 1 or null</td>",
-        '<td>list of <a href="#schema-Transaction">Transaction</a> or <a href="#schema-Columns">Columns</a></td>',
+        '<td><a href="#schema-Transactions">Transactions</a> or <a href="#schema-Columns">Columns</a></td>',
         '<td><a href="#schema-Features">Features</a></td>',
     ):
         assert shown in TEXT
