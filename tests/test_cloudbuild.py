@@ -149,7 +149,8 @@ def test_googles_programs_are_of_one_version() -> None:
 def test_the_steps_image_runs_each_program_once_while_it_is_made() -> None:
     """A program that is missing or at another path fails the first step, not the one that deploys."""
     last = RECIPE.read_text(encoding="utf-8").rpartition("\nRUN ")[2]
-    for program in ("python3.13", "make", "git", "go", "docker", "gcloud", "bq", "gke-gcloud-auth-plugin", "kubectl"):
+    programs = ("python3.13", "make", "git", "go", "java", "javac", "node", "npm", "docker", "gcloud", "bq", "kubectl")
+    for program in (*programs, "gke-gcloud-auth-plugin"):
         assert re.search(rf"(?:^|&& ){re.escape(program)} (--version|version)", last), program
 
 

@@ -15,7 +15,9 @@ COPY --from=gke /usr/lib/google-cloud-sdk/bin/gke-gcloud-auth-plugin /usr/lib/go
 COPY --from=kubectl /bin/kubectl /usr/local/bin/
 COPY --from=go /usr/local/go /usr/local/go
 COPY --from=docker /usr/local/bin/docker /usr/local/bin/
+# The tests compile and run clients in Java and TypeScript.
+RUN apt-get update && apt-get install --yes --no-install-recommends default-jdk-headless nodejs npm && rm -rf /var/lib/apt/lists/*
 ENV PATH=/usr/lib/google-cloud-sdk/bin:/usr/local/go/bin:$PATH
 # A program that is missing or cannot start ends the build here.
-RUN python3.13 --version && make --version && git --version && go version && docker --version && gcloud --version \
+RUN python3.13 --version && make --version && git --version && go version && java --version && javac --version && node --version && npm --version && docker --version && gcloud --version \
     && bq version && gke-gcloud-auth-plugin --version && kubectl version --client

@@ -28,10 +28,12 @@ from customer_risk.serving.errors import (
     WrongMethod,
 )
 from customer_risk.serving.openapi import examples
+from customer_risk.serving.openapi.plain import Schema
 from customer_risk.serving.openapi.refusals import in_form_of_kserve, refusals_of
-from customer_risk.serving.openapi.schemas import Schema, reference
+from customer_risk.serving.openapi.schemas import reference
 
 JSON: Final = "application/json"
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}  # bytes: a generated client sends them as they are
 _TRACE: Final = {"$ref": "#/components/parameters/traceparent"}
 _BINARY: Final = {"$ref": "#/components/parameters/jsonLength"}
 _KEY: Final = {"$ref": "#/components/parameters/idempotencyKey"}
@@ -136,9 +138,9 @@ def _jobs() -> dict[str, Any]:
         body={
             "required": True,
             "content": {
-                "application/x-ndjson": {"schema": {"type": "string"}},
-                "text/csv": {"schema": {"type": "string"}},
-                "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+                "application/x-ndjson": _FILE,
+                "text/csv": _FILE,
+                "application/vnd.apache.parquet": _FILE,
                 JSON: _content(reference("JobPath"), {"path": {"path": "/data/customers.parquet"}}),
             },
         },
@@ -169,17 +171,17 @@ def _jobs() -> dict[str, Any]:
             "name": "format",
             "in": "query",
             "description": "instead of the header Accept",
-            "schema": {"enum": ["ndjson", "parquet"], "default": "ndjson"},
+            "schema": {"type": "string", "enum": ["ndjson", "parquet"], "default": "ndjson"},
         },
     ]
     results["responses"]["200"] = {
         "description": "One line for each request, in the form of `BatchItem`; or the same as Parquet.",
         "content": {
             "application/x-ndjson": {
-                "schema": {"type": "string"},
+                **_FILE,
                 "examples": {"two": {"value": "".join(f"{json.dumps(each)}\n" for each in examples.RESULTS)}},
             },
-            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+            "application/vnd.apache.parquet": _FILE,
         },
     }
     listing = _operation(
@@ -247,8 +249,10 @@ def _kserve(model: str) -> dict[str, Any]:
         "Instances are requests of /ai/v1/risk; if one can't be used, the whole call is refused.",
         scope="score",
         parameters=[_TRACE],
-        body=_body(reference("Instances"), {"one": {"instances": [examples.RAW]}}),
-        answers=_answers("Answers in order.", reference("Predictions"), {"one": {"predictions": [examples.ANSWER]}}),
+        body=_body(reference("PredictRequest"), {"one": {"instances": [examples.RAW]}}),
+        answers=_answers(
+            "Answers in order.", reference("PredictResponse"), {"one": {"predictions": [examples.ANSWER]}}
+        ),
         refused=(*_OF_A_BODY, UnknownModel, NotReady),
     )
     v2 = _operation(
@@ -264,7 +268,7 @@ def _kserve(model: str) -> dict[str, Any]:
         refused=(*_OF_A_BODY, UnknownModel, NotServed, NotReady),
     )
     v2["parameters"] = [_BINARY, _TRACE]
-    tensors = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    tensors = {"application/octet-stream": _FILE}
     v2["requestBody"]["content"] |= tensors
     v2["responses"]["200"]["content"] |= tensors
     return {

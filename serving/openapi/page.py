@@ -155,16 +155,19 @@ def _schemas(spec: dict[str, Any]) -> str:
         schema = schemas[name]
         parts.append(f'<article id="schema-{name}"><h3>{escape_html(name)}</h3>')
         parts.append(f"<p>{_words(schema.get('description', ''))}</p>")
-        required = schema.get("required", ())
-        rows = [
-            f"<tr><td><code>{escape_html(field)}</code>{'' if field in required else '<small>optional</small>'}</td>"
-            f"<td>{_kind(each)}</td><td>{_words(each.get('description', ''))}</td></tr>"
-            for field, each in schema.get("properties", {}).items()
-        ]
-        parts.append(_table(("field", "type", "what"), rows))
-        parts += [_features(each) for field, each in schema.get("properties", {}).items() if field == "features"]
+        parts.append(_features(schema) if name == "Features" else _fields(schema))
         parts.append("</article>")
     return "".join((*parts, "</section>"))
+
+
+def _fields(schema: dict[str, Any]) -> str:
+    required = schema.get("required", ())
+    rows = [
+        f"<tr><td><code>{escape_html(field)}</code>{'' if field in required else '<small>optional</small>'}</td>"
+        f"<td>{_kind(each)}</td><td>{_words(each.get('description', ''))}</td></tr>"
+        for field, each in schema.get("properties", {}).items()
+    ]
+    return _table(("field", "type", "what"), rows)
 
 
 def _features(schema: dict[str, Any]) -> str:
@@ -180,13 +183,17 @@ def _kind(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#schema-{name}">{escape_html(name)}</a>'
-    if "anyOf" in schema:
-        return " or ".join(_kind(part) for part in schema["anyOf"])
+    for alternatives in ("anyOf", "oneOf"):
+        if alternatives in schema:
+            return " or ".join(_kind(part) for part in schema[alternatives])
     if "enum" in schema:
         return " or ".join(f"<code>{escape_html(json.dumps(value))}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_kind(schema['items'])}" if "items" in schema else "list"
-    return escape_html(schema.get("format") or schema.get("type", "anything")) + _bounds(schema)
+    kinds = schema.get("type", "anything")
+    if isinstance(kinds, list):  # of one type and null
+        return " or ".join(_kind(schema | {"type": kind}) if kind != "null" else "null" for kind in kinds)
+    return escape_html(schema.get("format") or kinds) + _bounds(schema)
 
 
 def _bounds(schema: dict[str, Any]) -> str:

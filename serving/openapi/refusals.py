@@ -18,7 +18,8 @@ from customer_risk.serving.contract.problem import (
     kind_of,
 )
 from customer_risk.serving.openapi.examples import REFUSALS
-from customer_risk.serving.openapi.schemas import Schema, reference
+from customer_risk.serving.openapi.plain import Schema
+from customer_risk.serving.openapi.schemas import reference
 
 _HEADERS: Final[dict[str, Schema]] = {
     "retry-after": {

@@ -22,8 +22,7 @@ from customer_risk.serving.contract.problem import Problem
 from customer_risk.serving.contract.request import Columns, Profile, RiskRequest, Transaction
 from customer_risk.serving.http.endpoints.admin import ReloadOrder, RulesSwitch, State
 from customer_risk.serving.openapi.inference import InferenceRequest, InferenceResponse
-
-Schema = dict[str, Any]
+from customer_risk.serving.openapi.plain import Schema, plain
 
 _ENDPOINT_TYPES: Final = (JobView, JobList, JobPath, State, RulesSwitch, ReloadOrder)
 _REF: Final = "#/components/schemas/{name}"
@@ -159,7 +158,7 @@ def make_components() -> dict[str, Schema]:
     _say_times(components)
     _say_categories(components)
     _say_forms(components)
-    return components
+    return {name: plain(schema) for name, schema in components.items()}
 
 
 def reference(kind: str | type) -> Schema:
@@ -214,22 +213,34 @@ def _say_categories(components: dict[str, Schema]) -> None:
 
 
 def _say_forms(components: dict[str, Schema]) -> None:
-    """Add which fields go together (a profile with transactions, or features), and the names of the features."""
+    """Add which fields go together (a profile with transactions, or features), and the names of the features.
+
+    Generators of clients ignore `if`, and make one class of all members; of alternatives under `oneOf` they would make
+    a class of none.
+    """
     request = components[RiskRequest.__name__]
-    request["oneOf"] = [
-        {"title": "raw", "required": ["profile", "transactions"], "properties": {"features": False}},
-        {
-            "title": "features",
-            "required": ["features"],
-            "properties": {"profile": False, "transactions": False},
-        },
-    ]
+    transactions = request["properties"]["transactions"]
+    rows, columns = transactions.pop("anyOf")
+    components["Transactions"] = {"title": "Transactions", "description": "Rows; [] for none.", **rows}
+    transactions["oneOf"] = [reference("Transactions"), columns]  # openapi-generator merges alternatives of anyOf
+    raw = [{"required": [name]} for name in ("profile", "transactions")]
+    request["description"] += " `features` can't be combined with `profile` or `transactions`."
+    request["if"] = {"required": ["features"]}
+    request["then"] = {"not": {"anyOf": raw}}
+    request["else"] = {"required": ["profile", "transactions"]}
     features = request["properties"]["features"]
     components["FeatureValue"] = {"title": "FeatureValue", **features["additionalProperties"]}
-    features["properties"] = {
-        each.name: reference("FeatureValue") | {"description": f"{each.formula} ({each.unit})"} for each in CATALOGUE
+    components["Features"] = {
+        "title": "Features",
+        "description": features["description"],
+        "type": "object",
+        "properties": {
+            each.name: reference("FeatureValue") | {"description": f"{each.formula} ({each.unit})"}
+            for each in CATALOGUE
+        },
+        "additionalProperties": False,
     }
-    features["additionalProperties"] = False
+    request["properties"]["features"] = reference("Features") | {"description": features["description"]}
     components["BatchRequest"] = {
         "title": "BatchRequest",
         "description": "Requests, each as /ai/v1/risk takes it and each answered or refused separately.",
@@ -239,7 +250,10 @@ def _say_forms(components: dict[str, Schema]) -> None:
         },
         "required": ["requests"],
     }
-    for name, field, kind in (("Instances", "instances", RiskRequest), ("Predictions", "predictions", WireAnswer)):
+    for name, field, kind in (
+        ("PredictRequest", "instances", RiskRequest),
+        ("PredictResponse", "predictions", WireAnswer),
+    ):
         components[name] = {
             "title": name,
             "description": "Requests, in order." if kind is RiskRequest else "Answers, in the instances' order.",

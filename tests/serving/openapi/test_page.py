@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from customer_risk.model.features.catalogue import NAMES
 from customer_risk.serving.openapi import render_document, render_page
 
 DOCUMENT = render_document("customer-risk")
@@ -84,3 +85,15 @@ def test_texts_are_escaped() -> None:
     """A name from the configuration can't become markup."""
     page, _ = render_page(render_document("<script>alert(1)</script>"))
     assert b"<script" not in page
+
+
+def test_types_that_may_be_null_and_alternatives_are_named() -> None:
+    """A member's types are listed, in whichever way the document writes them; features have a table of their own."""
+    for shown in (
+        "<td><code>date_of_birth</code><small>optional</small></td><td>date or null</td>",
+        "<td><code>probability</code></td><td>number 0 to 1 or null</td>",
+        '<td><a href="#schema-Transactions">Transactions</a> or <a href="#schema-Columns">Columns</a></td>',
+        '<td><a href="#schema-Features">Features</a></td>',
+    ):
+        assert shown in TEXT
+    assert TEXT.count(f"<details><summary>{len(NAMES)} features</summary>") == 1

@@ -1,0 +1,193 @@
+"""The document is in the forms that generators of clients read, and the committed one is what the code makes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from customer_risk.serving.openapi import render_document
+from customer_risk.serving.openapi.__main__ import MODEL
+from customer_risk.serving.openapi.plain import plain
+from customer_risk.serving.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent.parent
+COMMITTED = ROOT / "docs" / "openapi.json"
+DOCUMENT = json.loads(render_document(MODEL))
+SCHEMAS = DOCUMENT["components"]["schemas"]
+OPERATIONS = [operation for item in DOCUMENT["paths"].values() for operation in item.values()]
+
+
+def _schemas(value: object, at: str = "") -> dict[str, object]:
+    """Every schema of the document by its place, and those within it."""
+    found = {}
+    if isinstance(value, dict):
+        for name, each in value.items():
+            place = f"{at}/{name}"
+            if name in ("examples", "example"):
+                continue
+            if name in ("schema", "items", "not", "if", "then", "else") or at.endswith(("/properties", "/schemas")):
+                found[place] = each
+            found |= _schemas(each, place)
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            if at.endswith(("/oneOf", "/anyOf", "/allOf")):
+                found[f"{at}/{place}"] = each
+            found |= _schemas(each, f"{at}/{place}")
+    return found
+
+
+PLACES = _schemas(DOCUMENT)
+OBJECTS = {place: schema for place, schema in PLACES.items() if isinstance(schema, dict)}
+
+
+def test_the_walk_finds_the_schemas() -> None:
+    """Members, items, parameters, bodies and the conditions of requests are among them."""
+    assert len(PLACES) > 300
+    assert "/components/schemas/RiskRequest/then/not" in PLACES
+    assert "/paths//ai/v1/risk/post/requestBody/content/application/json/schema" in PLACES
+
+
+def test_no_schema_is_a_boolean() -> None:
+    """`false` in the place of a schema is read by few generators; additionalProperties isn't such a place."""
+    assert [place for place, schema in PLACES.items() if not isinstance(schema, dict)] == []
+
+
+def test_no_alternative_is_a_condition_on_members() -> None:
+    """Alternatives are types: of conditions under `oneOf` a generator makes a class that drops every member."""
+    alternatives = {
+        place: part
+        for place, schema in OBJECTS.items()
+        for name in ("oneOf", "anyOf", "allOf")
+        for part in schema.get(name, ())
+        if "/then" not in place
+    }
+    assert [place for place, part in alternatives.items() if not part.keys() & {"$ref", "type"}] == []
+
+
+def test_no_object_with_alternatives_has_members() -> None:
+    """An object's members stand in one schema, or it is one of several types; never both."""
+    assert [
+        place for place, schema in OBJECTS.items() if "properties" in schema and {"oneOf", "anyOf"} & set(schema)
+    ] == []
+
+
+def test_every_object_with_members_has_a_name() -> None:
+    """It is a component, of which a generator makes a class with that name."""
+    objects = [place for place, schema in OBJECTS.items() if "properties" in schema]
+    assert [place for place in objects if not place.startswith("/components/schemas/") or place.count("/") != 3] == []
+
+
+def test_the_alternatives_of_a_member_are_named() -> None:
+    """Generators make classes of two named schemas, but no sound one of a list and an object."""
+    found = {place: schema["oneOf"] for place, schema in OBJECTS.items() if "oneOf" in schema}
+    assert list(found) == ["/components/schemas/RiskRequest/properties/transactions"]
+    assert all(part.keys() == {"$ref"} for parts in found.values() for part in parts)
+
+
+def test_no_object_has_a_member_of_its_own_name() -> None:
+    """A generator makes one name of both, so that one hides the other."""
+    members = {
+        name: {field.replace("_", "") for field in schema.get("properties", ())} for name, schema in SCHEMAS.items()
+    }
+    assert [name for name, fields in members.items() if name.lower() in fields] == []
+
+
+def test_every_enumeration_has_a_type() -> None:
+    """Without it some generators make any value of an enumeration."""
+    assert [place for place, schema in OBJECTS.items() if "enum" in schema and schema.get("type") != "string"] == []
+
+
+def test_every_array_says_what_its_items_are() -> None:
+    """Generators refuse an array without items."""
+    assert [place for place, schema in OBJECTS.items() if schema.get("type") == "array" and "items" not in schema] == []
+
+
+def test_no_member_has_a_default() -> None:
+    """A generator takes a member with a default as always there; the server leaves some out."""
+    members = {place: schema for place, schema in OBJECTS.items() if place.startswith("/components/schemas/")}
+    assert [place for place, schema in members.items() if "default" in schema] == []
+
+
+def test_a_scalar_that_may_be_null_is_one_schema() -> None:
+    """It has two types; only objects, lists and enumerations are alternatives to null."""
+    unions = {
+        place: schema["anyOf"] for place, schema in OBJECTS.items() if {"type": "null"} in schema.get("anyOf", ())
+    }
+    scalars = {"string", "number", "integer", "boolean"}
+    assert unions
+    assert [place for place, (one, *_) in unions.items() if one.get("type") in scalars and "enum" not in one] == []
+
+
+def test_every_operation_has_a_name_of_its_own_and_a_tag() -> None:
+    """Generators name functions and their modules so."""
+    names = Counter(operation["operationId"] for operation in OPERATIONS)
+    assert max(names.values()) == 1
+    assert all(name.isidentifier() for name in names)
+    tags = {tag["name"] for tag in DOCUMENT["tags"]}
+    assert all(set(operation["tags"]) <= tags and len(operation["tags"]) == 1 for operation in OPERATIONS)
+
+
+def test_every_refusal_is_a_problem() -> None:
+    """Each declared refusal has the one named schema, in the media type of problem documents."""
+    refusals = {
+        (operation["operationId"], status): response["$ref"].rpartition("/")[2]
+        for operation in OPERATIONS
+        for status, response in operation["responses"].items()
+        if status >= "400"
+    }
+    assert refusals
+    for name in refusals.values():
+        content = DOCUMENT["components"]["responses"][name]["content"]
+        assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "wanted"),
+    [
+        ({"enum": ["a"]}, {"type": "string", "enum": ["a"]}),
+        ({"type": "array"}, {"type": "array", "items": {}}),
+        ({"type": "object", "required": []}, {"type": "object"}),
+        ({"description": "One.\n\n    Two."}, {"description": "One.\n\nTwo."}),
+        ({"type": "array", "items": {}, "default": []}, {"type": "array", "items": {}}),
+        (
+            {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}], "description": "d"},
+            {"type": ["string", "null"], "maxLength": 3, "description": "d"},
+        ),
+        (
+            {"anyOf": [{"enum": ["a"]}, {"type": "null"}]},
+            {"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]},
+        ),
+        (
+            {"properties": {"required": {"type": "array"}}, "then": {"not": {"required": []}}},
+            {"properties": {"required": {"type": "array", "items": {}}}, "then": {"not": {}}},
+        ),
+    ],
+)
+def test_a_plain_schema_accepts_the_same_values(schema, wanted) -> None:
+    """It has the form that generators read, and judges each value as the schema it was made of."""
+    assert plain(schema) == wanted
+    values = [None, "a", "b", "long", 1, [], [1], {}, {"required": []}]
+    before, after = Draft202012Validator(schema), Draft202012Validator(plain(schema))
+    assert [before.is_valid(value) for value in values] == [after.is_valid(value) for value in values]
+
+
+def test_the_committed_document_is_what_the_code_makes() -> None:
+    """`python -m customer_risk.serving.openapi > docs/openapi.json` changes nothing, whatever the hash seed."""
+    made = subprocess.run(
+        [sys.executable, "-m", "customer_risk.serving.openapi"], capture_output=True, check=True, cwd=ROOT
+    ).stdout
+    assert made.decode() == COMMITTED.read_text(encoding="utf-8"), (
+        "run the command of this docstring and commit the file"
+    )
+
+
+def test_the_committed_document_is_the_servers() -> None:
+    """It is the document of a server whose settings have their defaults."""
+    assert Settings().model_name == MODEL
+    assert json.loads(COMMITTED.read_text(encoding="utf-8")) == DOCUMENT
