@@ -32,7 +32,8 @@ def _read_times(texts: pl.Series) -> pl.Series:
 def read_numbers(texts: pl.Series, decimal: str = ".") -> pl.Series:
     """Read numbers in ASCII digits, with blanks around them; infinite ones, NaN and separated thousands are null.
 
-    Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables, which Polars reads too. `decimal` is the decimal sign; where it is a comma, a point is unreadable.
+    Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables, which Polars reads too. `decimal` is the
+    decimal mark; where it is a comma, a point is unreadable.
     """
     text = pl.col("t").str.strip_chars(_BLANKS)
     if decimal != ".":
