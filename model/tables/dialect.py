@@ -156,11 +156,21 @@ def _found(sample: _Sample, pool: list[str]) -> Found:
 
 def _encoding(path: Path, sample: bytes, form: CsvForm) -> str:
     """Return the encoding of a file, the present one if the file is in it."""
-    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return form.encoding if form.encoding.replace("_", "-").casefold().startswith("utf-16") else "utf-16"
-    if sample.startswith(codecs.BOM_UTF8) or _decodes(path, form.encoding):
+    wide = "utf-16" if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else _wide(sample)
+    is_set_wide = codecs.lookup(form.encoding).name.startswith("utf-16")
+    if wide:
+        return form.encoding if is_set_wide else wide
+    if sample.startswith(codecs.BOM_UTF8) or (not is_set_wide and _decodes(path, form.encoding)):
         return form.encoding
     return next((name for name in ("utf-8", "cp1252") if _decodes(path, name)), "latin-1")
+
+
+def _wide(sample: bytes) -> str:
+    """Return the UTF-16 without a byte order mark in which most characters have a zero byte, empty for others."""
+    big, little = sample[::2].count(0), sample[1::2].count(0)
+    if 4 * max(big, little) < len(sample):  # half of the characters
+        return ""
+    return "utf-16-be" if big > little else "utf-16-le"
 
 
 def _decodes(path: Path, encoding: str) -> bool:

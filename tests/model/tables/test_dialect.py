@@ -59,6 +59,7 @@ FORMS = {
     "Excel in Germany": (CsvForm(separator=";", decimal=",", date_format="DD.MM.YYYY", encoding="cp1252"), {}),
     "Excel in Germany, UTF-8": (CsvForm(separator=";", decimal=",", date_format="DD.MM.YYYY"), {"bom": True}),
     "Excel's Unicode text": (CsvForm(separator="\t", decimal=",", date_format="DD.MM.YYYY", encoding="utf-16"), {}),
+    "UTF-16 without a byte order mark": (CsvForm(separator=";", encoding="utf-16-le"), {}),
     "Excel in the United States": (CsvForm(date_format="MM/DD/YYYY"), {"bom": True}),
     "vertical bars": (CsvForm(separator="|", date_format="YYYY/MM/DD"), {}),
     "old Macs": (CsvForm(separator=";", encoding="cp1252"), {"ends": "\r"}),
@@ -200,10 +201,10 @@ def test_both_kinds_may_need_a_form_of_their_own(bank: Any) -> None:
 
 
 def test_a_setting_that_is_wrong_is_corrected(bank: Any) -> None:
-    """A mapping for semicolons and decimal commas on this project's own files is proposed back."""
-    mapping = Mapping.from_dict({"csv": {"separator": ";", "decimal": ","}})
+    """A mapping for semicolons, decimal commas and UTF-16 on this project's own files is proposed back."""
+    mapping = Mapping.from_dict({"csv": {"separator": ";", "decimal": ",", "encoding": "utf-16"}})
     assert setting_of(propose(bank.write(), mapping)) == {"csv": {}}
-    with pytest.raises(ColumnMismatch, match="separated by commas"):
+    with pytest.raises((ColumnMismatch, TableMissing), match="separated by commas"):
         read_cohort(bank.folder, "labelled", mapping)
 
 
