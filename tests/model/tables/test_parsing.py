@@ -1,0 +1,57 @@
+"""Columns of text read as their types."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from customer_risk.model.tables import parsing
+from customer_risk.model.tables.parsing import read_dates, read_flags, read_numbers, read_times
+
+MOMENT = datetime(2024, 8, 26, 10, 33, 50, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("read", "dtype"),
+    [
+        (read_times, pl.Datetime("us", "UTC")),
+        (read_numbers, pl.Float64()),
+        (read_flags, pl.Boolean()),
+        (read_dates, pl.Date()),
+    ],
+)
+def test_a_column_keeps_its_name_and_its_nulls(read, dtype) -> None:
+    """Nulls, empty texts and an empty column have no value, of the column's type."""
+    for texts in ([], [None], ["", None, "x"]):
+        column = read(pl.Series("a", texts, dtype=pl.String))
+        assert (column.name, column.dtype, column.to_list()) == ("a", dtype, [None] * len(texts))
+
+
+def test_a_line_feed_in_a_text_makes_that_text_unreadable(monkeypatch) -> None:
+    """Texts are joined by line feeds, some at a time; their neighbours stay in their places."""
+    monkeypatch.setattr(parsing, "_AT_ONCE", 2)
+    texts = ["2024-08-26 10:33:50", "2024-08-26 10:33:50\n2024-08-26 10:33:50", "\n", None, "2024-08-26T10:33:50Z"]
+    assert read_times(pl.Series(texts)).to_list() == [MOMENT, None, None, None, MOMENT]
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "day"),
+    [
+        ("1989-12-31", "%Y-%m-%d", date(1989, 12, 31)),
+        ("31.12.1989", "%d.%m.%Y", date(1989, 12, 31)),
+        ("1.5.1989", "%d.%m.%Y", date(1989, 5, 1)),
+        ("31/12/89", "%d/%m/%y", date(1989, 12, 31)),
+        ("31.12.1989", "%Y-%m-%d", None),
+        ("31.02.1989", "%d.%m.%Y", None),
+        ("1989-12-31 ", "%Y-%m-%d", None),
+        ("0000-01-01", "%Y-%m-%d", None),
+        ("-001-01-01", "%Y-%m-%d", None),
+        ("10000-01-01", "%Y-%m-%d", None),
+        ("\u0661989-12-31", "%Y-%m-%d", None),
+    ],
+)
+def test_dates_have_a_format(text, form, day) -> None:
+    """A date is read in the given format, between the years 1 and 9999."""
+    assert read_dates(pl.Series([text]), form).to_list() == [day]
