@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from customer_risk.model.errors import ConfigError
@@ -41,7 +42,12 @@ class FileStore:
         self._swept = clock()
         try:
             with contextlib.ExitStack() as undo:
-                self._file = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+                self._file = sqlite3.connect(
+                    Path(path).absolute(),  # SQLite would take a path that begins with `file:` for a URI
+                    timeout=timeout,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
                 undo.callback(self._file.close)
                 for statement in (
                     "PRAGMA auto_vacuum=INCREMENTAL",  # only for a new file; an older one doesn't shrink

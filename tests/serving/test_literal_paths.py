@@ -27,6 +27,7 @@ from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.tables.mapping import Mapping, load_mapping
 from customer_risk.model.tables.reading import available_columns
 from customer_risk.model.tables.storage import columns, fetch, save
+from customer_risk.serving.audit.records import place_at
 from customer_risk.serving.bulk.forms import Kind
 from customer_risk.serving.bulk.jobs.parquet import ParquetReader, to_parquet
 from customer_risk.serving.bulk.jobs.types import JobSettings
@@ -41,9 +42,11 @@ from customer_risk.serving.bulk.tables.outputs.objects import _counted, _parquet
 from customer_risk.serving.bulk.tables.outputs.settings import FolderOutput
 from customer_risk.serving.contract.sql import identifier, literal, pattern_of
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
+from customer_risk.serving.record.shipper.progress import Progress, read_end
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.parquet import Parquet
 from customer_risk.serving.record.sinks.parquet_ids import ParquetIds
+from customer_risk.serving.store.file import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -312,6 +315,36 @@ def test_results_and_records_are_written_into_the_folder_that_is_named(here, hos
 
 def _unusable(hostile: Hostile) -> bool:
     return "\\" in hostile.name and any(mark in hostile.name for mark in "*?[")
+
+
+@each_name
+def test_audit_reads_the_folder_that_from_names(here, hostile) -> None:
+    """`audit --from` reads the segments of its folder, and refuses one that isn't there."""
+    LocalObjects(here / hostile.decoy).create("decoy", b"")
+    with pytest.raises(ConfigError, match="There is no folder"):
+        place_at(hostile.name)
+    LocalObjects(here / hostile.name).create("right", b"")
+    assert list(place_at(hostile.name).objects.list("")) == ["right"]
+
+
+@each_name
+def test_the_store_is_the_file_that_is_named(here, hostile) -> None:
+    """Idempotency keys and jobs are kept in the file of `store.path`."""
+    store = FileStore(hostile.name)
+    store.close()
+    assert [path.name for path in here.iterdir()] == [hostile.name]
+
+
+@each_name
+def test_the_shippers_progress_is_kept_in_the_outbox(here, hostile) -> None:
+    """A shipper's progress is the file in the outbox's folder, whatever the folder's name is."""
+    folder = Path(hostile.name)
+    folder.mkdir()
+    progress = Progress(folder)
+    shipper = progress.shipper
+    progress.close()
+    assert read_end(folder, "folder")[0] == shipper
+    assert [path.name for path in here.iterdir()] == [hostile.name]
 
 
 @each_name

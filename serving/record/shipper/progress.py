@@ -82,7 +82,9 @@ class Progress:
         self._keep_identity()
 
     def _opened(self) -> sqlite3.Connection:
-        base = sqlite3.connect(self._folder / NAME, isolation_level=None, check_same_thread=False, timeout=30)
+        base = sqlite3.connect(
+            (self._folder / NAME).absolute(), isolation_level=None, check_same_thread=False, timeout=30
+        )
         try:
             self._prepare(base)
         except BaseException:
