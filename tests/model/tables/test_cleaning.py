@@ -188,6 +188,15 @@ def test_rows_that_fail_a_rule_are_set_aside_and_told(bank: Any, load: Callable[
     assert cohort.failing["rule"].to_list() == ["amount_readable", "type_known", "currency_is_eur"]
 
 
+@pytest.mark.parametrize("direction", ["in", "IN ", "INBOUND", "-"])
+def test_a_row_of_an_unknown_direction_is_set_aside(bank: Any, load: Callable[..., Any], direction: str) -> None:
+    """A direction is IN or OUT: the service refuses others too, so tables and requests give one score."""
+    bank.transactions_labelled[2]["direction"] = direction
+    cohort = load()
+    assert "t-c" not in cohort.events["id"].to_list()
+    assert cohort.counts["failed_direction_known"] == cohort.counts["set_aside_rows"] == 1
+
+
 def test_an_unreadable_profile_field_costs_the_field_only(bank: Any, load: Callable[..., Any]) -> None:
     """No customer is lost through one bad field."""
     bank.users_labelled[0]["has_biometrics"] = "maybe"
