@@ -76,8 +76,8 @@ def convert(events: pl.DataFrame, rates: Rates | None) -> tuple[pl.DataFrame, Co
     )
     counted = foreign.group_by("currency").len().sort(["len", "currency"], descending=[True, False])
     currencies = dict(counted.iter_rows())
-    if rates is None:
-        return events, Conversion(currencies, CONVERSIONS.to_frame(), _pairs(foreign), None)
+    if rates is None or foreign.is_empty():
+        return events, Conversion(currencies, CONVERSIONS.to_frame(), _pairs(foreign), rates)
     rated = (
         foreign.filter(pl.col("day").is_not_null())
         .sort("day")

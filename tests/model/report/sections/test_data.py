@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from customer_risk.model.report.sections import data, leaks, reproducibility
 
 
@@ -34,6 +36,14 @@ def test_what_repeats_the_run_is_listed(results, words_of):
         assert value in text
     for name, version in run.libraries.items():
         assert f"{name} library | {version}" in text
+
+
+def test_the_rates_of_a_conversion_are_listed(results, words_of):
+    """The hash of the file of exchange rates stands there if there was one."""
+    assert "Exchange rates" not in words_of(reproducibility.section(results))
+    provenance = msgspec.structs.replace(results.provenance, rates_sha256="c" * 64)
+    text = words_of(reproducibility.section(msgspec.structs.replace(results, provenance=provenance)))
+    assert f"Exchange rates SHA-256 of the file that the mapping names | {'c' * 64}" in text
 
 
 def test_times_are_summed(results, words_of):
