@@ -160,6 +160,7 @@ class GuardedProtocol(DirectProtocol):
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
+        self.url = b""  # uvicorn sets it at the first byte of a request
         self._stage = _HEAD
         self._since = self.loop.time()  # when the current wait began
         self._taken = 0  # bytes of this head, or of this body

@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -688,19 +688,27 @@ def _from(server: Running, address: str) -> socket.socket:
 
 
 def _opened(server: Running, count: int) -> None:
+    deadline = time.monotonic() + 600
     while len(server.connections) != count:
+        assert time.monotonic() < deadline, f"{len(server.connections)} connections are open, not {count}"
         time.sleep(0.01)
+
+
+# On a busy machine a test may need longer for its connections than a server waits for a request.
+_LONG: Final = {"header_seconds": 600, "body_seconds": 600, "keep_alive_seconds": 600}
 
 
 def _busy(server: Running, count: int) -> None:
     """Wait until `count` connections are open and none waits for a request."""
+    deadline = time.monotonic() + 600
     while len(server.connections) != count or server.connections.waiting:
+        assert time.monotonic() < deadline, f"{len(server.connections)} connections are open, not {count}"
         time.sleep(0.001)
 
 
 def test_the_connection_that_has_waited_longest_is_closed_for_a_new_one(run) -> None:
     """At the bound, a new connection is answered, and the connection that has waited longest is closed."""
-    server = run(most_connections=3)
+    server = run(most_connections=3, **_LONG)
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(3)]
         for connection in (connections[0], connections[2], connections[1], connections[0]):
@@ -718,7 +726,7 @@ def test_the_connection_that_has_waited_longest_is_closed_for_a_new_one(run) -> 
 @pytest.mark.parametrize("begun", [b"", _post()[:40]])
 def test_a_peer_that_opens_many_connections_loses_its_own(run, begun) -> None:
     """If a peer opens too many connections, its own are closed, and that of a peer with one stays open."""
-    server = run(most_connections=20)
+    server = run(most_connections=20, **_LONG)
     with contextlib.ExitStack() as stack:
         honest = stack.enter_context(server.connect())
         honest.sendall(_post())
@@ -732,7 +740,7 @@ def test_a_peer_that_opens_many_connections_loses_its_own(run, begun) -> None:
 
 def test_connections_of_one_peer_are_bounded(run) -> None:
     """At the bound for one peer, its connection that has waited longest is closed, or else the new one is refused."""
-    server = run(most_connections_each=2)
+    server = run(most_connections_each=2, **_LONG)
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(_from(server, "127.0.0.2")) for _ in range(2)]
         for connection in busy:
@@ -752,7 +760,7 @@ def test_connections_of_one_peer_are_bounded(run) -> None:
 
 def test_probes_are_answered_when_no_connection_can_be_closed(run) -> None:
     """While every connection is busy, probes on a new one are answered; another request gets 503 and closes it."""
-    server = run(most_connections=2)
+    server = run(most_connections=2, **_LONG)
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(server.connect()) for _ in range(2)]
         for connection in busy:
@@ -774,7 +782,7 @@ def test_probes_are_answered_when_no_connection_can_be_closed(run) -> None:
 
 def test_a_slow_client_keeps_no_place_of_the_reserve(run) -> None:
     """Each probe gets its response though more clients than the reserve has room for sent one with half a body."""
-    server = run(most_connections=1)
+    server = run(most_connections=1, **_LONG)
     with contextlib.ExitStack() as stack:
         busy = stack.enter_context(server.connect())
         busy.sendall(_post()[:-10])
@@ -834,7 +842,7 @@ def test_pipelined_requests_are_bounded(run) -> None:
 
 def test_a_connection_with_unanswered_requests_is_not_closed_for_a_new_one(run) -> None:
     """Of requests that were sent together each is answered, though a new connection comes after the first answer."""
-    server = run(most_connections=1)
+    server = run(most_connections=1, **_LONG)
     with server.connect() as connection, contextlib.ExitStack() as stack:
         connection.sendall(_BATCH * 5)
         assert _read(connection)[0] == 200
