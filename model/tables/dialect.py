@@ -158,9 +158,18 @@ def _encoding(path: Path, sample: bytes, form: CsvForm) -> str:
     """Return the encoding of a file, the present one if the file is in it."""
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return form.encoding if form.encoding.replace("_", "-").casefold().startswith("utf-16") else "utf-16"
+    if (without_mark := _utf_16(sample)) and not form.encoding.replace("_", "-").casefold().startswith("utf-16"):
+        return without_mark
     if sample.startswith(codecs.BOM_UTF8) or _decodes(path, form.encoding):
         return form.encoding
     return next((name for name in ("utf-8", "cp1252") if _decodes(path, name)), "latin-1")
+
+
+def _utf_16(sample: bytes) -> str:
+    """Return which UTF-16 without a mark a text in Latin letters is in, whose every second byte is 0; empty if none."""
+    few = len(sample) // 8
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    return "" if max(even, odd) <= few else "utf-16-le" if odd > even else "utf-16-be"
 
 
 def _decodes(path: Path, encoding: str) -> bool:

@@ -59,6 +59,8 @@ FORMS = {
     "Excel in Germany": (CsvForm(separator=";", decimal=",", date_format="DD.MM.YYYY", encoding="cp1252"), {}),
     "Excel in Germany, UTF-8": (CsvForm(separator=";", decimal=",", date_format="DD.MM.YYYY"), {"bom": True}),
     "Excel's Unicode text": (CsvForm(separator="\t", decimal=",", date_format="DD.MM.YYYY", encoding="utf-16"), {}),
+    "SQL Server's wide characters": (CsvForm(separator="\t", encoding="utf-16-le"), {}),
+    "UTF-16 of other machines": (CsvForm(separator=";", encoding="utf-16-be"), {}),
     "Excel in the United States": (CsvForm(date_format="MM/DD/YYYY"), {"bom": True}),
     "vertical bars": (CsvForm(separator="|", date_format="YYYY/MM/DD"), {}),
     "old Macs": (CsvForm(separator=";", encoding="cp1252"), {"ends": "\r"}),
