@@ -126,9 +126,7 @@ ODD = {
     "csv: 10,000 columns": Odd("csv", b"customer_id" + b"".join(b",%d" % i for i in range(10_000)), said="columns"),
     "csv: a header alone": Odd("csv", b"customer_id,age_years\n", statuses=[]),
     "csv: blank lines": Odd("csv", b"\r\n\ncustomer_id,age_years\n\n\r\nc,1\n\n", statuses=[422]),
-    "csv: semicolons below a blank line": Odd(
-        "csv", b"\ncustomer_id;age_years\nc;1\n", said="separated by semicolons"
-    ),
+    "csv: semicolons below a blank line": Odd("csv", b"\ncustomer_id;age_years\nc;1\n", said="separated by semicolons"),
     "csv: a short row": Odd("csv", b"customer_id,age_years\nc,1\nd\n", said="line 3"),
     "ndjson: NULs": Odd("ndjson", b'\0\n{"customer_id":"\0"}\n', statuses=[400, 400]),
     "ndjson: deep nesting": Odd("ndjson", b"[" * 100_000 + b"\n" + b'{"a":' * 100_000 + b"\n", statuses=[400, 400]),
