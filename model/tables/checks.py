@@ -37,9 +37,9 @@ def _readable(kind: Kind, column: str, form: str, *, sets_aside: bool) -> Check:
     return Check(f"{column}_readable", kind, "types", None, (column,), f"{column} is {form}", sets_aside)
 
 
-def _known(kind: Kind, column: str) -> Check:
+def _known(kind: Kind, column: str, *, sets_aside: bool = False) -> Check:
     key = f"{column}|check__known"
-    return Check(f"{column}_known", kind, "ranges", key, (column,), f"{column} is one of the known values")
+    return Check(f"{column}_known", kind, "ranges", key, (column,), f"{column} is one of the known values", sets_aside)
 
 
 def _formed(column: str, form: str) -> Check:
@@ -109,7 +109,7 @@ CHECKS: Final = (
     _readable("transactions", "completed_at", _TIME, sets_aside=True),
     _known("transactions", "state"),
     _known("transactions", "type"),
-    _known("transactions", "direction"),
+    _known("transactions", "direction", sets_aside=True),  # requests refuse it: there is no other direction
     Check(
         "amount_usable",
         "transactions",
