@@ -14,7 +14,7 @@ _UNPRINTABLE: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
     "\\ud800-\\udfff\\U000e0000-\\U000e007f]"
 )
-_MOST_CHARACTERS: Final = 60  # of a text from a file that a message shows
+MOST_CHARACTERS: Final = 60  # of a text from a file that a message shows
 _MOST_NAMES: Final = 20
 _SPACE: Final = re.compile(r"([\t\n\r]+)")  # HTML shows these as spaces, and as they are within `pre`
 
@@ -44,7 +44,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def shortened(text: object, most: int = _MOST_CHARACTERS) -> str:
+def shortened(text: object, most: int = MOST_CHARACTERS) -> str:
     """Return text from a file for a message: on one line, of at most `most` characters and three points."""
     whole = str(text)
     line = " ".join(whole[: 4 * most].split())

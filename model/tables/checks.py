@@ -110,7 +110,7 @@ CHECKS: Final = (
     _readable("transactions", "completed_at", _TIME, sets_aside=True),
     _known("transactions", "state"),
     _known("transactions", "type"),
-    _known("transactions", "direction", sets_aside=True),
+    _known("transactions", "direction", sets_aside=True),  # requests refuse it: there is no other direction
     Check(
         "amount_usable",
         "transactions",

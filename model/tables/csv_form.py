@@ -21,9 +21,9 @@ _NO_SEPARATOR: Final = frozenset("\"'\r\n\0 .+-:_\x1a\ufeff")
 # Numbers with a decimal comma. A point with three digits behind it and no comma could be a decimal point or a mark of
 # thousands, so that such a text isn't read.
 _BLANKS: Final = " \u00a0\u202f"
-_PLAIN: Final = r"^-?[0-9]+(,[0-9]+)?([eE][+-]?[0-9]+)?$"
-_BY_POINTS: Final = r"^-?[0-9]{1,3}(\.[0-9]{3}((\.[0-9]{3})+(,[0-9]+)?|,[0-9]+))$"
-_BY_BLANKS: Final = tuple(f"^-?[0-9]{{1,3}}({blank}[0-9]{{3}})+(,[0-9]+)?$" for blank in _BLANKS)
+_PLAIN: Final = r"^[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?$"  # the forms that are read with a point
+_BY_POINTS: Final = r"^[+-]?[0-9]{1,3}(\.[0-9]{3}((\.[0-9]{3})+(,[0-9]+)?|,[0-9]+))$"
+_BY_BLANKS: Final = tuple(f"^[+-]?[0-9]{{1,3}}({blank}[0-9]{{3}})+(,[0-9]+)?$" for blank in _BLANKS)
 DECIMAL_COMMA: Final = "|".join((_PLAIN, _BY_POINTS, *_BY_BLANKS))
 
 

@@ -29,15 +29,12 @@ def _read_times(texts: pl.Series) -> pl.Series:
     return moments.to_frame("t").select(pl.when(known).then(pl.col("t"))).to_series().cast(UTC)
 
 
-def read_numbers(texts: pl.Series, decimal: str = ".") -> pl.Series:
+def read_numbers(texts: pl.Series) -> pl.Series:
     """Read numbers in ASCII digits, with blanks around them; infinite ones, NaN and separated thousands are null.
 
-    Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables, which Polars reads too. `decimal` is the
-    decimal mark; where it is a comma, a point is unreadable.
+    Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables, which Polars reads too.
     """
     text = pl.col("t").str.strip_chars(_BLANKS)
-    if decimal != ".":
-        text = pl.when(~text.str.contains(".", literal=True)).then(text.str.replace(decimal, ".", literal=True))
     number = text.cast(pl.Float64, strict=False)
     return _select(texts, pl.when(number.is_finite()).then(number))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import math
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import msgspec
 import polars as pl
 
-from customer_risk.model.csv_records import csv_reader
+from customer_risk.model.csv_records import BadCsv, read_records
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.files import read_file
 
@@ -58,7 +57,7 @@ class Rates:
 
 
 def read_rates(path: Path, most_days: int) -> Rates:
-    """Read a table of rates of at most 16 MiB in UTF-8.
+    """Read a table of rates of at most 16 MiB: CSV in UTF-8, separated by commas, as `read_records` reads it.
 
     Raises ConfigError naming the file, the line and the column: a missing column, a day that isn't a date, a currency
     that isn't a code of three capital letters or is EUR, a rate that isn't a positive number, a day and currency that
@@ -66,11 +65,10 @@ def read_rates(path: Path, most_days: int) -> Rates:
     """
     try:
         content = read_file(path, most=_MOST_BYTES)
-        text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(f"{path} can't be read as rates: {error}.", remedy=_REMEDY) from error
     rows: dict[tuple[str, date], float] = {}
-    for line, cells in _lines(path, text):
+    for line, cells in _lines(path, content):
         day, currency, rate = _day(path, line, cells[0]), _currency(path, line, cells[1]), _rate(path, line, cells[2])
         if (currency, day) in rows:
             _refuse(path, line, "currency", f"{currency} has a rate for {day} already")
@@ -82,26 +80,27 @@ def read_rates(path: Path, most_days: int) -> Rates:
     return Rates(str(path), hashlib.sha256(content).hexdigest(), most_days, frame.sort("rate_day", "currency"))
 
 
-def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of each line and its cells in the order of COLUMNS; blank lines are left out."""
-    table = csv_reader(io.StringIO(text, newline=""))
+def _lines(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line of each record and its cells in the order of COLUMNS; lines without any text are left out."""
+    records = read_records(io.BytesIO(content))
     try:
-        header = [cell.strip() for cell in next(table, [])]
+        first, header = next(records, (1, []))
+        header = [cell.strip() for cell in header]
         if missing := [name for name in COLUMNS if name not in header]:
             found = ", ".join(header)
-            problem = f"{path}, line 1: {', '.join(missing)} is missing; the columns are {found[:_SHOWN] or 'none'}"
+            problem = (
+                f"{path}, line {first}: {', '.join(missing)} is missing; the columns are {found[:_SHOWN] or 'none'}"
+            )
             raise ConfigError(f"{problem}.", remedy=f"Name the columns {','.join(COLUMNS)}. {_REMEDY}")
         if twice := [name for name in COLUMNS if header.count(name) > 1]:
-            _refuse(path, 1, twice[0], "two columns have this name")
+            _refuse(path, first, twice[0], "two columns have this name")
         places = [header.index(name) for name in COLUMNS]
-        for cells in table:
-            if not any(cell.strip() for cell in cells):
-                continue
+        for line, cells in records:
             if len(cells) != len(header):
-                _refuse(path, table.line_num, "", f"{len(cells)} cells, but the header has {len(header)}")
-            yield table.line_num, [cells[place].strip() for place in places]
-    except csv.Error as error:
-        raise ConfigError(f"{path}, line {table.line_num}: {error}.", remedy=_REMEDY) from error
+                _refuse(path, line, "", f"{len(cells)} cells, but the header has {len(header)}")
+            yield line, [cells[place].strip() for place in places]
+    except BadCsv as error:
+        raise ConfigError(f"{path} can't be read as rates: {error}.", remedy=_REMEDY) from error
 
 
 def _day(path: Path, line: int, cell: str) -> date:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from customer_risk.model.escaping import shortened
+from customer_risk.model.escaping import MOST_CHARACTERS, shortened
 
 _LISTED: Final = 20  # names
 _NOT_COMPARED: Final = re.compile(r"[\W_]+")  # blanks, hyphens, underscores, byte order marks
@@ -14,7 +14,8 @@ _NOT_COMPARED: Final = re.compile(r"[\W_]+")  # blanks, hyphens, underscores, by
 
 def shown(name: str) -> str:
     """Return a name in quotes, shortened: a damaged header is one name of many kilobytes, often of customers' data."""
-    return repr(shortened(name))
+    # Blanks are shown: 'customer_id ' is another name than customer_id.
+    return repr(name if len(name) <= MOST_CHARACTERS else shortened(name))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -33,8 +34,11 @@ def told(ignored: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
     by_plain = {_plain(each): each for each in known}
     said = []
     for name in ignored:
-        meant = by_plain.get(_plain(name))
-        said.append(shortened(name) + (f" (is {meant} meant?)" if meant not in {None, name} else ""))
+        meant, text = by_plain.get(_plain(name)), shortened(name)
+        if meant in {None, name}:
+            said.append(text)
+        else:
+            said.append(f"{shown(name) if text == meant else text} (is {meant} meant?)")
     return tuple(_first(said, _LISTED))
 
 

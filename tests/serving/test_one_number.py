@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import polars as pl
 import pytest
 
 from customer_risk.model.errors import InputError
+from customer_risk.model.tables.csv_form import CsvForm, in_our_form
 from customer_risk.model.tables.mapping import Mapping
 from customer_risk.model.tables.parsing import read_numbers
 from customer_risk.model.tables.reading import read_table
@@ -217,13 +219,17 @@ def test_amounts_in_tables_are_decimal_numbers(entrances) -> None:
     assert _differing(NUMBERS, entrances["CSV table"](list(NUMBERS)), wanted) == {}
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("1,5", 1.5), ("-0,25", -0.25), ("3", 3.0), ("+1,", 1.0), ("1.5", None), ("1.234,5", None), ("1,2,3", None)],
-)
-def test_the_decimal_sign_may_be_a_comma(text, number) -> None:
-    """Where it is, a point is unreadable: it may separate thousands."""
-    assert read_numbers(pl.Series([text]), decimal=",").item() == number
+def test_the_decimal_mark_of_tables_may_be_a_comma() -> None:
+    """Then every number that is read with a point is read with a comma, to the same value, and no other text is."""
+    # Without commas, and without the blanks that separate thousands.
+    corpus = {
+        text: number
+        for text, number in (NUMBERS | ONLY_IN_TABLES).items()
+        if not re.search("[, \u00a0\u202f\u2003]", text)
+    }
+    texts = [text.replace(".", ",") for text in corpus]
+    read = read_numbers(in_our_form(pl.Series(texts), pl.Float64(), CsvForm(decimal=",")))
+    assert _differing(texts, read.to_list(), list(corpus.values())) == {}
 
 
 def test_tensors_beyond_the_bounds_of_a_number_are_refused(service) -> None:

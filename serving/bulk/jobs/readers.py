@@ -253,13 +253,13 @@ class CsvReader(FileReader):
 
     def _cells(self, text: _Text, at: int) -> Iterator[dict[str, str]]:
         rows = csv_reader(text)
-        names = next(rows, [])
+        names = next((row for row in rows if not _is_blank(row)), [])
         self._check_header(names, text.first)
         text.skip(at)
         for row in rows:
             self._check()
             text.record = 0
-            if not row or (len(row) == 1 and not row[0].strip(" \t\x1a")):  # a blank line
+            if _is_blank(row):
                 continue
             if len(row) != len(names):  # the columns of its cells can't be known
                 raise unusable(f"line {text.number} has {len(row):,} cells; the header has {len(names):,}")
@@ -285,6 +285,10 @@ class CsvReader(FileReader):
         self.ignored = told(dict.fromkeys(name for name in names if name not in used), known - used)
 
 
+def _is_blank(row: list[str]) -> bool:
+    return not row or (len(row) == 1 and not row[0].strip(" \t\x1a"))
+
+
 def _require_commas(header: str) -> None:
     """Raise InputError if a header is separated by another character than commas."""
     for separator, name in _SEPARATORS.items():
@@ -295,8 +299,8 @@ def _require_commas(header: str) -> None:
 class _Text:
     """The lines of an upload as text, for `csv`; `number` counts them, and `at` the bytes read.
 
-    `first` is the first line. `record` counts the bytes of the current record; its reader sets it to 0 at each record's
-    end. Raises BodyTooLarge if a record is too large.
+    `first` is the first line that isn't empty. `record` counts the bytes of the current record; its reader sets it to 0
+    at each record's end. Raises BodyTooLarge if a record is too large.
     """
 
     def __init__(self, parts: Iterable[bytes]) -> None:
@@ -309,10 +313,11 @@ class _Text:
 
     def __next__(self) -> str:
         line = next(self._lines)
-        text = line.decode("utf-8" if self.at else "utf-8-sig")
-        if not self.at:
-            self.first = text
-        self._count(line)
+        first = not self.at
+        self._count(line)  # before it is decoded: a message names the line that isn't UTF-8
+        text = line.decode("utf-8-sig" if first else "utf-8")
+        if not self.first:
+            self.first = text.strip("\r\n")
         return text.rstrip("\x1a") if text.endswith("\x1a") else text  # such a line is the last one
 
     def skip(self, at: int) -> None:

@@ -180,11 +180,12 @@ def test_rules_on_both_cohorts_need_both(bank: Any) -> None:
 
 
 def test_rows_to_set_aside_are_those_of_the_rules_that_say_so(bank: Any) -> None:
-    """An unusable amount is set aside; an unknown type is kept, as it is online."""
+    """What is refused online is set aside: an unusable amount or direction; an unknown type is kept, as it is online."""
     bank.transactions_labelled[1]["amount"] = "-1"
     bank.transactions_labelled[2]["type"] = "BARTER"
+    bank.transactions_labelled[3]["direction"] = "in"
     examination = examine(read_cohort(bank.write(), "labelled"), load_config().checks)
-    assert examination.transactions.to_list() == [2]
+    assert examination.transactions.to_list() == [2, 4]
     assert examination.users.to_list() == []
 
 

@@ -26,8 +26,16 @@ def _file(folder: Path, text: str | bytes) -> Path:
 
 
 def test_rates_are_read_by_day_and_currency(tmp_path) -> None:
-    """Columns may be in any order, with others beside, blank lines and a byte order mark."""
-    text = "\ufeffcurrency,source,day,eur_per_unit\r\nUSD,ECB,2024-08-26,0.8953\r\n\r\nGBP,ECB,2024-08-23, 1.18\r\n"
+    """Columns may be in any order, with others beside; a mark, Excel's line, blank lines and Ctrl-Z are left out."""
+    lines = [
+        "sep=,",
+        "",
+        "currency,source,day,eur_per_unit",
+        "USD,ECB,2024-08-26,0.8953",
+        ",,,",
+        "GBP,ECB,2024-08-23, 1.18",
+    ]
+    text = "\ufeff" + "\r\n".join(lines) + "\r\n\x1a"
     path = _file(tmp_path, text)
     rates = read_rates(path, 3)
     assert rates.frame.rows() == [("GBP", date(2024, 8, 23), 1.18), ("USD", date(2024, 8, 26), 0.8953)]
@@ -65,7 +73,7 @@ def test_rates_are_read_by_day_and_currency(tmp_path) -> None:
             HEADER + "2024-08-26,USD,0.9\n2024-08-26,GBP,1.2\n2024-08-26,USD,0.9\n",
             "line 4, currency: USD has a rate for 2024-08-26 already",
         ),
-        (HEADER + '2024-08-26,"USD,0.9\n', "line 2: unexpected end of data"),
+        (HEADER + '2024-08-26,"USD,0.9\n', "line 2 opens a quote that is never closed"),
         (b"\xff\xfe\x00", "can't be read as rates"),
     ],
 )

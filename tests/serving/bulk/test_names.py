@@ -13,6 +13,12 @@ def test_a_name_is_shortened_to_one_line() -> None:
     assert shown("x" * 60) == repr("x" * 60)
 
 
+def test_blanks_of_a_name_are_shown() -> None:
+    """By which it differs from the name that is meant."""
+    assert (shown(" customer_id"), shown("a\n")) == ("' customer_id'", "'a\\n'")
+    assert told(["a "], {"a"}) == ("'a ' (is a meant?)",)
+
+
 def test_many_names_are_counted() -> None:
     """The first twenty are listed."""
     assert listed([f"c{place}" for place in range(23)]).endswith("'c19', and 3 more")

@@ -48,6 +48,8 @@ def both(tmp_path):
         (f"{ID}, 1 AS a, 2.5::DOUBLE AS b", {"features": {"a": 1, "b": 2.5}}),
         (f"{ID}, 1 AS a, 2 AS b, false AS history_complete", {"features": {"a": 1, "b": 2}, "history_complete": False}),
         (f"{ID}, 'nan'::DOUBLE AS a, 'nan'::FLOAT AS b", {"features": {"a": None, "b": None}}),
+        (f"{ID}, {{'a': 'nan'::DOUBLE, 'b': 1.5}} AS features", {"features": {"a": None, "b": 1.5}}),
+        (f"{ID}, MAP {{'a': 1.5, 'b': 'nan'::DOUBLE}} AS features", {"features": {"a": 1.5, "b": None}}),
         (f"{ID}, 1.25::DECIMAL(10, 2) AS a, 7::UTINYINT AS b", {"features": {"a": 1.25, "b": 7}}),
         ("7::BIGINT AS customer_id, 1 AS a, 2 AS b", {"customer_id": "7"}),
         ("18446744073709551615::UBIGINT AS customer_id, 1 AS a, 2 AS b", {"customer_id": "18446744073709551615"}),

@@ -27,6 +27,9 @@ _DATE: Final = rf'"{BORN}":"\1"'
 # An amount as a text, as BigQuery writes a NUMERIC with a fraction.
 _AMOUNT: Final = r'"amount":"(\d+(?:\.\d+)?)"'
 _NUMBER: Final = r'"amount":\1'
+# A missing value among nested features: DuckDB's JSON has it bare, BigQuery's as a text.
+_NAN: Final = ":NaN"
+_NAN_TEXT: Final = ':"NaN"'
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def _text(name: str, form: Form, columns: Mapping[str, Kind], dialect: Dialect) 
     text = dialect.json.format(dialect.name(name))
     if name == "profile" and birth_is_moment(form, columns):
         return dialect.replacing(text, _MIDNIGHT, _DATE)
+    if name == "features":
+        return dialect.replacing(text, _NAN_TEXT if dialect.own_texts else _NAN, ":null")
     if name == "transactions" and dialect.own_texts:
         fields = columns[name].fields
         if "amount" in fields and fields["amount"].base == "decimal":
