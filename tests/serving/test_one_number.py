@@ -15,7 +15,6 @@ import pytest
 
 from customer_risk.model.errors import InputError
 from customer_risk.model.tables.mapping import Mapping
-from customer_risk.model.tables.parsing import read_numbers
 from customer_risk.model.tables.reading import read_table
 from customer_risk.model.tables.synthetic import synthesize
 from customer_risk.serving.bulk.jobs.repository import JobRepository
@@ -215,15 +214,6 @@ def test_amounts_in_tables_are_decimal_numbers(entrances) -> None:
     """A table's text gives the same value, or is unreadable; signs, zeros and points as banks write them are read."""
     wanted = list((NUMBERS | ONLY_IN_TABLES).values())
     assert _differing(NUMBERS, entrances["CSV table"](list(NUMBERS)), wanted) == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("1,5", 1.5), ("-0,25", -0.25), ("3", 3.0), ("+1,", 1.0), ("1.5", None), ("1.234,5", None), ("1,2,3", None)],
-)
-def test_the_decimal_sign_may_be_a_comma(text, number) -> None:
-    """Where it is, a point is unreadable: it may separate thousands."""
-    assert read_numbers(pl.Series([text]), decimal=",").item() == number
 
 
 def test_tensors_beyond_the_bounds_of_a_number_are_refused(service) -> None:

@@ -28,12 +28,12 @@ def append(bank: Any, name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("(941 rows affected)\n", "line 6 has 1 field, the header 16: (941 rows affected)"),
-        ("e,s,FR,TRUE,+33\n", "line 6 has 5 fields, the header 16: e,s,FR,TRUE,+33"),
-        ("e,s,FR", "line 6 has 3 fields, the header 16: e,s,FR"),
-        (f"e{',' * 16}x\n", f"line 6 has 17 fields, the header 16: e{',' * 16}x"),
-        ("\n\r\n\x1afooter", "line 8 has 1 field, the header 16: \x1afooter"),
-        ("x" * 500, f"line 6 has 1 field, the header 16: {'x' * 60}..."),
+        ("(941 rows affected)\n", "line 6 has 1 field, but the header has 16: (941 rows affected)"),
+        ("e,s,FR,TRUE,+33\n", "line 6 has 5 fields, but the header has 16: e,s,FR,TRUE,+33"),
+        ("e,s,FR", "line 6 has 3 fields, but the header has 16: e,s,FR"),
+        (f"e{',' * 16}x\n", f"line 6 has 17 fields, but the header has 16: e{',' * 16}x"),
+        ("\n\r\n\x1afooter", "line 8 has 1 field, but the header has 16: \x1afooter"),
+        ("x" * 500, f"line 6 has 1 field, but the header has 16: {'x' * 60}..."),
     ],
     ids=["footer", "short", "cut off", "long", "after blank lines", "long text"],
 )
@@ -92,7 +92,7 @@ def test_a_table_of_malformed_records_alone(bank: Any) -> None:
     header = (folder / "users_labelled.csv").read_text().splitlines()[0]
     (folder / "users_labelled.csv").write_text(f"{header}\na,b\nc,d\n")
     with pytest.raises(
-        EmptyTable, match=rf"no row is left: 2 of 2 rows fail {RULE}; line 2 has 2 fields, the header 16"
+        EmptyTable, match=rf"no row is left: 2 of 2 rows fail {RULE}; line 2 has 2 fields, but the header has 16"
     ):
         read_table(folder, "users", "labelled", Mapping())
 
@@ -100,7 +100,7 @@ def test_a_table_of_malformed_records_alone(bank: Any) -> None:
 def test_a_column_twice_is_refused(bank: Any) -> None:
     """Nobody guesses which of two columns is meant."""
     (bank.folder / "t.csv").write_text("a,b,a\n1,2,3\n")
-    with pytest.raises(ColumnMismatch, match=r"t\.csv has two columns of one name: a\."):
+    with pytest.raises(ColumnMismatch, match=r"t\.csv has two columns of the same name: a\."):
         fetch(bank.folder, "t")
 
 

@@ -45,7 +45,7 @@ def rewrite(source: Path, target: Path, form: CsvForm, *, bom: bool = False, end
         )
         if form.decimal == "," and "amount" in frame.columns:
             frame = frame.with_columns(pl.col("amount").str.replace(".", ",", literal=True))
-        text = frame.write_csv(separator=form.sign, line_terminator=ends)
+        text = frame.write_csv(separator=form.delimiter, line_terminator=ends)
         (target / path.name).write_bytes(("\ufeff" * bom + text).encode(form.encoding))
     return target
 
@@ -75,8 +75,8 @@ def test_a_folder_in_another_form_gives_the_same_tables(synthetic: Path, tmp_pat
     content = setting_of(proposal)
     mapping = Mapping.from_dict(content)
     assert set(content) == {"csv"}
-    assert (mapping.csv.sign, mapping.csv.decimal, mapping.csv.date_format, mapping.csv.encoding) == (
-        form.sign,
+    assert (mapping.csv.delimiter, mapping.csv.decimal, mapping.csv.date_format, mapping.csv.encoding) == (
+        form.delimiter,
         form.decimal,
         form.date_format,
         form.encoding,
@@ -162,7 +162,7 @@ def test_an_ambiguous_order_of_days_and_months_is_said(bank: Any) -> None:
     """Where no date proves the order, the proposal names both."""
     for row in bank.users_labelled:
         row["date_of_birth"] = "03/04/1989"
-    assert "dates as DD/MM/YYYY (or MM/DD/YYYY: both read every date" in propose(bank.write(), Mapping())
+    assert "dates as DD/MM/YYYY (or MM/DD/YYYY: both fit every date" in propose(bank.write(), Mapping())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 
 from customer_risk.model.features.input_warning import InputWarning
-from customer_risk.serving.decisions.input_warnings import by_column, listed
+from customer_risk.serving.decisions.input_warnings import by_column, important_first
 
 
 def _warnings(reader, request_, now) -> list[tuple[str, str, str]]:
@@ -75,7 +75,9 @@ def test_important_warnings_come_first(service, request_, now) -> None:
 def test_no_kind_of_warning_is_hidden_by_many_of_another() -> None:
     """Beyond the bound the first warning of each code stays listed, and the last one counts the rest."""
     many = [InputWarning("UNKNOWN_CATEGORY", f"/transactions/{row}/type", "") for row in range(80)]
-    found = listed((*many, InputWarning("IMPLAUSIBLE_VALUE", "", ""), InputWarning("DEFAULT_TAKEN", "/profile", "")))
+    found = important_first(
+        (*many, InputWarning("IMPLAUSIBLE_VALUE", "", ""), InputWarning("DEFAULT_TAKEN", "/profile", ""))
+    )
     assert [each.code for each in found] == [
         *["UNKNOWN_CATEGORY"] * 48, "IMPLAUSIBLE_VALUE", "DEFAULT_TAKEN", "MORE_WARNINGS",
     ]  # fmt: skip

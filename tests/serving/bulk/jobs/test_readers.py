@@ -210,7 +210,7 @@ def test_what_isnt_such_csv_is_refused(text) -> None:
 def test_csv_of_another_separator_is_refused_by_its_name(separator, name, header) -> None:
     """A file that a spreadsheet of half of Europe wrote says what it is, quoted or not."""
     text = header.replace("{}", separator) + "\r\nc-1" + separator + "1\r\n"
-    with pytest.raises(InputError, match=f"separated by {name}; jobs read commas"):
+    with pytest.raises(InputError, match=f"separated by {name}; write it with commas"):
         of("csv", [text.encode()])
 
 
