@@ -134,7 +134,7 @@ def test_every_operation_has_a_name_of_its_own_and_a_tag() -> None:
 
 
 def test_every_refusal_is_a_problem() -> None:
-    """Each declared refusal has the one named schema, in the media type of problem documents."""
+    """Each declared refusal has one named schema: Problem, or KserveProblem as application/json in KServe's paths."""
     refusals = {
         (operation["operationId"], status): response["$ref"].rpartition("/")[2]
         for operation in OPERATIONS
@@ -143,8 +143,13 @@ def test_every_refusal_is_a_problem() -> None:
     }
     assert refusals
     for name in refusals.values():
+        kind, media_type = ("Problem", "application/problem+json")
+        if name.startswith("Kserve"):
+            kind, media_type = ("KserveProblem", "application/json")
         content = DOCUMENT["components"]["responses"][name]["content"]
-        assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert {each: made["schema"] for each, made in content.items()} == {
+            media_type: {"$ref": f"#/components/schemas/{kind}"}
+        }
 
 
 @pytest.mark.parametrize(
