@@ -164,7 +164,7 @@ def test_a_failing_row_names_its_currency_and_day(bank, tmp_path, lenient) -> No
 
 
 def test_an_unreadable_amount_or_time_is_that_rows_fault(bank, tmp_path, lenient) -> None:
-    """Foreign rows whose amount or time can't be read fail for it, and convert nothing."""
+    """Rows in other currencies whose amount or time can't be read fail that rule, and aren't converted."""
     bank.transactions_labelled += [
         bank.event("a", "1", currency="USD", amount="much"),
         bank.event("a", "2", currency="USD", created_at="yesterday"),

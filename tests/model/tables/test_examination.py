@@ -141,7 +141,7 @@ def test_a_second_of_two_clocks_passes(bank: Any) -> None:
 
 @pytest.mark.parametrize("amount", ["NaN", "inf"])
 def test_amounts_that_are_no_amounts(bank: Any, amount: str) -> None:
-    """As texts they can't be read; as floats of Parquet they are not usable."""
+    """Such an amount is unreadable as a text, and unusable as a float of Parquet."""
     bank.transactions_labelled[0]["amount"] = amount
     assert failing(bank)["rule"].to_list() == ["amount_readable"]
     path = bank.write() / "transactions_labelled.csv"

@@ -248,14 +248,6 @@ def test_an_encrypted_parquet_file_fails_its_job(runner, jobs_repository, submit
     assert "encrypted" in job.problem.errors[0].detail
 
 
-def test_a_request_of_200_kib_in_a_cell_is_answered(runner, jobs_repository, submit, request_) -> None:
-    """A cell larger than Python's default limit ends no job; its request is answered."""
-    cell = json.dumps(request_).replace('"', '""')
-    submit("1", "csv", f'request\n"{cell}{" " * 200 * 1024}"\n'.encode())
-    (job,) = finish(runner, jobs_repository, "1")
-    assert (job.state, job.done, job.failed) == ("done", 1, 0)
-
-
 def test_a_missing_value_may_be_written_as_nan(runner, jobs_repository, submit, service, tmp_path) -> None:
     """A row of features gets the same answer with NaN, as pandas writes it, and with null."""
     names = service.names()
