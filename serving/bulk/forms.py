@@ -128,7 +128,7 @@ def form_of(columns: Mapping[str, Kind], features: Collection[str]) -> Form:
         given = tuple(name for name in features if name in columns)
         if not given:
             found = ", ".join(describe_ignored(columns, {ID, *_NESTED, *features}))
-            raise NoForm(f"has none of these forms; its columns are {found}.", remedy=f"Give {FORMS}.")
+            raise NoForm(f"has none of the three forms; its columns are {found}.", remedy=f"Give {FORMS}.")
     elif "transactions" in nested and "profile" not in nested:
         profile = tuple(name for name in _PROFILE if name in columns)
     if COMPLETE in columns:

@@ -116,7 +116,7 @@ def test_other_columns_are_ignored_and_listed(both, caplog, row, ignored) -> Non
         ("[1] AS customer_id, 1 AS a, 2 AS b", "customer_id of the type INTEGER"),
         ("'c' AS customerId, 1 AS a, 2 AS b", "no column customer_id, but 'customerId'. Rename it to customer_id"),
         (f"1 AS a, 2 AS {'y' * 300}", "it has 'a', 'yyyyy"),
-        (f"{ID}, 1 AS c", "none of these forms; its columns are customer_id, c. Give customer_id with the nested"),
+        (f"{ID}, 1 AS c", "none of the three forms; its columns are customer_id, c. Give customer_id with the nested"),
         (f"{ID}, {{'locale': 'de'}} AS Profile", "Profile (is profile meant?)"),
     ],
 )
