@@ -77,7 +77,7 @@ def date_pattern(date_format: str) -> str:
 
 
 def _order(date_format: str) -> str:
-    """Return the order of day, month and year, empty if the format isn't a possible one."""
+    """Return the order of day, month and year; empty if the format isn't valid."""
     found = _DATE_FORMAT.fullmatch(date_format)
     order = "".join(found[group][0] for group in (1, 3, 4)) if found else ""
     return order if order in _ORDERS else ""

@@ -115,7 +115,10 @@ def test_timestamps_of_transactions_as_columns_have_a_zone(requests) -> None:
         ({"customerId": TEXT}, "has no column customer_id, but 'customerId'. Rename it to customer_id"),
         ({"customer_id": TEXT, "a": REAL}, "nor the features 'b'; its other columns are none"),
         ({"customer_id": TEXT, "a": REAL, "B": REAL}, r"its other columns are B \(is b meant\?\)"),
-        ({"customer_id": TEXT, "transactions": REAL}, "none of the three forms; its columns are customer_id, transactions"),
+        (
+            {"customer_id": TEXT, "transactions": REAL},
+            "none of the three forms; its columns are customer_id, transactions",
+        ),
     ],
 )
 def test_a_table_of_no_form_is_said(columns, why) -> None:
