@@ -1,4 +1,4 @@
-"""Reads CSV record by record, with the line of each: no other module reads CSV files or limits the size of cells."""
+"""Reads CSV record by record, each with its line; every other module reads CSV through this one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ MOST_CELL: Final = 8 * 1024 * 1024  # characters of one cell; Python's own limit
 MOST_RECORD: Final = 2 * MOST_CELL  # characters of one record, with its separators, quotes and line ends
 _PART: Final = 256 * 1024  # bytes
 _END: Final = "\x1a"  # Ctrl-Z, which DOS programs write at the end of a file
-_MOST_ENDS: Final = 1024  # DOS programs fill up a block with them
-_NOTHING: Final = " \t\x1a\ufeff"
-_DECLARED: Final = re.compile(r'"?sep=(.)"?[\r\n]*\Z')  # Excel's own first line
+_MOST_ENDS: Final = 1024  # DOS programs fill the last block of a file with Ctrl-Z
+_BLANK: Final = " \t\x1a\ufeff"  # characters of a line without any text
+_DECLARED: Final = re.compile(r'"?sep=(.)"?[\r\n]*\Z')  # the first line by which Excel names the separator
 
 
 class BadCsv(Exception):
@@ -40,8 +40,8 @@ class BadCsv(Exception):
 
 
 def csv_reader(lines: Iterable[str], *, separator: str = ",") -> CsvReader:
-    """Return Python's reader of CSV, strict about quotes, for lines with their ends and cells of up to MOST_CELL."""
-    csv.field_size_limit(MOST_CELL)  # of the whole process
+    """Return a `csv.reader` of lines with their line ends; it refuses misplaced quotes and cells above MOST_CELL."""
+    csv.field_size_limit(MOST_CELL)  # for the whole process
     return csv.reader(lines, delimiter=separator, strict=True)
 
 
@@ -61,8 +61,8 @@ def read_records(file: BinaryIO, *, separator: str = ",", encoding: str = "utf-8
     """Yield each record, the header included, as the line on which it begins and its cells.
 
     Lines end with CR, LF or both. A byte order mark, Excel's first line `sep=;`, lines without any text and Ctrl-Z at
-    the end of the file are left out. A byte order mark of UTF-8 counts more than `encoding`. Memory is bounded by
-    MOST_RECORD. Raises BadCsv.
+    the end of the file are left out. A file with a byte order mark of UTF-8 is read as UTF-8, whatever
+    `encoding` says. Memory is bounded by MOST_RECORD. Raises BadCsv.
     """
     lines = _Lines(file, encoding)
     reader = csv_reader(lines, separator=separator)
@@ -72,10 +72,10 @@ def read_records(file: BinaryIO, *, separator: str = ",", encoding: str = "utf-8
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            raise BadCsv(began, _said(error)) from error
+            raise BadCsv(began, _detail_of(error)) from error
         if cells is None:
             return
-        if any(cells) and any(cell.strip(_NOTHING) for cell in cells):
+        if any(cells) and any(cell.strip(_BLANK) for cell in cells):
             yield began, cells
 
 
@@ -137,7 +137,7 @@ class _Lines:
 
 
 def _decoded(decoder: codecs.IncrementalDecoder, part: bytes) -> tuple[str, str | None]:
-    """Return the text of a part (the end of the file if it is empty), and what is wrong behind that text."""
+    """Return the text of a part (the end of the file if it is empty), and what is wrong after it, if anything."""
     try:
         return decoder.decode(part, final=not part), None
     except UnicodeDecodeError as error:
@@ -152,7 +152,7 @@ def _decoded(decoder: codecs.IncrementalDecoder, part: bytes) -> tuple[str, str 
         return "", str(error)
 
 
-def _said(error: csv.Error) -> str:
+def _detail_of(error: csv.Error) -> str:
     said = str(error)
     if "field limit" in said:
         return f"has a cell of more than {MOST_CELL:,} characters"

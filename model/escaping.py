@@ -7,14 +7,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # Control characters, line and paragraph separators, marks that change the direction of text, surrogates.
 _UNPRINTABLE: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
     "\\ud800-\\udfff\\U000e0000-\\U000e007f]"
 )
-MOST_CHARACTERS: Final = 60  # of a text from a file that a message shows
+MOST_SAID: Final = 300  # characters of another library's message, which may hold names from a file
+MOST_CHARACTERS: Final = 60  # of a text from a file in a message
 _MOST_NAMES: Final = 20
 _SPACE: Final = re.compile(r"([\t\n\r]+)")  # HTML shows these as spaces, and as they are within `pre`
 
@@ -45,16 +46,16 @@ def one_line(error: Exception) -> str:
 
 
 def shortened(text: object, most: int = MOST_CHARACTERS) -> str:
-    """Return text from a file for a message: on one line, of at most `most` characters and three points."""
+    """Return text from a file for a message: on one line, cut to `most` characters and three points."""
     whole = str(text)
     line = " ".join(whole[: 4 * most].split())
     return line if len(whole) <= 4 * most and len(line) <= most else f"{line[:most]}..."
 
 
-def named(names: Iterable[object], most: int = _MOST_NAMES) -> str:
-    """Return names from a file for a message: each shortened; of more than `most`, how many more."""
+def list_names(names: Iterable[object], most: int = _MOST_NAMES, *, show: Callable[[object], str] = shortened) -> str:
+    """Return at most `most` names from a file for a message, each as `show` returns it, and how many more there are."""
     every = list(names)
-    shown = ", ".join(shortened(name) for name in every[:most])
+    shown = ", ".join(map(show, every[:most]))
     return f"{shown} and {len(every) - most:,} more" if len(every) > most else shown
 
 

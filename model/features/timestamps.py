@@ -1,4 +1,4 @@
-"""Times as texts, read as microseconds since 1970 in UTC: the one reading of tables, requests and files.
+"""Reads texts as times, in microseconds since 1970 in UTC: for tables, requests and files alike.
 
 A time is `YYYY-MM-DD`, `T`, `t` or a space, `hh:mm:ss`, decimals after a point, and a zone: `Z`, `z`, `+hh:mm`, `+hhmm`
 or ` UTC`. It has at most LONGEST characters and lies between the years 1 and 9999 in UTC. Decimals beyond the sixth are
@@ -52,7 +52,7 @@ def read_timestamps(required: Sequence[str], nullable: Sequence[str | None] = ()
 def read_column(texts: bytes, count: int) -> NDArray[np.int64]:
     """Return the times of a table's column: int64[n], UNREADABLE for a text that isn't a time, NEVER for an empty one.
 
-    Each of the `count` texts ends in a line feed, and holds no other. Raises ValueError if their number is another one.
+    Each of the `count` texts ends in a line feed, and holds no other. Raises ValueError if there are more or fewer.
     """
     moments = np.empty(count, np.int64)
     if count and _read(np.frombuffer(texts, np.uint8), moments, True) == _ASTRAY:  # noqa: FBT003  compiled code takes no keywords

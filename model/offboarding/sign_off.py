@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import msgspec
 
 from customer_risk.model.errors import SignOffError
-from customer_risk.model.escaping import named, shortened
+from customer_risk.model.escaping import list_names, shortened
 from customer_risk.model.offboarding.lists import SIGN_OFF
 from customer_risk.model.tables.cells import unescape_cell
 
@@ -102,7 +102,7 @@ def _check_columns(sheet: Sheet, made: pl.DataFrame, where: str) -> None:
             f"{where} is a review list: it has no sign-off fields.", remedy="Only offboarding.csv is signed off."
         )
     if missing or extra:
-        parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"extra {named(extra)}"] * bool(extra)
+        parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"extra {list_names(extra)}"] * bool(extra)
         raise SignOffError(
             f"{where} has not the list's columns: {'; '.join(parts)}.", remedy="Fill in offboarding.csv as it was made."
         )

@@ -10,13 +10,12 @@ import polars as pl
 
 from customer_risk.model.csv_records import BadCsv, read_records
 from customer_risk.model.errors import SignOffError
-from customer_risk.model.escaping import shortened
+from customer_risk.model.escaping import MOST_SAID, shortened
 from customer_risk.model.tables.cells import escape_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MOST_SAID: Final = 300  # characters of another library's message, which may hold names of columns
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -39,8 +38,7 @@ def read_sheet(path: Path, content: bytes) -> Sheet:
 
     Of CSV: UTF-8 with or without a byte order mark, UTF-16 with one, or Windows-1252; commas, semicolons (then
     numbers may have decimal commas) or tabs; any line ends; lines without any text are overlooked. A row's line is the
-    one on which it begins. Raises
-    SignOffError where there is no table.
+    one on which it begins. Raises SignOffError where there is no table.
     """
     try:
         if path.suffix == ".parquet":
@@ -51,7 +49,7 @@ def read_sheet(path: Path, content: bytes) -> Sheet:
         return _parse(content)
     except (OSError, pl.exceptions.PolarsError, BadCsv, UnicodeError) as error:
         raise SignOffError(
-            f"{path} can't be read as a table: {shortened(error, _MOST_SAID)}.",
+            f"{path} can't be read as a table: {shortened(error, MOST_SAID)}.",
             remedy="Save the filled list as CSV (UTF-8) or Parquet.",
         ) from error
 
@@ -70,12 +68,12 @@ def _parse(content: bytes) -> Sheet:
             continue
         spare = [cell for cell in cells[len(columns) :] if cell.strip()]
         if spare or len(cells) < len(columns):
-            raise BadCsv(line, f"has {len(cells)} cells, the header {len(columns)}")
+            raise BadCsv(line, f"has {len(cells)} cells, but the header has {len(columns)}")
         rows.append((line, dict(zip(columns, cells, strict=False))))
     if not columns:
         raise BadCsv(1, "is empty")
     if len(set(columns)) < len(columns):
-        raise BadCsv(1, "has two columns of one name")
+        raise BadCsv(1, "has two columns of the same name")
     return Sheet(tuple(columns), tuple(rows), "," if delimiter == ";" else ".")
 
 

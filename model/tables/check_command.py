@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from customer_risk.model.config import load_config
-from customer_risk.model.escaping import escape_line, named
+from customer_risk.model.escaping import escape_line, list_names
 from customer_risk.model.tables.cells import escape_cells
 from customer_risk.model.tables.cleaning import Cohort, clean
 from customer_risk.model.tables.dialect import advising, propose
@@ -48,7 +48,7 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
             for table in (read.users, read.transactions):
                 if table.extra:
                     screen.print(
-                        f"{_plain(table.where)}: columns without a meaning here: {_plain(named(table.extra))}",
+                        f"{_plain(table.where)}: columns without a meaning here: {_plain(list_names(table.extra))}",
                         highlight=False,
                         soft_wrap=True,
                     )

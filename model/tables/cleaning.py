@@ -33,7 +33,7 @@ _TWO_DIGIT_CODES: Final = frozenset(
     "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 "  # noqa: SIM905  44 pairs of quotes would hide the codes
     "91 92 93 94 95 98".split()
 )
-_OWNER: Final = "owner_is_known"  # a row of nobody's is sound; it only belongs to no customer here
+_OWNER: Final = "owner_is_known"  # a row that fails it is valid, but belongs to no customer of these tables
 _PROFILE: Final = tuple(name for name in Customers.column_names() if name != "customer_id")
 
 
@@ -139,13 +139,13 @@ def _refuse_empty(
 ) -> None:
     users, transactions = tables.users, tables.transactions
     if customers.is_empty():
-        _, rules = _lost(users, examination)
+        _, rules = _set_aside(users, examination)
         raise EmptyTable(
             f"{users.where}: no row is left of {users.rows:,}. Rows that fail a rule are set aside: {rules}.",
             remedy="Correct or map the values; `customer-risk check --out FILE` lists the rows.",
         )
     if events.is_empty():
-        lost, rules = _lost(transactions, examination)
+        lost, rules = _set_aside(transactions, examination)
         if lost == transactions.rows:
             raise EmptyTable(
                 f"{transactions.where}: no row is left of {lost:,}. Rows that fail a rule are set aside: {rules}.",
@@ -159,8 +159,8 @@ def _refuse_empty(
         )
 
 
-def _lost(table: Table, examination: Examination) -> tuple[int, str]:
-    """Return how many rows are set aside for what they hold, and each such rule with its rows, most first."""
+def _set_aside(table: Table, examination: Examination) -> tuple[int, str]:
+    """Return how many rows are set aside for their values, and the rules that they fail, most rows first."""
     outcomes = [
         outcome
         for outcome in examination.outcomes

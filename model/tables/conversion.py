@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from customer_risk.model.escaping import shortened
 from customer_risk.model.tables.schema import CURRENCY
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Conversion:
     rates: Rates | None
 
     def describe(self) -> str:
-        """Return the sentence on rows that are not in EUR, with what to do about those that stay; empty if none."""
+        """Return which rows are not in EUR, and what to do about those without a rate; empty if all are in EUR."""
         if not self.currencies:
             return ""
         count = sum(self.currencies.values())
@@ -58,10 +59,12 @@ class Conversion:
         if not left:
             return f"{converted}."
         pairs = self.lacking.head(_EXAMPLES).rows(named=True)
-        examples = ", ".join(f"{_cut(pair['currency'])} on {pair['day']} (row {pair['row']:,})" for pair in pairs)
+        examples = ", ".join(
+            f"{shortened(pair['currency'], _SHOWN)} on {pair['day']} (row {pair['row']:,})" for pair in pairs
+        )
         more = f" and {self.lacking.height - len(pairs):,} more" if self.lacking.height > len(pairs) else ""
-        days = f"on the day nor in the {self.rates.most_days} days before"
-        return f"{converted}; {left:,} have no rate, neither {days}: {examples}{more}. Add these rates."
+        days = f"their day or the {self.rates.most_days} days before it"
+        return f"{converted}; {left:,} have no rate for {days}: {examples}{more}. Add these rates."
 
 
 def convert(events: pl.DataFrame, rates: Rates | None) -> tuple[pl.DataFrame, Conversion]:
@@ -69,7 +72,7 @@ def convert(events: pl.DataFrame, rates: Rates | None) -> tuple[pl.DataFrame, Co
 
     amount in EUR = amount * eur_per_unit, of the row's day of creation in UTC, or else of the latest earlier day that
     is at most `rates.most_days` old. It isn't rounded: an amount above 0 stays above 0. All states of a transaction
-    have one rate, as they have one creation. Rows without a rate keep their currency and fail `currency_is_eur`.
+    have the same creation, and so the same rate. Rows without a rate keep their currency and fail `currency_is_eur`.
     """
     foreign = events.filter(pl.col("currency") != CURRENCY).select(
         "row", "id", "customer_id", "currency", "amount", day=pl.col("created_at").dt.date()
@@ -121,10 +124,6 @@ def _rows(count: int) -> str:
 
 
 def _named(currencies: dict[str, int]) -> str:
-    named = [f"{count:,} {_cut(currency)}" for currency, count in list(currencies.items())[:_MOST_NAMED]]
+    named = [f"{count:,} {shortened(currency, _SHOWN)}" for currency, count in list(currencies.items())[:_MOST_NAMED]]
     rest = list(currencies.values())[_MOST_NAMED:]
     return ", ".join([*named, *([f"{sum(rest):,} in {len(rest):,} others"] if rest else [])])
-
-
-def _cut(currency: str) -> str:
-    return currency if len(currency) <= _SHOWN else f"{currency[:_SHOWN]}..."

@@ -1,4 +1,4 @@
-"""Reads a CSV file as a table of text; records of another length than the header's are told, and never become rows."""
+"""Reads a CSV file as a table of text; a record with another number of fields than the header never becomes a row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from customer_risk.model.csv_records import BadCsv, read_records
 from customer_risk.model.errors import ColumnMismatch, TableMissing
-from customer_risk.model.escaping import named, shortened
+from customer_risk.model.escaping import list_names, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from customer_risk.model.tables.csv_form import CsvForm
 
 MALFORMED: Final = pl.Schema({"row": pl.UInt32, "value": pl.String})
-_CELLS: Final = 500_000  # in the chunks that become a frame
+_CELLS: Final = 500_000  # in a chunk, which becomes a frame at once
 _MOST_COLUMNS: Final = 10_000
 
 
@@ -37,14 +37,14 @@ class CsvTable:
 
 
 def read_csv_table(path: Path, form: CsvForm, *, rows: bool = True) -> CsvTable:
-    """Read a CSV file, its header alone without `rows`.
+    """Read a CSV file; only its header if `rows` is false.
 
     Columns without a name are left out. Raises ColumnMismatch where there is no header or it has a name twice,
     TableMissing where the file can't be read.
     """
     try:
         with path.open("rb") as file:
-            records = read_records(file, separator=form.sign, encoding=form.encoding)
+            records = read_records(file, separator=form.delimiter, encoding=form.encoding)
             return _table(path, records, form, rows=rows)
     except BadCsv as error:
         raise TableMissing(
@@ -66,7 +66,7 @@ def _table(path: Path, records: Iterator[tuple[int, list[str]]], form: CsvForm, 
     chunk: list[list[str]] = []
     for place, (line, cells) in enumerate(records if rows else (), start=1):
         if len(cells) != len(header):
-            malformed.append((place, _said(line, cells, len(header), form.sign)))
+            malformed.append((place, _describe(line, cells, len(header), form.delimiter)))
             continue
         places.append(place)
         chunk.append(cells)
@@ -90,7 +90,9 @@ def _check_header(path: Path, header: list[str]) -> None:
             remedy="Check its line ends, and that its first line is a header.",
         )
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
-        raise ColumnMismatch(f"{path} has two columns of one name: {named(twice)}.", remedy="Name each column once.")
+        raise ColumnMismatch(
+            f"{path} has two columns of the same name: {list_names(twice)}.", remedy="Name each column once."
+        )
 
 
 def _frame(chunk: list[list[str]], header: list[str]) -> pl.DataFrame:
@@ -100,6 +102,6 @@ def _frame(chunk: list[list[str]], header: list[str]) -> pl.DataFrame:
     return frame.select(pl.when(pl.all() != "").then(pl.all())) if texts else frame
 
 
-def _said(line: int, cells: list[str], wanted: int, separator: str) -> str:
+def _describe(line: int, cells: list[str], wanted: int, separator: str) -> str:
     fields = f"{len(cells)} field{'s' * (len(cells) != 1)}"
-    return f"line {line} has {fields}, the header {wanted}: {shortened(separator.join(cells))}"
+    return f"line {line} has {fields}, but the header has {wanted}: {shortened(separator.join(cells))}"

@@ -1,4 +1,4 @@
-"""How a bank writes CSV: separator, decimals, dates, encoding; and texts put in the form of this project."""
+"""How a bank writes CSV (separator, decimals, dates, encoding), and its texts rewritten as this project writes them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ _ORDERS: Final = ("DMY", "MDY", "YMD")
 _DIGITS: Final = {"D": "[0-9]{1,2}", "DD": "[0-9]{2}", "M": "[0-9]{1,2}", "MM": "[0-9]{2}", "YYYY": "[0-9]{4}"}
 _TABS: Final = ("\\t", "tab")
 _NO_SEPARATOR: Final = frozenset("\"'\r\n\0 .+-:_\x1a\ufeff")
-# Numbers with a decimal comma. A point with three digits behind it and no comma could be a decimal point or a mark of
-# thousands, so that such a text isn't read.
+# Numbers with a decimal comma. 1.234 isn't one: its point may be a decimal point, or separate thousands.
 _BLANKS: Final = " \u00a0\u202f"
 _PLAIN: Final = r"^[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?$"  # the forms that are read with a point
 _BY_POINTS: Final = r"^[+-]?[0-9]{1,3}(\.[0-9]{3}((\.[0-9]{3})+(,[0-9]+)?|,[0-9]+))$"
@@ -42,25 +41,28 @@ class CsvForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     encoding: str = "utf-8"
 
     @property
-    def sign(self) -> str:
+    def delimiter(self) -> str:
         """The separator's character."""
         return "\t" if self.separator in _TABS else self.separator
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """Yield the field, what is wrong with it and what to do, for each setting that is impossible."""
-        if len(self.sign) != 1 or self.sign.isalnum() or self.sign in _NO_SEPARATOR:
+        if len(self.delimiter) != 1 or self.delimiter.isalnum() or self.delimiter in _NO_SEPARATOR:
             yield "separator", f"{self.separator!r} can't separate fields", "Name one character, such as ; or | or tab."
         if self.decimal not in (".", ","):
             yield "decimal", f"{self.decimal!r} is not a decimal mark", "Use . or ,"
         if self.date_format and not _order(self.date_format):
             remedy = "Use D or DD, M or MM, and YYYY with one of . / - between, such as DD.MM.YYYY or MM/DD/YYYY."
-            yield "date_format", f"{self.date_format!r} is not a form of dates", remedy
+            yield "date_format", f"{self.date_format!r} is not a valid date format", remedy
         if not is_encoding(self.encoding):
-            yield "encoding", f"{self.encoding!r} is not a known encoding", "Use such as utf-8, cp1252 or utf-16."
+            yield "encoding", f"{self.encoding!r} is not a known encoding", "Name one such as utf-8, cp1252 or utf-16."
 
 
 def in_our_form(texts: pl.Series, wanted: pl.DataType, form: CsvForm) -> pl.Series:
-    """Return texts of numbers, dates and times as this project writes them, others null or as they are: unreadable."""
+    """Return texts of numbers, dates and times as this project writes them.
+
+    A text in another form becomes null or stays unchanged; neither can be read as the wanted type.
+    """
     if wanted == pl.Float64 and form.decimal == ",":
         return texts.to_frame().select(_numbers(pl.col(texts.name))).to_series()
     if form.date_format and wanted in (pl.Date, pl.Datetime):
@@ -75,7 +77,7 @@ def date_pattern(date_format: str) -> str:
 
 
 def _order(date_format: str) -> str:
-    """Return the order of day, month and year, empty if the format isn't a possible one."""
+    """Return the order of day, month and year; empty if the format isn't valid."""
     found = _DATE_FORMAT.fullmatch(date_format)
     order = "".join(found[group][0] for group in (1, 3, 4)) if found else ""
     return order if order in _ORDERS else ""
@@ -88,7 +90,7 @@ def _numbers(text: pl.Expr) -> pl.Expr:
 
 
 def _dates(text: pl.Expr, date_format: str) -> pl.Expr:
-    """Put the date of a date or a time first as YYYY-MM-DD; a time may lack seconds, and a digit of its hour."""
+    """Return the texts with dates as YYYY-MM-DD; a time may lack its seconds, and its hour may have one digit."""
     changed = text.str.replace(rf"^{date_pattern(date_format)}($|[ Tt])", "${Y}-${M}-${D}${4}")
     return (
         changed.str.replace("^([0-9]{4})-([0-9])-", "${1}-0${2}-")

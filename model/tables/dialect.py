@@ -44,12 +44,12 @@ _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one file's beginning says: `form` reads it, `said` tells each difference from the present form."""
+    """What the beginning of a file shows: the form that reads it, and its differences from the mapping's form."""
 
     kind: Kind
     file: str
     form: CsvForm
-    said: tuple[str, ...]
+    differences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ class _Sample:
 
 
 def propose(folder: Path, mapping: Mapping) -> str | None:
-    """Return what to add to the mapping so that the folder's CSV files can be read; None where nothing is to add."""
+    """Return what to add to the mapping so that the folder's CSV files can be read; None if nothing is missing."""
     found = _findings(folder, mapping)
     by_said: dict[str, tuple[str, ...]] = {}
     for each in found:
-        for said in each.said:
+        for said in each.differences:
             by_said[said] = (*by_said.get(said, ()), each.file)
     if not by_said:
         return None
@@ -83,29 +83,29 @@ def propose(folder: Path, mapping: Mapping) -> str | None:
     return f"{'; '.join(sentences)}. Set in the mapping (--mapping): {_setting(found, mapping)}"
 
 
-def advised(error: TableError, folder: Path, mapping: Mapping | None) -> TableError:
+def _advised(error: TableError, folder: Path, mapping: Mapping | None) -> TableError:
     """Return the error with the setting that would read the folder's CSV files in its remedy, if there is one."""
     proposal = propose(folder, mapping or Mapping())
     if proposal is None or proposal in error.remedy:
         return error
     certain = isinstance(error, ColumnMismatch) or isinstance(error.__cause__, BadCsv)
-    told = type(error)(
+    made = type(error)(
         error.problem, details=error.details, remedy=proposal if certain else f"{error.remedy} {proposal}"
     )
-    told.__cause__ = error.__cause__
-    return told
+    made.__cause__ = error.__cause__
+    return made
 
 
 @contextmanager
 def advising(folder: Path, mapping: Mapping | None) -> Iterator[None]:
-    """Raise errors of tables with the setting that would read the folder's CSV files, if there is one."""
+    """Add the setting that would read the folder's CSV files to the remedy of a TableError, if there is one."""
     try:
         yield
     except TableError as error:
-        told = advised(error, folder, mapping)
-        if told is error:
+        made = _advised(error, folder, mapping)
+        if made is error:
             raise
-        raise told from error.__cause__
+        raise made from error.__cause__
 
 
 def _findings(folder: Path, mapping: Mapping) -> list[Found]:
@@ -141,14 +141,14 @@ def _found(sample: _Sample, pool: list[str]) -> Found:
     form, said = sample.form, []
     if sample.encoding != form.encoding:
         said.append(f"in {sample.encoding} instead of {form.encoding}")
-    if sample.separator != form.sign:
+    if sample.separator != form.delimiter:
         said.append(f"separated by {_SEPARATORS[sample.separator]}")
     decimal = _decimal(sample.numbers, form)
     if decimal != form.decimal:
         said.append(f"written with decimal {'commas' if decimal == ',' else 'points'}")
     dates, ambiguous = _date_format(sample.dates, pool, form)
     if dates != form.date_format:
-        either = f" (or {ambiguous}: both read every date, so that only you know which it is)" if ambiguous else ""
+        either = f" (or {ambiguous}: both fit every date; only the bank knows which is right)" if ambiguous else ""
         said.append(f"written with dates as {dates}{either}")
     new = CsvForm(separator=sample.separator, decimal=decimal, date_format=dates, encoding=sample.encoding)
     return Found(sample.kind, sample.file, new, tuple(said))
@@ -186,16 +186,16 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 
 def _separator(sample: bytes, encoding: str, form: CsvForm, wanted: set[str]) -> str:
-    """Return the separator by which most of the wanted columns are there; of equals the one that makes most columns."""
+    """Return the separator that finds most of the wanted columns; of equal ones, the one that makes most columns."""
 
     def worth(separator: str) -> tuple[int, int, bool]:
         header = next(_records(sample, separator, encoding), [])
-        return len(wanted & set(header)), len(header), separator == form.sign
+        return len(wanted & set(header)), len(header), separator == form.delimiter
 
-    best = max({form.sign: None, **_SEPARATORS}, key=worth)
-    # A header of another bank's names says nothing, but for one that is a single column as it is read now.
-    known, width, _ = worth(form.sign)
-    return best if worth(best)[0] > known or width == 1 else form.sign
+    best = max({form.delimiter: None, **_SEPARATORS}, key=worth)
+    # A header without a wanted column is no evidence, unless the present separator makes a single column of it.
+    known, width, _ = worth(form.delimiter)
+    return best if worth(best)[0] > known or width == 1 else form.delimiter
 
 
 def _columns(sample: bytes, separator: str, encoding: str) -> dict[str, list[str]]:
@@ -227,13 +227,13 @@ def _decimal(texts: list[str], form: CsvForm) -> str:
 def _date_format(texts: list[str], pool: list[str], form: CsvForm) -> tuple[str, str]:
     """Return the format of most texts, and another that reads as many, empty where there is none.
 
-    `texts` are one file's dates and times that aren't in ISO 8601, `pool` those of all files, which decide where the
-    file's own read in two ways. The present format is kept where it reads most texts.
+    `texts` are one file's dates and times that aren't in ISO 8601. `pool` are those of all files, which decide if two
+    formats read as many of the file's own. The present format is kept where it reads most texts.
     """
     if form.date_format and _fitting(texts, form.date_format) * 2 > len(texts):
         return form.date_format, ""
     counts = {name: _fitting(texts, name) for name in _FORMATS}
-    best = max(counts, key=lambda name: counts[name])  # of equals the first: days before months, two digits
+    best = max(counts, key=lambda name: counts[name])  # of equal ones the first: days before months, two digits
     if counts[best] * 2 <= len(texts):
         return form.date_format, ""
     other = best.replace("D", "?").replace("M", "D").replace("?", "M")
@@ -278,7 +278,7 @@ def _merged(found: list[Found], present: CsvForm) -> CsvForm:
 
 def _plain(form: CsvForm) -> CsvForm:
     """Return the form with its separator as a character, so that equal forms compare as equal."""
-    return msgspec.structs.replace(form, separator=form.sign)
+    return msgspec.structs.replace(form, separator=form.delimiter)
 
 
 def _yaml(form: CsvForm) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import polars as pl
 
 from customer_risk.model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure
-from customer_risk.model.escaping import named, shortened
+from customer_risk.model.escaping import list_names, shortened
 from customer_risk.model.tables.checks import FIELD_COUNT, checks_of
 from customer_risk.model.tables.schema import Event, LabelledProfile, Profile
 
@@ -232,7 +232,7 @@ def _refuse_label(outcome: Outcome, examination: Examination) -> NoReturn:
             f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have no label, row {rows['row'][0]} the first.",
             remedy="Give each row SUSPENDED or ACTIVE, or leave out customers whose label isn't known.",
         )
-    values = named(rows["value"].unique().sort().head(5))
+    values = list_names(rows["value"].unique().sort().head(5))
     raise LabelError(
         f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have an unknown label ({values}), "
         f"row {rows['row'][0]} the first.",

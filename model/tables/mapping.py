@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.escaping import one_line, shortened
+from customer_risk.model.escaping import MOST_SAID, one_line, shortened
 from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.tables.csv_form import CsvForm
 from customer_risk.model.tables.rates import Rates, RatesFile, read_rates
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 CohortName = Literal["labelled", "unlabelled"]
 COHORTS: Final[tuple[CohortName, ...]] = ("labelled", "unlabelled")
 KINDS: Final[tuple[Kind, ...]] = ("users", "transactions")
-
-_MOST_SAID: Final = 300  # characters of a message that a mapping's own words are in
 
 # What the tables call columns that this project calls otherwise.
 _USUAL: Final = {"customer_id": "user_id", "label": "user_current_state"}
@@ -80,12 +78,12 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             mapping = msgspec.convert(content, cls, strict=False)  # all of a mapping's scalars are text
         except msgspec.ValidationError as error:
             remedy = "docs/guide/tables.md shows every field of a mapping."
-            raise ConfigError(f"{where}: {shortened(error, _MOST_SAID)}.", remedy=remedy) from error
+            raise ConfigError(f"{where}: {shortened(error, MOST_SAID)}.", remedy=remedy) from error
         for field, problem, remedy in mapping.csv.problems():
-            raise ConfigError(f"{where}: csv.{field}: {shortened(problem, _MOST_SAID)}.", remedy=remedy)
+            raise ConfigError(f"{where}: csv.{field}: {shortened(problem, MOST_SAID)}.", remedy=remedy)
         for kind in KINDS:
             for field, problem, remedy in _problems(mapping.of(kind), kind, rated=mapping.rates is not None):
-                said = shortened(f"{kind}.{field}: {problem}", _MOST_SAID)
+                said = shortened(f"{kind}.{field}: {problem}", MOST_SAID)
                 raise ConfigError(f"{where}: {said}.", remedy=remedy)
         return mapping
 
@@ -216,7 +214,7 @@ def _pairs(table: TableMapping, column: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_known(column: str, value: str, *, rated: bool) -> bool:
-    """Return whether the project knows a value; of currencies, all codes if the mapping names rates."""
+    """Return whether the project knows a value; with `rated`, it knows every code of a currency."""
     is_code = rated and column == "currency" and _CURRENCY.fullmatch(value) is not None
     return is_code or value in VOCABULARIES[column]
 

@@ -16,13 +16,13 @@ _FIRST_DAY, _LAST_DAY = pl.date(1, 1, 1), pl.date(9999, 12, 31)
 
 
 def read_times(texts: pl.Series) -> pl.Series:
-    """Read times as `features.timestamps` does, without a zone as UTC; the decimals of a microsecond are cut."""
+    """Read times as `features.timestamps` reads a column: without a zone as UTC, and cut to microseconds."""
     parts = [_read_times(texts.slice(first, _AT_ONCE)) for first in range(0, len(texts), _AT_ONCE)]
     return pl.concat([pl.Series([], dtype=UTC), *parts]).rename(texts.name)
 
 
 def _read_times(texts: pl.Series) -> pl.Series:
-    # A line feed ends a text; within one, it makes the text unreadable.
+    # `read_column` ends a text at each line feed. An underscore instead makes the text unreadable.
     joined = texts.fill_null("").str.replace_all("\n", "_", literal=True).str.join("\n").item() + "\n"
     moments = pl.Series(read_column(joined.encode(), len(texts)), dtype=pl.Int64)
     known = (moments != NEVER) & (moments != UNREADABLE)
@@ -34,8 +34,7 @@ def read_numbers(texts: pl.Series) -> pl.Series:
 
     Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables, which Polars reads too.
     """
-    text = pl.col("t").str.strip_chars(_BLANKS)
-    number = text.cast(pl.Float64, strict=False)
+    number = pl.col("t").str.strip_chars(_BLANKS).cast(pl.Float64, strict=False)
     return _select(texts, pl.when(number.is_finite()).then(number))
 
 
@@ -45,9 +44,9 @@ def read_flags(texts: pl.Series) -> pl.Series:
     return _select(texts, pl.when(lower.is_in(["true", "1", "false", "0"])).then(lower.is_in(["true", "1"])))
 
 
-def read_dates(texts: pl.Series, format: str = "%Y-%m-%d") -> pl.Series:  # noqa: A002  Polars' own word
-    """Read dates of the years 1 to 9999 in a format as https://docs.rs/chrono/latest/chrono/format/strftime has it."""
-    date = pl.col("t").str.to_date(format, strict=False)
+def read_dates(texts: pl.Series) -> pl.Series:
+    """Read dates of the years 1 to 9999, written as YYYY-MM-DD."""
+    date = pl.col("t").str.to_date("%Y-%m-%d", strict=False)
     return _select(texts, pl.when(date.is_between(_FIRST_DAY, _LAST_DAY)).then(date))
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from customer_risk.model.csv_records import BadCsv, read_records
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.escaping import shortened
 from customer_risk.model.files import read_file
 
 if TYPE_CHECKING:
@@ -61,17 +62,18 @@ def read_rates(path: Path, most_days: int) -> Rates:
 
     Raises ConfigError naming the file, the line and the column: a missing column, a day that isn't a date, a currency
     that isn't a code of three capital letters or is EUR, a rate that isn't a positive number, a day and currency that
-    has a rate already.
+    already has a rate.
     """
+    rows: dict[tuple[str, date], float] = {}
     try:
         content = read_file(path, most=_MOST_BYTES)
-    except OSError as error:
+        lines = list(_lines(path, content))
+    except (OSError, BadCsv) as error:
         raise ConfigError(f"{path} can't be read as rates: {error}.", remedy=_REMEDY) from error
-    rows: dict[tuple[str, date], float] = {}
-    for line, cells in _lines(path, content):
+    for line, cells in lines:
         day, currency, rate = _day(path, line, cells[0]), _currency(path, line, cells[1]), _rate(path, line, cells[2])
         if (currency, day) in rows:
-            _refuse(path, line, "currency", f"{currency} has a rate for {day} already")
+            _refuse(path, line, "currency", f"{currency} already has a rate for {day}")
         rows[currency, day] = rate
     if not rows:
         raise ConfigError(f"{path} has no rate.", remedy=_REMEDY)
@@ -81,26 +83,21 @@ def read_rates(path: Path, most_days: int) -> Rates:
 
 
 def _lines(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line of each record and its cells in the order of COLUMNS; lines without any text are left out."""
+    """Yield the line of each record after the header, and its cells in the order of COLUMNS."""
     records = read_records(io.BytesIO(content))
-    try:
-        first, header = next(records, (1, []))
-        header = [cell.strip() for cell in header]
-        if missing := [name for name in COLUMNS if name not in header]:
-            found = ", ".join(header)
-            problem = (
-                f"{path}, line {first}: {', '.join(missing)} is missing; the columns are {found[:_SHOWN] or 'none'}"
-            )
-            raise ConfigError(f"{problem}.", remedy=f"Name the columns {','.join(COLUMNS)}. {_REMEDY}")
-        if twice := [name for name in COLUMNS if header.count(name) > 1]:
-            _refuse(path, first, twice[0], "two columns have this name")
-        places = [header.index(name) for name in COLUMNS]
-        for line, cells in records:
-            if len(cells) != len(header):
-                _refuse(path, line, "", f"{len(cells)} cells, but the header has {len(header)}")
-            yield line, [cells[place].strip() for place in places]
-    except BadCsv as error:
-        raise ConfigError(f"{path} can't be read as rates: {error}.", remedy=_REMEDY) from error
+    first, names = next(records, (1, []))
+    header = [name.strip() for name in names]
+    if missing := [name for name in COLUMNS if name not in header]:
+        found = ", ".join(header)
+        problem = f"{path}, line {first}: {', '.join(missing)} is missing; the columns are {found[:_SHOWN] or 'none'}"
+        raise ConfigError(f"{problem}.", remedy=f"Name the columns {','.join(COLUMNS)}. {_REMEDY}")
+    if twice := [name for name in COLUMNS if header.count(name) > 1]:
+        _refuse(path, first, twice[0], "two columns have this name")
+    places = [header.index(name) for name in COLUMNS]
+    for line, cells in records:
+        if len(cells) != len(header):
+            _refuse(path, line, "", f"{len(cells)} cells, but the header has {len(header)}")
+        yield line, [cells[place].strip() for place in places]
 
 
 def _day(path: Path, line: int, cell: str) -> date:
@@ -108,12 +105,14 @@ def _day(path: Path, line: int, cell: str) -> date:
         day = date.fromisoformat(cell) if _DAY.fullmatch(cell) else None
     except ValueError:
         day = None
-    return day or _refuse(path, line, "day", f"{_shown(cell)} is not a date such as 2024-08-26")
+    return day or _refuse(path, line, "day", f"{shortened(cell, _SHOWN)!r} is not a date such as 2024-08-26")
 
 
 def _currency(path: Path, line: int, cell: str) -> str:
     if not _CODE.fullmatch(cell):
-        _refuse(path, line, "currency", f"{_shown(cell)} is not a code of three capital letters, such as USD")
+        _refuse(
+            path, line, "currency", f"{shortened(cell, _SHOWN)!r} is not a code of three capital letters, such as USD"
+        )
     if cell == "EUR":
         _refuse(path, line, "currency", "EUR needs no rate")
     return cell
@@ -122,13 +121,9 @@ def _currency(path: Path, line: int, cell: str) -> str:
 def _rate(path: Path, line: int, cell: str) -> float:
     rate = float(cell) if _NUMBER.fullmatch(cell) else math.nan
     if not 0 < rate < math.inf:
-        _refuse(path, line, "eur_per_unit", f"{_shown(cell)} is not a number above 0, such as 0.8953")
+        _refuse(path, line, "eur_per_unit", f"{shortened(cell, _SHOWN)!r} is not a number above 0, such as 0.8953")
     return rate
 
 
 def _refuse(path: Path, line: int, column: str, problem: str) -> NoReturn:
     raise ConfigError(f"{path}, line {line}{column and ', '}{column}: {problem}.", remedy=_REMEDY)
-
-
-def _shown(cell: str) -> str:
-    return repr(cell if len(cell) <= _SHOWN else f"{cell[:_SHOWN]}...")

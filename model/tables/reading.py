@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import polars as pl
 
 from customer_risk.model.errors import ColumnMismatch, EmptyTable
-from customer_risk.model.escaping import named
+from customer_risk.model.escaping import list_names
 from customer_risk.model.tables.checks import FIELD_COUNT
 from customer_risk.model.tables.conversion import Conversion, convert
 from customer_risk.model.tables.csv_form import in_our_form
@@ -89,7 +89,7 @@ def _read_cohort(folder: Path, cohort: CohortName, mapping: Mapping) -> CohortTa
         source = mapping.column("users", "customer_id")
         _check_columns(stored.where, stored.frame.columns, needed={"customer_id": source}, meant={source})
         others = stored.frame[source].cast(pl.String).drop_nulls().unique().sort().alias("customer_id")
-    rates = mapping.exchange_rates()  # before the tables: it takes a moment to find a fault in it
+    rates = mapping.exchange_rates()  # before the tables, so that a fault in the rates is found early
     users, transactions = (read_table(folder, kind, cohort, mapping) for kind in KINDS)
     events, conversion = convert(transactions.frame, rates)
     return CohortTables(users, replace(transactions, frame=events), others, conversion)
@@ -194,9 +194,9 @@ def _check_columns(where: str, there: Sequence[str], *, needed: dict[str, str], 
         )
     if missing:
         extra = [name for name in there if name not in meant]
-        beside = f"; it has, beyond what is known here: {named(extra)}" if extra else ""
+        beside = f"; it has, beyond what is known here: {list_names(extra)}" if extra else ""
         raise ColumnMismatch(
-            f"{where} lacks the column{'s' * (len(missing) > 1)} {named(missing)}{beside}.",
+            f"{where} lacks the column{'s' * (len(missing) > 1)} {list_names(missing)}{beside}.",
             remedy="Rename them, or say in a mapping (--mapping) what they are called or that the bank has none.",
         )
 

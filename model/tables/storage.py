@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from customer_risk.model.errors import ConfigError, TableMissing
-from customer_risk.model.escaping import named, shortened
+from customer_risk.model.escaping import MOST_SAID, list_names, shortened
 from customer_risk.model.tables.csv_file import MALFORMED, read_csv_table
 from customer_risk.model.tables.csv_form import CsvForm
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 Format = Literal["csv", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = ("csv", "parquet")
-_MOST_SAID: Final = 300  # characters of another library's message, which may hold names of columns
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A table as it lies there; CSV columns are all text, an empty field is null.
+    """A table as it is stored; CSV columns are all text, an empty field is null.
 
     where      its file, for messages
     frame      its rows
@@ -106,8 +105,9 @@ def find(folder: Path, name: str) -> Path:
     found = list(_found(folder, name))
     if not found:
         others = sorted(path.name for path in folder.iterdir() if path.suffix[1:] in FORMATS)
+        held = list_names(others) or "no table at all"
         raise TableMissing(
-            f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {named(others) or 'no table at all'}.",
+            f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {held}.",
             remedy="Put the table there, or name its file in a mapping (--mapping).",
         )
     if len(found) > 1:
@@ -135,4 +135,4 @@ def _found(folder: Path, name: str) -> Iterator[Path]:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return shortened(lines[0], _MOST_SAID).rstrip(".") if lines else type(error).__name__
+    return shortened(lines[0], MOST_SAID).rstrip(".") if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""The three forms in which a table holds requests, told by its columns: the same for jobs and for table batches.
+"""The three forms in which a table holds requests, recognized by its columns: the same for jobs and table batches.
 
 A database's types are reduced to `Kind`, so that Parquet and BigQuery follow one rule.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.serving.bulk.names import listed, meant_by, shown, told
+from customer_risk.serving.bulk.names import describe_ignored, list_quoted, quoted, similar_name
 from customer_risk.serving.contract.request import Profile
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def bigquery_kind(column: SchemaField) -> Kind:
 
 
 class NoForm(CustomerRiskError):
-    """A table's columns are none of the three forms."""
+    """A table's columns have none of the three forms."""
 
 
 @dataclass(frozen=True)
@@ -127,15 +127,15 @@ def form_of(columns: Mapping[str, Kind], features: Collection[str]) -> Form:
     if not nested:
         given = tuple(name for name in features if name in columns)
         if not given:
-            found = ", ".join(told(columns, {ID, *_NESTED, *features}))
-            raise NoForm(f"has none of these forms; its columns are {found}.", remedy=f"Give {FORMS}.")
+            found = ", ".join(describe_ignored(columns, {ID, *_NESTED, *features}))
+            raise NoForm(f"has none of the three forms; its columns are {found}.", remedy=f"Give {FORMS}.")
     elif "transactions" in nested and "profile" not in nested:
         profile = tuple(name for name in _PROFILE if name in columns)
     if COMPLETE in columns:
         nested += (COMPLETE,)
     used = {ID, *nested, *(profile or ()), *(given or ())}
     meant = {ID, COMPLETE, *_NESTED, *(_PROFILE if given is None else features)}
-    return Form(nested, profile, given, told((name for name in columns if name not in used), meant - used))
+    return Form(nested, profile, given, describe_ignored((name for name in columns if name not in used), meant - used))
 
 
 def require_id(columns: Mapping[str, Kind]) -> None:
@@ -144,10 +144,10 @@ def require_id(columns: Mapping[str, Kind]) -> None:
     A number with a fraction is refused: 12, 12.0 and 1.2e1 would be different customers.
     """
     if ID not in columns:
-        near = next((name for name in columns if meant_by(name, (ID,))), None)
+        near = next((name for name in columns if similar_name(name, (ID,))), None)
         if near is not None:
-            raise NoForm(f"has no column {ID}, but {shown(near)}.", remedy=f"Rename it to {ID}.")
-        raise NoForm(f"has no column {ID}; it has {listed(tuple(columns))}.", remedy=f"Give {FORMS}.")
+            raise NoForm(f"has no column {ID}, but {quoted(near)}.", remedy=f"Rename it to {ID}.")
+        raise NoForm(f"has no column {ID}; it has {list_quoted(columns)}.", remedy=f"Give {FORMS}.")
     kind = columns[ID]
     if kind.base not in {"text", "integer"}:
         raise NoForm(

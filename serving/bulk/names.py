@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Final
 
-from customer_risk.model.escaping import MOST_CHARACTERS, shortened
+from customer_risk.model.escaping import MOST_CHARACTERS, list_names, shortened
 
 _LISTED: Final = 20  # names
 _NOT_COMPARED: Final = re.compile(r"[\W_]+")  # blanks, hyphens, underscores, byte order marks
 
 
-def shown(name: str) -> str:
-    """Return a name in quotes, shortened: a damaged header is one name of many kilobytes, often of customers' data."""
-    # Blanks are shown: 'customer_id ' is another name than customer_id.
-    return repr(name if len(name) <= MOST_CHARACTERS else shortened(name))
+def quoted(name: object) -> str:
+    """Return a name in quotes, shortened: a damaged header is one name of many kilobytes, often customers' data."""
+    text = str(name)  # its blanks are shown: 'customer_id ' isn't customer_id
+    return repr(text if len(text) <= MOST_CHARACTERS else shortened(text))
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return the first names, each shortened, and how many more there are; "none" for no name."""
-    return ", ".join(_first(list(map(shown, names)), _LISTED)) or "none"
+def list_quoted(names: Iterable[str]) -> str:
+    """Return the first names, each quoted and shortened, and how many more there are; "none" for no name."""
+    return list_names(names, show=quoted) or "none"
 
 
-def meant_by(name: str, known: Iterable[str]) -> str | None:
+def similar_name(name: str, known: Iterable[str]) -> str | None:
     """Return the known name from which a name differs only in case, blanks and punctuation, None if there is none."""
     plain = _plain(name)
     return next((each for each in known if each != name and _plain(each) == plain), None) if plain else None
 
 
-def told(ignored: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
-    """Return ignored columns as a job shows them: at most a few, shortened, each with the name that may be meant."""
+def describe_ignored(ignored: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """Return ignored columns as a job shows them: the first 20, shortened, each with the name that may be meant."""
     by_plain = {_plain(each): each for each in known}
     said = []
     for name in ignored:
@@ -38,12 +38,8 @@ def told(ignored: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
         if meant in {None, name}:
             said.append(text)
         else:
-            said.append(f"{shown(name) if text == meant else text} (is {meant} meant?)")
-    return tuple(_first(said, _LISTED))
-
-
-def _first(texts: list[str], most: int) -> list[str]:
-    return texts if len(texts) <= most else [*texts[:most], f"and {len(texts) - most:,} more"]
+            said.append(f"{quoted(name) if text == meant else text} (is {meant} meant?)")
+    return tuple(said if len(said) <= _LISTED else [*said[:_LISTED], f"and {len(said) - _LISTED:,} more"])
 
 
 def _plain(name: str) -> str:

@@ -6,5 +6,5 @@ from codecs import BOM_UTF8
 
 
 def without_mark(text: bytes) -> bytes:
-    """Return a text in UTF-8 without the mark that editors and spreadsheets put before it; without one, unchanged."""
+    """Return a text in UTF-8 without its byte order mark, which editors write; without one, unchanged."""
     return text.removeprefix(BOM_UTF8)

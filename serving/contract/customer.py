@@ -1,4 +1,4 @@
-"""The customer whom a refused request is about."""
+"""The customer_id of a refused request."""
 
 from __future__ import annotations
 

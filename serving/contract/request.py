@@ -48,7 +48,7 @@ CustomerId = Annotated[
     ),
 ]
 Category = Annotated[str, Meta(min_length=1, max_length=128, description="a string of 1 to 128 characters")]
-# Not a category: the sums of what came in and of what went out depend on it, so that no other value can be read.
+# Not a category: sums of incoming and of outgoing amounts depend on it, so any other value is refused.
 Direction = Annotated[Literal["IN", "OUT"], Meta(description='"IN" or "OUT"')]
 Text = Annotated[
     Annotated[str, Meta(max_length=128)] | None, Meta(description="a string of at most 128 characters, or null")
@@ -59,7 +59,7 @@ Day = Annotated[dt.date | None, Meta(description="a date as in 1990-01-31, or nu
 Amount = Annotated[
     float, Meta(ge=0, le=GREATEST_AMOUNT, description=f"a number of EUR from 0 to {GREATEST_AMOUNT:,.0f}")
 ]
-GREATEST_NUMBER = 1e15  # of a feature, and the negative of the least one
+GREATEST_NUMBER = 1e15  # the bound of a feature's absolute value
 Number = Annotated[
     float,
     Meta(ge=-GREATEST_NUMBER, le=GREATEST_NUMBER, description="a number from -1e15 to 1e15, or null where missing"),

@@ -1,4 +1,4 @@
-"""Text for queries of DuckDB and BigQuery: texts, names and paths of files."""
+"""Quotes texts, names and paths of files for queries of DuckDB and BigQuery."""
 
 from __future__ import annotations
 

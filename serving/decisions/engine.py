@@ -12,7 +12,7 @@ from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.compiled import compiled
 from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
 from customer_risk.serving.contract.pointers import pointer_to
-from customer_risk.serving.decisions.input_warnings import listed
+from customer_risk.serving.decisions.input_warnings import important_first
 from customer_risk.serving.decisions.request_parser import ParsedRequest, RequestParser
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Engine:
             customer_id=read.customer_id,
             source="model",
             model=self.model,
-            warnings=listed(read.as_sent(warnings)) if warnings else (),
+            warnings=important_first(read.as_sent(warnings)) if warnings else (),
             basis=Basis(names=self.names, values=values, encoded=encoded, history_complete=read.history_complete),
             now=now,
         )

@@ -15,7 +15,7 @@ from customer_risk.model.scoring.compiled import compiled
 from customer_risk.serving.contract.pointers import pointer_to
 
 MOST_WARNINGS: Final = 50  # in one answer
-# The important ones first: a caller may read no more than these.
+# The important ones first: a caller may read only the first few.
 _ORDER: Final = {
     code: place
     for place, code in enumerate(
@@ -79,7 +79,7 @@ def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[InputWarni
     return found
 
 
-def listed(warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
+def important_first(warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
     """Return warnings, the important ones first, at most MOST_WARNINGS; if there are more, the last one counts them.
 
     The first of each code is always listed.

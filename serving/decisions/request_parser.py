@@ -213,7 +213,7 @@ def _with(read: ParsedRequest, unknown: Sequence[InputWarning]) -> ParsedRequest
 
 @lru_cache(maxsize=4096)
 def _absent(missing: tuple[bool, ...]) -> tuple[InputWarning, ...]:
-    """Return the warning about a profile's missing fields; the same few combinations come again and again."""
+    """Return the warning about a profile's missing fields; it is cached, because few combinations occur."""
     return (profile_left_out([name for name, each in zip(Person._fields, missing, strict=True) if each]),)
 
 

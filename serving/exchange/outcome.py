@@ -79,8 +79,8 @@ class Refused(NamedTuple):
 
     `retry_after` is in seconds, None if the request can't be repeated with success. `unrecorded` says that there was a
     decision whose record can't be written. `customer_id` is None unless it was read for an item of a batch or a file.
-    The error itself is held only if it is unexpected or a MemoryError, for the
-    log and for jobs: its traceback keeps the request's body in memory.
+    The error itself is held only if it is unexpected or a MemoryError, for the log and for jobs: its traceback keeps
+    the request's body in memory.
     """
 
     kind: Kind

@@ -42,7 +42,7 @@ def require_json(media_type: str | None, *also: str, declared: bool = False) -> 
 def find_coding(headers: Iterable[tuple[bytes, bytes]]) -> EncodedBody | None:
     """Return the error for a body that a Content-Encoding says is encoded; None for one without coding.
 
-    `headers` have lower-case names. The coding `identity` is none.
+    `headers` have lower-case names. `identity` is not a coding.
     """
     codings = b",".join(value for name, value in headers if name == b"content-encoding").lower().split(b",")
     if all(coding.strip(b" \t") in {b"", b"identity"} for coding in codings):

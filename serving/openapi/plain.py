@@ -17,7 +17,7 @@ def plain(schema: Schema) -> Schema:
 
     An enumeration of texts has its type, an array says what its items are, and a value that may be null is one schema
     with two types instead of two alternatives. An empty `required` is left out. So is `default`: generators take a
-    member that has one as always there.
+    member with a default as always present.
     """
     made = {name: _within(name, value) for name, value in schema.items() if name != "default"}
     if "enum" in made and "type" not in made and all(isinstance(value, str) for value in made["enum"]):

@@ -215,8 +215,8 @@ def _say_categories(components: dict[str, Schema]) -> None:
 def _say_forms(components: dict[str, Schema]) -> None:
     """Add which fields go together (a profile with transactions, or features), and the names of the features.
 
-    Generators of clients ignore `if`, and make one class of all members; of alternatives under `oneOf` they would make
-    a class of none.
+    Generators of clients ignore `if`, and make one class with all members. Of alternatives under `oneOf` they would
+    make a class without members.
     """
     request = components[RiskRequest.__name__]
     transactions = request["properties"]["transactions"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customer_risk.model.escaping import escape_html, escape_line, escape_text, escape_value, named, shortened
+from customer_risk.model.escaping import escape_html, escape_line, escape_text, escape_value, list_names, shortened
 
 CONTROLS = {
     "newline": "\n",
@@ -103,6 +103,6 @@ def test_text_of_a_file_is_shortened_to_one_line(text, shown) -> None:
 
 def test_names_of_a_file_are_shortened_and_counted() -> None:
     """A message shows at most 20 names, each shortened, and how many more there are."""
-    assert named(["a", "b" * 100]) == f"a, {'b' * 60}..."
-    assert named([]) == ""
-    assert named(str(at) for at in range(1300)).endswith(", 18, 19 and 1,280 more")
+    assert list_names(["a", "b" * 100]) == f"a, {'b' * 60}..."
+    assert list_names([]) == ""
+    assert list_names(str(at) for at in range(1300)).endswith(", 18, 19 and 1,280 more")

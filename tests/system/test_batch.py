@@ -262,7 +262,7 @@ def test_a_table_that_cannot_be_read_is_said(score, dataset, sound_request) -> N
         score(input=dataset.input(), output=dataset.output())
     columns = [SchemaField("customer_id", "STRING"), SchemaField("age", "FLOAT")]
     dataset.fill([{"customer_id": "c-1", "age": 3}], columns)
-    with pytest.raises(UnusableInput, match="has none of these forms; its columns are customer_id, age"):
+    with pytest.raises(UnusableInput, match="has none of the three forms; its columns are customer_id, age"):
         score(input=dataset.input(), output=dataset.output())
     dataset.client.delete_table(f"risk.{dataset.name}.customers")
     dataset.fill(requests(sound_request, 3))
@@ -443,7 +443,7 @@ def test_objects_that_changed_after_a_run_had_begun_are_not_mixed(score, bucket,
     bucket.fill("in/a.parquet", requests(sound_request, 5))
     bucket.fill("in/b.parquet", [{"customer_id": "c-9"}])
     ends = {"input": bucket.settings("in/"), "output": bucket.settings("out")}
-    with pytest.raises(UnusableInput, match=f"gs://{bucket.name}/in/b.parquet has none of these forms"):
+    with pytest.raises(UnusableInput, match=f"gs://{bucket.name}/in/b.parquet has none of the three forms"):
         score(**ends)
     assert list(bucket.objects.list("out/")) == [f"out/run=batch-{DAY}/part-00000-00000.parquet"]
     bucket.objects.delete("in/b.parquet")

@@ -101,7 +101,7 @@ def test_every_example_of_the_page_is_run() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "docs/guide/api.md"])
 def test_the_page_is_linked(name) -> None:
-    """Readers find it where they look first."""
+    """README.md and the page on the API link to the page."""
     assert "other-languages.md)" in (ROOT / name).read_text(encoding="utf-8")
 
 

@@ -54,7 +54,7 @@ def python(tmp_path_factory) -> Program:
     (folder / "docs").symlink_to(DOCUMENT.parent)
     (folder / "generator.yaml").write_text(block("yaml"), encoding="utf-8")
     (folder / "example.py").write_text(block("python"), encoding="utf-8")
-    shutil.copy(HERE / "keeps.py", folder)
+    shutil.copy(HERE / "round_trip.py", folder)
     path = f"{environment / 'bin'}:{os.environ['PATH']}"
     run("sh", "-ec", blocks("sh")[0], cwd=folder, env=os.environ | {"PATH": path})
     return Program((environment / "bin/python", "example.py"), folder)
@@ -125,14 +125,14 @@ def test_python_passes_strict_types(python) -> None:
 
 def test_python_keeps_every_member(python, documents) -> None:
     """The generated classes write what they read, and know all members."""
-    said = run(python.command[0], "keeps.py", cwd=python.folder, input=json.dumps(documents))
+    said = run(python.command[0], "round_trip.py", cwd=python.folder, input=json.dumps(documents))
     kept = json.loads(said)
     assert kept["unknown"] == []
     assert _with_times(kept["written"]) == _with_times(documents)
 
 
 def test_typescript_has_every_member(typescript, documents) -> None:
-    """Each document, written as a literal, has its schema's type: none lacks a member and none has another one."""
+    """Each document, written as a literal, has its schema's type: no member is missing and none is unknown."""
     lines = ['import type { components } from "./schema.js";', 'type Schemas = components["schemas"];']
     for name, values in documents.items():
         lines += [

@@ -1,4 +1,4 @@
-"""Calls a server with Triton's clients, in their own environment: `python triton_calls.py < ASKED`; prints what came.
+"""Calls a server with Triton's clients, in their own environment: `python triton_calls.py < ASKED`.
 
 ASKED is JSON: the addresses `http` and `grpc`, and for each customer a text in `requests`, an id in `ids` and a row in
 `features`. It prints one JSON object: what each call returned by its name, or the error that it raised.

@@ -19,7 +19,7 @@ from customer_risk.model.errors import BadField, CustomerRiskError, InputError
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.serving.bulk.forms import COMPLETE, FORMS_OF_CSV, ID
 from customer_risk.serving.bulk.jobs.types import JobSettings
-from customer_risk.serving.bulk.names import listed, meant_by, shown, told
+from customer_risk.serving.bulk.names import describe_ignored, list_quoted, quoted, similar_name
 from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.http.body import MOST_BYTES
@@ -37,7 +37,7 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _CHECKED: Final = 20_000  # rows of CSV that are checked before another client's turn
 _REQUEST: Final = "request"
 _FLAGS: Final = {"true": True, "false": False}
-_FEATURES: Final = dict.fromkeys(NAMES)  # in order, and found at once
+_FEATURES: Final = dict.fromkeys(NAMES)  # in order, with the lookups of a set
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -270,19 +270,19 @@ class CsvReader(FileReader):
             raise unusable(f"has {len(names):,} columns; expected at most {MOST_COLUMNS:,}")
         if _REQUEST not in names and ID not in names:
             _require_commas(line)
-            near = next(((name, meant) for name in names if (meant := meant_by(name, (ID, _REQUEST)))), None)
+            near = next(((name, meant) for name in names if (meant := similar_name(name, (ID, _REQUEST)))), None)
             if near is not None:
-                raise unusable(f"expected a header with {ID}, or with request; rename {shown(near[0])} to {near[1]}")
-            raise unusable(f"expected a header with {ID}, or with request; got {listed(names)}")
+                raise unusable(f"expected a header with {ID}, or with request; rename {quoted(near[0])} to {near[1]}")
+            raise unusable(f"expected a header with {ID}, or with request; got {list_quoted(names)}")
         features = set(self._known) & set(names)
         if _REQUEST not in names and not features:
-            found = ", ".join(told(names, {ID, *self._known}))
+            found = ", ".join(describe_ignored(names, {ID, *self._known}))
             raise unusable(f"has no column of a feature; expected {FORMS_OF_CSV}; got {found}")
         used = {_REQUEST} if _REQUEST in names else {ID, COMPLETE, *features}
         if twice := sorted(name for name in used if names.count(name) > 1):
-            raise unusable(f"has two columns {shown(twice[0])}")
+            raise unusable(f"has two columns {quoted(twice[0])}")
         known = {ID, _REQUEST, COMPLETE, *self._known}
-        self.ignored = told(dict.fromkeys(name for name in names if name not in used), known - used)
+        self.ignored = describe_ignored(dict.fromkeys(name for name in names if name not in used), known - used)
 
 
 def _is_blank(row: list[str]) -> bool:
@@ -293,7 +293,7 @@ def _require_commas(header: str) -> None:
     """Raise InputError if a header is separated by another character than commas."""
     for separator, name in _SEPARATORS.items():
         if {ID, _REQUEST} & {cell.strip(' "\t\r\n') for cell in header.split(separator)} and separator in header:
-            raise unusable(f"the file is separated by {name}; jobs read commas: write it with commas")
+            raise unusable(f"the file is separated by {name}; write it with commas, which jobs read")
 
 
 class _Text:
@@ -318,7 +318,7 @@ class _Text:
         text = line.decode("utf-8-sig" if first else "utf-8")
         if not self.first:
             self.first = text.strip("\r\n")
-        return text.rstrip("\x1a") if text.endswith("\x1a") else text  # such a line is the last one
+        return text.rstrip("\x1a") if text.endswith("\x1a") else text  # Ctrl-Z ends a file: this is its last line
 
     def skip(self, at: int) -> None:
         """Skip to a position, which is the end of a record; do nothing if it was passed already."""

@@ -11,7 +11,7 @@ from customer_risk.model.features.columns import encode_columns
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.features.kernel import compute as kernel
 from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
-from customer_risk.serving.decisions.input_warnings import listed
+from customer_risk.serving.decisions.input_warnings import important_first
 
 if TYPE_CHECKING:
     from customer_risk.serving.decisions.fallback.ruleset import RuleSet
@@ -45,7 +45,7 @@ class RuleFallback:
             customer_id=read.customer_id,
             source="rules",
             model=self.model,
-            warnings=(told, *listed(read.as_sent(warnings))),
+            warnings=(told, *important_first(read.as_sent(warnings))),
             basis=Basis(
                 names=names, values=np.asarray(values), encoded=encoded, history_complete=read.history_complete
             ),

@@ -102,7 +102,7 @@ class Admin:
             raise WrongMethod(f"{method} isn't answered here.", remedy=f"Send {allowed}.", allowed=allowed)
         if path != "/state":
             # Declared, because a web page can make a browser send a body without a Content-Type to any server, and a
-            # server without authentication would obey. For a body that is declared as JSON, browsers ask first.
+            # server without authentication would obey. Before a body that is declared as JSON, browsers ask the server.
             require_json(header(scope, b"content-type"), declared=True)
             body = await read_body(bounded(scope, receive, _MOST_BYTES))
             await (self._switch(body, caller) if path == "/rules" else self._reload(body, caller))

@@ -97,10 +97,7 @@ class Parquet:
             path.write_bytes(data)
             base = self._opened()
             try:
-                found = base.execute(
-                    f"DESCRIBE FROM {_FILE}",
-                    [pattern_of(path)],
-                ).fetchall()
+                found = base.execute(f"DESCRIBE FROM {_FILE}", [pattern_of(path)]).fetchall()
             except duckdb.Error as error:
                 raise ValueError(f"not a segment: {error}") from error
             expected = base.execute(f"DESCRIBE SELECT {known}").fetchall()

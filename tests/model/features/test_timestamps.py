@@ -28,7 +28,7 @@ LIKELY = st.builds(
 )
 
 
-@pytest.mark.compiled  # digits that are none run over without a word there, and are told apart afterwards
+@pytest.mark.compiled  # other characters than digits overflow silently in compiled code, and are found afterwards
 @settings(max_examples=500, deadline=None)
 @given(st.lists(LIKELY | st.text(min_size=20, max_size=64) | st.just("2024-08-26T10:33:50Z"), max_size=3), st.data())
 def test_times_are_what_python_says(created, data) -> None:
@@ -51,7 +51,7 @@ def test_every_moment_of_the_calendar_is_read(text) -> None:
 
 @pytest.mark.parametrize("text", TIMES, ids=repr)
 def test_each_time_of_the_corpus(text) -> None:
-    """A text gives the same microseconds as a requests' time and in a column of tables, or is refused by both."""
+    """A text gives the same microseconds in a request and in a column of a table, or is refused by both."""
     expected = TIMES[text]
     assert microseconds(text) == expected
     if expected is None:
@@ -78,8 +78,8 @@ def test_tables_refuse_what_only_looks_like_their_forms(text) -> None:
     assert read_column(f"{text}\n".encode(), 1).tolist() == [UNREADABLE]
 
 
-def test_a_line_feed_within_a_text_leads_nothing_astray() -> None:
-    """Texts are told apart by line feeds; one within a text refuses the whole, and a column's count must be right."""
+def test_a_line_feed_within_a_text_is_refused() -> None:
+    """Line feeds separate texts: one within a text is refused, and so is a column with another number of texts."""
     with pytest.raises(ValueError, match="Expected a time"):
         read_timestamps(["2024-08-26T10:33:50Z\n2024-08-26T10:33:50Z"])
     with pytest.raises(ValueError, match="Expected a time"):
@@ -89,11 +89,11 @@ def test_a_line_feed_within_a_text_leads_nothing_astray() -> None:
 
 
 def test_empty_texts_of_a_column_are_no_times() -> None:
-    """They are NEVER, beside times."""
+    """An empty text is NEVER, also beside times."""
     assert read_column(b"\n1970-01-01 00:00:00\n\n", 3).tolist() == [NEVER, 0, NEVER]
     assert read_column(b"", 0).tolist() == []
 
 
 def test_no_times_are_none() -> None:
-    """A customer without transactions has none."""
+    """Without texts, there are no times."""
     assert read_timestamps([], []).tolist() == []

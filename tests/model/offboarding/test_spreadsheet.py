@@ -101,9 +101,9 @@ def test_parquet_is_read_as_the_same_text():
     [
         (b"", "line 1 is empty"),
         (b"\n\n", "line 1 is empty"),
-        (b"a,a\n1,2\n", "line 1 has two columns of one name"),
-        (b"a,b\n1\n", "line 2 has 1 cells, the header 2"),
-        (b"a,b\n1,2,3\n", "line 2 has 3 cells, the header 2"),
+        (b"a,a\n1,2\n", "line 1 has two columns of the same name"),
+        (b"a,b\n1\n", "line 2 has 1 cells, but the header has 2"),
+        (b"a,b\n1,2,3\n", "line 2 has 3 cells, but the header has 2"),
         (b'a,b\n1,"open\n', "line 2 opens a quote that is never closed"),
         (b"\xff\xfe\x00", "utf-16"),
     ],

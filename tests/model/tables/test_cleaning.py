@@ -336,7 +336,7 @@ def test_a_rule_that_no_event_passes_is_named(bank: Any, load: Callable[..., Any
 
 
 def test_rules_are_named_beside_events_of_nobody(bank: Any, load: Callable[..., Any]) -> None:
-    """Where some rows fail a rule and the others are nobody's, both are said."""
+    """If some rows fail a rule and the others belong to no customer, the message says both."""
     bank.transactions_labelled = [bank.event(f"other-{name}", f"t-{name}") for name in "abc"]
     bank.transactions_labelled[0]["amount"] = "?"
     with pytest.raises(EmptyTable, match=r"none of 2 rows resolves.*1 other rows are set aside: 1 fail amount_read"):

@@ -129,9 +129,7 @@ def test_rows_without_a_rate_are_refused_by_currency_and_day(bank, tmp_path) -> 
     with pytest.raises(RuleFailure) as caught:
         load_cohort(bank.write(), "labelled", mapping=mapping, config=_lenient(tmp_path))
     assert "transactions_labelled.csv: 4 rows are not in EUR: 3 USD, 1 CHF. 3 are converted by" in str(caught.value)
-    assert "1 have no rate, neither on the day nor in the 7 days before: CHF on 2024-08-26 (row 8)." in str(
-        caught.value
-    )
+    assert "1 have no rate for their day or the 7 days before it: CHF on 2024-08-26 (row 8)." in str(caught.value)
 
 
 def _lenient(folder: Path):
@@ -166,7 +164,7 @@ def test_a_failing_row_names_its_currency_and_day(bank, tmp_path, lenient) -> No
 
 
 def test_an_unreadable_amount_or_time_is_that_rows_fault(bank, tmp_path, lenient) -> None:
-    """Foreign rows whose amount or time can't be read fail for it, and convert nothing."""
+    """Rows in other currencies whose amount or time can't be read fail that rule, and aren't converted."""
     bank.transactions_labelled += [
         bank.event("a", "1", currency="USD", amount="much"),
         bank.event("a", "2", currency="USD", created_at="yesterday"),

@@ -1,4 +1,4 @@
-"""CSV tables: what becomes of records that aren't rows."""
+"""CSV tables, and their records that aren't rows."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def append(bank: Any, name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("(941 rows affected)\n", "line 6 has 1 field, the header 16: (941 rows affected)"),
-        ("e,s,FR,TRUE,+33\n", "line 6 has 5 fields, the header 16: e,s,FR,TRUE,+33"),
-        ("e,s,FR", "line 6 has 3 fields, the header 16: e,s,FR"),
-        (f"e{',' * 16}x\n", f"line 6 has 17 fields, the header 16: e{',' * 16}x"),
-        ("\n\r\n\x1afooter", "line 8 has 1 field, the header 16: \x1afooter"),
-        ("x" * 500, f"line 6 has 1 field, the header 16: {'x' * 60}..."),
+        ("(941 rows affected)\n", "line 6 has 1 field, but the header has 16: (941 rows affected)"),
+        ("e,s,FR,TRUE,+33\n", "line 6 has 5 fields, but the header has 16: e,s,FR,TRUE,+33"),
+        ("e,s,FR", "line 6 has 3 fields, but the header has 16: e,s,FR"),
+        (f"e{',' * 16}x\n", f"line 6 has 17 fields, but the header has 16: e{',' * 16}x"),
+        ("\n\r\n\x1afooter", "line 8 has 1 field, but the header has 16: \x1afooter"),
+        ("x" * 500, f"line 6 has 1 field, but the header has 16: {'x' * 60}..."),
     ],
     ids=["footer", "short", "cut off", "long", "after blank lines", "long text"],
 )
 def test_a_record_of_another_length_is_a_failing_row(bank: Any, text: str, said: str) -> None:
-    """It becomes no customer, and is told with its place, its line, its number of fields and its beginning."""
+    """Such a record becomes no customer; its failing row has its place, line, number of fields and beginning."""
     append(bank, "users_labelled", text)
     tables = read_cohort(bank.folder, "labelled")
     assert tables.users.frame["customer_id"].to_list() == ["a", "b", "c", "d"]
@@ -81,7 +81,7 @@ def test_too_many_malformed_records_are_refused(bank: Any) -> None:
 
 
 def test_a_footer_of_the_other_cohort_is_no_customer(bank: Any) -> None:
-    """The other cohort's customers are those of its sound records."""
+    """The other cohort's customers are those of its valid records."""
     append(bank, "users_labelled", "(941 rows affected)\n")
     assert read_cohort(bank.folder, "unlabelled").others.to_list() == ["a", "b", "c", "d"]
 
@@ -92,20 +92,20 @@ def test_a_table_of_malformed_records_alone(bank: Any) -> None:
     header = (folder / "users_labelled.csv").read_text().splitlines()[0]
     (folder / "users_labelled.csv").write_text(f"{header}\na,b\nc,d\n")
     with pytest.raises(
-        EmptyTable, match=rf"no row is left: 2 of 2 rows fail {RULE}; line 2 has 2 fields, the header 16"
+        EmptyTable, match=rf"no row is left: 2 of 2 rows fail {RULE}; line 2 has 2 fields, but the header has 16"
     ):
         read_table(folder, "users", "labelled", Mapping())
 
 
 def test_a_column_twice_is_refused(bank: Any) -> None:
-    """Nobody guesses which of two columns is meant."""
+    """A file with two columns of the same name is refused by that name."""
     (bank.folder / "t.csv").write_text("a,b,a\n1,2,3\n")
-    with pytest.raises(ColumnMismatch, match=r"t\.csv has two columns of one name: a\."):
+    with pytest.raises(ColumnMismatch, match=r"t\.csv has two columns of the same name: a\."):
         fetch(bank.folder, "t")
 
 
 def test_columns_without_a_name_are_left_out(bank: Any) -> None:
-    """A spreadsheet's empty columns and a numbered index are no columns."""
+    """Columns without a name aren't read, such as empty ones of spreadsheets and numbered indexes."""
     (bank.folder / "t.csv").write_text(",a,,\n0,x,,\n")
     assert fetch(bank.folder, "t").frame.to_dict(as_series=False) == {"a": ["x"]}
     assert columns(bank.folder, "t", CsvForm()) == ("a",)

@@ -110,7 +110,7 @@ def test_forms_of_times(form: CsvForm, text: str, time: str | None) -> None:
 def test_separators_of_a_mapping(tmp_path, content: str, form: str) -> None:
     """A mapping names a separator for all tables or for those of one kind; a tab by its escape or its name."""
     (tmp_path / "mapping.yaml").write_text(content)
-    assert load_mapping(tmp_path / "mapping.yaml").form("users").sign == form
+    assert load_mapping(tmp_path / "mapping.yaml").form("users").delimiter == form
 
 
 def test_one_kind_may_be_written_otherwise() -> None:

@@ -45,7 +45,7 @@ def rewrite(source: Path, target: Path, form: CsvForm, *, bom: bool = False, end
         )
         if form.decimal == "," and "amount" in frame.columns:
             frame = frame.with_columns(pl.col("amount").str.replace(".", ",", literal=True))
-        text = frame.write_csv(separator=form.sign, line_terminator=ends)
+        text = frame.write_csv(separator=form.delimiter, line_terminator=ends)
         (target / path.name).write_bytes(("\ufeff" * bom + text).encode(form.encoding))
     return target
 
@@ -70,15 +70,15 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_folder_in_another_form_gives_the_same_tables(synthetic: Path, tmp_path: Path, name: str) -> None:
-    """Detection proposes the whole form at once, and the mapping with it reads the very frames of the originals."""
+    """Detection proposes the whole form at once, and with it the same frames are read as from the original files."""
     form, options = FORMS[name]
     folder = rewrite(synthetic, tmp_path / "theirs", form, **options)
     proposal = propose(folder, Mapping())
     content = setting_of(proposal)
     mapping = Mapping.from_dict(content)
     assert set(content) == {"csv"}
-    assert (mapping.csv.sign, mapping.csv.decimal, mapping.csv.date_format, mapping.csv.encoding) == (
-        form.sign,
+    assert (mapping.csv.delimiter, mapping.csv.decimal, mapping.csv.date_format, mapping.csv.encoding) == (
+        form.delimiter,
         form.decimal,
         form.date_format,
         form.encoding,
@@ -160,11 +160,11 @@ def test_check_shows_a_proposal_below_its_rules(bank: Any) -> None:
     )
 
 
-def test_an_ambiguous_order_of_days_and_months_is_said(bank: Any) -> None:
-    """Where no date proves the order, the proposal names both."""
+def test_both_orders_of_days_and_months_are_proposed(bank: Any) -> None:
+    """If no date proves the order, the proposal names both orders."""
     for row in bank.users_labelled:
         row["date_of_birth"] = "03/04/1989"
-    assert "dates as DD/MM/YYYY (or MM/DD/YYYY: both read every date" in propose(bank.write(), Mapping())
+    assert "dates as DD/MM/YYYY (or MM/DD/YYYY: both fit every date" in propose(bank.write(), Mapping())
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_days_and_months_are_told_apart(bank: Any, text: str, format: str) -> No
     assert f"date_format: {format}" in propose(bank.write(), Mapping())
 
 
-def test_kinds_that_are_written_differently_are_proposed_apart(bank: Any, tmp_path: Path) -> None:
+def test_kinds_that_are_written_differently_are_proposed_apart(bank: Any) -> None:
     """Users with semicolons beside transactions with commas get a form of their own; the others keep theirs."""
     folder = bank.write()
     for name in ("users_labelled", "users_unlabelled"):
@@ -185,7 +185,6 @@ def test_kinds_that_are_written_differently_are_proposed_apart(bank: Any, tmp_pa
     content = setting_of(propose(folder, Mapping()))
     assert content == {"users": {"csv": {"separator": ";"}}}
     assert load_cohort(folder, "unlabelled", mapping=Mapping.from_dict(content)).events.height == 2
-    del tmp_path
 
 
 def test_both_kinds_may_need_a_form_of_their_own(bank: Any) -> None:
@@ -202,7 +201,7 @@ def test_both_kinds_may_need_a_form_of_their_own(bank: Any) -> None:
 
 
 def test_a_setting_that_is_wrong_is_corrected(bank: Any) -> None:
-    """A mapping for semicolons, decimal commas and UTF-16 on this project's own files is proposed back."""
+    """For this project's own files, the proposal corrects a mapping with semicolons, decimal commas and UTF-16."""
     mapping = Mapping.from_dict({"csv": {"separator": ";", "decimal": ",", "encoding": "utf-16"}})
     assert setting_of(propose(bank.write(), mapping)) == {"csv": {}}
     with pytest.raises((ColumnMismatch, TableMissing), match="separated by commas"):
@@ -235,14 +234,13 @@ def test_a_byte_that_no_sample_holds_is_found(bank: Any) -> None:
     assert caught.value.remedy.startswith("users_labelled.csv is in cp1252 instead of utf-8.")
 
 
-def test_a_file_of_one_endless_line_prints_no_rows(bank: Any, tmp_path: Path) -> None:
-    """Names of columns that are rows of customers are shortened, and of many only some are shown."""
+def test_a_file_of_one_endless_line_prints_no_rows(bank: Any) -> None:
+    """Names of columns that are rows of customers are shortened, and only the first of many are shown."""
     folder = bank.write()
     (folder / "users_labelled.csv").write_text("x" * 300_000 + "".join(f",column {at}" for at in range(5000)) + "\n")
     with pytest.raises(ColumnMismatch, match=r"it has, beyond what is known here: x{60}\.\.\., column 0") as caught:
         read_cohort(folder, "labelled")
     assert len(str(caught.value)) < 2000
-    del tmp_path
 
 
 @pytest.mark.parametrize(

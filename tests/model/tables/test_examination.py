@@ -141,7 +141,7 @@ def test_a_second_of_two_clocks_passes(bank: Any) -> None:
 
 @pytest.mark.parametrize("amount", ["NaN", "inf"])
 def test_amounts_that_are_no_amounts(bank: Any, amount: str) -> None:
-    """As texts they can't be read; as floats of Parquet they are not usable."""
+    """Such an amount is unreadable as a text, and unusable as a float of Parquet."""
     bank.transactions_labelled[0]["amount"] = amount
     assert failing(bank)["rule"].to_list() == ["amount_readable"]
     path = bank.write() / "transactions_labelled.csv"
@@ -180,7 +180,7 @@ def test_rules_on_both_cohorts_need_both(bank: Any) -> None:
 
 
 def test_rows_to_set_aside_are_those_of_the_rules_that_say_so(bank: Any) -> None:
-    """What is refused online is set aside: an unusable amount or direction; an unknown type is kept, as it is online."""
+    """An unusable amount and an unknown direction are set aside, as online; an unknown type is kept, as online."""
     bank.transactions_labelled[1]["amount"] = "-1"
     bank.transactions_labelled[2]["type"] = "BARTER"
     bank.transactions_labelled[3]["direction"] = "in"

@@ -71,9 +71,9 @@ def test_rates_are_read_by_day_and_currency(tmp_path) -> None:
         (HEADER + f"2024-08-26,USD,{'9' * 500}\n", "line 2, eur_per_unit: '9{40}\\.\\.\\.' is not"),
         (
             HEADER + "2024-08-26,USD,0.9\n2024-08-26,GBP,1.2\n2024-08-26,USD,0.9\n",
-            "line 4, currency: USD has a rate for 2024-08-26 already",
+            "line 4, currency: USD already has a rate for 2024-08-26",
         ),
-        (HEADER + '2024-08-26,"USD,0.9\n', "line 2 opens a quote that is never closed"),
+        (HEADER + '2024-08-26,"USD,0.9\n', "can't be read as rates: line 2 opens a quote that is never closed"),
         (b"\xff\xfe\x00", "can't be read as rates"),
     ],
 )

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import pytest
 
-from customer_risk.serving.bulk.names import listed, meant_by, shown, told
+from customer_risk.serving.bulk.names import describe_ignored, list_quoted, quoted, similar_name
 
 
 def test_a_name_is_shortened_to_one_line() -> None:
-    """A file with other line ends is one name of many kilobytes, which no message repeats."""
-    assert shown("a\r" * 100_000) == repr("a " * 30 + "...")
-    assert shown("x" * 60) == repr("x" * 60)
+    """A header with unknown line ends is one name of many kilobytes, which no message repeats."""
+    assert quoted("a\r" * 100_000) == repr("a " * 30 + "...")
+    assert quoted("x" * 60) == repr("x" * 60)
 
 
 def test_blanks_of_a_name_are_shown() -> None:
     """By which it differs from the name that is meant."""
-    assert (shown(" customer_id"), shown("a\n")) == ("' customer_id'", "'a\\n'")
-    assert told(["a "], {"a"}) == ("'a ' (is a meant?)",)
+    assert (quoted(" customer_id"), quoted("a\n")) == ("' customer_id'", "'a\\n'")
+    assert describe_ignored(["a "], {"a"}) == ("'a ' (is a meant?)",)
 
 
 def test_many_names_are_counted() -> None:
-    """The first twenty are listed."""
-    assert listed([f"c{place}" for place in range(23)]).endswith("'c19', and 3 more")
-    assert (listed(["a", "b"]), listed([])) == ("'a', 'b'", "none")
+    """The first twenty names are listed, and the others are counted."""
+    assert list_quoted([f"c{place}" for place in range(23)]).endswith("'c19' and 3 more")
+    assert (list_quoted(["a", "b"]), list_quoted([])) == ("'a', 'b'", "none")
 
 
 @pytest.mark.parametrize(
     "name", ["customerId", "Customer_ID", " customer_id ", "customer-id", "\ufeffcustomer_id", "CUSTOMER ID"]
 )
 def test_a_name_that_differs_in_case_or_blanks_means_the_known_one(name) -> None:
-    """So that the message can say which name is meant."""
-    assert meant_by(name, ("request", "customer_id")) == "customer_id"
+    """A name that differs only in case, blanks and punctuation is like the known one."""
+    assert similar_name(name, ("request", "customer_id")) == "customer_id"
 
 
 @pytest.mark.parametrize("name", ["customer_id", "customer", "", " ", "_"])
 def test_other_names_mean_none(name) -> None:
-    """Neither the known name itself nor a name that shares nothing with it."""
-    assert meant_by(name, ("customer_id",)) is None
+    """The known name itself, and a name of other letters, are like none."""
+    assert similar_name(name, ("customer_id",)) is None
 
 
-def test_ignored_columns_are_told_with_what_they_may_mean() -> None:
-    """At most twenty, each shortened."""
-    assert told(["Age_Years", "remark"], {"age_years"}) == ("Age_Years (is age_years meant?)", "remark")
-    many = told([f"{place}{'x' * 100}" for place in range(30)], {"age_years"})
+def test_ignored_columns_are_listed_with_the_name_that_may_be_meant() -> None:
+    """At most twenty ignored columns are listed, each shortened, and the others are counted."""
+    assert describe_ignored(["Age_Years", "remark"], {"age_years"}) == ("Age_Years (is age_years meant?)", "remark")
+    many = describe_ignored([f"{place}{'x' * 100}" for place in range(30)], {"age_years"})
     assert (len(many), many[-1], max(map(len, many))) == (21, "and 10 more", 63)

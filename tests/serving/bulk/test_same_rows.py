@@ -72,7 +72,7 @@ def both(tmp_path):
     ],
 )
 def test_both_read_a_row_alike(both, caplog, row, request_) -> None:
-    """Every form, type of an id, date, decimal and missing value."""
+    """A row gives the same request, in each form and with each type of ids, dates, decimals and missing values."""
     (by_job, ignored), (by_table, said) = both(row, caplog)
     assert by_job == by_table
     assert len(by_job) == 1
@@ -83,7 +83,7 @@ def test_both_read_a_row_alike(both, caplog, row, request_) -> None:
 @pytest.mark.parametrize("born", ["TIMESTAMP '1990-01-31 12:00:00'", "TIMESTAMPTZ '1990-01-31 00:00:00+02'"])
 @pytest.mark.parametrize("row", ["{} AS date_of_birth", "{{'date_of_birth': {}}} AS profile"])
 def test_a_birth_that_isnt_at_midnight_stays_a_time(both, caplog, row, born) -> None:
-    """Which the request's parser refuses as no date."""
+    """Such a time is left unchanged, and the request's parser refuses it."""
     found = both(f"{ROW}, {row.format(born)}", caplog)
     assert all(len(rows[0]["profile"]["date_of_birth"]) > 10 for rows, _ in found)
 
@@ -101,8 +101,8 @@ def test_a_birth_that_isnt_at_midnight_stays_a_time(both, caplog, row, born) -> 
         (f"{ID}, 1 AS a, 2 AS b, 1 AS {'x' * 200}", "x" * 60 + "..."),
     ],
 )
-def test_other_columns_are_ignored_and_told(both, caplog, row, ignored) -> None:
-    """A job says them in its view, a batch in its log, with the name that may be meant."""
+def test_other_columns_are_ignored_and_listed(both, caplog, row, ignored) -> None:
+    """A job lists them in its view and a batch in its log, with the name that may be meant."""
     (_, by_job), (_, by_table) = both(row, caplog)
     assert (by_job, by_table) == (ignored, ignored)
 
@@ -118,12 +118,12 @@ def test_other_columns_are_ignored_and_told(both, caplog, row, ignored) -> None:
         ("[1] AS customer_id, 1 AS a, 2 AS b", "customer_id of the type INTEGER"),
         ("'c' AS customerId, 1 AS a, 2 AS b", "no column customer_id, but 'customerId'. Rename it to customer_id"),
         (f"1 AS a, 2 AS {'y' * 300}", "it has 'a', 'yyyyy"),
-        (f"{ID}, 1 AS c", "none of these forms; its columns are customer_id, c. Give customer_id with the nested"),
+        (f"{ID}, 1 AS c", "none of the three forms; its columns are customer_id, c. Give customer_id with the nested"),
         (f"{ID}, {{'locale': 'de'}} AS Profile", "Profile (is profile meant?)"),
     ],
 )
 def test_both_refuse_a_file_alike(both, caplog, row, why) -> None:
-    """With the column and its type, or the forms that there are."""
+    """The message has the column and its type, or the possible forms."""
     with pytest.raises(InputError) as by_job:
         both(row, caplog)
     assert why in by_job.value.fields[0].detail

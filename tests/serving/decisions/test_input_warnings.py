@@ -6,7 +6,7 @@ import datetime as dt
 import json
 
 from customer_risk.model.features.input_warning import InputWarning
-from customer_risk.serving.decisions.input_warnings import by_column, listed
+from customer_risk.serving.decisions.input_warnings import by_column, important_first
 
 
 def _warnings(reader, request_, now) -> list[tuple[str, str, str]]:
@@ -33,7 +33,7 @@ def test_a_history_left_open_is_taken_as_complete(reader, request_, now) -> None
 
 
 def test_profile_fields_left_out_are_unknown(reader, request_, now) -> None:
-    """As null is, with one warning for all of them, which names them."""
+    """Fields that are left out are unknown, as null is, and one warning names all of them."""
     given = reader.read(json.dumps(request_).encode(), now=now).person
     del request_["profile"]["locale"], request_["profile"]["is_pep"]
     assert _warnings(reader, request_, now) == [
@@ -60,7 +60,7 @@ def test_an_empty_request_has_a_warning_for_each_kind_of_default(service) -> Non
 
 
 def test_important_warnings_come_first(service, request_, now) -> None:
-    """What was left out comes last, however the request is written."""
+    """Warnings about what was left out come last, whatever the order of the request's fields."""
     request_ |= {"profile": {"occupation": "WIZARD"}, "remark": 1}
     del request_["history_complete"], request_["transactions"][1]["currency"]
     request_["transactions"][0]["created_at"] = _time(now + 1000)
@@ -75,7 +75,9 @@ def test_important_warnings_come_first(service, request_, now) -> None:
 def test_no_kind_of_warning_is_hidden_by_many_of_another() -> None:
     """Beyond the bound the first warning of each code stays listed, and the last one counts the rest."""
     many = [InputWarning("UNKNOWN_CATEGORY", f"/transactions/{row}/type", "") for row in range(80)]
-    found = listed((*many, InputWarning("IMPLAUSIBLE_VALUE", "", ""), InputWarning("DEFAULT_TAKEN", "/profile", "")))
+    found = important_first(
+        (*many, InputWarning("IMPLAUSIBLE_VALUE", "", ""), InputWarning("DEFAULT_TAKEN", "/profile", ""))
+    )
     assert [each.code for each in found] == [
         *["UNKNOWN_CATEGORY"] * 48, "IMPLAUSIBLE_VALUE", "DEFAULT_TAKEN", "MORE_WARNINGS",
     ]  # fmt: skip

@@ -110,7 +110,7 @@ def test_a_declaration_can_be_required(media_type) -> None:
     ],
 )  # fmt: skip
 def test_a_body_with_a_coding_is_refused_after_it_was_dropped(codings) -> None:
-    """Whatever coding it is: the rest of the body is read and dropped, so that its sender gets the refusal."""
+    """With any coding, the rest of the body is read and dropped, so that its sender gets the refusal."""
     rest = iter((_part(b"ab", more=True), _part(b"cde")))
 
     async def receive():
@@ -129,8 +129,8 @@ def test_identity_is_no_coding(codings) -> None:
     assert asyncio.run(read_body(bounded(scope, _receiving(_part(b"abc"))))) == b"abc"
 
 
-def test_an_encoded_body_that_waits_for_leave_is_refused_at_once() -> None:
-    """Nothing of it is read: its sender waits for the response."""
+def test_an_encoded_body_after_expect_is_refused_at_once() -> None:
+    """The body isn't read, because its sender waits for the response."""
 
     async def receive():
         raise AssertionError("the body was read")

@@ -34,7 +34,7 @@ _GZIP = {"content-encoding": "gzip", "content-type": "application/json"}
 
 
 class _Guard:
-    """Lets in everybody but nobody, with the scopes that they name."""
+    """Accepts every caller but `nobody`, with the scopes that the header Authorization names."""
 
     def cached(self, _: str | None) -> None:
         return None
@@ -126,7 +126,7 @@ def test_every_refusal_of_a_path_has_an_error_that_clients_read(make, model, cal
 
 @pytest.mark.parametrize("path", ["/v2/health/ready", "/v1/models/customer-risk", "/v2/models/customer-risk/ready"])
 def test_readiness_that_is_false_has_an_error_that_clients_read(make, call, path) -> None:
-    """503 before there is a model, in the same form."""
+    """Before there is a model, readiness is a 503 in the same form."""
     response = call(make(), "GET", path)
     assert response.status_code == 503
     _assert_readable(response)
@@ -175,7 +175,7 @@ def test_the_error_names_the_first_fields() -> None:
 
 @pytest.mark.parametrize("path", ["/v1", "/v10/models", "/v2", "/v2x", "/ai/v1/risk", "/", ""])
 def test_paths_of_kserve_are_told_apart(path) -> None:
-    """The protocols' own paths and all below them count, and no others."""
+    """Only /v1, /v2 and the paths below them are KServe's."""
     assert is_of_kserve(path) == (path in {"/v1", "/v2"})
 
 

@@ -107,7 +107,7 @@ def test_the_refused_example_is_refused_as_shown(service) -> None:
 
 @pytest.mark.parametrize("kind", [*KINDS.values(), UNEXPECTED], ids=lambda kind: kind.name)
 def test_every_refusal_is_described(kind) -> None:
-    """With an example under its status, in both forms."""
+    """Each refusal has an example under its status, in both forms."""
     response = DOCUMENT["components"]["responses"][f"Problem{kind.status.value}"]
     assert kind.name in response["content"]["application/problem+json"]["examples"]
     response = DOCUMENT["components"]["responses"][f"KserveProblem{kind.status.value}"]

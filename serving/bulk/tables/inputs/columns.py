@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from customer_risk.serving.bulk.forms import BORN, ID, Form, Kind, NoForm, birth_is_moment, form_of
-from customer_risk.serving.bulk.names import listed
+from customer_risk.serving.bulk.names import list_quoted
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.contract.sql import google_identifier, identifier
 
@@ -38,7 +38,7 @@ class Dialect:
 
     real, decimal   how a column of that kind is read as a number of JSON: NaN is missing
     replace         how a pattern is replaced in a text
-    own_texts       whether JSON has decimals with a fraction as texts, and times that a request's reader refuses
+    own_texts       whether its JSON has decimals with a fraction as texts, and times without a zone
     """
 
     json: str
@@ -100,7 +100,7 @@ def request_of(columns: Mapping[str, Kind], wanted: Sequence[str], dialect: Dial
         raise UnusableInput(f"{where} {error.problem}", remedy=error.remedy) from error
     if form.features is not None and (missing := [name for name in wanted if name not in columns]):
         raise UnusableInput(
-            f"{where} has neither a nested column transactions nor the features {listed(missing)};"
+            f"{where} has neither a nested column transactions nor the features {list_quoted(missing)};"
             f" its other columns are {', '.join(form.ignored) or 'none'}.",
             remedy="Give profiles and transactions, or a column for each of the model's features.",
         )
@@ -136,7 +136,7 @@ def _text(name: str, form: Form, columns: Mapping[str, Kind], dialect: Dialect) 
         fields = columns[name].fields
         if "amount" in fields and fields["amount"].base == "decimal":
             text = dialect.replacing(text, _AMOUNT, _NUMBER)
-        # Times that are texts stay: the request's reader reads them.
+        # Times that are texts stay unchanged: the request's parser reads them.
         if any(field.type in _TIMES for field in fields.values()):
             text = dialect.replacing(text, _TIME, _ZONED)
     return text

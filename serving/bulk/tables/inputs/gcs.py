@@ -75,7 +75,7 @@ class GcsSource:
                 remedy="Name a bucket that exists, and grant this identity roles/storage.objectViewer there.",
             ) from error
         found = [each for each in found if each.name.endswith(SUFFIX)]
-        # An object's whole name means that object, though others' names may begin with it.
+        # A prefix that is an object's whole name means only that object, even if other names begin with it.
         found = [each for each in found if each.name == self._settings.prefix] or found
         if not found:
             raise UnusableInput(f"There is no Parquet object at {where}.", remedy="See to what writes it.")

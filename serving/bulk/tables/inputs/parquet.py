@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -28,9 +28,10 @@ class ParquetRows:
         self._base = base
         self._path = path
         described = base.execute("SELECT * FROM read_parquet(?) LIMIT 0", [self._path]).description or ()
-        columns = {str(column): duckdb_kind(kind) for column, kind, *_ in described}
+        kinds = {str(column): kind for column, kind, *_ in described}
+        columns = {column: duckdb_kind(kind) for column, kind in kinds.items()}
         self._request = request_of(columns, wanted, DUCKDB, name)
-        self._rows = _rows(base, self._path)
+        self._rows = _rows(kinds)
         (counted,) = base.execute("SELECT count(*) FROM read_parquet(?)", [self._path]).fetchall()
         self.count: int = counted[0]
 
@@ -42,15 +43,12 @@ class ParquetRows:
             yield [line.encode() for (line,) in some]
 
 
-def _rows(base: duckdb.DuckDBPyConnection, path: str) -> str:
-    """Return the query of a file's rows, in whose transactions times are texts with a zone."""
-    described = base.execute("SELECT * FROM read_parquet(?) LIMIT 0", [path]).description or ()
-    times = [
-        f"{with_zones(kind, DUCKDB.name(name))} AS {DUCKDB.name(name)}"
-        for name, kind, *_ in described
-        if name == "transactions"
-    ]
-    return f"SELECT * {f'REPLACE ({times[0]}) ' if times else ''}FROM read_parquet(?)"
+def _rows(kinds: Mapping[str, Any]) -> str:
+    """Return the query of a file's rows, in whose transactions timestamps are texts with a zone."""
+    if "transactions" not in kinds:
+        return "SELECT * FROM read_parquet(?)"
+    name = DUCKDB.name("transactions")
+    return f"SELECT * REPLACE ({with_zones(kinds['transactions'], name)} AS {name}) FROM read_parquet(?)"  # noqa: S608  names are quoted
 
 
 @contextmanager

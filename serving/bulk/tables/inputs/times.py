@@ -1,8 +1,10 @@
-"""An SQL expression that writes timestamps of DuckDB as times of a request."""
+"""The SQL expression that writes timestamps of DuckDB as times of a request."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from customer_risk.serving.contract.sql import identifier
 
 
 def with_zones(kind: Any, value: str, depth: int = 0) -> str:
@@ -19,7 +21,7 @@ def with_zones(kind: Any, value: str, depth: int = 0) -> str:
         item = f"item{depth}"
         return f"list_transform({value}, lambda {item}: {with_zones(kind.children[0][1], item, depth + 1)})"
     if kind.id == "struct":
-        quoted = [('"' + name.replace('"', '""') + '"', child) for name, child in kind.children]
-        fields = ", ".join(f"{name} := {with_zones(child, f'{value}.{name}', depth)}" for name, child in quoted)
+        named = [(identifier(name), child) for name, child in kind.children]
+        fields = ", ".join(f"{name} := {with_zones(child, f'{value}.{name}', depth)}" for name, child in named)
         return f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({fields}) END"
     return value

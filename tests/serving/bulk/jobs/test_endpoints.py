@@ -208,7 +208,7 @@ def test_results_come_only_when_all_are_there(jobs_client) -> None:
     ],
 )
 def test_results_that_arent_there_say_whether_they_will_be(jobs_client, jobs_repository, state, said) -> None:
-    """Nobody waits for the results of a job that has ended without any."""
+    """The refusal says whether the job will have results: one that has ended without them won't."""
     job_id = jobs_client.submit().json()["job_id"]
     jobs_repository.change(job_id, state=state)
     response = jobs_client("GET", f"/{job_id}/results")
@@ -217,7 +217,7 @@ def test_results_that_arent_there_say_whether_they_will_be(jobs_client, jobs_rep
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_the_path_of_a_file_may_follow_a_byte_order_mark(jobs_client, tmp_path, mark) -> None:
-    """As any body of JSON."""
+    """A byte order mark before the body is ignored."""
     (tmp_path / "in" / "a.ndjson").write_bytes(ONE)
     body = mark + json.dumps({"path": str(tmp_path / "in" / "a.ndjson")})
     assert jobs_client.submit(body.encode(), "application/json").status_code == 202

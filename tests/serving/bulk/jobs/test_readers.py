@@ -208,15 +208,15 @@ def test_what_isnt_such_csv_is_refused(text) -> None:
 @pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
 @pytest.mark.parametrize("header", ["customer_id{}a{}b", '"customer_id"{}"a"', "a{} Customer_id{}request"])
 def test_csv_of_another_separator_is_refused_by_its_name(separator, name, header) -> None:
-    """A file that a spreadsheet of half of Europe wrote says what it is, quoted or not."""
+    """The refusal names the separator, whether the header's names are quoted or not."""
     text = header.replace("{}", separator) + "\r\nc-1" + separator + "1\r\n"
-    with pytest.raises(InputError, match=f"separated by {name}; jobs read commas"):
+    with pytest.raises(InputError, match=f"separated by {name}; write it with commas"):
         of("csv", [text.encode()])
 
 
 @pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b"\r\n\x1a\r\n", b"\r\n\r\n  \r\n", b"\n\n\n", b"\r\n \t\x1a"])
 def test_csv_may_end_in_blank_lines_and_ctrl_z(end) -> None:
-    """As programs of DOS and spreadsheets write it; the rows are those of the file without them."""
+    """Blank lines and Ctrl-Z at the end, which DOS programs and spreadsheets write, add no row."""
     assert of("csv", [b"customer_id,a\r\nc-1,1\r\nc-2,2" + end]) == [
         {"customer_id": "c-1", "features": {"a": 1}},
         {"customer_id": "c-2", "features": {"a": 2}},
@@ -241,8 +241,8 @@ def test_a_csv_cell_may_have_more_than_128_kib() -> None:
     assert of("csv", [b'request\n"%b"\n' % request.replace('"', '""').encode()]) == [json.loads(request)]
 
 
-def test_csv_ignores_other_columns_and_tells_them() -> None:
-    """With the names that may be meant; beside whole requests, every other column is ignored."""
+def test_csv_ignores_other_columns_and_lists_them() -> None:
+    """Ignored columns are listed with the name that may be meant; beside whole requests, all others are ignored."""
     reader = opened("csv", [b"customer_id,a,Cash Share,remark\nc,1,2,3\n"], SETTINGS)
     read = reader.read()
     assert json.loads(read.lines[0]) == {"customer_id": "c", "features": {"a": 1}}
@@ -253,14 +253,14 @@ def test_csv_ignores_other_columns_and_tells_them() -> None:
 
 
 def test_csv_may_say_that_a_history_is_incomplete() -> None:
-    """As a column of Parquet and of a table does; what is neither true nor false is left for the parser to refuse."""
+    """A column history_complete is read as true or false; any other text is left for the parser to refuse."""
     rows = of("csv", [b"customer_id,a,history_complete\nc,1,FALSE\nc,1, true\nc,1,\nc,1,maybe\n"])
     assert [row.get("history_complete") for row in rows] == [False, True, None, "maybe"]
     assert ["history_complete" in row for row in rows] == [True, True, False, True]
 
 
 def test_only_columns_that_are_read_must_have_names_of_their_own() -> None:
-    """Spreadsheets write empty names behind the last column."""
+    """Ignored columns may share a name, such as the empty names that spreadsheets write after the last column."""
     assert of("csv", [b"customer_id,a,,,\nc,1,,,\n"]) == [{"customer_id": "c", "features": {"a": 1}}]
     for header in ("customer_id,a,a", "customer_id,customer_id,a", "request,request"):
         with pytest.raises(InputError, match="has two columns"):
@@ -268,7 +268,7 @@ def test_only_columns_that_are_read_must_have_names_of_their_own() -> None:
 
 
 def test_an_empty_customer_id_is_missing_in_csv() -> None:
-    """As null is in Parquet; blanks are an id."""
+    """An empty cell is null; a cell of blanks is an id."""
     rows = of("csv", [b"customer_id,a\n,1\n  ,1\n"])
     assert [row["customer_id"] for row in rows] == [None, "  "]
 
@@ -284,7 +284,7 @@ def test_an_empty_customer_id_is_missing_in_csv() -> None:
     ],
 )
 def test_a_header_without_the_columns_is_refused_with_what_it_has(header, why) -> None:
-    """Each name is shortened: a damaged header may be a whole file."""
+    """The refusal lists the header's names, each shortened: a damaged header may be a whole file."""
     with pytest.raises(InputError, match=why) as refused:
         of("csv", [f"{header}\n1,2\n".encode()])
     assert len(str(refused.value)) < 1000

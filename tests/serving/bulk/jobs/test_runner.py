@@ -106,7 +106,7 @@ def _rows(tmp_path, format_: str) -> bytes:
 
 @pytest.mark.parametrize("format_", ["ndjson", "csv", "parquet"])
 def test_a_refused_row_names_its_customer(runner, jobs_repository, put_up, tmp_path, format_) -> None:
-    """Whatever else is wrong with the row; without a valid id there is none."""
+    """The result of a refused row has its customer_id, and none if the row has no valid one."""
     job_id = put_up(_rows(tmp_path, format_), format=format_)
     runner.work()
     found = outcomes(jobs_repository, job_id)
@@ -115,8 +115,8 @@ def test_a_refused_row_names_its_customer(runner, jobs_repository, put_up, tmp_p
 
 
 @pytest.mark.parametrize(("format_", "ignored"), [("ndjson", []), ("csv", ["Remark"]), ("parquet", ["Remark"])])
-def test_a_job_tells_the_columns_that_it_ignores(runner, jobs_repository, put_up, tmp_path, format_, ignored) -> None:
-    """In its view."""
+def test_a_job_lists_the_columns_that_it_ignores(runner, jobs_repository, put_up, tmp_path, format_, ignored) -> None:
+    """The view of a job has the file's columns that aren't read."""
     job_id = put_up(_rows(tmp_path, format_), format=format_)
     runner.work()
     shown = json.loads(msgspec.json.encode(view(jobs_repository.get(job_id), "/jobs", now=0)))

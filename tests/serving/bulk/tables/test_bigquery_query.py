@@ -19,7 +19,7 @@ from customer_risk.serving.bulk.tables.inputs.settings import BigQueryInput
     ],
 )
 def test_only_timestamps_get_a_zone(kind, mode, replaced) -> None:
-    """Times of a type get one within the transactions' JSON; texts stay, so that those without a zone are refused."""
+    """Timestamps get a zone within the transactions' JSON; texts don't, so that those without a zone are refused."""
     time = SchemaField("created_at", kind, mode)
     fields = [
         SchemaField("customer_id", "STRING"),

@@ -81,7 +81,7 @@ def test_a_customer_may_be_a_number_or_have_none(requests) -> None:
     ],
 )
 def test_times_have_a_zone(requests, time, written) -> None:
-    """Timestamps without one are UTC; texts stay as they are."""
+    """Timestamps without a zone are UTC; texts are left unchanged."""
     (request,) = requests(f"SELECT 'c-1' AS customer_id, [{{'created_at': {time}}}] AS transactions")
     assert request["transactions"] == [{"created_at": written}]
 
@@ -115,7 +115,10 @@ def test_timestamps_of_transactions_as_columns_have_a_zone(requests) -> None:
         ({"customerId": TEXT}, "has no column customer_id, but 'customerId'. Rename it to customer_id"),
         ({"customer_id": TEXT, "a": REAL}, "nor the features 'b'; its other columns are none"),
         ({"customer_id": TEXT, "a": REAL, "B": REAL}, r"its other columns are B \(is b meant\?\)"),
-        ({"customer_id": TEXT, "transactions": REAL}, "none of these forms; its columns are customer_id, transactions"),
+        (
+            {"customer_id": TEXT, "transactions": REAL},
+            "none of the three forms; its columns are customer_id, transactions",
+        ),
     ],
 )
 def test_a_table_of_no_form_is_said(columns, why) -> None:
@@ -151,7 +154,7 @@ def test_bigquery_reads_numerics_as_numbers() -> None:
 
 @pytest.mark.parametrize("born", ["TIMESTAMP", "DATETIME", "DATE", "STRING"])
 def test_bigquery_takes_a_birth_at_midnight_as_its_date(born) -> None:
-    """In a nested profile and in a flat one; a date or a text stays as it is."""
+    """A time becomes its date in a nested profile and in a flat one; a date or a text is left unchanged."""
     kind = bigquery_kind(SchemaField("date_of_birth", born))
     rows = {"customer_id": TEXT, "transactions": Kind("nested")}
     nested = rows | {"profile": Kind("nested", "RECORD", {"date_of_birth": kind})}
@@ -176,7 +179,7 @@ def test_bigquery_takes_a_birth_at_midnight_as_its_date(born) -> None:
     ],
 )
 def test_bigquery_has_ids_of_texts_and_integers(column, accepted) -> None:
-    """As Parquet; another type ends the run with its name."""
+    """An id of another type ends the run, and the message names the type."""
     columns = {"customer_id": bigquery_kind(column), "a": REAL}
     if accepted:
         assert "CAST(customer_id AS STRING)" in request_of(columns, ("a",), BIGQUERY, "t")

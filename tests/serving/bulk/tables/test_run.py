@@ -200,7 +200,7 @@ def test_a_part_that_is_being_stored_when_a_run_fails_is_stored(score, to_parque
     """A run that fails at a later input stores the parts before it, also with a slow output."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(5))
     to_parquet(tmp_path / "in" / "b.parquet", [{"customer_id": "c-9"}], {"customer_id": "VARCHAR"})
-    with pytest.raises(UnusableInput, match="has none of these forms"):
+    with pytest.raises(UnusableInput, match="has none of the three forms"):
         score(delay=0.5)
     assert len(list(tmp_path.glob("out/*/*.parquet"))) == 1
 

@@ -175,7 +175,7 @@ def test_null_is_as_good_as_absent(loaded, call, request_) -> None:
 @pytest.mark.parametrize("member", ["binary_data_size", "binary_data", "binary_data_output", "anything"])
 @pytest.mark.parametrize("place", ["request", "input", "output"])
 def test_null_parameters_are_as_good_as_absent(loaded, call, request_, member, place) -> None:
-    """So is each parameter, wherever it may be."""
+    """A parameter that is null, of a request, an input or an output, is a parameter that was left out."""
     body = {"inputs": [_bytes("request", [json.dumps(request_)])], "outputs": [{"name": "segment"}]}
     holder = {"request": body, "input": body["inputs"][0], "output": body["outputs"][0]}[place]
     holder["parameters"] = {member: None}
@@ -219,7 +219,7 @@ def test_the_length_of_the_json_tells_the_two_forms_apart(loaded, call, request_
     "path", ["/ai/v1/risk", "/ai/v1/risk:batch", "/v1/models/customer-risk:predict", "/v2/models/customer-risk/infer"]
 )
 def test_a_body_without_content_type_is_json(loaded, call, request_, path) -> None:
-    """On every route that takes JSON alone."""
+    """Every route that takes only JSON accepts a body without Content-Type."""
     bodies = {"risk": request_, "batch": {"requests": [request_]}, "predict": {"instances": [request_]}}
     body = bodies.get(path.rpartition(":")[2], request_ | {"inputs": [_bytes("request", [json.dumps(request_)])]})
     response = call(loaded, "POST", path, content=json.dumps(body).encode())

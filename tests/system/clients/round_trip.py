@@ -1,4 +1,4 @@
-"""Read {class: [documents]}; print each document as the generated class writes it, and the members it doesn't know."""
+"""Reads {class: [documents]}; prints each as the generated class writes it, and the members that the class lacks."""
 
 from __future__ import annotations
 
