@@ -142,6 +142,13 @@ def test_columns_that_are_left_out_are_named(caplog) -> None:
     assert caplog.messages == ["t: no request has the columns B, C, which are ignored"]
 
 
+def test_nan_among_bigquery_s_nested_features_is_missing() -> None:
+    """Which BigQuery writes as a text."""
+    nested = {"customer_id": TEXT, "features": bigquery_kind(SchemaField("features", "RECORD"))}
+    made = request_of(nested, (), BIGQUERY, "t")
+    assert """REGEXP_REPLACE(TO_JSON_STRING(`features`), r':"NaN"', r':null')""" in made
+
+
 def test_bigquery_reads_numerics_as_numbers() -> None:
     """BigQuery writes a NUMERIC with a fraction as a text; amounts and features of that type become numbers."""
     row = SchemaField("t", "RECORD", "REPEATED", fields=(SchemaField("amount", "NUMERIC"),))
