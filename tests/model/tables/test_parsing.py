@@ -37,21 +37,18 @@ def test_a_line_feed_in_a_text_makes_that_text_unreadable(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "form", "day"),
+    ("text", "day"),
     [
-        ("1989-12-31", "%Y-%m-%d", date(1989, 12, 31)),
-        ("31.12.1989", "%d.%m.%Y", date(1989, 12, 31)),
-        ("1.5.1989", "%d.%m.%Y", date(1989, 5, 1)),
-        ("31/12/89", "%d/%m/%y", date(1989, 12, 31)),
-        ("31.12.1989", "%Y-%m-%d", None),
-        ("31.02.1989", "%d.%m.%Y", None),
-        ("1989-12-31 ", "%Y-%m-%d", None),
-        ("0000-01-01", "%Y-%m-%d", None),
-        ("-001-01-01", "%Y-%m-%d", None),
-        ("10000-01-01", "%Y-%m-%d", None),
-        ("\u0661989-12-31", "%Y-%m-%d", None),
+        ("1989-12-31", date(1989, 12, 31)),
+        ("31.12.1989", None),
+        ("1989-02-31", None),
+        ("1989-12-31 ", None),
+        ("0000-01-01", None),
+        ("-001-01-01", None),
+        ("10000-01-01", None),
+        ("\u0661989-12-31", None),
     ],
 )
-def test_dates_have_a_format(text, form, day) -> None:
-    """A date is read in the given format, between the years 1 and 9999."""
-    assert read_dates(pl.Series([text]), form).to_list() == [day]
+def test_dates_are_of_the_years_1_to_9999(text, day) -> None:
+    """A date is read as YYYY-MM-DD; another text is unreadable."""
+    assert read_dates(pl.Series([text])).to_list() == [day]
