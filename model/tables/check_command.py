@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from customer_risk.model.config import load_config
-from customer_risk.model.escaping import escape_line, list_names
+from customer_risk.model.escaping import escape_line
+from customer_risk.model.names import list_with_meant
 from customer_risk.model.tables.cells import escape_cells
 from customer_risk.model.tables.cleaning import Cohort, clean
 from customer_risk.model.tables.dialect import advising, propose
@@ -47,8 +48,10 @@ def check(*, tables: Path, mapping_file: Path | None, config_file: Path | None, 
             _show_rules(screen, examination, limits.max_failing_share)
             for table in (read.users, read.transactions):
                 if table.extra:
+                    unmet = [(mapping or Mapping()).column(table.kind, name) for name in table.absent]
+                    extra = list_with_meant(table.extra, unmet)
                     screen.print(
-                        f"{_plain(table.where)}: columns without a meaning here: {_plain(list_names(table.extra))}",
+                        f"{_plain(table.where)}: columns without a meaning here: {_plain(extra)}",
                         highlight=False,
                         soft_wrap=True,
                     )

@@ -9,6 +9,7 @@ import polars as pl
 
 from customer_risk.model.errors import ColumnMismatch, EmptyTable
 from customer_risk.model.escaping import list_names
+from customer_risk.model.names import list_with_meant
 from customer_risk.model.tables.checks import FIELD_COUNT
 from customer_risk.model.tables.conversion import Conversion, convert
 from customer_risk.model.tables.csv_form import in_our_form
@@ -184,9 +185,8 @@ def _refuse_empty(stored: Stored) -> NoReturn:
 
 
 def _check_columns(where: str, there: Sequence[str], *, needed: dict[str, str], meant: set[str]) -> None:
-    missing = [
-        f"{source} ({name})" if source != name else name for name, source in needed.items() if source not in there
-    ]
+    lacking = {name: source for name, source in needed.items() if source not in there}
+    missing = [f"{source} ({name})" if source != name else name for name, source in lacking.items()]
     if missing and len(there) < 2:
         raise ColumnMismatch(
             f"{where} has {'only one column' if there else 'no named column'} as it is read now.",
@@ -194,7 +194,7 @@ def _check_columns(where: str, there: Sequence[str], *, needed: dict[str, str], 
         )
     if missing:
         extra = [name for name in there if name not in meant]
-        beside = f"; it has, beyond what is known here: {list_names(extra)}" if extra else ""
+        beside = f"; it has, beyond what is known here: {list_with_meant(extra, lacking.values())}" if extra else ""
         raise ColumnMismatch(
             f"{where} lacks the column{'s' * (len(missing) > 1)} {list_names(missing)}{beside}.",
             remedy="Rename them, or say in a mapping (--mapping) what they are called or that the bank has none.",

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.serving.bulk.names import describe_ignored, list_quoted, quoted, similar_name
+from customer_risk.model.names import quoted, similar_name
+from customer_risk.serving.bulk.names import describe_ignored, list_quoted
 from customer_risk.serving.contract.request import Profile
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ import msgspec
 from customer_risk.model.csv_records import csv_reader
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
 from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.names import quoted, similar_name
 from customer_risk.serving.bulk.forms import COMPLETE, FORMS_OF_CSV, ID
 from customer_risk.serving.bulk.jobs.types import JobSettings
-from customer_risk.serving.bulk.names import describe_ignored, list_quoted, quoted, similar_name
+from customer_risk.serving.bulk.names import describe_ignored, list_quoted
 from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.http.body import MOST_BYTES

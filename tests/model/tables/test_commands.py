@@ -104,6 +104,14 @@ def test_columns_without_a_meaning_are_shown(bank: Any) -> None:
     assert "columns without a meaning here: favourite_colour" in run(check, bank.write()).output
 
 
+def test_a_column_that_may_be_absent_is_shown_in_its_other_spelling(bank: Any) -> None:
+    """A column that isn't needed is read as absent; `check` says which unexpected column may be meant."""
+    for row in bank.users_labelled:
+        row["Date of Birth"] = row.pop("date_of_birth")
+    output = run(check, bank.write()).output
+    assert "columns without a meaning here: Date of Birth (is date_of_birth meant?)" in output
+
+
 def test_a_mapping_is_followed(synthetic: Path, bank: Any, tmp_path: Path) -> None:
     """Another bank's values pass with its mapping and fail without."""
     del synthetic

@@ -108,6 +108,40 @@ def test_missing_columns_are_named_with_the_extra_ones(bank: Any) -> None:
         read_table(bank.write(), "transactions", "labelled", Mapping())
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Amount", "Amount"),
+        ("AMOUNT", "AMOUNT"),
+        (" amount", "' amount'"),
+        ("amount\u00a0", "'amount\\xa0'"),
+        ("\ufeffamount", "'\\ufeffamount'"),
+    ],
+)
+def test_a_column_in_another_spelling_is_told_with_the_one_that_is_meant(bank: Any, written: str, shown: str) -> None:
+    """Case, blanks and marks are shown, before other unexpected columns, with the name that is meant."""
+    for row in bank.transactions_labelled:
+        row.update({f"x{at}": "1" for at in range(25)} | {written: row.pop("amount")})
+    with pytest.raises(ColumnMismatch) as caught:
+        read_table(bank.write(), "transactions", "labelled", Mapping())
+    assert f"lacks the column amount; it has, beyond what is known here: {shown} (is amount meant?), x0" in str(
+        caught.value
+    )
+
+
+def test_quoted_numbers_are_numbers(bank: Any) -> None:
+    """Quotes around a field are CSV's; a quote within a number makes it unreadable."""
+    for row, amount in zip(bank.transactions_labelled, "PQRS", strict=True):
+        row["amount"] = amount
+    path = bank.write() / "transactions_labelled.csv"
+    text = path.read_text()
+    for amount, quoted in zip("PQRS", ('"12.5"', '" 7"', '"""8"""', '"-3"'), strict=True):
+        text = text.replace(f",{amount},", f",{quoted},")
+    path.write_text(text)
+    table = read_table(bank.folder, "transactions", "labelled", Mapping())
+    assert table.frame["amount"].to_list() == [12.5, 7.0, None, -3.0]
+
+
 def test_columns_that_nobody_needs_may_be_missing(bank: Any) -> None:
     """Unlabelled files lack the date of birth and the category: null, and named."""
     table = read_table(bank.write(), "transactions", "unlabelled", Mapping())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from customer_risk.serving.bulk.names import describe_ignored, list_quoted, quoted, similar_name
+from customer_risk.model.names import quoted, similar_name
+from customer_risk.serving.bulk.names import describe_ignored, list_quoted
 
 
 def test_a_name_is_shortened_to_one_line() -> None:

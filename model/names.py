@@ -1,0 +1,44 @@
+"""Names of columns from files in messages: quoted, and compared with the names that are meant."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from customer_risk.model.escaping import MOST_CHARACTERS, list_names, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+_NOT_COMPARED: Final = re.compile(r"[\W_]+")  # blanks, hyphens, underscores, byte order marks
+
+
+def quoted(name: object) -> str:
+    """Return a name in quotes, shortened: a damaged header is one name of many kilobytes, often customers' data."""
+    text = str(name)  # its blanks are shown: 'customer_id ' isn't customer_id
+    return repr(text if len(text) <= MOST_CHARACTERS else shortened(text))
+
+
+def plain(name: str) -> str:
+    """Return the letters and digits of a name, which two spellings of a name share."""
+    return _NOT_COMPARED.sub("", name).casefold()
+
+
+def similar_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name from which a name differs only in case, blanks and punctuation, None if there is none."""
+    letters = plain(name)
+    return next((each for each in known if each != name and plain(each) == letters), None) if letters else None
+
+
+def with_meant(name: str, meant: str | None) -> str:
+    """Return a name, shortened, and the name that may be meant, if there is one."""
+    text = shortened(name)
+    if meant is None:
+        return text
+    return f"{text if text == name and name.isprintable() else quoted(name)} (is {meant} meant?)"
+
+
+def list_with_meant(names: Iterable[str], known: Collection[str]) -> str:
+    """Return names, each with the known one that may be meant; those that have one come first. The list is bounded."""
+    pairs = sorted(((name, similar_name(name, known)) for name in names), key=lambda pair: pair[1] is None)
+    return list_names([with_meant(name, meant) for name, meant in pairs], show=str)
