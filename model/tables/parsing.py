@@ -12,6 +12,7 @@ from customer_risk.model.features.timestamps import UNREADABLE, read_column
 UTC: Final = pl.Datetime("us", "UTC")
 _BLANKS: Final = " \t\r\n"
 _AT_ONCE: Final = 500_000  # texts that are joined at once
+_MIDNIGHT: Final = r"[ Tt]00:00:00(\.0+)?( ?UTC|[Zz])?$"
 _FIRST_DAY, _LAST_DAY = pl.date(1, 1, 1), pl.date(9999, 12, 31)
 
 
@@ -45,8 +46,11 @@ def read_flags(texts: pl.Series) -> pl.Series:
 
 
 def read_dates(texts: pl.Series) -> pl.Series:
-    """Read dates of the years 1 to 9999, written as YYYY-MM-DD."""
-    date = pl.col("t").str.to_date("%Y-%m-%d", strict=False)
+    """Read dates of the years 1 to 9999, written as YYYY-MM-DD, also with a midnight behind them.
+
+    Databases and spreadsheets write the midnight where the column's type is a time.
+    """
+    date = pl.col("t").str.replace(_MIDNIGHT, "").str.to_date("%Y-%m-%d", strict=False)
     return _select(texts, pl.when(date.is_between(_FIRST_DAY, _LAST_DAY)).then(date))
 
 

@@ -42,7 +42,14 @@ AMERICAN = CsvForm(date_format="M/D/YYYY")
         ("+1.234,5", 1234.5),
         (",", None),
         ("\u0661\u0662,\u0665", None),
+        ("1'234,56", None),  # as in Switzerland
+        ("1\u2019234,56", None),
         ("12,5 EUR", None),
+        ("12,50 \u20ac", None),
+        ("\u20ac12,50", None),
+        ("12,5 %", None),
+        ("(12,5)", None),
+        ("12,5-", None),
         ("inf", None),
     ],
 )
@@ -56,6 +63,9 @@ def test_decimal_commas(text: str, number: float | None) -> None:
     [
         (GERMAN, "31.12.1989", "1989-12-31"),
         (GERMAN, "1989-12-31", "1989-12-31"),
+        (GERMAN, "31.12.1989 00:00:00", "1989-12-31"),
+        (GERMAN, "31.12.1989 00:00", "1989-12-31"),
+        (GERMAN, "31.12.1989 00:30", None),
         (GERMAN, "1.2.1989", None),
         (GERMAN, "12.31.1989", None),
         (GERMAN, "31.12.89", None),
@@ -63,13 +73,14 @@ def test_decimal_commas(text: str, number: float | None) -> None:
         (GERMAN, "30.02.1989", None),
         (AMERICAN, "1/2/1989", "1989-01-02"),
         (AMERICAN, "12/31/1989", "1989-12-31"),
+        (AMERICAN, "1/2/1989 0:00", "1989-01-02"),
         (AMERICAN, "31/12/1989", None),
         (CsvForm(date_format="YYYY/MM/DD"), "1989/12/31", "1989-12-31"),
         (CsvForm(), "31.12.1989", None),
     ],
 )
 def test_forms_of_dates(form: CsvForm, text: str, date: str | None) -> None:
-    """A date is read in the mapping's form and in ISO 8601, and in no other."""
+    """A date is read in the mapping's form and in ISO 8601, also with a midnight behind it, and in no other."""
     (read,) = read_dates(in_our_form(pl.Series([text]), pl.Date(), form)).to_list()
     assert (read and read.isoformat()) == date
 

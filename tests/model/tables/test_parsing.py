@@ -40,6 +40,14 @@ def test_a_line_feed_in_a_text_makes_that_text_unreadable(monkeypatch) -> None:
     ("text", "day"),
     [
         ("1989-12-31", date(1989, 12, 31)),
+        ("1989-12-31 00:00:00", date(1989, 12, 31)),
+        ("1989-12-31T00:00:00.000Z", date(1989, 12, 31)),
+        ("1989-12-31 00:00:00 UTC", date(1989, 12, 31)),
+        ("1989-12-31 00:00:01", None),
+        ("1989-12-31 12:00:00", None),
+        ("1989-12-31 00:00:00.001", None),
+        ("1989-12-31 00:00:00+02:00", None),
+        ("1989-12-31 00:00:00 00:00:00", None),
         ("31.12.1989", None),
         ("1989-02-31", None),
         ("1989-12-31 ", None),
@@ -50,5 +58,5 @@ def test_a_line_feed_in_a_text_makes_that_text_unreadable(monkeypatch) -> None:
     ],
 )
 def test_dates_are_of_the_years_1_to_9999(text, day) -> None:
-    """A date is read as YYYY-MM-DD; another text is unreadable."""
+    """A date is read as YYYY-MM-DD, also with a midnight behind it; another text is unreadable."""
     assert read_dates(pl.Series([text])).to_list() == [day]
