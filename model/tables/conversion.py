@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ CONVERSIONS: Final = pl.Schema(
         "amount_eur": pl.Float64,
     }
 )
+_CODE: Final = re.compile(r"[A-Z]{3}")
 _WITHOUT_RATES: Final = "Convert them first, or name a table of rates by day in the mapping (rates: {file: rates.csv})."
 _MOST_NAMED: Final = 5
 _SHOWN: Final = 20  # characters of a currency in a message
@@ -50,6 +52,9 @@ class Conversion:
         """Return which rows are not in EUR, and what to do about those without a rate; empty if all are in EUR."""
         if not self.currencies:
             return ""
+        return f"{self._describe()}{_spelling(self.currencies)}"
+
+    def _describe(self) -> str:
         count = sum(self.currencies.values())
         sentence = f"{_rows(count)} not in {CURRENCY}: {_named(self.currencies)}."
         if self.rates is None:
@@ -121,6 +126,17 @@ def _pairs(foreign: pl.DataFrame) -> pl.DataFrame:
 
 def _rows(count: int) -> str:
     return "1 row is" if count == 1 else f"{count:,} rows are"
+
+
+def _spelling(currencies: dict[str, int]) -> str:
+    """Return how to map the first value that isn't a code of three capital letters, such as eur; empty if all are."""
+    odd = next((each for each in currencies if not _CODE.fullmatch(each)), None)
+    if odd is None:
+        return ""
+    shown, meant = shortened(odd, _SHOWN), odd.strip().upper()
+    code = meant if _CODE.fullmatch(meant) else CURRENCY
+    setting = f"transactions: {{values: {{currency: {{{code}: [{shown!r}]}}}}}}"
+    return f" {shown!r} is not a code of three capital letters; if it means {code}, set in the mapping: {setting}."
 
 
 def _named(currencies: dict[str, int]) -> str:

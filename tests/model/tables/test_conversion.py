@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from customer_risk.model.cli.main import customer_risk
@@ -17,7 +19,7 @@ from customer_risk.model.errors import ConfigError, RuleFailure
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.offboarding.scoring import score_tables
 from customer_risk.model.tables.cleaning import load_cohort
-from customer_risk.model.tables.mapping import load_mapping
+from customer_risk.model.tables.mapping import Mapping, load_mapping
 from customer_risk.model.tables.reading import read_cohort
 
 HEADER = "day,currency,eur_per_unit\n"
@@ -150,6 +152,22 @@ def test_without_rates_the_refusal_says_how_to_name_them(bank) -> None:
     assert "1,761 rows are not in EUR: 1,500 USD, 256 GBP, 1 X0X0" in message
     assert "..., 2 in 2 others. Convert them first, or name a table of rates by day in the mapping" in message
     assert "(rates: {file: rates.csv})" in message
+
+
+@pytest.mark.parametrize(
+    ("written", "code"), [("eur", "EUR"), ("Eur ", "EUR"), ("\u20ac", "EUR"), ("usd", "USD"), ("US Dollar", "EUR")]
+)
+def test_another_spelling_of_a_currency_is_told_with_the_setting(bank, written, code) -> None:
+    """A value that isn't a code of three capital letters is refused, and the setting in the message maps it."""
+    for row in bank.transactions_labelled:
+        row["currency"] = written
+    with pytest.raises(RuleFailure) as caught:
+        load_cohort(bank.write(), "labelled")
+    setting = re.search(r"if it means (\w+), set in the mapping: (transactions: .*?\}\}\})\.", str(caught.value))
+    assert setting[1] == code
+    if code == "EUR" and written == written.strip():
+        mapping = Mapping.from_dict(yaml.safe_load(setting[2]))
+        assert set(read_cohort(bank.folder, "labelled", mapping).transactions.frame["currency"]) == {"EUR"}
 
 
 def test_a_failing_row_names_its_currency_and_day(bank, tmp_path, lenient) -> None:
