@@ -18,7 +18,7 @@ from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.csv_form import CsvForm
 from customer_risk.model.tables.dialect import propose
-from customer_risk.model.tables.mapping import COHORTS, Mapping
+from customer_risk.model.tables.mapping import COHORTS, KINDS, Mapping
 from customer_risk.model.tables.reading import available_columns, read_cohort
 
 if TYPE_CHECKING:
@@ -102,6 +102,38 @@ def test_tables_of_another_form_get_the_same_scores(synthetic: Path, tiny_bundle
     assert theirs.counts == ours.counts
     bundle, rules = load_bundle(tiny_bundle), declare(load_config().corroboration)
     assert score_cohort(bundle, theirs, rules).table.equals(score_cohort(bundle, ours, rules).table)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_kind_alone_may_be_in_another_form(synthetic: Path, tmp_path: Path, kind: Any) -> None:
+    """With `csv` under users or transactions only, `check`, training and scoring read that kind by it."""
+    form, _ = FORMS["Excel in Germany"]
+    rewrite(synthetic, tmp_path / "german", form)
+    folder = rewrite(synthetic, tmp_path / "theirs", CsvForm())
+    for cohort in COHORTS:
+        (tmp_path / "german" / f"{kind}_{cohort}.csv").replace(folder / f"{kind}_{cohort}.csv")
+    setting = setting_of(propose(folder, Mapping()))
+    assert set(setting) == {kind}
+    (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(setting))
+    done = CliRunner().invoke(check, [str(folder), "--mapping", str(tmp_path / "mapping.yaml")])
+    assert done.exit_code == 0, done.output
+    mapping = Mapping.from_dict(setting)
+    for cohort in COHORTS:
+        assert available_columns(folder, cohort, mapping) == available_columns(synthetic, cohort)
+        ours, theirs = load_cohort(synthetic, cohort), load_cohort(folder, cohort, mapping=mapping)
+        assert theirs.customers.equals(ours.customers)
+        assert theirs.events.equals(ours.events)
+
+
+def test_a_form_of_csv_changes_no_parquet(synthetic: Path, tmp_path: Path) -> None:
+    """The mapping's `csv` is for CSV files: Parquet tables, of text too, are read as without it."""
+    for path in synthetic.glob("*.csv"):
+        pl.read_csv(path, infer_schema=False).write_parquet(tmp_path / f"{path.stem}.parquet")
+    mapping = Mapping.from_dict({"csv": {"separator": ";", "decimal": ",", "date_format": "DD.MM.YYYY"}})
+    ours, theirs = read_cohort(synthetic, "labelled"), read_cohort(tmp_path, "labelled", mapping)
+    assert theirs.transactions.frame.equals(ours.transactions.frame)
+    assert theirs.users.frame.equals(ours.users.frame)
+    assert propose(tmp_path, mapping) is None
 
 
 @pytest.mark.parametrize("name", ["Excel in Germany", "Excel's Unicode text"])
