@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.random import Generator
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +25,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         metafunc.parametrize("conforms", module.CHECKS, ids=lambda check: check.__name__)
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Give every test the usual umask, whatever the shell has, and whatever a command that ran before has set."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")

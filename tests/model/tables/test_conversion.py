@@ -14,7 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from customer_risk.model.cli.main import customer_risk
+from customer_risk.model.cli.tables import check
 from customer_risk.model.errors import ConfigError, RuleFailure
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.offboarding.scoring import score_tables
@@ -208,11 +208,11 @@ def test_faulty_rates_end_every_command(bank, tmp_path) -> None:
 def test_check_says_how_many_rows_are_in_which_currency(synthetic, tmp_path) -> None:
     """`check` counts currencies, without rates as a failure and with them as converted."""
     tables, mapping = _rewritten(synthetic, tmp_path)
-    without = CliRunner().invoke(customer_risk, ["check", str(tables)])
+    without = CliRunner().invoke(check, [str(tables)])
     assert without.exit_code == 1
     assert " rows are not in EUR: " in without.output
     assert "Convert them first, or name a table of rates" in without.output
-    done = CliRunner().invoke(customer_risk, ["check", str(tables), "--mapping", str(mapping)])
+    done = CliRunner().invoke(check, [str(tables), "--mapping", str(mapping)])
     assert done.exit_code == 0, done.output
     assert f"are converted by {tmp_path / 'rates.csv'}." in done.output
 
