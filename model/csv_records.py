@@ -45,6 +45,11 @@ def csv_reader(lines: Iterable[str], *, separator: str = ",") -> CsvReader:
     return csv.reader(lines, delimiter=separator, strict=True)
 
 
+def declares_separator(line: str) -> bool:
+    """Return whether a file's first line is `sep=;`, by which Excel names the separator."""
+    return _DECLARED.match(line) is not None
+
+
 def is_encoding(name: str) -> bool:
     """Return whether Python knows an encoding of text by that name."""
     try:
@@ -92,7 +97,7 @@ class _Lines:
         for text in self._split():
             self._read += 1
             self._count(len(text))
-            yield "\n" if self._read == 1 and _DECLARED.match(text) else text
+            yield "\n" if self._read == 1 and declares_separator(text) else text
 
     def _count(self, size: int) -> None:
         self.record += size

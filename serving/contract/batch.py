@@ -12,8 +12,9 @@ from customer_risk.serving.contract.answer import WireAnswer
 from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.columns import column
 from customer_risk.serving.contract.json_scanner import NotJson, Span
+from customer_risk.serving.contract.malformed import not_json
 from customer_risk.serving.contract.problem import Problem
-from customer_risk.serving.errors import BodyTooLarge, MalformedBody
+from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.offload import MOST_ON_LOOP
 
 MOST_ITEMS: Final = 1000
@@ -78,9 +79,7 @@ def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
             raise InputError((BadField(f"/{name}", expected),))
         return _texts(body, text, found)
     except (NotJson, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBody(
-            f"The body isn't JSON: {_cause(body, error)}.", remedy="Send one JSON object in UTF-8."
-        ) from error
+        raise not_json(body, _cause(body, error)) from error
 
 
 def _texts(body: bytes, text: bytes, within: Span) -> list[bytes]:

@@ -70,12 +70,16 @@ def history_cut() -> InputWarning:
 
 
 def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[InputWarning]:
-    """Return the warnings about fields that aren't read: one for each pointer, and one for `more` fields."""
+    """Return the warnings about fields that aren't read: one for each pointer, before them one for `more` fields.
+
+    The first warning of a code is always listed, so that the number of fields is in the answer.
+    """
     found = [
         InputWarning("UNKNOWN_FIELD", pointer, "No field of this name is read; it was ignored.") for pointer in pointers
     ]
     if more:
-        found.append(InputWarning("UNKNOWN_FIELD", "", f"{more:,} more fields are unknown; they were ignored."))
+        detail = f"{more:,} fields beside {len(found)} others are unknown; all were ignored."
+        found.insert(0, InputWarning("UNKNOWN_FIELD", "", detail))
     return found
 
 

@@ -20,6 +20,7 @@ from customer_risk.model.features.timestamps import read_timestamps
 from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.json_scanner import NotJson, Span
+from customer_risk.serving.contract.malformed import not_json
 from customer_risk.serving.contract.request import (
     Columns,
     LargeRequest,
@@ -164,9 +165,9 @@ class RequestParser:
                 remedy="Send each field once.",
             ) from error
         except NotJson as error:
-            raise _malformed(cause or _cause(body)) from error
+            raise not_json(body, cause or _cause(body)) from error
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(error) from error
+            raise not_json(body, error) from error
         if read is None:
             raise AssertionError("the two passes disagree about what is sound")
         unknown = unknown_fields((pointer.removeprefix(at) for pointer in faults.unknown), more=faults.more_unknown)
@@ -267,7 +268,3 @@ def _cause(body: bytes) -> Exception:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return error
     return ValueError("a value can't be read")
-
-
-def _malformed(error: Exception) -> MalformedBody:
-    return MalformedBody(f"The body isn't JSON: {error}.", remedy="Send one JSON object in UTF-8.")

@@ -1,4 +1,4 @@
-"""A byte order mark before a body."""
+"""A byte order mark before a body, and bodies in other encodings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _tensor(request: dict) -> dict:
     return {"inputs": [{"name": "request", "datatype": "BYTES", "shape": [1], "data": [json.dumps(request)]}]}
 
 
-@pytest.mark.parametrize(
+OF_A_REQUEST = pytest.mark.parametrize(
     ("path", "wrap"),
     [
         ("/ai/v1/risk", lambda request: request),
@@ -23,6 +23,9 @@ def _tensor(request: dict) -> dict:
         ("/v2/models/customer-risk/infer", _tensor),
     ],
 )
+
+
+@OF_A_REQUEST
 def test_a_byte_order_mark_is_ignored(app, model, call, request_, path, wrap) -> None:
     """RFC 8259 allows it: a body is answered as without the mark; the mark alone, or after a blank, is a 400."""
     model.load()
@@ -33,3 +36,13 @@ def test_a_byte_order_mark_is_ignored(app, model, call, request_, path, wrap) ->
     )
     assert (plain.status_code, marked.status_code, alone.status_code, late.status_code) == (200, 200, 400, 400)
     assert len(marked.content) == len(plain.content)
+
+
+@OF_A_REQUEST
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf_16_is_refused_by_its_name(app, model, call, request_, path, wrap, encoding) -> None:
+    """PowerShell writes UTF-16: the refusal says so, with and without a byte order mark."""
+    model.load()
+    refused = call(app, "POST", path, content=json.dumps(wrap(request_)).encode(encoding), headers=HEADERS)
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith("The body isn't JSON: it is in UTF-16.")

@@ -24,10 +24,10 @@ from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.types import Format, Job, JobList, JobPath, JobSettings, view
 from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.identifiers import uuid7
+from customer_risk.serving.contract.malformed import not_json
 from customer_risk.serving.errors import (
     BodyTooLarge,
     Conflict,
-    MalformedBody,
     NotFound,
     Overloaded,
     WrongMediaType,
@@ -199,8 +199,8 @@ class JobsEndpoint:
             named = Path(msgspec.json.decode(without_mark(body), type=JobPath).path)
         except msgspec.ValidationError as error:
             raise InputError((BadField("/path", "expected the path of a file"),)) from error
-        except msgspec.DecodeError as error:
-            raise MalformedBody(f"The body isn't JSON: {error}.", remedy="Send one JSON object.") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise not_json(body, error) from error
         refusal = InputError((BadField("/path", "isn't a file that this service may read"),))
         try:
             path = named.resolve(strict=True)  # follow links, so that none leads outside the folders

@@ -14,14 +14,14 @@ from typing import ClassVar, Final, NamedTuple, Self
 
 import msgspec
 
-from customer_risk.model.csv_records import csv_reader
+from customer_risk.model.csv_records import csv_reader, declares_separator
 from customer_risk.model.errors import BadField, CustomerRiskError, InputError
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.names import quoted, similar_name
 from customer_risk.serving.bulk.forms import COMPLETE, FORMS_OF_CSV, ID
 from customer_risk.serving.bulk.jobs.types import JobSettings
 from customer_risk.serving.bulk.names import describe_ignored, list_quoted
-from customer_risk.serving.contract.byte_order_mark import without_mark
+from customer_risk.serving.contract.byte_order_mark import is_utf16, without_mark
 from customer_risk.serving.errors import BodyTooLarge
 from customer_risk.serving.http.body import MOST_BYTES
 
@@ -215,9 +215,9 @@ class CsvReader(FileReader):
     """Reads CSV with a header: customer_id and a column for each feature, or a column `request`. Positions are bytes.
 
     An empty cell is a missing value; a number is written as in JSON, with or without blanks around it. Other columns
-    are ignored. Blank lines are skipped, and so is Ctrl-Z, the end of a DOS file. The whole file is checked before its
-    first row is returned. It is refused where it has no such header, a row has more or fewer cells than the header,
-    quotes don't match or the text isn't UTF-8.
+    are ignored. Blank lines are skipped, and so are Excel's first line `sep=,` and Ctrl-Z, the end of a DOS file. The
+    whole file is checked before its first row is returned. It is refused where it has no such header, a row has more or
+    fewer cells than the header, quotes don't match or the text isn't UTF-8.
     """
 
     def __init__(
@@ -248,8 +248,7 @@ class CsvReader(FileReader):
         except (UnicodeDecodeError, csv.Error) as error:
             if "field limit" in str(error):  # `csv` has only one error class
                 raise too_large(f"A cell at line {text.number:,}") from error
-            if text.number == 1:
-                _require_commas(text.first)
+            _require_commas(text.first)
             raise unusable(f"line {text.number} isn't CSV in UTF-8: {error}") from error
 
     def _cells(self, text: _Text, at: int) -> Iterator[dict[str, str]]:
@@ -316,7 +315,11 @@ class _Text:
         line = next(self._lines)
         first = not self.at
         self._count(line)  # before it is decoded: a message names the line that isn't UTF-8
+        if first and is_utf16(line):
+            raise unusable("the file is in UTF-16; write it in UTF-8, which jobs read")
         text = line.decode("utf-8-sig" if first else "utf-8")
+        if first and declares_separator(text):
+            return "\n"
         if not self.first:
             self.first = text.strip("\r\n")
         return text.rstrip("\x1a") if text.endswith("\x1a") else text  # Ctrl-Z ends a file: this is its last line

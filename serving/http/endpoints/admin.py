@@ -13,8 +13,9 @@ import msgspec
 from customer_risk.model.errors import BadField, InputError
 from customer_risk.serving.contract.answer import ModelName
 from customer_risk.serving.contract.byte_order_mark import without_mark
+from customer_risk.serving.contract.malformed import not_json
 from customer_risk.serving.decisions.reload import ReloadState
-from customer_risk.serving.errors import Conflict, Later, MalformedBody, NotFound, WrongMethod
+from customer_risk.serving.errors import Conflict, Later, NotFound, WrongMethod
 from customer_risk.serving.http.body import Receive, Scope, Send, bounded, header, read_body, require_json
 from customer_risk.serving.http.responses import Response, respond
 
@@ -165,4 +166,4 @@ def _read(body: bytes, kind: type[_Order]) -> _Order:
         pointer = f"/{path.rstrip('`')}" if path else ""
         raise InputError((BadField(pointer, problem),)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBody(f"The body isn't JSON: {error}.", remedy="Send one JSON object in UTF-8.") from error
+        raise not_json(body, error) from error

@@ -15,6 +15,7 @@ from customer_risk.serving.contract import json_scanner
 from customer_risk.serving.contract.answer import ModelName
 from customer_risk.serving.contract.batch import MOST_ITEMS, too_many_items
 from customer_risk.serving.contract.byte_order_mark import without_mark
+from customer_risk.serving.contract.malformed import not_json
 from customer_risk.serving.decisions.validation import Faults
 from customer_risk.serving.errors import MalformedBody
 from customer_risk.serving.exchange.all_or_none import raise_faults
@@ -112,7 +113,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
         raise_faults(faults)
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise _malformed(error) from error
+        raise not_json(body[:length], error, remedy=_REMEDY) from error
     require_few_tensors(len(sent.inputs), faults)
     inputs, rest = [], memoryview(body)[length:]
     for place, raw in enumerate(sent.inputs):
@@ -123,7 +124,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
             faults.add(*_fault_of(error, at))
             continue
         except (msgspec.DecodeError, ValueError, RecursionError) as error:  # texts in tensors are decoded only here
-            raise _malformed(error) from error
+            raise not_json(bytes(raw), error, remedy=_REMEDY) from error
         size = given.binary_size
         taken, rest = (b"", rest) if size is None else (bytes(rest[:size]), rest[size:])
         if not find_datatype_fault(given.datatype, at, faults):
@@ -155,10 +156,6 @@ def write_response(
             tensors.append(_Tensor(output.name, output.datatype, shape, data=_json_values(output.data)))
     document = msgspec.json.encode(_Response(model.name, model.version, tensors, request_id))
     return b"".join((document, *behind)), len(document) if behind else None
-
-
-def _malformed(error: Exception) -> MalformedBody:
-    return MalformedBody(f"The body isn't JSON: {error}.", remedy=_REMEDY)
 
 
 def _json_values(data: NDArray[np.float64] | list[bytes]) -> list[Any]:

@@ -85,6 +85,14 @@ def test_no_kind_of_warning_is_hidden_by_many_of_another() -> None:
     assert found[-1].detail.startswith("32 more ")
 
 
+def test_an_answer_counts_the_unknown_fields_that_it_doesnt_list(service, request_) -> None:
+    """The bound on warnings doesn't hide the warning that counts fields."""
+    request_ |= {f"unknown-{place}": place for place in range(1500)}
+    warnings = service.answer(json.dumps(request_).encode()).warnings
+    assert (warnings[0].code, warnings[0].pointer) == ("UNKNOWN_FIELD", "")
+    assert warnings[0].detail.startswith("1,400 fields beside 100 others ")
+
+
 def test_what_transactions_leave_out_is_told_once(reader, request_, now) -> None:
     """At the first of them; the rest are read alike."""
     for row in request_["transactions"][1:]:

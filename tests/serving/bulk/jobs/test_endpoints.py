@@ -103,6 +103,7 @@ def test_a_key_with_another_file_is_a_conflict(jobs_client, jobs_store) -> None:
         (ONE, "text/plain", 415),
         (b'{"path":3}', "application/json", 422),
         (b'{"path":"x","more":1}', "application/json", 422),
+        (b'{"path":"M\xfcller.csv"}', "application/json", 400),
         (b"{", "application/json", 400),
     ],
 )

@@ -96,8 +96,9 @@ ODD = {
     "csv: NULs": Odd("csv", b"customer_id,age_years\nc\0,\0\n", statuses=[422]),
     "csv: NULs in the header": Odd("csv", b"customer\0_id\nc\n", said="expected a header"),
     "csv: a BOM": Odd("csv", b"\xef\xbb\xbfcustomer_id,age_years\nc,1\n", statuses=[422]),
-    "csv: UTF-16": Odd("csv", "customer_id\nc\n".encode("utf-16"), said="line 1 isn't CSV in UTF-8"),
-    "csv: UTF-16 without a BOM": Odd("csv", "customer_id\nc\n".encode("utf-16-le"), said="expected a header"),
+    "csv: UTF-16": Odd("csv", "customer_id\nc\n".encode("utf-16"), said="the file is in UTF-16"),
+    "csv: UTF-16 without a BOM": Odd("csv", "customer_id\nc\n".encode("utf-16-le"), said="the file is in UTF-16"),
+    "csv: UTF-16, big-endian": Odd("csv", "customer_id\nc\n".encode("utf-16-be"), said="the file is in UTF-16"),
     "csv: Latin-1": Odd("csv", "customer_id,age_years\nc,1\né,2\n".encode("latin-1"), said="line 3 isn't CSV in UTF-8"),
     "csv: a huge cell": Odd(
         "csv", b"customer_id,age_years\nc," + b"x" * LONG + b"\n", said="A cell at line 2 has more than 8,388,608 bytes"
@@ -127,6 +128,16 @@ ODD = {
     "csv: a header alone": Odd("csv", b"customer_id,age_years\n", statuses=[]),
     "csv: blank lines": Odd("csv", b"\r\n\ncustomer_id,age_years\n\n\r\nc,1\n\n", statuses=[422]),
     "csv: semicolons below a blank line": Odd("csv", b"\ncustomer_id;age_years\nc;1\n", said="separated by semicolons"),
+    "csv: quoted semicolons below a blank line": Odd(
+        "csv", b'\n"customer_id";"age_years"\n"c";"1"\n', said="separated by semicolons"
+    ),
+    "csv: Excel's first line": Odd("csv", b"sep=,\r\ncustomer_id,age_years\r\nc,1\r\n", statuses=[422]),
+    "csv: Excel's first line with a BOM": Odd(
+        "csv", b'\xef\xbb\xbf"sep=,"\ncustomer_id,age_years\nc,1\n', statuses=[422]
+    ),
+    "csv: Excel's first line names semicolons": Odd(
+        "csv", b"sep=;\r\ncustomer_id;age_years\r\nc;1\r\n", said="separated by semicolons"
+    ),
     "csv: a short row": Odd("csv", b"customer_id,age_years\nc,1\nd\n", said="line 3"),
     "ndjson: NULs": Odd("ndjson", b'\0\n{"customer_id":"\0"}\n', statuses=[400, 400]),
     "ndjson: deep nesting": Odd("ndjson", b"[" * 100_000 + b"\n" + b'{"a":' * 100_000 + b"\n", statuses=[400, 400]),
