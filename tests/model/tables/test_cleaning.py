@@ -321,7 +321,7 @@ def test_no_profile_is_left(bank: Any, load: Callable[..., Any]) -> None:
 
 
 def test_a_rule_that_no_event_passes_is_named(bank: Any, load: Callable[..., Any]) -> None:
-    """A table that lost all its rows names the rules that emptied it, each with its first value, and no customer's id."""
+    """A table that lost all its rows names the rules that emptied it, each with its first value, and no customer."""
     for row in bank.transactions_labelled:
         row["created_at"] = "26/08/24"
     bank.transactions_labelled[0]["amount"] = "?"
