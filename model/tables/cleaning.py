@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dataframely as dy
 import polars as pl
 
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import EmptyTable
+from customer_risk.model.escaping import shortened
 from customer_risk.model.features.vocabulary import STATES
 from customer_risk.model.tables.conversion import CONVERSIONS, Conversion
 from customer_risk.model.tables.dialect import advising
@@ -169,8 +170,17 @@ def _set_aside(table: Table, examination: Examination) -> tuple[int, str]:
     names = [outcome.rule.name for outcome in outcomes]
     rows = examination.failing.filter((pl.col("table") == table.where) & pl.col("rule").is_in(names))
     outcomes.sort(key=lambda outcome: -(outcome.failing or 0))
-    said = [f"{outcome.failing:,} fail {outcome.rule.name} ({outcome.rule.sentence})" for outcome in outcomes]
+    firsts = {each["rule"]: each for each in rows.unique("rule", keep="first").iter_rows(named=True)}
+    said = [
+        f"{outcome.failing:,} fail {outcome.rule.name} ({outcome.rule.sentence}{_example(firsts[outcome.rule.name])})"
+        for outcome in outcomes
+    ]
     return rows["row"].n_unique(), ", ".join(said)
+
+
+def _example(failing: dict[str, Any]) -> str:
+    value = failing["value"]
+    return "" if value is None else f"; row {failing['row']:,} has {shortened(value)!r}"
 
 
 def _constant(table: Table) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ def _encoding(path: Path, sample: bytes, form: CsvForm) -> str:
 def _wide(sample: bytes) -> str:
     """Return the UTF-16 without a byte order mark in which most characters have a zero byte, empty for others."""
     big, little = sample[::2].count(0), sample[1::2].count(0)
-    if 4 * max(big, little) < len(sample):  # half of the characters
+    if not sample or 4 * max(big, little) < len(sample):  # half of the characters
         return ""
     return "utf-16-be" if big > little else "utf-16-le"
 

@@ -104,7 +104,7 @@ def find(folder: Path, name: str) -> Path:
         raise TableMissing(f"{folder} is not a folder.", remedy="Give the folder that holds the tables.")
     found = list(_found(folder, name))
     if not found:
-        others = sorted(path.name for path in folder.iterdir() if path.suffix[1:] in FORMATS)
+        others = sorted(path.name for path in folder.iterdir() if path.suffix[1:].lower() in FORMATS)
         held = list_names(others) or "no table at all"
         raise TableMissing(
             f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {held}.",

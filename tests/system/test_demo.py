@@ -59,6 +59,19 @@ def test_the_demo_refuses_what_it_cannot_use(tmp_path) -> None:
     assert tables.is_dir()
 
 
+@pytest.mark.parametrize("missing", ["labelled", "unlabelled"])
+def test_the_demo_refuses_tables_of_one_cohort_before_it_trains(tmp_path, missing) -> None:
+    """Tables without one of the cohorts are refused after the check, with the cohort's name."""
+    tables = tmp_path / "tables"
+    synthesize(tables, customers=400, seed=7, risk_rate=0.1)
+    for path in tables.glob(f"*_{missing}.csv"):
+        path.unlink()
+    done = run(TABLES=tables, DEMO=tmp_path / "demo")
+    assert done.returncode == 2, done.stdout[-3000:] + done.stderr[-3000:]
+    assert f"{tables} has no {missing} tables." in done.stderr
+    assert "3. Train" not in done.stdout
+
+
 def test_the_demo_goes_from_tables_to_an_answered_request(tmp_path) -> None:
     """Every step succeeds; report, bundle, lists and answer are where it says, and the answer replays to the bit."""
     demo = Path(os.environ.get("DEMO") or tmp_path / "a demo[1] #'%41")  # no name breaks a step

@@ -321,7 +321,7 @@ def test_no_profile_is_left(bank: Any, load: Callable[..., Any]) -> None:
 
 
 def test_a_rule_that_no_event_passes_is_named(bank: Any, load: Callable[..., Any]) -> None:
-    """A table that lost all its rows names the rules that emptied it with their rows, not the customers' ids."""
+    """A table that lost all its rows names the rules that emptied it, each with its first value, and no customer."""
     for row in bank.transactions_labelled:
         row["created_at"] = "26/08/24"
     bank.transactions_labelled[0]["amount"] = "?"
@@ -331,7 +331,7 @@ def test_a_rule_that_no_event_passes_is_named(bank: Any, load: Callable[..., Any
         "transactions_labelled.csv: no row is left of 4. Rows that fail a rule are set aside: "
         "4 fail created_at_readable (created_at is a time such as" in caught.value.problem
     )
-    assert "1 fail amount_readable (amount is a number)" in caught.value.problem
+    assert "1 fail amount_readable (amount is a number; row 1 has '?')" in caught.value.problem
     assert "resolves" not in caught.value.problem
 
 

@@ -256,6 +256,15 @@ def test_another_banks_names_don_t_hide_the_separator(bank: Any) -> None:
     assert "clients.csv is separated by semicolons" in propose(bank.folder, mapping)
 
 
+def test_an_empty_file_is_in_no_other_form(bank: Any) -> None:
+    """A file without a byte is refused as empty, without a proposal."""
+    (bank.write() / "users_labelled.csv").write_bytes(b"")
+    with pytest.raises(ColumnMismatch, match="is empty: it has no header") as caught:
+        read_cohort(bank.folder, "labelled")
+    assert caught.value.remedy == "Write the column names first."
+    assert propose(bank.folder, Mapping()) is None
+
+
 def test_a_byte_that_no_sample_holds_is_found(bank: Any) -> None:
     """The encoding is judged by the whole file, and a file in UTF-8 is read without a setting."""
     folder = bank.write()

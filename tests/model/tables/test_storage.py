@@ -44,6 +44,13 @@ def test_a_missing_table_says_what_is_there(tmp_path: Path) -> None:
     assert not is_there(tmp_path, "t")
 
 
+def test_a_suffix_in_capitals_is_shown(tmp_path: Path) -> None:
+    """A file whose suffix is in capitals isn't the table, but the message lists it."""
+    (tmp_path / "t.CSV").write_text("a\n1\n")
+    with pytest.raises(TableMissing, match=r"neither t\.csv nor t\.parquet; it holds t\.CSV"):
+        fetch(tmp_path, "t")
+
+
 def test_a_table_in_both_formats_is_ambiguous(tmp_path: Path) -> None:
     """Nobody guesses which of two files is meant."""
     save(FRAME, tmp_path / "t.csv")
