@@ -56,3 +56,21 @@ def test_no_row_of_the_real_tables_is_in_the_repository(hometask: Path) -> None:
         if (ROOT / name).is_file():
             text = (ROOT / name).read_text(encoding="utf-8", errors="ignore")
             assert not real & set(pattern.findall(text)), name
+
+
+def test_scripts_and_documents_name_paths_that_exist() -> None:
+    """A test or a module that a script, the pipeline or a page of the guide names by its path is in the repository."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = listed.stdout.splitlines()
+    naming = [
+        name for name in files if re.match(r"scripts/|\.ci/|Makefile|cloudbuild\.yaml|docs/.*\.md|README\.md", name)
+    ]
+    assert len(naming) > 50
+    named = re.compile(r"(?<![\w/.-])(?:tests|model|serving|loadtest|benchmarks|k8s)(?:/[\w-]+)+\.py\b")
+    missing = {
+        f"{name}: {path}"
+        for name in naming
+        for path in named.findall((ROOT / name).read_text(errors="replace"))
+        if not (ROOT / path).exists() and "NAME" not in path
+    }
+    assert not missing
