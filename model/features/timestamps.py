@@ -163,7 +163,7 @@ def _offset(text: NDArray[np.uint8], loose: bool) -> int:  # noqa: PLR0911  one 
 @_compiled
 def _digit(char: np.uint8) -> np.uint8:
     """Return a digit's value, above 9 for any other character."""
-    return np.uint8(char - np.uint8(48))
+    return np.uint8(char ^ np.uint8(48))  # without an overflow, of which Python would warn where nothing is compiled
 
 
 @_compiled
