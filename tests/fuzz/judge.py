@@ -116,7 +116,8 @@ def read(body: bytes) -> tuple[Any, bool]:
         return float(name)
 
     try:
-        document = json.loads(body.decode(), parse_constant=loose, parse_int=_number, object_pairs_hook=Members)
+        text = body.decode("utf-8-sig")  # a byte order mark is ignored
+        document = json.loads(text, parse_constant=loose, parse_int=_number, object_pairs_hook=Members)
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None, False
