@@ -25,7 +25,7 @@ def plain(name: str) -> str:
 
 
 def similar_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name from which a name differs only in case, blanks and punctuation, None if there is none."""
+    """Return the known name that differs from a name only in case, blanks and punctuation; None if there isn't one."""
     letters = plain(name)
     return next((each for each in known if each != name and plain(each) == letters), None) if letters else None
 

@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def umask() -> Iterator[None]:
-    """Give every test the usual umask, whatever the shell has, and whatever a command that ran before has set."""
+    """Set the umask 022 for every test: the shell, or a command that an earlier test ran, may have set another."""
     before = os.umask(0o022)
     yield
     os.umask(before)

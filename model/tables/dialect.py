@@ -225,7 +225,7 @@ def _decimal(texts: list[str], form: CsvForm) -> str:
 
 
 def _date_format(texts: list[str], pool: list[str], form: CsvForm) -> tuple[str, str]:
-    """Return the format of most texts, and another that reads as many, empty where there is none.
+    """Return the format that reads most texts, and another one that reads as many (empty if there isn't one).
 
     `texts` are one file's dates and times that aren't in ISO 8601. `pool` are those of all files, which decide if two
     formats read as many of the file's own. The present format is kept where it reads most texts.

@@ -18,7 +18,7 @@ _id: Final = msgspec.json.Decoder(CustomerId)
 
 
 def customer_of(body: bytes) -> str | None:
-    """Return the valid customer_id of a request that may be invalid otherwise, None if there is none.
+    """Return the customer_id of a request if it is valid, even if other fields aren't; otherwise None.
 
     The request isn't decoded: only the fields' names and the id are read.
     """

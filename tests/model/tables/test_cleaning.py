@@ -335,7 +335,7 @@ def test_a_rule_that_no_event_passes_is_named(bank: Any, load: Callable[..., Any
     assert "resolves" not in caught.value.problem
 
 
-def test_rules_are_named_beside_events_of_nobody(bank: Any, load: Callable[..., Any]) -> None:
+def test_a_message_about_unknown_customers_names_failed_rules_too(bank: Any, load: Callable[..., Any]) -> None:
     """If some rows fail a rule and the others belong to no customer, the message says both."""
     bank.transactions_labelled = [bank.event(f"other-{name}", f"t-{name}") for name in "abc"]
     bank.transactions_labelled[0]["amount"] = "?"

@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 PREDICT = "/v1/models/customer-risk:predict"
 INFER = "/v2/models/customer-risk/infer"
-_NOBODY = {"authorization": "nobody"}
+_UNKNOWN = {"authorization": "unknown"}
 _NOT_ALLOWED = {"authorization": "batch"}
 _GZIP = {"content-encoding": "gzip", "content-type": "application/json"}
 
 
 class _Guard:
-    """Accepts every caller but `nobody`, with the scopes that the header Authorization names."""
+    """Accepts every caller except `unknown`; the header Authorization names the scopes."""
 
     def cached(self, _: str | None) -> None:
         return None
 
     async def authenticate(self, authorization: str | None) -> Caller:
-        if authorization == "nobody":
+        if authorization == "unknown":
             raise Unauthenticated("There is no token.", remedy="Send one.")
         return Caller("ada", frozenset((authorization or "score").split()))
 
@@ -77,7 +77,7 @@ def _assert_readable(response: httpx2.Response) -> str:
     ("status", "options"),
     [
         (400, {"content": b"{"}),
-        (401, {"headers": _NOBODY}),
+        (401, {"headers": _UNKNOWN}),
         (403, {"headers": _NOT_ALLOWED}),
         (413, {"content": b" " * (MOST_BYTES + 1)}),
         (415, {"content": b"x", "headers": {"content-type": "text/plain"}}),
@@ -156,7 +156,7 @@ def test_refusals_for_overload_are_in_the_form_of_their_path(target, media_type)
 
 def test_other_paths_keep_problem_json(make, call) -> None:
     """Outside KServe's protocols, a refusal stays application/problem+json without `error`."""
-    response = call(make(), "POST", "/ai/v1/risk", headers=_NOBODY)
+    response = call(make(), "POST", "/ai/v1/risk", headers=_UNKNOWN)
     assert response.headers["content-type"] == "application/problem+json"
     assert "error" not in response.json()
 

@@ -39,7 +39,7 @@ def test_what_repeats_the_run_is_listed(results, words_of):
 
 
 def test_the_rates_of_a_conversion_are_listed(results, words_of):
-    """The hash of the file of exchange rates stands there if there was one."""
+    """The report shows the hash of the file of exchange rates if amounts were converted by one."""
     assert "Exchange rates" not in words_of(reproducibility.section(results))
     provenance = msgspec.structs.replace(results.provenance, rates_sha256="c" * 64)
     text = words_of(reproducibility.section(msgspec.structs.replace(results, provenance=provenance)))
