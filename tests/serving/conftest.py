@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
+    from customer_risk.serving.bulk.jobs.repository import JobRepository
     from customer_risk.serving.decisions.request_parser import RequestParser
     from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.http.scoring_app import ScoringApp
@@ -108,6 +109,17 @@ def service(bundle: Path) -> Service:
     made = Service("customer-risk", clock=lambda: NOW)
     made.use(load_bundle(bundle, verify_golden=False))
     return made
+
+
+@pytest.fixture
+def jobs_repository(tmp_path: Path) -> Iterator[JobRepository]:
+    """A repository of jobs in a store of the test's own."""
+    from customer_risk.serving.bulk.jobs.repository import JobRepository
+    from customer_risk.serving.store.file import FileStore
+
+    store = FileStore(str(tmp_path / "store"))
+    yield JobRepository(store, lease_seconds=1)
+    store.close()
 
 
 @pytest.fixture

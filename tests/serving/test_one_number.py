@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from customer_risk.model.tables.mapping import Mapping
 from customer_risk.model.tables.parsing import read_numbers
 from customer_risk.model.tables.reading import read_table
 from customer_risk.model.tables.synthetic import synthesize
-from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.runner import JobRunner
 from customer_risk.serving.bulk.jobs.types import Format, Job, JobSettings
 from customer_risk.serving.bulk.tables.inputs.parquet import opened
@@ -32,7 +31,6 @@ from customer_risk.serving.decisions.request_parser import ParsedRequest
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.kserve.v2.inputs import read_inputs
 from customer_risk.serving.kserve.v2.tensors import Tensor
-from customer_risk.serving.store.file import FileStore
 from tests.number_texts import NUMBERS, ONLY_IN_TABLES
 
 INFER = "/v2/models/customer-risk/infer"
@@ -54,14 +52,6 @@ def seen(monkeypatch) -> dict[str, float]:
 
     monkeypatch.setattr(Engine, "decide", keep)
     return found
-
-
-@pytest.fixture
-def jobs_repository(tmp_path) -> Iterator[JobRepository]:
-    """A repository of jobs in a store of the test's own."""
-    store = FileStore(str(tmp_path / "store"))
-    yield JobRepository(store, lease_seconds=1)
-    store.close()
 
 
 @pytest.fixture

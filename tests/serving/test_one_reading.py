@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -25,7 +25,6 @@ from customer_risk.model.tables.mapping import Mapping
 from customer_risk.model.tables.parsing import read_times
 from customer_risk.model.tables.reading import read_table
 from customer_risk.model.tables.synthetic import synthesize
-from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.runner import JobRunner
 from customer_risk.serving.bulk.jobs.types import Format, Job, JobSettings
 from customer_risk.serving.bulk.tables.inputs.parquet import opened
@@ -36,7 +35,6 @@ from customer_risk.serving.decisions.request_parser import RequestParser
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.kserve.v2.grpc import GrpcServer, GrpcSettings
 from customer_risk.serving.offload import MOST_ON_LOOP
-from customer_risk.serving.store.file import FileStore
 from tests.times import ONLY_IN_TABLES, TIMES, microseconds
 
 INFER = "/v2/models/customer-risk/infer"
@@ -60,14 +58,6 @@ def seen(monkeypatch) -> dict[str, tuple[int, int]]:
 
     monkeypatch.setattr(RequestParser, "read", keep)
     return found
-
-
-@pytest.fixture
-def jobs_repository(tmp_path) -> Iterator[JobRepository]:
-    """A repository of jobs in a store of the test's own."""
-    store = FileStore(str(tmp_path / "store"))
-    yield JobRepository(store, lease_seconds=1)
-    store.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -15,7 +15,6 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
 from customer_risk.serving.audit.options import hash_customer
-from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.runner import JobRunner
 from customer_risk.serving.bulk.jobs.types import Job, JobSettings
 from customer_risk.serving.bulk.tables.outputs.rows import Place
@@ -26,7 +25,6 @@ from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.kserve.v2.grpc import GrpcServer, GrpcSettings
 from customer_risk.serving.offload import MOST_ON_LOOP
 from customer_risk.serving.record.outbox.record import ERASED
-from customer_risk.serving.store.file import FileStore
 
 INFER = "/v2/models/customer-risk/infer"
 
@@ -45,14 +43,6 @@ def _errors(response: Any) -> list[str]:
 
 def _texts(name: str, value: str) -> dict[str, Any]:
     return {"name": name, "datatype": "BYTES", "shape": [1], "data": [value]}
-
-
-@pytest.fixture
-def jobs_repository(tmp_path) -> Iterator[JobRepository]:
-    """A repository of jobs in a store of the test's own."""
-    store = FileStore(str(tmp_path / "store"))
-    yield JobRepository(store, lease_seconds=1)
-    store.close()
 
 
 @pytest.fixture
