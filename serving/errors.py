@@ -2,7 +2,7 @@
 
 RequestError
 ├── MalformedBody       not JSON
-├── WrongMediaType      a media type that isn't taken here
+├── WrongMediaType      a media type that isn't accepted here
 ├── EncodedBody         a body with a content coding, for instance a compressed one
 ├── BodyTooLarge        more bytes, or more items, than the server takes
 ├── WrongMethod         a method that the path doesn't answer
@@ -46,7 +46,7 @@ class MalformedBody(RequestError):
 
 
 class WrongMediaType(RequestError):
-    """A media type that isn't taken here."""
+    """A media type that isn't accepted here."""
 
 
 class EncodedBody(RequestError):

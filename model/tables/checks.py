@@ -8,6 +8,7 @@ from typing import Final, Literal
 Layer = Literal["types", "ranges", "business"]
 Kind = Literal["users", "transactions"]
 FIELD_COUNT: Final = "field_count_matches"
+OWNER_KNOWN: Final = "owner_is_known"  # a row that fails it may be valid, of a customer in other tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ CHECKS: Final = (
         "an amount of 0 is a card check (CARDS) or a waived fee (PROCESSING_FEE)",
     ),
     Check(
-        "owner_is_known",
+        OWNER_KNOWN,
         "transactions",
         "business",
         "owner_is_known",

@@ -12,6 +12,7 @@ from customer_risk.model.config import load_config
 from customer_risk.model.errors import EmptyTable
 from customer_risk.model.escaping import shortened
 from customer_risk.model.features.vocabulary import STATES
+from customer_risk.model.tables.checks import OWNER_KNOWN
 from customer_risk.model.tables.conversion import CONVERSIONS, Conversion
 from customer_risk.model.tables.dialect import advising
 from customer_risk.model.tables.examination import FAILING_ROWS, Examination, ever_suspended, examine, refuse_unusable
@@ -34,7 +35,6 @@ _TWO_DIGIT_CODES: Final = frozenset(
     "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 "  # noqa: SIM905  44 pairs of quotes would hide the codes
     "91 92 93 94 95 98".split()
 )
-_OWNER: Final = "owner_is_known"  # a row that fails it is valid, but belongs to no customer of these tables
 _PROFILE: Final = tuple(name for name in Customers.column_names() if name != "customer_id")
 
 
@@ -165,7 +165,10 @@ def _set_aside(table: Table, examination: Examination) -> tuple[int, str]:
     outcomes = [
         outcome
         for outcome in examination.outcomes
-        if outcome.where == table.where and outcome.failing and outcome.rule.sets_aside and outcome.rule.name != _OWNER
+        if outcome.where == table.where
+        and outcome.failing
+        and outcome.rule.sets_aside
+        and outcome.rule.name != OWNER_KNOWN
     ]
     names = [outcome.rule.name for outcome in outcomes]
     rows = examination.failing.filter((pl.col("table") == table.where) & pl.col("rule").is_in(names))

@@ -69,7 +69,8 @@ class Conversion:
         )
         more = f" and {self.lacking.height - len(pairs):,} more" if self.lacking.height > len(pairs) else ""
         days = f"their day or the {self.rates.most_days} days before it"
-        return f"{converted}; {left:,} have no rate for {days}: {examples}{more}. Add these rates."
+        lacking = f"{left:,} {'has' if left == 1 else 'have'} no rate for {days}"
+        return f"{converted}; {lacking}: {examples}{more}. Add these rates."
 
 
 def convert(events: pl.DataFrame, rates: Rates | None) -> tuple[pl.DataFrame, Conversion]:

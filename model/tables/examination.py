@@ -9,7 +9,7 @@ import polars as pl
 
 from customer_risk.model.errors import ColumnMismatch, EmptyTable, LabelError, RuleFailure
 from customer_risk.model.escaping import list_names, shortened
-from customer_risk.model.tables.checks import FIELD_COUNT, checks_of
+from customer_risk.model.tables.checks import FIELD_COUNT, OWNER_KNOWN, checks_of
 from customer_risk.model.tables.schema import Event, LabelledProfile, Profile
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ FAILING_ROWS: Final = pl.Schema(
 )
 _IN_EUR: Final = "currency_is_eur"
 _LISTED: Final = "`customer-risk check` lists them."
-_NOT_FOR_LOADING: Final = (
-    "owner_is_known"  # events of unknown customers are set aside and counted, whatever their number
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ def examine(tables: CohortTables, limits: Checks) -> Examination:
     events = tables.transactions.frame.with_columns(
         owner_known=pl.col("customer_id").is_in(everyone.implode()) if others_known else pl.lit(None, dtype=pl.Boolean)
     ).with_columns(_agreements(tables.transactions.frame))
-    unjudged = frozenset() if others_known else frozenset({"one_cohort", "owner_is_known"})
+    unjudged = frozenset() if others_known else frozenset({"one_cohort", OWNER_KNOWN})
 
     found = [
         _judge(tables.users, users, LabelledProfile if labelled else Profile, unjudged),
@@ -111,7 +108,7 @@ def refuse_unusable(tables: CohortTables, examination: Examination, limits: Chec
     for outcome in examination.above(limits.max_failing_share):
         if outcome.rule.name == _IN_EUR:
             raise RuleFailure(f"{outcome.where}: {tables.conversion.describe()}", remedy=_LISTED)
-        if outcome.rule.name != _NOT_FOR_LOADING:
+        if outcome.rule.name != OWNER_KNOWN:  # such rows are set aside and counted, whatever their number
             _refuse(outcome, examination, limits)
 
 

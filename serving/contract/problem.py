@@ -46,8 +46,8 @@ class Kind:
 KINDS: Final[dict[type[CustomerRiskError], Kind]] = {
     InputError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-fields", "Some fields can't be used"),
     MalformedBody: Kind(HTTPStatus.BAD_REQUEST, "malformed-body", "The body can't be read"),
-    WrongMediaType: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", "This media type isn't taken here"),
-    EncodedBody: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded-body", "Compressed bodies aren't taken here"),
+    WrongMediaType: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", "This media type isn't accepted here"),
+    EncodedBody: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded-body", "Compressed bodies aren't accepted"),
     BodyTooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"),
     WrongMethod: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", "This method isn't answered here"),
     Unauthenticated: Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A token is needed"),

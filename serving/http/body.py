@@ -48,7 +48,7 @@ def find_coding(headers: Iterable[tuple[bytes, bytes]]) -> EncodedBody | None:
     if all(coding.strip(b" \t") in {b"", b"identity"} for coding in codings):
         return None
     return EncodedBody(
-        "The body has a Content-Encoding, which isn't taken here.",
+        "The body has a Content-Encoding; only bodies without one, or with identity, are accepted.",
         remedy="Send it without compression and without Content-Encoding.",
     )
 

@@ -128,7 +128,10 @@ REFUSALS: Final[tuple[CustomerRiskError, ...]] = (
     Conflict("The idempotency key was sent with another body.", remedy="Use a new key for a new request."),
     BodyTooLarge("The body has more than 8,388,608 bytes.", remedy="Send fewer transactions at a time."),
     WrongMediaType("The body is declared as text/plain.", remedy="Send it with Content-Type: application/json."),
-    EncodedBody("The body has a Content-Encoding, which isn't taken here.", remedy="Send it without compression."),
+    EncodedBody(
+        "The body has a Content-Encoding; only bodies without one, or with identity, are accepted.",
+        remedy="Send it without compression.",
+    ),
     InputError(
         (
             BadField("/customer_id", _BAD_ID),

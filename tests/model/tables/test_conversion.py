@@ -131,7 +131,7 @@ def test_rows_without_a_rate_are_refused_by_currency_and_day(bank, tmp_path) -> 
     with pytest.raises(RuleFailure) as caught:
         load_cohort(bank.write(), "labelled", mapping=mapping, config=_lenient(tmp_path))
     assert "transactions_labelled.csv: 4 rows are not in EUR: 3 USD, 1 CHF. 3 are converted by" in str(caught.value)
-    assert "1 have no rate for their day or the 7 days before it: CHF on 2024-08-26 (row 8)." in str(caught.value)
+    assert "1 has no rate for their day or the 7 days before it: CHF on 2024-08-26 (row 8)." in str(caught.value)
 
 
 def _lenient(folder: Path):
