@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from customer_risk.model.atomic import new_folder
 from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion
 from customer_risk.model.features import catalogue
 from customer_risk.model.files import parse_json, read_file
+from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer, Method
 from customer_risk.model.scoring.golden import GoldenRow, check_golden, loads_golden
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SCHEMA_VERSION: Final = 2
-_READ: Final = (1, 2)  # version 1 differs in the form of golden.json alone
+SCHEMA_VERSION: Final = 3
+_READ: Final = (1, 2, 3)  # 1 has another form of golden.json; 1 and 2 have neither action rule nor wordings
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("golden.json", "model.ubj", "reference.json", "resamples.json", "trees.json")
 _MOST_MANIFEST: Final = 16 * 1024 * 1024
@@ -59,7 +61,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A bundle's manifest.
 
     `features` are the model's columns in order; `explain_method` is "tables" or "paths" (see Explainer); `cpu_family`
-    is that of the machine that computed the golden answers. `write_bundle` fills in `files`, the
+    is that of the machine that computed the golden answers. `action_rule` and `wordings`, the version of the texts of
+    reasons, are UNSET in bundles made before schema version 3. `write_bundle` fills in `files`, the
     sha256 of each file in hex, and `seal`, the sha256 of the manifest itself as it is written with an empty seal.
     """
 
@@ -79,6 +82,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     threads: int
     libraries: dict[str, str]
     cpu_family: str
+    action_rule: ActionRule | UnsetType = UNSET
+    wordings: int | UnsetType = UNSET
     files: dict[str, str] = {}
     seal: str = ""
 
@@ -196,6 +201,7 @@ def make_scorer(trees: Trees, manifest: Manifest) -> Scorer:
         manifest.calibration,
         manifest.thresholds,
         [catalogue.BY_NAME[name] for name in manifest.features],
+        action_rule=None if manifest.action_rule is UNSET else manifest.action_rule,
     )
 
 

@@ -10,23 +10,29 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from customer_risk.model.patterns.found_pattern import FoundPattern
 from customer_risk.model.scoring.calibration import sigmoid
 from customer_risk.model.scoring.reasons import Reason, top_reasons
 from customer_risk.model.scoring.segments import ACTIONS, Action, Segment, Thresholds
 
 if TYPE_CHECKING:
     from customer_risk.model.features.feature import Feature
+    from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.scoring.calibration import Calibration
     from customer_risk.model.scoring.explainer import Explainer
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The result for a row of feature values."""
+    """The result for a row of feature values.
+
+    `patterns` is None where none can be seen (features were given, or the bundle has no action rule).
+    """
 
     probability: float
     segment: Segment
     action: Action
     reasons: tuple[Reason, ...]
+    patterns: tuple[FoundPattern, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +54,8 @@ class Scores:
 class Scorer:
     """Trees, calibration and thresholds.
 
-    `features` are the columns, in order. `base` is the expected log-odds without any feature.
+    `features` are the columns, in order; without an `action_rule`, as in bundles that have none, the segment alone
+    decides the action. `base` is the expected log-odds without any feature.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Scorer:
         thresholds: Thresholds,
         features: Sequence[Feature],
         *,
+        action_rule: ActionRule | None = None,
         reasons: int = 5,
     ) -> None:
         self.explainer = explainer
@@ -66,6 +74,7 @@ class Scorer:
         self.features = tuple(features)
         self.names = tuple(feature.name for feature in self.features)
         self.base: float = calibration.slope * explainer.bias + (calibration.intercept + calibration.shift)
+        self.action_rule = action_rule
         self._reasons = reasons
 
     def score(self, values: NDArray[np.float64]) -> Scores:
@@ -75,14 +84,29 @@ class Scorer:
         contributions *= self.calibration.slope
         return Scores(probability, margin, contributions, [self.thresholds.segment_of(p) for p in probability.tolist()])
 
-    def judge(self, values: NDArray[np.float64]) -> Verdict:
-        """Return the verdict on values float64[f], in the scorer's order: the same bits as `score` in any batch."""
+    def judge(self, values: NDArray[np.float64], patterns: tuple[FoundPattern, ...] | None = None) -> Verdict:
+        """Return the verdict on values float64[f], in the scorer's order: the same bits as `score` in any batch.
+
+        `patterns` are those found in the customer's transactions; None where there are no transactions to look at.
+        """
         margin, contributions = self.explainer.explain_one(values)
         contributions *= self.calibration.slope
         probability = sigmoid(self.calibration.slope * margin + (self.calibration.intercept + self.calibration.shift))
         segment = self.thresholds.segment_of(probability)
         reasons = self.reasons(values, contributions, segment)
-        return Verdict(probability=probability, segment=segment, action=ACTIONS[segment], reasons=reasons)
+        return Verdict(
+            probability=probability,
+            segment=segment,
+            action=self.action(segment, patterns),
+            reasons=reasons,
+            patterns=patterns,
+        )
+
+    def action(self, segment: Segment, patterns: tuple[FoundPattern, ...] | None) -> Action:
+        """Return the action for a segment and the patterns found (None: there are no transactions to look at)."""
+        if self.action_rule is None:
+            return ACTIONS[segment]
+        return self.action_rule.action(segment, None if patterns is None else len(patterns))
 
     def reasons(
         self, values: NDArray[np.float64], contributions: NDArray[np.float64], segment: Segment

@@ -1,0 +1,1 @@
+"""The transaction patterns that corroborate a high score: what they are, and how they are found."""

@@ -1,0 +1,116 @@
+"""The transaction patterns that can corroborate a high score: their thresholds and their words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROUND_THRESHOLDS: Final = (500, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 15_000)  # EUR
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One declared pattern.
+
+    `thresholds` maps each threshold's name to its meaning; an action rule gives the values, and `limits` words them in
+    one line. `sentence` tells an investigator what was found, with the thresholds and `{count}` (or `{transactions}`,
+    "2 transactions"), `{amount}`, `{share}` of what was found. `why` says why the pattern supports a high score.
+    """
+
+    code: str
+    name: str
+    limits: str
+    sentence: str
+    why: str
+    thresholds: Mapping[str, str]
+
+
+_HOURS: Final = "length of the stretch of time, in hours"
+_COUNT: Final = "how many transactions at least"
+
+PATTERNS: Final[tuple[Pattern, ...]] = (
+    Pattern(
+        code="PASS_THROUGH",
+        name="Money passes through",
+        limits="{share} or more of all money in, at least {amount}, gone within {hours} hours",
+        sentence="{amount} that came in left again within {hours} hours by transfer, payment or crypto purchase: "
+        "{share} of all money in.",
+        why="An account that only hands money on does the work of a mule account; whoever lives from an account leaves "
+        "money on it or spends it with a card.",
+        thresholds={
+            "hours": _HOURS,
+            "share": "share of all money in that left again, at least",
+            "amount": "EUR that left again, at least",
+        },
+    ),
+    Pattern(
+        code="CRYPTO_FED_AT_ONCE",
+        name="Crypto bought with money just come in",
+        limits="{share} or more of all crypto purchases, at least {amount}, paid with money of the last {hours} hours",
+        sentence="{amount} that came in was turned into crypto within {hours} hours: {share} of all crypto purchases.",
+        why="Crypto is the quickest way to put stolen money out of reach of a recall.",
+        thresholds={
+            "hours": _HOURS,
+            "share": "share of crypto purchases paid with money that had just come in, at least",
+            "amount": "EUR so turned into crypto, at least",
+        },
+    ),
+    Pattern(
+        code="FAILED_TOP_UPS",
+        name="Card top-ups that fail in a row",
+        limits="{count} or more within {hours} hours",
+        sentence="{count} card top-ups failed, {threshold_count} or more within {hours} hours; {amount} was tried.",
+        why="One failed top-up is a typing error; a row of them may be somebody trying out cards that aren't theirs.",
+        thresholds={"count": _COUNT, "hours": _HOURS},
+    ),
+    Pattern(
+        code="VELOCITY_BURST",
+        name="Many transactions at once",
+        limits="{count} or more within {hours} hour(s), amounts of 0 left out",
+        sentence="{count} transactions in bursts of {threshold_count} or more within {hours} h, {amount} altogether.",
+        why="People pay now and then; scripts, and thieves who drain an account before it is blocked, don't.",
+        thresholds={"count": _COUNT, "hours": _HOURS},
+    ),
+    Pattern(
+        code="NIGHT_BURST",
+        name="A burst of transactions at night",
+        limits="{count} or more in one night, from midnight to {until_hour}:00 where the customer lives",
+        sentence="{count} transactions in bursts of {threshold_count} or more between midnight and {until_hour}:00 "
+        "where the customer lives, {amount} altogether.",
+        why="Takeovers and cash-outs are run while the account's owner sleeps.",
+        thresholds={
+            "count": _COUNT,
+            "until_hour": "the night goes from midnight to this hour, in the residence's time",
+        },
+    ),
+    Pattern(
+        code="JUST_BELOW_ROUND",
+        name="Amounts just below round thresholds",
+        limits="{count} or more within {hours} hours, each at most {margin} below one of the round thresholds",
+        sentence="{count} amounts within {margin} below a round threshold, {threshold_count} or more of them within "
+        "{hours} hours; {amount} altogether.",
+        why="Amounts are cut to stay below the limits where banks look closer.",
+        thresholds={
+            "count": _COUNT,
+            "hours": _HOURS,
+            "margin": "share of the threshold that an amount may lie below it",
+        },
+    ),
+    Pattern(
+        code="LARGE_AMOUNT",
+        name="Amounts far beyond the usual",
+        limits="{amount} or more, and larger than the largest transaction of {quantile} of customers",
+        sentence="{transactions} of {threshold_amount} or more, larger than the largest ones of {quantile} of "
+        "customers; {amount} altogether.",
+        why="One large payment gone wrong costs more than years of margin; it deserves a look before the next one.",
+        thresholds={
+            "amount": "EUR of one transaction, at least",
+            "quantile": "share of customers whose greatest transaction is smaller",
+        },
+    ),
+)
+
+BY_CODE: Final[dict[str, Pattern]] = {pattern.code: pattern for pattern in PATTERNS}
