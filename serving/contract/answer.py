@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from customer_risk.model.features.input_warning import InputWarning
+from customer_risk.model.patterns.found_pattern import FoundPattern
 from customer_risk.model.scoring.reasons import Reason
 from customer_risk.model.scoring.scorer import Verdict
 from customer_risk.model.scoring.segments import Action, Segment
@@ -76,17 +77,35 @@ class WireReason(msgspec.Struct, frozen=True):
     investigator_text: Annotated[str | UnsetType, column("Not for the customer")] = UNSET
 
 
+class WirePattern(msgspec.Struct, frozen=True):
+    """A transaction pattern; the fields from `count` on are for those with the `explain` scope alone."""
+
+    # Columns of stored patterns are made of these fields, as those of reasons are.
+    code: Annotated[str, column("Stable name of the pattern")]
+    count: Annotated[int | UnsetType, column("Number of transactions that show it")] = UNSET
+    amount: Annotated[float | UnsetType, column("EUR of these transactions; of pass-through, what passed")] = UNSET
+    share: Annotated[float | UnsetType | None, column("Of the money in, or of crypto purchases; else none")] = UNSET
+    first_at: Annotated[str | UnsetType, column("Time of the first of these transactions")] = UNSET
+    last_at: Annotated[str | UnsetType, column("Time of the last")] = UNSET
+    investigator_text: Annotated[str | UnsetType, column("Not for the customer")] = UNSET
+
+
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision of fallback rules about a customer: a segment and its reasons, but no probability."""
+    """The decision of fallback rules about a customer: a segment and its reasons, but no probability or patterns."""
 
     probability: None = None
+    patterns: None = None
     segment: Segment
     action: Action
     reasons: tuple[WireReason, ...]
 
 
 class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a caller; `probability` is null if rules answered instead of the model."""
+    """The answer to a caller; `probability` is null if rules answered instead of the model.
+
+    `patterns` is null where no transaction pattern can be seen: features were given, rules answered, or the bundle has
+    no action rule.
+    """
 
     decision_id: str
     customer_id: str
@@ -95,6 +114,7 @@ class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
     segment: Segment
     action: Action
     reasons: Sequence[Reason | WireReason]
+    patterns: Sequence[FoundPattern | WirePattern] | None
     source: Source
     model: ModelName
     warnings: tuple[InputWarning, ...]
@@ -129,8 +149,12 @@ def answer_of(
 def render(answer: Answer, *, explain: bool) -> WireAnswer:
     """Return the answer as the caller sees it: with `explain` all of it, otherwise what the customer may see."""
     decision = answer.decision
-    # A reason has the same fields as the wire's.
-    reasons = decision.reasons if explain else [_without_explanation(reason) for reason in decision.reasons]
+    # Reasons and patterns have the same fields as the wire's.
+    reasons: Sequence[Reason | WireReason] = decision.reasons
+    patterns: Sequence[FoundPattern | WirePattern] | None = decision.patterns
+    if not explain:
+        reasons = [_without_explanation(reason) for reason in reasons]
+        patterns = None if patterns is None else [WirePattern(pattern.code) for pattern in patterns]
     return WireAnswer(
         decision_id=answer.decision_id,
         customer_id=answer.customer_id,
@@ -139,6 +163,7 @@ def render(answer: Answer, *, explain: bool) -> WireAnswer:
         segment=decision.segment,
         action=decision.action,
         reasons=reasons,
+        patterns=patterns,
         source=answer.source,
         model=answer.model,
         warnings=answer.warnings,
