@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from customer_risk.model.features import catalogue
+from customer_risk.model.features.wordings import CURRENT
 from customer_risk.model.scoring.bundle import Bundle, Manifest, RiskRate, make_scorer
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer
@@ -71,5 +72,6 @@ def _bundle(trees: Trees) -> Bundle:
         threads=1,
         libraries={},
         cpu_family="",
+        wordings=CURRENT,
     )
     return Bundle(Path(), manifest, "0" * 64, trees, make_scorer(trees, manifest), [])
