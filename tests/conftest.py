@@ -69,6 +69,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from customer_risk.model.features import catalogue
     from customer_risk.model.features.kernel import compute as kernel
+    from customer_risk.model.features.wordings import CURRENT
     from customer_risk.model.scoring import bundle as bundles
     from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.scoring.calibration import Calibration
@@ -118,6 +119,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         libraries={},
         cpu_family=cpu_family(),
         action_rule=ActionRule(minimum=1, patterns={"VELOCITY_BURST": {"count": 3, "hours": 24}}),
+        wordings=CURRENT,
     )
     files = {
         "model.ubj": bytes(booster.save_raw("ubj")),
