@@ -97,7 +97,7 @@ def test_every_sentence_begins_like_one(feature: Feature) -> None:
         ("no_biometrics", 1, "Biometric log-in is not set up"),
         ("no_biometrics", 0, "Biometric log-in is set up"),
         ("passed_share", math.nan, "The share of the money in that left again can't be determined: no money came in"),
-        ("kyc_incomplete", math.nan, "Whether identity verification is incomplete can't be determined: the profile doesn't state it"),
+        ("left_share", math.nan, "The share of the money in that is left can't be determined: no money came in"),
     ],
 )  # fmt: skip
 def test_sentences_suit_the_value(name: str, value: float, text: str) -> None:
