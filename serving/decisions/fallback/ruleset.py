@@ -17,6 +17,7 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line
 from customer_risk.model.features.catalogue import BY_NAME
 from customer_risk.model.features.feature import formatted
+from customer_risk.model.features.wordings import CURRENT
 from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.scoring.segments import ACTIONS, Action, Segment
 from customer_risk.serving.contract.answer import Ruling, WireReason
@@ -62,7 +63,7 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """The sha256 of the rules, in hex."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
-    def judge(self, values: Mapping[str, float | None]) -> Ruling:
+    def judge(self, values: Mapping[str, float | None], wordings: int = CURRENT) -> Ruling:  # noqa: ARG002  the texts of all versions are the same so far
         """Return the ruling on a customer with these features; one that is absent, None or NaN is missing."""
         held = [rule for rule in self.rules if all(each.holds(values.get(each.feature)) for each in rule.when)]
         points = sum(rule.points for rule in held)
