@@ -24,6 +24,7 @@ from customer_risk.model.atomic import new_folder
 from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion
 from customer_risk.model.features import catalogue
 from customer_risk.model.files import parse_json, read_file
+from customer_risk.model.patterns.finder import Finder
 from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer, Method
@@ -108,6 +109,11 @@ class Bundle:
     def model_features(self) -> ModelFeatures:
         """Return what computes the model's features, in the scorer's order."""
         return ModelFeatures(self.manifest.features, self.manifest.settings)
+
+    def finder(self) -> Finder | None:
+        """Return what finds the action rule's patterns; None for a bundle without a rule."""
+        rule = self.manifest.action_rule
+        return None if rule is UNSET else Finder(rule.patterns, self.manifest.settings.for_kernel())
 
     def resampled_probabilities(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probabilities float64[k, n] of k resampled models for rows float64[n, f]."""
