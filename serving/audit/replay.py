@@ -11,7 +11,6 @@ import numpy as np
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.kernel import compute as kernel
 from customer_risk.model.features.wordings import CURRENT
-from customer_risk.model.patterns.finder import Finder
 from customer_risk.model.scoring.action_rule import BY_SEGMENT
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.serving.audit.comparison import (
@@ -117,8 +116,7 @@ class _Bundled:
         self.versions = versions_of(bundle.manifest)
         self._scorer = bundle.scorer
         self._compute = bundle.model_features().compute
-        rule = bundle.scorer.action_rule
-        self._finder = None if rule is None else Finder(rule.patterns, bundle.manifest.settings.for_kernel())
+        self._finder = bundle.finder()
 
     def values(self, encoded: Encoded) -> NDArray[np.float64]:
         return self._compute(encoded)

@@ -92,7 +92,7 @@ def record(number: int, **changes: Any) -> Record:
         features=np.array([number, np.nan, 1 / 7], "<f8").tobytes(),
         encoded=b"\x02\0\0\0\xff\x00\xfe" if number % 2 else b"",
         history_complete=number % 5 != 0,
-        patterns=(pattern, msgspec.structs.replace(pattern, code="NIGHT_BURST", share=None)) if number % 3 == 1 else (),
+        patterns=(pattern, msgspec.structs.replace(pattern, code="NIGHT_BURST", share=None)) if number % 2 else (),
         action_rule=1 + number % 2,
         wordings=1 + number % 2,
     )

@@ -172,7 +172,9 @@ def test_counts_patterns_by_their_code(metrics) -> None:
     metrics.decided(answer_with(patterns=()))
     metrics.decided(answer_with())
     samples = read(metrics)
-    counted = {dict(labels)["code"]: count for (name, labels), count in samples.items() if name.endswith("patterns_total")}
+    counted = {
+        dict(labels)["code"]: count for (name, labels), count in samples.items() if name.endswith("patterns_total")
+    }
     assert counted == dict.fromkeys(BY_CODE, 0) | {"PASS_THROUGH": 1, "NIGHT_BURST": 2}
 
 
