@@ -69,6 +69,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from customer_risk.model.features import catalogue
     from customer_risk.model.features.kernel import compute as kernel
+    from customer_risk.model.features.wordings import CURRENT
     from customer_risk.model.scoring import bundle as bundles
     from customer_risk.model.scoring.calibration import Calibration
     from customer_risk.model.scoring.golden import cpu_family
@@ -116,6 +117,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         threads=1,
         libraries={},
         cpu_family=cpu_family(),
+        wordings=CURRENT,
     )
     files = {
         "model.ubj": bytes(booster.save_raw("ubj")),

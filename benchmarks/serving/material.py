@@ -20,6 +20,7 @@ from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIO
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.features.kernel import compute as kernel
 from customer_risk.model.features.vocabulary import STATES, TYPES
+from customer_risk.model.features.wordings import CURRENT
 from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.golden import cpu_family
@@ -152,6 +153,7 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
         threads=1,
         libraries={"xgboost": xgboost.__version__},
         cpu_family=cpu_family(),
+        wordings=CURRENT,
     )
     files = {
         "model.ubj": bytes(booster.save_raw("ubj")),

@@ -10,7 +10,7 @@ import numpy as np
 
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.kernel import compute as kernel
-from customer_risk.model.features.wordings import CURRENT
+from customer_risk.model.features.wordings import WORDINGS
 from customer_risk.model.scoring.action_rule import BY_SEGMENT
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.serving.audit.comparison import (
@@ -93,7 +93,7 @@ class Replayer:
                 return f"no rules of version {record.model_version} are here"
             if record.encoded and names != NAMES:
                 return "this install computes other features than the rules were given"
-            if record.wordings not in range(1, CURRENT + 1):
+            if record.wordings not in WORDINGS:
                 return f"this install doesn't have the wordings of version {record.wordings}"
             return _Ruled(rules, names, record.wordings)
         version = record.model_version

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import UNSET
 
-from customer_risk.model.features.wordings import FIRST
 from customer_risk.model.scoring.action_rule import BY_SEGMENT
 
 if TYPE_CHECKING:
@@ -22,5 +21,5 @@ class Versions(NamedTuple):
 
 def versions_of(manifest: Manifest) -> Versions:
     """Return the versions of a bundle; a bundle that names none has the first ones."""
-    rule, wordings = manifest.action_rule, manifest.wordings
-    return Versions(BY_SEGMENT if rule is UNSET else rule.version, FIRST if wordings is UNSET else wordings)
+    rule = manifest.action_rule
+    return Versions(BY_SEGMENT if rule is UNSET else rule.version, manifest.wordings_version)

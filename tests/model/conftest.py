@@ -23,6 +23,7 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
 
     from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, catalogue_hash, default_names
     from customer_risk.model.features.frame import feature_table
+    from customer_risk.model.features.wordings import CURRENT
     from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
     from customer_risk.model.scoring.calibration import Calibration
     from customer_risk.model.scoring.golden import cpu_family
@@ -69,6 +70,7 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
             threads=1,
             libraries={"xgboost": xgboost.__version__},
             cpu_family=cpu_family(),
+            wordings=CURRENT,
         )
         trees = trees_from_booster(booster)
         files = {

@@ -71,8 +71,8 @@ patterns RECORD REPEATED: Found in the transactions
   count INTEGER NULLABLE: Number of transactions that show it
   amount FLOAT NULLABLE: EUR: their sum, or the money that passed through
   share FLOAT NULLABLE: Of the money in, or of crypto purchases; otherwise none
-  first_at STRING NULLABLE: Time of the first of these transactions
-  last_at STRING NULLABLE: Time of the last
+  first_at STRING NULLABLE: Time of the first of these transactions, RFC 3339
+  last_at STRING NULLABLE: Time of the last one, RFC 3339
   investigator_text STRING NULLABLE: Not for the customer
 action_rule INTEGER NULLABLE: Version of the rule that led to the action; 1 where none is given
 wordings INTEGER NULLABLE: Version of the texts of reasons and patterns; 1 where none is given

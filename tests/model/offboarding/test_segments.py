@@ -23,7 +23,7 @@ def test_segments_add_up_to_all_customers(scored, profiles):
     assert sum(one.expected_risky for one in profiles) == pytest.approx(scored.table["probability"].sum())
 
 
-def test_lift_is_the_chance_of_the_greater_value_minus_that_of_the_smaller(scored, profiles):
+def test_the_share_of_pairs_with_the_greater_value_is_that_of_all_pairs(scored, profiles):
     """The ranks' shortcut gives what comparing every pair gives."""
     inside = (scored.table["segment"] == "high").to_numpy()
     high = profiles[2]
@@ -32,15 +32,15 @@ def test_lift_is_the_chance_of_the_greater_value_minus_that_of_the_smaller(score
         values = scored.features.select((difference.feature,)).values[:, 0]
         here, there = values[inside], values[~inside]
         pairs = np.sign(here[~np.isnan(here), None] - there[~np.isnan(there)][None])
-        assert difference.lift == pytest.approx(pairs.mean())
+        assert difference.share_greater == pytest.approx((pairs.mean() + 1) / 2)
         assert difference.inside == pytest.approx(np.nanmedian(here))
 
 
 def test_differences_come_strongest_first(profiles):
     """The reader sees first what sets a segment apart most."""
     for one in profiles:
-        lifts = [abs(difference.lift) for difference in one.differences]
-        assert lifts == sorted(lifts, reverse=True)
+        shares = [abs(difference.share_greater - 0.5) for difference in one.differences]
+        assert shares == sorted(shares, reverse=True)
 
 
 def test_patterns_are_counted_by_segment(scored, profiles):

@@ -68,6 +68,27 @@ def test_a_reason_says_what_held(rules) -> None:
     assert (reason.share, reason.contribution) == (1 / 3, None)
 
 
+SAME = """
+medium_from: 2
+high_from: 3
+rules:
+  - {code: RULE_A, when: [{feature: out_sum, at_least: 1}], points: 3, text: a, investigator_text: "{value} out"}
+  - {code: RULE_B, when: [{feature: gap_median_hours, at_most: 1}], points: 2, text: a,
+     investigator_text: "{value} gap"}
+  - {code: RULE_C, when: [{feature: out_sum, at_least: 1}], points: 1, text: b, investigator_text: c}
+"""
+
+
+@pytest.mark.parametrize(
+    ("wordings", "texts", "gap"), [((), ["a", "", "b"], "6 minutes gap"), ((1,), ["a", "a", "b"], "0.1 hours gap")]
+)
+def test_a_ruling_has_the_texts_of_the_version_asked_for(rules, wordings, texts, gap) -> None:
+    """Now no text comes twice; a replay of an earlier record gets texts and values as they were written then."""
+    reasons = rules(SAME).judge({"out_sum": 1.0, "gap_median_hours": 0.1}, *wordings).reasons
+    assert [reason.text for reason in reasons] == texts
+    assert reasons[1].investigator_text == gap
+
+
 def test_the_version_follows_what_the_rules_say(rules) -> None:
     """Comments and order of keys don't matter; a threshold does."""
     assert rules(SET).version == rules("# a comment" + SET).version
