@@ -16,6 +16,7 @@ from google.cloud.bigquery import Table, TimePartitioning
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.table import Table as AuditTable
+from customer_risk.serving.audit.table import check
 from customer_risk.serving.record.outbox.record import ADDED, written
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, LABEL, VERSION
@@ -176,7 +177,9 @@ def test_rows_of_the_first_version_are_read_after_a_migration(bench) -> None:
     bench.ask(f"INSERT INTO `{{table}}` ({names}) VALUES ({row})")  # noqa: S608  all of it ours
     read = AuditTable(bench.settings).find
     (before,) = read()
+    assert check(bench.settings) == ((), 1, 0)
     init(bench.settings)
+    assert check(bench.settings) == ((), 1, 0)
     (after,) = read()
     assert before == after
     assert {name: after[name] for name in ADDED} == ADDED

@@ -5,8 +5,9 @@ fields. The last two are salted, so that erased data can't be found by trying po
 random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the other
 records. Of a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
 
-The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. The features and
-the encoded customer follow as bytes; the array begins with their lengths.
+The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. Fields that were
+added since follow as an object, if they have other values than records without them. The features and the encoded
+customer follow as bytes; the array begins with their lengths.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from customer_risk.serving.record.sinks.batch import RecordBatch, as_batch
 
 SALTS: Final = "salts/"
 _FORM: Final = "2"
-# The fields that a record's hash is made of: all of KEPT and PERSONAL, and those of ADDED_KEPT and ADDED_PERSONAL if
-# one of them isn't the default, so that records of releases without these fields keep the hash that they had.
+# The fields that a record's hash is made of: all of KEPT and PERSONAL, and by name those of ADDED_KEPT and
+# ADDED_PERSONAL that aren't the default, so that records of releases without these fields keep the hash that they had.
+# A new field of the record is added to one of the last two.
 KEPT: Final = (
     "version",
     "kind",
@@ -185,12 +187,14 @@ def _personal(record: Record, features: bytes, salts: Salted) -> bytes:
 
 
 def _added(record: Record, names: Sequence[str]) -> tuple[Any, ...]:
-    """Return a record's values of these fields, or no values if all are the defaults."""
-    values = tuple(getattr(record, name) for name in names)
-    return () if values == tuple(_DEFAULTS[name] for name in names) else values
+    """Return a record's values of these fields by name, without those that are the default; () if all are."""
+    values = {name: value for name in names if (value := getattr(record, name)) != _DEFAULTS[name]}
+    return (values,) if values else ()
 
 
 def _without_nulls(field: Any) -> Any:
+    if isinstance(field, dict):
+        return {name: _without_nulls(each) for name, each in field.items()}
     if not isinstance(field, list):
         return field
     return [

@@ -13,6 +13,8 @@ from customer_risk.serving.audit.records import Records
 from customer_risk.serving.audit.replay import Replayer
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.outbox.record import ERASED, document, from_document, values_of
+from customer_risk.serving.record.sinks.ndjson import Lines
+from customer_risk.serving.record.sinks.parquet import Parquet
 
 replace = msgspec.structs.replace
 
@@ -251,6 +253,14 @@ def test_decisions_with_patterns_come_out_the_same(rule_records, rule_replayer) 
     }
     assert {record.patterns for record in by_model if not record.encoded} == {()}
     assert {(record.action_rule, record.wordings) for record, _ in rule_records} == {(2, 2), (1, 2)}
+
+
+@pytest.mark.parametrize("form", [Lines(), Parquet()], ids=lambda form: type(form).__name__)
+def test_patterns_that_a_sink_stored_replay(rule_records, rule_replayer, form) -> None:
+    """A record with patterns that went through a segment of either form comes out the same."""
+    stored = [from_document(each) for each in form.decode(form.encode([document(*each) for each in rule_records]))]
+    assert any(record.patterns for record, _ in stored)
+    assert {rule_replayer.replay(*each).outcome for each in stored} == {"same"}
 
 
 def pattern_with(**changes):

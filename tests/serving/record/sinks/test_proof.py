@@ -90,9 +90,11 @@ def test_a_proof_depends_on_each_feature(samples, place) -> None:
         assert prove([document | {"features": features}], salts) != prove([document], salts)
 
 
-def test_a_proof_is_the_hash_that_its_form_says(samples) -> None:
+@pytest.mark.parametrize("added", [{}, {"wordings": 1}, {"action_rule": 1}, {"patterns": []}], ids=str)
+def test_a_proof_is_the_hash_that_its_form_says(samples, added) -> None:
     """The proof equals the hash that the test computes from the document without the project's code."""
     (document,) = samples.segment(1, 1).documents
+    document |= added
     salts = Salts.new()
     assert prove([document], salts) == f"2:{sha256(_hash(document, salts)).hexdigest()}"
 
@@ -142,8 +144,8 @@ def _hash(document: dict[str, Any], salts: Salts) -> bytes:
         *document["model"].values(),
         *(document[name] for name in ("cpu", "segment", "action", "history_complete")),
     ]
-    if (document["action_rule"], document["wordings"]) != (1, 1):
-        kept += [document["action_rule"], document["wordings"]]
+    versions = {name: document[name] for name in ("action_rule", "wordings") if document[name] != 1}
+    kept += [versions] if versions else []
     names = json([each["name"] for each in document["features"]])
     values = [math.nan if each["value"] is None else each["value"] for each in document["features"]]
     features = sha256(names).digest() + struct.pack(f"<{len(values)}d", *values)
@@ -156,7 +158,8 @@ def _hash(document: dict[str, Any], salts: Salts) -> bytes:
     personal.append([{k: v for k, v in each.items() if v is not None} for each in document["reasons"]])
     personal.append(document["warnings"])
     if document["patterns"]:
-        personal.append([{k: v for k, v in each.items() if v is not None} for each in document["patterns"]])
+        patterns = [{k: v for k, v in each.items() if v is not None} for each in document["patterns"]]
+        personal.append({"patterns": patterns})
     customer = sha256(document["customer_id"].encode()).hexdigest().encode()
     parts = (
         json(kept),
