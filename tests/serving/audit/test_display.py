@@ -79,8 +79,10 @@ def test_patterns_and_versions_are_shown_to_the_person_who_defends_a_decision(ru
         (
             lambda each: not each.encoded and each.source == "model",
             {},
-            "patterns      not looked for: features were given instead of transactions, "
-            "or the transactions were erased",
+            (
+                "patterns      not looked for: features were given instead of transactions, "
+                "or the transactions were erased"
+            ),
         ),
         (
             lambda each: each.source == "model",
