@@ -60,7 +60,7 @@ class Feature:
             return self.none
         said = with_noun(value, self.noun) if self.noun else in_sentence(value, self.unit)
         sentence = self.investigator.replace("{value}", said)
-        return sentence[0].upper() + sentence[1:]
+        return _capitalised(sentence) if sentence[0].islower() else sentence
 
     def with_gap(self) -> str:
         """Return the sentence for analysts with an ellipsis instead of a value."""
@@ -69,7 +69,11 @@ class Feature:
 
     def _undetermined(self) -> str:
         subject = self.meaning if self.meaning.startswith("whether") else f"the {self.meaning}"
-        return f"{subject[0].upper()}{subject[1:]} can't be determined: {self.missing}"
+        return f"{_capitalised(subject)} can't be determined: {self.missing}"
+
+
+def _capitalised(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def feature(

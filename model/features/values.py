@@ -11,7 +11,10 @@ Unit = Literal["count", "EUR", "share", "hours", "days", "years", "ratio", "yes/
 _MINUTE: Final = 60.0  # seconds
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
-_LONG: Final = 2 * _DAY  # written in days from here on
+# From here on a number of seconds, minutes or hours would be rounded to 60, 60 or 48.
+_FROM_MINUTES: Final = 59.5
+_FROM_HOURS: Final = 59.95 * _MINUTE
+_FROM_DAYS: Final = 47.95 * _HOUR
 _CENT: Final = 0.005  # less is rounded to EUR 0.00
 _PERCENT: Final = 0.01
 
@@ -25,10 +28,10 @@ def formatted(value: float, unit: Unit) -> str:
 
 def in_sentence(value: float, unit: Unit) -> str:
     """Return a known value as a part of a sentence, as in "none of the transactions"."""
-    if unit == "share" and value in _WHOLE:
-        return _WHOLE[value]
-    if unit == "EUR" and value == 0:
-        return "no money"
+    if value == 0 or value == 1:  # noqa: PLR1714  a tuple would cost more
+        word = _WHOLE.get((unit, value))
+        if word:
+            return word
     return _WRITERS[unit](value)
 
 
@@ -43,11 +46,11 @@ def duration(seconds: float) -> str:
     """Return a length of time in the unit that fits it: "40 seconds", "6 minutes", "1 hour", "2.5 days"."""
     if 0 < seconds < 1:
         return "less than a second"
-    if round(seconds) < _MINUTE:
+    if seconds < _FROM_MINUTES:
         return _of(round(seconds), "second")
-    if round(seconds / _MINUTE, 1) < 60:
+    if seconds < _FROM_HOURS:
         return _of(seconds / _MINUTE, "minute")
-    if round(seconds / _HOUR, 1) < _LONG / _HOUR:
+    if seconds < _FROM_DAYS:
         return _of(seconds / _HOUR, "hour")
     return _of(seconds / _DAY, "day")
 
@@ -59,11 +62,11 @@ def _of(number: float, noun: str) -> str:
 
 def _number(value: float) -> str:
     """Return a number with at most one decimal."""
-    return f"{value:,.0f}" if value == math.floor(value) else f"{value:,.1f}".removesuffix(".0")
+    return f"{value:,.0f}" if value % 1 == 0 else f"{value:,.1f}".removesuffix(".0")
 
 
 def _euros(value: float) -> str:
-    if 0 < abs(value) < _CENT:
+    if -_CENT < value < _CENT and value:
         return "less than EUR 0.01"
     return f"EUR {value:,.2f}"
 
@@ -76,7 +79,7 @@ def _share(value: float) -> str:
     return f"{value:.0%}"
 
 
-_WHOLE: Final = {0.0: "none", 1.0: "all"}
+_WHOLE: Final[dict[tuple[Unit, float], str]] = {("share", 0): "none", ("share", 1): "all", ("EUR", 0): "no money"}
 _WRITERS: Final[dict[Unit, Callable[[float], str]]] = {
     "count": _number,
     "EUR": _euros,

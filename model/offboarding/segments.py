@@ -46,6 +46,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     def pairs(self) -> str:
         """Say in how many of 100 pairs the customer inside has the greater value, or the smaller one."""
         greater = self.share_greater >= 0.5
+        if self.unit == "yes/no":
+            return f"yes {'more' if greater else 'less'} often"
         share = self.share_greater if greater else 1 - self.share_greater
         return f"{'greater' if greater else 'smaller'} in {100 * share:.0f} of 100 pairs"
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import re
+
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
+from customer_risk.model.features.catalogue import BY_NAME
+from customer_risk.model.offboarding.pages import segments_page
 from customer_risk.model.offboarding.segments import as_table, characterise
 
 
@@ -41,6 +47,35 @@ def test_differences_come_strongest_first(profiles):
     for one in profiles:
         shares = [abs(difference.share_greater - 0.5) for difference in one.differences]
         assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("share", "unit", "text"),
+    [
+        (0.83, "EUR", "greater in 83 of 100 pairs"),
+        (0.2, "share", "smaller in 80 of 100 pairs"),
+        (0.5, "count", "greater in 50 of 100 pairs"),
+        (0.7, "yes/no", "yes more often"),
+        (0.3, "yes/no", "yes less often"),
+    ],
+)
+def test_a_difference_is_said_in_words(profiles, share, unit, text):
+    """Pairs of customers are counted, so that no measure needs a definition."""
+    assert msgspec.structs.replace(profiles[2].differences[0], share_greater=share, unit=unit).pairs() == text
+
+
+def test_the_page_has_meanings_and_neither_formulas_nor_measures(profiles, run_record):
+    """An analyst reads what a feature means, what the numbers of pairs are, and which actions follow."""
+    page = html.unescape(segments_page(run_record, profiles))
+    shown = {difference.feature for one in profiles for difference in (*one.plain, *one.differences)}
+    for feature in (BY_NAME[name] for name in shown):
+        assert feature.meaning[1:] in page
+        assert feature.formula not in page or feature.formula in feature.meaning
+    assert not re.search(r"\blift\b", page, re.IGNORECASE)
+    assert "of 100 such pairs" in page
+    for one in profiles:
+        assert sum(one.actions.values()) == one.customers
+    assert f"none: {profiles[0].actions['none']}" in page
 
 
 def test_patterns_are_counted_by_segment(scored, profiles):
