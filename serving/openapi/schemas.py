@@ -76,8 +76,8 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         },
         "segment": {"description": "what the probability means for the bank"},
         "action": {
-            "description": "the proposed action, by the bundle's action rule: off-boarding only for a high segment with "
-            "enough patterns; only a named person off-boards a customer"
+            "description": "the proposed action, by the bundle's action rule: off-boarding only for a high segment "
+            "with enough patterns; only a named person off-boards a customer"
         },
         "reasons": {"description": "the strongest first"},
         "patterns": {
