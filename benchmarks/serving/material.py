@@ -155,8 +155,8 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
         threads=1,
         libraries={"xgboost": xgboost.__version__},
         cpu_family=cpu_family(),
-        wordings=CURRENT,
         action_rule=_action_rule(),
+        wordings=CURRENT,
     )
     files = {
         "model.ubj": bytes(booster.save_raw("ubj")),

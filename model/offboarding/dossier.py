@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import polars as pl
 
+from customer_risk.model.features import catalogue
 from customer_risk.model.offboarding.certainty import Certainty, certainties
 from customer_risk.model.offboarding.population import Population
 from customer_risk.model.offboarding.scored import FEW_TRANSACTIONS
@@ -96,8 +97,8 @@ def dossiers(scored: Scored, *, tick: Callable[[], object] = lambda: None) -> li
     names = scored.bundle.manifest.features
     values = scored.features.select(names).values
     populations = [Population(values[:, column]) for column in range(len(names))]
+    place = dict(zip((catalogue.BY_NAME[name].code for name in names), populations, strict=True))
     features = scored.bundle.scorer.features  # with the texts of the bundle's version
-    place = dict(zip((feature.code for feature in features), populations, strict=True))
     spread = certainties(scored.bundle, values[rows])
     found = _patterns(scored, listed)
     gaps = _gaps(scored)

@@ -164,7 +164,7 @@ FEATURES: tuple[Feature, ...] = (
         "overseas",
         direction=0,
         sources=("country_of_residence",),
-        missing="it is not known",
+        missing="the residence is not known",
         formula="the residence is an overseas territory",
         investigator="The residence is an overseas territory",
         customer=_details,

@@ -97,7 +97,7 @@ def test_every_sentence_begins_like_one(feature: Feature) -> None:
         ("no_biometrics", 1, "Biometric log-in is not set up"),
         ("no_biometrics", 0, "Biometric log-in is set up"),
         ("passed_share", math.nan, "The share of the money in that left again can't be determined: no money came in"),
-        ("overseas", math.nan, "Whether the residence is an overseas territory can't be determined: it is not known"),
+        ("left_share", math.nan, "The share of the money in that is left can't be determined: no money came in"),
     ],
 )  # fmt: skip
 def test_sentences_suit_the_value(name: str, value: float, text: str) -> None:
