@@ -102,7 +102,7 @@ EXPLAINED: Final[dict[str, Any]] = ANSWER | {
             "unit": "share",
             "contribution": 0.91,
             "share": 0.31,
-            "investigator_text": "97.0% of the money that came in left within a day",
+            "investigator_text": "97% of the money that came in left again within 24 hours",
         }
     ],
     "patterns": [
