@@ -1,7 +1,7 @@
 # ruff: noqa: INP001  a script
 """Time the search for transaction patterns, alone and as part of an answer, beside Polars; prints Markdown tables.
 
-    .venv/bin/python -m benchmarks.patterns [--customers 5000]
+    .venv/bin/python -m benchmarks.patterns [--customers 1000]
 
 One thread each (POLARS_MAX_THREADS is set here), all seven patterns with the default thresholds. The customers are
 those of benchmarks.features, with rows in any order; the peer is the tests' oracle. CPU time, medians of rounds in
@@ -35,7 +35,7 @@ Contenders: TypeAlias = dict[str, tuple[Callable[[], object], int]]
 
 
 @click.command(help=__doc__)
-@click.option("--customers", default=5_000, show_default=True)
+@click.option("--customers", default=1_000, show_default=True)
 @click.option("--rounds", default=7, show_default=True)
 def main(customers: int, rounds: int) -> None:
     """Run and print."""
