@@ -76,8 +76,8 @@ class Finder:
         """Return the patterns of the one customer in `encoded`, in the finder's order."""
         figures = np.zeros((1, len(self.codes), N_FIGURES))
         times = np.zeros((1, len(self.codes), 2), np.int64)
-        self._search(encoded, 0, 1, figures, times)
-        return self.found(figures[0], times[0]) if figures.any() else ()
+        any_found = self._search(encoded, 0, 1, figures, times)
+        return self.found(figures[0], times[0]) if any_found else ()
 
     def find(self, encoded: Encoded, *, threads: int = 1) -> Findings:
         """Return the patterns of every customer in `encoded`; the number of threads changes no value."""
@@ -85,17 +85,20 @@ class Finder:
         figures = np.zeros((customers, len(self.codes), N_FIGURES))
         times = np.zeros((customers, len(self.codes), 2), np.int64)
 
-        run_in_threads(lambda first, last: self._search(encoded, first, last, figures, times), encoded.offsets, threads)
+        def search(first: int, last: int) -> None:
+            self._search(encoded, first, last, figures, times)
+
+        run_in_threads(search, encoded.offsets, threads)
         counts = figures[:, :, FOUND].astype(np.int64)
         starts = (np.cumsum(counts) - counts.ravel()).reshape(counts.shape)
         evidence = np.empty((int(counts.sum()), 3), np.int64)
 
         if len(evidence):
-            run_in_threads(
-                lambda first, last: self._search(encoded, first, last, figures, times, starts, evidence),
-                encoded.offsets,
-                threads,
-            )
+
+            def show(first: int, last: int) -> None:
+                self._search(encoded, first, last, figures, times, starts, evidence)
+
+            run_in_threads(show, encoded.offsets, threads)
         return Findings(self.codes, figures, times, evidence)
 
     def found(self, figures: NDArray[np.float64], times: NDArray[np.int64]) -> tuple[FoundPattern, ...]:
@@ -115,7 +118,11 @@ def greatest_amounts(encoded: Encoded, settings: Settings, *, threads: int = 1) 
     figures = np.zeros((customers, 1, N_FIGURES))
     times = np.zeros((customers, 1, 2), np.int64)
     search = _Search(np.array([GREATEST]), np.zeros((1, N_LIMITS)), settings)
-    run_in_threads(lambda first, last: search(encoded, first, last, figures, times), encoded.offsets, threads)
+
+    def run(first: int, last: int) -> None:
+        search(encoded, first, last, figures, times)
+
+    run_in_threads(run, encoded.offsets, threads)
     return figures[:, 0, EUR].copy()
 
 
@@ -136,9 +143,12 @@ class _Search:
         times: NDArray[np.int64],
         starts: NDArray[np.int64] = _NO_STARTS,
         evidence: NDArray[np.int64] = _NO_EVIDENCE,
-    ) -> None:
-        """Fill in the figures and times of a range of customers, or the evidence if it has rows."""
-        self._entry(
+    ) -> int:
+        """Fill in the figures and times of a range of customers, or the evidence; return how many patterns were found.
+
+        The evidence is filled in if it has rows.
+        """
+        return self._entry(
             first,
             last,
             encoded.offsets,

@@ -176,24 +176,24 @@ def show(customer: int, place: int, found: int, numbers: Ints, work: Workspace, 
 
 
 @functools.cache
-def entry() -> Callable[..., None]:
+def entry() -> Callable[..., int]:
     """Return the search, compiled or from the cache on the disk.
 
     Its parameters are a range of customers, the columns of `Encoded`, the look-back, `excluded` by type, the patterns'
     numbers int64[p] and limits float64[p, N_LIMITS], then what it fills in: figures float64[m, p, N_FIGURES] and times
     int64[m, p, 2]. With `evidence` int64[k, 3], only customers who show a pattern are searched again, and the evidence
-    of each customer and pattern is written from `starts` int64[m, p] on.
+    of each customer and pattern is written from `starts` int64[m, p] on. It returns how many patterns it found.
     """
     return _make(sources_digest(Path(features.__file__).parent, Path(__file__).parent))
 
 
-def _make(digest: str) -> Callable[..., None]:
+def _make(digest: str) -> Callable[..., int]:
     ints, floats, codes = (numba.types.Array(kind, 1, "C", readonly=True) for kind in (int64, float64, int8))
     profiles = numba.types.Array(int32, 2, "C", readonly=True)
     columns = (ints, ints, ints, ints, floats, codes, codes, codes, profiles)
     rule = (ints, numba.types.Array(float64, 2, "C", readonly=True))
     filled = (float64[:, :, ::1], int64[:, :, ::1], int64[:, ::1], int64[:, ::1])
-    signature = numba.void(int64, int64, *columns, int64, int64, boolean[::1], *rule, *filled)
+    signature = int64(int64, int64, *columns, int64, int64, boolean[::1], *rule, *filled)
 
     def entry(  # noqa: PLR0917  compiled code takes arrays, not objects
         first: int,
@@ -216,9 +216,10 @@ def _make(digest: str) -> Callable[..., None]:
         times: Any,
         starts: Any,
         evidence: Any,
-    ) -> None:
+    ) -> int:
         if len(digest) == 0:  # read, so that it is in the closure
-            return
+            return 0
+        patterns = 0
         again = len(evidence) > 0
         work = make_workspace(longest_history(offsets, first, last))
         for customer in range(first, last):
@@ -241,9 +242,11 @@ def _make(digest: str) -> Callable[..., None]:
                 found = search(which[place], limits[place], when, euros, kind, own, minutes, work, of_one)
                 of_one[FOUND] = found
                 if found > 0:
+                    patterns += 1
                     times[customer, place, FIRST] = when[work.at[0]]
                     times[customer, place, LAST] = when[work.at[found - 1]]
                     if again:
                         show(customer, place, found, numbers, work, evidence[starts[customer, place] :])
+        return patterns
 
     return compile_kept(entry, signature, nogil=True, fastmath=False, error_model="numpy")
