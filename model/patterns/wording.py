@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from customer_risk.model.features.values import formatted
 from customer_risk.model.patterns.definitions import BY_CODE
 
 if TYPE_CHECKING:
@@ -36,34 +37,16 @@ class Wording:
         return self._sentence.format(
             count=count,
             transactions="1 transaction" if count == 1 else f"{count} transactions",
-            amount=_word_euros(amount),
-            share="" if share is None else f"{share:.0%}",
+            amount=formatted(amount, "EUR"),
+            share="" if share is None else formatted(share, "share"),
         )
 
 
 def _word(name: str, value: float) -> str:
     if name in _SHARES:
-        return f"{value:.0%}"
+        return f"{100 * value:.4g}%"
     if name in _EUROS:
-        return _word_euros(float(value))
+        return formatted(value, "EUR")
     if name == "hours":
-        return _word_hours(value)
+        return formatted(value, "hours")
     return f"{value:g}"
-
-
-def _word_euros(value: float) -> str:
-    return f"{value:,.0f} EUR" if value.is_integer() else f"{value:,.2f} EUR"
-
-
-def _word_hours(hours: float) -> str:
-    """Return a length of time as people say it: minutes below an hour, days from three whole days on."""
-    if hours < 1:
-        return _word_number(hours * 60, "minute")
-    if hours >= 72 and hours % 24 == 0:
-        return _word_number(hours / 24, "day")
-    return _word_number(hours, "hour")
-
-
-def _word_number(value: float, unit: str) -> str:
-    text = f"{value:,.4g}" if value < 10_000 else f"{value:,.0f}"
-    return f"{text} {unit}{'s' if text != '1' else ''}"

@@ -14,7 +14,7 @@ def test_every_pattern_words_its_thresholds_and_its_finding(pattern, thresholds)
     wording = Wording(pattern.code, thresholds[pattern.code])
     told = wording.tell(count=3, amount=1234.5, share=0.873)
     assert "{" not in told + wording.describe()
-    assert "1,234.50 EUR" in told
+    assert "EUR 1,234.50" in told
     assert all(f"{{{name}}}" in pattern.limits for name in thresholds[pattern.code])
 
 
@@ -22,7 +22,8 @@ def test_one_transaction_is_worded_as_one(thresholds) -> None:
     """The noun agrees with the number."""
     large = Wording("LARGE_AMOUNT", thresholds["LARGE_AMOUNT"])
     sentence = (
-        "of 3,000 EUR or more, and of 2,000 EUR or more, which 95% of customers never exceed; 8,000 EUR altogether."
+        "of EUR 3,000.00 or more, and of EUR 2,000.00 or more, which 95% of customers never exceed; "
+        "EUR 8,000.00 altogether."
     )
     assert large.tell(count=1, amount=8000.0, share=None) == f"1 transaction {sentence}"
     assert large.tell(count=2, amount=8000.0, share=None) == f"2 transactions {sentence}"
@@ -41,6 +42,6 @@ def test_one_transaction_is_worded_as_one(thresholds) -> None:
     ],
 )
 def test_a_length_of_time_is_worded_as_people_say_it(hours, worded) -> None:
-    """Minutes below an hour, hours, and days from three whole days on."""
+    """Minutes below an hour, hours, and days from two days on."""
     wording = Wording("FAILED_TOP_UPS", {"count": 3, "hours": hours})
     assert wording.describe() == f"3 or more within {worded}"
