@@ -35,7 +35,7 @@ format: environment  ## Format the code and mend what the linter can
 	$(bin)/ruff check --fix-only --quiet .
 	$(bin)/ruff format --quiet .
 
-bench: environment  ## Measure features, reasons, training and serving beside their peers; prints the tables of docs/benchmarks.md
+bench: environment  ## Measure features, patterns, reasons, training and serving beside their peers; prints the tables of docs/benchmarks.md
 	@scripts/bench
 
 soak-record: environment  ## Kill server and shipper 100 times under load; what every sink has in the end, lost or twice

@@ -110,10 +110,10 @@ def renumbered(encoded: Encoded) -> Encoded:
     return replace(encoded, ids=ids)
 
 
-def tables(customers: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Make canonical customers and their event rows, shuffled."""
+def tables(customers: int, mean: int = MEAN) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Make canonical customers of about `mean` transactions (one customer: exactly) and their event rows, shuffled."""
     random = np.random.default_rng(1)
-    counts = random.poisson(MEAN, customers) if customers > 1 else np.array([MEAN])
+    counts = random.poisson(mean, customers) if customers > 1 else np.array([mean])
     counts = np.maximum(1, counts)
     n = int(counts.sum())
     owner = np.repeat(np.arange(customers), counts)
@@ -177,9 +177,9 @@ def tables(customers: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     return people, events
 
 
-def one_customer() -> tuple[Person, History]:
-    """Return one customer as a decoded request has it: a profile, and the columns of 50 transactions."""
-    people, events = tables(1)
+def one_customer(transactions: int = MEAN) -> tuple[Person, History]:
+    """Return one customer as a decoded request has it: a profile, and the columns of so many transactions."""
+    people, events = tables(1, transactions)
     rows = events.unique("id", maintain_order=True)
     profile = people.to_dicts()[0]
     created, completed = (

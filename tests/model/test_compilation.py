@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from customer_risk.model import compilation
+from customer_risk.model import compilation, features
+from customer_risk.model.compilation import sources_digest
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.features.kernel import compute
+from customer_risk.model.patterns import search
 
 MODULE = """
 from customer_risk.model.compilation import compile_kept, counts, target
@@ -100,3 +103,31 @@ def test_another_architecture_gets_code_for_any_of_its_own(anew, monkeypatch) ->
     monkeypatch.delenv("CUSTOMER_RISK_CPU", raising=False)
     monkeypatch.setattr(compilation.binding, "get_process_triple", lambda: "aarch64-unknown-linux-gnu")
     assert anew() == "generic"
+
+
+def test_any_changed_source_below_the_folders_changes_the_digest(tmp_path):
+    """A digest covers the Python sources of all folders and their subfolders, and no other file."""
+    (tmp_path / "one" / "below").mkdir(parents=True)
+    (tmp_path / "two").mkdir()
+    source, other = tmp_path / "one" / "below" / "rows.py", tmp_path / "two" / "search.py"
+    source.write_text("a = 1\n")
+    other.write_text("b = 1\n")
+    folders = (tmp_path / "one", tmp_path / "two")
+    digests = [sources_digest(*folders)]
+    (tmp_path / "two" / "notes.txt").write_text("nothing that is compiled")
+    assert sources_digest(*folders) == digests[0]
+    for each in (source, other):
+        each.write_text("c = 2\n")
+        digests.append(sources_digest(*folders))
+    assert len(set(digests)) == 3
+
+
+@pytest.mark.parametrize("entry", [compute._entry, search.entry])
+def test_kept_entries_have_the_digest_of_their_sources_in_their_key(entry):
+    """Numba keeps an entry by its closure: with another digest, the kept code isn't used."""
+    function = entry()
+    cells = [cell.cell_contents for cell in getattr(function, "py_func", function).__closure__]
+    folders = [Path(features.__file__).parent]
+    if entry is search.entry:
+        folders.append(Path(search.__file__).parent)
+    assert any(isinstance(each, str) and each.startswith(sources_digest(*folders)) for each in cells)
