@@ -45,7 +45,7 @@ def generate(
     stages: tuple[Stage, ...],
     processes: int,
     patience: float,
-    minimum_patterns: int,
+    minimum_patterns: int = 1,
 ) -> Plan:
     """Send what the stages say, and give the plan as it was carried out; blocks until the last answer is in.
 

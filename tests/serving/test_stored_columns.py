@@ -7,6 +7,7 @@ struct, and NULLABLE or REPEATED.
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -233,6 +234,48 @@ def test_results_of_table_batches_keep_their_columns(tmp_path: Path) -> None:
     output = ObjectsOutput(LocalObjects(tmp_path / "results"), "run", "the folder")
     output.store(rows.Place("2026-03-04", "run", "plan", "00000-00000"), lines)
     assert list(_types(tmp_path / "results/run=run/part-00000-00000.parquet").items()) == list(RESULTS_PARQUET.items())
+
+
+FOUND = {
+    "code": "PASS_THROUGH",
+    "count": 6,
+    "amount": 4850.0,
+    "share": 0.97,
+    "first_at": "2026-11-02T08:15:00Z",
+    "last_at": "2026-11-05T17:40:12.500000Z",
+    "investigator_text": "97% of all money in.",
+}
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (json.dumps({"patterns": [FOUND]}), [FOUND]),
+        ('{"patterns": [{"code": "NIGHT_BURST"}]}', [dict.fromkeys(FOUND) | {"code": "NIGHT_BURST"}]),
+        ('{"patterns": []}', []),
+        ('{"patterns": null}', None),
+        ("{}", None),
+    ],
+    ids=["explained", "codes", "not found", "not seen", "an earlier release"],
+)
+def test_patterns_of_jobs_are_kept_in_parquet(tmp_path: Path, stored: str, read: object) -> None:
+    """Patterns come out as they were answered; null stays null, and so is what an earlier release stored."""
+    to_parquet([gzip.compress(b'{"status": 200, "answer": %b}\n' % stored.encode())], tmp_path / "r", JobSettings())
+    query = "SELECT answer.patterns FROM read_parquet(?)"
+    assert duckdb.execute(query, [str(tmp_path / "r")]).fetchone() == (read,)
+
+
+def test_patterns_of_table_batches_are_kept_in_parquet(tmp_path: Path) -> None:
+    """A part has its rows' patterns, and is read together with parts of an earlier release, which have none."""
+    lines = tmp_path / "lines"
+    lines.write_text(json.dumps({"day": "2026-03-04", "status": 200, "patterns": [FOUND]}) + "\n")
+    output = ObjectsOutput(LocalObjects(tmp_path / "results"), "run", "the folder")
+    output.store(rows.Place("2026-03-04", "run", "plan", "1"), lines)
+    folder = tmp_path / "results/run=run"
+    new, old = folder / "part-1.parquet", folder / "part-0.parquet"
+    duckdb.execute(f"COPY (SELECT * EXCLUDE patterns FROM '{new}') TO '{old}' (FORMAT parquet)")  # noqa: S608  paths of the test's own
+    query = "SELECT patterns FROM read_parquet(?, union_by_name = true) ORDER BY filename"
+    assert duckdb.execute(query, [f"{folder}/part-*.parquet"]).fetchall() == [(None,), ([FOUND],)]
 
 
 def test_results_of_jobs_keep_their_columns(tmp_path: Path) -> None:

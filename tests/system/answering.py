@@ -33,6 +33,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "segment": "low",
         "action": "none",
         "reasons": [{"code": "A", "text": "a", "direction": "raises"}],
+        "patterns": None if "features" in request else [],
         "source": "model",
         "model": {"version": "1"},
     }
