@@ -19,7 +19,7 @@ from customer_risk.model.evaluation.results import METRICS
 from customer_risk.model.features.frame import FeatureTable
 from customer_risk.model.scoring.bundle import FILES, load_bundle
 from customer_risk.model.tables.synthetic import synthesize
-from customer_risk.model.training import pipeline
+from customer_risk.model.training import pipeline, provenance
 from customer_risk.model.training.stages import Stages
 
 SETTINGS = """
@@ -362,3 +362,42 @@ def test_the_command_tells_data_metrics_and_places(told):
     assert "[" in printed
     assert str(out / "report.html") in printed
     assert str(out / "bundle") in printed
+
+
+def test_the_report_says_whose_and_how_old_the_data_are(run):
+    """Synthetic tables are known by their ids; prices with defaults are named; nothing else is stated by default."""
+    found = run.results
+    assert found.provenance.synthetic
+    assert found.provenance.commit_date == provenance.commit_date()
+    assert found.decisions.default_costs == ("missed_risky", "wrongly_flagged", "review", "review_catches")
+    assert found.decisions.unconfirmed
+    assert found.imprint == results.Imprint()
+    document = json.loads((run.folder / "evaluation.json").read_bytes())
+    assert document["provenance"]["synthetic"] is True
+
+
+def test_prices_of_ones_own_are_no_defaults(tmp_path):
+    """Only the prices that have their defaults are named; who confirmed them removes the badge."""
+    path = tmp_path / "own.yaml"
+    path.write_text("costs: {review: 90}\nreport: {costs_confirmed_by: 'B. Buyer, finance', organisation: Bank}")
+    config = load_config(path)
+    assert pipeline._default_costs(config) == ("missed_risky", "wrongly_flagged", "review_catches")
+    assert pipeline._imprint(config.report) == results.Imprint(organisation="Bank")
+
+
+def test_customers_without_transactions_are_measured_apart(run):
+    """Their number is that of the summary of the data, and they are measured or it is said why not."""
+    found = run.results.without_transactions
+    assert found.customers == run.results.data.without_transactions
+    assert found.metrics or found.note
+
+
+def test_the_example_is_a_golden_customer_of_the_bundle(run):
+    """The example is made up, comes from the bundle, and its log-odds add up to its probability."""
+    bundle = load_bundle(run.folder / "bundle")
+    found = run.results.example
+    row = next(row for row in bundle.golden if row["request"]["customer_id"] == found.customer)
+    assert row["answer"]["probability"] == found.probability
+    total = found.base + found.others + sum(each.contribution for each in found.reasons)
+    assert 1 / (1 + np.exp(-total)) == pytest.approx(found.probability)
+    assert found.base == bundle.scorer.base
