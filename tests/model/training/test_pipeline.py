@@ -332,11 +332,11 @@ def test_too_few_suspended_customers_are_refused(tables, config, tmp_path):
 
 
 def test_missing_tables_to_score_are_noted(tables, config, tmp_path):
-    """Without tables to score, training goes on, and says that sources couldn't be examined."""
+    """Without tables to score, training goes on, and says that sources couldn't be compared."""
     folder = _without(tables, tmp_path, lambda users: users)
     material = pipeline.prepare(folder, config, None, Stages())
     study = pipeline.make_study(material, config)
-    assert any("couldn't be examined" in note for note in pipeline._notes(material, study))
+    assert any("couldn't be compared" in note for note in pipeline._notes(material, study))
 
 
 def test_fewer_folds_are_noted(tables, config, tmp_path):
