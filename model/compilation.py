@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 import threading
 from collections.abc import Callable
@@ -61,6 +62,16 @@ def compile_kept(function: Function, signature: Any = None, **options: Any) -> F
         dispatcher.compile(signature)
         dispatcher.disable_compile()
     return cast("Function", dispatcher)
+
+
+def sources_digest(*folders: Path) -> str:
+    """Return the sha256, in hex, of all Python sources below the folders.
+
+    Numba finds kept code by the entry's source file alone, and would not detect a change in a function that the entry
+    calls. An entry that has this digest in its closure is kept under another key when any of these sources changes.
+    """
+    sources = [source for folder in folders for source in sorted(folder.rglob("*.py"))]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 @functools.cache

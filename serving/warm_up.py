@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from customer_risk.model.features import catalogue
+from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.bundle import Bundle, Manifest, RiskRate, make_scorer
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer
@@ -27,7 +28,9 @@ def warm() -> None:
     Explainer(trees, memory_limit_bytes=0).explain(rows)
     trees.margins(rows)
     service = Service("warm-up")
-    service.use(_bundle(trees))
+    bundle = _bundle(trees)
+    bundle.finder()
+    service.use(bundle)
     take_every_path(service)
 
 
@@ -71,5 +74,6 @@ def _bundle(trees: Trees) -> Bundle:
         threads=1,
         libraries={},
         cpu_family="",
+        action_rule=ActionRule(minimum=1, patterns={"VELOCITY_BURST": {"count": 2, "hours": 1_000}}),
     )
     return Bundle(Path(), manifest, "0" * 64, trees, make_scorer(trees, manifest), [])

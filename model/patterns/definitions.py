@@ -35,8 +35,8 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
     Pattern(
         code="PASS_THROUGH",
         name="Money passes through",
-        limits="{share} or more of all money in, at least {amount}, gone within {hours} hours",
-        sentence="{amount} that came in left again within {hours} hours by transfer, payment or crypto purchase: "
+        limits="{share} or more of all money in, at least {amount}, gone within {hours}",
+        sentence="{amount} that came in left again within {hours} by transfer, payment or crypto purchase: "
         "{share} of all money in.",
         why="An account that only hands money on does the work of a mule account; whoever lives from an account leaves "
         "money on it or spends it with a card.",
@@ -49,8 +49,8 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
     Pattern(
         code="CRYPTO_FED_AT_ONCE",
         name="Crypto bought with money just come in",
-        limits="{share} or more of all crypto purchases, at least {amount}, paid with money of the last {hours} hours",
-        sentence="{amount} that came in was turned into crypto within {hours} hours: {share} of all crypto purchases.",
+        limits="{share} or more of all crypto purchases, at least {amount}, paid with money of the last {hours}",
+        sentence="{amount} that came in was turned into crypto within {hours}: {share} of all crypto purchases.",
         why="Crypto is the quickest way to put stolen money out of reach of a recall.",
         thresholds={
             "hours": _HOURS,
@@ -61,16 +61,16 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
     Pattern(
         code="FAILED_TOP_UPS",
         name="Card top-ups that fail in a row",
-        limits="{count} or more within {hours} hours",
-        sentence="{count} card top-ups failed, {threshold_count} or more within {hours} hours; {amount} was tried.",
+        limits="{count} or more within {hours}",
+        sentence="{count} card top-ups failed, {threshold_count} or more within {hours}; {amount} was tried.",
         why="One failed top-up is a typing error; a row of them may be somebody trying out cards that aren't theirs.",
         thresholds={"count": _COUNT, "hours": _HOURS},
     ),
     Pattern(
         code="VELOCITY_BURST",
         name="Many transactions at once",
-        limits="{count} or more within {hours} hour(s), amounts of 0 left out",
-        sentence="{count} transactions in bursts of {threshold_count} or more within {hours} h, {amount} altogether.",
+        limits="{count} or more within {hours}, amounts of 0 left out",
+        sentence="{count} transactions in bursts of {threshold_count} or more within {hours}, {amount} altogether.",
         why="People pay now and then; scripts, and thieves who drain an account before it is blocked, don't.",
         thresholds={"count": _COUNT, "hours": _HOURS},
     ),
@@ -89,9 +89,9 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
     Pattern(
         code="JUST_BELOW_ROUND",
         name="Amounts just below round thresholds",
-        limits="{count} or more within {hours} hours, each at most {margin} below one of the round thresholds",
+        limits="{count} or more within {hours}, each at most {margin} below one of the round thresholds",
         sentence="{count} amounts within {margin} below a round threshold, {threshold_count} or more of them within "
-        "{hours} hours; {amount} altogether.",
+        "{hours}; {amount} altogether.",
         why="Amounts are cut to stay below the limits where banks look closer.",
         thresholds={
             "count": _COUNT,
@@ -102,13 +102,13 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
     Pattern(
         code="LARGE_AMOUNT",
         name="Amounts far beyond the usual",
-        limits="{amount} or more, and larger than the largest transaction of {quantile} of customers",
-        sentence="{transactions} of {threshold_amount} or more, larger than the largest ones of {quantile} of "
-        "customers; {amount} altogether.",
+        limits="{amount} or more, and {usual} or more, which {quantile} of customers never exceed",
+        sentence="{transactions} of {threshold_amount} or more, and of {usual} or more, which {quantile} of customers "
+        "never exceed; {amount} altogether.",
         why="One large payment gone wrong costs more than years of margin; it deserves a look before the next one.",
         thresholds={
             "amount": "EUR of one transaction, at least",
-            "quantile": "share of customers whose greatest transaction is smaller",
+            "quantile": "share of customers, of those who moved money, whose greatest transaction is not larger",
         },
     ),
 )

@@ -17,9 +17,9 @@ from customer_risk.model.evaluation import cohorts, distributions, fairness, int
 from customer_risk.model.evaluation.decision_inputs import DecisionInputs
 from customer_risk.model.evaluation.decisions import PRICED, decide, segment_rows
 from customer_risk.model.features import catalogue
-from customer_risk.model.features.frame import feature_table
-from customer_risk.model.offboarding.criteria import declare
+from customer_risk.model.features.frame import encode_frame, feature_table
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.patterns.wording import Wording
 from customer_risk.model.policy.calibration import prior_shift
 from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.report.numbers import counted, were
@@ -28,6 +28,7 @@ from customer_risk.model.report.writing import write_report
 from customer_risk.model.scoring import bundle as bundles
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer
+from customer_risk.model.scoring.freezing import check_corroboration, freeze
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.model.scoring.model_features import FeatureSettings
 from customer_risk.model.scoring.segments import SEGMENTS, Thresholds
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from customer_risk.model.config import Config, Report
     from customer_risk.model.features.feature import Feature
     from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.tables.cleaning import Cohort
     from customer_risk.model.training.model_comparison import Judged
 
@@ -101,6 +103,7 @@ def train(
     outcome, FeatureError for features that don't exist.
     """
     refuse_occupied(out)
+    check_corroboration(config.corroboration)
     watch = watch or Stages()
     material = prepare(tables, config, mapping, watch)
     study = make_study(material, config)
@@ -182,8 +185,24 @@ def fit_shipped(study: Study, watch: Stages) -> Shipped:
     return Shipped(fitted, study.table, study.suspended)
 
 
+def freeze_rule(material: Material, config: Config) -> ActionRule:
+    """Return the action rule that the configuration declares, frozen with the customers that are learned from."""
+    return freeze(
+        config.corroboration,
+        encode_frame(material.customers, material.events),
+        kernel_settings(config.training.excluded_types),
+        threads=config.threads,
+    )
+
+
 def write_bundle(
-    shipped: Shipped, study: Study, cuts: Cuts, metrics: dict[str, results.Interval], data_hash: str, folder: Path
+    shipped: Shipped,
+    study: Study,
+    cuts: Cuts,
+    metrics: dict[str, results.Interval],
+    data_hash: str,
+    rule: ActionRule,
+    folder: Path,
 ) -> tuple[str, bundles.Manifest]:
     """Write the bundle and return its version and manifest."""
     config, fitted = study.config, shipped.fitted
@@ -210,6 +229,7 @@ def write_bundle(
         threads=config.threads,
         libraries=provenance.libraries(),
         cpu_family=cpu_family(),
+        action_rule=rule,
     )
     learner = Boosted(fitted.members, study.directions)
     files = bundle_files(shipped, learner, manifest, resamples=config.training.resamples, seed=config.seed)
@@ -230,10 +250,12 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
         decisions, default_costs=_default_costs(config), costs_confirmed_by=config.report.costs_confirmed_by or ""
     )
     rows, members = segment_rows(inputs, config.costs, cuts, study.draws.confidence)
+    with watch.stage("Freeze the action rule"):
+        rule = freeze_rule(material, config)
     with watch.stage("Write the bundle"):
         data_hash = provenance.data_hash(material.cohort)
         version, manifest = write_bundle(
-            shipped, study, cuts, study.intervals(first.measured), data_hash, folder / "bundle"
+            shipped, study, cuts, study.intervals(first.measured), data_hash, rule, folder / "bundle"
         )
     each = study.folds * study.repeats
     with watch.stage("Measure events that the bank makes", 2 * each) as tick:
@@ -252,7 +274,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
     notes = _notes(material, study)
     features = [catalogue.BY_NAME[name] for name in names]
     columns = study.table.select(names)
-    criteria = declare(config.corroboration)
+    wordings = [Wording(code, limits) for code, limits in rule.patterns.items()]
     without = transactions(material.customers, material.events, config.training.excluded_types).to_numpy() == 0
     rates = material.cohort.rates
     if rates is not None:
@@ -323,10 +345,11 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
             timings=tuple(watch.timings),
             fairness=_fairness(material, inputs, members),
             criteria=tuple(
-                results.Criterion(code=one.rule.code, name=one.rule.name, why=one.rule.why, thresholds=one.describe())
-                for one in criteria.declared
+                results.Criterion(code=one.code, name=one.pattern.name, why=one.pattern.why, thresholds=one.describe())
+                for one in wordings
             ),
-            criteria_minimum=criteria.minimum,
+            criteria_minimum=rule.minimum,
+            action_rule=rule.version,
             without_transactions=model_comparison.stratum(first, study, cohorts.NEVER, without),
             example=_example(folder / "bundle"),
             imprint=_imprint(config.report),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 from numba import boolean, float64, int8, int32, int64
 from numpy.typing import NDArray
 
-from customer_risk.model.compilation import compile_kept
+from customer_risk.model.compilation import compile_kept, sources_digest
 from customer_risk.model.features.catalogue import AT, LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES
 from customer_risk.model.features.encoded import Encoded
 from customer_risk.model.features.kernel.blocks.course import fill_amounts, fill_rhythm
@@ -53,7 +52,7 @@ def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1
     """
     customers = len(encoded.offsets) - 1
     values = np.empty((customers, len(NAMES)))
-    excluded = _excluded(settings.excluded_types)
+    excluded = are_excluded(settings.excluded_types)
     entry = _entry()
 
     def run(first: int, last: int) -> None:
@@ -75,31 +74,32 @@ def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1
             values,
         )
 
-    if threads == 1 or customers < 2 * threads:
-        run(0, customers)
-        return values
-    cuts = np.searchsorted(encoded.offsets, np.linspace(0, encoded.offsets[-1], threads + 1)[1:-1])
-    bounds = [0, *(int(cut) for cut in cuts), customers]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, bounds[:-1], bounds[1:]))
+    run_in_threads(run, encoded.offsets, threads)
     return values
 
 
+def run_in_threads(run: Callable[[int, int], None], offsets: NDArray[np.int64], threads: int) -> None:
+    """Call `run` with ranges of customers (first, last) of about equally many rows, one range for each thread."""
+    customers = len(offsets) - 1
+    if threads == 1 or customers < 2 * threads:
+        run(0, customers)
+        return
+    cuts = np.searchsorted(offsets, np.linspace(0, offsets[-1], threads + 1)[1:-1])
+    bounds = [0, *(int(cut) for cut in cuts), customers]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, bounds[:-1], bounds[1:]))
+
+
 @functools.lru_cache(maxsize=8)
-def _excluded(types: tuple[str, ...]) -> NDArray[np.bool_]:
+def are_excluded(types: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Return, for each code of a transaction's type, whether `types` (names) has it: bool[len(TYPES) + 1]."""
     return np.array([name in types for name in (*TYPES, "OTHER")])
 
 
 @functools.cache
 def _entry() -> Callable[..., None]:
-    """Return the kernel, compiled or from the cache on the disk.
-
-    Numba caches compiled code by the entry's source file only, and would not detect a change in called functions or in
-    the catalogue's order. The entry's closure is part of the key, so it includes a digest of both.
-    """
-    sources = sorted(Path(__file__).parent.parent.rglob("*.py"))
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + ",".join(NAMES).encode())
-    return _make(digest.hexdigest())
+    """Return the kernel, compiled or from the cache on the disk; the catalogue's order is part of the key."""
+    return _make(sources_digest(Path(__file__).parent.parent) + ",".join(NAMES))
 
 
 def _make(digest: str) -> Callable[..., None]:
