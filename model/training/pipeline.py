@@ -475,6 +475,6 @@ def _fairness(material: Material, inputs: DecisionInputs, members: Flags) -> tup
         slices=slices,
     )
     return (
-        compare("Medium or High: at least a review", flagged=(members[1] | members[2]).mean(axis=0) >= 0.5),
-        compare("High: off-boarding where a pattern is found", flagged=members[2].mean(axis=0) >= 0.5),
+        compare("Medium or High (at least a review)", flagged=(members[1] | members[2]).mean(axis=0) >= 0.5),
+        compare("High (off-boarding where a pattern is found)", flagged=members[2].mean(axis=0) >= 0.5),
     )

@@ -23,7 +23,7 @@ from customer_risk.model.evaluation.intervals import METHOD, POINT
 from customer_risk.model.evaluation.results import Interval, dumps
 from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.report.card import card
-from customer_risk.model.report.pages import SECTIONS, identity, imprint, page
+from customer_risk.model.report.pages import SECTIONS, TEMPLATES, identity, imprint, page
 from customer_risk.model.report.stated_limits import stated_limits
 
 VOID = {"meta", "img"}
@@ -224,7 +224,7 @@ def test_synthetic_data_is_stamped_on_screen_and_paper(results, synthetic):
 
 def test_badges_stand_in_captions(page_of):
     """A badge is part of the caption of its table or figure."""
-    assert re.search(r"<caption>.*<span class=\"badge\">Default costs, not confirmed</span></caption>", page_of)
+    assert re.search(r"<caption>.*<span class=\"badge\">Default costs, not confirmed</span></span></caption>", page_of)
     assert re.search(r"<figcaption>.*<span class=\"badge\">Default costs, not confirmed</span></figcaption>", page_of)
 
 
@@ -308,3 +308,19 @@ def test_no_text_has_a_fault_of_grammar_or_rounding(results, bare, words_of, whi
 def test_odd_results_make_a_whole_page(results):
     """The page and the model card of a single customer are rendered."""
     assert "1 customer" in page(odd(results))
+
+
+def test_the_style_keeps_captions_and_rows_whole_on_paper():
+    """On paper, no caption, row, figure or note is cut, and no heading or caption is separated from what follows."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    paper = style.split("@media print", 1)[1]
+    assert re.search(r"h2, h3, summary, caption, thead, thead tr \{ break-after: avoid; \}", paper)
+    assert re.search(r"figure, caption, tr, li, \.note, \.tiles, \.imprint \{ break-inside: avoid; \}", paper)
+
+
+def test_figures_are_not_shrunk_on_a_phone():
+    """On a narrow screen, a figure keeps a width at which its text can be read, and scrolls."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    phone = style.split("@media screen and (max-width: 44rem)", 1)[1].split("@media", 1)[0]
+    assert re.search(r"figure img \{ max-width: none; min-width: min\(46rem, ", phone)
+    assert "figure .scroll" in phone
