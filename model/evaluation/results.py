@@ -294,6 +294,14 @@ class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
     observed_rate: Interval
 
 
+class Proposed(msgspec.Struct, frozen=True, kw_only=True):
+    """The High customers whom the action rule proposes, since a pattern is in their transactions; out of fold."""
+
+    customers: float  # mean over repeats
+    suspended: float
+    observed_rate: Interval
+
+
 class Segments(msgspec.Struct, frozen=True, kw_only=True):
     """Low, Medium and High: sizes, rates and characters."""
 
@@ -510,6 +518,7 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     criteria: tuple[Criterion, ...] = ()  # of the off-boarding list, beside the High segment
     criteria_minimum: int = 1  # how many of them must hold
     action_rule: int = 2  # version of the rule that turns segment and patterns into an action
+    proposed: Proposed | None = None
     without_transactions: Stratum | None = None  # the shipped procedure among customers without a transaction
     example: Example | None = None
     imprint: Imprint = Imprint()

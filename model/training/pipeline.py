@@ -19,6 +19,7 @@ from customer_risk.model.evaluation.decisions import PRICED, decide, segment_row
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.frame import encode_frame, feature_table
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.patterns.finder import Finder
 from customer_risk.model.patterns.wording import Wording
 from customer_risk.model.policy.calibration import prior_shift
 from customer_risk.model.policy.thresholds import Cuts
@@ -350,6 +351,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
             ),
             criteria_minimum=rule.minimum,
             action_rule=rule.version,
+            proposed=_proposed(material, config, rule, members[2]),
             without_transactions=model_comparison.stratum(first, study, cohorts.NEVER, without),
             example=_example(folder / "bundle"),
             imprint=_imprint(config.report),
@@ -420,6 +422,18 @@ def _example(folder: Path) -> results.Example | None:
     """Work one of the bundle's golden customers through, as serving answers it."""
     bundle = bundles.load_bundle(folder, verify_golden=False)
     return work_through(bundle.golden, bundle.scorer.base)
+
+
+def _proposed(material: Material, config: Config, rule: ActionRule, high: Flags) -> results.Proposed:
+    """Count the High customers, bool[r, n], whom the action rule proposes."""
+    finder = Finder(rule.patterns, kernel_settings(config.training.excluded_types))
+    found = finder.find(encode_frame(material.customers, material.events), threads=config.threads)
+    corroborated = (found.figures[:, :, 0] > 0).sum(axis=1) >= rule.minimum
+    chosen = high & corroborated
+    customers = float(chosen.sum(axis=1).mean())
+    suspended = float((chosen & material.suspended).sum(axis=1).mean())
+    rate = intervals.wilson(suspended, customers, config.evaluation.confidence)
+    return results.Proposed(customers=customers, suspended=suspended, observed_rate=rate)
 
 
 def _imprint(report: Report) -> results.Imprint:

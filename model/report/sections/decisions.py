@@ -32,7 +32,7 @@ from customer_risk.model.report.plots import money
 from customer_risk.model.report.tables import absent, costs_badge
 
 if TYPE_CHECKING:
-    from customer_risk.model.evaluation.results import Interval, RunResults, Strategy
+    from customer_risk.model.evaluation.results import Interval, RunResults, SegmentRow, Strategy
 
 ONE_CUT = ("max_f1", "recall", "least_cost")
 COSTS = {
@@ -297,6 +297,7 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
                 "both cases."
             ),
         ),
+        *_proposed(results, high),
         (
             "Why High alone isn't enough.",
             f"Of {counted(high.customers)} in High, {spoken(high.observed_rate, 'percent', digits=0)} had been "
@@ -329,5 +330,27 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
             "Declared patterns",
             words("Pattern", "Why it supports a high score", "Thresholds"),
             tuple((Cell(each.name, each.code), Cell(each.why), Cell(each.thresholds)) for each in results.criteria),
+        ),
+    )
+
+
+def _proposed(results: RunResults, high: SegmentRow | None) -> tuple[tuple[str, str], ...]:
+    """Return how many High customers the rule would propose, and how many of them had been suspended."""
+    found = results.proposed
+    if found is None or high is None:
+        return ()
+    lead = "Whom the rule would propose."
+    of = f"Of {counted(high.customers)} in High (out of fold, means over repeats), "
+    if not found.customers:
+        return ((lead, f"{of}no customer shows enough patterns: an analyst would review them all."),)
+    rest = count(max(high.customers - found.customers, 0.0))
+    return (
+        (
+            lead,
+            (
+                f"{of}{count(found.customers)} would be proposed; "
+                f"{spoken(found.observed_rate, 'percent', digits=0)} of these ({count(found.suspended)}) had been "
+                f"suspended. An analyst would review the other {rest}."
+            ),
         ),
     )

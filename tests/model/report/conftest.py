@@ -34,6 +34,7 @@ from customer_risk.model.evaluation.results import (
     Interval,
     Limit,
     Measurement,
+    Proposed,
     Provenance,
     RateRow,
     RunResults,
@@ -220,6 +221,7 @@ def made() -> RunResults:
                 code="PASS_THROUGH", name="Money passes through", why="It hands money on.", thresholds="24 (hours)"
             ),
         ),
+        proposed=Proposed(customers=12.0, suspended=9.0, observed_rate=_wilson(9, 12)),
         without_transactions=Stratum(
             period="no transaction",
             customers=53,
@@ -526,6 +528,7 @@ def bare(results: RunResults) -> RunResults:
         timings=(),
         fairness=(),
         notes=(),
+        proposed=None,
         without_transactions=None,
         example=None,
         imprint=Imprint(),

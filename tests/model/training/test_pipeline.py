@@ -432,3 +432,25 @@ def test_the_example_is_a_golden_customer_of_the_bundle(run):
     total = found.base + found.others + sum(each.contribution for each in found.reasons)
     assert 1 / (1 + np.exp(-total)) == pytest.approx(found.probability)
     assert found.base == bundle.scorer.base
+
+
+def test_the_report_counts_whom_the_rule_proposes(run):
+    """The proposed customers are some of High, by the rule that the bundle's manifest holds."""
+    found, rule = run.results, load_bundle(run.folder / "bundle").manifest.action_rule
+    high = next(row for row in found.segments.rows if row.segment == "high")
+    assert 0 <= found.proposed.suspended <= found.proposed.customers <= high.customers
+    assert (found.action_rule, found.criteria_minimum) == (rule.version, rule.minimum)
+    assert {each.code for each in found.criteria} == set(rule.patterns)
+
+
+def test_only_high_customers_with_a_pattern_are_counted(run, tables, config):
+    """Had every customer been High, as many would be proposed as show a pattern; had none, none would."""
+    material = pipeline.prepare(tables, config, None, Stages())
+    rule = load_bundle(run.folder / "bundle").manifest.action_rule
+    nobody = np.zeros((2, len(material.suspended)), dtype=np.bool_)
+    assert pipeline._proposed(material, config, rule, nobody).customers == 0
+    everybody = pipeline._proposed(material, config, rule, ~nobody)
+    without = material.customers["customer_id"].is_in(material.events["customer_id"].implode()).not_().sum()
+    assert 0 < everybody.customers <= len(material.suspended) - without
+    harder = msgspec.structs.replace(rule, minimum=len(rule.patterns))
+    assert pipeline._proposed(material, config, harder, ~nobody).customers < everybody.customers

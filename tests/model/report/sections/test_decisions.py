@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from customer_risk.model.evaluation.results import Interval
+from customer_risk.model.evaluation.intervals import wilson
+from customer_risk.model.evaluation.results import Interval, Proposed
 from customer_risk.model.report.numbers import EURO, count, written
 from customer_risk.model.report.sections import calibration
 from customer_risk.model.report.sections.decisions import section
@@ -151,3 +152,22 @@ def test_reviews_at_the_capacity_are_not_called_too_many(results, words_of):
     """Reviews that are written as the capacity are within it."""
     strategies = tuple(replace(each, reviews_per_week=25.04) for each in results.decisions.strategies)
     assert "over capacity" not in words_of(section(decided(results, strategies=strategies)))
+
+
+@pytest.mark.parametrize(
+    ("customers", "suspended", "said"),
+    [
+        (
+            12.0,
+            9.0,
+            "12 would be proposed; 75% (47% to 91%) of these (9) had been suspended. An analyst would review the",
+        ),
+        (0.0, 0.0, "no customer shows enough patterns: an analyst would review them all."),
+    ],
+)
+def test_the_customers_whom_the_rule_proposes_are_counted(results, bare, words_of, customers, suspended, said):
+    """How many of High show a pattern, and how many of those had been suspended, is told where the run counted it."""
+    share = wilson(suspended, customers, 0.95)
+    found = Proposed(customers=customers, suspended=suspended, observed_rate=share)
+    assert said in words_of(section(replace(results, proposed=found)))
+    assert "Whom the rule would propose" not in words_of(section(bare))
