@@ -324,3 +324,9 @@ def test_figures_are_not_shrunk_on_a_phone():
     phone = style.split("@media screen and (max-width: 44rem)", 1)[1].split("@media", 1)[0]
     assert re.search(r"figure img \{ max-width: none; min-width: min\(46rem, ", phone)
     assert "figure .scroll" in phone
+
+
+def test_long_names_break_on_a_narrow_screen():
+    """A name without blanks, such as an occupation's code, never makes the page wider than the screen."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    assert re.search(r"^body \{[^}]*overflow-wrap: break-word;", style, re.MULTILINE)
