@@ -16,6 +16,7 @@ from customer_risk.model.files import parse_yaml, read_text
 Count = Annotated[int, Meta(ge=1)]
 Folds = Annotated[int, Meta(ge=2)]
 Price = Annotated[float, Meta(gt=0)]
+Stated = Annotated[str, Meta(min_length=1, max_length=200)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
@@ -85,6 +86,15 @@ class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum: int
 
 
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who stands behind the report; the report says "not stated" where a field is None."""
+
+    organisation: Stated | None
+    author: Stated | None
+    audience: Stated | None
+    costs_confirmed_by: Stated | None
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
@@ -97,6 +107,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     portfolio: Portfolio
     costs: Costs
     corroboration: Corroboration
+    report: Report
 
 
 def load_config(path: Path | None = None) -> Config:

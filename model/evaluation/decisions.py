@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
+PRICED = ("missed_risky", "wrongly_flagged", "review", "review_catches")  # what someone at the bank must confirm
 PRICES = ("missed_risky", "wrongly_flagged", "review", "review_catches", "reviews_per_week", "least_recall")
 TITLES = {
     "segments": "Low, Medium, High",
@@ -133,21 +134,21 @@ def _whose_rate(inputs: DecisionInputs) -> str:
         )
     return (
         f"Probabilities are shifted from the sample's risk rate of {inputs.sample_rate:.1%} to the portfolio's of "
-        f"{inputs.portfolio_rate:.1%} (portfolio.risk_rate), a shift of {inputs.shift:+.2f} in log-odds."
+        f"{inputs.portfolio_rate:.1%} (portfolio.risk_rate), a shift of {inputs.shift:+z.2f} in log-odds."
     )
 
 
 def _explanation(costs: Costs, cuts: Cuts, *, capacity: bool) -> str:
     wanted = loss_matrix_cuts(costs)
     medium = (
-        f"Medium begins at {cuts.medium:.3f}: reviewing pays from {wanted.medium:.3f} on, and "
-        f"{costs.reviews_per_week} reviews a week raise that to what analysts can take on."
+        f"Medium begins at {cuts.medium:.3f}: reviewing pays from {wanted.medium:.3f} on, but "
+        f"the capacity of {costs.reviews_per_week} review{'s' * (costs.reviews_per_week != 1)} a week raises it."
         if capacity
-        else f"Medium begins at {cuts.medium:.3f}, from where a review costs less than what it saves."
+        else f"Medium begins at {cuts.medium:.3f}, from where a review costs less than it saves."
     )
     high = (
         f"High begins at {cuts.high:.3f}, from where proposing costs less than reviewing."
         if costs.strategy == "segments"
-        else f"High begins at {cuts.high:.3f}, chosen by the strategy `{costs.strategy}`."
+        else f"High begins at {cuts.high:.3f}, chosen by the strategy {costs.strategy}."
     )
     return f"{medium} {high}"

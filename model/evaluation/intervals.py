@@ -28,9 +28,10 @@ CELLS = 2_000_000  # customers times draws at once: bounds the memory that a lar
 BIASED = ("calibration_error",)
 WITHIN = ("average_precision", "roc_auc")  # averaged over folds
 POINT = (
-    "Mean over the repeats of cross-validation; within a repeat, average precision and ROC-AUC are means over its "
-    "folds (Forman & Scholz 2010) and, as `pooled`, one figure over all folds' scores together, which is stricter; "
-    "everything else is over all customers together."
+    "Estimates are means over the repeats of cross-validation. Within a repeat, average precision and ROC-AUC are "
+    "means "
+    'over its folds (Forman & Scholz 2010); the metrics named "folds pooled" are computed over the scores of all folds '
+    "together, which is stricter. Every other metric is computed over all customers together."
 )
 METHOD = (
     "Percentile bootstrap (Efron & Tibshirani 1993): each of {draws} draws takes the customers with replacement and "

@@ -40,6 +40,16 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     libraries: dict[str, str]
     cpu_family: str
     rates_sha256: str = ""  # of the file of exchange rates; empty if there was none
+    commit_date: str = "unknown"  # of the commit, in UTC; the run's own time is in no result
+    synthetic: bool = False  # every customer's id bears the mark of synthetic tables
+
+
+class Imprint(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose report this is, as the configuration states it; empty fields are not stated."""
+
+    organisation: str = ""
+    author: str = ""
+    audience: str = ""
 
 
 class Trap(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +132,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stratum(msgspec.Struct, frozen=True, kw_only=True):
-    """The shipped procedure's metrics among the customers who joined in one month."""
+    """The shipped procedure's metrics among some customers: those who joined in one month, for example."""
 
     period: str
     customers: int
@@ -164,7 +174,7 @@ class CalibrationBin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RateRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shipped cut-offs would do were the portfolio's true risk rate another one."""
+    """How the shipped cut-offs perform at another risk rate of the portfolio."""
 
     risk_rate: float
     medium_share: float  # of all customers
@@ -246,6 +256,13 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     medium: float  # the shipped cut-offs, on the portfolio's probability
     high: float
     explanation: str
+    default_costs: tuple[str, ...] = ()  # prices that have the defaults of the configuration
+    costs_confirmed_by: str = ""
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether a price has its default and no one has confirmed the prices."""
+        return bool(self.default_costs) and not self.costs_confirmed_by
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,11 +294,61 @@ class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
     observed_rate: Interval
 
 
+class Proposed(msgspec.Struct, frozen=True, kw_only=True):
+    """The High customers whom the action rule proposes, since a pattern is in their transactions; out of fold."""
+
+    customers: float  # mean over repeats
+    suspended: float
+    observed_rate: Interval
+
+
 class Segments(msgspec.Struct, frozen=True, kw_only=True):
     """Low, Medium and High: sizes, rates and characters."""
 
     rows: tuple[SegmentRow, ...]
     features: tuple[SegmentFeature, ...]
+
+
+# ---- one customer ---------------------------------------------------------------------------------------------------
+
+
+class ExampleReason(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason of the example's score; `contribution` is in log-odds."""
+
+    feature: str
+    text: str
+    contribution: float
+
+
+class ExamplePattern(msgspec.Struct, frozen=True, kw_only=True):
+    """One transaction pattern of the example, with the sentence that an investigator reads."""
+
+    code: str
+    text: str
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """A made-up customer of the bundle's golden rows, from the profile to the action. No customer of the tables.
+
+    In log-odds, the probability is `base`, the contributions of `reasons` and `others` (all other features) summed up.
+    """
+
+    customer: str
+    profile: dict[str, str]
+    transactions: int
+    transaction_rows: int
+    first: str | None  # date
+    last: str | None
+    amount: float  # EUR: the largest transaction
+    features: int
+    missing: int  # features without a value
+    base: float
+    others: float
+    reasons: tuple[ExampleReason, ...]
+    probability: float
+    segment: str
+    action: str
+    patterns: tuple[ExamplePattern, ...] | None  # None: the bundle looks for no patterns
 
 
 # ---- views over time and size -------------------------------------------------------------------------------------
@@ -408,6 +475,12 @@ METRICS: dict[str, str] = {
 LOWER_IS_BETTER: frozenset[str] = frozenset({"brier", "calibration_error"})
 
 
+def in_words(metric: str) -> str:
+    """Return a metric's title as part of a sentence; names such as ROC-AUC, F1 and Brier keep their capitals."""
+    title = METRICS.get(metric, metric)
+    return title if title.startswith(("ROC", "F1", "Brier")) else title[:1].lower() + title[1:]
+
+
 class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     """A whole run. `contenders[0]` is the shipped procedure; `notes` are sentences the reader must see at the top."""
 
@@ -444,6 +517,11 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     fairness: tuple[Fairness, ...] = ()  # one a decision: review or more, propose off-boarding
     criteria: tuple[Criterion, ...] = ()  # of the off-boarding list, beside the High segment
     criteria_minimum: int = 1  # how many of them must hold
+    action_rule: int = 2  # version of the rule that turns segment and patterns into an action
+    proposed: Proposed | None = None
+    without_transactions: Stratum | None = None  # the shipped procedure among customers without a transaction
+    example: Example | None = None
+    imprint: Imprint = Imprint()
     notes: tuple[str, ...] = ()
 
 

@@ -32,13 +32,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A captioned table; `note` says below it how to read it."""
+    """A captioned table; `note` says below it how to read it, `badge` marks its caption."""
 
     kind: ClassVar[str] = "table"
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    badge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Picture:
     size: tuple[float, float]
     draw: Callable[[Any], None]
     pixels: bool = False
+    badge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Tile:
     label: str
     value: str
     detail: str
+    badge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,14 @@ class Tiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """Numbered steps, each a lead and its sentences."""
+
+    kind: ClassVar[str] = "steps"
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Detail that opens on request, and is printed."""
 
@@ -118,7 +129,7 @@ class Fold:
     blocks: tuple[Block, ...]
 
 
-Block = Table | Picture | Paragraph | Heading | Bullets | Note | Tiles | Fold
+Block = Table | Picture | Paragraph | Heading | Bullets | Steps | Note | Tiles | Fold
 
 
 @dataclass(frozen=True, slots=True)

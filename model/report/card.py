@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from customer_risk.model.escaping import escape_text
 from customer_risk.model.evaluation.results import METRICS
-from customer_risk.model.report.numbers import count, listed, spoken, written
-from customer_risk.model.report.pages import environment
+from customer_risk.model.report.numbers import count, counted, listed, spoken, times, written
+from customer_risk.model.report.pages import environment, imprint, short_commit
 from customer_risk.model.report.sections.limits import computed
-from customer_risk.model.report.sections.segments import ACTIONS
+from customer_risk.model.report.sections.segments import SEGMENT_ACTIONS
 from customer_risk.model.report.sections.summary import MEASURES, SURPRISING, UNUSABLE_FOR, headlines, shipped
+from customer_risk.model.report.tables import costs_badge
 
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.fairness import Fairness
@@ -21,14 +22,14 @@ SHOWN = ("average_precision", "roc_auc", "brier", "calibration_error", "precisio
 
 def card(results: RunResults) -> str:
     """Render the model card as Markdown: the same text for the same results."""
-    strategy = shipped(results)
+    strategy, run = shipped(results), results.provenance
     return (
         environment()
         .get_template("model_card.md.j2")
         .render(
             results=results,
-            run=results.provenance,
-            libraries=", ".join(f"{name} {version}" for name, version in sorted(results.provenance.libraries.items())),
+            run=run,
+            libraries=", ".join(f"{name} {version}" for name, version in sorted(run.libraries.items())),
             notes=[plain(note) for note in results.notes],
             headlines=[(lead, plain(text)) for lead, text in headlines(results)],
             metrics=[(METRICS[name], _by_contender(results, name)) for name in SHOWN],
@@ -36,9 +37,9 @@ def card(results: RunResults) -> str:
             segments=[
                 (
                     row.segment.capitalize(),
-                    ACTIONS.get(row.action, row.action),
+                    SEGMENT_ACTIONS.get(row.segment, row.action),
                     written(row.lowest, digits=3),
-                    f"{count(round(row.customers, 1))} ({written(row.share, 'percent', digits=0)})",
+                    f"{count(row.customers)} ({written(row.share, 'percent', digits=0)})",
                     spoken(row.observed_rate, "percent", digits=0),
                 )
                 for row in results.segments.rows
@@ -52,11 +53,17 @@ def card(results: RunResults) -> str:
             unusable=[(lead, plain(text)) for lead, text in UNUSABLE_FOR],
             limits=[(lead, plain(text)) for lead, text in computed(results)]
             + [(f"{plain(limit.title).rstrip('.')}.", plain(limit.text)) for limit in results.limits],
+            patterns="; ".join(f"{each.code} ({plain(each.thresholds)})" for each in results.criteria),
             features=len(results.features),
             parameters=", ".join(f"{name} {_short(value)}" for name, value in sorted(results.parameters.items())),
             confidence=written(results.confidence, "percent", digits=0),
             interval_method=plain(results.interval_method),
             count=count,
+            counted=counted,
+            times=times,
+            imprint=[(name, plain(value)) for name, value in imprint(results)],
+            costs_badge=costs_badge(results),
+            commit=f"{run.git_commit.removesuffix('-dirty')}{short_commit(run.git_commit)[12:]}",
         )
     )
 
@@ -81,7 +88,7 @@ def _gaps(fairness: Fairness) -> str:
     computed_ones = [gap for gap in fairness.gaps if gap.by_chance is not None]
     lacking = len(fairness.gaps) - len(computed_ones)
     if not computed_ones:
-        return "no gap is computable: the slices hold too few customers"
+        return "no gap is computable: the slices have too few customers"
     wide = [
         f"{gap.attribute}, {MEASURES[gap.measure]} ({written(gap.value, 'percent', digits=0)}, "
         f"higher in {gap.greatest} than in {gap.least})"
@@ -89,9 +96,11 @@ def _gaps(fairness: Fairness) -> str:
         if gap.by_chance is not None and gap.by_chance < SURPRISING
     ]
     text = (
-        f"wider than chance would make them: {listed(wide)}" if wide else "no gap is wider than chance often makes one"
+        f"wider than chance would often make them: {listed(wide)}"
+        if wide
+        else "no gap is wider than chance often makes it"
     )
-    return plain(f"{text}; {lacking} of {len(fairness.gaps)} gaps are not computable" if lacking else text)
+    return plain(f"{text}; {lacking} of {counted(len(fairness.gaps), 'gap')} not computable" if lacking else text)
 
 
 def _short(value: float | str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING, Final, Literal
 
-from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS, Interval
+from customer_risk.model.evaluation.results import LOWER_IS_BETTER, Interval, in_words
 from customer_risk.model.report.blocks import Cell
 
 if TYPE_CHECKING:
@@ -12,38 +13,61 @@ if TYPE_CHECKING:
 
 Form = Literal["decimal", "percent", "euro", "ratio"]
 
+_DIGITS: Final[dict[Form, int]] = {"percent": 1, "euro": 2, "ratio": 1, "decimal": 2}
+
 NOT_COMPUTABLE = "not computable"
 EURO = "EUR\N{NO-BREAK SPACE}"  # an amount never parts from its currency at a line's end
 MINUS = "\N{MINUS SIGN}"
+NOTHING = 1e-9  # less is a rounding error of 0
+MOST_DIGITS = 4  # a bound that is still 0 with these is told as "just above 0" or "just below 0"
 
 
 def written(value: float | None, form: Form = "decimal", *, digits: int | None = None) -> str:
-    """Write one number; None is "not computable"."""
-    if value is None:
+    """Write one number; None and NaN are "not computable".
+
+    A percentage takes more digits where it would otherwise say 0% of something that isn't 0, or 100% of something that
+    isn't whole.
+    """
+    if value is None or math.isnan(value):
         return NOT_COMPUTABLE
+    places = _DIGITS[form] if digits is None else digits
     match form:
         case "percent":
-            text = f"{100 * value:,.{1 if digits is None else digits}f}%"
+            while places < MOST_DIGITS and _says_all_or_nothing(value, places):
+                places += 1
+            text = f"{100 * value:,.{places}f}%"
         case "euro":
-            text = f"{EURO}{value:,.{2 if digits is None else digits}f}"
-        case "ratio":
-            text = f"{value:,.{1 if digits is None else digits}f}"
+            text = f"{EURO}{value:,.{places}f}"
         case _:
-            text = f"{value:,.{2 if digits is None else digits}f}"
+            text = f"{value:,.{places}f}"
     return _signed(text)
 
 
+def signed(value: float, *, digits: int = 2) -> str:
+    """Write a number with its sign; a zero has none."""
+    text = written(value, digits=digits)
+    return text if _is_zero(text) or text.startswith(MINUS) else f"+{text}"
+
+
 def count(value: float) -> str:
-    """Write a count; a mean of counts keeps one decimal unless it is whole."""
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+    """Write a count; a mean of counts keeps one decimal unless it is whole with one."""
+    rounded = round(value, 1)
+    return f"{rounded:,.0f}" if float(rounded).is_integer() else f"{rounded:,.1f}"
+
+
+def times(number: int) -> str:
+    """Write how often something was done: once, twice, 5 times."""
+    return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
 def quantity(value: float | None) -> str:
     """Write a feature's value with three significant digits."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "missing"
     size = abs(value)
-    return _signed(f"{value:,.0f}" if size >= 100 or float(value).is_integer() else f"{value:.3g}")
+    if size >= 100 or float(value).is_integer():
+        return _signed(f"{value:,.0f}")
+    return _signed(f"{value:.3g}" if size >= 0.0001 else f"{value:.{2 - math.floor(math.log10(size))}f}")
 
 
 def span(interval: Interval | Share, form: Form = "decimal", *, digits: int | None = None) -> str:
@@ -84,9 +108,32 @@ def share_cell(share: Share) -> Cell:
     )
 
 
-def of_customers(counted: float, noun: str = "customer") -> str:
+def counted(number: float, noun: str = "customer", plural: str = "") -> str:
     """Write a count with its noun in the right number."""
-    return f"{count(counted)} {noun}" if counted == 1 else f"{count(counted)} {noun}s"
+    text = count(number)
+    return f"{text} {noun if text == '1' else plural or f'{noun}s'}"
+
+
+def were(number: float) -> str:
+    """Return the verb after a count."""
+    return "was" if count(number) == "1" else "were"
+
+
+def digits_for(difference: Interval, digits: int = 2, form: Form = "decimal") -> int:
+    """Return how many digits show on which side of 0 the estimate and the bounds lie; at most MOST_DIGITS."""
+    values = [value for value in (difference.estimate, difference.low, difference.high) if abs(value or 0.0) > NOTHING]
+    while digits < MOST_DIGITS and any(_is_zero(written(value, form, digits=digits)) for value in values):
+        digits += 1
+    return digits
+
+
+def difference_span(difference: Interval, form: Form = "decimal", *, digits: int | None = None) -> str:
+    """Write a difference's bounds so that neither says 0 where it isn't; nothing where there are none."""
+    if difference.low is None or difference.high is None:
+        return ""
+    places = digits_for(difference, 2 if digits is None else digits, form)
+    low, high = (_bound(bound, form, places) for bound in (difference.low, difference.high))
+    return f"{low} to {high.removeprefix(EURO)}"
 
 
 def covers_zero(difference: Interval) -> bool:
@@ -96,23 +143,29 @@ def covers_zero(difference: Interval) -> bool:
 
 def verdict(difference: Interval, metric: str, *, first: str, second: str) -> str:
     """Return in a sentence what the difference `first` minus `second` in a metric supports, and no more."""
-    name = METRICS.get(metric, metric)
-    name = name if name.isupper() or name.startswith("ROC") else name[:1].lower() + name[1:]
+    name = in_words(metric)
     if difference.estimate is None:
         return f"In {name}, {first} and {second} can't be compared: the difference is not computable."
-    digits = 3 if metric in LOWER_IS_BETTER else 2
-    if difference.estimate == 0:
-        return f"In {name}, {first} and {second} are level."
+    digits = digits_for(difference, 3 if metric in LOWER_IS_BETTER else 2)
+    size = written(abs(difference.estimate), digits=digits)
+    bounds = difference_span(difference, digits=digits)
+    if _is_zero(size):
+        known = f" (interval of the difference {bounds})" if bounds else ""
+        return f"In {name}, {first} and {second} are level{known}."
     better = difference.estimate < 0 if metric in LOWER_IS_BETTER else difference.estimate > 0
     sides = f"{first} is {'ahead of' if better else 'behind'} {second}"
-    size = f"by {written(abs(difference.estimate), digits=digits)}"
-    bounds = span(difference, digits=digits)
+    size = f"by {size}"
     if not bounds:
         return f"In {name}, {sides} {size}, but no interval could be made, so this proves nothing."
     interval = f"(interval of the difference {bounds})"
     if covers_zero(difference):
-        return f"In {name}, {sides} {size} {interval}: it covers 0, so these data can't tell the two apart."
+        return f"In {name}, {sides} {size} {interval}: it includes 0, so these data don't show which is better."
     return f"In {name}, {sides} {size} {interval}: it excludes 0."
+
+
+def inside(title: str) -> str:
+    """Return a title as it reads inside a sentence: XGBoost and ROC-AUC keep their capitals."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
 def listed(names: list[str] | tuple[str, ...]) -> str:
@@ -122,6 +175,22 @@ def listed(names: list[str] | tuple[str, ...]) -> str:
 
 def _middle(interval: Interval | Share) -> float | None:
     return interval.estimate if isinstance(interval, Interval) else interval.value
+
+
+def _is_zero(text: str) -> bool:
+    return not any(digit in text for digit in "123456789")
+
+
+def _says_all_or_nothing(share: float, places: int) -> bool:
+    percent = round(100 * share, places)
+    return (percent == 0 and abs(share) > NOTHING) or (percent == 100 and abs(share - 1) > NOTHING)
+
+
+def _bound(value: float, form: Form, digits: int) -> str:
+    text = written(value, form, digits=digits)
+    if abs(value) > NOTHING and _is_zero(text):
+        return "just above 0" if value > 0 else "just below 0"
+    return text
 
 
 def _signed(text: str) -> str:

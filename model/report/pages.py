@@ -10,13 +10,14 @@ import jinja2
 from markupsafe import Markup
 
 from customer_risk.model.escaping import escape_value
-from customer_risk.model.report.numbers import count
+from customer_risk.model.report.numbers import count, counted
 from customer_risk.model.report.plots.canvas import PER_INCH, drawn
 from customer_risk.model.report.sections import (
     calibration,
     choice,
     data,
     decisions,
+    example,
     explanations,
     fairness,
     leaks,
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 TITLE = "Customer risk"
+NOT_STATED = "not stated"
 SECTIONS: tuple[Callable[[RunResults], Section], ...] = (
     summary.section,
+    example.section,
     data.section,
     leaks.section,
     choice.section,
@@ -60,6 +63,8 @@ def page(results: RunResults) -> str:
         .render(
             title=TITLE,
             identity=identity(results),
+            imprint=imprint(results),
+            synthetic=results.provenance.synthetic,
             style=Markup(style),  # noqa: S704  our own file; quotes in it must stay quotes
             sections=[make(results) for make in SECTIONS],
             number=_numbering(),
@@ -84,9 +89,27 @@ def identity(results: RunResults) -> str:
     """Return the words for the run that a page is about."""
     run = results.provenance
     return (
-        f"Bundle {run.bundle_version[:12]}, commit {run.git_commit[:12]}, tables {run.data_hash[:12]}, seed "
-        f"{run.seed}; {count(results.data.customers)} customers, {count(results.data.suspended)} of them suspended"
+        f"Bundle {run.bundle_version[:12]}, commit {short_commit(run.git_commit)}, tables {run.data_hash[:12]}, seed "
+        f"{run.seed}; {counted(results.data.customers)}, {count(results.data.suspended)} of them suspended"
     )
+
+
+def imprint(results: RunResults) -> tuple[tuple[str, str], ...]:
+    """Return whose report this is and how old its data and its program are, as pairs of a name and a value."""
+    run, given = results.provenance, results.imprint
+    made_up = "synthetic customers, made up by this program" if run.synthetic else ""
+    return (
+        ("Data of", "; ".join(filter(None, (given.organisation, made_up))) or NOT_STATED),
+        ("Newest event in the data", results.data.last_event or NOT_STATED),
+        ("Date of the commit", run.commit_date),
+        ("Author", given.author or NOT_STATED),
+        ("Written for", given.audience or NOT_STATED),
+    )
+
+
+def short_commit(commit: str) -> str:
+    """Return twelve digits of a commit, and whether files differed from it."""
+    return commit[:12] + (" with uncommitted changes" if commit.endswith("-dirty") else "")
 
 
 def _numbering() -> Callable[[Picture | Table], int]:

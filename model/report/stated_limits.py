@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from customer_risk.model.evaluation.results import Limit
+from customer_risk.model.report.numbers import counted, were, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,37 +38,40 @@ def stated_limits(
     return (
         Limit(
             title="Few suspended customers",
-            text=f"{positives} of {customers} customers are suspended. Average precision has an interval {width:.2f} "
-            f"wide; halving it takes about four times as many, {4 * positives} suspended customers.{few}",
+            text=f"{positives} of {counted(customers)} {were(positives)} suspended. The interval of average precision "
+            f"is {width:.2f} wide. An interval half as wide needs about four times as many suspended customers, "
+            f"{4 * positives}.{few}",
         ),
         Limit(
             title="No time of suspension",
             text="The tables don't say when a customer was suspended, and a suspended customer stops transacting "
-            "because of it. Features are anchored at the customer's own last activity, yet a history cut short by a "
-            "suspension is part of what the model sees, and how early it would have warned can't be measured.",
+            "because of it. Features count from the customer's own last activity. The model still sees a history that "
+            "ended with the suspension, so how early it would have warned can't be measured.",
         ),
         Limit(
             title="Labels are noisy",
-            text=f"{both_labels} customers stand with both labels and count as suspended. Suspension is what the bank "
-            "did, not what the customer did: risky customers who weren't detected are labelled safe, and the "
-            "model learns that.",
+            text=f"{counted(both_labels)} {'has' if both_labels == 1 else 'have'} both labels and "
+            f"{'counts' if both_labels == 1 else 'count'} as suspended. A suspension is the bank's action, not the "
+            "customer's: risky customers who weren't detected are labelled safe, and the model learns that.",
         ),
         Limit(
             title="Young customers look safe",
-            text=f"{int(young.sum())} customers joined within {YOUNG_DAYS} days of the last one, "
-            f"{int((young & suspended).sum())} of them suspended; of the others "
-            f"{int((~young & suspended).sum())} of {int((~young).sum())}. Who has just joined has had no time to "
-            "be caught. Figures by month of joining show how far that carries.",
+            text=f"{counted(int(young.sum()))} joined at most {YOUNG_DAYS} days before the newest customer; "
+            f"{int((young & suspended).sum())} of them {were(int((young & suspended).sum()))} suspended. Of the "
+            f"{counted(int((~young).sum()), 'other customer')}, {int((~young & suspended).sum())} "
+            f"{were(int((~young & suspended).sum()))} suspended. A customer who joined recently may not have been "
+            "detected yet. The figures by month of joining show the size of this effect.",
         ),
         Limit(
-            title="Features were designed with such customers in view",
-            text="Which features exist was decided by people who had seen labelled customers. Ranking and tuning "
-            "happen inside the folds and are judged honestly; the list of candidates isn't, so expect somewhat less on "
-            "customers of another time or bank.",
+            title="The features were designed on similar customers",
+            text="The people who designed the features had seen labelled customers. Selection and tuning happen "
+            "inside the folds; the design of the features doesn't. Expect somewhat worse results on customers of "
+            "another time or bank.",
         ),
         Limit(
-            title="A stranger's risk rate",
-            text=f"The sample's risk rate is {positives / customers:.1%}. Probabilities mean what they say only where "
-            "the portfolio's rate is the one stated; the sensitivity table shows other rates.",
+            title="The risk rate of the portfolio",
+            text=f"The sample's risk rate is {written(positives / customers, 'percent')}. Probabilities are right "
+            "only if the portfolio has the stated rate. The table of other risk rates shows the effect of another "
+            "rate.",
         ),
     )

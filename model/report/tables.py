@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS
 from customer_risk.model.report.blocks import Cell, Column, Fold, Note, Table, cells, figures, words
-from customer_risk.model.report.numbers import cell, count, covers_zero
+from customer_risk.model.report.numbers import cell, count, covers_zero, difference_span, digits_for, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 CORE = ("average_precision", "roc_auc", "brier", "calibration_error", "f1", "precision", "recall")
 DIFFERENCES = (
-    "An interval that excludes 0 is set in bold. For Brier score and calibration error, less than 0 is better."
+    "Differences whose interval excludes 0 are in bold. For Brier score and calibration error, less than 0 is better."
 )
-INTERVALS = "Under each estimate stands its {confidence:.0%} interval. {method}"
+INTERVALS = "The second line of a cell is the {confidence:.0%} interval. {method}"
 
 
 def interval_note(results: RunResults) -> str:
@@ -67,7 +67,7 @@ def measured(measurement: Measurement) -> tuple[Block, ...]:
     if paired:
         blocks.append(
             Table(
-                f"Paired differences: each other side minus {shipped.title}",
+                f"Paired differences: each alternative minus {shipped.title}",
                 (*words("Metric"), *figures(*(arm.title for arm in others))),
                 tuple(
                     (Cell(METRICS[metric]), *(difference_cell(each) for each in differences))
@@ -77,7 +77,7 @@ def measured(measurement: Measurement) -> tuple[Block, ...]:
             )
         )
     else:
-        blocks.append(absent("Differences", "the run holds no paired differences for this measurement."))
+        blocks.append(absent("Differences", "the run has no paired differences for this measurement."))
     blocks.append(Note("Choice", measurement.conclusion))
     if further:
         table = compared(f"{measurement.question} Further metrics", measurement.arms, metrics=further)
@@ -86,8 +86,13 @@ def measured(measurement: Measurement) -> tuple[Block, ...]:
 
 
 def difference_cell(difference: Interval | None) -> Cell:
-    """Write a paired difference, in bold where its interval excludes 0."""
-    return cell(difference, digits=3, strong=difference is not None and not covers_zero(difference))
+    """Write a paired difference, in bold where its interval excludes 0, with enough digits to show on which side."""
+    if difference is None or difference.estimate is None:
+        return cell(difference)
+    bounds = difference_span(difference, digits=3)
+    return Cell(
+        written(difference.estimate, digits=digits_for(difference, 3)), bounds, strong=not covers_zero(difference)
+    )
 
 
 def cohort_table(caption: str, period: str, rows: Sequence[CohortRow]) -> Table:
@@ -100,6 +105,11 @@ def cohort_table(caption: str, period: str, rows: Sequence[CohortRow]) -> Table:
             for each in rows
         ),
     )
+
+
+def costs_badge(results: RunResults) -> str:
+    """Return the badge of amounts that follow from default costs; nothing once the costs are confirmed."""
+    return "Default costs, not confirmed" if results.decisions.unconfirmed else ""
 
 
 def absent(title: str, why: str) -> Note:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS, Arm, Measurement
+from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS, Arm, Measurement, in_words
 from customer_risk.model.policy.calibration import (
     ENOUGH_FOR_ISOTONIC,
     ENOUGH_FOR_SLOPE,
@@ -75,8 +75,8 @@ def excluded_types(study: Study, everything: FeatureTable, tick: Callable[[], No
             "with": (f"With {types}", _measured(study, with_them)),
         },
         UNTUNED,
-        f"Events of type {types} are the bank's own hand, mostly at suspended customers: a trace of the outcome. They "
-        "stay out whatever they add, as nothing of the kind is there yet when a customer is scored.",
+        f"The bank makes events of type {types} itself, mostly for suspended customers: they are a trace of the "
+        "outcome. They are left out whatever they add, since they don't exist yet when a customer is scored.",
     )
 
 
@@ -94,9 +94,9 @@ def weighting(study: Study, tick: Callable[[], None]) -> Measurement:
         "How should the few suspended customers be weighed?",
         arms,
         UNTUNED,
-        "Weights change no customer's data: every reason still rests on someone who existed, and calibration undoes "
-        "their effect on the level. Repeated rows are weights with noise; invented rows mix two customers into one "
-        "that never was, which breaks features that belong together (a maximum below a median, say).",
+        "Weights change no customer's data: each reason still comes from customers who exist, and calibration "
+        "corrects the level. Repeated rows act as weights with noise. Invented rows mix two customers into one who "
+        "never existed, which breaks features that belong together (for example, a maximum below a median).",
     )
 
 
@@ -123,14 +123,14 @@ def calibration(study: Study, found: OutOfFold) -> Measurement:
             for key in order
         },
         "",
-        f"By the number of suspended customers, {positives}: below {ENOUGH_FOR_SLOPE} only the level is fitted, from "
-        "there on Platt's two parameters. Isotonic regression has a parameter for each step and overfits below about "
-        f"{ENOUGH_FOR_ISOTONIC} (Niculescu-Mizil & Caruana 2005); "
+        f"The method follows from the number of suspended customers, {positives}: below {ENOUGH_FOR_SLOPE}, only the "
+        f"level is fitted; from {ENOUGH_FOR_SLOPE} on, Platt's two parameters. Isotonic regression has a parameter for "
+        f"each step and overfits below about {ENOUGH_FOR_ISOTONIC} (Niculescu-Mizil & Caruana 2005); "
         + (
-            "there are more here, and it stands beside for comparison. The sigmoid is kept: it ties no customers and "
-            "keeps a customer's contributions adding up to the shown probability."
+            "there are more here, so it is shown for comparison. The sigmoid is kept: it ties no customers, and a "
+            "customer's contributions add up to the shown probability."
             if positives >= ENOUGH_FOR_ISOTONIC
-            else "it also ties customers whom the model tells apart."
+            else "it also gives the same probability to customers whom the model distinguishes."
         ),
     )
 
@@ -178,5 +178,5 @@ def _told(differences: dict[str, dict[str, Interval]], titles: dict[str, str]) -
         for name, value in metrics.items():
             if name in METRICS and value.low is not None and value.high is not None and value.low * value.high > 0:
                 better = ((value.estimate or 0.0) > 0) != (name in LOWER_IS_BETTER)
-                found.append(f"{titles[key]} is {'better' if better else 'worse'} in {METRICS[name].lower()}")
+                found.append(f"{titles[key]} is {'better' if better else 'worse'} in {in_words(name)}")
     return f"Beyond chance: {'; '.join(found)}." if found else "No difference between the arms is beyond chance."

@@ -28,10 +28,7 @@ def summarise(
     """Count the cohort: customers, transactions (collapsed, excluded types left out), traps, months and weeks."""
     customers, events = pl.DataFrame(cohort.customers), pl.DataFrame(cohort.events)
     suspended = customers["suspended"].to_numpy()
-    counted = (
-        events.filter(~pl.col("type").is_in(list(excluded_types))).group_by("customer_id").agg(pl.col("id").n_unique())
-    )
-    each = customers.join(counted, on="customer_id", how="left")["id"].fill_null(0)
+    each = transactions(customers, events, excluded_types)
     return DataSummary(
         customers=customers.height,
         suspended=int(suspended.sum()),
@@ -49,6 +46,14 @@ def summarise(
         months=cohort_rows([month(day) for day in joined], suspended, confidence),
         weeks=cohort_rows([week(day) for day in joined], suspended, confidence),
     )
+
+
+def transactions(customers: pl.DataFrame, events: pl.DataFrame, excluded_types: Sequence[str]) -> pl.Series:
+    """Return the number of each customer's transactions, those of excluded types left out, in the customers' order."""
+    counted = (
+        events.filter(~pl.col("type").is_in(list(excluded_types))).group_by("customer_id").agg(pl.col("id").n_unique())
+    )
+    return customers.join(counted, on="customer_id", how="left", maintain_order="left")["id"].fill_null(0)
 
 
 def _day(events: pl.DataFrame, end: str) -> str | None:

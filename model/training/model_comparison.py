@@ -101,22 +101,19 @@ def differences(first: Judged, others: list[Judged], study: Study) -> tuple[Diff
 def strata(judged: Judged, study: Study) -> tuple[Stratum, ...]:
     """Measure within each month of joining; ranking is over all folds' scores together, the months being small."""
     periods = np.array([month(day) for day in study.joined])
-    rows = []
-    for period in sorted(set(periods.tolist()), key=lambda name: (name == NEVER, name)):
-        members = periods == period
-        suspended = int((members & study.suspended).sum())
-        enough = min(suspended, int(members.sum()) - suspended) >= FEWEST
-        rows.append(
-            Stratum(
-                period=period,
-                customers=int(members.sum()),
-                suspended=suspended,
-                metrics=study.intervals(
-                    study.measure(judged.found.probabilities, flagged=judged.flagged, members=members)
-                )
-                if enough
-                else {},
-                note="" if enough else f"fewer than {FEWEST} customers of one label",
-            )
-        )
-    return tuple(rows)
+    names = sorted(set(periods.tolist()), key=lambda name: (name == NEVER, name))
+    return tuple(stratum(judged, study, period, periods == period) for period in names)
+
+
+def stratum(judged: Judged, study: Study, name: str, members: Flags) -> Stratum:
+    """Measure among some customers, bool[n]; without metrics where they are fewer than FEWEST of one label."""
+    customers, suspended = int(members.sum()), int((members & study.suspended).sum())
+    enough = min(suspended, customers - suspended) >= FEWEST
+    measured = study.measure(judged.found.probabilities, flagged=judged.flagged, members=members) if enough else {}
+    return Stratum(
+        period=name,
+        customers=customers,
+        suspended=suspended,
+        metrics=study.intervals(measured),
+        note="" if enough else f"fewer than {FEWEST} customers of one label",
+    )

@@ -11,17 +11,20 @@ import numpy as np
 import polars as pl
 
 from customer_risk.model.atomic import new_folder, write_file
+from customer_risk.model.config import load_config
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.evaluation import cohorts, distributions, fairness, intervals, results
 from customer_risk.model.evaluation.decision_inputs import DecisionInputs
-from customer_risk.model.evaluation.decisions import decide, segment_rows
+from customer_risk.model.evaluation.decisions import PRICED, decide, segment_rows
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.frame import encode_frame, feature_table
 from customer_risk.model.features.wordings import CURRENT
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.patterns.finder import Finder
 from customer_risk.model.patterns.wording import Wording
 from customer_risk.model.policy.calibration import prior_shift
 from customer_risk.model.policy.thresholds import Cuts
+from customer_risk.model.report.numbers import counted, were
 from customer_risk.model.report.stated_limits import stated_limits
 from customer_risk.model.report.writing import write_report
 from customer_risk.model.scoring import bundle as bundles
@@ -35,9 +38,11 @@ from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.mapping import Mapping
 from customer_risk.model.tables.reading import available_columns
 from customer_risk.model.tables.storage import is_there
+from customer_risk.model.tables.synthetic import are_synthetic
 from customer_risk.model.training import ablations, importance, learning_curve, model_comparison, provenance, temporal
 from customer_risk.model.training.candidates import candidates, kernel_settings
-from customer_risk.model.training.data_summary import summarise
+from customer_risk.model.training.data_summary import summarise, transactions
+from customer_risk.model.training.example import work_through
 from customer_risk.model.training.export import trees_from_booster
 from customer_risk.model.training.leaks import guard
 from customer_risk.model.training.learners import Boosted
@@ -55,7 +60,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from customer_risk.model.config import Config
+    from customer_risk.model.config import Config, Report
     from customer_risk.model.features.feature import Feature
     from customer_risk.model.features.frame import FeatureTable
     from customer_risk.model.scoring.action_rule import ActionRule
@@ -244,6 +249,9 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
     with watch.stage("Weigh decisions"):
         decisions = decide(inputs, config.costs, study.draws, fitted.inner_probabilities, source)
     cuts = Cuts(decisions.medium, decisions.high)
+    decisions = msgspec.structs.replace(
+        decisions, default_costs=_default_costs(config), costs_confirmed_by=config.report.costs_confirmed_by or ""
+    )
     rows, members = segment_rows(inputs, config.costs, cuts, study.draws.confidence)
     with watch.stage("Freeze the action rule"):
         rule = freeze_rule(material, config)
@@ -270,6 +278,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
     features = [catalogue.BY_NAME[name] for name in names]
     columns = study.table.select(names)
     wordings = [Wording(code, limits) for code, limits in rule.patterns.items()]
+    without = transactions(material.customers, material.events, config.training.excluded_types).to_numpy() == 0
     rates = material.cohort.rates
     if rates is not None:
         conversions = csv_bytes(material.cohort.conversions)
@@ -286,6 +295,8 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
                 libraries=manifest.libraries,
                 cpu_family=manifest.cpu_family,
                 rates_sha256="" if rates is None else rates.sha256,
+                commit_date=provenance.commit_date(),
+                synthetic=are_synthetic(material.customers["customer_id"]),
             ),
             data=summarise(material.cohort, study.joined, config.training.excluded_types, study.draws.confidence),
             features=names,
@@ -341,6 +352,11 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
                 for one in wordings
             ),
             criteria_minimum=rule.minimum,
+            action_rule=rule.version,
+            proposed=_proposed(material, config, rule, members[2]),
+            without_transactions=model_comparison.stratum(first, study, cohorts.NEVER, without),
+            example=_example(folder / "bundle"),
+            imprint=_imprint(config.report),
             notes=notes,
         )
     with watch.stage("Write the report"):
@@ -373,31 +389,65 @@ def _flow(study: Study) -> tuple[float, str]:
         return configured, "from the configuration (costs.customers_per_week)"
     measured = cohorts.customers_per_week(study.joined)
     if measured is None:
-        return float(len(study.suspended)), "unknown, as no customer has a transaction: all of them in one week"
+        return float(len(study.suspended)), "unknown, since no customer has a transaction: all customers in one week"
     return measured, "as many as joined a week in the labelled tables; set costs.customers_per_week to the bank's own"
 
 
 def _notes(material: Material, study: Study) -> tuple[str, ...]:
     notes = []
+    suspended = int(study.suspended.sum())
     if study.folds < study.config.evaluation.folds:
         notes.append(
-            f"Only {int(study.suspended.sum())} customers are suspended: {study.folds} folds instead of "
+            f"Only {counted(suspended)} {were(suspended)} suspended, so there are {study.folds} folds instead of "
             f"{study.config.evaluation.folds}."
         )
     if material.lacking:
         notes.append(
-            f"{len(material.lacking)} features are left out, as the tables lack a column that they rest on: "
+            f"{counted(len(material.lacking), 'feature')} left out, because the tables lack a column that they need: "
             f"{', '.join(material.lacking)}."
         )
     if material.findings and any(finding.check == "e" and finding.examined == 0 for finding in material.findings):
-        notes.append("Whether every feature's source exists where scoring happens couldn't be examined.")
+        notes.append(
+            "The source columns of the features couldn't be compared with those of the customers to score: there are "
+            "no such tables."
+        )
     return tuple(notes)
+
+
+def _default_costs(config: Config) -> tuple[str, ...]:
+    """Return the names of the prices that have the defaults of the configuration."""
+    defaults = load_config().costs
+    return tuple(name for name in PRICED if getattr(config.costs, name) == getattr(defaults, name))
+
+
+def _example(folder: Path) -> results.Example | None:
+    """Work one of the bundle's golden customers through, as serving answers it."""
+    bundle = bundles.load_bundle(folder, verify_golden=False)
+    return work_through(bundle.golden, bundle.scorer.base)
+
+
+def _proposed(material: Material, config: Config, rule: ActionRule, high: Flags) -> results.Proposed:
+    """Count the High customers, bool[r, n], whom the action rule proposes."""
+    finder = Finder(rule.patterns, kernel_settings(config.training.excluded_types))
+    found = finder.find(encode_frame(material.customers, material.events), threads=config.threads)
+    corroborated = (found.figures[:, :, 0] > 0).sum(axis=1) >= rule.minimum
+    chosen = high & corroborated
+    customers = float(chosen.sum(axis=1).mean())
+    suspended = float((chosen & material.suspended).sum(axis=1).mean())
+    rate = intervals.wilson(suspended, customers, config.evaluation.confidence)
+    return results.Proposed(customers=customers, suspended=suspended, observed_rate=rate)
+
+
+def _imprint(report: Report) -> results.Imprint:
+    return results.Imprint(
+        organisation=report.organisation or "", author=report.author or "", audience=report.audience or ""
+    )
 
 
 def _budget(config: Config, made: int) -> str:
     if config.training.seconds is None:
-        return f"{config.training.trials} trials"
-    return f"{config.training.seconds:g} seconds, in which {made} trials were made"
+        return counted(config.training.trials, "trial")
+    return f"{config.training.seconds:g} seconds, in which {counted(made, 'trial')} {were(made)} made"
 
 
 def _segment_feature(feature: Feature, values: Floats, members: Flags) -> results.SegmentFeature:
@@ -441,6 +491,6 @@ def _fairness(material: Material, inputs: DecisionInputs, members: Flags) -> tup
         slices=slices,
     )
     return (
-        compare("reviewed or proposed for off-boarding", flagged=(members[1] | members[2]).mean(axis=0) >= 0.5),
-        compare("proposed for off-boarding", flagged=members[2].mean(axis=0) >= 0.5),
+        compare("Medium or High (at least a review)", flagged=(members[1] | members[2]).mean(axis=0) >= 0.5),
+        compare("High (off-boarding where a pattern is found)", flagged=members[2].mean(axis=0) >= 0.5),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,17 @@ def git_commit() -> str:
     if not commit or _git(here, "ls-files", "--error-unmatch", "--", str(this)) is None:
         return "unknown"  # installed somewhere in another project's checkout
     return commit + ("-dirty" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+
+
+def commit_date() -> str:
+    """Return the day, in UTC, on which the checkout's commit was made; "unknown" outside of a checkout.
+
+    Of the commit and not of the run, so that the same commit and tables give the same report.
+    """
+    if git_commit() == "unknown":
+        return "unknown"
+    seconds = _git(Path(__file__).resolve().parent, "show", "--no-patch", "--no-show-signature", "--format=%ct", "HEAD")
+    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}" if seconds and seconds.isdecimal() else "unknown"
 
 
 def data_hash(cohort: Cohort) -> str:

@@ -10,6 +10,7 @@ from customer_risk.model.evaluation.cohorts import NEVER, cohort_rows, week
 from customer_risk.model.evaluation.intervals import all_metrics, interval, make_draws
 from customer_risk.model.evaluation.results import TimePart, TimeView
 from customer_risk.model.policy.thresholds import max_f1
+from customer_risk.model.report.numbers import counted
 from customer_risk.model.training.ablations import untuned
 
 if TYPE_CHECKING:
@@ -74,15 +75,20 @@ def _later(study: Study, earlier: NDArray[np.int64], members: NDArray[np.int64])
 def _meaning(study: Study, parts: list[TimePart], bare: list[str]) -> str:
     never = sum(day is None for day in study.joined)
     counts = " / ".join(str(part.suspended) for part in parts)
-    aside = f" {never} customers without a transaction have no place in time and are left out." if never else ""
-    order = f"In time order by first transaction, the suspended customers fall {counts}"
+    aside = (
+        f" {counted(never)} without a transaction {'has' if never == 1 else 'have'} no date and "
+        f"{'is' if never == 1 else 'are'} left out."
+        if never
+        else ""
+    )
+    order = f"In order of the first transaction, the parts have {counts} suspended customers"
     if not bare:
-        return f"{order}. Each later part is answered by a model fitted to the earlier ones.{aside}"
+        return f"{order}. Each later part is scored by a model fitted to the earlier parts.{aside}"
     return (
-        f"{order}: {' and '.join(bare)} hold, or follow, fewer than {FEWEST} customers of a label, so no honest metric "
-        "can be given there. The suspended share by week of joining says why: who joined late has not been caught yet, "
-        "and looks safe for being young, not for behaving well. No model's figure here covers new joiners before "
-        f"months have passed.{aside}"
+        f"{order}. Metrics of {' and '.join(bare)} would mean nothing: the part, or the parts before it, have fewer "
+        f"than {FEWEST} customers of a label. The suspended share by week of joining shows the cause: customers who "
+        "joined late haven't been detected yet. They look safe because their accounts are young. The figures in this "
+        f"report say nothing about new customers in their first months.{aside}"
     )
 
 

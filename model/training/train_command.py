@@ -8,6 +8,7 @@ from rich.console import Console
 
 from customer_risk.model.config import load_config
 from customer_risk.model.evaluation.results import METRICS, DataSummary, Interval, RunResults
+from customer_risk.model.report.numbers import counted, times
 from customer_risk.model.tables.mapping import load_mapping
 from customer_risk.model.terminal import echo
 from customer_risk.model.training.pipeline import Run
@@ -39,6 +40,8 @@ def train(*, tables: Path, out: Path, config: Path | None, mapping: Path | None)
 
 def _print(run: Run) -> None:
     found = run.results
+    if found.provenance.synthetic:
+        echo("SYNTHETIC DATA: every customer in the tables is made up")
     _print_data(found.data)
     for note in found.notes:
         echo(f"note: {note}")
@@ -50,16 +53,16 @@ def _print(run: Run) -> None:
         echo(f"  {row.segment:<7}{row.share:>6.1%} of customers, {_span(row.observed_rate, '.1%')} of them suspended")
     seconds = sum(stage.seconds for stage in found.timings)
     echo()
-    echo(f"{len(found.features)} features kept; {found.tuning.budget}; {seconds:.0f} s in all")
+    echo(f"{counted(len(found.features), 'feature')} kept; {found.tuning.budget}; {seconds:.0f} s in all")
     echo(f"bundle  {run.folder / 'bundle'}  (version {run.version[:16]})")
     echo(f"report  {run.folder / 'report.html'}")
 
 
 def _print_data(data: DataSummary) -> None:
     echo(
-        f"{data.customers:,} customers, {data.suspended:,} suspended ({data.suspended / data.customers:.1%}); "
-        f"{data.transactions:,} transactions in {data.event_rows:,} event rows, "
-        f"{data.without_transactions:,} customers without any"
+        f"{counted(data.customers)}, {data.suspended:,} suspended ({data.suspended / data.customers:.1%}); "
+        f"{counted(data.transactions, 'transaction')} in {counted(data.event_rows, 'event row')}, "
+        f"{counted(data.without_transactions)} without a transaction"
     )
     for trap in data.traps:
         if trap.count:
@@ -69,7 +72,7 @@ def _print_data(data: DataSummary) -> None:
 def _print_metrics(found: RunResults) -> None:
     echo()
     echo(
-        f"{found.repeats} times {found.folds}-fold cross-validation by customer, tuned inside; "
+        f"{found.folds}-fold cross-validation by customer, {times(found.repeats)}, tuned inside; "
         f"{found.confidence:.0%} intervals"
     )
     width = max(len(METRICS[name]) for name in PRINTED)

@@ -8,7 +8,7 @@ import numpy as np
 
 from customer_risk.model.evaluation.results import METRICS
 from customer_risk.model.report.blocks import Picture
-from customer_risk.model.report.numbers import spoken, written
+from customer_risk.model.report.numbers import counted, spoken, written
 from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, THIRD, bounds
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def contenders(results: RunResults) -> Picture:
     )
     return Picture(
         "contenders",
-        caption="Every contender in the same folds: point estimates and intervals.",
-        alt=f"Intervals of the contenders. {told}.",
+        caption="All methods in the same folds: estimates and intervals.",
+        alt=f"Intervals of the methods. {told}.",
         size=(9.2, 0.5 * len(rows) + 1.1),
         draw=draw,
     )
@@ -69,7 +69,7 @@ def learning(points: Sequence[CurvePoint]) -> Picture:
             axes.legend(loc="lower right")
 
     told = "; ".join(
-        f"{point.customers:.0f} customers: average precision {spoken(point.metrics['average_precision'])}"
+        f"{counted(round(point.customers))}: average precision {spoken(point.metrics['average_precision'])}"
         for point in points
         if "average_precision" in point.metrics
     )
@@ -102,14 +102,14 @@ def search(trials: Sequence[Trial], objective: str) -> Picture:
             axes.legend(loc="best")
 
     found = (
-        f"the best of {len(done)} finished trials reached {written(float(best[-1]), digits=3)}"
+        f"the best of {counted(len(done), 'finished trial')} reached {written(float(best[-1]), digits=3)}"
         if done
-        else "none ended"
+        else "no trial finished"
     )
     return Picture(
         "search",
         caption="The search for parameters, trial by trial.",
-        alt=f"Trials of the search: {found}, {len(pruned)} were stopped early.",
+        alt=f"Trials of the search: {found}, {counted(len(pruned), 'trial')} stopped early.",
         size=(7.2, 3.0),
         draw=draw,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from customer_risk.model.report.blocks import Picture
-from customer_risk.model.report.numbers import spoken, written
+from customer_risk.model.report.numbers import counted, spoken, written
 from customer_risk.model.report.plots.canvas import ACTIVE, FOURTH, MUTED, SUSPENDED, bounds
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def summary(sample: ShapSample) -> Picture:
     told = ", ".join(names[:5])
     return Picture(
         "shap-summary",
-        caption="SHAP summary, out of fold: one mark a customer and feature.",
-        alt=f"Contributions of each feature for {len(contributions)} customers; the widest are those of {told}.",
+        caption="SHAP summary, out of fold: one mark for each customer and feature.",
+        alt=f"Contributions of each feature for {counted(len(contributions))}; the widest are those of {told}.",
         size=(9.2, 0.32 * len(order) + 1.2),
         draw=draw,
         pixels=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from customer_risk.model.report.blocks import Picture
-from customer_risk.model.report.numbers import count, spoken, written
+from customer_risk.model.report.numbers import count, counted, spoken, written
 from customer_risk.model.report.plots.canvas import ACTIVE, INK, LOW_TO_HIGH, MUTED, bounds
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def segments(results: RunResults) -> Picture:
             axes.grid(visible=False, axis="x")
 
     told = "; ".join(
-        f"{each.segment}: {count(each.customers)} customers, "
+        f"{each.segment}: {counted(each.customers)}, "
         f"{spoken(each.observed_rate, 'percent', digits=0)} of them suspended"
         for each in rows
     )

@@ -10,6 +10,7 @@ import numpy as np
 from customer_risk.model.report.blocks import Picture
 from customer_risk.model.report.numbers import quantity, written
 from customer_risk.model.report.plots.canvas import ACTIVE, INK, MUTED, SUSPENDED
+from customer_risk.model.report.plots.marked_lines import mark_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ COSTS = {
 _MARKS = {"max_f1": "s", "recall": "^", "least_cost": "o"}
 
 
-def cost(curve: Curve, decisions: Decisions) -> Picture:
+def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
     """Draw the expected cost of one cut-off, and the cut-offs that strategies choose."""
     chosen = [each for each in decisions.strategies if each.key in _MARKS and each.threshold is not None]
 
@@ -45,21 +46,11 @@ def cost(curve: Curve, decisions: Decisions) -> Picture:
                 label=each.title,
                 zorder=5,
             )
-        for cut, name in ((decisions.medium, "Medium from"), (decisions.high, "High from")):
-            axes.axvline(cut, color=MUTED, linestyle="--", linewidth=1)
-            axes.annotate(
-                f" {name} {written(cut)}",
-                (cut, 0.02),
-                xycoords=("data", "axes fraction"),
-                fontsize=8.5,
-                color=MUTED,
-                rotation=90,
-                va="bottom",
-                ha="right",
-            )
         axes.set(xlabel="Cut-off on the portfolio's probability", ylabel="Expected cost, EUR per customer", xlim=(0, 1))
         axes.set_ylim(0, None)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        cuts = ((decisions.medium, "Medium"), (decisions.high, "High"))
+        mark_lines([axes], [(cut, f"{name} from {written(cut)}") for cut, name in cuts], width=5.0)
 
     least = int(np.argmin(curve.loss))
     told = "; ".join(f"{each.title}: {written(each.threshold)}" for each in chosen)
@@ -72,6 +63,7 @@ def cost(curve: Curve, decisions: Decisions) -> Picture:
         ),
         size=(9.2, 4.0),
         draw=draw,
+        badge=badge,
     )
 
 
@@ -101,7 +93,7 @@ def net_benefit(decisions: Decisions) -> Picture:
     )
 
 
-def cost_map(decisions: Decisions) -> Picture:
+def cost_map(decisions: Decisions, *, badge: str = "") -> Picture:
     """Draw what each strategy saves under the configured costs, and as each cost grows or shrinks."""
     shown = [each for each in decisions.strategies if each.threshold is not None]
     rows: list[tuple[str, Mapping[str, float | None]]] = [
@@ -146,14 +138,15 @@ def cost_map(decisions: Decisions) -> Picture:
     told = (
         f"The least is {written(least[0], 'euro')} per customer: {least[1]}, {least[2]}."
         if least
-        else "None is computable."
+        else "No saving is computable."
     )
     return Picture(
         "cost-sensitivity",
-        caption="What each strategy saves against flagging nobody: as configured, and as one cost at a time changes.",
+        caption="What each strategy saves compared with flagging nobody: as configured, and with one cost changed.",
         alt=f"Savings by cost and strategy. {told}",
         size=(9.6, 0.36 * len(rows) + 1.4),
         draw=draw,
+        badge=badge,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from customer_risk.model.report.blocks import Picture
 from customer_risk.model.report.numbers import MINUS, quantity, written
 from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
+from customer_risk.model.report.plots.marked_lines import mark_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,7 @@ def cohorts(
     at = np.arange(len(rows))
 
     def draw(figure: Any) -> None:
+        figure.get_layout_engine().set(h_pad=0.1)  # tick labels of the two would touch
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         risky = np.array([each.suspended for each in rows])
         upper.bar(at, [each.customers for each in rows] - risky, bottom=risky, color=ACTIVE, label="Within appetite")
@@ -81,15 +83,12 @@ def cohorts(
         lower.set(ylabel="Suspended, %", ylim=(0, None), xlabel=period)
         many = len(periods) > 8
         lower.set_xticks(at, periods, rotation=45 if many else 0, ha="right" if many else "center")
-        for first in sorted({week for week, _ in parts} & set(periods)):
-            edge = periods.index(first) - 0.5
-            title = ", ".join(title for week, title in parts if week == first)
-            if edge > 0:
-                for axes in (upper, lower):
-                    axes.axvline(edge, color=MUTED, linestyle="--", linewidth=1)
-            upper.annotate(
-                title, (edge + 0.05, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8.5, color=MUTED
-            )
+        lower.set_xlim(-0.5, len(rows) - 0.5)
+        edges = {
+            periods.index(first) - 0.5: ", ".join(title for week, title in parts if week == first)
+            for first in {week for week, _ in parts} & set(periods)
+        }
+        mark_lines([upper, lower], list(edges.items()))
 
     told = "; ".join(f"{each.period}: {each.suspended} of {each.customers} suspended" for each in rows)
     return Picture(name, caption=caption, alt=f"Customers by joining period. {told}.", size=(9.2, 4.4), draw=draw)

@@ -1,4 +1,4 @@
-"""Section 6: what a probability means, and at which risk rate it means it."""
+"""What a probability means, and at which risk rate it means it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from customer_risk.model.report.blocks import (
     figures,
     words,
 )
-from customer_risk.model.report.numbers import cell, count, listed, span, spoken, written
+from customer_risk.model.report.numbers import cell, count, counted, listed, span, spoken, written
 from customer_risk.model.report.plots import calibration as plot
-from customer_risk.model.report.tables import absent, measured
+from customer_risk.model.report.tables import absent, costs_badge, measured
 
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import CalibrationBin, RunResults
@@ -32,19 +32,19 @@ def section(results: RunResults) -> Section:
         "Calibration and the portfolio's risk rate",
         (
             Paragraph(
-                "A probability of 0.30 should mean that three in ten such customers are risky. Cut-offs that follow "
-                "from costs need that."
+                "A probability of 0.30 should mean that three in ten such customers are risky. Cut-offs that are "
+                "computed from costs are right only then."
             ),
             *_bins(results),
             Heading("Which method"),
             *measured(results.calibration),
-            Heading("Which risk rate holds"),
+            Heading("Which risk rate is used"),
             Paragraph(
                 f"{decisions.rate_source} In the labelled sample {written(decisions.sample_rate, 'percent')} are "
                 "suspended; probabilities are stated for a portfolio with "
-                f"{written(decisions.portfolio_rate, 'percent')}. A labelled sample often holds more risky customers "
-                "than the portfolio, because someone went looking for them; at the sample's rate every probability "
-                "would then be too high."
+                f"{written(decisions.portfolio_rate, 'percent')}. A labelled sample often has more risky customers "
+                "than the portfolio, because someone searched for them. Then every probability at the sample's rate is "
+                "too high."
             ),
             *_rates(results),
         ),
@@ -68,7 +68,7 @@ def _bins(results: RunResults) -> tuple[Block, ...]:
                         (
                             Cell(written(each.predicted, digits=3)),
                             cell(each.observed, digits=3),
-                            Cell(count(round(each.customers, 1))),
+                            Cell(count(each.customers)),
                         )
                         for each in bins
                     ),
@@ -82,17 +82,21 @@ def _reading(results: RunResults) -> str:
     bins = results.calibration_bins
     error = results.contenders[0].metrics.get("calibration_error")
     off = [each for each in bins if _outside(each)]
-    said = f"Over {len(bins)} bins the calibration error is {spoken(error, digits=3) if error else 'not computable'}. "
+    said = (
+        f"Over {counted(len(bins), 'bin')}, the calibration error is "
+        f"{spoken(error, digits=3) if error else 'not computable'}. "
+    )
     if not off:
-        return said + "In every bin the prediction lies within the observed share's interval."
+        return said + "In every bin, the prediction is inside the interval of the observed share."
     told = [
         f"{written(each.predicted)} (observed {written(each.observed.estimate)}, interval {span(each.observed)})"
         for each in off
     ]
     return (
-        said + f"In {len(off)} of them the prediction lies outside the observed share's interval: at {listed(told)}. "
+        said
+        + f"In {counted(len(off), 'bin')}, the prediction is outside the observed share's interval: at {listed(told)}. "
         f"At {results.confidence:.0%} confidence, about {written((1 - results.confidence) * len(bins), 'ratio')} of "
-        f"{len(bins)} would do so by chance."
+        f"{counted(len(bins), 'bin')} would be outside by chance."
     )
 
 
@@ -108,15 +112,15 @@ def _rates(results: RunResults) -> tuple[Block, ...]:
     held = min(rows, key=lambda row: abs(row.risk_rate - results.decisions.portfolio_rate))
     return (
         Table(
-            "The shipped cut-offs, were the portfolio's true risk rate another one",
+            "How the shipped cut-offs perform at other risk rates",
             (
                 *words("True risk rate"),
                 *figures("Medium", "High", "Precision of High", "Recall of High"),
-                *figures("Medium cut-off asked for", "High cut-off asked for", "Loss per customer"),
+                *figures("Best Medium cut-off", "Best High cut-off", "Loss per customer"),
             ),
             tuple(
                 (
-                    Cell(written(row.risk_rate, "percent"), "the rate that holds" if row is held else "", row is held),
+                    Cell(written(row.risk_rate, "percent"), "the rate in use" if row is held else "", row is held),
                     Cell(written(row.medium_share, "percent")),
                     Cell(written(row.high_share, "percent")),
                     Cell(written(row.high_precision, "percent", digits=0)),
@@ -127,12 +131,13 @@ def _rates(results: RunResults) -> tuple[Block, ...]:
                 )
                 for row in rows
             ),
-            "Medium and High are shares of all customers. The cut-offs asked for are what the loss matrix would "
-            "choose at that rate, on the probabilities as shipped: the further they lie from the shipped ones, the "
-            "more a wrong rate costs.",
+            "Medium and High are shares of all customers. The best cut-offs are those that the loss matrix would "
+            "choose at that rate, on the probabilities as shipped. The further they are from the shipped cut-offs, "
+            "the more a wrong rate costs.",
+            badge=costs_badge(results),
         ),
         Note(
             "If the rate changes",
-            "Set portfolio.risk_rate and train again; the bundle's manifest states the rate it holds for.",
+            "Set portfolio.risk_rate and train again. The bundle's manifest states its rate.",
         ),
     )

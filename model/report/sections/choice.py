@@ -1,10 +1,11 @@
-"""Section 4: why this method, from the numbers."""
+"""Why this method, from the numbers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from customer_risk.model.evaluation.results import METRICS
+from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS, in_words
 from customer_risk.model.report.blocks import (
     Block,
     Bullets,
@@ -20,7 +21,7 @@ from customer_risk.model.report.blocks import (
     figures,
     words,
 )
-from customer_risk.model.report.numbers import covers_zero, listed, verdict, written
+from customer_risk.model.report.numbers import counted, covers_zero, inside, listed, times, verdict, written
 from customer_risk.model.report.plots import comparison
 from customer_risk.model.report.tables import DIFFERENCES, absent, compared, difference_cell, interval_note, measured
 
@@ -28,9 +29,23 @@ if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import RunResults
 
 HEADLINE = ("average_precision", "roc_auc")
-NEEDS = (
-    "What speaks for boosted trees whatever the numbers: they take missing values as they are, their direction can be "
-    "constrained feature by feature, and their reasons are exact and computed in microseconds."
+GUESSING = "dummy"
+FOR_XGBOOST = (
+    ("Exact reasons, fast.", "Each score is the exact sum of one contribution per feature, computed in microseconds."),
+    (
+        "Monotone constraints.",
+        "The direction in which a feature may move the risk can be fixed before training, feature by feature.",
+    ),
+    (
+        "Missing values.",
+        "A missing value is used as it is. No value is filled in for customers with few or no transactions.",
+    ),
+    ("Thresholds and combinations.", "Trees find them in the data; a linear model needs a feature for each."),
+)
+FOR_LOGISTIC = (
+    ("Simpler.", "It has one weight per feature, which a validator can check by hand."),
+    ("Fewer parameters.", "With few suspended customers, it has less room to learn chance."),
+    ("Reasons.", "Its contributions are exact, too: weight times value."),
 )
 
 
@@ -38,26 +53,30 @@ def section(results: RunResults) -> Section:
     """Compare the contenders in the same folds, and class weights with invented rows."""
     return Section(
         "choice",
-        "Why XGBoost",
+        title(results),
         (
+            Note("What the numbers say", _numbers(results), "plain" if standing(results).leads else "warning"),
             Paragraph(
-                f"Every contender was judged in the same {results.folds} folds, {results.repeats} times over, on "
-                "customers whom it had not seen; whatever is tuned, selected or calibrated was so inside the training "
-                "folds."
+                f"Each method was judged in the same {counted(results.folds, 'fold')}, on customers whom it had not "
+                f"seen. The cross-validation ran {times(results.repeats)}. Tuning, selection and calibration happened "
+                "inside the training folds."
             ),
             comparison.contenders(results),
-            compared("Contenders in the same folds", results.contenders, note=interval_note(results)),
+            compared("All methods in the same folds", results.contenders, note=interval_note(results)),
             Heading("Paired differences"),
             *_differences(results),
-            Note("Choice", _choice(results)),
+            Heading("What speaks for XGBoost"),
+            Bullets(FOR_XGBOOST),
+            Heading("What speaks for logistic regression"),
+            Bullets((*FOR_LOGISTIC, *_ahead(results))),
             Heading("Class weights, not invented customers"),
             Paragraph(
-                "Suspended customers are few. Weights make each count for more; oversampling repeats or invents them, "
-                "which can distort probabilities and puts customers into training who never existed. Both were "
+                "Few customers are suspended. Weights make each of them count for more. Oversampling repeats them or "
+                "invents new ones, which can distort probabilities and adds customers who never existed. Both were "
                 "measured."
             ),
             *measured(results.weighting),
-            Heading("How its parameters were found"),
+            Heading("How the parameters were found"),
             *_search(results),
         ),
     )
@@ -65,21 +84,26 @@ def section(results: RunResults) -> Section:
 
 def _differences(results: RunResults) -> tuple[Block, ...]:
     if not results.differences:
-        return (absent("Paired differences", "the run compared no contenders."),)
+        return (absent("Paired differences", "the run compared no methods."),)
     names = {each.key: each.title for each in results.contenders}
     shipped = results.contenders[0].title
     metrics = [metric for metric in METRICS if any(each.metric == metric for each in results.differences)]
     baselines = list(dict.fromkeys(each.baseline for each in results.differences))
     found = {(each.metric, each.baseline): each.difference for each in results.differences}
     said = [
-        ("", verdict(each.difference, each.metric, first=shipped, second=names.get(each.baseline, each.baseline)))
+        (
+            "",
+            verdict(
+                each.difference, each.metric, first=shipped, second=inside(names.get(each.baseline, each.baseline))
+            ),
+        )
         for each in results.differences
         if each.metric in HEADLINE
     ]
     return (
         Bullets(tuple(said)),
         Table(
-            f"{shipped} minus each other contender, on the same resampled customers",
+            f"{shipped} minus each other method, on the same resampled customers",
             (Column("Metric", numeric=False), *(Column(names.get(key, key)) for key in baselines)),
             tuple(
                 (Cell(METRICS[metric]), *(difference_cell(found.get((metric, key))) for key in baselines))
@@ -90,29 +114,104 @@ def _differences(results: RunResults) -> tuple[Block, ...]:
     )
 
 
-def _choice(results: RunResults) -> str:
-    """Return what the average precision's differences support, and that the rest is a preference."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The titles of the other methods by how XGBoost compares with them in average precision, guessing left out."""
+
+    behind: tuple[str, ...]  # XGBoost is ahead of them, and the interval excludes 0
+    level: tuple[str, ...]  # the interval includes 0
+    ahead: tuple[str, ...]  # XGBoost is behind them, and the interval excludes 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether XGBoost is ahead of every other method."""
+        return bool(self.behind) and not self.level and not self.ahead
+
+
+def standing(results: RunResults) -> Standing:
+    """Return how XGBoost compares with the other methods."""
     names = {each.key: each.title for each in results.contenders}
-    better: list[str] = []
-    level: list[str] = []
-    worse: list[str] = []
+    found: dict[str, list[str]] = {"behind": [], "level": [], "ahead": []}
     for each in results.differences:
-        if each.metric == "average_precision":
-            ahead = (each.difference.estimate or 0.0) > 0
-            side = level if covers_zero(each.difference) else better if ahead else worse
-            side.append(names.get(each.baseline, each.baseline))
-    parts = []
-    if better:
-        parts.append(f"In average precision XGBoost beats {listed(better)}.")
-    if level:
-        parts.append(f"These data can't tell it from {listed(level)}, so against that the numbers alone don't decide.")
-    if worse:
-        parts.append(
-            f"{listed(worse)} ranks better on these data: XGBoost is kept against the numbers, for what follows."
+        if each.metric == "average_precision" and each.baseline != GUESSING:
+            better = (each.difference.estimate or 0.0) > 0
+            side = "level" if covers_zero(each.difference) else "behind" if better else "ahead"
+            found[side].append(inside(names.get(each.baseline, each.baseline)))
+    return Standing(**{side: tuple(titles) for side, titles in found.items()})
+
+
+def title(results: RunResults) -> str:
+    """Return the section's title: that XGBoost leads, is level or is behind."""
+    found = standing(results)
+    if found.ahead:
+        return f"Why XGBoost, although {_ranks(found.ahead)} better"
+    if found.level:
+        return f"Why XGBoost, although it shows no lead over {listed(found.level)}"
+    return "Why XGBoost: it ranks best" if found.behind else "Why XGBoost"
+
+
+def question(results: RunResults) -> str:
+    """Return what the committee must decide where the numbers don't support XGBoost; nothing where it leads."""
+    found = standing(results)
+    if found.ahead:
+        return (
+            f"XGBoost was chosen although {_ranks(found.ahead)} better. Decide whether its other advantages justify "
+            "that."
         )
+    if found.level:
+        return (
+            f"XGBoost was chosen although it shows no lead over {listed(found.level)}. Decide whether its other "
+            "advantages justify that."
+        )
+    return ""
+
+
+def _numbers(results: RunResults) -> str:
+    found = standing(results)
+    parts = []
+    if found.ahead:
+        parts.append(
+            f"{_capital(_ranks(found.ahead))} better than XGBoost on these tables, and the interval excludes 0. The "
+            "numbers speak against XGBoost."
+        )
+    if found.level:
+        parts.append(
+            f"XGBoost and {listed(found.level)} are level on these tables: the interval of the difference in average "
+            "precision includes 0. The numbers don't decide between them."
+        )
+    if found.behind:
+        parts.append(f"XGBoost ranks better than {listed(found.behind)}, and the interval excludes 0.")
     if not parts:
-        parts.append("The run compared no contenders, so the numbers don't decide.")
-    return " ".join([*parts, NEEDS])
+        return "The run compared no methods, so the numbers don't decide."
+    if not found.leads:
+        parts.append("XGBoost was chosen for the reasons listed below.")
+    return " ".join(parts)
+
+
+def _ahead(results: RunResults) -> tuple[tuple[str, str], ...]:
+    """Return in which metrics logistic regression has the better estimate, and whether beyond chance."""
+    better: list[str] = []
+    beyond: list[str] = []
+    for each in results.differences:
+        estimate = each.difference.estimate
+        if each.baseline != "logistic_regression" or estimate is None or not estimate:
+            continue
+        if (estimate > 0) == (each.metric in LOWER_IS_BETTER):
+            (better if covers_zero(each.difference) else beyond).append(in_words(each.metric))
+    found = []
+    if beyond:
+        found.append(("Better on these tables.", f"The interval excludes 0 in {listed(beyond)}."))
+    if better:
+        found.append(("Better estimates.", f"In {listed(better)}; the intervals include 0, so this can be chance."))
+    return tuple(found)
+
+
+def _ranks(titles: tuple[str, ...]) -> str:
+    return f"{listed(titles)} {'rank' if len(titles) > 1 else 'ranks'}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _search(results: RunResults) -> tuple[Block, ...]:

@@ -1,11 +1,11 @@
-"""Section 2: what the model learnt from, with every oddity of the tables counted."""
+"""What the model learnt from, with every oddity of the tables counted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from customer_risk.model.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Section, Table, cells
-from customer_risk.model.report.numbers import count, of_customers, quantity, written
+from customer_risk.model.report.numbers import count, counted, quantity, were, written
 from customer_risk.model.report.plots import population
 from customer_risk.model.report.tables import absent, cohort_table
 
@@ -25,13 +25,16 @@ def section(results: RunResults) -> Section:
         "Data",
         (
             Paragraph(
-                "The unit is the customer. A customer who was ever suspended counts as suspended; every other one as "
-                f"within the bank's appetite. {of_customers(data.suspended)} of {count(data.customers)} were suspended "
-                f"({written(rate, 'percent')})."
+                "Each customer is one case. A customer who was ever suspended counts as suspended; every other "
+                f"customer counts as within the bank's appetite. {count(data.suspended)} of {counted(data.customers)} "
+                f"{were(data.suspended)} suspended ({written(rate, 'percent')})."
             ),
             _counts(results),
-            Heading("Oddities of the tables, counted"),
-            Paragraph("Nothing is dropped in silence: each oddity below is counted and says what was done about it."),
+            Heading("Irregularities of the tables"),
+            Paragraph(
+                "Each irregularity of the tables is counted below, with what was done about it. No row is dropped "
+                "without being counted."
+            ),
             _traps(results),
             Heading("Customers by month of their first transaction"),
             *_months(results),
@@ -47,11 +50,11 @@ def _counts(results: RunResults) -> Table:
     rows = (
         ("Customers", count(data.customers), ""),
         ("Suspended", count(data.suspended), ""),
-        ("Rows of transaction events", count(data.event_rows), "a transaction stands once per state it went through"),
-        ("Transactions", count(data.transactions), f"events collapsed by id; excluded types: {excluded}"),
-        ("Customers without a transaction", count(data.without_transactions), "only their profile speaks"),
+        ("Rows of transaction events", count(data.event_rows), "one row for each state of a transaction"),
+        ("Transactions", count(data.transactions), f"one for each id; excluded types: {excluded}"),
+        ("Customers without a transaction", count(data.without_transactions), "only their profile is known"),
         ("Transactions per customer, median", count(data.median_transactions), ""),
-        ("Transactions per customer, greatest", count(data.greatest_transactions), ""),
+        ("Transactions per customer, most", count(data.greatest_transactions), ""),
         ("First event", data.first_event or "not computable", "" if data.first_event else "no dated event"),
         ("Last event", data.last_event or "not computable", "" if data.last_event else "no dated event"),
     )
@@ -64,12 +67,12 @@ def _counts(results: RunResults) -> Table:
 
 def _traps(results: RunResults) -> Block:
     if not results.data.traps:
-        return absent("Oddities", "the run counted none.")
+        return absent("Irregularities", "the run counted none.")
     return Table(
-        "Oddities met, and what was done",
+        "Irregularities, and what was done",
         (Column("What, and what was done", numeric=False, wide=True), Column("Count")),
         tuple((Cell(trap.sentence, trap.key), Cell(count(trap.count))) for trap in results.data.traps),
-        "A count of 0 says that it was looked for and not met.",
+        "A count of 0 means that the irregularity was looked for and not found.",
     )
 
 
@@ -79,8 +82,9 @@ def _months(results: RunResults) -> tuple[Block, ...]:
         return (absent("Joining months", "no customer has a dated first transaction."),)
     return (
         Paragraph(
-            "Late joiners look safe because they are young: whoever will be suspended has not been yet. That is why "
-            "features never use calendar time, and why the part on performance measures within joining months too."
+            "Customers who joined late look safe because their accounts are young: those who will be suspended haven't "
+            "been yet. That is why features never use calendar time, and why the section on performance also measures "
+            "within each month."
         ),
         population.cohorts(
             months,
@@ -106,14 +110,14 @@ def _distributions(results: RunResults) -> tuple[Block, ...]:
     return (
         population.distributions(results),
         Fold(
-            f"All {len(found)} features, with their definitions",
+            f"{_all(len(found))} with definitions",
             (
                 Table(
-                    "Features by label, the best separating first",
+                    "Features by label, the one that separates best first",
                     (
                         Column("Feature", numeric=False, wide=True),
                         Column("Unit", numeric=False),
-                        Column("More of it", numeric=False),
+                        Column("A greater value", numeric=False),
                         Column("Median, suspended"),
                         Column("Median, others"),
                         Column("Missing, suspended"),
@@ -133,9 +137,13 @@ def _distributions(results: RunResults) -> tuple[Block, ...]:
                         )
                         for each in ordered
                     ),
-                    "More of it: what a greater value is expected to do to the risk, and all that the model may "
-                    "learn. AUC alone: how well the one feature separates the labels; 0.50 says nothing.",
+                    "A greater value: what the model may learn from it (raises or lowers the risk, or free: either). "
+                    "AUC alone: how well this feature alone separates the labels; 0.50 is no better than guessing.",
                 ),
             ),
         ),
     )
+
+
+def _all(number: int) -> str:
+    return "The only feature," if number == 1 else f"All {number} features,"

@@ -1,4 +1,4 @@
-"""Section 7: which cut-offs, what they cost and save, and why the off-boarding criteria are as they are."""
+"""Which cut-offs, what they cost and save, and which High customers are proposed."""
 
 from __future__ import annotations
 
@@ -17,26 +17,36 @@ from customer_risk.model.report.blocks import (
     words,
 )
 from customer_risk.model.report.loss import expected_loss
-from customer_risk.model.report.numbers import cell, count, covers_zero, listed, of_customers, spoken, written
+from customer_risk.model.report.numbers import (
+    cell,
+    count,
+    counted,
+    covers_zero,
+    difference_span,
+    digits_for,
+    listed,
+    spoken,
+    written,
+)
 from customer_risk.model.report.plots import money
-from customer_risk.model.report.tables import absent
+from customer_risk.model.report.tables import absent, costs_badge
 
 if TYPE_CHECKING:
-    from customer_risk.model.evaluation.results import RunResults, Strategy
+    from customer_risk.model.evaluation.results import Interval, RunResults, SegmentRow, Strategy
 
 ONE_CUT = ("max_f1", "recall", "least_cost")
 COSTS = {
-    "missed_risky": ("A risky customer stays", "euro"),
-    "wrongly_flagged": ("A good customer is off-boarded", "euro"),
+    "missed_risky": ("A risky customer who stays", "euro"),
+    "wrongly_flagged": ("A good customer who is off-boarded", "euro"),
     "review": ("One review by an analyst", "euro"),
-    "review_catches": ("Share of the risky that a review recognises", "percent"),
+    "review_catches": ("Share of risky customers that a review recognises", "percent"),
     "least_recall": ("Recall that the recall strategy must reach", "percent"),
-    "reviews_per_week": ("Reviews that can be done in a week", "count"),
+    "reviews_per_week": ("Reviews that analysts can do in a week", "count"),
 }
 
 
 def section(results: RunResults) -> Section:
-    """Compare strategies, price every cut-off, vary the costs, and say how the criteria serve the business."""
+    """Compare strategies, price every cut-off, vary the costs, and state the action rule."""
     decisions = results.decisions
     return Section(
         "decisions",
@@ -45,9 +55,8 @@ def section(results: RunResults) -> Section:
             Paragraph(decisions.explanation),
             Paragraph(
                 f"Shipped: Medium from {written(decisions.medium, digits=3)}, High from "
-                f"{written(decisions.high, digits=3)}, on the portfolio's probability. Capacity is reckoned with "
-                f"{count(round(decisions.customers_per_week, 1))} customers a week "
-                f"({decisions.customers_per_week_source})."
+                f"{written(decisions.high, digits=3)}, on the portfolio's probability. Capacity assumes "
+                f"{counted(decisions.customers_per_week)} a week ({decisions.customers_per_week_source})."
             ),
             _costs(results),
             Heading("Strategies"),
@@ -56,9 +65,9 @@ def section(results: RunResults) -> Section:
             *_curve(results),
             Heading("Net benefit"),
             *_net_benefit(results),
-            Heading("What if the costs are other ones"),
+            Heading("What if the costs change?"),
             *_sensitivity(results),
-            Heading("How the off-boarding criteria serve the business"),
+            Heading("Which High customers are proposed"),
             *_criteria(results),
         ),
     )
@@ -75,8 +84,17 @@ def _costs(results: RunResults) -> Table:
                 shown = written(value, "percent", digits=0)
             case _:
                 shown = count(value)
-        rows.append((Cell(title, key), Cell(shown)))
-    return Table("The configured costs and limits, per customer", (*words("What"), *figures("Value")), tuple(rows))
+        default = (
+            "default, not confirmed" if results.decisions.unconfirmed and key in results.decisions.default_costs else ""
+        )
+        rows.append((Cell(title, key), Cell(shown, default)))
+    return Table(
+        "The configured costs and limits, per customer",
+        (*words("What"), *figures("Value")),
+        tuple(rows),
+        f"Confirmed by {results.decisions.costs_confirmed_by}." if results.decisions.costs_confirmed_by else "",
+        badge=costs_badge(results),
+    )
 
 
 def _strategies(results: RunResults) -> tuple[Block, ...]:
@@ -84,10 +102,11 @@ def _strategies(results: RunResults) -> tuple[Block, ...]:
     if not found:
         return (absent("Strategies", "the run judged none."),)
     behaviour = Table(
-        "Strategies judged out of fold, each cut-off chosen inside the training folds: who is flagged",
+        "Strategies, out of fold: who is flagged. Each cut-off was chosen inside the training folds",
         (
             *words("Strategy"),
-            *figures("Cut-off", "Flagged", "Precision", "Recall", "F1", "Right", "Wrong", "Missed", "Left alone"),
+            *figures("Cut-off", "Flagged", "Precision", "Recall", "F1"),
+            *figures("Found", "Wrongly flagged", "Missed", "Rightly not flagged"),
         ),
         tuple(
             (
@@ -100,16 +119,16 @@ def _strategies(results: RunResults) -> tuple[Block, ...]:
                 cell(each.precision, "percent", digits=0, why=_nobody(each)),
                 cell(each.recall, "percent", digits=0),
                 cell(each.f1, why=_nobody(each)),
-                Cell(written(each.confusion.true_positive, "ratio")),
-                Cell(written(each.confusion.false_positive, "ratio")),
-                Cell(written(each.confusion.false_negative, "ratio")),
-                Cell(written(each.confusion.true_negative, "ratio")),
+                Cell(count(each.confusion.true_positive)),
+                Cell(count(each.confusion.false_positive)),
+                Cell(count(each.confusion.false_negative)),
+                Cell(count(each.confusion.true_negative)),
             )
             for each in found
         ),
-        "Right: suspended and flagged. Wrong: within appetite and flagged. Missed: suspended and not flagged. Left "
-        "alone: within appetite and not flagged. Means over repeats. Precision, flagged share and money hold at the "
-        "portfolio's rate.",
+        "Flagged: High. Found: suspended and flagged. Wrongly flagged: within appetite and flagged. Missed: suspended "
+        "and not flagged. Rightly not flagged: within appetite and not flagged. Counts are means over repeats, of "
+        "customers in the tables. Precision, flagged share and money hold at the portfolio's rate.",
     )
     worth = Table(
         "The same strategies: what they cost and return",
@@ -122,19 +141,30 @@ def _strategies(results: RunResults) -> tuple[Block, ...]:
         tuple(
             (
                 _name(each),
-                Cell(written(each.reviews_per_week, "ratio"), _capacity(results, each)),
+                Cell(count(each.reviews_per_week), _capacity(results, each)),
                 cell(each.net_benefit, digits=3),
                 cell(each.loss_per_customer, "euro"),
-                cell(each.saved_per_customer, "euro", strong=not covers_zero(each.saved_per_customer)),
+                _saving(each.saved_per_customer),
                 cell(each.roi, "ratio", why="nothing is spent"),
             )
             for each in found
         ),
-        "Saved: against flagging nobody; in bold where its interval excludes 0. Return on what is spent (ROI): "
-        "avoided loss less what reviews and wrong decisions cost, over that cost. Net benefit: right flags less "
-        "wrong ones, weighted by the odds that the loss matrix sets, per customer (Vickers & Elkin 2006).",
+        "Saved: compared with flagging nobody; in bold where its interval excludes 0. Return on what is spent (ROI): "
+        "the avoided loss minus the cost of reviews and wrong decisions, divided by that cost. Net benefit: found "
+        "customers minus wrongly flagged ones, weighted by the odds of the loss matrix, per customer (Vickers & Elkin "
+        "2006).",
+        badge=costs_badge(results),
     )
     return behaviour, worth, Note("Reading", _reading(results))
+
+
+def _saving(saved: Interval) -> Cell:
+    """Write a saving with enough digits to show whether its interval includes 0; in bold where it doesn't."""
+    digits = digits_for(saved, form="euro")
+    if saved.estimate is None:
+        return cell(saved)
+    bounds = difference_span(saved, "euro", digits=digits)
+    return Cell(written(saved.estimate, "euro", digits=digits), bounds, strong=not covers_zero(saved))
 
 
 def _name(strategy: Strategy) -> Cell:
@@ -147,7 +177,7 @@ def _nobody(strategy: Strategy) -> str:
 
 def _capacity(results: RunResults, strategy: Strategy) -> str:
     capacity = results.decisions.costs.get("reviews_per_week")
-    return "over capacity" if capacity is not None and strategy.reviews_per_week > capacity else ""
+    return "over capacity" if capacity is not None and round(strategy.reviews_per_week, 1) > capacity else ""
 
 
 def _reading(results: RunResults) -> str:
@@ -156,17 +186,20 @@ def _reading(results: RunResults) -> str:
         return "No strategy's saving is computable from these tables."
     best = max(able, key=lambda each: each.saved_per_customer.estimate or 0.0)
     ours = next((each for each in able if each.shipped), None)
-    text = f"Most is saved by {best.title}: {spoken(best.saved_per_customer, 'euro')} per customer."
+    text = f"The strategy that saves most is {best.title}: {spoken(best.saved_per_customer, 'euro')} per customer."
     if ours is None:
         return text
     if ours is not best:
         text += f" The shipped cut-offs save {spoken(ours.saved_per_customer, 'euro')}."
     rivals = [each.title for each in able if each is not ours and each.threshold is not None and _overlap(ours, each)]
     if rivals:
-        text += f" Its interval overlaps with those of {listed(rivals)}, so the order among them isn't certain."
+        text += (
+            f" The interval of the shipped cut-offs overlaps with {'that' if len(rivals) == 1 else 'those'} of "
+            f"{listed(rivals)}, so their order isn't certain."
+        )
     over = [each.title for each in able if _capacity(results, each)]
     if over:
-        text += f" More reviews than can be done would be asked for by {listed(over)}."
+        text += f" {listed(over)} would need more reviews than analysts can do."
     return text
 
 
@@ -183,10 +216,11 @@ def _curve(results: RunResults) -> tuple[Block, ...]:
         return (absent("Expected cost", f"the configuration names no cost for {listed(sorted(needed))}."),)
     return (
         Paragraph(
-            "One cut-off, everybody at or above it flagged, reviewed and off-boarded. The shipped segments aren't on "
-            "this line, since Medium is reviewed and not off-boarded; the table above prices them."
+            "This curve assumes one cut-off: each customer at or above it is flagged, reviewed and off-boarded. The "
+            "shipped segments aren't on the curve, since Medium is reviewed and not off-boarded; the table above "
+            "prices them."
         ),
-        money.cost(expected_loss(results), results.decisions),
+        money.cost(expected_loss(results), results.decisions, badge=costs_badge(results)),
     )
 
 
@@ -195,8 +229,8 @@ def _net_benefit(results: RunResults) -> tuple[Block, ...]:
         return (absent("Decision curve", "the run computed no net benefit over thresholds."),)
     return (
         Paragraph(
-            "The threshold probability says how many wrongly flagged customers one found risky customer is worth. The "
-            "model is of use where its line lies above both others."
+            "The threshold probability sets how many wrongly flagged customers weigh as much as one risky customer who "
+            "is found. The model is useful where its line is above both others."
         ),
         money.net_benefit(results.decisions),
     )
@@ -223,12 +257,13 @@ def _sensitivity(results: RunResults) -> tuple[Block, ...]:
         for row in rows
     )
     return (
-        money.cost_map(results.decisions),
+        money.cost_map(results.decisions, badge=costs_badge(results)),
         Table(
-            "One cost at a time changed: the cut-offs that follow, and what is saved and returned",
+            "One cost changed at a time: the cut-offs that follow, and what each strategy saves and returns",
             (*words("Cost"), *figures("Medium from", "High from", *(each.title for each in shown))),
             (configured, *changed),
-            "Under each saving stands its return on what is spent (ROI).",
+            "The second line of a cell is the return on what is spent (ROI).",
+            badge=costs_badge(results),
         ),
     )
 
@@ -241,38 +276,49 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
     high = next((each for each in results.segments.rows if each.segment == "high"), None)
     wrong = None if high is None or high.observed_rate.estimate is None else 1 - high.observed_rate.estimate
     cost = results.decisions.costs.get("wrongly_flagged")
-    needed = "one" if results.criteria_minimum == 1 else str(results.criteria_minimum)
+    needed = counted(results.criteria_minimum, "of the patterns below", "of the patterns below")
     said = [
         (
-            "Two kinds of evidence.",
+            "The action rule.",
             (
-                "A customer is proposed for off-boarding who is High by the model and at whom a declared transaction "
-                f"pattern was found (at least {needed} of the patterns below). High without a pattern goes to the "
-                "review list."
+                f"Version {results.action_rule}: off-boarding is proposed for a High customer in whose transactions at "
+                f"least {needed} {'is' if results.criteria_minimum == 1 else 'are'} found. An analyst reviews every "
+                "other High customer and every Medium customer. Low means no action. The bundle's manifest holds the "
+                "rule: the service and the lists use the same one."
             ),
         ),
         (
-            "Why not High alone.",
-            f"Of {of_customers(round(high.customers, 1))} in High, {spoken(high.observed_rate, 'percent', digits=0)} "
-            f"had been suspended: {written(wrong, 'percent', digits=0)} would be off-boarded wrongly"
+            "How the rule relates to the figures above.",
+            (
+                "They treat every High customer as proposed and off-boarded, as if each had a pattern. Under the rule, "
+                "High customers without a pattern are reviewed instead. So fewer customers are proposed than the "
+                "figures say, fewer are wrongly off-boarded, and the costs of High lie between those of a review and "
+                "those of an off-boarding. The number of reviews stays the same: each High customer is looked at in "
+                "both cases."
+            ),
+        ),
+        *_proposed(results, high),
+        (
+            "Why High alone isn't enough.",
+            f"Of {counted(high.customers)} in High, {spoken(high.observed_rate, 'percent', digits=0)} had been "
+            f"suspended. Off-boarding them all would be wrong for {written(wrong, 'percent', digits=0)}"
             + ("." if cost is None else f", at {written(cost, 'euro', digits=0)} each.")
             if high is not None and wrong is not None
-            else "How many of High are wrongly there is not computable from these tables.",
+            else "How many High customers are within appetite is not computable from these tables.",
         ),
         (
-            "Why a human.",
+            "Why a person decides.",
             (
                 "The list states for each customer the score, the reasons, the transactions that show the pattern, "
-                "what speaks against it and how sure the model is; the decision, name, date and note are filled in by "
-                "a person."
+                "what speaks against it and how sure the model is. A person fills in the decision, the name, the date "
+                "and the note."
             ),
         ),
         (
-            "What it buys.",
+            "What the bank gains.",
             (
-                "Analysts look first where loss and likelihood are greatest, every decision can be justified to the "
-                "customer, the regulator and a court, and the bank pays for reviews rather than for lost good "
-                "customers."
+                "Analysts look first where loss and likelihood are greatest. The bank can justify each decision to the "
+                "customer, the regulator and a court, and it loses fewer good customers."
             ),
         ),
     ]
@@ -284,5 +330,27 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
             "Declared patterns",
             words("Pattern", "Why it supports a high score", "Thresholds"),
             tuple((Cell(each.name, each.code), Cell(each.why), Cell(each.thresholds)) for each in results.criteria),
+        ),
+    )
+
+
+def _proposed(results: RunResults, high: SegmentRow | None) -> tuple[tuple[str, str], ...]:
+    """Return how many High customers the rule would propose, and how many of them had been suspended."""
+    found = results.proposed
+    if found is None or high is None:
+        return ()
+    lead = "Whom the rule would propose."
+    of = f"Of {counted(high.customers)} in High (out of fold, means over repeats), "
+    if not found.customers:
+        return ((lead, f"{of}no customer shows enough patterns: an analyst would review them all."),)
+    rest = count(max(high.customers - found.customers, 0.0))
+    return (
+        (
+            lead,
+            (
+                f"{of}{count(found.customers)} would be proposed; "
+                f"{spoken(found.observed_rate, 'percent', digits=0)} of these ({count(found.suspended)}) had been "
+                f"suspended. An analyst would review the other {rest}."
+            ),
         ),
     )

@@ -1,4 +1,4 @@
-"""Section 8: what the model looks at, and how its reasons are worded."""
+"""What the model looks at, and how its reasons are worded."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from customer_risk.model.report.blocks import (
     figures,
     words,
 )
-from customer_risk.model.report.numbers import cell, covers_zero, listed, of_customers, written
+from customer_risk.model.report.numbers import counted, covers_zero, listed, written
 from customer_risk.model.report.plots import explanation
 from customer_risk.model.report.sections.data import DIRECTIONS
-from customer_risk.model.report.tables import absent
+from customer_risk.model.report.tables import absent, difference_cell
 
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import RunResults
@@ -37,13 +37,13 @@ def section(results: RunResults) -> Section:
         "Explanations",
         (
             Paragraph(
-                "Each score is the sum of one contribution per feature and a constant, in log-odds: exact Shapley "
-                "values of the trees, not an approximation. The reasons of a decision are its greatest contributions. "
-                "They say what the model used, not what caused the risk."
+                "Each score is the sum of a constant and one contribution per feature, in log-odds. The contributions "
+                "are exact Shapley values of the trees, not an approximation. The reasons of a decision are its "
+                "greatest contributions. They say what the model used, not what caused the risk."
             ),
             Heading("Which features matter"),
             *_importance(results),
-            Heading("Which way they push"),
+            Heading("In which direction they work"),
             *_summary(results),
             Heading("How features were selected"),
             *_selection(results),
@@ -61,12 +61,12 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
         each.feature for each in rows if not covers_zero(each.permutation) and (each.permutation.estimate or 0) > 0
     ]
     said = (
-        "Shuffling one feature's values lowers average precision with an interval that excludes 0 for "
-        f"{listed(certain)}. Of the others these data can't say that the model would rank worse without them; features "
-        "that tell the same story stand in for one another."
+        "The values of one feature at a time were shuffled among customers. Average precision falls, with an interval "
+        f"that excludes 0, for {listed(certain)}. For the other features, these data don't show that the model would "
+        "rank worse without them: features with the same information can replace one another."
         if certain
-        else "For no single feature does the fall of average precision have an interval that excludes 0: the signal is "
-        "spread over features that can stand in for one another, and the customers are few."
+        else "For each feature, the interval of the fall of average precision reaches 0: features with the same "
+        "information can replace one another, and there are few customers."
     )
     formulas = {each.feature: each.formula for each in results.distributions}
     first = tuple(
@@ -75,10 +75,13 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
     return (
         Paragraph(said),
         explanation.importance(results),
-        Paragraph(f"What an investigator reads of the first {len(first)}, a customer's value in the gap:"),
+        Paragraph(
+            f"What an investigator reads for the first {counted(len(first), 'feature')}; the customer's value replaces "
+            "the dots:"
+        ),
         Bullets(first),
         Fold(
-            f"All {len(rows)} features of the model",
+            f"All features of the model ({len(rows)})",
             (
                 Table(
                     "Importance, out of fold",
@@ -92,12 +95,12 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
                             Cell(each.unit),
                             Cell(DIRECTIONS[each.direction]),
                             Cell(written(each.mean_abs_contribution, digits=3)),
-                            cell(each.permutation, digits=3, strong=not covers_zero(each.permutation)),
+                            difference_cell(each.permutation),
                             Cell(written(each.selection_frequency, "percent", digits=0)),
                         )
                         for each in rows
                     ),
-                    "Constrained direction: what a greater value may do to the risk, fixed before training. Kept by "
+                    "Constrained direction: how a greater value may change the risk, fixed before training. Kept by "
                     "selection: in how many of the outer folds.",
                 ),
             ),
@@ -117,11 +120,11 @@ def _selection(results: RunResults) -> tuple[Block, ...]:
     kept = [each for each in results.selection if each.kept]
     return (
         Paragraph(
-            f"{len(kept)} of {len(results.selection)} features are in the model. The selection is made anew inside "
-            "each training fold, so the metrics pay for it."
+            f"{len(kept)} of {counted(len(results.selection), 'feature')} {'is' if len(kept) == 1 else 'are'} in the "
+            "model. The selection is repeated inside each training fold, so the metrics include its effect."
         ),
         Fold(
-            f"All {len(results.selection)} features and their fate",
+            f"All features that could be selected ({len(results.selection)})",
             (
                 Table(
                     "Selection of features",
@@ -154,17 +157,16 @@ def _codes(results: RunResults) -> tuple[Block, ...]:
         if known is None:
             rows.append((Cell(name.upper(), name), Cell("not in the catalogue"), Cell("not in the catalogue")))
         else:
-            shown = Cell(known.customer, "neutral, so as not to tip off" if known.tips_off else "")
+            shown = Cell(known.customer, "neutral, in order not to tip off" if known.tips_off else "")
             rows.append((Cell(known.code, name), Cell(_wording(name)), shown))
     hidden = sum(1 for name in results.features if name in BY_NAME and BY_NAME[name].tips_off)
     return (
         Paragraph(
-            f"Every feature has one code and two wordings. Of {len(results.features)} features, {hidden} could tip a "
-            "customer off; their customer wording is neutral. The investigator's wording, values and contributions "
-            "stay inside."
+            f"Every feature has one code and two wordings. {_tipping(hidden, len(results.features))} The "
+            "investigator's wording, values and contributions stay inside the bank."
         ),
         Fold(
-            f"All {of_customers(len(results.features), 'reason code')}",
+            f"All reason codes ({len(results.features)})",
             (
                 Table(
                     "Reason codes",
@@ -174,6 +176,16 @@ def _codes(results: RunResults) -> tuple[Block, ...]:
             ),
         ),
     )
+
+
+def _tipping(hidden: int, features: int) -> str:
+    if not hidden:
+        return "No feature could tip a customer off."
+    if hidden == features:
+        who = "The feature" if features == 1 else "Both features" if features == 2 else f"All {features} features"
+    else:
+        who = f"{hidden} of {features} features"
+    return f"{who} could tip a customer off; {'its' if hidden == 1 else 'their'} customer wording is neutral."
 
 
 def _wording(name: str) -> str:

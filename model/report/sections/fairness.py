@@ -1,4 +1,4 @@
-"""Section 9: whether groups of customers are treated alike."""
+"""Whether groups of customers are treated alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from customer_risk.model.report.blocks import (
     figures,
     words,
 )
-from customer_risk.model.report.numbers import count, listed, share_cell, span, written
+from customer_risk.model.report.numbers import count, counted, listed, share_cell, span, written
 from customer_risk.model.report.plots import groups
 from customer_risk.model.report.sections.summary import MEASURES, SURPRISING
 from customer_risk.model.report.tables import absent
@@ -30,10 +30,11 @@ def section(results: RunResults) -> Section:
     """Show every decision's rates by slice, the gaps between slices, and what they allow one to say."""
     blocks: list[Block] = [
         Paragraph(
-            "Gender, residence and age are read from the tables for this section. Gender is never a feature; "
-            "residence and age are none by default. Equal treatment has several measures that can't all be met at "
-            "once where groups differ in observed risk: equal flagged shares (parity), and equal true and false "
-            "positive rates (equalized odds). The law of the place says which counts."
+            "This section compares groups by gender, residence and age. Gender is never a feature; residence and age "
+            "are not features by default. Equal treatment has several measures: equal flagged shares (parity), and "
+            "equal true and false positive rates (equalized odds). Where groups differ in observed risk, they can't "
+            "all be met at once. The applicable law says which counts. High customers count as proposed for "
+            "off-boarding here, whether or not a pattern is found."
         )
     ]
     if not results.fairness:
@@ -52,10 +53,10 @@ def _decision(fairness: Fairness, name: str) -> list[Block]:
             f"{title}: gaps between the slices of an attribute",
             (*words("Attribute", "Measure"), *figures("Gap", "By chance"), *words("Between", "Reading")),
             tuple(_gap(gap) for gap in fairness.gaps),
-            f"Gap: the greatest share minus the least, of slices with {fairness.minimum} or more customers to count, "
-            "with Newcombe's interval for the difference of those two. By chance: how often a gap at least as wide "
-            "appears where the same flags are dealt out to slices at random. The two widest slices were picked "
-            "because they are widest, so the interval alone would overstate; By chance takes that into account.",
+            f"Gap: the greatest share minus the least, of slices with {fairness.minimum} or more customers, with "
+            "Newcombe's interval for the difference of those two. By chance: how often a gap at least as wide appears "
+            "where the same flags are given to slices at random. The interval alone would overstate a gap, since the "
+            "two slices were chosen for being furthest apart; the column By chance takes that into account.",
         ),
         Note("Reading", _reading(fairness)),
         Fold(
@@ -96,7 +97,7 @@ def _gap(gap: Gap) -> tuple[Cell, ...]:
             Cell(measure),
             Cell("not computable", gap.why or ""),
             Cell("-"),
-            Cell("-", f"{gap.slices} large enough"),
+            Cell("-", f"{counted(gap.slices, 'slice')} large enough"),
             Cell("can't be judged"),
         )
     surprising = gap.by_chance < SURPRISING
@@ -105,8 +106,8 @@ def _gap(gap: Gap) -> tuple[Cell, ...]:
         Cell(measure),
         Cell(written(gap.value, "percent", digits=0), _span(gap), surprising),
         Cell("under 0.1%" if gap.by_chance < 0.001 else written(gap.by_chance, "percent")),
-        Cell(f"higher in {gap.greatest} than in {gap.least}", f"of {gap.slices} slices"),
-        Cell("wider than chance" if surprising else "as chance often makes it"),
+        Cell(f"higher in {gap.greatest} than in {gap.least}", f"of {counted(gap.slices, 'slice')}"),
+        Cell("wider than chance" if surprising else "often this wide by chance"),
     )
 
 
@@ -120,7 +121,8 @@ def _reading(fairness: Fairness) -> str:
     lacking = len(fairness.gaps) - len(computed)
     if not computed:
         return (
-            "No gap is computable: the slices hold too few customers. Equal treatment can neither be shown nor denied."
+            "No gap is computable: the slices have too few customers. Equal treatment can be neither shown nor ruled "
+            "out."
         )
     wide = [gap for gap in computed if gap.by_chance is not None and gap.by_chance < SURPRISING]
     parts = []
@@ -138,14 +140,14 @@ def _reading(fairness: Fairness) -> str:
         parts.append(text + ".")
     if wide:
         parts.append(
-            f"With {len(computed)} gaps looked at, about {written(SURPRISING * len(computed), 'ratio')} would look so "
-            "by chance alone. The committee should say whether observed risk justifies what is left."
+            f"Of {counted(len(computed), 'gap')}, about {written(SURPRISING * len(computed), digits=2)} would look "
+            "like this by chance alone. The committee should say whether the observed risk justifies the rest."
         )
     else:
         attributes = listed(sorted({gap.attribute for gap in computed}))
-        parts.append(
-            f"No gap by {attributes} is wider than chance often makes one. This doesn't prove equal treatment."
-        )
+        parts.append(f"No gap by {attributes} is wider than chance often makes it. This doesn't prove equal treatment.")
     if lacking:
-        parts.append(f"{lacking} of {len(fairness.gaps)} gaps are not computable.")
+        parts.append(
+            f"{lacking} of {counted(len(fairness.gaps), 'gap')} {'is' if lacking == 1 else 'are'} not computable."
+        )
     return " ".join(parts)

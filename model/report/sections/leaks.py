@@ -1,4 +1,4 @@
-"""Section 3: what was done so that the model can't see the outcome."""
+"""What was done so that the model can't see the outcome."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def section(results: RunResults) -> Section:
         "Leak guard",
         (
             Paragraph(
-                "A leak lets the model see the outcome in disguise: it then shines in tests and fails in use. A "
-                "suspended customer stops transacting because of the suspension, so anything that measures time "
-                "against the data's end gives the answer away. The run refuses to go on where one of these checks "
-                "fails; this report exists because all of them passed."
+                "A leak is a feature that is known only because of the outcome. A model with a leak does well in tests "
+                "and fails in use. For example, a suspended customer stops transacting because of the suspension, so "
+                "the time from the last transaction to the end of the data reveals the label. A run stops where one of "
+                "these checks fails: all of them passed here."
             ),
             _findings(results),
             *_allowed(results),
             Paragraph(
-                "What no check can see: a feature that the bank's own staff changed by hand after the decision, "
-                "without a date. Whoever knows the source systems must confirm that each table column is as it was "
-                "before the decision."
+                "No check can find a value that the bank's staff changed by hand after the decision, without a date. "
+                "Someone who knows the source systems must confirm that each column of the tables is as it was before "
+                "the decision."
             ),
         ),
     )

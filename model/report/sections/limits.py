@@ -1,4 +1,4 @@
-"""Section 11: what is assumed, and what these numbers can't show."""
+"""What is assumed, and what these numbers can't show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from customer_risk.model.evaluation.fairness import wilson
 from customer_risk.model.report.blocks import Block, Bullets, Heading, Paragraph, Section
-from customer_risk.model.report.numbers import count, of_customers, span, written
+from customer_risk.model.report.numbers import counted, span, written
 from customer_risk.model.report.tables import absent
 
 if TYPE_CHECKING:
@@ -17,22 +17,28 @@ ASSUMPTIONS = (
     (
         "The label means risk.",
         (
-            "A customer whom the bank suspended was risky, and one whom it didn't was within appetite. Where the bank "
-            "erred, the model learns the error."
+            "A customer whom the bank suspended was risky; every other customer was within appetite. Where the bank "
+            "was wrong, the model learns the error."
         ),
     ),
     (
         "Customers are independent.",
-        "No household or ring of accounts is known to the tables; a ring would narrow the intervals.",
+        (
+            "The tables don't say which accounts belong together. If some do, the true intervals are wider than those "
+            "shown."
+        ),
     ),
     (
-        "The portfolio is like the sample, but for its rate.",
-        "Risky customers behave alike in both, and so do the others; only their share differs.",
+        "The portfolio differs from the sample only in its rate.",
+        "Risky customers behave alike in both, and so do the others. Only their shares differ.",
     ),
-    ("The costs are right.", "They come from the configuration, and every amount of money here follows from them."),
     (
-        "Behaviour stays.",
-        "Whoever wants to pass learns what is looked at. Drift is to be watched, and the model trained again.",
+        "The costs are right.",
+        "They come from the configuration. Every amount of money in this report follows from them.",
+    ),
+    (
+        "Behaviour stays the same.",
+        "Customers who want to avoid detection learn what is checked. Monitor drift and train the model again.",
     ),
 )
 
@@ -45,13 +51,11 @@ def section(results: RunResults) -> Section:
         (
             Heading("Assumptions"),
             Bullets(ASSUMPTIONS),
-            Heading("Limits, computed"),
+            Heading("Limits computed from the numbers"),
             Bullets(computed(results)),
             Heading("Limits that the run states"),
             _stated(results),
-            Paragraph(
-                "A figure is not made more certain by standing in a table: read the interval before the estimate."
-            ),
+            Paragraph("Read the interval before the estimate."),
         ),
     )
 
@@ -64,9 +68,9 @@ def computed(results: RunResults) -> tuple[tuple[str, str], ...]:
         (
             "Sample size.",
             (
-                f"{of_customers(data.suspended, 'suspended customer')} in {count(data.customers)}. A share of half of "
-                f"the suspended (a recall, say) has an interval of {span(half, 'percent', digits=0)}, whatever the "
-                "method."
+                f"{counted(data.suspended, 'suspended customer')} of {counted(data.customers)}. A share of one half of "
+                "the suspended customers (a recall of 50%, for example) has an interval of "
+                f"{span(half, 'percent', digits=0)}, whatever the method."
             )
             if span(half)
             else "No suspended customer: nothing about risk can be learnt.",
@@ -77,12 +81,13 @@ def computed(results: RunResults) -> tuple[tuple[str, str], ...]:
         said.append(
             (
                 "Events per variable.",
-                f"{count(data.suspended)} suspended customers to {features} features: {written(per, 'ratio')} each. "
+                f"{counted(data.suspended, 'suspended customer')} for {counted(features, 'feature')}: "
+                f"{written(per, 'ratio')} per feature. "
                 + (
-                    f"Below the {ENOUGH_PER_VARIABLE} that a regression would want (Peduzzi et al. 1996), so estimates "
-                    "rest on regularisation, shallow trees and the averaging of many models."
+                    f"That is below the {ENOUGH_PER_VARIABLE} recommended for a regression (Peduzzi et al. 1996), so "
+                    "the estimates rely on regularisation, shallow trees and the average of several models."
                     if per < ENOUGH_PER_VARIABLE
-                    else f"At or above the {ENOUGH_PER_VARIABLE} that a regression would want (Peduzzi et al. 1996)."
+                    else f"At least {ENOUGH_PER_VARIABLE} are recommended for a regression (Peduzzi et al. 1996)."
                 ),
             )
         )
@@ -90,10 +95,11 @@ def computed(results: RunResults) -> tuple[tuple[str, str], ...]:
         silent = data.without_transactions / data.customers
         said.append(
             (
-                "Silent customers.",
+                "Customers without transactions.",
                 (
-                    f"{of_customers(data.without_transactions)} ({written(silent, 'percent', digits=0)}) have no "
-                    "transaction: of them the model knows the profile alone."
+                    f"{counted(data.without_transactions)} ({written(silent, 'percent', digits=0)}) "
+                    f"{'has' if data.without_transactions == 1 else 'have'} no transaction: the model sees only the "
+                    "profile."
                 ),
             )
         )
@@ -104,8 +110,8 @@ def computed(results: RunResults) -> tuple[tuple[str, str], ...]:
             (
                 "No test in time.",
                 (
-                    f"{len(bad)} of {len(later)} later parts of the time-ordered split hold or follow too "
-                    "few of one kind to be measured."
+                    f"{len(bad)} of {counted(len(later), 'later part')} of the time-ordered split can't be measured: "
+                    "the part, or the parts before it, have too few customers of one kind."
                 ),
             )
         )

@@ -1,4 +1,4 @@
-"""Section 5: how well the procedure ranks and decides, overall, by joining month, and in time order."""
+"""How well the procedure ranks and decides, overall, by joining month, and in time order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from customer_risk.model.report.blocks import (
     figures,
     words,
 )
-from customer_risk.model.report.numbers import count, listed, spoken, written
+from customer_risk.model.report.numbers import count, counted, listed, spoken, written
 from customer_risk.model.report.plots import comparison, population, ranking
 from customer_risk.model.report.tables import absent, cohort_table, measured, metric_cell
 
@@ -40,10 +40,10 @@ def section(results: RunResults) -> Section:
         "Performance",
         (
             Paragraph(
-                "All figures are out of fold and judge the very procedure that ships: selection, tuning and "
-                "calibration are made anew inside each training fold. Decisions here (accuracy, F1, precision, "
-                "recall) use the cut-off with the greatest F1 of the training folds; the part on costs judges the "
-                "shipped cut-offs."
+                "All figures are out of fold: they are measured on customers whom the model had not seen. Selection, "
+                "tuning and calibration are repeated inside each training fold. Accuracy, F1, precision and recall use "
+                "the cut-off with the greatest F1 in the training folds; the section on costs judges the shipped "
+                "cut-offs."
             ),
             _metrics(results),
             ranking.roc(results),
@@ -52,10 +52,11 @@ def section(results: RunResults) -> Section:
             *_learning(results),
             Heading("Within joining months"),
             *_strata(results),
-            Heading("With and without the events that the bank makes itself"),
+            Heading("With and without events made by the bank"),
             Paragraph(
-                f"Events of type {', '.join(results.excluded_types) or 'none'} are the bank's own hand, often at a "
-                "closure: a trace of the outcome. They are left out; this is what they would have given away."
+                "The bank itself makes events of some types, often when it closes an account: they are a trace of the "
+                f"outcome. Types left out: {', '.join(results.excluded_types) or 'none'}. The table shows what they "
+                "would add."
             ),
             *measured(results.excluded),
             Heading("In time order"),
@@ -75,8 +76,8 @@ def _metrics(results: RunResults) -> Table:
         f"{shipped.title}, out of fold",
         (Column("Metric", numeric=False), Column("Estimate and interval"), Column("Range over repeats")),
         tuple(rows),
-        f"Under each estimate stands its {results.confidence:.0%} interval, made as said under the contenders' table. "
-        "The range over repeats says how much the luck of the split matters.",
+        f"The second line of a cell is the {results.confidence:.0%} interval; the note under the table of all methods "
+        "says how it is made. The range over repeats shows how much the results depend on the split.",
     )
 
 
@@ -94,18 +95,16 @@ def _learning(results: RunResults) -> tuple[Block, ...]:
         for point in points
     )
     first, last = (points[at].metrics.get("average_precision") for at in (0, -1))
-    said = "Whether more customers would help can't be read from this run."
+    said = "This run doesn't show whether more customers would help."
     if first and last and first.estimate is not None and last.estimate is not None:
-        rise = last.estimate - first.estimate
         apart = first.high is not None and last.low is not None and last.low > first.high
         said = (
-            f"From {count(round(points[0].customers))} to {count(round(points[-1].customers))} customers, average "
-            f"precision {'rises' if rise > 0 else 'falls' if rise < 0 else 'stays'}, from {spoken(first)} to "
-            f"{spoken(last)}. "
+            f"From {count(round(points[0].customers))} to {counted(round(points[-1].customers))}, average precision "
+            f"{_course(first.estimate, last.estimate)}: {spoken(first)} at the start, {spoken(last)} at the end. "
             + (
                 "The two intervals don't overlap."
                 if apart
-                else "The two intervals overlap, so the curve suggests a course rather than proves one."
+                else "The two intervals overlap, so the curve proves neither a rise nor a fall."
             )
         )
     return (
@@ -124,6 +123,13 @@ def _learning(results: RunResults) -> tuple[Block, ...]:
     )
 
 
+def _course(first: float, last: float) -> str:
+    """Return whether the written estimates rise, fall or stay the same."""
+    if written(first) == written(last):
+        return "stays the same"
+    return "rises" if last > first else "falls"
+
+
 def _strata(results: RunResults) -> tuple[Block, ...]:
     if not results.strata:
         return (absent("Joining months", "no customer has a dated first transaction."),)
@@ -132,18 +138,18 @@ def _strata(results: RunResults) -> tuple[Block, ...]:
     )
     return (
         Paragraph(
-            "A model that merely told early joiners from late ones would rank well overall and no better than "
-            "guessing within a month. Within a month, guessing has a ROC-AUC of 0.50 and an average precision of the "
-            "suspended share."
+            "A model that only separated early customers from late ones would rank well overall, and no better than "
+            "guessing within a month. Within a month, guessing has a ROC-AUC of 0.50 and an average precision equal to "
+            "the suspended share."
         ),
         Table(
-            "The shipped procedure among the customers of one joining month",
+            "The shipped procedure among customers who joined in the same month",
             (*words("Month"), *figures("Customers", "Suspended", *(METRICS[metric] for metric in metrics))),
             tuple(
                 (
                     Cell(each.period, each.note),
                     Cell(count(each.customers)),
-                    Cell(count(each.suspended), f"{each.suspended / max(each.customers, 1):.0%}"),
+                    Cell(count(each.suspended), written(each.suspended / max(each.customers, 1), "percent", digits=0)),
                     *(metric_cell(each.metrics, metric) for metric in metrics),
                 )
                 for each in results.strata
@@ -180,7 +186,7 @@ def _time(results: RunResults) -> tuple[Block, ...]:
             cells(part.part, part.first or "-", part.last or "-", count(part.customers), count(part.suspended))
             for part in view.parts
         ),
-        f"Each later part is answered by a model of the earlier ones, where it holds at least {CLASS_MINIMUM} "
+        f"Each later part is scored by a model fitted to the earlier parts, if it has at least {CLASS_MINIMUM} "
         "suspended and "
         f"{CLASS_MINIMUM} other customers." + (f" Not computable for: {listed(lacking)}." if lacking else ""),
     )
@@ -188,7 +194,7 @@ def _time(results: RunResults) -> tuple[Block, ...]:
     if metrics:
         blocks.append(
             Table(
-                "Metrics where a part holds enough of each kind",
+                "Metrics of the parts that have enough customers of each kind",
                 (*words("Metric"), *figures(*(part.part for part in able))),
                 tuple(
                     (Cell(METRICS[metric]), *(metric_cell(part.metrics or {}, metric) for part in able))
@@ -204,7 +210,8 @@ def _time(results: RunResults) -> tuple[Block, ...]:
             population.cohorts(
                 view.weeks,
                 name="joining-weeks",
-                caption="Customers by week of their first transaction; dashed lines part the time-ordered split.",
+                caption="Customers by week of their first transaction; dashed lines separate the parts of the "
+                "time-ordered split.",
                 period="Week of the first transaction",
                 parts=[(week, title) for week, title in begins if week],
             ),

@@ -1,11 +1,22 @@
-"""Section 10: who is Low, Medium and High."""
+"""Who is Low, Medium and High."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from customer_risk.model.report.blocks import Block, Cell, Fold, Heading, Paragraph, Section, Table, figures, words
+from customer_risk.model.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Fold,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    figures,
+    words,
+)
 from customer_risk.model.report.numbers import cell, count, quantity, spoken, written
 from customer_risk.model.report.plots import groups
 from customer_risk.model.report.tables import absent
@@ -16,11 +27,15 @@ if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import RunResults, SegmentFeature
 
 FIRST = 15
-ACTIONS = {"none": "nothing", "review": "an analyst reviews", "propose_off_boarding": "off-boarding may be proposed"}
+SEGMENT_ACTIONS = {
+    "low": "no action",
+    "medium": "an analyst reviews",
+    "high": "off-boarding is proposed where a pattern is found; otherwise an analyst reviews",
+}
 
 
 def section(results: RunResults) -> Section:
-    """Show the segments' sizes, observed rates and characters."""
+    """Show the segments' sizes, suspended shares and characteristics."""
     rows = results.segments.rows
     if not rows:
         return Section("segments", "Segments", (absent("Segments", "the run formed none."),))
@@ -32,15 +47,19 @@ def section(results: RunResults) -> Section:
             groups.segments(results),
             Table(
                 "Segments, out of fold, means over repeats",
-                (*words("Segment", "Action"), *figures("From", "Customers", "Share", "Suspended", "Observed rate")),
+                (
+                    Column("Segment", numeric=False),
+                    Column("Action", numeric=False, wide=True),
+                    *figures("From", "Customers", "Share", "Suspended", "Suspended share"),
+                ),
                 tuple(
                     (
                         Cell(row.segment.capitalize(), strong=True),
-                        Cell(ACTIONS.get(row.action, row.action)),
+                        Cell(SEGMENT_ACTIONS.get(row.segment, row.action)),
                         Cell(written(row.lowest, digits=3)),
-                        Cell(count(round(row.customers, 1))),
+                        Cell(count(row.customers)),
                         Cell(written(row.share, "percent")),
-                        Cell(count(round(row.suspended, 1))),
+                        Cell(count(row.suspended)),
                         cell(row.observed_rate, "percent", digits=0),
                     )
                     for row in rows
@@ -67,10 +86,14 @@ def _reading(results: RunResults) -> str:
         for a, b in pairwise(known)
     )
     if not rising:
-        return text + " The shares don't rise from segment to segment: the segments don't order the risk on these data."
+        return (
+            text + " The shares don't rise from segment to segment: on these data, the segments don't order the risk."
+        )
     if apart:
-        return text + " The shares rise from segment to segment, and neighbours' intervals don't overlap."
-    return text + " The shares rise from segment to segment, but neighbours' intervals overlap."
+        return (
+            text + " The shares rise from segment to segment, and the intervals of neighbouring segments don't overlap."
+        )
+    return text + " The shares rise from segment to segment, but the intervals of neighbouring segments overlap."
 
 
 def _characters(results: RunResults) -> tuple[Block, ...]:
@@ -78,7 +101,7 @@ def _characters(results: RunResults) -> tuple[Block, ...]:
         return (absent("Characteristics", "the run computed no medians by segment."),)
     weight = {each.feature: each.mean_abs_contribution for each in results.importance}
     ordered = sorted(results.segments.features, key=lambda each: -weight.get(each.feature, 0.0))
-    first = _medians(results, "Medians by segment, the features that matter most first", ordered[:FIRST])
+    first = _medians(results, "Medians by segment, the most important features first", ordered[:FIRST])
     if len(ordered) <= FIRST:
         return (first,)
     return first, Fold("All other features", (_medians(results, "Medians by segment, all others", ordered[FIRST:]),))
@@ -97,9 +120,9 @@ def _medians(results: RunResults, caption: str, features: Sequence[SegmentFeatur
             )
             for each in features
         ),
-        "A median of 0 in a segment says that at least half of its customers have none, or balance out.",
+        "A median of 0 means that at least half of the segment's customers have 0 or less.",
     )
 
 
 def _median(value: float | None) -> Cell:
-    return Cell(quantity(value), "in every customer" if value is None else "")
+    return Cell(quantity(value), "for every customer" if value is None else "")

@@ -1,47 +1,76 @@
-"""Section 1: what a committee must know before it reads on."""
+"""What a committee must know before it reads on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from customer_risk.model.report.blocks import Bullets, Heading, Note, Paragraph, Section, Tile, Tiles
-from customer_risk.model.report.numbers import count, covers_zero, listed, of_customers, span, spoken, verdict, written
+from customer_risk.model.report.numbers import (
+    NOT_COMPUTABLE,
+    count,
+    counted,
+    covers_zero,
+    difference_span,
+    digits_for,
+    inside,
+    listed,
+    span,
+    spoken,
+    verdict,
+    were,
+    written,
+)
+from customer_risk.model.report.sections import choice
+from customer_risk.model.report.tables import costs_badge
 
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import Interval, RunResults, SegmentRow, Strategy
 
 SURPRISING = 0.05
+GUESSING = 0.5  # ROC-AUC
+UNRANKED = "Don't rely on the score of a customer without transactions."
+PRICES = {
+    "missed_risky": "a missed risky customer",
+    "wrongly_flagged": "a wrongly flagged customer",
+    "review": "a review",
+    "review_catches": "the share of risky customers that a review recognises",
+}
 UNUSABLE_FOR = (
     (
         "Deciding alone.",
-        "The service proposes; a named human decides and signs. No answer may close an account by itself.",
+        "The service proposes; a named person decides and signs. No answer may close an account by itself.",
     ),
     (
         "Proof of wrongdoing.",
-        "A probability says how much a customer resembles those whom the bank suspended, not that anyone did anything.",
+        (
+            "A probability says how much a customer resembles those whom the bank suspended. It doesn't say that the "
+            "customer did anything."
+        ),
     ),
     (
         "Anything but off-boarding risk.",
-        "Not for credit, pricing, marketing or employment; nobody measured it there.",
+        "Don't use it for credit, pricing, marketing or employment: it was never measured there.",
     ),
     (
         "Telling a customer why.",
-        "Contributions and the investigator's wording stay inside; only the neutral customer wording may be shown.",
+        "Contributions and the investigator's wording stay inside the bank. Only the customer wording may be shown.",
     ),
 )
 
 
 def section(results: RunResults) -> Section:
     """Return what the model does, how well, at which risk rate, and what it mustn't be used for."""
-    notes = tuple(Note("Mind this", text, "warning") for text in results.notes)
+    notes = (*_stamps(results), *(Note("Please note", text, "warning") for text in results.notes))
     return Section(
         "summary",
         "Summary for the committee",
         (
             Paragraph(
                 "From a customer's profile and transactions the model estimates the probability that the bank would "
-                "suspend the customer for risk. From that follow a segment and an action: Low, nothing is done; "
-                "Medium, an analyst reviews; High, an off-boarding may be proposed, and a named human decides."
+                "suspend the customer for risk. The probability gives the segment; the segment and the transaction "
+                "patterns give the action. Low: no action. Medium: an analyst reviews. High with at least "
+                f"{counted(results.criteria_minimum, 'transaction pattern')}: off-boarding is proposed, and a named "
+                "person decides. High without: an analyst reviews."
             ),
             *notes,
             Tiles(_tiles(results)),
@@ -60,8 +89,9 @@ def headlines(results: RunResults) -> tuple[tuple[str, str], ...]:
     return (
         _ranking(results),
         *_rivals(results),
+        *_silent(results),
         _calibrated(results),
-        ("Which risk rate holds.", results.decisions.rate_source),
+        ("Which risk rate is used.", results.decisions.rate_source),
         *_segments(results),
         _worth(results),
         _time(results),
@@ -84,22 +114,22 @@ def _tiles(results: RunResults) -> tuple[Tile, ...]:
     strategy = shipped(results)
     return (
         Tile("Customers learnt from", count(data.customers), f"{count(data.suspended)} of them suspended"),
+        *_silent_tile(results),
         _tile(
             "Average precision", metrics.get("average_precision"), f"guessing: {written(results.decisions.sample_rate)}"
         ),
         _tile("ROC-AUC", metrics.get("roc_auc"), "guessing: 0.50"),
-        _tile("Calibration error", metrics.get("calibration_error"), "0 is exact", digits=3),
+        _tile("Calibration error", metrics.get("calibration_error"), "0 is best", digits=3),
         Tile(
             "Suspended among High",
             written(high.observed_rate.estimate, "percent", digits=0) if high else "not computable",
-            f"{span(high.observed_rate, 'percent', digits=0)}; {count(round(high.customers, 1))} customers"
-            if high
-            else "",
+            f"{span(high.observed_rate, 'percent', digits=0)}; {counted(high.customers)}" if high else "",
         ),
         Tile(
             "Saved per customer",
             written(strategy.saved_per_customer.estimate, "euro", digits=0) if strategy else "not computable",
-            f"{span(strategy.saved_per_customer, 'euro', digits=0)}, against flagging nobody" if strategy else "",
+            f"{span(strategy.saved_per_customer, 'euro', digits=0)}, compared with flagging nobody" if strategy else "",
+            badge=costs_badge(results),
         ),
     )
 
@@ -117,23 +147,24 @@ def _ranking(results: RunResults) -> tuple[str, str]:
     if area is None or area.estimate is None or precision is None or precision.estimate is None:
         return "Ranking.", "How well the model ranks customers is not computable from these tables."
     text = (
-        "Of one suspended customer and one within appetite, drawn at random, the suspended one gets the higher "
-        f"probability {spoken(area, 'percent', digits=0)} of the time. Average precision is {spoken(precision)}; "
+        "The model gives a suspended customer a higher probability than a customer within appetite in "
+        f"{spoken(area, 'percent', digits=0)} of all pairs (ROC-AUC). Average precision is {spoken(precision)}; "
         f"guessing would give {written(results.decisions.sample_rate)}."
     )
     if precision.low is not None and precision.high is not None:
         width = precision.high - precision.low
         if precision.low <= results.decisions.sample_rate:
-            text += " The interval reaches down to guessing, so these tables don't prove that the model ranks at all."
+            text += " The interval includes guessing, so these tables don't prove that the model ranks better."
         if width > 0.2:
             text += (
-                f" That interval is {written(width)} wide, because only {count(results.data.suspended)} customers were "
-                "suspended: take the estimate as rough."
+                f" The interval is {written(width)} wide because only {counted(results.data.suspended)} "
+                f"{were(results.data.suspended)} suspended: the estimate is rough."
             )
     pooled = metrics.get("average_precision_pooled")
     if pooled is not None and pooled.estimate is not None:
         text += (
-            f" Ranked all folds together, which mixes scores of several fits, average precision is {spoken(pooled)}."
+            " Over the scores of all folds together, which come from different fits, average precision is "
+            f"{spoken(pooled)}."
         )
     return "Ranking.", text
 
@@ -145,7 +176,7 @@ def _rivals(results: RunResults) -> tuple[tuple[str, str], ...]:
             each.difference,
             each.metric,
             first=results.contenders[0].title,
-            second=names.get(each.baseline, each.baseline),
+            second=inside(names.get(each.baseline, each.baseline)),
         )
         for each in results.differences
         if each.metric == "average_precision"
@@ -155,15 +186,58 @@ def _rivals(results: RunResults) -> tuple[tuple[str, str], ...]:
     return (("Against other methods, in the same folds.", " ".join(said)),)
 
 
+def _silent(results: RunResults) -> tuple[tuple[str, str], ...]:
+    found = results.without_transactions
+    if found is None:
+        return ()
+    lead, total = "Customers without transactions.", results.data.customers
+    if not found.customers:
+        return ((lead, "Every customer has a transaction."),)
+    share = written(found.customers / total if total else None, "percent", digits=0)
+    text = (
+        f"{count(found.customers)} of {counted(total)} ({share}) {'has' if found.customers == 1 else 'have'} no "
+        f"transaction; {count(found.suspended)} of these {were(found.suspended)} suspended. The model sees only their "
+        "profile. "
+    )
+    area = found.metrics.get("roc_auc")
+    if area is None or area.estimate is None:
+        why = f" ({found.note})" if found.note else ""
+        return ((lead, f"{text}Their ROC-AUC is not computable{why}: whether the model can rank them is unknown."),)
+    text += f"Among them, ROC-AUC is {spoken(area)}; guessing gives 0.50. "
+    return ((lead, f"{text}{_meaning(area)}"),)
+
+
+def _meaning(area: Interval) -> str:
+    """Return what a ROC-AUC allows one to say about customers without transactions."""
+    if area.low is None or area.high is None:
+        return "No interval could be made, so whether the model can rank them is unknown."
+    if area.low > GUESSING:
+        return "The interval lies above 0.50: the model ranks them better than guessing."
+    if area.high < GUESSING:
+        return f"The interval lies below 0.50: the model ranks them worse than guessing. {UNRANKED}"
+    return f"The interval includes 0.50: the model can't rank them. {UNRANKED}"
+
+
+def _silent_tile(results: RunResults) -> tuple[Tile, ...]:
+    found = results.without_transactions
+    if found is None:
+        return ()
+    area, total = found.metrics.get("roc_auc"), results.data.customers
+    share = written(found.customers / total if total else None, "percent", digits=0)
+    known = area is not None and area.estimate is not None
+    ranked = f"ROC-AUC among them: {spoken(area)}" if known and area is not None else "ROC-AUC not computable"
+    return (Tile("Customers without transactions", count(found.customers), f"{share} of all; {ranked}"),)
+
+
 def _calibrated(results: RunResults) -> tuple[str, str]:
     error = results.contenders[0].metrics.get("calibration_error")
     if error is None or error.estimate is None:
-        return "Probabilities.", "How true the probabilities are is not computable from these tables."
+        return "Probabilities.", "How accurate the probabilities are is not computable from these tables."
     return (
         "Probabilities.",
         (
-            f"Stated probabilities and observed shares lie {spoken(error, digits=3)} apart on average, at the sample's "
-            "own risk rate."
+            f"On average, the stated probability differs from the observed share by {spoken(error, digits=3)}, at the "
+            "sample's own risk rate."
         ),
     )
 
@@ -176,10 +250,9 @@ def _segments(results: RunResults) -> tuple[tuple[str, str], ...]:
             (
                 "High.",
                 (
-                    f"{of_customers(round(high.customers, 1))} in {count(results.data.customers)} would be High (mean "
-                    f"over repeats); of those, {spoken(high.observed_rate, 'percent', digits=0)} had been suspended. "
-                    "The others are the reason why a corroborating transaction pattern and a human signature are "
-                    "needed."
+                    f"{count(high.customers)} of {counted(results.data.customers)} would be High (mean over repeats); "
+                    f"{spoken(high.observed_rate, 'percent', digits=0)} of them had been suspended. Because the others "
+                    "had not, a proposal also needs a transaction pattern and a person's signature."
                 ),
             )
         )
@@ -188,9 +261,9 @@ def _segments(results: RunResults) -> tuple[tuple[str, str], ...]:
             (
                 "Low.",
                 (
-                    f"{of_customers(round(low.customers, 1))} would be Low and left alone; "
-                    f"{spoken(low.observed_rate, 'percent', digits=0)} of them had been suspended, which the model "
-                    "would miss."
+                    f"{counted(low.customers)} would be Low, without any action; "
+                    f"{spoken(low.observed_rate, 'percent', digits=0)} of them had been suspended. The model would "
+                    "miss these."
                 ),
             )
         )
@@ -202,19 +275,29 @@ def _worth(results: RunResults) -> tuple[str, str]:
     if strategy is None or strategy.saved_per_customer.estimate is None:
         return "Money.", "What the shipped cut-offs save is not computable from these tables."
     saved = strategy.saved_per_customer
-    amount = spoken(saved, "euro")
-    text = f"Under the configured costs the shipped cut-offs save {amount} a customer against flagging nobody"
+    digits = digits_for(saved, form="euro")
+    bounds = difference_span(saved, "euro", digits=digits)
+    gain = (saved.estimate or 0.0) >= 0
+    text = (
+        f"With the {'default' if results.decisions.unconfirmed else 'configured'} costs, the shipped cut-offs "
+        f"{'save' if gain else 'lose'} {written(abs(saved.estimate or 0.0), 'euro', digits=digits)} per customer "
+        f"compared with flagging nobody (interval of the saving {bounds or NOT_COMPUTABLE})"
+    )
     if covers_zero(saved):
-        return "Money.", f"{text}; the interval covers 0, so a saving isn't proven."
-    side = "a saving" if (saved.estimate or 0.0) > 0 else "a loss"
-    return "Money.", f"{text}; the interval excludes 0, so {side} is supported, as far as the costs are right."
+        return "Money.", f"{text}. The interval includes 0, so a saving isn't proven."
+    side = "a saving" if gain else "a loss"
+    assumed = "" if results.decisions.unconfirmed else " as far as the costs are right"
+    said = f"{text}. The interval excludes 0, so {side} is supported{assumed}."
+    if results.decisions.unconfirmed:
+        said = f"{said[:-1]} if the costs are right. No one has confirmed them."
+    return "Money.", said
 
 
 def _time(results: RunResults) -> tuple[str, str]:
     later = results.time_view.parts[1:]
     lacking = [part for part in later if part.metrics is None]
     if not later:
-        return "Later customers.", "No time-ordered test: no customer has a dated first transaction."
+        return "Later customers.", "There was no time-ordered test: no customer has a dated first transaction."
     if lacking:
         told = listed(
             [f"{part.part}: {count(part.suspended)} suspended of {count(part.customers)}" for part in lacking]
@@ -223,7 +306,8 @@ def _time(results: RunResults) -> tuple[str, str]:
             "Later customers.",
             (
                 f"The model could not be tested on all customers who joined after those it learnt from ({told}; each "
-                "part needs ten of each kind). How it fares on new joiners is unknown until their outcomes are in."
+                "part needs ten suspended and ten other customers). Its performance on new customers is unknown until "
+                "their outcomes are known."
             ),
         )
     told = "; ".join(
@@ -247,18 +331,18 @@ def _fair(results: RunResults) -> tuple[str, str]:
         for decision, gap in computed
         if gap.by_chance is not None and gap.by_chance < SURPRISING
     ]
-    text = f"{len(computed)} of {len(gaps)} gaps between groups by gender, residence and age could be computed. "
+    text = f"{len(computed)} of {counted(len(gaps), 'gap')} by gender, residence and age could be computed. "
     if wide:
         return (
             "Groups of customers.",
-            f"{text}Wider than chance would make them: {listed(wide)}. The part on fairness shows them.",
+            (
+                f"{text}These are wider than chance would often make them: {listed(wide)}. The section on fairness has "
+                "details."
+            ),
         )
     return (
         "Groups of customers.",
-        (
-            f"{text}None is wider than chance alone would often make it; with groups this small, real gaps can stay "
-            "hidden."
-        ),
+        (f"{text}No gap is wider than chance often makes it. With groups this small, real gaps can stay hidden."),
     )
 
 
@@ -272,16 +356,15 @@ MEASURES = {
 
 def _asked(results: RunResults) -> tuple[tuple[str, str], ...]:
     costs = results.decisions.costs
-    named = (
-        ("missed_risky", "a missed risky customer"),
-        ("wrongly_flagged", "a wrongly flagged one"),
-        ("review", "a review"),
-    )
-    money = ", ".join(f"{title} {written(costs[key], 'euro', digits=0)}" for key, title in named if key in costs)
+    named = ("missed_risky", "wrongly_flagged", "review")
+    money = ", ".join(f"{PRICES[key]} {written(costs[key], 'euro', digits=0)}" for key in named if key in costs)
     return (
         (
             "Confirm the costs.",
-            f"The cut-offs follow from them: {money}. The part on costs shows what other ones change.",
+            (
+                f"The cut-offs and all amounts follow from them: {money}. The section on costs shows what other costs "
+                f"would change. {_who_confirmed(results)}"
+            ),
         ),
         (
             "Confirm the risk rate.",
@@ -295,16 +378,57 @@ def _asked(results: RunResults) -> tuple[tuple[str, str], ...]:
             f"Medium from {written(results.decisions.medium)}, High from {written(results.decisions.high)}.",
         ),
         ("Name who signs.", "Every proposed off-boarding needs a name, a date, a decision and a note."),
+        *_method(results),
     )
+
+
+def _who_confirmed(results: RunResults) -> str:
+    decisions = results.decisions
+    if decisions.costs_confirmed_by:
+        return f"Confirmed by {decisions.costs_confirmed_by}."
+    if not decisions.default_costs:
+        return "They are the bank's own; the configuration doesn't say who confirmed them."
+    names = [PRICES.get(each, each) for each in decisions.default_costs]
+    return f"No one has confirmed them. Defaults: {listed(names)}."
+
+
+def _method(results: RunResults) -> tuple[tuple[str, str], ...]:
+    text = choice.question(results)
+    return (("Accept the method.", text),) if text else ()
+
+
+def _stamps(results: RunResults) -> tuple[Note, ...]:
+    """Return what must not be overlooked about the data and the costs."""
+    found = []
+    if results.provenance.synthetic:
+        found.append(
+            Note(
+                "SYNTHETIC DATA",
+                "Every customer in the tables is made up by this program. The figures show how the report works. They "
+                "say nothing about a real bank's customers.",
+                "warning",
+            )
+        )
+    if results.decisions.unconfirmed:
+        names = [PRICES.get(each, each) for each in results.decisions.default_costs]
+        found.append(
+            Note(
+                costs_badge(results),
+                f"Defaults: {listed(names)}. The cut-offs and all amounts of money in this report follow from these "
+                "prices. Set the bank's own under costs, or state in report.costs_confirmed_by who confirmed them.",
+                "warning",
+            )
+        )
+    return tuple(found)
 
 
 def _population(results: RunResults) -> tuple[str, str]:
     first, last = results.data.first_event, results.data.last_event
-    when = f", active between {first} and {last}" if first and last else ""
+    when = f", with events from {first} to {last}" if first and last else ""
     return (
         "Other customers than these.",
         (
-            f"It learnt from {of_customers(results.data.customers)} of one bank{when}. Another market, product or year "
-            "needs a new measurement first."
+            f"The model learnt from {counted(results.data.customers)} of one bank{when}. Measure it again before using "
+            "it for another market, product or year."
         ),
     )

@@ -2,9 +2,13 @@
 
 A customer carries a hidden inclination to risk. It tilts what the customer does (amounts, nights, bursts, money passing
 through, failures, crypto) and, with noise on top, who is suspended: so risk can be learnt, but not read off.
+
+Every synthetic customer's id bears a mark (`identifiers.MARK`), by which `train` knows such tables and stamps what it
+writes.
 """
 
+from customer_risk.model.tables.synthetic.identifiers import are_synthetic
 from customer_risk.model.tables.synthetic.shift import BEHAVIOURS, Shift, parse_shift
 from customer_risk.model.tables.synthetic.tables import Tables, generate, synthesize
 
-__all__ = ["BEHAVIOURS", "Shift", "Tables", "generate", "parse_shift", "synthesize"]
+__all__ = ["BEHAVIOURS", "Shift", "Tables", "are_synthetic", "generate", "parse_shift", "synthesize"]

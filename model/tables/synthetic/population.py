@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from customer_risk.model.features.vocabulary import OCCUPATIONS, REASONS
-from customer_risk.model.tables.synthetic.identifiers import uuids
+from customer_risk.model.tables.synthetic.identifiers import customer_ids, uuids
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -122,7 +122,7 @@ def _profiles(
     year = np.clip(1996 - random.exponential(14, n) + 10 * random.random(n), 1940, 2006).astype(np.int64)
     return pl.DataFrame(
         {
-            "user_id": uuids(random, n),
+            "user_id": customer_ids(random, n),
             "session_id": uuids(random, n),
             "country_of_residence": country,
             "has_biometrics": random.random(n) < 0.72 - 0.2 * intensity,

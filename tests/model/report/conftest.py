@@ -25,11 +25,16 @@ from customer_risk.model.evaluation.results import (
     Decisions,
     Difference,
     Distribution,
+    Example,
+    ExamplePattern,
+    ExampleReason,
     Finding,
     Importance,
+    Imprint,
     Interval,
     Limit,
     Measurement,
+    Proposed,
     Provenance,
     RateRow,
     RunResults,
@@ -85,6 +90,8 @@ def made() -> RunResults:
             threads=2,
             libraries={"xgboost-cpu": "3.2.0", "polars": "2.1.0"},
             cpu_family="x86_64/AMD/25",
+            commit_date="2024-10-01",
+            synthetic=True,
         ),
         data=DataSummary(
             customers=CUSTOMERS,
@@ -214,6 +221,16 @@ def made() -> RunResults:
                 code="PASS_THROUGH", name="Money passes through", why="It hands money on.", thresholds="24 (hours)"
             ),
         ),
+        proposed=Proposed(customers=12.0, suspended=9.0, observed_rate=_wilson(9, 12)),
+        without_transactions=Stratum(
+            period="no transaction",
+            customers=53,
+            suspended=2,
+            metrics={"roc_auc": Interval(estimate=0.4, low=0.2, high=0.65)},
+            note="few",
+        ),
+        example=_example(),
+        imprint=Imprint(organisation="Bank of Examples", author="A. Author", audience="the risk committee"),
         notes=("These customers are drawn, <b>not</b> real.",),
     )
 
@@ -385,7 +402,32 @@ def _decisions(probabilities, labels) -> Decisions:
         rate_source="No portfolio rate is configured, so the labelled sample's own rate holds.",
         medium=0.2,
         high=0.6,
+        default_costs=("missed_risky", "review"),
         explanation="A review pays from 2% on; an off-boarding where the loss outweighs the lost customer.",
+    )
+
+
+def _example() -> Example:
+    return Example(
+        customer="golden-7",
+        profile={"country_of_residence": "FR", "occupation": "not stated", "is_pep": "no"},
+        transactions=3,
+        transaction_rows=5,
+        first="2024-08-01",
+        last="2024-08-03",
+        amount=1200.0,
+        features=6,
+        missing=1,
+        base=-2.0,
+        others=-0.25,
+        reasons=(
+            ExampleReason(feature="night_share", text="67% of the transactions were at night", contribution=1.75),
+            ExampleReason(feature="declined_share", text="33% of the transactions were declined", contribution=0.9),
+        ),
+        probability=0.599,
+        segment="high",
+        action="propose_off_boarding",
+        patterns=(ExamplePattern(code="PASS_THROUGH", text="1,100 EUR that came in left again within 24 hours."),),
     )
 
 
@@ -486,6 +528,10 @@ def bare(results: RunResults) -> RunResults:
         timings=(),
         fairness=(),
         notes=(),
+        proposed=None,
+        without_transactions=None,
+        example=None,
+        imprint=Imprint(),
     )
 
 
@@ -517,12 +563,13 @@ def _said(block) -> list[str]:
     tell = {
         "paragraph": lambda: [block.text],
         "heading": lambda: [block.text],
+        "steps": lambda: [f"{lead} {text}" for lead, text in block.items],
         "note": lambda: [f"{block.title} {block.text}"],
         "bullets": lambda: [f"{lead} {text}" for lead, text in block.items],
-        "tiles": lambda: [f"{tile.label}: {tile.value}; {tile.detail}" for tile in block.tiles],
-        "picture": lambda: [block.caption, block.alt],
+        "tiles": lambda: [f"{tile.label}: {tile.value}; {tile.detail} {tile.badge}".strip() for tile in block.tiles],
+        "picture": lambda: [f"{block.caption} {block.badge}".strip(), block.alt],
         "table": lambda: [
-            block.caption,
+            f"{block.caption} {block.badge}".strip(),
             " | ".join(column.title for column in block.columns),
             *(" | ".join(f"{cell.main} {cell.below}".strip() for cell in row) for row in block.rows),
             block.note,

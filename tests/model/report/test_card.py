@@ -53,7 +53,7 @@ def test_markup_in_text_is_harmless(results):
 
 def test_it_is_short(results):
     """The card fits on a few pages."""
-    assert len(card(results).split()) < 1500
+    assert len(card(results).split()) < 1700
 
 
 def test_it_is_the_same_again(results):
@@ -75,3 +75,28 @@ def test_gaps_that_cannot_be_computed_are_told(results):
         for each in results.fairness
     )
     assert "No gap is computable" in card(msgspec.structs.replace(results, fairness=lost))
+
+
+def test_synthetic_data_and_default_costs_are_stamped(results):
+    """The card's title and notes say that tables are synthetic and costs are defaults; else neither is said."""
+    real = msgspec.structs.replace(
+        results,
+        provenance=msgspec.structs.replace(results.provenance, synthetic=False),
+        decisions=msgspec.structs.replace(results.decisions, default_costs=()),
+    )
+    assert card(results).startswith("# Model card: customer risk (SYNTHETIC DATA)\n")
+    assert card(results).count("Default costs, not confirmed.") == 2
+    assert "SYNTHETIC" not in card(real)
+    assert "Default costs" not in card(real)
+
+
+def test_whose_card_it_is_and_how_old_is_stated(results):
+    """Organisation, dates, author and readers are at the top; the action rule is stated with version and minimum."""
+    text = card(results)
+    for said in (
+        "- **Data of:** Bank of Examples;", "- **Newest event in the data:** 2024-09-30",
+        "- **Date of the commit:** 2024-10-01", "- **Author:** A. Author", "- **Written for:** the risk committee",
+        ("- **Action rule:** version 2: off-boarding is proposed for a High customer in whose transactions at least "
+        "1 declared pattern is found"), "PASS\\_THROUGH",
+    ):  # fmt: skip
+        assert said.replace("PASS\\_THROUGH", "PASS_THROUGH") in text

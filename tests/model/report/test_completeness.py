@@ -9,7 +9,7 @@ import pytest
 
 from customer_risk.model.evaluation.results import RunResults
 from customer_risk.model.report.blocks import Fold, Picture
-from customer_risk.model.report.pages import SECTIONS, identity
+from customer_risk.model.report.pages import SECTIONS, identity, imprint
 from customer_risk.model.report.plots import bands
 from customer_risk.model.report.plots.canvas import drawn
 
@@ -25,6 +25,9 @@ HIDDEN = {
     "excluded.arms.*.key": "a name that joins arms and differences",
     "weighting.arms.*.key": "a name that joins arms and differences",
     "calibration.arms.*.key": "a name that joins arms and differences",
+    "segments.rows.*.action": "the segment and the action rule say more",
+    "without_transactions.period": "a name that is the same in each run",
+    "without_transactions.note": "told where there is no ROC-AUC",
 }
 # Fields that a reader sees in a drawing alone, by its name.
 DRAWN = {
@@ -48,6 +51,7 @@ CHOICES = {
     "fairness.*.gaps.*.measure": "true_positive",
     "time_view.parts.*.first": "2024-05-03",
     "time_view.parts.*.last": "2024-05-03",
+    "example.segment": "low",
 }
 
 
@@ -101,7 +105,7 @@ def told(results: RunResults) -> tuple[Any, dict[str, Picture]]:
         return said
 
     page = [(section.title, words(section.blocks)) for section in (make(results) for make in SECTIONS)]
-    return (page, identity(results)), pictures
+    return (page, identity(results), imprint(results)), pictures
 
 
 def test_every_field_is_told_or_drawn(results, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from customer_risk.model.evaluation.fairness import wilson
@@ -9,13 +11,18 @@ from customer_risk.model.evaluation.results import Interval
 from customer_risk.model.report.numbers import (
     cell,
     count,
+    counted,
     covers_zero,
+    difference_span,
     listed,
     quantity,
     share_cell,
+    signed,
     span,
     spoken,
+    times,
     verdict,
+    were,
     written,
 )
 
@@ -36,6 +43,14 @@ MINUS = "\N{MINUS SIGN}"
         (-12.0, "euro", 0, f"{EURO}{MINUS}12"),
         (3.25, "ratio", None, "3.2"),
         (None, "percent", None, "not computable"),
+        (float("nan"), "percent", 0, "not computable"),
+        (0.996, "percent", 0, "99.6%"),
+        (0.004, "percent", 0, "0.4%"),
+        (0.99996, "percent", 1, "99.996%"),
+        (1.0, "percent", 0, "100%"),
+        (0.0, "percent", 1, "0.0%"),
+        (1e-18, "percent", 0, "0%"),
+        (-1e-18, "euro", None, f"{EURO}0.00"),
     ],
 )
 def test_each_form_is_written_in_one_way(value, form, digits, text):
@@ -43,7 +58,9 @@ def test_each_form_is_written_in_one_way(value, form, digits, text):
     assert written(value, form, digits=digits) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(1234, "1,234"), (5.0, "5"), (104.333, "104.3")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(1234, "1,234"), (5.0, "5"), (104.333, "104.3"), (42.0, "42"), (0.97, "1"), (0.0, "0")]
+)
 def test_counts_keep_a_decimal_only_where_they_have_one(value, text):
     """A whole count has no decimals; a mean of counts has one."""
     assert count(value) == text
@@ -51,7 +68,16 @@ def test_counts_keep_a_decimal_only_where_they_have_one(value, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "missing"), (0.0, "0"), (0.012345, "0.0123"), (-1.5, f"{MINUS}1.5"), (1234.5, "1,234"), (3.0, "3")],
+    [
+        (None, "missing"),
+        (0.0, "0"),
+        (0.012345, "0.0123"),
+        (-1.5, f"{MINUS}1.5"),
+        (1234.5, "1,234"),
+        (3.0, "3"),
+        (float("nan"), "missing"),
+        (-0.0000012, f"{MINUS}0.00000120"),
+    ],
 )
 def test_feature_values_have_three_significant_digits(value, text):
     """A feature's value is short whatever its size, and a missing one says so."""
@@ -98,7 +124,7 @@ def test_an_interval_that_touches_zero_covers_it(low, high, covered):
         (Interval(estimate=-0.1, low=-0.15, high=-0.05), "roc_auc", "behind B by 0.10"),
         (Interval(estimate=-0.02, low=-0.03, high=-0.01), "brier", "ahead of B by 0.020"),
         (Interval(estimate=0.02, low=0.01, high=0.03), "brier", "behind B by 0.020"),
-        (Interval(estimate=0.1, low=-0.05, high=0.25), "roc_auc", "can't tell the two apart"),
+        (Interval(estimate=0.1, low=-0.05, high=0.25), "roc_auc", "don't show which is better"),
         (Interval(estimate=0.1), "roc_auc", "proves nothing"),
         (Interval(estimate=0.0, low=-0.1, high=0.1), "roc_auc", "are level"),
         (Interval(estimate=None), "roc_auc", "can't be compared"),
@@ -120,3 +146,60 @@ def test_a_verdict_that_covers_zero_never_says_excludes():
 def test_names_are_listed_as_people_do(names, text):
     """Names are parted by commas, the last by "and"."""
     assert listed(names) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 times"), (1, "once"), (2, "twice"), (5, "5 times")])
+def test_repetitions_are_told_in_words(number, text):
+    """What was done once isn't "1 times"."""
+    assert times(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "verb"),
+    [(0, "0 customers", "were"), (1, "1 customer", "was"), (1.04, "1 customer", "was"), (1.5, "1.5 customers", "were")],
+)
+def test_nouns_and_verbs_agree_with_the_written_count(number, text, verb):
+    """Noun and verb follow the count as it is written, so that a mean of 1.04 isn't "1 customers"."""
+    assert counted(number) == text
+    assert were(number) == verb
+
+
+def test_an_irregular_plural_is_given():
+    """A noun whose plural isn't its singular and an s is given in both numbers."""
+    assert counted(2, "entry", "entries") == "2 entries"
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.5, "+0.50"), (-0.5, f"{MINUS}0.50"), (0.001, "0.00"), (-0.001, "0.00")])
+def test_a_zero_has_no_sign(value, text):
+    """A signed number that is written as 0 has no sign."""
+    assert signed(value) == text
+
+
+@pytest.mark.parametrize(
+    ("difference", "bounds"),
+    [
+        (Interval(estimate=0.04, low=0.002, high=0.085), "0.002 to 0.085"),
+        (Interval(estimate=0.04, low=0.00002, high=0.085), "just above 0 to 0.0850"),
+        (Interval(estimate=-0.04, low=-0.085, high=-0.00002), f"{MINUS}0.0850 to just below 0"),
+        (Interval(estimate=0.04, low=-0.0004, high=0.08), f"{MINUS}0.0004 to 0.0800"),
+        (Interval(estimate=0.04, low=0.0, high=0.08), "0.00 to 0.08"),
+        (Interval(estimate=0.04, low=-1e-17, high=0.08), "0.00 to 0.08"),
+        (Interval(estimate=0.04), ""),
+    ],
+)
+def test_the_bounds_of_a_difference_show_on_which_side_of_zero_they_are(difference, bounds):
+    """A bound that isn't 0 is never written as 0."""
+    assert difference_span(difference) == bounds
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "brier"])
+@pytest.mark.parametrize("estimate", [0.3, 0.004, 0.0004, 0.00004, 0.0000004])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("spread", [(0.5, 2.0), (-1.0, 2.0)])
+def test_no_verdict_contradicts_its_numbers(metric, estimate, sign, spread):
+    """Whatever the size, no verdict says "by 0.00", and none excludes 0 with a bound that is written as 0."""
+    bounds = sorted(sign * estimate * factor for factor in spread)
+    said = verdict(Interval(estimate=sign * estimate, low=bounds[0], high=bounds[1]), metric, first="A", second="B")
+    assert not re.search(r"by 0\.0+ ", said)
+    if "excludes 0" in said:
+        assert not re.search(r"difference 0\.0+ to|to 0\.0+\)", said)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import os
 import re
 import subprocess
 import sys
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from customer_risk.model.evaluation.results import dumps
-from customer_risk.model.report.pages import SECTIONS
+from customer_risk.model.config import load_config
+from customer_risk.model.evaluation.decisions import _explanation
+from customer_risk.model.evaluation.intervals import METHOD, POINT
+from customer_risk.model.evaluation.results import Interval, dumps
+from customer_risk.model.policy.thresholds import Cuts
+from customer_risk.model.report.card import card
+from customer_risk.model.report.pages import SECTIONS, TEMPLATES, identity, imprint, page
+from customer_risk.model.report.stated_limits import stated_limits
 
 VOID = {"meta", "img"}
 REMAKE = """
@@ -155,7 +164,8 @@ def test_missing_parts_say_why(bare, words_of):
     assert {title for title, _ in reasons} >= {
         "Joining months", "Features by label", "Checks", "Paired differences", "Learning curve", "Time-ordered view",
         "Calibration by bin", "Other risk rates", "Decision curve", "Other costs", "Importance", "SHAP summary",
-        "Selection", "Fairness", "Characteristics", "Stated limits", "Times", "Trials", "Patterns", "Oddities",
+        "Selection", "Fairness", "Characteristics", "Stated limits", "Times", "Trials", "Patterns", "Irregularities",
+        "Example",
     }  # fmt: skip
     assert all(reason.endswith(".") for _, reason in reasons)
 
@@ -175,3 +185,148 @@ def test_a_run_without_segments_or_strategies_is_told(bare, words_of):
     assert "Segments Not computable: the run formed none." in said
     assert "Expected cost Not computable" in said
     assert "nothing about risk can be learnt" in said
+
+
+def test_the_head_states_whose_data_it_is_and_how_old(read):
+    """Organisation, newest event, date of the commit, author and readers stand in the head."""
+    said = " ".join(" ".join(read.text).split())
+    for text in (
+        "Data of Bank of Examples; synthetic customers, made up by this program", "Newest event in the data 2024-09-30",
+        "Date of the commit 2024-10-01", "Author A. Author", "Written for the risk committee",
+    ):  # fmt: skip
+        assert text in said
+
+
+def test_what_is_not_stated_says_so(bare):
+    """Without a configured organisation, author, readers, dated events or git, the head says so."""
+    unknown = msgspec.structs.replace(bare.provenance, commit_date="unknown", synthetic=False)
+    assert [value for _, value in imprint(msgspec.structs.replace(bare, provenance=unknown))] == [
+        "not stated", "not stated", "unknown", "not stated", "not stated",
+    ]  # fmt: skip
+
+
+def test_uncommitted_changes_are_told(results):
+    """A commit that differs from the files is shortened without losing that."""
+    dirty = msgspec.structs.replace(results.provenance, git_commit="c0ffee" + "0" * 34 + "-dirty")
+    said = identity(msgspec.structs.replace(results, provenance=dirty))
+    assert "commit c0ffee000000 with uncommitted changes, tables" in said
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_synthetic_data_is_stamped_on_screen_and_paper(results, synthetic):
+    """A watermark, a badge beside the title and the footer say that the tables are synthetic; else none does."""
+    source = msgspec.structs.replace(results.provenance, synthetic=synthetic)
+    text = page(msgspec.structs.replace(results, provenance=source))
+    body = text.split("</style>", 1)[1]
+    for mark in ('class="watermark" aria-hidden="true">SYNTHETIC DATA', "stamp", "<footer>SYNTHETIC DATA."):
+        assert (mark in body) is synthetic
+
+
+def test_badges_stand_in_captions(page_of):
+    """A badge is part of the caption of its table or figure."""
+    assert re.search(r"<caption>.*<span class=\"badge\">Default costs, not confirmed</span></span></caption>", page_of)
+    assert re.search(r"<figcaption>.*<span class=\"badge\">Default costs, not confirmed</span></figcaption>", page_of)
+
+
+def odd(results):
+    """The results with one of each: one customer, repeat, fold, trial, feature, bin, gap, and values next to 0."""
+    replace = msgspec.structs.replace
+    tiny = Interval(estimate=0.0004, low=0.0001, high=0.004)
+    return replace(
+        results,
+        folds=1,
+        repeats=1,
+        point_method=POINT,
+        interval_method=METHOD.format(draws=1000),
+        features=results.features[:1],
+        selection=results.selection[:1],
+        importance=tuple(replace(each, permutation=tiny) for each in results.importance[:1]),
+        data=replace(results.data, customers=1, suspended=1, without_transactions=1, transactions=1),
+        without_transactions=replace(results.without_transactions, customers=1, suspended=1),
+        differences=tuple(replace(each, difference=tiny) for each in results.differences),
+        calibration_bins=results.calibration_bins[:1],
+        strata=tuple(replace(each, customers=1, suspended=1) for each in results.strata),
+        fairness=tuple(dataclasses.replace(each, gaps=each.gaps[:1]) for each in results.fairness),
+        tuning=replace(results.tuning, trials=results.tuning.trials[:1]),
+        time_view=replace(
+            results.time_view,
+            parts=tuple(replace(part, customers=1, suspended=1, metrics=None) for part in results.time_view.parts[:2]),
+        ),
+        learning_curve=tuple(replace(point, customers=1.0, suspended=1.0) for point in results.learning_curve),
+        segments=replace(
+            results.segments,
+            rows=tuple(replace(row, customers=1.0, suspended=1.0, share=0.004) for row in results.segments.rows),
+        ),
+        decisions=replace(
+            results.decisions,
+            customers_per_week=1.0,
+            explanation=_explanation(
+                msgspec.structs.replace(load_config().costs, strategy="recall", reviews_per_week=1),
+                Cuts(0.3, 0.4),
+                capacity=True,
+            ),
+            strategies=tuple(
+                replace(
+                    each,
+                    saved_per_customer=tiny,
+                    confusion=replace(each.confusion, true_positive=42.0, true_negative=1.0),
+                )
+                for each in results.decisions.strategies
+            ),
+        ),
+        limits=stated_limits(np.array([True]), [date(2024, 9, 1)], 1, tiny, ()),
+        example=replace(results.example, transactions=1, transaction_rows=1, features=1, missing=1),
+    )
+
+
+FAULTS = {
+    "a plural after 1": r"(?<![\d.,])1 (?:customers|times|bins|features|gaps|trials|folds|rows|reviews|transactions"
+    r"|parts|slices|patterns|threads|later parts|suspended customers|reason codes)\b",
+    "a plural verb after 1": r"(?<![\d.,])1 (?:of (?:them|these) )?(?:were|have|are)\b",
+    "a negative zero": "[-\N{MINUS SIGN}]0(?:\\.0+)?(?![\\d.])",
+    "a difference of 0.00": r"\bby (?:EUR\xa0)?0\.0+\b",
+    "a bound of 0 that excludes 0": r"(?:difference|saving) (?:EUR\xa0)?0\.0+ to [^)]*\)[^.]*excludes 0",
+    "a number that isn't one": r"\bnan\b|\binf\b|\bNone\b",
+    "a backtick": "`",
+    "decimals of a whole count": r"\b42\.0\b",
+    "a feature for all": r"\bOf (\d+) features, \1\b",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("which", ["usual", "odd", "bare"])
+def test_no_text_has_a_fault_of_grammar_or_rounding(results, bare, words_of, which, fault):
+    """Ones, zeros, whole counts and values next to 0 are told in sentences that agree with their numbers."""
+    found = {"usual": lambda: results, "odd": lambda: odd(results), "bare": lambda: bare}[which]()
+    told = [words_of(make(found)) for make in SECTIONS] + [
+        card(found).replace("`", "") if fault == "a backtick" else card(found)
+    ]
+    lines = [line for text in told for line in text.splitlines()]
+    assert [line for line in lines if re.search(FAULTS[fault], line)] == []
+
+
+def test_odd_results_make_a_whole_page(results):
+    """The page and the model card of a single customer are rendered."""
+    assert "1 customer" in page(odd(results))
+
+
+def test_the_style_keeps_captions_and_rows_whole_on_paper():
+    """On paper, no caption, row, figure or note is cut, and no heading or caption is separated from what follows."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    paper = style.split("@media print", 1)[1]
+    assert re.search(r"h2, h3, summary, caption, thead, thead tr \{ break-after: avoid; \}", paper)
+    assert re.search(r"figure, caption, tr, li, \.note, \.tiles, \.imprint \{ break-inside: avoid; \}", paper)
+
+
+def test_figures_are_not_shrunk_on_a_phone():
+    """On a narrow screen, a figure keeps a width at which its text can be read, and scrolls."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    phone = style.split("@media screen and (max-width: 44rem)", 1)[1].split("@media", 1)[0]
+    assert re.search(r"figure img \{ max-width: none; min-width: min\(46rem, ", phone)
+    assert "figure .scroll" in phone
+
+
+def test_long_names_break_on_a_narrow_screen():
+    """A name without blanks, such as an occupation's code, never makes the page wider than the screen."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    assert re.search(r"^body \{[^}]*overflow-wrap: break-word;", style, re.MULTILINE)

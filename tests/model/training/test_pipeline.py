@@ -21,7 +21,7 @@ from customer_risk.model.features.frame import FeatureTable
 from customer_risk.model.features.wordings import CURRENT
 from customer_risk.model.scoring.bundle import FILES, load_bundle
 from customer_risk.model.tables.synthetic import synthesize
-from customer_risk.model.training import pipeline
+from customer_risk.model.training import pipeline, provenance
 from customer_risk.model.training.packing import GOLDEN
 from customer_risk.model.training.stages import Stages
 
@@ -366,11 +366,11 @@ def test_too_few_suspended_customers_are_refused(tables, config, tmp_path):
 
 
 def test_missing_tables_to_score_are_noted(tables, config, tmp_path):
-    """Without tables to score, training goes on, and says that sources couldn't be examined."""
+    """Without tables to score, training goes on, and says that sources couldn't be compared."""
     folder = _without(tables, tmp_path, lambda users: users)
     material = pipeline.prepare(folder, config, None, Stages())
     study = pipeline.make_study(material, config)
-    assert any("couldn't be examined" in note for note in pipeline._notes(material, study))
+    assert any("couldn't be compared" in note for note in pipeline._notes(material, study))
 
 
 def test_fewer_folds_are_noted(tables, config, tmp_path):
@@ -396,3 +396,64 @@ def test_the_command_tells_data_metrics_and_places(told):
     assert "[" in printed
     assert str(out / "report.html") in printed
     assert str(out / "bundle") in printed
+
+
+def test_the_report_says_whose_and_how_old_the_data_are(run):
+    """Synthetic tables are known by their ids; prices with defaults are named; nothing else is stated by default."""
+    found = run.results
+    assert found.provenance.synthetic
+    assert found.provenance.commit_date == provenance.commit_date()
+    assert found.decisions.default_costs == ("missed_risky", "wrongly_flagged", "review", "review_catches")
+    assert found.decisions.unconfirmed
+    assert found.imprint == results.Imprint()
+    document = json.loads((run.folder / "evaluation.json").read_bytes())
+    assert document["provenance"]["synthetic"] is True
+
+
+def test_prices_of_ones_own_are_no_defaults(tmp_path):
+    """Only the prices that have their defaults are named; who confirmed them removes the badge."""
+    path = tmp_path / "own.yaml"
+    path.write_text("costs: {review: 90}\nreport: {costs_confirmed_by: 'B. Buyer, finance', organisation: Bank}")
+    config = load_config(path)
+    assert pipeline._default_costs(config) == ("missed_risky", "wrongly_flagged", "review_catches")
+    assert pipeline._imprint(config.report) == results.Imprint(organisation="Bank")
+
+
+def test_customers_without_transactions_are_measured_apart(run):
+    """Their number is that of the summary of the data, and they are measured or it is said why not."""
+    found = run.results.without_transactions
+    assert found.customers == run.results.data.without_transactions
+    assert found.metrics or found.note
+
+
+def test_the_example_is_a_golden_customer_of_the_bundle(run):
+    """The example is made up, comes from the bundle, and its log-odds add up to its probability."""
+    bundle = load_bundle(run.folder / "bundle")
+    found = run.results.example
+    row = next(row for row in bundle.golden if row["request"]["customer_id"] == found.customer)
+    assert row["answer"]["probability"] == found.probability
+    total = found.base + found.others + sum(each.contribution for each in found.reasons)
+    assert 1 / (1 + np.exp(-total)) == pytest.approx(found.probability)
+    assert found.base == bundle.scorer.base
+
+
+def test_the_report_counts_whom_the_rule_proposes(run):
+    """The proposed customers are some of High, by the rule that the bundle's manifest holds."""
+    found, rule = run.results, load_bundle(run.folder / "bundle").manifest.action_rule
+    high = next(row for row in found.segments.rows if row.segment == "high")
+    assert 0 <= found.proposed.suspended <= found.proposed.customers <= high.customers
+    assert (found.action_rule, found.criteria_minimum) == (rule.version, rule.minimum)
+    assert {each.code for each in found.criteria} == set(rule.patterns)
+
+
+def test_only_high_customers_with_a_pattern_are_counted(run, tables, config):
+    """Had every customer been High, as many would be proposed as show a pattern; had none, none would."""
+    material = pipeline.prepare(tables, config, None, Stages())
+    rule = load_bundle(run.folder / "bundle").manifest.action_rule
+    nobody = np.zeros((2, len(material.suspended)), dtype=np.bool_)
+    assert pipeline._proposed(material, config, rule, nobody).customers == 0
+    everybody = pipeline._proposed(material, config, rule, ~nobody)
+    without = material.customers["customer_id"].is_in(material.events["customer_id"].implode()).not_().sum()
+    assert 0 < everybody.customers <= len(material.suspended) - without
+    harder = msgspec.structs.replace(rule, minimum=len(rule.patterns))
+    assert pipeline._proposed(material, config, harder, ~nobody).customers < everybody.customers

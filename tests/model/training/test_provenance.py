@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -34,6 +35,27 @@ def test_without_git_the_commit_is_unknown(monkeypatch):
     """A machine without git trains all the same."""
     monkeypatch.setenv("PATH", "/nonexistent")
     assert provenance.git_commit() == "unknown"
+
+
+def test_the_commits_date_is_gits():
+    """The date is the commit's own day in UTC, whatever day it is now."""
+    seconds = subprocess.run(
+        ["git", "show", "-s", "--format=%ct", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    known = f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}" if seconds else "unknown"
+    assert provenance.commit_date() in {known, "unknown"}
+
+
+def test_outside_of_a_checkout_the_date_is_unknown(monkeypatch, tmp_path):
+    """Where git knows nothing of this file, the commit's date is unknown."""
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
+    assert provenance.commit_date() == "unknown"
+
+
+def test_without_git_the_date_is_unknown(monkeypatch):
+    """Without git, the commit's date is unknown, never that of the run."""
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert provenance.commit_date() == "unknown"
 
 
 def test_one_cent_changes_the_datas_hash(cohort):

@@ -44,7 +44,7 @@ def test_small_parts_have_no_metrics_and_say_why(study):
     assert [part.suspended for part in found.parts] == [30, 0, 0]
     assert all(part.metrics is None for part in found.parts)
     assert "30 / 0 / 0" in found.meaning
-    assert "has not been caught yet" in found.meaning
+    assert "haven't been detected yet" in found.meaning
     assert "5 customers without a transaction" in found.meaning
 
 
@@ -57,4 +57,4 @@ def test_parts_with_enough_of_each_label_are_measured(study):
     found = temporal.time_view(told)
     assert found.parts[0].metrics is None
     assert all(part.metrics["roc_auc"].estimate > 0.9 for part in found.parts[1:])
-    assert "Each later part is answered" in found.meaning
+    assert "Each later part is scored" in found.meaning

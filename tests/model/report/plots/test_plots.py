@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import base64
 import re
+from itertools import combinations
 
+import matplotlib as mpl
 import msgspec
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from customer_risk.model.report.loss import expected_loss
 from customer_risk.model.report.numbers import written
-from customer_risk.model.report.plots import calibration, comparison, explanation, groups, money, population, ranking
-from customer_risk.model.report.plots.canvas import drawn
+from customer_risk.model.report.plots import (
+    calibration,
+    comparison,
+    explanation,
+    groups,
+    money,
+    population,
+    ranking,
+    waterfall,
+)
+from customer_risk.model.report.plots.canvas import _LOOK, drawn
 
 PLOTS = {
     "roc": ranking.roc,
@@ -31,6 +45,7 @@ PLOTS = {
     "importance": explanation.importance,
     "shap-summary": lambda results: explanation.summary(results.shap),
     "segments": groups.segments,
+    "waterfall": lambda results: waterfall.waterfall(results.example, 0.2, 0.6),
     "slices": lambda results: groups.slices(results.fairness[0], "slices"),
 }
 replace = msgspec.structs.replace
@@ -104,7 +119,7 @@ def test_a_search_of_pruned_trials_alone_is_drawn(results):
     """Where no trial ended, the plot says so."""
     trials = [replace(trial, value=None, state="pruned") for trial in results.tuning.trials]
     picture = comparison.search(trials, "average precision")
-    assert "none ended" in picture.alt
+    assert "no trial finished" in picture.alt
     assert drawn(picture)
 
 
@@ -155,3 +170,76 @@ def test_features_are_ranked_by_contribution(results):
     """The greatest mean absolute contribution comes first."""
     sizes = [each.mean_abs_contribution for each in explanation.ranked(results)]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def undrawn(axis) -> list[Text]:
+    """Return the labels of the ticks outside of an axis' limits, which aren't drawn."""
+    low, high = sorted(axis.get_view_interval())
+    slack = 1e-9 * (high - low)
+    return [
+        label
+        for tick in axis.get_major_ticks()
+        if not low - slack <= tick.get_loc() <= high + slack
+        for label in (tick.label1, tick.label2)
+    ]
+
+
+def overlapping(picture) -> list[tuple[str, str]]:
+    """Draw a picture and return the pairs of its texts that lie on one another; tick labels of one axis among them."""
+    with mpl.rc_context(_LOOK):
+        figure = Figure(figsize=picture.size, layout="constrained")
+        picture.draw(figure)
+        FigureCanvasAgg(figure).draw()
+        outside = {label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in undrawn(axis)}
+        texts = [
+            each
+            for each in figure.findobj(Text)
+            if each.get_visible() and each.get_text().strip() and each not in outside
+        ]
+        boxes = [
+            (each.get_text(), each.get_window_extent())
+            for each in texts
+            if each.get_rotation() % 90 == 0  # the box of slanted text is larger than the text
+        ]
+    return [
+        (one, other)
+        for (one, box), (other, beside) in combinations(boxes, 2)
+        if box.width and beside.width and box.padded(-0.5).overlaps(beside.padded(-0.5))
+    ]
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_no_label_hides_another(results, name):
+    """In each plot, every title, label and annotation stands free of the others."""
+    assert overlapping(PLOTS[name](results)) == []
+
+
+@pytest.mark.parametrize("cuts", [(0.15, 0.44), (0.2, 0.22), (0.3, 0.3), (0.0, 1.0), (0.97, 0.99)])
+def test_labels_of_close_cut_offs_stand_apart(results, cuts):
+    """Cut-offs that are close together or at an end have labels that can be read, over the costs and the example."""
+    decisions = replace(results.decisions, medium=cuts[0], high=cuts[1])
+    assert overlapping(money.cost(expected_loss(results), decisions)) == []
+    assert overlapping(waterfall.waterfall(results.example, *cuts)) == []
+
+
+@pytest.mark.parametrize("weeks", [2, 3, 13, 30])
+@pytest.mark.parametrize("starts", [(0, 1, 2), (0, 9, 10), (0, 11, 12), (0, 12, 12), (0, 28, 29)])
+def test_labels_of_close_parts_stand_apart(results, weeks, starts):
+    """Parts of the time-ordered split that begin in neighbouring weeks have labels that can be read."""
+    row = results.time_view.weeks[0]
+    rows = [replace(row, period=f"2024-W{week + 10:02d}") for week in range(weeks)]
+    parts = [
+        (rows[start].period, title)
+        for start, title in zip(starts, ("train 70%", "validate 15%", "test 15%"), strict=True)
+        if start < weeks
+    ]
+    picture = population.cohorts(rows, name="weeks", caption="By week.", period="Week", parts=parts)
+    assert overlapping(picture) == []
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.01, 100.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_steps_of_the_example_stand_apart(results, scale, sign):
+    """Small, large and negative contributions are drawn with labels that can be read."""
+    reasons = tuple(replace(each, contribution=sign * scale * each.contribution) for each in results.example.reasons)
+    assert overlapping(waterfall.waterfall(replace(results.example, reasons=reasons), 0.2, 0.6)) == []

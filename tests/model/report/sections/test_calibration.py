@@ -15,22 +15,22 @@ def test_bins_that_miss_are_counted(results, words_of):
     good = CalibrationBin(predicted=0.1, observed=Interval(estimate=0.1, low=0.05, high=0.2), customers=10.0)
     bad = CalibrationBin(predicted=0.5, observed=Interval(estimate=0.1, low=0.05, high=0.2), customers=10.0)
     text = words_of(section(replace(results, calibration_bins=(good, bad))))
-    assert "In 1 of them the prediction lies outside" in text
+    assert "In 1 bin, the prediction is outside" in text
     assert "at 0.50 (observed 0.10, interval 0.05 to 0.20)" in text
-    assert "about 0.1 of 2 would do so by chance" in text
+    assert "about 0.1 of 2 bins would be outside by chance" in text
 
 
 def test_bins_that_all_hold_are_said_to(results, words_of):
     """Where no bin misses, that is said, and no more."""
     good = CalibrationBin(predicted=0.1, observed=Interval(estimate=0.1, low=0.05, high=0.2), customers=10.0)
-    assert "In every bin the prediction lies within" in words_of(section(replace(results, calibration_bins=(good,))))
+    assert "In every bin, the prediction is inside" in words_of(section(replace(results, calibration_bins=(good,))))
 
 
 def test_the_rate_that_holds_is_marked(results, words_of):
     """Both rates are stated, and the sensitivity table marks the row that holds."""
     text = words_of(section(results))
     assert results.decisions.rate_source in text
-    assert "18.8% the rate that holds" in text
+    assert "18.8% the rate in use" in text
 
 
 def test_precision_of_nobody_is_not_computable(results, words_of):

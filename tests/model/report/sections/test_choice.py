@@ -7,31 +7,94 @@ import pytest
 
 from customer_risk.model.evaluation.results import Difference, Interval
 from customer_risk.model.report.numbers import spoken
+from customer_risk.model.report.sections import summary
 from customer_risk.model.report.sections.choice import section
 
 replace = msgspec.structs.replace
 
 
-def against(results, interval: Interval):
-    """The results with one paired difference, in average precision, to the random forest."""
-    one = Difference(baseline="random_forest", metric="average_precision", difference=interval)
-    return replace(results, differences=(one,))
+AHEAD = Interval(estimate=0.1, low=0.02, high=0.2)
+LEVEL = Interval(estimate=0.1, low=-0.02, high=0.2)
+BEHIND = Interval(estimate=-0.1, low=-0.2, high=-0.02)
+
+
+def both(results, logistic: Interval, forest: Interval):
+    """The results with paired differences, in average precision, to logistic regression and the random forest."""
+    found = {"logistic_regression": logistic, "random_forest": forest, "dummy": AHEAD}
+    differences = (Difference(baseline=key, metric="average_precision", difference=each) for key, each in found.items())
+    return replace(results, differences=tuple(differences))
 
 
 @pytest.mark.parametrize(
-    ("interval", "said", "unsaid"),
+    ("logistic", "title", "said", "unsaid"),
     [
-        (Interval(estimate=0.1, low=0.02, high=0.2), "XGBoost beats Random forest", "can't tell"),
-        (Interval(estimate=0.1, low=-0.02, high=0.2), "can't tell it from Random forest", "beats"),
-        (Interval(estimate=-0.1, low=-0.2, high=-0.02), "Random forest ranks better on these data", "beats"),
+        (
+            AHEAD,
+            "Why XGBoost: it ranks best",
+            "XGBoost ranks better than logistic regression and random forest, and the interval excludes 0.",
+            "the reasons listed below",
+        ),
+        (
+            LEVEL,
+            "Why XGBoost, although it shows no lead over logistic regression",
+            (
+                "XGBoost and logistic regression are level on these tables: the interval of the difference in average "
+                "precision includes 0. The numbers don't decide between them."
+            ),
+            "ranks better than logistic regression",
+        ),
+        (
+            BEHIND,
+            "Why XGBoost, although logistic regression ranks better",
+            (
+                "Logistic regression ranks better than XGBoost on these tables, and the interval excludes 0. The "
+                "numbers speak against XGBoost."
+            ),
+            "XGBoost ranks better than logistic regression",
+        ),
     ],
+    ids=["ahead", "level", "behind"],
 )
-def test_the_choice_follows_the_interval(results, words_of, interval, said, unsaid):
-    """Ahead, level or behind: the choice says which, and that level numbers don't decide."""
-    text = words_of(section(against(results, interval)))
-    choice = next(line for line in text.splitlines() if line.startswith("Choice") and "boosted trees" in line)
-    assert said in choice
-    assert unsaid not in choice
+def test_title_and_text_follow_the_interval(results, words_of, logistic, title, said, unsaid):
+    """Ahead of, level with or behind logistic regression: title, note and the committee's question say which."""
+    found = both(results, logistic, AHEAD)
+    made = section(found)
+    text = words_of(made)
+    numbers = next(line for line in text.splitlines() if line.startswith("What the numbers say"))
+    assert made.title == title
+    assert said in numbers
+    assert unsaid not in numbers
+    assert ("Accept the method." in words_of(summary.section(found))) is (logistic is not AHEAD)
+
+
+def test_a_tie_with_any_method_is_in_the_title(results):
+    """XGBoost that leads logistic regression and ties with the random forest isn't called best."""
+    assert section(both(results, AHEAD, LEVEL)).title == "Why XGBoost, although it shows no lead over random forest"
+    assert section(both(results, BEHIND, BEHIND)).title == (
+        "Why XGBoost, although logistic regression and random forest rank better"
+    )
+
+
+@pytest.mark.parametrize("logistic", [AHEAD, LEVEL, BEHIND], ids=["ahead", "level", "behind"])
+def test_what_speaks_for_either_method_is_listed(results, words_of, logistic):
+    """Exact reasons, constraints and missing values speak for XGBoost; simplicity speaks for logistic regression."""
+    text = words_of(section(both(results, logistic, AHEAD)))
+    for lead in ("Exact reasons, fast.", "Monotone constraints.", "Missing values.", "Simpler.", "Fewer parameters."):
+        assert lead in text
+
+
+def test_metrics_in_which_logistic_regression_is_better_are_named(results, words_of):
+    """A better estimate is told as possible chance where the interval includes 0, and as better where it doesn't."""
+    differences = (
+        Difference(baseline="logistic_regression", metric="recall", difference=LEVEL),
+        Difference(baseline="logistic_regression", metric="f1", difference=Interval(estimate=-0.1, low=-0.2, high=0.1)),
+        Difference(
+            baseline="logistic_regression", metric="brier", difference=Interval(estimate=0.1, low=0.05, high=0.2)
+        ),
+    )
+    text = words_of(section(replace(results, differences=differences)))
+    assert "Better on these tables. The interval excludes 0 in Brier score." in text
+    assert "Better estimates. In F1; the intervals include 0, so this can be chance." in text
 
 
 def test_without_contenders_the_numbers_decide_nothing(bare, words_of):

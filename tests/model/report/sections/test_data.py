@@ -50,4 +50,4 @@ def test_times_are_summed(results, words_of):
     """Every stage has its seconds, and the last row their sum."""
     text = words_of(reproducibility.section(results))
     assert "tuning | 12.3" in text
-    assert "Altogether | 113.3" in text
+    assert "Total | 113.3" in text

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
-from customer_risk.model.evaluation.results import Interval
-from customer_risk.model.report.numbers import written
+from customer_risk.model.evaluation.intervals import wilson
+from customer_risk.model.evaluation.results import Interval, Proposed
+from customer_risk.model.report.numbers import EURO, count, written
+from customer_risk.model.report.sections import calibration
 from customer_risk.model.report.sections.decisions import section
 
 replace = msgspec.structs.replace
@@ -33,7 +36,7 @@ def test_each_strategy_shows_its_counts(results, words_of):
     for each in results.decisions.strategies:
         counts = each.confusion
         row = " | ".join(
-            written(value, "ratio")
+            count(value)
             for value in (counts.true_positive, counts.false_positive, counts.false_negative, counts.true_negative)
         )
         assert row in text
@@ -54,7 +57,7 @@ def test_the_best_strategy_is_named_by_its_saving(results, words_of):
         least_cost=Interval(estimate=30.0, low=28.0, high=32.0),
     )
     said = reading(words_of(section(found)))
-    assert "Most is saved by Least expected cost" in said
+    assert "The strategy that saves most is Least expected cost" in said
     assert "overlaps" not in said
 
 
@@ -65,7 +68,7 @@ def test_savings_whose_intervals_overlap_are_not_ordered(results, words_of):
         segments=Interval(estimate=30.0, low=20.0, high=40.0),
         max_f1=Interval(estimate=28.0, low=18.0, high=38.0),
     )
-    assert "overlaps with those of Greatest F1" in reading(words_of(section(found)))
+    assert "overlaps with that of Greatest F1" in reading(words_of(section(found)))
 
 
 def test_savings_that_cannot_be_computed_are_not_ordered(bare, words_of):
@@ -78,7 +81,7 @@ def test_strategies_beyond_the_reviewers_capacity_are_named(results, words_of):
     costs = results.decisions.costs | {"reviews_per_week": 2.0}
     text = words_of(section(decided(results, costs=costs)))
     assert "over capacity" in text
-    assert "More reviews than can be done would be asked for by Least expected cost" in reading(text)
+    assert "Least expected cost would need more reviews than analysts can do" in reading(text)
 
 
 def test_a_cost_without_a_title_is_shown_by_its_name(results, words_of):
@@ -94,12 +97,77 @@ def test_the_criteria_are_justified_by_who_is_high(results, words_of):
     high = next(row for row in results.segments.rows if row.segment == "high")
     wrong = written(1 - high.observed_rate.estimate, "percent", digits=0)
     text = words_of(section(results))
-    assert f"{wrong} would be off-boarded wrongly, at EUR\N{NO-BREAK SPACE}400 each." in text
-    assert "at least one of the patterns below" in text
+    assert f"Off-boarding them all would be wrong for {wrong}, at EUR\N{NO-BREAK SPACE}400 each." in text
+    assert "at least 1 of the patterns below is found" in text
     assert "Money passes through PASS_THROUGH | It hands money on. | 24 (hours)" in text
 
 
 def test_without_a_high_segment_nothing_is_claimed_of_it(results, words_of):
     """Where there is no High segment, its error isn't computable."""
     text = words_of(section(replace(results, segments=replace(results.segments, rows=()))))
-    assert "How many of High are wrongly there is not computable" in text
+    assert "How many High customers are within appetite is not computable" in text
+
+
+@pytest.mark.parametrize(
+    ("minimum", "said"), [(1, "at least 1 of the patterns below is"), (3, "at least 3 of the patterns below are")]
+)
+def test_the_action_rule_is_stated_with_its_version(results, words_of, minimum, said):
+    """Version and minimum of the rule are stated, and that the evaluation counts every High customer as proposed."""
+    text = words_of(section(replace(results, action_rule=2, criteria_minimum=minimum)))
+    assert (
+        f"The action rule. Version 2: off-boarding is proposed for a High customer in whose transactions {said} found."
+        in text
+    )
+    assert "They treat every High customer as proposed and off-boarded, as if each had a pattern." in text
+
+
+def test_each_amount_of_money_has_a_badge_until_the_costs_are_confirmed(results):
+    """Each table and figure with amounts that follow from default costs is marked; none once they are confirmed."""
+    confirmed = decided(results, costs_confirmed_by="B. Buyer")
+    for found, marked in ((results, True), (confirmed, False)):
+        for make in (calibration.section, section):
+            blocks = [block for block in make(found).blocks if block.kind in {"table", "picture"}]
+            money = [block for block in blocks if "EUR" in str(block) and block.caption != "Declared patterns"]
+            assert money
+            assert [block.caption for block in money if bool(block.badge) is not marked] == []
+
+
+def test_default_prices_are_named_in_their_rows(results, words_of):
+    """Each price that has its default says so; the others don't."""
+    text = words_of(section(results))
+    assert f"review | {EURO}40 default, not confirmed" in text
+    assert f"wrongly_flagged | {EURO}400\n" in text
+
+
+def test_whole_counts_have_no_decimals(results, words_of):
+    """A count of 42 is written as 42, a mean of counts with one decimal."""
+    whole = replace(results.decisions.strategies[0].confusion, true_positive=42.0, false_positive=17.5)
+    strategies = (replace(results.decisions.strategies[0], confusion=whole), *results.decisions.strategies[1:])
+    text = words_of(section(decided(results, strategies=strategies)))
+    assert "| 42 | 17.5 |" in text
+    assert "42.0" not in text
+
+
+def test_reviews_at_the_capacity_are_not_called_too_many(results, words_of):
+    """Reviews that are written as the capacity are within it."""
+    strategies = tuple(replace(each, reviews_per_week=25.04) for each in results.decisions.strategies)
+    assert "over capacity" not in words_of(section(decided(results, strategies=strategies)))
+
+
+@pytest.mark.parametrize(
+    ("customers", "suspended", "said"),
+    [
+        (
+            12.0,
+            9.0,
+            "12 would be proposed; 75% (47% to 91%) of these (9) had been suspended. An analyst would review the",
+        ),
+        (0.0, 0.0, "no customer shows enough patterns: an analyst would review them all."),
+    ],
+)
+def test_the_customers_whom_the_rule_proposes_are_counted(results, bare, words_of, customers, suspended, said):
+    """How many of High show a pattern, and how many of those had been suspended, is told where the run counted it."""
+    share = wilson(suspended, customers, 0.95)
+    found = Proposed(customers=customers, suspended=suspended, observed_rate=share)
+    assert said in words_of(section(replace(results, proposed=found)))
+    assert "Whom the rule would propose" not in words_of(section(bare))

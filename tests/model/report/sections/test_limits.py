@@ -24,18 +24,18 @@ def test_the_sample_size_is_told_by_an_interval(results):
 def test_events_per_variable_are_counted(results):
     """30 suspended customers and 6 features are 5 events each, below the usual 10."""
     text = said(results, "Events per variable.")
-    assert "5.0 each" in text
-    assert "Below the 10" in text
+    assert "5.0 per feature" in text
+    assert "below the 10" in text
 
 
 def test_enough_events_are_not_called_too_few(results):
     """With three features there are 10 events each, which isn't below 10."""
-    assert "At or above the 10" in said(replace(results, features=results.features[:3]), "Events per variable.")
+    assert "At least 10" in said(replace(results, features=results.features[:3]), "Events per variable.")
 
 
 def test_silent_customers_are_counted(results):
     """Customers without a transaction are counted with their share."""
-    assert "53 customers (33%)" in said(results, "Silent customers.")
+    assert "53 customers (33%)" in said(results, "Customers without transactions.")
 
 
 def test_parts_without_a_test_are_counted(results):

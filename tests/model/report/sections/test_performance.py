@@ -31,10 +31,14 @@ def test_every_metric_stands_with_its_estimate(results, words_of):
     ("first", "last", "said"),
     [
         (Interval(estimate=0.3, low=0.2, high=0.4), Interval(estimate=0.6, low=0.5, high=0.7), "don't overlap"),
-        (Interval(estimate=0.3, low=0.2, high=0.4), Interval(estimate=0.35, low=0.25, high=0.45), "suggests a course"),
-        (Interval(estimate=0.3), Interval(estimate=0.6), "suggests a course"),
+        (
+            Interval(estimate=0.3, low=0.2, high=0.4),
+            Interval(estimate=0.35, low=0.25, high=0.45),
+            "proves neither a rise nor a fall",
+        ),
+        (Interval(estimate=0.3), Interval(estimate=0.6), "proves neither a rise nor a fall"),
         (Interval(estimate=0.4, low=0.3, high=0.5), Interval(estimate=0.35, low=0.25, high=0.45), "falls"),
-        (Interval(estimate=None), Interval(estimate=0.35), "can't be read from this run"),
+        (Interval(estimate=None), Interval(estimate=0.35), "This run doesn't show"),
     ],
 )
 def test_the_learning_curve_is_read_by_its_intervals(results, words_of, first, last, said):

@@ -26,8 +26,8 @@ BLURRED = Interval(estimate=0.35, low=0.15, high=0.6)
 @pytest.mark.parametrize(
     ("rates", "said"),
     [
-        ((LOW, MEDIUM, HIGH), "neighbours' intervals don't overlap"),
-        ((LOW, MEDIUM, BLURRED), "but neighbours' intervals overlap"),
+        ((LOW, MEDIUM, HIGH), "the intervals of neighbouring segments don't overlap"),
+        ((LOW, MEDIUM, BLURRED), "but the intervals of neighbouring segments overlap"),
         ((LOW, HIGH, MEDIUM), "don't order the risk"),
     ],
 )
@@ -45,7 +45,7 @@ def test_medians_stand_by_segment(results, words_of):
     """Each feature's medians are listed, a missing one as missing."""
     text = words_of(section(results))
     assert "declined_share | share | 0.1 | 0.25 | 0.751" in text
-    assert "amount_median | share | 0.1 | 0.25 | missing in every customer" in text
+    assert "amount_median | share | 0.1 | 0.25 | missing for every customer" in text
 
 
 def test_the_features_that_matter_most_come_first(results, words_of):
