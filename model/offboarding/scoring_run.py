@@ -13,7 +13,9 @@ from customer_risk.model.config import SignOff
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.offboarding import lists, pages, record, segments
 from customer_risk.model.offboarding.dossier import dossiers, evidence
+from customer_risk.model.offboarding.sign_off import VERDICTS
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.offboarding.workbook import xlsx_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +131,7 @@ def _list_files(scored: Scored, run: Run, tick: Callable[[int, int], object]) ->
     return {
         "offboarding.csv": csv_bytes(offboarding),
         "offboarding.parquet": _parquet_bytes(offboarding),
+        "offboarding.xlsx": xlsx_bytes(offboarding, made_at=run.made_at, verdicts=VERDICTS),
         "offboarding.html": pages.offboarding_page(scored, run, proposed).encode(),
         "review.csv": csv_bytes(review),
         "review.parquet": _parquet_bytes(review),
