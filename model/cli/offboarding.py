@@ -35,7 +35,8 @@ def score(**given: Any) -> None:
     \b
     scores.csv, .parquet             a row for each customer, those without transactions too
     segments.csv, .html              what Low, Medium and High look like
-    offboarding.csv, .parquet, .html proposed for off-boarding: High and a corroborating pattern; to be signed off
+    offboarding.xlsx, .csv, .parquet, .html
+                                     proposed for off-boarding: High and a corroborating pattern; to be signed off
     review.csv, .parquet, .html      to look at: High without such a pattern, and Medium
     evidence.csv, .parquet           the transactions behind each pattern
     run.json                         what all of this was made of, by hash

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+SIGNED: Final = "signed"  # the folder of sign-offs in a run's folder
 _RECEIPT: Final = "{:04d}.receipt.json"
 _READ_ONLY: Final = 0o444
 _TAMPERED: Final = "Put the folder back from a backup, and find out who changed it."
@@ -132,6 +133,8 @@ class Chain:
             atomic.write_file(self._folder / act.file, content, mode=_READ_ONLY)
         text = msgspec.json.format(msgspec.json.encode(act), indent=2) + b"\n"
         atomic.write_file(self._folder / _RECEIPT.format(act.number), text, mode=_READ_ONLY)
+        self.acts.append(act)
+        self.digests.append(record.sha256(text))
 
     def _read(self, path: Path) -> None:
         number = len(self.acts) + 1
