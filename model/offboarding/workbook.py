@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 NAME: Final = "offboarding"  # the sheet
 MOST_BYTES: Final = 256 * 1024 * 1024  # of all parts, unpacked
 _MOST_PARTS: Final = 1000
-_MOST_CELLS: Final = 20_000_000  # of the smallest rectangle that holds all cells: the reading library allocates it
+_MOST_CELLS: Final = 5_000_000  # of the smallest rectangle that holds all cells: the reading library allocates it
 _MOST_UNITS: Final = 32_767  # of UTF-16, in a cell of Excel
 _PART: Final = re.compile(r".*\.(xml|rels)", re.IGNORECASE)  # pictures and other parts aren't read
-_REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+_REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})", re.ASCII | re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DAY: Final = "yyyy-mm-dd"
 _TIME: Final = "yyyy-mm-dd hh:mm:ss"
 _INPUT: Final = "#FFF8DC"
@@ -164,19 +165,21 @@ def _unpacked(content: bytes) -> bytes:
 
 def _check_part(text: bytes) -> None:
     """Raise BadWorkbook for a document type, which could declare entities, and for cells too far apart to be held."""
-    rows = columns = 0
+    rows = columns = row = column = 0  # the greatest ones, and those of the last element
     parser = expat.ParserCreate()
 
     def doctype(*_: object) -> None:
         raise BadWorkbook("its XML has a document type")
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal rows, columns
-        if name.rpartition(":")[2] == "c" and (found := _REFERENCE.fullmatch(attributes.get("r", ""))):
-            column = 0
-            for letter in found[1]:
-                column = 26 * column + ord(letter) - 64
-            rows, columns = max(rows, int(found[2])), max(columns, column)
+        nonlocal rows, columns, row, column
+        kind, where = name.rpartition(":")[2], attributes.get("r", "")
+        if kind == "row":
+            row, column = int(where) if _NUMBER.fullmatch(where) else row + 1, 0
+        elif kind == "c":
+            found = _REFERENCE.fullmatch(where)
+            row, column = (int(found[2]), _column(found[1])) if found else (row, column + 1)
+            rows, columns = max(rows, row), max(columns, column)
 
     parser.StartDoctypeDeclHandler = doctype
     parser.StartElementHandler = start
@@ -186,3 +189,11 @@ def _check_part(text: bytes) -> None:
         raise BadWorkbook(f"its XML can't be read: {error}") from error
     if rows * columns > _MOST_CELLS:
         raise BadWorkbook(f"its cells span {rows:,} rows and {columns:,} columns; delete what is beyond the list")
+
+
+def _column(letters: str) -> int:
+    """Return the number of a column: 1 for A, 27 for AA."""
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + ord(letter) - ord("A") + 1
+    return number

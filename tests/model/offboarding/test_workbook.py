@@ -204,6 +204,12 @@ def plain() -> bytes:
     return buffer.getvalue()
 
 
+def far_row(xml: bytes) -> bytes:
+    """Put cells without a reference into the last row that Excel knows."""
+    begin, end = xml.index(b"<sheetData>"), xml.index(b"</sheetData>")
+    return xml[:begin] + b'<sheetData><row r="1048576">' + b"<c><v>1</v></c>" * 30 + b"</row>" + xml[end:]
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -217,10 +223,24 @@ def plain() -> bytes:
         ),
         (lambda: changed(plain(), SHEET, lambda xml: xml[:-20]), "XML can't be read"),
         (lambda: changed(plain(), SHEET, lambda xml: xml.replace(b'r="A1"', b'r="XFD1048576"')), "span 1,048,576 rows"),
+        (lambda: changed(plain(), SHEET, lambda xml: xml.replace(b'r="A1"', b'r="xfd1048576"')), "span 1,048,576 rows"),
+        (lambda: changed(plain(), SHEET, far_row), "span 1,048,576 rows and 30 columns"),
         (lambda: changed(plain(), "xl/workbook.xml", lambda _: b"<workbook/>"), "no sheet"),
         (lambda: b"PK\x05\x06" + bytes(18), "file format"),
     ],
-    ids=["empty", "CSV", "password", "cut off", "entities", "cut XML", "far cell", "no sheet", "empty zip"],
+    ids=[
+        "empty",
+        "CSV",
+        "password",
+        "cut off",
+        "entities",
+        "cut XML",
+        "far cell",
+        "far cell in small letters",
+        "far row",
+        "no sheet",
+        "empty zip",
+    ],
 )
 def test_what_is_no_workbook_is_refused(content, problem):
     """The message says what is wrong, also of files that were made to do harm."""
