@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from customer_risk.model.config import load_config
 from customer_risk.model.offboarding.criteria import declare
 from customer_risk.model.offboarding.record import hash_tables
+from customer_risk.model.offboarding.rules import check_rules
 from customer_risk.model.offboarding.scored import score_cohort
 from customer_risk.model.offboarding.scoring_run import check_place, write_run
 from customer_risk.model.scoring.bundle import load_bundle
@@ -43,6 +44,7 @@ def score_tables(
     check_place(out, force=force)
     settings = load_config(config)
     criteria = declare(settings.corroboration)
+    check_rules(settings.sign_off)
     named = load_mapping(mapping) if mapping else Mapping()
     step("loading the bundle")
     loaded = load_bundle(bundle)
@@ -53,4 +55,13 @@ def score_tables(
         hashes |= {Path(people.rates.where).name: people.rates.sha256}
     scored = score_cohort(loaded, people, criteria, threads=settings.threads, step=step)
     step("writing the lists")
-    return write_run(out, scored, tables=hashes, cohort=cohort, made_at=made_at, force=force, tick=tick)
+    return write_run(
+        out,
+        scored,
+        tables=hashes,
+        cohort=cohort,
+        made_at=made_at,
+        sign_off=settings.sign_off,
+        force=force,
+        tick=tick,
+    )

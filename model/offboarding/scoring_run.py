@@ -9,10 +9,14 @@ import msgspec
 import polars as pl
 
 from customer_risk.model import atomic
+from customer_risk.model.config import SignOff
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.offboarding import lists, pages, record, segments
 from customer_risk.model.offboarding.dossier import dossiers, evidence
+from customer_risk.model.offboarding.receipts import SIGNED
+from customer_risk.model.offboarding.sign_off import VERDICTS
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.offboarding.workbook import xlsx_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +26,6 @@ if TYPE_CHECKING:
     from customer_risk.model.offboarding.record import Run
     from customer_risk.model.offboarding.scored import Scored
     from customer_risk.model.tables.mapping import CohortName
-
-SIGNED = "signed"  # the folder in which sign-offs of the list are kept
 
 
 def check_place(folder: Path, *, force: bool) -> None:
@@ -57,6 +59,7 @@ def write_run(
     tables: dict[str, str],
     cohort: CohortName,
     made_at: datetime,
+    sign_off: SignOff = SignOff(),  # noqa: B008  it is frozen
     force: bool = False,
     tick: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> Run:
@@ -84,6 +87,7 @@ def write_run(
             counts=_counts(table),
             traps=scored.cohort.counts,
             scores=record.sha256(scores),
+            sign_off=sign_off,
         )
     )
     files = {"scores.parquet": scores, "scores.csv": csv_bytes(table)}
@@ -126,6 +130,7 @@ def _list_files(scored: Scored, run: Run, tick: Callable[[int, int], object]) ->
     return {
         "offboarding.csv": csv_bytes(offboarding),
         "offboarding.parquet": _parquet_bytes(offboarding),
+        "offboarding.xlsx": xlsx_bytes(offboarding, made_at=run.made_at, verdicts=VERDICTS),
         "offboarding.html": pages.offboarding_page(scored, run, proposed).encode(),
         "review.csv": csv_bytes(review),
         "review.parquet": _parquet_bytes(review),

@@ -1,245 +1,142 @@
-"""Signed-off lists, kept."""
+"""The chain of receipts: those of this release and of earlier ones."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from customer_risk.model.errors import SignOffError
-from customer_risk.model.offboarding.receipts import sign
+from customer_risk.model.offboarding.people import Person
+from customer_risk.model.offboarding.receipts import Approval, Chain
+from customer_risk.model.offboarding.record import read_run
+from customer_risk.model.offboarding.signed import signed_lines
+from customer_risk.model.offboarding.signing import sign
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 
-NOW = datetime(2026, 1, 7, 15, 0, tzinfo=UTC)
+EARLIER = Path(__file__).parents[2] / "data" / "scoring-run-1"
+NOW = datetime(2026, 1, 8, 15, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def run_folder(scoring_run, tmp_path):
-    """A run's folder that may be changed."""
-    shutil.copytree(scoring_run, tmp_path / "run")
-    return tmp_path / "run"
+def earlier(tmp_path):
+    """A run of schema version 1 with its sign-offs, which may be changed."""
+    return shutil.copytree(EARLIER, tmp_path / "run")
 
 
-@pytest.fixture
-def hand_in(run_folder, tmp_path):
-    """Write a filled frame to a file and sign it."""
-
-    def hand(filled: pl.DataFrame, name: str = "filled.csv", **options):
-        path = tmp_path / name
-        if path.suffix == ".parquet":
-            filled.write_parquet(path)
-        else:
-            path.write_bytes(csv_bytes(filled))
-        return sign(path, run_folder, run_folder / "signed", now=NOW, by="registrar", **options)
-
-    return hand
-
-
-@pytest.fixture
-def other(decided):
-    """The same list, one line decided otherwise."""
-    return decided.with_columns(
-        pl.when(pl.col("line") == 1).then(pl.lit("review-again")).otherwise("decision").alias("decision")
+def decided(folder: Path) -> pl.DataFrame:
+    """The list of the run as it was last signed."""
+    signed = signed_lines(Chain(folder / "signed").acts, read_run(folder))
+    made = pl.read_parquet(folder / "offboarding.parquet")
+    return made.with_columns(
+        pl.Series(name, [getattr(one.decision, name) for one in signed.values()])
+        for name in ("decision", "name", "date", "note")
     )
 
 
-def test_copy_is_the_very_file_under_its_hash_and_read_only(hand_in, decided, run_folder):
-    """What people handed in is kept to the byte."""
-    receipt, new = hand_in(decided)
-    copy = run_folder / "signed" / receipt.file
-    assert new
-    assert copy.name == f"{receipt.sha256}.csv"
-    assert hashlib.sha256(copy.read_bytes()).hexdigest() == receipt.sha256
-    assert copy.read_bytes() == csv_bytes(decided)
-    assert copy.stat().st_mode & 0o777 == 0o444
+def test_receipts_of_schema_version_1_are_read(earlier):
+    """They are sign-offs of whole lists, with claimed names, and final."""
+    first, second = Chain(earlier / "signed").acts
+    assert (first.kind, first.open, first.verified, first.person) == ("sign-off", 0, False, Person("registrar"))
+    assert (second.supersedes, second.why) == (1, "new documents")
+    signed = signed_lines([first, second], read_run(earlier))
+    assert all(one.final and one.comments == {} for one in signed.values())
+    assert [one.receipt.number for one in signed.values()] == [2, 1, 1, 1]
 
 
-def test_receipt_says_what_was_decided_on_by_whom(hand_in, decided, run_folder, run_record):
-    """Hashes of the sources, counts, signers and every decision."""
-    hand_in(decided)
-    path = run_folder / "signed" / "0001.receipt.json"
-    receipt = json.loads(path.read_text())
-    assert path.stat().st_mode & 0o777 == 0o444
-    assert receipt["run"] == run_record.run
-    assert receipt["bundle"] == run_record.bundle
-    assert receipt["scores"] == run_record.files["scores.parquet"]
-    assert receipt["list"] == run_record.files["offboarding.parquet"]
-    assert sum(receipt["counts"].values()) == decided.height == receipt["signers"]["Ann Example"]
-    assert receipt["received_by"] == "registrar"
-    assert [one["customer_id"] for one in receipt["decisions"]] == decided["customer_id"].to_list()
+def test_list_signed_by_an_earlier_release_is_known(earlier, tmp_path):
+    """The same decisions change nothing."""
+    path = tmp_path / "filled.csv"
+    path.write_bytes(csv_bytes(decided(earlier)))
+    receipt, new = sign(path, earlier, earlier / "signed", now=NOW, by=Person("registrar"))
+    assert (receipt.number, new) == (2, False)
 
 
-def test_list_filled_in_where_it_was_made_is_accepted(decided, run_folder):
-    """An analyst may fill in the very offboarding.csv of the run."""
-    path = run_folder / "offboarding.csv"
-    path.write_bytes(csv_bytes(decided))
-    assert sign(path, run_folder, run_folder / "signed", now=NOW, by="registrar")[1]
+@pytest.fixture
+def continued(earlier, tmp_path):
+    """The chain of an earlier release, continued by a receipt of this one."""
+    path = tmp_path / "filled.csv"
+    path.write_bytes(csv_bytes(decided(earlier).with_columns(pl.lit("keep").alias("decision"))))
+    sign(path, earlier, earlier / "signed", now=NOW, by=Person("registrar"), supersede=True, why="again")
+    return earlier / "signed"
 
 
-def test_parquet_is_accepted(hand_in, decided):
-    """A case system may hand the list in as Parquet."""
-    receipt, _ = hand_in(decided, "filled.parquet")
-    assert receipt.file.endswith(".parquet")
+def test_chain_goes_on_over_both_forms(continued):
+    """A receipt of this release follows those of an earlier one by their hash."""
+    chain = Chain(continued)
+    assert [act.number for act in chain.acts] == [1, 2, 3]
+    assert chain.acts[2].follows == chain.digest(2)
+    assert chain.acts[2].supersedes == 2
 
 
-def test_same_decisions_again_change_nothing(hand_in, decided, run_folder):
-    """Handing in twice, even saved otherwise, is one sign-off."""
-    first, _ = hand_in(decided)
-    again, new = hand_in(decided.sort("line", descending=True), "again.csv")
-    assert (again, new) == (first, False)
-    assert sorted(path.name for path in (run_folder / "signed").iterdir()) == [
-        ".lock",
-        "0001.receipt.json",
-        first.file,
-    ]
-
-
-def test_other_decisions_are_refused_and_the_lines_named(hand_in, decided, other):
-    """A sign-off isn't changed by handing in another."""
-    hand_in(decided)
-    with pytest.raises(
-        SignOffError, match=f"signed off with other decisions .*\n.*line 1, customer {decided['customer_id'][0]}"
-    ):
-        hand_in(other)
-
-
-def test_superseding_needs_a_reason(hand_in, decided, other):
-    """A second thought is written down."""
-    hand_in(decided)
-    with pytest.raises(SignOffError, match="needs its reason"):
-        hand_in(other, supersede=True, why=" ")
-
-
-def test_superseding_keeps_both_and_says_which_counts(hand_in, decided, other, run_folder):
-    """The earlier sign-off stays, and the later one names it."""
-    first, _ = hand_in(decided)
-    second, new = hand_in(other, supersede=True, why="new documents")
-    assert new
-    assert (second.number, second.supersedes, second.why) == (2, 1, "new documents")
-    assert (run_folder / "signed" / first.file).exists()
-    with pytest.raises(SignOffError, match="receipt 2"):
-        hand_in(decided)
-    third, _ = hand_in(decided, supersede=True, why="documents were forged")
-    assert (third.supersedes, third.file) == (2, first.file)
-
-
-def test_nothing_to_supersede_is_refused(hand_in, decided):
-    """A first sign-off supersedes nothing."""
-    with pytest.raises(SignOffError, match="no earlier sign-off"):
-        hand_in(decided, supersede=True, why="because")
-
-
-def test_refused_list_leaves_nothing(hand_in, made, run_folder):
-    """A list that isn't accepted isn't kept."""
-    with pytest.raises(SignOffError, match="can't be accepted"):
-        hand_in(made)
-    assert not (run_folder / "signed").exists()
-
-
-def test_altered_copy_is_noticed(hand_in, decided, other, run_folder):
-    """Whoever edits a signed copy is found out at the next sign-off."""
-    receipt, _ = hand_in(decided)
-    copy = run_folder / "signed" / receipt.file
-    copy.chmod(0o644)
-    copy.write_bytes(csv_bytes(other))
-    with pytest.raises(SignOffError, match="kept under receipt 1, was altered or removed"):
-        hand_in(decided)
-
-
+@pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("how", ["alter", "remove", "garble"])
-def test_altered_receipt_is_noticed(hand_in, decided, other, run_folder, how):
-    """Receipts are chained: none can be changed or dropped behind a later one."""
-    hand_in(decided)
-    hand_in(other, supersede=True, why="new documents")
-    first = run_folder / "signed" / "0001.receipt.json"
-    first.chmod(0o644)
+def test_altered_receipt_of_an_earlier_release_is_noticed(continued, number, how):
+    """The hashes are checked over both forms."""
+    path = continued / f"{number:04d}.receipt.json"
+    path.chmod(0o644)
     if how == "remove":
-        first.unlink()
+        path.unlink()
     else:
-        first.write_text(first.read_text().replace("Ann Example", "Eve Example") if how == "alter" else "{")
+        path.write_text(path.read_text().replace("Ann Example", "Eve Example") if how == "alter" else "{")
     with pytest.raises(SignOffError, match=r"doesn't follow from the receipt before it|can't be read"):
-        hand_in(decided)
+        Chain(continued)
 
 
-def test_copy_without_receipt_was_never_accepted(hand_in, decided, run_folder):
-    """A crash between copy and receipt is mended by handing in again."""
-    receipt, _ = hand_in(decided)
-    (run_folder / "signed" / "0001.receipt.json").unlink()
-    again, new = hand_in(decided)
-    assert new
-    assert (again.file, again.number) == (receipt.file, 1)
+def approval(chain: Chain, **other: object) -> Approval:
+    """An approval of the last receipt."""
+    given = {
+        "number": len(chain.acts) + 1,
+        "run": chain.acts[-1].run,
+        "approves": len(chain.acts),
+        "approved": chain.last_digest,
+        "lines": (1,),
+        "approved_at": NOW,
+        "approved_on": "2026-01-08",
+        "approved_by": "Bob Example",
+        "verified": False,
+        "issuer": "",
+        "subject": "",
+        "note": "",
+        "follows": chain.last_digest,
+    }
+    return Approval(**given | other)
 
 
-def test_altered_run_cannot_be_signed(hand_in, decided, run_folder):
-    """A list whose scores changed underneath is refused."""
-    (run_folder / "scores.parquet").write_bytes(b"other scores")
-    with pytest.raises(SignOffError, match=r"scores\.parquet was altered"):
-        hand_in(decided)
+def test_approvals_are_in_the_chain(continued):
+    """An approval is a receipt with a number and the hash of the receipt before it."""
+    chain = Chain(continued)
+    chain.append(approval(chain))
+    assert Chain(continued).acts[-1].approved_by == "Bob Example"
 
 
-def test_list_that_proposes_nobody_has_nothing_to_sign(made, run_folder, decided, hand_in):
-    """An empty list is told as such."""
-    import msgspec
-
-    from customer_risk.model.offboarding import record
-
-    buffer = io.BytesIO()
-    made.clear().write_parquet(buffer)
-    (run_folder / "offboarding.parquet").write_bytes(buffer.getvalue())
-    run = record.read_run(run_folder)
-    files = run.files | {"offboarding.parquet": record.sha256(buffer.getvalue())}
-    (run_folder / "run.json").write_bytes(record.encode(msgspec.structs.replace(run, files=files)))
-    with pytest.raises(SignOffError, match="proposes nobody"):
-        hand_in(decided)
+@pytest.mark.parametrize("other", [{"approves": 9}, {"approves": 0}, {"approved": "f" * 64}, {"approves": 1}], ids=str)
+def test_approval_of_another_receipt_is_refused(continued, other):
+    """An approval names an earlier receipt by its hash."""
+    chain = Chain(continued)
+    chain.append(approval(chain, **other))
+    with pytest.raises(SignOffError, match="approves a receipt that isn't before it"):
+        Chain(continued)
 
 
-def test_unreadable_file_is_refused(run_folder, tmp_path):
-    """A file that isn't there is named."""
-    with pytest.raises(SignOffError, match=r"nowhere\.csv can't be read"):
-        sign(tmp_path / "nowhere.csv", run_folder, tmp_path / "signed", now=NOW, by="registrar")
+@pytest.mark.parametrize("content", ['{"kind": "other"}', '{"kind": "approval"}', '{"kind": "sign-off"}', "[]", "\xff"])
+def test_garbled_receipt_is_refused(tmp_path, content):
+    """The file is named."""
+    (tmp_path / "0001.receipt.json").write_text(content, encoding="latin-1")
+    with pytest.raises(SignOffError, match=r"0001\.receipt\.json can't be read"):
+        Chain(tmp_path)
 
 
-def test_place_that_cannot_be_written_is_named(decided, run_folder, tmp_path):
-    """The refusal says where the copies were to go."""
-    (tmp_path / "blocked").write_text("a file")
-    (tmp_path / "filled.csv").write_bytes(csv_bytes(decided))
-    with pytest.raises(SignOffError, match="blocked can't be written"):
-        sign(tmp_path / "filled.csv", run_folder, tmp_path / "blocked", now=NOW, by="registrar")
-
-
-def test_of_several_at_once_one_is_kept(decided, run_folder, tmp_path):
-    """Two clerks with the same list make one receipt; with different ones, the second is refused."""
-    (tmp_path / "filled.csv").write_bytes(csv_bytes(decided))
-
-    def hand(_):
-        return sign(tmp_path / "filled.csv", run_folder, run_folder / "signed", now=NOW, by="registrar")
-
-    with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(hand, range(8)))
-    assert sum(new for _, new in results) == 1
-    assert len({receipt.number for receipt, _ in results}) == 1
-
-
-def test_two_runs_may_share_a_folder(hand_in, decided, run_folder, scored, tmp_path):
-    """Receipts of several lists form one chain, and each list has its own sign-off."""
-    from customer_risk.model.offboarding.scoring_run import write_run
-
-    hand_in(decided)
-    later = write_run(
-        tmp_path / "later",
-        scored,
-        tables={},
-        cohort="unlabelled",
-        made_at=datetime(2026, 1, 6, tzinfo=UTC),
-    )
-    filled = decided.with_columns(pl.lit(later.run).alias("run"))
-    (tmp_path / "later.csv").write_bytes(csv_bytes(filled))
-    receipt, new = sign(tmp_path / "later.csv", tmp_path / "later", run_folder / "signed", now=NOW, by="registrar")
-    assert (receipt.number, receipt.supersedes, new) == (2, None, True)
-    assert receipt.follows is not None
+def test_unknown_fields_are_refused(continued):
+    """A later release's receipt isn't guessed at."""
+    chain = Chain(continued)
+    chain.append(approval(chain))
+    path = continued / "0004.receipt.json"
+    path.chmod(0o644)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"later": 1}))
+    with pytest.raises(SignOffError, match="unknown field `later`"):
+        Chain(continued)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from customer_risk.model.config import SignOff
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding.record import hash_tables, identified, read_run, verified
 from customer_risk.model.tables.mapping import Mapping, TableMapping
@@ -46,9 +48,9 @@ def test_unreadable_record_is_refused(copied, content):
 
 def test_record_of_another_schema_version_is_refused(copied):
     """Another release's record isn't guessed at."""
-    said = json.loads((copied / "run.json").read_text()) | {"schema_version": 2}
+    said = json.loads((copied / "run.json").read_text()) | {"schema_version": 3}
     (copied / "run.json").write_text(json.dumps(said))
-    with pytest.raises(SignOffError, match="schema version 2"):
+    with pytest.raises(SignOffError, match="schema version 3, this release reads 1 to 2"):
         read_run(copied)
 
 
@@ -90,3 +92,17 @@ def test_mapped_files_are_hashed_under_their_own_names(tmp_path):
     (tmp_path / "clients.csv").write_text("x")
     mapping = Mapping(users=TableMapping(files={"unlabelled": "clients"}))
     assert list(hash_tables(tmp_path, "unlabelled", mapping)) == ["clients.csv"]
+
+
+def test_rules_of_sign_off_are_part_of_the_run_id(copied):
+    """Nobody can take the second approver out of a run that requires one, or put one in."""
+    path = copied / "run.json"
+    path.write_text(path.read_text().replace('"second_approver": false', '"second_approver": true'))
+    with pytest.raises(SignOffError, match="was altered"):
+        read_run(copied)
+
+
+def test_run_of_schema_version_1_is_read():
+    """A run of an earlier release keeps its id; anybody may decide on its list."""
+    run = read_run(Path(__file__).parents[2] / "data" / "scoring-run-1")
+    assert (run.schema_version, run.rules) == (1, SignOff())

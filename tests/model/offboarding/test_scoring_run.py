@@ -22,6 +22,7 @@ FILES = {
     "segments.html",
     "offboarding.csv",
     "offboarding.parquet",
+    "offboarding.xlsx",
     "offboarding.html",
     "review.csv",
     "review.parquet",

@@ -196,7 +196,8 @@ def test_a_found_pattern_has_its_figures_times_and_sentence(thresholds) -> None:
     assert (found.code, found.count, found.amount, found.share) == ("PASS_THROUGH", 2, 900.0, 0.9)
     assert (found.first_at, found.last_at) == ("2024-08-26T10:33:50.629801Z", "2024-08-26T11:33:50.629801Z")
     assert found.investigator_text == (
-        "EUR 900.00 that came in left again within 24 hours by transfer, payment or crypto purchase: 90% of all money in."
+        "EUR 900.00 that came in left again within 24 hours by transfer, payment or crypto purchase: "
+        "90% of all money in."
     )
 
 

@@ -1,0 +1,51 @@
+"""Names of people, compared and listed."""
+
+from __future__ import annotations
+
+import pytest
+
+from customer_risk.model.offboarding.people import Person, is_name, same_name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ann Example", "ann example"),
+        ("Ann Example", "  Ann \t Example\n"),
+        ("Ann Example", "Ann\u00a0Example"),
+        ("Ann Example", "\uff21\uff4e\uff4e Example"),
+        ("Zoë", "Zoe\u0308"),
+        ("Strauß", "STRAUSS"),
+        ("Ann", "A\u200bn\u00adn"),
+        ("\ufb01nn", "Finn"),
+    ],
+)
+def test_same_name_however_it_is_written(one, other):
+    """Case, white space, the form of letters and invisible characters make no other name."""
+    assert same_name(one, other)
+
+
+@pytest.mark.parametrize("other", ["Ann Exemple", "AnnExample", "Ann", "", "Zoe"])
+def test_other_name(other):
+    """Another letter is another name."""
+    assert not same_name("Ann Example", other)
+    assert not same_name("Zoë", other)
+
+
+def test_everybody_is_on_an_empty_list():
+    """Without a list, anybody may act."""
+    assert Person("Ann Example").is_on(())
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"), [("Ann", True), ("Ö.Ü", True), ("X.", False), ("12", False), ("TBD", False)]
+)
+def test_what_can_be_a_name(name, is_one):
+    """A name has two letters, and isn't a placeholder."""
+    assert is_name(name) == is_one
+
+
+def test_a_person_is_told_with_the_proof():
+    """A name is verified or claimed."""
+    assert Person("Ann").tell() == "Ann (claimed)"
+    assert Person("Ann", verified=True, issuer="i", subject="s").tell() == "Ann (verified)"
