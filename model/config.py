@@ -85,6 +85,33 @@ class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum: int
 
 
+class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The OpenID Connect issuer whose ID tokens say who signs or approves a list.
+
+    `jwks` is an https URL or a file's path, `name_claim` the claim that holds the person's name. `required` refuses
+    names without a token.
+    """
+
+    issuer: str
+    audience: str
+    jwks: str
+    name_claim: str = "name"
+    required: bool = False
+
+
+class SignOff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may decide on the off-boarding list. A scoring run keeps these rules in run.json, for its sign-offs.
+
+    `signers` and `approvers` hold names or, for people with a token, its subject; empty: anybody. `second_approver`
+    requires that another person approves each decision.
+    """
+
+    second_approver: bool = False
+    signers: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
+    token: Token | None = None
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
@@ -97,6 +124,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     portfolio: Portfolio
     costs: Costs
     corroboration: Corroboration
+    sign_off: SignOff
 
 
 def load_config(path: Path | None = None) -> Config:

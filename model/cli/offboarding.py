@@ -48,6 +48,21 @@ def offboarding() -> None:
     """Take the decided off-boarding list back. The service proposes; named people decide."""
 
 
+_scores = click.argument("scores", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_out = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of sign-offs; the folder `signed` in the run's folder by default.",
+)
+_by = click.option("--by", help="Who you are; your login name by default. The name is claimed, without a token.")
+_token_file = click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="CUSTOMER_RISK_TOKEN_FILE",
+    help="A file with your OpenID Connect ID token, which proves who you are.  [env: CUSTOMER_RISK_TOKEN_FILE]",
+)
+
+
 @offboarding.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
@@ -55,14 +70,12 @@ def offboarding() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder that `score` wrote; FILE's own by default.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where to keep it; the folder `signed` in --scores by default.",
-)
-@click.option("--by", help="Who hands the list in; your login name by default.")
-@click.option("--supersede", is_flag=True, help="Take the place of an earlier sign-off of the same list; needs --why.")
-@click.option("--why", default="", help="Why an earlier sign-off no longer counts.")
+@_out
+@_by
+@_token_file
+@click.option("--partial", is_flag=True, help="Lines may be open; sign them off later with the others filled in.")
+@click.option("--supersede", is_flag=True, help="Replace earlier decisions on the same lines; needs --why.")
+@click.option("--why", default="", help="Why earlier decisions no longer count.")
 @click.option(
     "--dates",
     type=click.Choice(["iso", "day-first", "month-first"]),
@@ -71,10 +84,34 @@ def offboarding() -> None:
     help="How a date like 05/01/2026 is meant, where a spreadsheet has rewritten the dates.",
 )
 def sign(**given: Any) -> None:
-    """Accept the decided list FILE (offboarding.csv or .parquet, filled in) and keep an unchangeable copy.
+    """Accept the decided list FILE (offboarding.xlsx, .csv or .parquet, filled in) and keep an unchangeable copy.
 
     Each line needs a decision (off-board, keep or review-again), the name of the person who made it, a date and a
-    note; all other cells must be as they were made. Otherwise every line at fault is named and nothing is kept.
+    note; all other cells must be as they were made. Otherwise the lines at fault are named and nothing is kept.
     Off-boarding itself stays the bank's own step.
     """
     run("customer_risk.model.offboarding.sign_command:sign", **given)
+
+
+@offboarding.command()
+@_scores
+@_out
+@_by
+@_token_file
+@click.option("--receipt", type=click.IntRange(min=1), help="Approve this receipt's decisions; by default all.")
+@click.option("--note", default="", help="What is to be kept with the approval.")
+def approve(**given: Any) -> None:
+    """Approve, as a second person, the decisions on the list in SCORES, the folder that `score` wrote.
+
+    The run must require a second approver (sign_off.second_approver). Lines that you decided on or handed in are left
+    for another person.
+    """
+    run("customer_risk.model.offboarding.sign_command:approve", **given)
+
+
+@offboarding.command()
+@_scores
+@_out
+def status(**given: Any) -> None:
+    """Show how many lines of the list in SCORES are decided, open, and waiting for a second approver."""
+    run("customer_risk.model.offboarding.sign_command:status", **given)

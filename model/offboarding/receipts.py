@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import os
-from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
-import polars as pl
 
 from customer_risk.model import atomic
 from customer_risk.model.errors import SignOffError
-from customer_risk.model.files import read_file
+from customer_risk.model.files import parse_json, read_file
 from customer_risk.model.offboarding import record
-from customer_risk.model.offboarding.sign_off import VERDICTS, DateOrder, Decision, check
-from customer_risk.model.offboarding.spreadsheet import read_sheet
+from customer_risk.model.offboarding.people import Person
+from customer_risk.model.offboarding.sign_off import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +27,17 @@ _TAMPERED: Final = "Put the folder back from a backup, and find out who changed 
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One accepted sign-off.
+    """One accepted sign-off, of a whole list or a part of it.
 
     `file` is the copy's name, `sha256` that of its content (the bytes that were handed in), `decided` that of
-    the decisions alone. `run`, `bundle`, `scores` and `list` say by hash what was decided on. `supersedes` is the
-    number of the receipt that this one takes the place of; `follows` the sha256 of the receipt before it in the
-    folder.
+    the decisions alone. `run`, `bundle`, `scores` and `list` say by hash what was decided on. `received_by` handed the
+    list in; with `verified`, a token of `issuer` for `subject` says so. `open` is the number of the list's lines
+    without a decision after this receipt. `supersedes` is the number of the last receipt before, if this one changes
+    decisions; `follows` the sha256 of the receipt before it in the folder. Receipts of earlier releases lack `kind`,
+    `verified`, `issuer`, `subject` and `open`.
     """
 
+    kind: Literal["sign-off"] = "sign-off"
     number: int
     run: str
     bundle: str
@@ -48,8 +48,12 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     decided: str
     received_at: datetime
     received_by: str
+    verified: bool = False
+    issuer: str = ""
+    subject: str = ""
     counts: dict[str, int]
     signers: dict[str, int]
+    open: int = 0
     first_date: str
     last_date: str
     supersedes: int | None
@@ -57,115 +61,108 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     follows: str | None
     decisions: tuple[Decision, ...]
 
+    @property
+    def person(self) -> Person:
+        """Who handed the list in."""
+        return Person(self.received_by, self.verified, self.issuer, self.subject)
 
-def sign(
-    file: Path,
-    scores: Path,
-    folder: Path,
-    *,
-    now: datetime,
-    by: str,
-    supersede: bool = False,
-    why: str = "",
-    date_order: DateOrder = "iso",
-) -> tuple[Receipt, bool]:
-    """Accept a filled list made in the run's folder `scores`, keep it in `folder`; return its receipt and if it is new.
 
-    The same decisions once more change nothing. Raises SignOffError where a line is unsigned or altered, the run's
-    files were altered, there is nothing to decide, or the list was signed off otherwise before and `supersede`,
-    with `why`, doesn't say that this one counts.
+class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One approval by a second person: of the decisions on `lines` in receipt `approves`, whose sha256 is `approved`.
+
+    `approved_by`, `verified`, `issuer` and `subject` say who approves, as in Receipt; `approved_on` is the date in
+    UTC. `follows` is as in Receipt.
     """
-    run = record.read_run(scores)
-    record.verified(scores, run, "scores.parquet")
-    made = pl.read_parquet(io.BytesIO(record.verified(scores, run, "offboarding.parquet")))
-    if made.is_empty():
-        raise SignOffError(f"The list in {scores} proposes nobody.", remedy="There is nothing to sign off.")
-    try:
-        content = read_file(file)
-    except OSError as error:
-        raise SignOffError(f"{file} can't be read: {error}.", remedy="Give the filled list.") from error
-    decisions = check(read_sheet(file, content), made, run, where=str(file), now=now, date_order=date_order)
-    decided = record.sha256(msgspec.json.encode(decisions))
-    with _locked(folder):
-        chain = _receipts(folder)
-        earlier = [receipt for receipt in chain if receipt.run == run.run]
-        last = earlier[-1] if earlier else None
-        if last is not None and last.decided == decided:
-            return last, False
-        _check_succession(last, decisions, file, supersede=supersede, why=why)
-        digest = record.sha256(content)
-        receipt = Receipt(
-            number=len(chain) + 1,
-            run=run.run,
-            bundle=run.bundle,
-            scores=run.scores,
-            list=run.files["offboarding.parquet"],
-            file=f"{digest}{file.suffix.lower()}",
-            sha256=digest,
-            decided=decided,
-            received_at=now,
-            received_by=by,
-            counts={verdict: sum(one.decision == verdict for one in decisions) for verdict in VERDICTS},
-            signers=dict(sorted(Counter(one.name for one in decisions).items())),
-            first_date=min(one.date for one in decisions),
-            last_date=max(one.date for one in decisions),
-            supersedes=last.number if last else None,
-            why=why.strip(),
-            follows=record.sha256((folder / _RECEIPT.format(len(chain))).read_bytes()) if chain else None,
-            decisions=tuple(decisions),
-        )
-        if not (folder / receipt.file).exists():
-            atomic.write_file(folder / receipt.file, content, mode=_READ_ONLY)
-        # The receipt comes last: a copy without one was never accepted.
-        text = msgspec.json.format(msgspec.json.encode(receipt), indent=2) + b"\n"
-        atomic.write_file(folder / _RECEIPT.format(receipt.number), text, mode=_READ_ONLY)
-    return receipt, True
+
+    kind: Literal["approval"] = "approval"
+    number: int
+    run: str
+    approves: int
+    approved: str
+    lines: tuple[int, ...]
+    approved_at: datetime
+    approved_on: str
+    approved_by: str
+    verified: bool
+    issuer: str
+    subject: str
+    note: str
+    follows: str | None
+
+    @property
+    def person(self) -> Person:
+        """Who approves."""
+        return Person(self.approved_by, self.verified, self.issuer, self.subject)
 
 
-def _check_succession(
-    last: Receipt | None, decisions: list[Decision], file: Path, *, supersede: bool, why: str
-) -> None:
-    if supersede and not why.strip():
-        raise SignOffError("A sign-off that takes another's place needs its reason.", remedy="Say it with --why.")
-    if supersede and last is None:
-        raise SignOffError("This list has no earlier sign-off to supersede.", remedy="Leave out --supersede.")
-    if last is not None and not supersede:
-        before = {one.line: one for one in last.decisions}
-        differing = [f"line {one.line}, customer {one.customer_id}" for one in decisions if before.get(one.line) != one]
-        raise SignOffError(
-            f"The list was signed off with other decisions on {last.received_at:%Y-%m-%d} (receipt {last.number}); "
-            f"{file} differs:",
-            details=tuple(differing),
-            remedy="If the new decisions are to take the old ones' place, say --supersede with --why.",
-        )
+Act = Receipt | Approval
 
 
-def _receipts(folder: Path) -> list[Receipt]:
-    """Read every receipt in order; raises SignOffError where one, or a copy, isn't what it was."""
-    receipts: list[Receipt] = []
-    follows = None
-    for path in sorted(folder.glob("*.receipt.json")):
-        content = read_file(path)
+class _Kind(msgspec.Struct, frozen=True):
+    kind: Literal["sign-off", "approval"] = "sign-off"
+
+
+class Chain:
+    """The receipts of a folder, in order; `digests` are the sha256 of their files."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read every receipt; raises SignOffError where a receipt, or a copy, was altered or removed."""
+        self._folder = folder
+        self.acts: list[Act] = []
+        self.digests: list[str] = []
+        for path in sorted(folder.glob("*.receipt.json")):
+            self._read(path)
+
+    def of_run(self, run: str) -> list[Act]:
+        """Return the receipts of one scoring run's list."""
+        return [act for act in self.acts if act.run == run]
+
+    def digest(self, number: int) -> str:
+        """Return the sha256 of a receipt."""
+        return self.digests[number - 1]
+
+    @property
+    def last_digest(self) -> str | None:
+        """The sha256 of the last receipt; None if there is no receipt."""
+        return self.digests[-1] if self.digests else None
+
+    def append(self, act: Act, content: bytes = b"") -> None:
+        """Write a receipt, after the copy of what was handed in, if any: a copy without receipt was never accepted."""
+        if isinstance(act, Receipt) and not (self._folder / act.file).exists():
+            atomic.write_file(self._folder / act.file, content, mode=_READ_ONLY)
+        text = msgspec.json.format(msgspec.json.encode(act), indent=2) + b"\n"
+        atomic.write_file(self._folder / _RECEIPT.format(act.number), text, mode=_READ_ONLY)
+
+    def _read(self, path: Path) -> None:
+        number = len(self.acts) + 1
         try:
-            receipt = msgspec.json.decode(content, type=Receipt)
-        except msgspec.DecodeError as error:
+            content = read_file(path)
+            is_approval = parse_json(content, _Kind).kind == "approval"
+            act: Act = parse_json(content, Approval) if is_approval else parse_json(content, Receipt)
+        except (OSError, msgspec.DecodeError) as error:
             raise SignOffError(f"{path} can't be read: {error}.", remedy=_TAMPERED) from error
-        number = len(receipts) + 1
-        if receipt.number != number or path.name != _RECEIPT.format(number) or receipt.follows != follows:
+        if act.number != number or path.name != _RECEIPT.format(number) or act.follows != self.last_digest:
             raise SignOffError(
                 f"{path} doesn't follow from the receipt before it: one was altered or removed.", remedy=_TAMPERED
             )
-        copy = folder / receipt.file
+        if isinstance(act, Receipt):
+            self._check_copy(act)
+        elif not (0 < act.approves < number and act.approved == self.digest(act.approves)):
+            raise SignOffError(f"{path} approves a receipt that isn't before it.", remedy=_TAMPERED)
+        self.acts.append(act)
+        self.digests.append(record.sha256(content))
+
+    def _check_copy(self, receipt: Receipt) -> None:
+        copy = self._folder / receipt.file
         if not copy.is_file() or record.sha256(copy.read_bytes()) != receipt.sha256:
-            raise SignOffError(f"{copy}, kept under receipt {number}, was altered or removed.", remedy=_TAMPERED)
-        follows = record.sha256(content)
-        receipts.append(receipt)
-    return receipts
+            raise SignOffError(
+                f"{copy}, kept under receipt {receipt.number}, was altered or removed.", remedy=_TAMPERED
+            )
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one sign-off at a time into a folder; the lock dies with its holder."""
+def locked(folder: Path) -> Iterator[Chain]:
+    """Yield a folder's receipts, one process at a time; the lock ends with its holder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -173,6 +170,6 @@ def _locked(folder: Path) -> Iterator[None]:
         raise SignOffError(f"{folder} can't be written: {error}.", remedy="Name another folder with --out.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield Chain(folder)
     finally:
         os.close(descriptor)

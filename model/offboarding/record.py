@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from customer_risk.model.config import SignOff
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.files import read_file
 from customer_risk.model.tables.storage import FORMATS
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from customer_risk.model.tables.mapping import CohortName, Mapping
 
 NAME: Final = "run.json"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_READ: Final = (1, SCHEMA_VERSION)  # version 1 has no rules of sign-off
 _REMEDY: Final = (
     "Give the folder that `customer-risk score` wrote, unchanged, or score again and have the new list decided."
 )
@@ -28,7 +30,8 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """One scoring run.
 
     `run` is the sha256 of everything here but itself and `files`; `tables` and `files` map names to the files'
-    sha256, `scores` is that of scores.parquet. `corroboration` holds the declared rules as configured.
+    sha256, `scores` is that of scores.parquet. `corroboration` holds the declared rules as configured, `sign_off`
+    who may decide (UNSET in runs of schema version 1: anybody).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -44,8 +47,14 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     counts: dict[str, int]
     traps: dict[str, int]
     scores: str
+    sign_off: SignOff | msgspec.UnsetType = msgspec.UNSET
     run: str = ""
     files: dict[str, str] = {}
+
+    @property
+    def rules(self) -> SignOff:
+        """Who may decide on the list, and whether another person must approve."""
+        return SignOff() if self.sign_off is msgspec.UNSET else self.sign_off
 
 
 def identified(run: Run) -> Run:
@@ -66,9 +75,9 @@ def read_run(folder: Path) -> Run:
         run = msgspec.json.decode(read_file(path), type=Run)
     except (OSError, msgspec.DecodeError) as error:
         raise SignOffError(f"{path} can't be read as a scoring run's record: {error}.", remedy=_REMEDY) from error
-    if run.schema_version != SCHEMA_VERSION:
+    if run.schema_version not in _READ:
         raise SignOffError(
-            f"{path} has the schema version {run.schema_version}, this release reads {SCHEMA_VERSION}.",
+            f"{path} has the schema version {run.schema_version}, this release reads {_READ[0]} to {_READ[-1]}.",
             remedy="Sign with the release that scored.",
         )
     if identified(run).run != run.run:

@@ -53,4 +53,13 @@ def score_tables(
         hashes |= {Path(people.rates.where).name: people.rates.sha256}
     scored = score_cohort(loaded, people, criteria, threads=settings.threads, step=step)
     step("writing the lists")
-    return write_run(out, scored, tables=hashes, cohort=cohort, made_at=made_at, force=force, tick=tick)
+    return write_run(
+        out,
+        scored,
+        tables=hashes,
+        cohort=cohort,
+        made_at=made_at,
+        sign_off=settings.sign_off,
+        force=force,
+        tick=tick,
+    )

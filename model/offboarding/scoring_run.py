@@ -9,6 +9,7 @@ import msgspec
 import polars as pl
 
 from customer_risk.model import atomic
+from customer_risk.model.config import SignOff
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.offboarding import lists, pages, record, segments
 from customer_risk.model.offboarding.dossier import dossiers, evidence
@@ -57,6 +58,7 @@ def write_run(
     tables: dict[str, str],
     cohort: CohortName,
     made_at: datetime,
+    sign_off: SignOff = SignOff(),  # noqa: B008  it is frozen
     force: bool = False,
     tick: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> Run:
@@ -84,6 +86,7 @@ def write_run(
             counts=_counts(table),
             traps=scored.cohort.counts,
             scores=record.sha256(scores),
+            sign_off=sign_off,
         )
     )
     files = {"scores.parquet": scores, "scores.csv": csv_bytes(table)}

@@ -1,36 +1,128 @@
-"""What `customer-risk offboarding sign` does: it takes the decided list back."""
+"""What `customer-risk offboarding sign`, `approve` and `status` do."""
 
 from __future__ import annotations
 
+import io
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
 
 from customer_risk.model.errors import SignOffError
-from customer_risk.model.offboarding.receipts import sign as accept
-from customer_risk.model.offboarding.sign_off import DateOrder
+from customer_risk.model.escaping import list_names
+from customer_risk.model.offboarding import record
+from customer_risk.model.offboarding.faults import ranges
+from customer_risk.model.offboarding.people import Person
+from customer_risk.model.offboarding.receipts import Chain
+from customer_risk.model.offboarding.sign_off import VERDICTS, DateOrder
+from customer_risk.model.offboarding.signed import signed_lines
+from customer_risk.model.offboarding.signing import approve as accept_approval
+from customer_risk.model.offboarding.signing import sign as accept
 from customer_risk.model.operator import named
 from customer_risk.model.terminal import echo
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from customer_risk.model.offboarding.signed import Signed
+
 
 def sign(
-    *, file: Path, scores: Path | None, out: Path | None, by: str | None, supersede: bool, why: str, dates: DateOrder
+    *,
+    file: Path,
+    scores: Path | None,
+    out: Path | None,
+    by: str | None,
+    token_file: Path | None,
+    partial: bool,
+    supersede: bool,
+    why: str,
+    dates: DateOrder,
 ) -> None:
-    """Accept the decided list `file`, and print what was decided and where the copy is kept."""
-    name = named(by)
-    if not name:
-        raise SignOffError("Nobody is named as handing this list in.", remedy="Name yourself with --by.")
+    """Accept the decided list `file`; print what was decided, what is open, and where the copy is kept."""
     made_in = scores or file.resolve().parent
+    folder = out or made_in / "signed"
     receipt, new = accept(
         file,
         made_in,
-        out or made_in / "signed",
-        now=datetime.now(UTC).replace(microsecond=0),
-        by=name,
+        folder,
+        now=_now(),
+        by=_person(made_in, by, token_file),
+        partial=partial,
         supersede=supersede,
         why=why,
         date_order=dates,
     )
-    decided = ", ".join(f"{verdict} {count}" for verdict, count in receipt.counts.items())
     signers = ", ".join(f"{name} ({count})" for name, count in receipt.signers.items())
-    echo(f"{'Signed off' if new else 'Signed off before, nothing changed'}: {decided}; decided by {signers}")
-    echo(f"  kept as {(out or made_in / 'signed') / receipt.file}, receipt {receipt.number}")
+    counts = _counts(receipt.counts)
+    echo(f"{'Signed off' if new else 'Signed off before, nothing changed'}: {counts}; decided by {signers}")
+    echo(f"  handed in by {receipt.person.tell()}")
+    comments = sorted({column for one in receipt.decisions for column in one.comments})
+    if comments:
+        echo(f"  kept as comments: the columns {list_names(comments)}")
+    echo(f"  kept as {folder / receipt.file}, receipt {receipt.number}")
+    _tell(made_in, folder)
+
+
+def approve(
+    *, scores: Path, out: Path | None, receipt: int | None, by: str | None, token_file: Path | None, note: str
+) -> None:
+    """Approve decisions as the second person; print what was approved and what is left."""
+    folder = out or scores / "signed"
+    person = _person(scores, by, token_file)
+    approvals, left = accept_approval(scores, folder, now=_now(), by=person, number=receipt, note=note)
+    for approval in approvals:
+        echo(
+            f"Approved by {person.tell()}: {len(approval.lines)} decisions of receipt {approval.approves}, "
+            f"lines {ranges(approval.lines)} (receipt {approval.number})"
+        )
+    if left:
+        echo(f"  lines {ranges(left)} need another approver: {person.name} decided on them or handed them in")
+    _tell(scores, folder)
+
+
+def status(*, scores: Path, out: Path | None) -> None:
+    """Print how many lines of a run's list are decided, open, and waiting for an approver."""
+    _tell(scores, out or scores / "signed")
+
+
+def _tell(scores: Path, folder: Path) -> None:
+    run = record.read_run(scores)
+    made = pl.read_parquet(io.BytesIO(record.verified(scores, run, "offboarding.parquet")))
+    signed = signed_lines(Chain(folder).of_run(run.run), run)
+    waiting = [line for line, one in signed.items() if not one.final]
+    still_open = [line for line in made["line"] if line not in signed]
+    echo(f"{len(signed)} of {made.height} lines decided, {len(still_open)} open")
+    counts: Mapping[str, int] = Counter(one.decision.decision for one in signed.values())
+    if signed:
+        echo(f"  decided: {_counts(counts)}; {_proof(signed)}")
+    if waiting:
+        numbers = sorted({signed[line].receipt.number for line in waiting})
+        echo(
+            f"  waiting for a second approver: lines {ranges(waiting)} "
+            f"(receipt{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))})"
+        )
+    if still_open:
+        echo(f"  open: lines {ranges(still_open)}")
+
+
+def _proof(signed: Mapping[int, Signed]) -> str:
+    verified = sum(one.decision.verified for one in signed.values())
+    return f"names: {verified} verified, {len(signed) - verified} claimed"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{verdict} {counts.get(verdict, 0)}" for verdict in VERDICTS)
+
+
+def _person(scores: Path, by: str | None, token_file: Path | None) -> Person:
+    name = named(by)
+    if not name:
+        raise SignOffError("The person who hands the list in has no name.", remedy="Name yourself with --by.")
+    return Person(name)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,9 +1,10 @@
-"""A filled off-boarding list against the list that was made: every line decided by a named person, none altered."""
+"""A filled off-boarding list against the list that was made: each line decided by a named person, none altered."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -12,12 +13,15 @@ import msgspec
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import list_names, shortened
+from customer_risk.model.offboarding.faults import Fault, tell
 from customer_risk.model.offboarding.lists import SIGN_OFF
+from customer_risk.model.offboarding.people import Person, is_name, is_placeholder
 from customer_risk.model.tables.cells import unescape_cell
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from customer_risk.model.config import SignOff
     from customer_risk.model.offboarding.record import Run
     from customer_risk.model.offboarding.spreadsheet import Sheet
 
@@ -25,14 +29,15 @@ Verdict = Literal["off-board", "keep", "review-again"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 DateOrder = Literal["iso", "day-first", "month-first"]
 _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)  # UTC's offsets around the world: a signer's own date
-_PLACEHOLDERS: Final = frozenset(
-    ["anonymous", "auto", "automatic", "model", "n/a", "na", "nobody", "none", "nn", "system", "tbc", "tbd", "unknown"]
-)
-_SHOWN: Final = 60
+_MONTHS: Final = 12
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What a named person decided on one line; `date` is ISO 8601."""
+    """What a named person decided on one line; `date` is ISO 8601.
+
+    `verified`: the token of the person who handed the list in proves the name; otherwise the name is claimed.
+    `comments` holds the texts of the columns that were added to the list.
+    """
 
     line: int
     customer_id: str
@@ -40,72 +45,125 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     date: str
     note: str
+    verified: bool = False
+    comments: dict[str, str] = {}
+
+    def same(self, other: Decision) -> bool:
+        """Whether another decision is this one, whatever the comments and however the name was proved."""
+        return _parts(self) == _parts(other)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that keeps a line from being accepted."""
+class _Reader:
+    """What the sign-off cells of a line are read with."""
 
-    line: int
-    customer_id: str
-    field: str
-    detail: str
+    run: Run
+    now: datetime
+    by: Person
+    order: DateOrder
+    hint: str
 
-    def __str__(self) -> str:
-        return f"line {self.line}, customer {self.customer_id}, {self.field}: {self.detail}"
+    @property
+    def rules(self) -> SignOff:
+        return self.run.rules
 
 
 def check(
-    sheet: Sheet, made: pl.DataFrame, run: Run, *, where: str, now: datetime, date_order: DateOrder = "iso"
+    sheet: Sheet,
+    made: pl.DataFrame,
+    run: Run,
+    *,
+    where: str,
+    now: datetime,
+    by: Person,
+    partial: bool = False,
+    date_order: DateOrder = "iso",
 ) -> list[Decision]:
-    """Check a filled list against the list `made` by `run`; return a decision for each line, in the list's order.
+    """Check a filled list against the list `made` by `run`; return the decisions, in the list's order.
 
-    Raises SignOffError naming every unsigned, altered, removed or added line at once: its number in the list, its
-    customer and the field. `now` is aware; a date counts as today's or the run's wherever on Earth it may be that
-    date.
+    Every line must be decided, or with `partial`, at least one, and the four cells of the others must be empty. `by`
+    hands the list in; with a token, the name of that person may be left out. Raises SignOffError naming all unsigned,
+    altered, removed or added lines at once. `now` is aware; a date counts as today's or the run's wherever on Earth it
+    may be that date.
     """
-    _check_columns(sheet, made, where)
+    require_token(by, run.rules)
+    comments = _check_columns(sheet, made, where)
     wanted = {row["line"]: row for row in made.iter_rows(named=True)}
     found, faults = _lines(sheet, wanted)
     runs = {cells["run"].strip() for cells in found.values()}
     if found and run.run not in runs:
         raise SignOffError(
-            f"{where} belongs to another scoring run ({', '.join(sorted(runs))[:_SHOWN]}), not to {run.run[:16]}.",
+            f"{where} belongs to another scoring run ({', '.join(sorted(runs))[:60]}), not to {run.run[:16]}.",
             remedy="Name the folder that its list was made in with --scores.",
         )
+    reader = _Reader(run, now, by, date_order, _hint(found))
     decisions = []
     for line, row in wanted.items():
         if line not in found:
             faults.append(Fault(line, row["customer_id"], "the whole line", "was removed"))
             continue
-        altered = _altered(found[line], row, line, sheet.decimal)
-        decision, unsigned = _decision(found[line], row, run, now, date_order)
-        faults += altered + unsigned
+        cells = found[line]
+        faults += _altered(cells, row, line, sheet.decimal)
+        said = {name: " ".join(unescape_cell(cells[name].strip()).split()) for name in SIGN_OFF}
+        if not any(said.values()):
+            if not partial:
+                faults.append(Fault(line, row["customer_id"], ", ".join(SIGN_OFF), "all four cells are empty"))
+            continue
+        kept = {name: text for name in comments if (text := unescape_cell(cells[name].strip()))}
+        decision, unsigned = _decision(said, row, kept, reader)
+        faults += unsigned
         decisions.append(decision)
     if faults:
         lines = len({fault.line for fault in faults})
         raise SignOffError(
             f"{where}: {lines} line{'s' if lines != 1 else ''} can't be accepted:",
-            details=tuple(str(fault) for fault in sorted(faults, key=lambda fault: fault.line)),
-            remedy="Have each decided (off-board, keep or review-again) by a named person with a date and a note, and "
-            "leave all other cells as they were made; nothing was kept.",
+            details=tell(faults),
+            remedy="Each line needs a decision (off-board, keep or review-again), a name, a date and a note; --partial "
+            "accepts lines with none of the four. Leave all other cells as they were made. Nothing was kept.",
         )
+    if not decisions:
+        raise SignOffError(f"No line of {where} is decided.", remedy="Decide on at least one line.")
     return [decision for decision in decisions if decision is not None]
 
 
-def _check_columns(sheet: Sheet, made: pl.DataFrame, where: str) -> None:
+def require_token(by: Person, rules: SignOff) -> None:
+    """Raise SignOffError if the rules require a token and the person has none."""
+    if rules.token is not None and rules.token.required and not by.verified:
+        raise SignOffError(
+            f"{by.name} is a claimed name, and this scoring run requires a token.",
+            remedy=f"Give an ID token of {rules.token.issuer} with --token-file.",
+        )
+
+
+def latest_day(now: datetime) -> date:
+    """Return the latest date that it is anywhere on Earth."""
+    return (now + _LATEST).date()
+
+
+def _parts(one: Decision) -> tuple[object, ...]:
+    return one.line, one.customer_id, one.decision, one.name, one.date, one.note
+
+
+def _check_columns(sheet: Sheet, made: pl.DataFrame, where: str) -> list[str]:
+    """Return the names of the columns that were added and have text."""
     missing = [name for name in made.columns if name not in sheet.columns]
-    extra = [name for name in sheet.columns if name not in made.columns]
-    extra = [name for name in extra if any(cells[name].strip() for _, cells in sheet.rows)]
+    added = [name for name in sheet.columns if name not in made.columns]
+    added = [name for name in added if any(cells[name].strip() for _, cells in sheet.rows)]
     if set(missing) >= set(SIGN_OFF) and "run" in sheet.columns:
         raise SignOffError(
-            f"{where} is a review list: it has no sign-off fields.", remedy="Only offboarding.csv is signed off."
+            f"{where} is a review list: it has no sign-off fields.", remedy="Only the off-boarding list is signed off."
         )
-    if missing or extra:
-        parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"extra {list_names(extra)}"] * bool(extra)
+    if missing:
+        renamed = f"; it has others: {list_names(added)}" if added else ""
         raise SignOffError(
-            f"{where} has not the list's columns: {'; '.join(parts)}.", remedy="Fill in offboarding.csv as it was made."
+            f"{where} lacks columns of the list: {', '.join(missing)}{renamed}.",
+            remedy="Keep the list's columns and their names as they were made; more columns may be added.",
         )
+    if "" in added:
+        raise SignOffError(
+            f"{where} has text in a column without a name.", remedy="Give each column that was added a name."
+        )
+    return added
 
 
 def _lines(sheet: Sheet, wanted: dict[int, dict[str, object]]) -> tuple[dict[int, dict[str, str]], list[Fault]]:
@@ -115,7 +173,7 @@ def _lines(sheet: Sheet, wanted: dict[int, dict[str, object]]) -> tuple[dict[int
     for number, cells in sheet.rows:
         value = _number(cells["line"], sheet.decimal)
         customer = shortened(unescape_cell(cells["customer_id"]))
-        line = int(value) if value is not None and value == int(value) else None
+        line = int(value) if value is not None and math.isfinite(value) and value == int(value) else None
         if line is None or line not in wanted:
             faults.append(Fault(number, customer, "the whole line", "isn't in the list that was made"))
         elif line in found:
@@ -139,83 +197,108 @@ def _altered(cells: dict[str, str], row: dict[str, object], line: int, decimal: 
             same = " ".join(unescape_cell(cell).split()) == " ".join(str(was or "").split())
         if not same:
             faults.append(
-                Fault(line, str(row["customer_id"]), name, f"was altered, from {_short(was)} to {_short(cell)}")
+                Fault(line, str(row["customer_id"]), name, "was altered", f"from {_short(was)} to {_short(cell)}")
             )
     return faults
 
 
 def _decision(
-    cells: dict[str, str], row: dict[str, object], run: Run, now: datetime, date_order: DateOrder
+    said: dict[str, str], row: dict[str, object], comments: dict[str, str], reader: _Reader
 ) -> tuple[Decision | None, list[Fault]]:
-    said = {name: " ".join(unescape_cell(cells[name].strip()).split()) for name in SIGN_OFF}
+    name = said["name"] or (reader.by.name if reader.by.verified else "")
     verdict = re.sub(r"[\s_]+", "-", said["decision"].casefold())
-    day, dated = _date(said["date"], run, now, date_order)
+    day, undated = _date(said["date"], reader)
     problems = {
-        "decision": ""
-        if verdict in VERDICTS
-        else f"is {_short(said['decision'])}, not off-board, keep or review-again",
-        "name": "" if _is_name(said["name"]) else f"is {_short(said['name'])}, which names nobody",
-        "date": dated,
-        "note": ""
-        if re.search(r"\w", said["note"]) and said["note"].casefold() not in _PLACEHOLDERS
-        else "says nothing",
+        "decision": "" if verdict in VERDICTS else "isn't off-board, keep or review-again",
+        "name": _problem_of_name(name, reader),
+        "date": undated,
+        "note": "" if re.search(r"\w", said["note"]) and not is_placeholder(said["note"]) else "says nothing",
     }
     line, customer = int(str(row["line"])), str(row["customer_id"])
+    texts = said | {"name": name}
     faults = [
-        Fault(line, customer, name, problem if said[name] else "is empty")
-        for name, problem in problems.items()
+        Fault(line, customer, field, problem, _short(texts[field]))
+        if texts[field]
+        else Fault(line, customer, field, "is empty")
+        for field, problem in problems.items()
         if problem
     ]
     decided = next((one for one in VERDICTS if one == verdict), None)
     if faults or day is None or decided is None:
         return None, faults
-    return (
-        Decision(
-            line=line,
-            customer_id=customer,
-            decision=decided,
-            name=said["name"],
-            date=day.isoformat(),
-            note=said["note"],
-        ),
-        [],
+    decision = Decision(
+        line=line,
+        customer_id=customer,
+        decision=decided,
+        name=name,
+        date=day.isoformat(),
+        note=said["note"],
+        verified=reader.by.verified and reader.by.is_named(name),
+        comments=comments,
     )
+    return decision, []
 
 
-def _is_name(text: str) -> bool:
-    return len(re.findall(r"[^\W\d_]", text)) > 1 and text.casefold().strip(".-/ ") not in _PLACEHOLDERS
+def _problem_of_name(name: str, reader: _Reader) -> str:
+    if not is_name(name):
+        return "isn't a person's name"
+    token = reader.rules.token
+    if token is not None and token.required and not reader.by.is_named(name):
+        return f"isn't the person of the token, {reader.by.name}"
+    person = reader.by if reader.by.verified and reader.by.is_named(name) else Person(name)
+    return "" if person.is_on(reader.rules.signers) else "isn't on the list of those who may sign"
 
 
 _NUMBERED: Final = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})")
-_ISO: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})([T ]00:00(:00(\.0+)?)?)?")  # Parquet may carry midnight
+_ISO: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")  # a cell may have a time of day
 
 
-def _date(text: str, run: Run, now: datetime, order: DateOrder) -> tuple[date | None, str]:
+def _date(text: str, reader: _Reader) -> tuple[date | None, str]:
     """Read a date, and say what is wrong with it ("" for nothing)."""
     try:
         if match := _ISO.fullmatch(text):
             day = date(int(match[1]), int(match[2]), int(match[3]))
         elif match := _NUMBERED.fullmatch(text):
-            if order == "iso":
-                return None, (
-                    f"is {text}, which can be read in two ways; write it as 2026-01-31, "
-                    "or say --dates day-first or --dates month-first"
-                )
             first, second = int(match[1]), int(match[2])
+            order = reader.order if reader.order != "iso" else _only_order(first, second)
+            if not order:
+                return None, (
+                    "can be read in two ways; write it as 2026-01-31, or say --dates day-first or --dates month-first"
+                    f"{reader.hint}"
+                )
             day = date(int(match[3]), *((second, first) if order == "day-first" else (first, second)))
         else:
-            return None, f"is {_short(text)}, no date like 2026-01-31"
+            return None, "isn't a date like 2026-01-31"
     except ValueError:
-        return None, f"is {text}, a day that no calendar has"
-    if day > (now + _LATEST).date():
-        return None, f"is {day}, in the future"
-    if day < (run.made_at + _EARLIEST).date():
-        return None, f"is {day}, before the list was made ({run.made_at:%Y-%m-%d})"
+        return None, "isn't a day of the calendar"
+    if day > latest_day(reader.now):
+        return None, "is in the future"
+    if day < (reader.run.made_at + _EARLIEST).date():
+        return None, f"is before the list was made ({reader.run.made_at:%Y-%m-%d})"
     return day, ""
 
 
+def _only_order(first: int, second: int) -> str:
+    """Return the order in which two numbers can be a day and a month; "" if they can be both."""
+    if first > _MONTHS or first == second:
+        return "day-first"
+    return "month-first" if second > _MONTHS else ""
+
+
+def _hint(found: Mapping[int, Mapping[str, str]]) -> str:
+    """Return what the file's unambiguous dates prove of the others' order."""
+    proofs: dict[str, int] = {}
+    for line, cells in found.items():
+        match = _NUMBERED.fullmatch(cells["date"].strip())
+        if match and match[1] != match[2] and (order := _only_order(int(match[1]), int(match[2]))):
+            proofs.setdefault(order, line)
+    if len(proofs) > 1:
+        return f"; the file has both orders, in lines {' and '.join(str(line) for line in proofs.values())}"
+    return "".join(f"; the date in line {line} is {order}" for order, line in proofs.items())
+
+
 def _number(cell: str, decimal: str) -> float | None:
-    """Read a number as a spreadsheet may have saved it; None where it is none."""
+    """Read a number as a spreadsheet may have saved it; None if it isn't a number."""
     try:
         return float(unescape_cell(cell.strip()).replace(decimal, ".") or "nan")
     except ValueError:
@@ -223,5 +306,4 @@ def _number(cell: str, decimal: str) -> float | None:
 
 
 def _short(value: object) -> str:
-    text = " ".join(str("" if value is None else value).split())
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    return repr(shortened("" if value is None else value))

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from customer_risk.model.errors import SignOffError
-from customer_risk.model.offboarding.receipts import sign
+from customer_risk.model.offboarding.people import Person
+from customer_risk.model.offboarding.signing import sign
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 
 NOW = datetime(2026, 1, 7, 15, 0, tzinfo=UTC)
@@ -36,7 +37,7 @@ def hand_in(run_folder, tmp_path):
             filled.write_parquet(path)
         else:
             path.write_bytes(csv_bytes(filled))
-        return sign(path, run_folder, run_folder / "signed", now=NOW, by="registrar", **options)
+        return sign(path, run_folder, run_folder / "signed", now=NOW, by=Person("registrar"), **options)
 
     return hand
 
@@ -79,7 +80,7 @@ def test_list_filled_in_where_it_was_made_is_accepted(decided, run_folder):
     """An analyst may fill in the very offboarding.csv of the run."""
     path = run_folder / "offboarding.csv"
     path.write_bytes(csv_bytes(decided))
-    assert sign(path, run_folder, run_folder / "signed", now=NOW, by="registrar")[1]
+    assert sign(path, run_folder, run_folder / "signed", now=NOW, by=Person("registrar"))[1]
 
 
 def test_parquet_is_accepted(hand_in, decided):
@@ -202,7 +203,7 @@ def test_list_that_proposes_nobody_has_nothing_to_sign(made, run_folder, decided
 def test_unreadable_file_is_refused(run_folder, tmp_path):
     """A file that isn't there is named."""
     with pytest.raises(SignOffError, match=r"nowhere\.csv can't be read"):
-        sign(tmp_path / "nowhere.csv", run_folder, tmp_path / "signed", now=NOW, by="registrar")
+        sign(tmp_path / "nowhere.csv", run_folder, tmp_path / "signed", now=NOW, by=Person("registrar"))
 
 
 def test_place_that_cannot_be_written_is_named(decided, run_folder, tmp_path):
@@ -210,7 +211,7 @@ def test_place_that_cannot_be_written_is_named(decided, run_folder, tmp_path):
     (tmp_path / "blocked").write_text("a file")
     (tmp_path / "filled.csv").write_bytes(csv_bytes(decided))
     with pytest.raises(SignOffError, match="blocked can't be written"):
-        sign(tmp_path / "filled.csv", run_folder, tmp_path / "blocked", now=NOW, by="registrar")
+        sign(tmp_path / "filled.csv", run_folder, tmp_path / "blocked", now=NOW, by=Person("registrar"))
 
 
 def test_of_several_at_once_one_is_kept(decided, run_folder, tmp_path):
@@ -218,7 +219,7 @@ def test_of_several_at_once_one_is_kept(decided, run_folder, tmp_path):
     (tmp_path / "filled.csv").write_bytes(csv_bytes(decided))
 
     def hand(_):
-        return sign(tmp_path / "filled.csv", run_folder, run_folder / "signed", now=NOW, by="registrar")
+        return sign(tmp_path / "filled.csv", run_folder, run_folder / "signed", now=NOW, by=Person("registrar"))
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(hand, range(8)))
@@ -240,6 +241,8 @@ def test_two_runs_may_share_a_folder(hand_in, decided, run_folder, scored, tmp_p
     )
     filled = decided.with_columns(pl.lit(later.run).alias("run"))
     (tmp_path / "later.csv").write_bytes(csv_bytes(filled))
-    receipt, new = sign(tmp_path / "later.csv", tmp_path / "later", run_folder / "signed", now=NOW, by="registrar")
+    receipt, new = sign(
+        tmp_path / "later.csv", tmp_path / "later", run_folder / "signed", now=NOW, by=Person("registrar")
+    )
     assert (receipt.number, receipt.supersedes, new) == (2, None, True)
     assert receipt.follows is not None

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding.people import Person
 from customer_risk.model.offboarding.sign_off import check
 from customer_risk.model.offboarding.spreadsheet import csv_bytes, read_sheet
 
@@ -23,7 +24,9 @@ def hand_in(made, run_record):
         content = csv_bytes(filled) if isinstance(filled, pl.DataFrame) else filled
         content = content.encode() if isinstance(content, str) else content
         sheet = read_sheet(Path("filled.csv"), content)
-        return check(sheet, made, run_record, where="filled.csv", now=options.pop("now", NOW), **options)
+        return check(
+            sheet, made, run_record, where="filled.csv", now=options.pop("now", NOW), by=Person("registrar"), **options
+        )
 
     return hand
 

@@ -1,0 +1,132 @@
+"""Final decisions of earlier scoring runs, each with what was known of the customer then."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding import record
+from customer_risk.model.offboarding.receipts import Chain
+from customer_risk.model.offboarding.signed import signed_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from customer_risk.model.offboarding.record import Run
+    from customer_risk.model.offboarding.sign_off import Verdict
+    from customer_risk.model.offboarding.signed import Signed
+
+SIGNED: Final = "signed"  # the folder in a run's folder where its sign-offs are kept
+_REMEDY: Final = "Give the folder that `customer-risk score` wrote, with its folder signed."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """A customer's newest final decision, and the customer's row in the scores of the run that was decided on.
+
+    `date` is ISO 8601. `verified`: a token proved the name; otherwise it is claimed. `approver` is empty where no
+    second approver is required, and `approver_verified` is then false. `run` is the run's id, `made_at` its time.
+    `patterns` and `reasons` are codes.
+    """
+
+    customer_id: str
+    decision: Verdict
+    date: str
+    name: str
+    note: str
+    verified: bool
+    approver: str
+    approver_verified: bool
+    run: str
+    made_at: datetime
+    model_version: str
+    probability: float
+    segment: str
+    reasons: tuple[str, ...]
+    patterns: tuple[str, ...]
+    transactions: int
+    first_transaction: datetime | None
+    last_transaction: datetime | None
+
+
+def read_earlier(folders: Sequence[Path]) -> dict[str, Earlier]:
+    """Return the newest final decision on each customer, by customer_id, from the sign-offs of earlier runs.
+
+    Each folder is a scoring run's or its folder of sign-offs. Lines that are open or wait for a second approver are
+    left out. The newest decision is the one with the latest date; of one date, that of the latest run. Raises
+    SignOffError where a folder has no sign-off, a run or receipt was altered or removed, or the run of a receipt isn't
+    among the folders.
+    """
+    runs: dict[str, tuple[Path, Run]] = {}
+    signed: dict[Path, Chain] = {}
+    for folder in folders:
+        holds_run = (folder / record.NAME).is_file()
+        kept = folder / SIGNED if holds_run else folder
+        made_in = folder if holds_run else folder.absolute().parent
+        if not any(kept.glob("*.receipt.json")):
+            raise SignOffError(f"{folder} has no sign-off.", remedy=_REMEDY)
+        if (made_in / record.NAME).is_file():
+            run = record.read_run(made_in)
+            runs[run.run] = (made_in, run)
+        signed[kept.resolve()] = Chain(kept)
+    found: dict[str, tuple[tuple[object, ...], Earlier]] = {}
+    for chain in signed.values():
+        for run_id in dict.fromkeys(act.run for act in chain.acts):
+            if run_id not in runs:
+                raise SignOffError(
+                    f"A sign-off is of the scoring run {run_id[:16]}, whose folder isn't given.", remedy=_REMEDY
+                )
+            made_in, run = runs[run_id]
+            final = [one for one in signed_lines(chain.of_run(run_id), run).values() if one.final]
+            for one in _of_run(made_in, run, final):
+                rank = (one.date, one.made_at)
+                if one.customer_id not in found or rank >= found[one.customer_id][0]:
+                    found[one.customer_id] = (rank, one)
+    return {customer: one for customer, (_, one) in sorted(found.items())}
+
+
+def _of_run(folder: Path, run: Run, final: Iterable[Signed]) -> list[Earlier]:
+    scores = pl.read_parquet(io.BytesIO(record.verified(folder, run, "scores.parquet")))
+    rows = {row["customer_id"]: row for row in scores.iter_rows(named=True)}
+    made = []
+    for one in final:
+        decision, row = one.decision, rows.get(one.decision.customer_id)
+        if row is None:
+            raise SignOffError(
+                f"Receipt {one.receipt.number} decides on customer {decision.customer_id}, whom the scores of {folder} "
+                "don't have.",
+                remedy=_REMEDY,
+            )
+        made.append(
+            Earlier(
+                customer_id=decision.customer_id,
+                decision=decision.decision,
+                date=decision.date,
+                name=decision.name,
+                note=decision.note,
+                verified=decision.verified,
+                approver=one.approval.approved_by if one.approval else "",
+                approver_verified=one.approval.verified if one.approval else False,
+                run=run.run,
+                made_at=run.made_at,
+                model_version=row["model_version"],
+                probability=row["probability"],
+                segment=row["segment"],
+                reasons=_codes(row["reasons"]),
+                patterns=_codes(row["patterns"]),
+                transactions=row["transactions"],
+                first_transaction=row["first_transaction"],
+                last_transaction=row["last_transaction"],
+            )
+        )
+    return made
+
+
+def _codes(joined: str) -> tuple[str, ...]:
+    return tuple(code for code in joined.split("; ") if code)

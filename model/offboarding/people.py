@@ -1,0 +1,60 @@
+"""Who signs and who approves: names compared, and held against the lists of those who may."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PLACEHOLDERS: Final = frozenset(
+    ["anonymous", "auto", "automatic", "model", "n/a", "na", "nobody", "none", "nn", "system", "tbc", "tbd", "unknown"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who acts: `verified` if a token says so, which then has an `issuer` and a `subject`; otherwise a claimed name."""
+
+    name: str
+    verified: bool = False
+    issuer: str = ""
+    subject: str = ""
+
+    def is_named(self, name: str) -> bool:
+        """Whether a name is this person's."""
+        return same_name(self.name, name)
+
+    def is_on(self, allowed: Sequence[str]) -> bool:
+        """Whether a list of names and subjects has this person; an empty list has everybody."""
+        return not allowed or any(
+            same_name(self.name, one) or (self.verified and one == self.subject) for one in allowed
+        )
+
+    def tell(self) -> str:
+        """Return the name, and whether it is verified or claimed."""
+        return f"{self.name} ({'verified' if self.verified else 'claimed'})"
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are the same, whatever their case, white space, width and invisible characters."""
+    return _plain(one) == _plain(other)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is written where nothing is to be said, such as n/a."""
+    return text.casefold().strip(".-/ ") in _PLACEHOLDERS
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a person's name: it has two letters, and isn't a placeholder."""
+    return len(re.findall(r"[^\W\d_]", text)) > 1 and not is_placeholder(text)
+
+
+def _plain(name: str) -> str:
+    visible = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
+    return " ".join(folded.split())
