@@ -17,7 +17,7 @@ from customer_risk.model.evaluation.decision_inputs import DecisionInputs
 from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.frame import feature_table
-from customer_risk.model.offboarding.criteria import declare
+from customer_risk.model.offboarding.criteria import Criteria, declare
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 from customer_risk.model.policy.calibration import prior_shift
 from customer_risk.model.policy.thresholds import Cuts
@@ -245,7 +245,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
     notes = _notes(material, study)
     features = [catalogue.BY_NAME[name] for name in names]
     columns = study.table.select(names)
-    criteria = declare(config.corroboration)
+    criteria = Criteria(declare(config.corroboration), "configuration")
     rates = material.cohort.rates
     if rates is not None:
         conversions = csv_bytes(material.cohort.conversions)
@@ -313,10 +313,10 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
             timings=tuple(watch.timings),
             fairness=_fairness(material, inputs, members),
             criteria=tuple(
-                results.Criterion(code=one.rule.code, name=one.rule.name, why=one.rule.why, thresholds=one.describe())
+                results.Criterion(code=one.code, name=one.pattern.name, why=one.pattern.why, thresholds=one.describe())
                 for one in criteria.declared
             ),
-            criteria_minimum=criteria.minimum,
+            criteria_minimum=criteria.rule.minimum,
             notes=notes,
         )
     with watch.stage("Write the report"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding.record import hash_tables, identified, read_run, verified
@@ -46,9 +48,9 @@ def test_unreadable_record_is_refused(copied, content):
 
 def test_record_of_another_schema_version_is_refused(copied):
     """Another release's record isn't guessed at."""
-    said = json.loads((copied / "run.json").read_text()) | {"schema_version": 2}
+    said = json.loads((copied / "run.json").read_text()) | {"schema_version": 3}
     (copied / "run.json").write_text(json.dumps(said))
-    with pytest.raises(SignOffError, match="schema version 2"):
+    with pytest.raises(SignOffError, match="schema version 3"):
         read_run(copied)
 
 
@@ -90,3 +92,22 @@ def test_mapped_files_are_hashed_under_their_own_names(tmp_path):
     (tmp_path / "clients.csv").write_text("x")
     mapping = Mapping(users=TableMapping(files={"unlabelled": "clients"}))
     assert list(hash_tables(tmp_path, "unlabelled", mapping)) == ["clients.csv"]
+
+
+def test_record_of_schema_version_1_is_read(tmp_path):
+    """The run.json of an earlier release keeps its id; it has no rules of sign-off and names no version of the rule."""
+    shutil.copy(Path(__file__).parents[2] / "data" / "run-1" / "run.json", tmp_path)
+    run = read_run(tmp_path)
+    assert run.schema_version == 1
+    assert run.corroboration["LARGE_AMOUNT"] == {"amount": 3000, "quantile": 0.95}
+    assert run.action_rule is run.action_rule_from is run.wordings is run.earlier is UNSET
+    assert not run.rules.second_approver
+
+
+def test_record_names_the_rule_with_its_origin_and_the_wordings(scoring_run, scored):
+    """An auditor reads which rule and which texts made the list; LARGE_AMOUNT has the quantile in EUR."""
+    said = json.loads((scoring_run / "run.json").read_text())
+    assert said["schema_version"] == 2
+    assert (said["action_rule"], said["action_rule_from"], said["earlier"]) == (2, "configuration", {})
+    assert said["wordings"] in {1, 2}
+    assert said["corroboration"]["LARGE_AMOUNT"]["usual"] == scored.criteria.rule.patterns["LARGE_AMOUNT"]["usual"] > 0

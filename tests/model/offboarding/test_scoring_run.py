@@ -94,7 +94,7 @@ def test_each_line_stands_alone(made):
         assert "% of customers)" in row["reasons"]
         assert "Transactions " in row["evidence"]
         assert row["speaks_against"]
-        assert "resampled customers" in row["certainty"]
+        assert "another random sample of the training customers" in row["certainty"]
         assert 0 <= row["low"] <= row["high"] <= 1
 
 
@@ -153,9 +153,9 @@ def test_off_boarding_page_has_a_card_for_each_line(scoring_run, made):
     words = " ".join(" ".join(page.words).split())
     assert page.tags.count("article") == made.height
     assert all(customer in words for customer in made["customer_id"])
-    for heading in ("What raises the score", "Evidence in the transactions", "What speaks against it", "How sure"):
+    for heading in ("What raises the score", "Patterns in the transactions", "What lowers the score or", "How certain"):
         assert words.count(heading) == made.height
-    assert "The service proposes; it off-boards nobody" in words
+    assert "This list is a proposal; it off-boards no customer." in words
 
 
 def test_pages_say_proposed_and_never_that_it_was_done(scoring_run):
@@ -259,17 +259,17 @@ def test_absent_or_empty_folder_is_free(tmp_path, there):
     check_place(tmp_path / "out", force=False)
 
 
-def test_run_with_nobody_listed_says_so(scored, made_at, tmp_path, write_tiny_bundle):
+def test_run_with_nobody_listed_says_so(scored, made_at, tmp_path, write_tiny_bundle, corroboration):
     """Empty lists are lists, too."""
     from customer_risk.model.offboarding.scored import score_cohort
     from customer_risk.model.scoring.bundle import load_bundle
 
     write_tiny_bundle(tmp_path / "bundle", medium=1.0, high=1.0)
-    everyone_low = score_cohort(load_bundle(tmp_path / "bundle"), scored.cohort, scored.criteria)
+    everyone_low = score_cohort(load_bundle(tmp_path / "bundle"), scored.cohort, corroboration)
     write(tmp_path / "run", everyone_low, made_at)
     assert pl.read_parquet(tmp_path / "run" / "offboarding.parquet").is_empty()
     assert (tmp_path / "run" / "offboarding.csv").read_text().startswith("line,customer_id,")
-    assert "Nobody is on this list" in (tmp_path / "run" / "offboarding.html").read_text()
+    assert "No customer is on this list" in (tmp_path / "run" / "offboarding.html").read_text()
 
 
 def test_progress_counts_the_listed(scored, made_at, tmp_path):
@@ -282,5 +282,5 @@ def test_progress_counts_the_listed(scored, made_at, tmp_path):
 def test_record_is_json_with_the_declared_rules(scoring_run, scored):
     """An auditor reads what was declared when the list was made."""
     said = json.loads((scoring_run / "run.json").read_text())
-    assert said["corroboration"] == {one.rule.code: dict(one.limits) for one in scored.criteria.declared}
+    assert said["corroboration"] == scored.criteria.rule.patterns
     assert said["bundle"] == scored.bundle.version
