@@ -47,7 +47,13 @@ def csv_reader(lines: Iterable[str], *, separator: str = ",") -> CsvReader:
 
 def declares_separator(line: str) -> bool:
     """Return whether a file's first line is `sep=;`, by which Excel names the separator."""
-    return _DECLARED.match(line) is not None
+    return declared_separator(line) is not None
+
+
+def declared_separator(line: str) -> str | None:
+    """Return the separator that a file's first line names, `;` for `sep=;`; None if it names none."""
+    found = _DECLARED.match(line)
+    return found[1] if found else None
 
 
 def is_encoding(name: str) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from numpy.random import Generator
 
 ROOT = Path(__file__).parent.parent
@@ -156,3 +159,40 @@ def _made_up(chance: Generator) -> tuple[dict[str, object], list[dict[str, objec
         for i in range(int(chance.integers(0, 30)))
     ]
     return profile, transactions
+
+
+@pytest.fixture(scope="session")
+def rsa_key() -> RSAPrivateKey:
+    """An issuer's RSA key."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="session")
+def ec_key() -> EllipticCurvePrivateKey:
+    """An issuer's key on P-256."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture(scope="session")
+def jwk():
+    """Make a key a member of a JWK set."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from jwt import algorithms
+
+    def made(key: Any, **more: Any) -> dict[str, Any]:
+        if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)):
+            return {**algorithms.RSAAlgorithm.to_jwk(key, as_dict=True), **more}
+        return {**algorithms.ECAlgorithm.to_jwk(key, as_dict=True), **more}
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def key_set(rsa_key, ec_key, jwk) -> bytes:
+    """An issuer's key set: one RSA and one EC key, public."""
+    members = [jwk(rsa_key.public_key(), kid="rsa"), jwk(ec_key.public_key(), kid="ec")]
+    return json.dumps({"keys": members}).encode()

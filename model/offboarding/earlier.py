@@ -128,5 +128,5 @@ def _of_run(folder: Path, run: Run, final: Iterable[Signed]) -> list[Earlier]:
     return made
 
 
-def _codes(joined: str) -> tuple[str, ...]:
-    return tuple(code for code in joined.split("; ") if code)
+def _codes(joined: str | None) -> tuple[str, ...]:
+    return tuple(code for code in (joined or "").split("; ") if code)

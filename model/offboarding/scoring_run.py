@@ -15,7 +15,9 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.offboarding import lists, pages, record, segments
 from customer_risk.model.offboarding.decided_before import NO_SIGN_OFFS, EarlierSignOffs
 from customer_risk.model.offboarding.dossier import dossiers, evidence
+from customer_risk.model.offboarding.sign_off import VERDICTS
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.offboarding.workbook import xlsx_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +142,7 @@ def _list_files(
     return {
         "offboarding.csv": csv_bytes(offboarding),
         "offboarding.parquet": _parquet_bytes(offboarding),
+        "offboarding.xlsx": xlsx_bytes(offboarding, made_at=run.made_at, verdicts=VERDICTS),
         "offboarding.html": pages.offboarding_page(scored, run, proposed).encode(),
         "review.csv": csv_bytes(review),
         "review.parquet": _parquet_bytes(review),

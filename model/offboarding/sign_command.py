@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import list_names
 from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.faults import ranges
-from customer_risk.model.offboarding.people import Person
+from customer_risk.model.offboarding.identity import identify
 from customer_risk.model.offboarding.receipts import Chain
 from customer_risk.model.offboarding.sign_off import VERDICTS, DateOrder
 from customer_risk.model.offboarding.signed import signed_lines
 from customer_risk.model.offboarding.signing import approve as accept_approval
 from customer_risk.model.offboarding.signing import sign as accept
-from customer_risk.model.operator import named
 from customer_risk.model.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from customer_risk.model.offboarding.people import Person
     from customer_risk.model.offboarding.signed import Signed
 
 
@@ -118,10 +117,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _person(scores: Path, by: str | None, token_file: Path | None) -> Person:
-    name = named(by)
-    if not name:
-        raise SignOffError("The person who hands the list in has no name.", remedy="Name yourself with --by.")
-    return Person(name)
+    return identify(record.read_run(scores).rules, by=by, token_file=token_file)
 
 
 def _now() -> datetime:

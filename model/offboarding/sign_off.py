@@ -15,6 +15,7 @@ from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import list_names, shortened
 from customer_risk.model.offboarding.faults import Fault, tell
 from customer_risk.model.offboarding.people import Person, is_name, is_placeholder
+from customer_risk.model.offboarding.workbook import cut_cell
 from customer_risk.model.tables.cells import unescape_cell
 
 if TYPE_CHECKING:
@@ -194,7 +195,8 @@ def _altered(cells: dict[str, str], row: dict[str, object], line: int, decimal: 
             value = _number(cell, decimal)
             same = value is not None and math.isclose(value, was, rel_tol=0, abs_tol=1e-9)
         else:
-            same = " ".join(unescape_cell(cell).split()) == " ".join(str(was or "").split())
+            text = str(was or "")
+            same = _spaced(unescape_cell(cell)) in (_spaced(text), _spaced(cut_cell(text)))
         if not same:
             faults.append(
                 Fault(line, str(row["customer_id"]), name, "was altered", f"from {_short(was)} to {_short(cell)}")
@@ -303,6 +305,10 @@ def _number(cell: str, decimal: str) -> float | None:
         return float(unescape_cell(cell.strip()).replace(decimal, ".") or "nan")
     except ValueError:
         return None
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _short(value: object) -> str:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from customer_risk.model.csv_records import BadCsv, read_records
+from customer_risk.model.csv_records import BadCsv, declared_separator, read_records
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import MOST_SAID, shortened
+from customer_risk.model.offboarding.workbook import BadWorkbook, read_workbook
 from customer_risk.model.tables.cells import escape_cells
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+_NUMBERS: Final = ("probability", "low", "high", "high_share")
+_FRACTION: Final = re.compile(r"[0-9]+([.,])[0-9]+([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +39,48 @@ def csv_bytes(frame: pl.DataFrame) -> bytes:
 
 
 def read_sheet(path: Path, content: bytes) -> Sheet:
-    """Read the content of a filled CSV or Parquet file as text; `path` tells which, and names it in messages.
+    """Read the content of a filled CSV, .xlsx or Parquet file as text; `path` tells which, and names it in messages.
 
-    Of CSV: UTF-8 with or without a byte order mark, UTF-16 with one, or Windows-1252; commas, semicolons (then
-    numbers may have decimal commas) or tabs; any line ends; lines without any text are overlooked. A row's line is the
-    one on which it begins. Raises SignOffError where there is no table.
+    Of CSV: UTF-8 with or without a byte order mark, UTF-16 with one, or Windows-1252; commas, semicolons or tabs, or
+    what a first line such as `sep=;` names; any line ends; lines without any text are overlooked. Decimal commas are
+    found in the list's numbers. A row's line is the one on which it begins. Raises SignOffError where there is
+    no table.
     """
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             frame = pl.read_parquet(io.BytesIO(content))
             text = frame.with_columns(pl.col(pl.Date, pl.Datetime).dt.to_string("iso:strict")).cast(pl.String)
             rows = tuple((number, row) for number, row in enumerate(text.fill_null("").iter_rows(named=True), start=1))
             return Sheet(tuple(frame.columns), rows, ".")
+        if path.suffix.lower() == ".xlsx":
+            filled = (
+                (line, row) for line, row in enumerate(read_workbook(content), start=1) if any(map(str.strip, row))
+            )
+            return _sheet(filled, lambda _: ".")
         return _parse(content)
-    except (OSError, pl.exceptions.PolarsError, BadCsv, UnicodeError) as error:
+    except (OSError, pl.exceptions.PolarsError, BadCsv, BadWorkbook, UnicodeError) as error:
         raise SignOffError(
             f"{path} can't be read as a table: {shortened(error, MOST_SAID)}.",
-            remedy="Save the filled list as CSV (UTF-8) or Parquet.",
+            remedy="Save the filled list as .xlsx, CSV (UTF-8) or Parquet.",
         ) from error
 
 
 def _parse(content: bytes) -> Sheet:
     text = _decoded(content)
-    head = text.splitlines()[0] if text else ""
-    delimiter = max(",;\t", key=head.count)
+    lines = text.splitlines()
+    head = lines[0] if lines else ""
+    declared = declared_separator(head)
+    delimiter = declared or max(",;\t", key=head.count)
+    records = read_records(io.BytesIO(text.encode()), separator=delimiter)
+    return _sheet(records, lambda rows: _decimal(rows, delimiter))
+
+
+def _sheet(
+    records: Iterable[tuple[int, list[str]]], decimal: Callable[[list[tuple[int, dict[str, str]]]], str]
+) -> Sheet:
     columns: list[str] = []
     rows = []
-    for line, cells in read_records(io.BytesIO(text.encode()), separator=delimiter):
+    for line, cells in records:
         if not columns:
             columns = [cell.strip() for cell in cells]
             while columns and not columns[-1]:  # spreadsheets may save empty columns behind the last
@@ -74,7 +94,16 @@ def _parse(content: bytes) -> Sheet:
         raise BadCsv(1, "is empty")
     if len(set(columns)) < len(columns):
         raise BadCsv(1, "has two columns of the same name")
-    return Sheet(tuple(columns), tuple(rows), "," if delimiter == ";" else ".")
+    return Sheet(tuple(columns), tuple(rows), decimal(rows))
+
+
+def _decimal(rows: list[tuple[int, dict[str, str]]], delimiter: str) -> str:
+    """Return the decimal sign of the list's numbers; without a fraction, the one that goes with the delimiter."""
+    for _, cells in rows:
+        for name in _NUMBERS:
+            if found := _FRACTION.fullmatch(cells.get(name, "").strip()):
+                return found[1]
+    return "," if delimiter == ";" else "."
 
 
 def _decoded(content: bytes) -> str:

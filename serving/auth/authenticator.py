@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from customer_risk.model.tokens.keys import Key, KeysUnreadable, parse
 from customer_risk.serving.auth import jwks, tokens
 from customer_risk.serving.auth.caller import Caller
 from customer_risk.serving.auth.settings import AuthSettings
@@ -35,7 +36,7 @@ class Authenticator:
         self._settings = settings
         self._wall = wall
         self._clock = clock
-        self._keys: dict[str | None, jwks.Key] = {}
+        self._keys: dict[str | None, Key] = {}
         self._document: bytes | None = None
         self._introduced = False
         self._looked = -float("inf")  # when keys were last read because of an unknown key id
@@ -125,8 +126,8 @@ class Authenticator:
             document = await jwks.fetch(self._settings)
             found = self._keys
             if document != self._document:  # on a thread: a large key set would block the event loop for too long
-                found = await asyncio.to_thread(jwks.parse, document, self._settings.algorithms)
-        except jwks.KeysUnreadable as error:
+                found = await asyncio.to_thread(parse, document, self._settings.algorithms)
+        except KeysUnreadable as error:
             _log.warning("the issuer's keys can't be read, the last ones stay in use: %s", error)
             return False
         if document != self._document:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.tokens.algorithms import ASYMMETRIC, is_private_url
 
-ASYMMETRIC: Final = frozenset(
-    ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-)
 _OAUTH_SCOPES: Final = frozenset(("scope", "scp"))  # claims that hold scopes of the token's audience alone
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -76,7 +72,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 remedy="Set auth.scope_prefix, for example to customer-risk:, or leave only scope and scp.",
             )
         self._require_distinct_clients()
-        if self.from_url and not _private(self.jwks):
+        if self.from_url and not is_private_url(self.jwks):
             raise ConfigError("auth.jwks is neither an https URL nor a file.", remedy="Give an https URL.")
         if self.stale_seconds <= self.look_seconds:
             looks = "auth.refresh_seconds" if self.from_url else "auth.file_seconds"
@@ -108,15 +104,3 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     def look_seconds(self) -> float:
         """Seconds between two reads of the keys, from a URL or a file."""
         return self.refresh_seconds if self.from_url else self.file_seconds
-
-
-def _private(url: str) -> bool:
-    """Return whether a URL's response can't be changed on its way: https, or this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if parts.scheme == "https":
-            return bool(host)
-        return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
-    except ValueError:  # not an IP address, or not a URL
-        return False

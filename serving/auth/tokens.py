@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-import jwt
-
+from customer_risk.model.tokens import verification
 from customer_risk.serving.auth.caller import Caller, Permission
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.errors import Unauthenticated
@@ -14,15 +13,13 @@ from customer_risk.serving.errors import Unauthenticated
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from customer_risk.serving.auth.jwks import Key
+    from customer_risk.model.tokens.keys import Key
 
 MOST_CHARACTERS: Final = 8 * 1024
 _REMEDY: Final = "Send Authorization: Bearer with an access token for this service."
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE | re.ASCII)
 _SCOPES: Final = frozenset(get_args(Permission))
 _MOST_NAME: Final = 256
-# Errors besides its own that the library raises for odd numbers and deep nesting in a token.
-_ODD: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
 def refused(why: str) -> Unauthenticated:
@@ -45,45 +42,20 @@ def bearer(authorization: str | None) -> str:
 def key_id(token: str, settings: AuthSettings) -> str | None:
     """Return the id of the key that a token names, None if it names none; raises Unauthenticated."""
     try:
-        header = jwt.get_unverified_header(token)
-    except (jwt.PyJWTError, *_ODD) as error:
-        raise refused("The token's header can't be read.") from error
-    if header.get("alg") not in settings.algorithms:
-        raise refused("The token is signed by an algorithm that isn't accepted.")
-    kid = header.get("kid")
-    return kid if isinstance(kid, str) else None
+        return verification.key_id(token, settings.algorithms)
+    except verification.BadToken as error:
+        raise refused(str(error)) from error
 
 
 def verify(token: str, key: Key, settings: AuthSettings) -> tuple[Caller, float]:
     """Verify a token; return its caller, and its expiry in seconds since 1970. Raises Unauthenticated."""
     try:
-        claims = jwt.decode(
-            token,
-            key.public,
-            algorithms=list(key.algorithms),
-            audience=settings.audience,
-            issuer=settings.issuer,
-            leeway=settings.leeway_seconds,
-            options={"require": ["exp", "iss", "aud"], "verify_sub": False, "verify_jti": False},
+        claims, expires = verification.verified_claims(
+            token, key, issuer=settings.issuer, audience=settings.audience, leeway=settings.leeway_seconds
         )
-        expires = float(claims["exp"])
-    except (jwt.PyJWTError, *_ODD) as error:
-        raise refused(_why(error)) from error
+    except verification.BadToken as error:
+        raise refused(str(error)) from error
     return Caller(_client(claims, settings), _scopes(claims, settings)), expires
-
-
-def _why(error: Exception) -> str:
-    """Return what is wrong with a token, without the library's text, which may repeat input."""
-    said = {
-        jwt.ExpiredSignatureError: "The token is expired.",
-        jwt.InvalidAudienceError: "The token is meant for another audience.",
-        jwt.InvalidIssuerError: "The token is from another issuer.",
-        jwt.ImmatureSignatureError: "The token isn't valid yet.",
-        jwt.InvalidSignatureError: "The token's signature is wrong.",
-        jwt.MissingRequiredClaimError: "The token lacks one of the claims exp, iss and aud.",
-        jwt.InvalidAlgorithmError: "The token's key isn't one for its algorithm.",
-    }
-    return next((text for kind, text in said.items() if isinstance(error, kind)), "The token can't be read.")
 
 
 def _client(claims: Mapping[str, Any], settings: AuthSettings) -> str:

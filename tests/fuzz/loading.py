@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from customer_risk.model.errors import CustomerRiskError
-from customer_risk.serving.auth.jwks import KeysUnreadable
+from customer_risk.model.tokens.keys import KeysUnreadable
 from tests.fuzz.files import PLACES, SECRET, changed
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -84,7 +84,8 @@ def _rules(_: Path, __: Path) -> Reader:
 
 
 def _keys(_: Path, __: Path) -> Reader:
-    from customer_risk.serving.auth.jwks import fetch, parse
+    from customer_risk.model.tokens.keys import parse
+    from customer_risk.serving.auth.jwks import fetch
     from customer_risk.serving.auth.settings import AuthSettings
     from tests.system.issuer import Issuer
 

@@ -19,6 +19,7 @@ from customer_risk.model.registry.interface import FolderStore, copy_of
 from customer_risk.model.registry.pulling import check
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.tables.mapping import load_mapping
+from customer_risk.model.tokens.keys import KeysUnreadable
 from customer_risk.serving.auth import jwks
 from customer_risk.serving.auth.settings import AuthSettings
 from customer_risk.serving.bulk.tables import settings as batch
@@ -62,7 +63,7 @@ def _keys(path: Path) -> None:
     settings = AuthSettings(issuer="https://i.example", audience="a", jwks=str(path))
     try:
         asyncio.run(jwks.fetch(settings))
-    except jwks.KeysUnreadable as error:
+    except KeysUnreadable as error:
         raise CustomerRiskError(str(error), remedy="") from error
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec import UNSET
 
+from customer_risk.model.config import SignOff
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding.record import hash_tables, identified, read_run, verified
 from customer_risk.model.tables.mapping import Mapping, TableMapping
@@ -50,7 +51,7 @@ def test_record_of_another_schema_version_is_refused(copied):
     """Another release's record isn't guessed at."""
     said = json.loads((copied / "run.json").read_text()) | {"schema_version": 3}
     (copied / "run.json").write_text(json.dumps(said))
-    with pytest.raises(SignOffError, match="schema version 3"):
+    with pytest.raises(SignOffError, match="schema version 3; this release reads 1 and 2"):
         read_run(copied)
 
 
@@ -94,14 +95,19 @@ def test_mapped_files_are_hashed_under_their_own_names(tmp_path):
     assert list(hash_tables(tmp_path, "unlabelled", mapping)) == ["clients.csv"]
 
 
-def test_record_of_schema_version_1_is_read(tmp_path):
-    """The run.json of an earlier release keeps its id; it has no rules of sign-off and names no version of the rule."""
-    shutil.copy(Path(__file__).parents[2] / "data" / "run-1" / "run.json", tmp_path)
-    run = read_run(tmp_path)
-    assert run.schema_version == 1
-    assert run.corroboration["LARGE_AMOUNT"] == {"amount": 3000, "quantile": 0.95}
+def test_rules_of_sign_off_are_part_of_the_run_id(copied):
+    """Nobody can take the second approver out of a run that requires one, or put one in."""
+    path = copied / "run.json"
+    path.write_text(path.read_text().replace('"second_approver": false', '"second_approver": true'))
+    with pytest.raises(SignOffError, match="was altered"):
+        read_run(copied)
+
+
+def test_run_of_schema_version_1_is_read():
+    """A run of an earlier release keeps its id; anybody may decide on its list, and it names no version of the rule."""
+    run = read_run(Path(__file__).parents[2] / "data" / "scoring-run-1")
+    assert (run.schema_version, run.rules) == (1, SignOff())
     assert run.action_rule is run.action_rule_from is run.wordings is run.earlier is UNSET
-    assert not run.rules.second_approver
 
 
 def test_record_names_the_rule_with_its_origin_and_the_wordings(scoring_run, scored):

@@ -12,42 +12,10 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from customer_risk.serving.auth.settings import AuthSettings
 
 ISSUER, AUDIENCE = "https://issuer.example/", "customer-risk"
-
-
-@pytest.fixture(scope="session")
-def rsa_key() -> rsa.RSAPrivateKey:
-    """The issuer's RSA key."""
-    return rsa.generate_private_key(65537, 2048)
-
-
-@pytest.fixture(scope="session")
-def ec_key() -> ec.EllipticCurvePrivateKey:
-    """The issuer's key on P-256."""
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-@pytest.fixture(scope="session")
-def jwk():
-    """Make a key a member of a JWK set."""
-
-    def made(key: Any, **more: Any) -> dict[str, Any]:
-        if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)):
-            return {**jwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True), **more}
-        return {**jwt.algorithms.ECAlgorithm.to_jwk(key, as_dict=True), **more}
-
-    return made
-
-
-@pytest.fixture(scope="session")
-def key_set(rsa_key, ec_key, jwk) -> bytes:
-    """The issuer's key set: one RSA and one EC key, public."""
-    members = [jwk(rsa_key.public_key(), kid="rsa"), jwk(ec_key.public_key(), kid="ec")]
-    return json.dumps({"keys": members}).encode()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.auth.settings import ASYMMETRIC, AuthSettings
+from customer_risk.model.tokens.algorithms import ASYMMETRIC
+from customer_risk.serving.auth.settings import AuthSettings
 
 SOUND = {"enabled": True, "issuer": "https://i/", "audience": "risk", "jwks": "https://i/keys"}
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from customer_risk.serving.auth import jwks as keys
+from customer_risk.model.tokens import keys
 from customer_risk.serving.auth import tokens
 from customer_risk.serving.auth.access import authorization_of
 from customer_risk.serving.auth.authenticator import Authenticator

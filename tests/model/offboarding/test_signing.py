@@ -1,4 +1,4 @@
-"""Signed-off lists, kept."""
+"""A list handed in and kept, in parts too, and approved by another person."""
 
 from __future__ import annotations
 

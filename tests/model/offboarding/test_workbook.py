@@ -1,0 +1,248 @@
+"""The off-boarding list as an Excel workbook, written, filled in by another program, and read back."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+import openpyxl
+import polars as pl
+import pytest
+import xlsxwriter
+
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding import workbook
+from customer_risk.model.offboarding.people import Person
+from customer_risk.model.offboarding.sign_off import VERDICTS, check
+from customer_risk.model.offboarding.spreadsheet import read_sheet
+from customer_risk.model.offboarding.workbook import BadWorkbook, cut_cell, read_workbook, xlsx_bytes
+
+MADE_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+NOW = datetime(2026, 1, 7, 15, 0, tzinfo=UTC)
+XLSX = Path("filled.xlsx")
+
+
+def write(frame: pl.DataFrame) -> bytes:
+    """Write a list as a workbook."""
+    return xlsx_bytes(frame, made_at=MADE_AT, verdicts=VERDICTS)
+
+
+def opened(content: bytes) -> openpyxl.Workbook:
+    """Open a workbook with another library than the one that reads it."""
+    return openpyxl.load_workbook(io.BytesIO(content))
+
+
+def saved(book: openpyxl.Workbook) -> bytes:
+    """Save a workbook."""
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def filled_in(made: pl.DataFrame, *, day: object = date(2026, 1, 6)) -> openpyxl.Workbook:
+    """Fill the sign-off cells of each line in, as a person does."""
+    book = opened(write(made))
+    sheet = book["offboarding"]
+    columns = {cell.value: cell.column for cell in sheet[1]}
+    for line in range(2, made.height + 2):
+        for name, value in {"decision": "Keep", "name": "Ann Example", "date": day, "note": "Known"}.items():
+            sheet.cell(line, columns[name]).value = value
+    return book
+
+
+@pytest.mark.parametrize("day", [date(2026, 1, 6), datetime(2026, 1, 6, 9, 30), "2026-01-06", "29/12/2025"])  # noqa: DTZ001  a workbook's times have no zone
+def test_a_list_filled_in_by_another_program_is_accepted(made, run_record, day):
+    """Dates may be date cells, with or without a time, or text."""
+    run = msgspec.structs.replace(run_record, made_at=datetime(2025, 12, 1, tzinfo=UTC))
+    sheet = read_sheet(XLSX, saved(filled_in(made, day=day)))
+    decisions = check(sheet, made, run, where="filled.xlsx", now=NOW, by=Person("registrar"))
+    assert len(decisions) == made.height
+    assert {one.date for one in decisions} == {"2025-12-29" if isinstance(day, str) and "/" in day else "2026-01-06"}
+    assert {one.decision for one in decisions} == {"keep"}
+
+
+def test_the_workbook_of_a_run_is_its_list(scoring_run, made):
+    """offboarding.xlsx has the cells of offboarding.parquet, with each text as text."""
+    rows = read_workbook((scoring_run / "offboarding.xlsx").read_bytes())
+    assert rows[0] == made.columns
+    assert [row[1] for row in rows[1:]] == made["customer_id"].to_list()
+    sheet = opened((scoring_run / "offboarding.xlsx").read_bytes())["offboarding"]
+    assert {cell.data_type for cell in sheet["B"]} == {"s"}
+
+
+def test_the_same_list_gives_the_same_bytes(made):
+    """The record of a run has the workbook's sha256."""
+    assert write(made) == write(made.clone())
+
+
+def test_analysts_get_input_cells(made):
+    """The decision is chosen from a list, the date is a date, the header is frozen, and long text is wrapped."""
+    sheet = opened(write(made))["offboarding"]
+    columns = {cell.value: cell for cell in sheet[1]}
+    rules = {str(rule.sqref): rule for rule in sheet.data_validations.dataValidation}
+    decision, day = columns["decision"].column_letter, columns["date"].column_letter
+    last = made.height + 1
+    assert rules[f"{decision}2:{decision}{last}"].formula1 == '"off-board,keep,review-again"'
+    assert rules[f"{day}2:{day}{last}"].type == "date"
+    assert sheet[f"{day}2"].number_format == "yyyy-mm-dd"
+    assert sheet.freeze_panes == "C2"
+    evidence = columns["evidence"].column_letter
+    assert sheet[f"{evidence}2"].alignment.wrap_text
+    assert sheet.column_dimensions[evidence].width > sheet.column_dimensions["A"].width
+    assert sheet[f"{decision}2"].fill.start_color.rgb != sheet["B2"].fill.start_color.rgb
+
+
+TEXTS = [
+    "=1+1",
+    "+33",
+    "-5",
+    "@SUM(A1)",
+    "\uff1d1+1",
+    "{=1}",
+    "=HYPERLINK('http://example.com')",
+    "http://example.com",
+    "00123",
+    "1e5",
+    "TRUE",
+    "2026-01-06",
+    " spaces ",
+    "two\nlines",
+    "a\u0007b",
+    "_x0041_",
+    "'quoted",
+    "\U0001f600",
+    "<a>&amp;",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_is_written_as_text_and_read_unchanged(text):
+    """No text becomes a formula, a link, a number or a date."""
+    content = write(pl.DataFrame({"line": [1], "customer_id": [text]}))
+    cell = opened(content)["offboarding"]["B2"]
+    assert (cell.data_type, cell.hyperlink) == ("s", None)
+    assert read_workbook(content)[1] == ["1", text]
+
+
+def test_numbers_and_dates_are_cells_of_their_kind():
+    """A number is a number, a date a date; a missing value is an empty cell."""
+    frame = pl.DataFrame({"line": [1, 2], "p": [0.8312, None], "day": [date(2026, 1, 6), None], "at": [MADE_AT, None]})
+    content = write(frame)
+    sheet = opened(content)["offboarding"]
+    assert [sheet[f"{column}2"].data_type for column in "ABCD"] == ["n", "n", "d", "d"]
+    assert read_workbook(content)[1:] == [["1", "0.8312", "2026-01-06", "2026-01-05T12:00:00"], ["2", "", "", ""]]
+
+
+def test_an_id_that_excel_made_a_number_is_the_id_if_no_digit_is_lost():
+    """123 as a number is the id 123; the id 00123 was altered, which the sign-off says."""
+    book = openpyxl.Workbook()
+    book.active.append(["customer_id"])
+    book.active.append([123])
+    assert read_workbook(saved(book)) == [["customer_id"], ["123"]]
+
+
+@pytest.mark.parametrize("letter", ["x", "\U0001f600"])
+def test_text_too_long_for_a_cell_is_cut_and_not_altered(made, run_record, letter):
+    """Excel holds 32,767 units of UTF-16; a longer text, cut, is still the text that was made."""
+    long = made.with_columns(pl.lit(letter * 40_000).alias("evidence"))
+    sheet = read_sheet(XLSX, saved(filled_in(long)))
+    assert sheet.rows[0][1]["evidence"] == cut_cell(letter * 40_000)
+    assert len(check(sheet, long, run_record, where="filled.xlsx", now=NOW, by=Person("registrar"))) == made.height
+
+
+def test_the_list_is_found_by_its_name():
+    """A sheet that was added before the list isn't read."""
+    book = openpyxl.Workbook()
+    book.active.append(["pivot"])
+    book.create_sheet("offboarding").append(["line"])
+    assert read_workbook(saved(book)) == [["line"]]
+
+
+def test_formatted_cells_beyond_the_list_are_overlooked():
+    """Borders in empty cells add no line and no column."""
+    book = openpyxl.Workbook()
+    book.active.append(["line", "name"])
+    book.active.append([1, "Zoë"])
+    book.active["D9"].font = openpyxl.styles.Font(bold=True)
+    sheet = read_sheet(XLSX, saved(book))
+    assert (sheet.columns, [cells for _, cells in sheet.rows]) == (("line", "name"), [{"line": "1", "name": "Zoë"}])
+
+
+def test_a_line_has_its_number_in_the_sheet():
+    """Empty rows before a line count."""
+    book = openpyxl.Workbook()
+    book.active["A1"] = "line"
+    book.active["A4"] = 1
+    assert read_sheet(XLSX, saved(book)).rows == ((4, {"line": "1"}),)
+
+
+def changed(content: bytes, name: str, change) -> bytes:
+    """Change a part of a workbook."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            new.writestr(part, change(old.read(part)) if part == name else old.read(part))
+    return buffer.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+ENTITY = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+
+
+def plain() -> bytes:
+    """A small workbook."""
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as book:
+        book.add_worksheet().write_string(0, 0, "line")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (lambda: b"", "isn't an .xlsx file"),
+        (lambda: b"line,name\n", "isn't an .xlsx file"),
+        (lambda: bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600), "without a password"),
+        (lambda: plain()[:-30], "isn't an .xlsx file"),
+        (
+            lambda: changed(plain(), SHEET, lambda xml: xml.replace(b"<worksheet", ENTITY + b"<worksheet", 1)),
+            "document type",
+        ),
+        (lambda: changed(plain(), SHEET, lambda xml: xml[:-20]), "XML can't be read"),
+        (lambda: changed(plain(), SHEET, lambda xml: xml.replace(b'r="A1"', b'r="XFD1048576"')), "span 1,048,576 rows"),
+        (lambda: changed(plain(), "xl/workbook.xml", lambda _: b"<workbook/>"), "no sheet"),
+        (lambda: b"PK\x05\x06" + bytes(18), "file format"),
+    ],
+    ids=["empty", "CSV", "password", "cut off", "entities", "cut XML", "far cell", "no sheet", "empty zip"],
+)
+def test_what_is_no_workbook_is_refused(content, problem):
+    """The message says what is wrong, also of files that were made to do harm."""
+    with pytest.raises(BadWorkbook, match=problem):
+        read_workbook(content())
+    with pytest.raises(SignOffError, match=r"filled\.xlsx can't be read as a table"):
+        read_sheet(XLSX, content())
+
+
+@pytest.mark.parametrize("name", [SHEET, "xl/sharedStrings.xml", "xl/other.xml"])
+def test_a_part_that_unpacks_to_too_much_is_refused(monkeypatch, name):
+    """A few kilobytes can unpack to gigabytes: reading stops at the limit, whatever size the file declares."""
+    monkeypatch.setattr(workbook, "MOST_BYTES", 1_000_000)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(plain())) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in {*old.namelist(), name}:
+            new.writestr(part, b"<x>" + b" " * 2_000_000 + b"</x>" if part == name else old.read(part))
+    assert len(buffer.getvalue()) < 20_000
+    with pytest.raises(BadWorkbook, match="unpack to more than"):
+        read_workbook(buffer.getvalue())
+
+
+def test_two_parts_of_one_name_are_refused():
+    """The part that is checked is the part that is read."""
+    buffer = io.BytesIO(plain())
+    with zipfile.ZipFile(buffer, "a") as book, pytest.warns(UserWarning, match="Duplicate name"):
+        book.writestr(SHEET, b"<x/>")
+    with pytest.raises(BadWorkbook, match="two of the same name"):
+        read_workbook(buffer.getvalue())
