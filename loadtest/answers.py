@@ -24,6 +24,13 @@ class _Reason(msgspec.Struct):
     contribution: float | UnsetType | None = UNSET
 
 
+class _Pattern(msgspec.Struct):
+    """`count` is there for callers with the scope `explain` alone."""
+
+    code: Annotated[str, Meta(min_length=1)]
+    count: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+
+
 class _Model(msgspec.Struct):
     version: str
 
@@ -35,6 +42,7 @@ class _Answer(msgspec.Struct):
     segment: Segment
     action: Action
     reasons: Annotated[list[_Reason], Meta(max_length=5)]
+    patterns: list[_Pattern] | None
     source: str
     model: _Model
 
@@ -66,9 +74,14 @@ class WrongAnswerError(Exception):
 
 
 class Checker:
-    """Checks responses, and that what must differ among all of them differs, and what must not doesn't."""
+    """Checks responses, and that what must differ among all of them differs, and what must not doesn't.
 
-    def __init__(self) -> None:
+    `minimum_patterns` is that of the bundle's action rule.
+    """
+
+    def __init__(self, minimum_patterns: int = 1) -> None:
+        self._minimum = minimum_patterns
+        self._has_rule: dict[str, bool] = {}  # by version of the model
         self._seen: set[str] = set()
         self._probabilities: dict[tuple[int, int, str], float] = {}
         self._answer = msgspec.json.Decoder(_Answer)
@@ -103,12 +116,12 @@ class Checker:
         if item.status != expected:
             raise WrongAnswerError(f"item {place} has status {item.status} in place of {expected}")
         if expected == 200 and item.answer is not None:
-            self._check(number, place, payload.customers[place], item.answer)
+            self._check(number, place, payload, item.answer)
         elif expected == 200 or item.problem is None or item.answer is not None:
             raise WrongAnswerError(f"item {place} holds no {'answer' if expected == 200 else 'problem alone'}")
 
-    def _check(self, number: int, place: int, customer: str, answer: _Answer) -> None:
-        identity, probability = answer.decision_id, answer.probability
+    def _check(self, number: int, place: int, payload: Payload, answer: _Answer) -> None:
+        customer, identity, probability = payload.customers[place], answer.decision_id, answer.probability
         if not _UUID7.fullmatch(identity):
             raise WrongAnswerError(f"decision_id {identity!r} is no UUID of version 7")
         if identity in self._seen:
@@ -120,12 +133,26 @@ class Checker:
             raise WrongAnswerError(f"{answer.source} answered, not the model")
         if probability is None or not 0 <= probability <= 1:
             raise WrongAnswerError(f"{probability} is no probability")
-        if answer.action != ACTIONS[answer.segment]:
-            raise WrongAnswerError(f"action {answer.action} in segment {answer.segment}")
+        self._check_action(answer, features=payload.kind == "features")
         _check_reasons(answer)
         before = self._probabilities.setdefault((number, place, answer.model.version), probability)
         if before != probability:
             raise WrongAnswerError(f"the same request had probability {before}, now {probability}")
+
+    def _check_action(self, answer: _Answer, *, features: bool) -> None:
+        """Check the action by the action rule; of a bundle without one, by the segment."""
+        found, version = answer.patterns, answer.model.version
+        if features and found is not None:
+            raise WrongAnswerError(f"{len(found)} patterns where only features were given")
+        if not features and self._has_rule.setdefault(version, found is not None) != (found is not None):
+            raise WrongAnswerError(f"patterns {'missing' if found is None else 'told'}, unlike in other answers")
+        by_segment = ACTIONS[answer.segment]
+        enough = found is not None and len(found) >= self._minimum
+        by_rule = "review" if answer.segment == "high" and not enough else by_segment
+        has_rule = self._has_rule.get(version)  # None: this model was sent no transactions yet
+        if answer.action not in {True: {by_rule}, False: {by_segment}, None: {by_rule, by_segment}}[has_rule]:
+            told = "no transactions to look at" if found is None else f"{len(found)} patterns"
+            raise WrongAnswerError(f"action {answer.action} in segment {answer.segment} with {told}")
 
 
 def _check_reasons(answer: _Answer) -> None:

@@ -51,7 +51,15 @@ def climb(attempt: Callable[[float], Rung], first: float) -> float:
 
 
 def attempts(
-    folder: Path, gates: Gates, *, url: str, host: str, token_file: Path | None, payloads: Path, seconds: float
+    folder: Path,
+    gates: Gates,
+    *,
+    url: str,
+    host: str,
+    token_file: Path | None,
+    payloads: Path,
+    seconds: float,
+    minimum_patterns: int,
 ) -> Callable[[float], Rung]:
     """Make the attempt at a rate."""
 
@@ -65,6 +73,7 @@ def attempts(
             stages=(Stage(rate, seconds),),
             processes=1,
             patience=5.0,
+            minimum_patterns=minimum_patterns,
         )
         outcomes = read_outcomes(folder, plan)
         # The first second opens connections.
@@ -88,16 +97,36 @@ def attempts(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build/loadtest/capacity"), show_default=True)
 @click.option("--gates", "gates_file", type=click.Path(path_type=Path), default=DEFAULT)
 @click.option("--first", default=20.0, show_default=True, help="The rate to begin with.")
+@click.option(
+    "--minimum-patterns", default=1, show_default=True, help="Of the bundle's action rule, as its manifest has it."
+)
 @click.option("--seconds", default=8.0, show_default=True, help="Of each rung.")
 def main(
-    url: str, host: str, token_file: Path | None, out: Path, gates_file: Path, first: float, seconds: float
-) -> None:
+    *,
+    url: str,
+    host: str,
+    token_file: Path | None,
+    out: Path,
+    gates_file: Path,
+    first: float,
+    minimum_patterns: int,
+    seconds: float,
+) -> None:  # fmt: skip
     """Print the rungs, and what is held."""
     try:
         gates = load_gates(gates_file)
         payloads = out / "payloads.jsonl"
         save_payloads(make_payloads(600, seed=7), payloads)
-        attempt = attempts(out, gates, url=url, host=host, token_file=token_file, payloads=payloads, seconds=seconds)
+        attempt = attempts(
+            out,
+            gates,
+            url=url,
+            host=host,
+            token_file=token_file,
+            payloads=payloads,
+            seconds=seconds,
+            minimum_patterns=minimum_patterns,
+        )
         held = climb(attempt, first)
     except (GatesError, GeneratorError) as error:
         raise click.ClickException(str(error)) from error

@@ -45,6 +45,7 @@ def generate(
     stages: tuple[Stage, ...],
     processes: int,
     patience: float,
+    minimum_patterns: int,
 ) -> Plan:
     """Send what the stages say, and give the plan as it was carried out; blocks until the last answer is in.
 
@@ -75,6 +76,7 @@ def generate(
             begins=time.time() + _STARTING,
             processes=processes,
             patience=patience,
+            minimum_patterns=minimum_patterns,
             folder=str(folder.resolve()),
         )
         plan.save(folder / "plan.json")

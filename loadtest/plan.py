@@ -25,15 +25,16 @@ class Stage(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A run with rising rates.
 
-    url            of the gateway or server, without a path
-    host           the Host header; empty: the URL's own
-    token_file     of a bearer token, read once; empty: none
-    payloads       the file of requests
-    stages         one after the other, none slower than the one before
-    begins         seconds since 1970: the same for all processes
-    processes      that share the callers
-    patience       seconds from when a request was due until it counts as failed
-    folder         where each process writes what became of its requests
+    url               of the gateway or server, without a path
+    host              the Host header; empty: the URL's own
+    token_file        of a bearer token, read once; empty: none
+    payloads          the file of requests
+    stages            one after the other, none slower than the one before
+    begins            seconds since 1970: the same for all processes
+    processes         that share the callers
+    patience          seconds from when a request was due until it counts as failed
+    minimum_patterns  of the bundle's action rule: as many make a high customer one to propose
+    folder            where each process writes what became of its requests
     """
 
     url: str
@@ -44,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     begins: float
     processes: int = 1
     patience: float = 30.0
+    minimum_patterns: int = 1
     folder: str
 
     @property

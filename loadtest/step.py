@@ -62,6 +62,9 @@ def _save(
     "--patience", default=30.0, show_default=True, help="Seconds until a request without its answer has failed."
 )
 @click.option("--processes", default=1, show_default=True, help="Of the generator.")
+@click.option(
+    "--minimum-patterns", default=1, show_default=True, help="Of the bundle's action rule, as its manifest has it."
+)
 @click.option("--seed", default=7, show_default=True)
 def main(
     *,
@@ -79,6 +82,7 @@ def main(
     count: int,
     patience: float,
     processes: int,
+    minimum_patterns: int,
     seed: int,
 ) -> None:  # fmt: skip
     """Run, judge, print, save."""
@@ -89,7 +93,14 @@ def main(
         save_payloads(make_payloads(count, seed=seed), payloads)
         if one_x is None:
             attempt = attempts(
-                out / "capacity", gates, url=url, host=host, token_file=token_file, payloads=payloads, seconds=8
+                out / "capacity",
+                gates,
+                url=url,
+                host=host,
+                token_file=token_file,
+                payloads=payloads,
+                seconds=8,
+                minimum_patterns=minimum_patterns,
             )
             one_x = SHARE * climb(attempt, 20.0)
             if not one_x:
@@ -107,6 +118,7 @@ def main(
                 stages=stages,
                 processes=processes,
                 patience=patience,
+                minimum_patterns=minimum_patterns,
             )
     except (GatesError, GeneratorError, UnseenError) as error:
         echo_lines(str(error), err=True)

@@ -49,7 +49,7 @@ class _Run:
         self.plan, self.part = Plan.await_mine()
         self.payloads: list[Payload] = load_payloads(Path(self.plan.payloads))
         self.bodies = [bytes(payload.body) for payload in self.payloads]
-        self.checker = Checker()
+        self.checker = Checker(self.plan.minimum_patterns)
         # Places in the shared list of requests, so that each process walks through all of it.
         self.order = itertools.cycle(random.Random(self.part).sample(range(len(self.payloads)), len(self.payloads)))  # noqa: S311  no secret
         self.callers = itertools.count(self.part, self.plan.processes)

@@ -28,9 +28,7 @@ def warm() -> None:
     Explainer(trees, memory_limit_bytes=0).explain(rows)
     trees.margins(rows)
     service = Service("warm-up")
-    bundle = _bundle(trees)
-    bundle.finder()
-    service.use(bundle)
+    service.use(_bundle(trees))
     take_every_path(service)
 
 

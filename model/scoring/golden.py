@@ -34,7 +34,8 @@ def cpu_family() -> str:
 class GoldenRow(TypedDict):
     """A request in the form of `POST /ai/v1/risk`, and its answer, both as plain JSON values.
 
-    The answer holds probability, segment, action, complete reasons, and the features used, None where missing.
+    The answer holds probability, segment, action, complete reasons, patterns (None where none can be seen: features
+    were given, or the bundle has no action rule), and the features used, None where missing.
     """
 
     request: dict[str, Any]
@@ -53,9 +54,12 @@ Answerer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def loads_golden(data: bytes) -> list[GoldenRow]:
-    """Read golden.json of schema version 1 or 2; raises BundleError for anything else."""
+    """Read golden.json of any schema version; raises BundleError for anything else.
+
+    Answers of schema versions 1 and 2 have no patterns; they are read as None.
+    """
     try:
-        return parse_json(data, list[GoldenRow])
+        return [_with_patterns(row) for row in parse_json(data, list[GoldenRow])]
     except msgspec.DecodeError as error:
         try:
             rows = parse_json(data, list[_RowOfVersion1])
@@ -63,7 +67,11 @@ def loads_golden(data: bytes) -> list[GoldenRow]:
             raise BundleError(
                 f"golden.json holds no golden rows: {error}.", remedy="Make the bundle anew with `customer-risk train`."
             ) from error
-    return [_converted(row, number) for number, row in enumerate(rows)]
+    return [_with_patterns(_converted(row, number)) for number, row in enumerate(rows)]
+
+
+def _with_patterns(row: GoldenRow) -> GoldenRow:
+    return GoldenRow(request=row["request"], answer={"patterns": None} | row["answer"])
 
 
 def _converted(row: _RowOfVersion1, number: int) -> GoldenRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from customer_risk.serving.client.answers import Answer, Item, Job, Model, Reason, Warned
+from customer_risk.serving.client.answers import Answer, Item, Job, Model, Pattern, Reason, Warned
 from customer_risk.serving.client.client import RiskClient
 from customer_risk.serving.client.errors import BadAnswerError, ClientError, JobError, RefusedError, UnreachableError
 from customer_risk.serving.client.retrying import Patience
@@ -16,6 +16,7 @@ __all__ = [
     "JobError",
     "Model",
     "Patience",
+    "Pattern",
     "Reason",
     "RefusedError",
     "RiskClient",

@@ -26,6 +26,21 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     investigator_text: str | None = None
 
 
+class Pattern(msgspec.Struct, frozen=True, kw_only=True):
+    """A pattern in the customer's transactions; from `count` on None if the token lacks the scope `explain`.
+
+    `share` is also None for patterns that have no share.
+    """
+
+    code: str
+    count: int | None = None
+    amount: float | None = None
+    share: float | None = None
+    first_at: str | None = None
+    last_at: str | None = None
+    investigator_text: str | None = None
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """What answered."""
 
@@ -42,7 +57,11 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision; `probability` is None where rules answered in the model's place."""
+    """A decision; `probability` is None where rules answered in the model's place.
+
+    `patterns` is None if no patterns can be seen: the request gave features, rules answered, or the bundle or the
+    server is older than patterns.
+    """
 
     decision_id: str
     customer_id: str
@@ -51,6 +70,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     segment: Literal["low", "medium", "high"]
     action: Literal["none", "review", "propose_off_boarding"]
     reasons: tuple[Reason, ...]
+    patterns: tuple[Pattern, ...] | None = None
     source: Literal["model", "rules"]
     model: Model
     warnings: tuple[Warned, ...]

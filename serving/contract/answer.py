@@ -78,15 +78,17 @@ class WireReason(msgspec.Struct, frozen=True):
 
 
 class WirePattern(msgspec.Struct, frozen=True):
-    """A transaction pattern; the fields from `count` on are for those with the `explain` scope alone."""
+    """A pattern in the transactions; the fields from `count` on are for those with the `explain` scope alone."""
 
     # Columns of stored patterns are made of these fields, as those of reasons are.
     code: Annotated[str, column("Stable name of the pattern")]
     count: Annotated[int | UnsetType, column("Number of transactions that show it")] = UNSET
-    amount: Annotated[float | UnsetType, column("EUR of these transactions; of pass-through, what passed")] = UNSET
-    share: Annotated[float | UnsetType | None, column("Of the money in, or of crypto purchases; else none")] = UNSET
-    first_at: Annotated[str | UnsetType, column("Time of the first of these transactions")] = UNSET
-    last_at: Annotated[str | UnsetType, column("Time of the last")] = UNSET
+    amount: Annotated[float | UnsetType, column("EUR: their sum, or the money that passed through")] = UNSET
+    share: Annotated[float | UnsetType | None, column("Of the money in, or of crypto purchases; otherwise none")] = (
+        UNSET
+    )
+    first_at: Annotated[str | UnsetType, column("Time of the first of these transactions, RFC 3339")] = UNSET
+    last_at: Annotated[str | UnsetType, column("Time of the last one, RFC 3339")] = UNSET
     investigator_text: Annotated[str | UnsetType, column("Not for the customer")] = UNSET
 
 
@@ -103,8 +105,8 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a caller; `probability` is null if rules answered instead of the model.
 
-    `patterns` is null where no transaction pattern can be seen: features were given, rules answered, or the bundle has
-    no action rule.
+    `patterns` is null if no pattern can be seen: the request gave features, rules answered, or the bundle has no action
+    rule.
     """
 
     decision_id: str

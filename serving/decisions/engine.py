@@ -18,6 +18,7 @@ from customer_risk.serving.decisions.request_parser import ParsedRequest, Reques
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from customer_risk.model.patterns.found_pattern import FoundPattern
     from customer_risk.model.scoring.bundle import Bundle
 
 
@@ -30,20 +31,27 @@ class Engine:
         self.reader = RequestParser(known=NAMES, wanted=self.names)
         self._scorer = bundle.scorer
         self._compute = bundle.model_features().compute
+        self._finder = bundle.finder()
         features = [BY_NAME[name] for name in self.names]
         self._low, self._high = np.array([each.low for each in features]), np.array([each.high for each in features])
 
     def decide(self, read: ParsedRequest, *, now: float) -> Answer:
-        """Return the answer to a parsed request; `now` is in seconds since 1970."""
+        """Return the answer to a parsed request; `now` is in seconds since 1970.
+
+        Patterns are looked for where transactions are given and the bundle has an action rule.
+        """
         encoded, values, warnings = None, read.values, read.warnings
+        patterns: tuple[FoundPattern, ...] | None = None
         if read.person is not None and read.history is not None:
             encoded, unknown = encode_columns(read.person, read.history)
             values = self._compute(encoded)
+            if self._finder is not None:
+                patterns = self._finder.find_one(encoded)
             warnings = (*warnings, *unknown)
         if any_beyond(values, self._low, self._high):
             warnings = (*warnings, *self._implausible(values, given=read.person is None))
         return answer_of(
-            self._scorer.judge(values),
+            self._scorer.judge(values, patterns),
             customer_id=read.customer_id,
             source="model",
             model=self.model,

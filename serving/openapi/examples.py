@@ -88,6 +88,7 @@ ANSWER: Final[dict[str, Any]] = _IDENTITY | {
     "reasons": [
         {"code": "PASS_THROUGH_24H", "text": "How money moves through your account.", "direction": "raises"},
     ],
+    "patterns": [{"code": "PASS_THROUGH"}],
     "source": "model",
     "model": {"name": "customer-risk", "version": "9b74c9897bac770ffc029102a200c5de" * 2},
     "warnings": [],
@@ -104,12 +105,25 @@ EXPLAINED: Final[dict[str, Any]] = ANSWER | {
             "investigator_text": "97.0% of the money that came in left within a day",
         }
     ],
+    "patterns": [
+        ANSWER["patterns"][0]
+        | {
+            "count": 6,
+            "amount": 4850.0,
+            "share": 0.97,
+            "first_at": "2026-11-02T08:15:00Z",
+            "last_at": "2026-11-05T17:40:12.500000Z",
+            "investigator_text": "4,850 EUR that came in left again within 24 hours by transfer, payment or crypto "
+            "purchase: 97% of all money in.",
+        }
+    ],
 }
 BY_RULES: Final[dict[str, Any]] = ANSWER | {
     "probability": None,
     "segment": "medium",
     "action": "review",
     "reasons": [{"code": "RULE_LARGE_AMOUNT", "text": "The size of your payments.", "direction": "raises"}],
+    "patterns": None,
     "source": "rules",
     "model": {"name": "default-rules", "version": "f3ad1c1deb8a4cf6a5a8be6a1e2f7f0c" * 2},
     "warnings": [{"code": "RULES_ANSWERED", "pointer": "", "detail": "The model can't answer; declared rules did."}],

@@ -15,7 +15,7 @@ from customer_risk.model.features import vocabulary
 from customer_risk.model.features.catalogue import CATALOGUE
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.serving.bulk.jobs.types import JobList, JobPath, JobView
-from customer_risk.serving.contract.answer import WireAnswer, WireReason
+from customer_risk.serving.contract.answer import WireAnswer, WirePattern, WireReason
 from customer_risk.serving.contract.batch import MOST_ITEMS, BatchAnswer, BatchItem
 from customer_risk.serving.contract.kserve_problem import KserveProblem
 from customer_risk.serving.contract.problem import Problem
@@ -75,8 +75,15 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
             "maximum": 1,
         },
         "segment": {"description": "what the probability means for the bank"},
-        "action": {"description": "the proposed action; only a named person off-boards a customer"},
+        "action": {
+            "description": "the proposed action, by the bundle's action rule: off-boarding only for a high segment "
+            "with enough patterns; only a named person off-boards a customer"
+        },
         "reasons": {"description": "the strongest first"},
+        "patterns": {
+            "description": "those found in the transactions; null if none can be seen: the request gave features, "
+            "rules answered, or the bundle has no action rule"
+        },
         "source": {"description": "`rules` if declared rules answered instead of the model"},
         "warnings": {"description": "input that was accepted but may be a mistake; the answer is valid"},
     },
@@ -89,6 +96,22 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         "unit": {"description": "the value's unit; scope `explain`"},
         "contribution": {"description": "its part of the probability's log-odds; scope `explain`"},
         "share": {"description": "its part of all absolute contributions; scope `explain`", "minimum": 0, "maximum": 1},
+        "investigator_text": {"description": "a text for investigators only; scope `explain`"},
+    },
+    "WirePattern": {
+        "code": {"description": "a stable name"},
+        "count": {"description": "number of transactions that show it; scope `explain`", "minimum": 1},
+        "amount": {"description": "their sum in EUR, or the money that passed through; scope `explain`", "minimum": 0},
+        "share": {
+            "description": "of the money in, or of crypto purchases; null for other patterns; scope `explain`",
+            "minimum": 0,
+            "maximum": 1,
+        },
+        "first_at": {
+            "description": "time of the first of these transactions, in UTC; scope `explain`",
+            "format": "date-time",
+        },
+        "last_at": {"description": "time of the last one, in UTC; scope `explain`", "format": "date-time"},
         "investigator_text": {"description": "a text for investigators only; scope `explain`"},
     },
     "ModelName": {
@@ -143,7 +166,7 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
 
 def make_components() -> dict[str, Schema]:
     """Return every schema by name."""
-    answer = _like(WireAnswer, reasons=list[WireReason])
+    answer = _like(WireAnswer, reasons=list[WireReason], patterns=list[WirePattern] | None)
     item = _like(BatchItem, answer=answer | UnsetType, problem=Problem | UnsetType, customer_id=str | UnsetType)
     batch = _like(BatchAnswer, items=list[item])  # type: ignore[valid-type]  # a type made a line above
     refused = (Problem, KserveProblem)

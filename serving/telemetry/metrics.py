@@ -23,6 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from customer_risk.model.patterns.definitions import PATTERNS
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, Kind
 from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
 from customer_risk.serving.telemetry.shared_metrics import PREFIX, LocalCounter, LocalGauge, LocalHistogram, SharedGauge
@@ -74,6 +75,7 @@ class Metrics:
         self._failed = False
         self._requests = LocalCounter("requests", "Requests answered.", ("route", "code"))
         self._decisions = LocalCounter("decisions", "Decisions made.", ("segment", "action", "source"))
+        self._patterns = LocalCounter("patterns", "Transaction patterns in answers.", ("code",))
         self._warnings = LocalCounter("warnings", "Warnings in answers, by the request's field.", ("code", "field"))
         self._refusals = LocalCounter("refusals", "Requests, or items of one, that were refused.", ("kind",))
         self._sheds = LocalCounter("shed", "Requests refused since too many waited.")
@@ -104,10 +106,12 @@ class Metrics:
             self._durations.add(seconds, route)
 
     def decided(self, answer: Answer) -> None:
-        """Count a decision and each of its warnings."""
+        """Count a decision, each of its patterns and each of its warnings."""
         decision = answer.decision
         with self._lock:
             self._decisions.add(decision.segment, decision.action, answer.source)
+            for pattern in decision.patterns or ():
+                self._patterns.add(pattern.code)
             for warned in answer.warnings:
                 self._warnings.add(warned.code, field_of(warned.pointer))
 
@@ -206,6 +210,8 @@ class Metrics:
         # A series that begins at zero shows its first increase; one that begins with it doesn't.
         for kind in (*KINDS.values(), UNEXPECTED):
             self._refusals.add(kind.name, count=0)
+        for pattern in PATTERNS:
+            self._patterns.add(pattern.code, count=0)
         for result in ("taken", "refused", "unchanged"):
             self._reloads.add(result, count=0)
         self._sheds.add(count=0)

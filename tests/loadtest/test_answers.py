@@ -12,6 +12,7 @@ from loadtest.answers import Checker
 from loadtest.payloads import SEVERAL, SINGLE, Payload
 
 NOTHING = msgspec.Raw(b"{}")
+FEATURES = Payload("features", SINGLE, ("c-1",), (200,), NOTHING)
 ONE = Payload("rows", SINGLE, ("c-1",), (200,), NOTHING)
 FAULTY = Payload("faulty", SINGLE, ("c-1",), (422,), NOTHING)
 BATCH = Payload("batch", SEVERAL, ("c-1", "c-2"), (200, 422), NOTHING)
@@ -33,6 +34,7 @@ def answer(**changed: object) -> dict:
         "segment": "high",
         "action": "propose_off_boarding",
         "reasons": [reason(0.5), reason(0.3), reason(-0.9, "lowers")],
+        "patterns": [{"code": "PASS_THROUGH", "count": 2}],
         "source": "model",
         "model": {"name": "customer-risk", "version": "1"},
     }
@@ -67,6 +69,12 @@ def test_an_answer_without_explanations_passes():
         ({"probability": 1.01}, "no probability"),
         ({"probability": -0.01}, "no probability"),
         ({"action": "none"}, "action none in segment high"),
+        ({"action": "review"}, "action review in segment high with 1 patterns"),
+        ({"patterns": []}, "action propose_off_boarding in segment high with 0 patterns"),
+        ({"segment": "medium"}, "action propose_off_boarding in segment medium"),
+        ({"segment": "low", "action": "review", "reasons": [reason(0.5)]}, "action review in segment low"),
+        ({"patterns": [{"code": ""}]}, "length >= 1"),
+        ({"patterns": [{"code": "PASS_THROUGH", "count": 0}]}, ">= 1"),
         ({"segment": "huge"}, "Invalid enum value 'huge'"),
         ({"reasons": []}, "no reasons"),
         ({"reasons": [reason(0.1)] * 6}, "length <= 5"),
@@ -79,6 +87,44 @@ def test_an_answer_without_explanations_passes():
 def test_a_wrong_answer_is_refused(changed, said):
     """Each thing that an answer promises is looked at."""
     assert said in wrong(answer(**changed))
+
+
+@pytest.mark.parametrize(
+    ("found", "minimum", "action"),
+    [(0, 1, "review"), (1, 1, "propose_off_boarding"), (1, 2, "review"), (2, 2, "propose_off_boarding")],
+)
+def test_a_high_customer_with_the_minimum_of_patterns_is_proposed(found, minimum, action):
+    """The other high customers are reviewed."""
+    body = json.dumps(answer(action=action, patterns=[{"code": "NIGHT_BURST"}] * found)).encode()
+    assert Checker(minimum).check(0, ONE, body).wrong == ""
+
+
+@pytest.mark.parametrize(("patterns", "action"), [([], "review"), (None, "propose_off_boarding")])
+def test_features_get_the_action_of_the_bundles_rule(patterns, action):
+    """Features show no patterns: review by a bundle with an action rule, by the segment with an older bundle."""
+    checker = Checker()
+
+    def ask(payload: Payload, **changed: object) -> str:
+        return checker.check(0, payload, json.dumps(answer(**changed)).encode()).wrong
+
+    for either in ("review", "propose_off_boarding"):  # no answer about transactions says yet which one it is
+        assert ask(FEATURES, patterns=None, action=either) == ""
+    assert ask(ONE, patterns=patterns, action=action) == ""
+    assert ask(FEATURES, patterns=None, action=action) == ""
+    other = {"review": "propose_off_boarding", "propose_off_boarding": "review"}[action]
+    assert "with no transactions to look at" in ask(FEATURES, patterns=None, action=other)
+
+
+def test_patterns_of_features_are_refused():
+    """Features show no patterns."""
+    assert "1 patterns where only features were given" in wrong(answer(), FEATURES)
+
+
+def test_patterns_are_told_always_or_never():
+    """One model tells the patterns of all transactions, or of none."""
+    checker = Checker()
+    assert checker.check(0, ONE, json.dumps(answer()).encode()).wrong == ""
+    assert "patterns missing" in checker.check(0, ONE, json.dumps(answer(patterns=None)).encode()).wrong
 
 
 def test_low_risk_orders_by_strength_alone():

@@ -11,7 +11,7 @@ import pytest
 
 from customer_risk.model.errors import InputError
 from customer_risk.model.features.catalogue import NAMES
-from customer_risk.serving.contract.answer import WireAnswer, WireReason
+from customer_risk.serving.contract.answer import WireAnswer, WirePattern, WireReason
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, document_of
 from customer_risk.serving.contract.request import Profile, Transaction
 from customer_risk.serving.decisions.request_parser import RequestParser
@@ -29,10 +29,11 @@ def test_the_example_requests_are_sound(example, now) -> None:
 
 
 def test_the_example_answer_has_every_field() -> None:
-    """The answer and its reason have the fields of the wire, in their order."""
+    """The answer, its reason and its pattern have the fields of the wire, in their order."""
     (answer,) = [each for each in EXAMPLES if "decision_id" in each]
     assert tuple(answer) == WireAnswer.__struct_fields__
     assert tuple(answer["reasons"][0]) == WireReason.__struct_fields__
+    assert tuple(answer["patterns"][0]) == WirePattern.__struct_fields__
 
 
 def test_the_example_refusal_is_what_comes_back(now) -> None:

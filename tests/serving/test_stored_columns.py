@@ -103,11 +103,23 @@ detail STRING NULLABLE: the same in words
 errors RECORD REPEATED: each bad field of a refused row
   pointer STRING NULLABLE: into the request
   detail STRING NULLABLE
+patterns RECORD REPEATED: found in the transactions
+  code STRING NULLABLE
+  count INTEGER NULLABLE: of the transactions that show it
+  amount FLOAT NULLABLE: EUR: their sum, or the money that passed through
+  share FLOAT NULLABLE: of the money in, or of crypto purchases
+  first_at STRING NULLABLE: time of the first of these transactions
+  last_at STRING NULLABLE: time of the last one
+  investigator_text STRING NULLABLE: may not be shown to the customer
 """
 
 REASON = (
     'STRUCT(code VARCHAR, "text" VARCHAR, direction VARCHAR, feature VARCHAR, "value" DOUBLE, unit VARCHAR, '
     'contribution DOUBLE, "share" DOUBLE, investigator_text VARCHAR)[]'
+)
+PATTERN = (
+    'STRUCT(code VARCHAR, count BIGINT, amount DOUBLE, "share" DOUBLE, first_at VARCHAR, last_at VARCHAR, '
+    "investigator_text VARCHAR)[]"
 )
 WARNING = "STRUCT(code VARCHAR, pointer VARCHAR, detail VARCHAR)[]"
 ERROR = "STRUCT(pointer VARCHAR, detail VARCHAR)[]"
@@ -159,12 +171,13 @@ RESULTS_PARQUET = {
     "problem": "VARCHAR",
     "detail": "VARCHAR",
     "errors": ERROR,
+    "patterns": PATTERN,
 }
 JOBS_PARQUET = {
     "status": "INTEGER",
     "answer": (
         "STRUCT(decision_id VARCHAR, customer_id VARCHAR, decided_at TIMESTAMP, probability DOUBLE, segment VARCHAR, "
-        f'"action" VARCHAR, reasons {REASON}, "source" VARCHAR, model {MODEL}, warnings {WARNING})'
+        f'"action" VARCHAR, reasons {REASON}, patterns {PATTERN}, "source" VARCHAR, model {MODEL}, warnings {WARNING})'
     ),
     "problem": f'STRUCT("type" VARCHAR, title VARCHAR, status INTEGER, detail VARCHAR, errors {ERROR})',
     "customer_id": "VARCHAR",
@@ -210,6 +223,9 @@ def test_results_of_table_batches_keep_their_columns(tmp_path: Path) -> None:
 
 
 def test_results_of_jobs_keep_their_columns(tmp_path: Path) -> None:
-    """A job's results in Parquet have the columns of those that were written before, in their order."""
+    """A job's results in Parquet have the columns of those that were written before.
+
+    Within `answer`, fields have the order of an answer: a job's results are one file, which no later job adds to.
+    """
     to_parquet([gzip.compress(b'{"status": 200}\n')], tmp_path / "results.parquet", JobSettings())
     assert list(_types(tmp_path / "results.parquet").items()) == list(JOBS_PARQUET.items())

@@ -46,6 +46,13 @@ CUSTOMER: Final[dict[str, Any]] = {
         }
     ],
 }
+# The same customer with eight transactions within an hour.
+BURST: Final = CUSTOMER | {
+    "transactions": [
+        CUSTOMER["transactions"][0] | {"id": f"t-{place}", "created_at": f"2024-08-26T10:3{place}:00Z"}
+        for place in range(8)
+    ]
+}
 WRONG: Final[dict[str, Any]] = {"customer_id": "", "profile": {}, "transactions": []}
 BATCH: Final = {"requests": [CUSTOMER, WRONG]}
 _LEAST_WAIT: Final = 0.95  # of a second that Retry-After asked for, by this process's clock
@@ -225,7 +232,7 @@ def lines_of(secured: Secured) -> list[str]:
     answered, item = batch["items"]
 
     def line(answer: dict[str, Any]) -> str:
-        codes = (reason["code"] for reason in answer["reasons"])
+        codes = (each["code"] for each in (*answer["reasons"], *(answer["patterns"] or ())))
         return " ".join((answer["customer_id"], answer["segment"], answer["action"], *codes))
 
     first = item["problem"]["errors"][0]["pointer"]

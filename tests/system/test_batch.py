@@ -20,9 +20,11 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.bulk.tables import main
 from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInput
 from customer_risk.serving.bulk.tables.outputs.factory import open_output
+from customer_risk.serving.bulk.tables.outputs.rows import COLUMNS
 from customer_risk.serving.bulk.tables.outputs.settings import BigQueryOutput
 from customer_risk.serving.bulk.tables.settings import BatchSettings
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
+from customer_risk.serving.record.sinks.bigquery.setup import fields
 from customer_risk.serving.record.sinks.factory import open_objects
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
@@ -285,6 +287,24 @@ def test_a_query_that_failed_is_asked_anew(score, dataset, sound_request) -> Non
         [each | {"later": 1} for each in requests(sound_request, 3)], [*SCHEMA, SchemaField("later", "INTEGER")]
     )
     assert score(**ends)["rows"] == 3
+
+
+def test_results_of_an_earlier_release_get_the_new_column(score, dataset, sound_request, caplog) -> None:
+    """The column of patterns is added at the end of an existing table, and its earlier rows have an empty list."""
+    caplog.set_level("INFO", "serving.batch")
+    dataset.fill(requests(sound_request, 3))
+    *earlier, patterns = fields(COLUMNS)
+    dataset.client.create_table(Table(f"risk.{dataset.name}.scores", schema=earlier))
+    row = {"day": "2026-11-20", "run": "old", "plan": "p", "part": "0", "row": 0, "status": 200, "customer_id": "old"}
+    config = LoadJobConfig(schema=earlier, source_format="NEWLINE_DELIMITED_JSON")
+    lines = io.BytesIO(json.dumps(row).encode())
+    dataset.client.load_table_from_file(lines, f"risk.{dataset.name}.scores", job_config=config).result()
+    assert dataset.customers() == Counter(["old"])
+    assert score(input=dataset.input(), output=dataset.output())["rows"] == 3
+    assert dataset.client.get_table(f"risk.{dataset.name}.scores").schema[-1].name == patterns.name == "patterns"
+    assert dataset.customers() == Counter(["old", "c-0", "c-1", "c-2"])
+    assert dataset.ask("SELECT COUNT(*) FROM {t}, UNNEST(patterns)") == [(0,)]
+    assert f"columns added to risk.{dataset.name}.scores: patterns" in caplog.text
 
 
 def test_a_table_that_does_not_fit_is_not_written_to(score, dataset, sound_request) -> None:

@@ -18,6 +18,7 @@ from tests.system import packages
 from tests.system.asking import PATIENCE
 from tests.system.examples import (
     BATCH,
+    BURST,
     CUSTOMER,
     DOCUMENT,
     RISK,
@@ -87,7 +88,9 @@ def documents(secured) -> dict[str, list[Any]]:
     """Requests that the server takes, and what it returns over plain HTTP, by the name of the schema."""
     ask = secured.ask
     score_only = {"authorization": f"Bearer {secured.issuer.token('tester', 'score')}"}
-    answers = [ask("POST", RISK, json=each).json() for each in (CUSTOMER, examples.RAW, examples.COLUMNS)]
+    answers = [ask("POST", RISK, json=each).json() for each in (BURST, *examples.REQUESTS.values())]
+    assert [bool(each["patterns"]) for each in answers] == [True, False, False, False]
+    assert answers[-1]["patterns"] is None
     problems = [ask("POST", RISK, json=WRONG), ask("POST", RISK, json=CUSTOMER, headers={"authorization": ""})]
     job = ask("POST", f"{RISK}/jobs", content=json.dumps(CUSTOMER).encode(), headers=JSON_LINES).json()
     one, deadline = f"{RISK}/jobs/{job['job_id']}", time.monotonic() + PATIENCE
@@ -96,7 +99,7 @@ def documents(secured) -> dict[str, list[Any]]:
         time.sleep(0.1)
     return {
         "RiskRequest": [CUSTOMER, WRONG, *examples.REQUESTS.values()],
-        "WireAnswer": [*answers, ask("POST", RISK, json=CUSTOMER, headers=score_only).json()],
+        "WireAnswer": [*answers, ask("POST", RISK, json=BURST, headers=score_only).json()],
         "BatchRequest": [BATCH],
         "BatchAnswer": [ask("POST", f"{RISK}:batch", json=BATCH).json()],
         "BatchItem": [json.loads(line) for line in ask("GET", f"{one}/results").text.splitlines()],

@@ -24,6 +24,7 @@ def _answer(request: dict) -> dict:
         "segment": "low",
         "action": "none",
         "reasons": [reason, {"code": "OTHER_ONE", "contribution": 0.5, "investigator_text": "-"}],
+        "patterns": [],
         "features": {"in_sum": float(count)},
     }
 
@@ -62,13 +63,20 @@ def test_a_request_has_times_and_dates_as_the_wire_has_them():
 
 
 def test_rows_of_version_1_become_requests():
-    """A profile and transactions with times in microseconds become the body of a request; the answer stays."""
+    """A profile and transactions with times in microseconds become the body of a request; there are no patterns."""
     transaction = {"id": "t", "created_at": 1724668430629801, "completed_at": None}
     answer = {"probability": 0.25, "warnings": [{"code": "UNKNOWN_CATEGORY"}]}
     row = {"profile": {"kyc_state": None}, "transactions": [transaction], "answer": answer}
     (read,) = loads_golden(msgspec.json.encode([row]))
     assert read["request"] == golden_request(0, {"kyc_state": None}, [transaction])
-    assert read["answer"] == {"probability": 0.25}
+    assert read["answer"] == {"patterns": None, "probability": 0.25}
+
+
+def test_answers_without_patterns_are_read_as_none():
+    """An answer of version 2, which has no patterns, is read as one where no pattern can be seen."""
+    row = {"request": {"customer_id": "golden-0"}, "answer": {"probability": 0.25}}
+    (read,) = loads_golden(msgspec.json.encode([row]))
+    assert read["answer"] == {"patterns": None, "probability": 0.25}
 
 
 def _change(rows: list, *path, by) -> list:

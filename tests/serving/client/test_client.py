@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from customer_risk.serving.bulk.jobs.types import JobView
-from customer_risk.serving.client import Answer, Item, Job, Model, Reason, RefusedError, Warned
-from customer_risk.serving.contract.answer import ModelName, WireAnswer, WireReason
+from customer_risk.serving.client import Answer, Item, Job, Model, Pattern, Reason, RefusedError, Warned
+from customer_risk.serving.contract.answer import ModelName, WireAnswer, WirePattern, WireReason
 from customer_risk.serving.contract.batch import BatchItem
 from customer_risk.serving.contract.request import RiskRequest
+from customer_risk.serving.openapi import examples
 
 
 def test_a_mapping_is_scored(ask, url, request_, service) -> None:
@@ -53,12 +54,43 @@ def test_a_batch_answers_and_refuses_each(ask, url, request_) -> None:
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [(Answer, WireAnswer), (Reason, WireReason), (Model, ModelName), (Item, BatchItem), (Job, JobView)],
+    [
+        (Answer, WireAnswer),
+        (Reason, WireReason),
+        (Pattern, WirePattern),
+        (Model, ModelName),
+        (Item, BatchItem),
+        (Job, JobView),
+    ],
     ids=lambda kind: kind.__name__,
 )
 def test_the_types_have_the_fields_of_the_wire(ours, theirs) -> None:
     """A field that the server gains is missed here."""
     assert ours.__struct_fields__ == theirs.__struct_fields__
+
+
+@pytest.mark.parametrize("name", ["score", "explain", "rules"])
+def test_answers_with_and_without_patterns_are_read(name) -> None:
+    """A field of a pattern is None without the scope `explain`, and the patterns of an answer by rules are None."""
+    shown = examples.ANSWERS[name]
+    answer = msgspec.json.decode(json.dumps(shown), type=Answer)
+    if shown["patterns"] is None:
+        assert answer.patterns is None
+    else:
+        assert answer.patterns == (msgspec.convert(shown["patterns"][0], Pattern),)
+        assert answer.patterns[0].count == shown["patterns"][0].get("count")
+
+
+def test_the_answer_of_an_older_server_is_read() -> None:
+    """An answer without patterns has None for them."""
+    shown = {name: value for name, value in examples.ANSWER.items() if name != "patterns"}
+    assert msgspec.json.decode(json.dumps(shown), type=Answer).patterns is None
+
+
+def test_fields_of_a_newer_server_are_ignored() -> None:
+    """A pattern may have a member that this client doesn't know."""
+    shown = examples.ANSWER | {"patterns": [{"code": "PASS_THROUGH", "new": 1}]}
+    assert msgspec.json.decode(json.dumps(shown), type=Answer).patterns == (Pattern(code="PASS_THROUGH"),)
 
 
 def test_warnings_have_the_fields_of_the_wire(ask, url, request_) -> None:

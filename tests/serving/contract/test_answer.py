@@ -7,11 +7,13 @@ from uuid import UUID
 
 import msgspec
 import numpy as np
+import pytest
 
 from customer_risk.model.features.input_warning import InputWarning
+from customer_risk.model.patterns.found_pattern import FoundPattern
 from customer_risk.model.scoring.reasons import Reason
 from customer_risk.model.scoring.scorer import Verdict
-from customer_risk.serving.contract.answer import Basis, ModelName, answer_of, render
+from customer_risk.serving.contract.answer import Basis, ModelName, Ruling, WirePattern, answer_of, render
 
 _REASON = Reason(
     code="PASS_THROUGH_24H",
@@ -24,17 +26,27 @@ _REASON = Reason(
     share=0.31,
     investigator_text="unknown of the money left within a day",
 )
+_PATTERN = FoundPattern(
+    code="NIGHT_BURST",
+    count=4,
+    amount=1000.0,
+    share=None,
+    first_at="2026-11-02T01:15:00Z",
+    last_at="2026-11-02T02:40:12.500000Z",
+    investigator_text="4 transactions in bursts of 4 or more.",
+)
 _DECISION = Verdict(
     probability=0.83,
     segment="high",
     action="propose_off_boarding",
     reasons=(_REASON,),
+    patterns=(_PATTERN,),
 )
 
 
-def _wire(*, explain: bool) -> dict:
+def _wire(decision: Verdict | Ruling = _DECISION, *, explain: bool) -> dict:
     answer = answer_of(
-        _DECISION,
+        decision,
         customer_id="c-1",
         source="model",
         model=ModelName("customer-risk", "ab12"),
@@ -55,6 +67,7 @@ def test_the_answer_has_the_fields_of_the_wire() -> None:
         "segment",
         "action",
         "reasons",
+        "patterns",
         "source",
         "model",
         "warnings",
@@ -81,9 +94,37 @@ def test_others_see_nothing_that_could_tip_off() -> None:
     assert set(reason) == {"code", "text", "direction"}
 
 
+def test_investigators_see_all_of_a_pattern() -> None:
+    """The `explain` scope shows every field of a pattern, in the wire's order; a share that it lacks is null."""
+    (pattern,) = _wire(explain=True)["patterns"]
+    assert pattern == msgspec.to_builtins(_PATTERN)
+    assert tuple(pattern) == WirePattern.__struct_fields__ == FoundPattern.__struct_fields__
+    assert pattern["share"] is None
+    assert pattern["amount"] == 1000.0
+
+
+def test_others_see_the_codes_of_patterns() -> None:
+    """Without the scope, a pattern has its code and no other member, not even one that is null."""
+    assert _wire(explain=False)["patterns"] == [{"code": "NIGHT_BURST"}]
+
+
+@pytest.mark.parametrize("explain", [True, False])
+@pytest.mark.parametrize(("found", "told"), [((), []), (None, None)])
+def test_no_pattern_is_told_apart_from_none_that_can_be_seen(found, told, explain) -> None:
+    """Transactions without a pattern give an empty list; where no patterns can be seen, the answer has null."""
+    assert _wire(msgspec.structs.replace(_DECISION, patterns=found), explain=explain)["patterns"] == told
+
+
+@pytest.mark.parametrize("explain", [True, False])
+def test_rules_see_no_patterns(explain) -> None:
+    """Answers by rules have null."""
+    wire = _wire(Ruling(segment="high", action="review", reasons=()), explain=explain)
+    assert wire["patterns"] is wire["probability"] is None
+
+
 def test_both_forms_say_the_same_otherwise() -> None:
-    """The scope changes the reasons alone."""
+    """The scope changes the reasons and the patterns alone."""
     full, short = _wire(explain=True), _wire(explain=False)
     for wire in (full, short):
-        del wire["reasons"], wire["decision_id"]
+        del wire["reasons"], wire["patterns"], wire["decision_id"]
     assert full == short

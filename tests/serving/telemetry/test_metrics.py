@@ -15,6 +15,7 @@ import pytest
 
 from customer_risk.model.errors import InputError
 from customer_risk.model.features.input_warning import InputWarning
+from customer_risk.model.patterns.definitions import BY_CODE
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED
 from customer_risk.serving.errors import Overloaded
 from customer_risk.serving.telemetry.metrics import Metrics, field_of, forget
@@ -102,9 +103,10 @@ def value(samples: Samples, name: str, /, **labels: str) -> float | None:
     return samples.get((f"customer_risk_{name}", frozenset(labels.items())))
 
 
-def answer_with(*warnings: InputWarning) -> Any:
+def answer_with(*warnings: InputWarning, patterns: tuple[str, ...] | None = None) -> Any:
     """Make what of an answer is counted."""
-    decision = SimpleNamespace(segment="high", action="review")
+    found = None if patterns is None else tuple(SimpleNamespace(code=code) for code in patterns)
+    decision = SimpleNamespace(segment="high", action="review", patterns=found)
     return SimpleNamespace(decision=decision, source="model", warnings=warnings)
 
 
@@ -161,6 +163,19 @@ def test_counts_decisions_and_their_warnings(metrics) -> None:
     assert value(samples, "decisions_total", segment="high", action="review", source="model") == 1
     assert value(samples, "warnings_total", code="UNKNOWN_CATEGORY", field="type") == 2
     assert value(samples, "warnings_total", code="HISTORY_CUT", field="history_complete") == 1
+
+
+def test_counts_patterns_by_their_code(metrics) -> None:
+    """Each pattern of an answer counts once; every code begins at 0, and answers without patterns count for none."""
+    metrics.decided(answer_with(patterns=("PASS_THROUGH", "NIGHT_BURST")))
+    metrics.decided(answer_with(patterns=("NIGHT_BURST",)))
+    metrics.decided(answer_with(patterns=()))
+    metrics.decided(answer_with())
+    samples = read(metrics)
+    counted = {
+        dict(labels)["code"]: count for (name, labels), count in samples.items() if name.endswith("patterns_total")
+    }
+    assert counted == dict.fromkeys(BY_CODE, 0) | {"PASS_THROUGH": 1, "NIGHT_BURST": 2}
 
 
 def test_counts_what_a_service_really_answers(metrics, service: Service, request_) -> None:

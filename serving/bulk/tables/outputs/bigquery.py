@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -51,6 +52,8 @@ _RUNS: Final = (
     Column("summary", "STRING", "REQUIRED", "the whole of it, as JSON"),
 )
 
+_log = logging.getLogger("serving.batch")
+
 
 class BigQueryResults:
     """One run in the table of results and the table of runs.
@@ -72,7 +75,7 @@ class BigQueryResults:
         self._tried: set[str] = set()  # parts of which it isn't known whether they are stored
 
     def check(self) -> None:
-        """Create the tables, or check their columns; raises ConfigError."""
+        """Create the tables, or check their columns and add those that a newer release writes; raises ConfigError."""
         with self._asking():
             self._location = self._have(self._path, COLUMNS).location
             self._have(f"{self._path}_runs", _RUNS)
@@ -165,7 +168,10 @@ class BigQueryResults:
             return [row.values() for row in self._connections.query(query, parameters, seconds=_QUERY_SECONDS)]
 
     def _have(self, path: str, columns: Iterable[Column]) -> Table:
-        """Create a table, or check an existing one; raises ConfigError if a column is missing or differs."""
+        """Create a table, or check an existing one and add the columns that it lacks and that may be null or empty.
+
+        Raises ConfigError, with the table as it was, if another column is missing, or if one differs.
+        """
         client = self._connections.rest
         try:
             table: Table = client.get_table(path, **ONCE)
@@ -178,12 +184,17 @@ class BigQueryResults:
             made: Table = client.create_table(table, exists_ok=True, **ONCE)
             return made
         found = dict(_kinds(table.schema))
-        for name, kind in _kinds(fields(columns)):
+        missing = [column for column in columns if column.name not in found and column.mode != "REQUIRED"]
+        for name, kind in _kinds(fields(column for column in columns if column not in missing)):
             if found.get(name) != kind:
                 raise ConfigError(
                     f"output: bigquery: column {name} of {path} is {found.get(name) or 'not there'}, not {kind}.",
                     remedy="Name another table, which is then made; this one stays as it is.",
                 )
+        if missing:
+            table.schema = [*table.schema, *fields(missing)]
+            table = client.update_table(table, ["schema"], **ONCE)
+            _log.info("columns added to %s: %s", path, ", ".join(column.name for column in missing))
         return table
 
     def _asking(self) -> AbstractContextManager[None]:

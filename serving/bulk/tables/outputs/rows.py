@@ -10,8 +10,9 @@ import msgspec
 
 from customer_risk.model.errors import BadField
 from customer_risk.model.features.input_warning import InputWarning
+from customer_risk.model.patterns.found_pattern import FoundPattern
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.serving.contract.answer import WireAnswer, WireReason
+from customer_risk.serving.contract.answer import WireAnswer, WirePattern, WireReason
 from customer_risk.serving.contract.columns import Column, column, columns_of
 from customer_risk.serving.contract.problem import Kind, Problem
 
@@ -19,6 +20,14 @@ _POINTER: Final = {"pointer": "into the request"}
 _REASON: Final = {
     "text": "may be shown to the customer",
     "direction": "raises or lowers",
+    "investigator_text": "may not be shown to the customer",
+}
+_PATTERN: Final = {
+    "count": "of the transactions that show it",
+    "amount": "EUR: their sum, or the money that passed through",
+    "share": "of the money in, or of crypto purchases",
+    "first_at": "time of the first of these transactions",
+    "last_at": "time of the last one",
     "investigator_text": "may not be shown to the customer",
 }
 
@@ -46,6 +55,8 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     problem: Annotated[str | None, column("why the row was refused, by a name that stays")] = None
     detail: Annotated[str | None, column("the same in words")] = None
     errors: Annotated[Sequence[BadField], column("each bad field of a refused row", fields=_POINTER)] = ()
+    # Empty too if no pattern can be seen: a REPEATED column has no null.
+    patterns: Annotated[Sequence[FoundPattern | WirePattern], column("found in the transactions", fields=_PATTERN)] = ()
 
 
 def _nullable(columns: Sequence[Column]) -> tuple[Column, ...]:
@@ -87,6 +98,7 @@ def answered(place: Place, row: int, answer: WireAnswer) -> ResultRow:
         model_version=answer.model.version,
         reasons=answer.reasons,
         warnings=answer.warnings,
+        patterns=answer.patterns or (),
     )
 
 

@@ -50,7 +50,10 @@ def test_points_add_up_to_a_segment(rules, values, segment, codes) -> None:
 
 
 def test_rules_go_no_further_than_they_may(rules) -> None:
-    """However many points, nobody is proposed for off-boarding unless the file says so."""
+    """`most` bounds the action, however many points there are.
+
+    Files of earlier releases that propose off-boarding are judged as before, for replays.
+    """
     values = {"out_sum": 100.0, "in_sum": 5.0}
     assert rules(SET).judge(values).action == "review"
     assert rules("most: propose_off_boarding\n" + SET).judge(values).action == "propose_off_boarding"
