@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.scored import SEPARATOR
-from customer_risk.model.offboarding.sign_off import SIGN_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

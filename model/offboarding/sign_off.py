@@ -13,6 +13,7 @@ import msgspec
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import list_names, shortened
+from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.faults import Fault, tell
 from customer_risk.model.offboarding.people import Person, is_name, is_placeholder
 from customer_risk.model.offboarding.workbook import cut_cell
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from customer_risk.model.offboarding.spreadsheet import Sheet
 
 Verdict = Literal["off-board", "keep", "review-again"]
-SIGN_OFF: Final = ("decision", "name", "date", "note")  # the cells of a line that people fill in
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 DateOrder = Literal["iso", "day-first", "month-first"]
 _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)  # UTC's offsets around the world: a signer's own date

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.offboarding import lists, record
+from customer_risk.model.offboarding import record
+from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.scoring_run import check_place, write_run
 
 FILES = {
@@ -80,8 +81,8 @@ def test_review_list_begins_with_the_high_ones(scoring_run):
 
 def test_sign_off_fields_are_empty_and_only_on_the_off_boarding_list(scoring_run, made):
     """A human fills them in; a review proposes nothing to sign."""
-    assert made.select(lists.SIGN_OFF).unique().rows() == [("", "", "", "")]
-    assert not set(lists.SIGN_OFF) & set(pl.read_parquet(scoring_run / "review.parquet").columns)
+    assert made.select(SIGN_OFF).unique().rows() == [("", "", "", "")]
+    assert not set(SIGN_OFF) & set(pl.read_parquet(scoring_run / "review.parquet").columns)
     with (scoring_run / "offboarding.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["customer_id"] for row in rows] == made["customer_id"].to_list()

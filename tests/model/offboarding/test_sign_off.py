@@ -210,7 +210,7 @@ def test_a_part_without_a_decision_is_refused(hand_in, made):
 @pytest.mark.parametrize("partial", [True, False])
 def test_removed_line_isnt_an_open_one(hand_in, decided, partial):
     """A part has all lines of the list."""
-    with pytest.raises(SignOffError, match="line 4, .*was removed"):
+    with pytest.raises(SignOffError, match=r"line 4, .*was removed"):
         hand_in(decided.filter(pl.col("line") != 4), partial=partial)
 
 

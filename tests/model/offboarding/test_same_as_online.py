@@ -1,0 +1,82 @@
+"""The lists and the API give a customer the same action on the same patterns."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from customer_risk.model.offboarding.scored import score_cohort
+from customer_risk.serving.decisions.service import Service
+
+MOST = 150  # customers
+
+
+@pytest.fixture(scope="module")
+def offline(scored, ruled, corroboration):
+    """The synthetic customers, scored by a bundle with an action rule."""
+    return score_cohort(ruled, scored.cohort, corroboration)
+
+
+@pytest.fixture(scope="module")
+def answers(offline, ruled):
+    """What the service answers: for every High and Medium customer, and for some Low ones."""
+    service = Service("customer-risk")
+    service.use(ruled)
+    customers = offline.table.sort("probability", "customer_id", descending=[True, False])["customer_id"].head(MOST)
+    profiles = {row["customer_id"]: row for row in offline.cohort.customers.iter_rows(named=True)}
+    events = offline.cohort.events.partition_by("customer_id", as_dict=True, include_key=False)
+    answered = {}
+    for customer in customers:
+        rows = events.get((customer,))
+        request = {
+            "customer_id": customer,
+            "profile": {k: v for k, v in profiles[customer].items() if k not in {"customer_id", "gender"}},
+            "transactions": [] if rows is None else rows.sort("created_at").to_dicts(),
+            "history_complete": True,
+        }
+        answered[customer] = service.answer(msgspec.json.encode(request)).decision
+    return answered
+
+
+def test_action_segment_and_probability_are_those_of_the_service(offline, answers):
+    """One rule decides, online and offline; every list is among the customers asked about."""
+    asked = offline.table.filter(pl.col("customer_id").is_in(list(answers)))
+    assert set(asked["list"]) == {"off-boarding", "review: high without corroboration", "review: medium", ""}
+    for row in asked.iter_rows(named=True):
+        answer = answers[row["customer_id"]]
+        assert (row["probability"], row["segment"], row["action"]) == (
+            answer.probability,
+            answer.segment,
+            answer.action,
+        )
+
+
+def test_patterns_are_those_of_the_service_to_the_bit(offline, answers):
+    """Codes, counts, amounts and shares agree, and so do the sentences and the times of the evidence."""
+    times = {(c, i): t for c, i, t in offline.transactions.select("customer_id", "id", "time").iter_rows()}
+    words = offline.criteria.by_code()
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for customer, code, ids, count, amount, share in offline.patterns.iter_rows():
+        moments = [times[customer, one] for one in ids]
+        sentence = words[code].tell(count=count, amount=amount, share=share)
+        figures = np.array([amount, math.nan if share is None else share]).tobytes()
+        ends = tuple(f"{moment.replace(tzinfo=None).isoformat()}Z" for moment in (moments[0], moments[-1]))
+        found.setdefault(customer, []).append((code, count, figures, *ends, sentence))
+    assert found
+    for customer, answer in answers.items():
+        told = [
+            (
+                one.code,
+                one.count,
+                np.array([one.amount, math.nan if one.share is None else one.share]).tobytes(),
+                one.first_at,
+                one.last_at,
+                one.investigator_text,
+            )
+            for one in answer.patterns
+        ]
+        assert told == found.get(customer, [])
