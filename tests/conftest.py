@@ -73,6 +73,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from customer_risk.model.features import catalogue
     from customer_risk.model.features.kernel import compute as kernel
     from customer_risk.model.scoring import bundle as bundles
+    from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.scoring.calibration import Calibration
     from customer_risk.model.scoring.golden import cpu_family
     from customer_risk.model.scoring.golden_answers import golden_rows
@@ -119,6 +120,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         threads=1,
         libraries={},
         cpu_family=cpu_family(),
+        action_rule=ActionRule(minimum=1, patterns={"VELOCITY_BURST": {"count": 3, "hours": 24}}),
     )
     files = {
         "model.ubj": bytes(booster.save_raw("ubj")),

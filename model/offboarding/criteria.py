@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.patterns.definitions import BY_CODE, PATTERNS
+from customer_risk.model.patterns.definitions import BY_CODE
 from customer_risk.model.patterns.wording import Wording
-from customer_risk.model.scoring.action_rule import ActionRule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from customer_risk.model.config import Corroboration
-    from customer_risk.model.patterns.definitions import Pattern
+    from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.scoring.segments import Action, Segment
 
 RuleOrigin = Literal["bundle", "configuration"]
@@ -26,8 +22,6 @@ _LISTS: Final[dict[tuple[Action, Segment], Listing]] = {
     ("review", "high"): "review: high without corroboration",
     ("review", "medium"): "review: medium",
 }
-# Beyond these, a threshold has no meaning.
-_MOST: Final = {"share": 1.0, "margin": 0.5, "quantile": 1.0, "until_hour": 12.0}
 
 
 @dataclass(frozen=True)
@@ -75,43 +69,16 @@ def listing(action: Action, segment: Segment) -> Listing:
     return _LISTS.get((action, segment), "")
 
 
-def declare(corroboration: Corroboration) -> ActionRule:
-    """Return the action rule that a configuration declares, its patterns in the order of PATTERNS.
-
-    LARGE_AMOUNT has no `usual` yet. Raises ConfigError, naming every fault at once, for an unknown pattern, a missing,
-    unknown or meaningless threshold, and a minimum that the patterns can't reach or that asks for no pattern at all.
-    """
-    faults = [f"there is no rule {code}" for code in corroboration.rules if code not in BY_CODE]
-    for code, limits in corroboration.rules.items():
-        if code in BY_CODE:
-            faults += [f"{code}.{fault}" for fault in _faults(BY_CODE[code], limits)]
-    if not 1 <= corroboration.minimum <= len(corroboration.rules):
-        faults.append(
-            f"minimum {corroboration.minimum} must be from 1 to the number of rules, {len(corroboration.rules)}"
-        )
-    if faults:
-        raise ConfigError(
-            f"The section corroboration can't be used: {'; '.join(faults)}.",
-            remedy=f"The rules are {', '.join(BY_CODE)}; model/defaults.yaml shows each with its thresholds.",
-        )
-    return ActionRule(
-        minimum=corroboration.minimum,
-        patterns={
-            pattern.code: dict(corroboration.rules[pattern.code])
-            for pattern in PATTERNS
-            if pattern.code in corroboration.rules
-        },
-    )
-
-
 def refuse_other_rule(frozen: ActionRule, corroboration: Corroboration, where: str) -> None:
-    """Raise ConfigError, naming each difference, if a configuration declares another rule than the frozen one."""
-    declared = declare(corroboration)
+    """Raise ConfigError, naming each difference, if a configuration declares another rule than the frozen one.
+
+    The section must be sound, as `freezing.check_corroboration` says.
+    """
     differences = []
-    if declared.minimum != frozen.minimum:
-        differences.append(f"minimum is {declared.minimum}, in the bundle {frozen.minimum}")
-    for code in dict.fromkeys((*declared.patterns, *frozen.patterns)):
-        mine, theirs = declared.patterns.get(code), frozen.patterns.get(code)
+    if corroboration.minimum != frozen.minimum:
+        differences.append(f"minimum is {corroboration.minimum}, in the bundle {frozen.minimum}")
+    for code in dict.fromkeys((*corroboration.rules, *frozen.patterns)):
+        mine, theirs = corroboration.rules.get(code), frozen.patterns.get(code)
         if mine is None or theirs is None:
             differences.append(f"{code} is only in {'the bundle' if mine is None else where}")
             continue
@@ -126,17 +93,6 @@ def refuse_other_rule(frozen: ActionRule, corroboration: Corroboration, where: s
             f"training: {'; '.join(differences)}.",
             remedy="Leave the section out, or train a bundle with it.",
         )
-
-
-def _faults(pattern: Pattern, limits: Mapping[str, float]) -> list[str]:
-    faults = [f"{name} is unknown" for name in limits.keys() - pattern.thresholds.keys()]
-    faults += [f"{name} is missing" for name in pattern.thresholds if name not in limits]
-    for name, value in limits.items():
-        if not (math.isfinite(value) and 0 < value <= _MOST.get(name, math.inf)):
-            faults.append(f"{name} is {value}, not greater than 0 and at most {_MOST.get(name, 'any finite number')}")
-        elif name == "count" and (value != int(value) or value < 2):
-            faults.append(f"count is {value}, not a whole number of 2 or more")
-    return sorted(faults)
 
 
 def _patterns(count: int) -> str:

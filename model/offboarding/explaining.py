@@ -14,6 +14,7 @@ from customer_risk.model.offboarding.dossier import Dossier, make_dossiers
 from customer_risk.model.offboarding.scored import Scored, score_cohort
 from customer_risk.model.offboarding.scoring import check_rule
 from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.model.scoring.freezing import check_corroboration
 from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.mapping import Mapping, load_mapping
 from customer_risk.model.tables.reading import cohorts_there, read_table
@@ -52,6 +53,7 @@ def explain(
     TableError where no customer or more than one is meant, and what `scoring.score_tables` raises.
     """
     settings = load_config(config)
+    check_corroboration(settings.corroboration)
     named = load_mapping(mapping) if mapping else Mapping()
     step("loading the bundle")
     loaded = load_bundle(bundle)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import numpy as np
 import polars as pl
 from msgspec import UNSET
@@ -16,9 +15,10 @@ from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.frame import FeatureTable, encode_with_ids
 from customer_risk.model.features.kernel.compute import compute
 from customer_risk.model.features.vocabulary import KYC_STATES, OCCUPATIONS, REASONS, SCREENING_STATES
-from customer_risk.model.offboarding.criteria import Criteria, declare, listing
+from customer_risk.model.offboarding.criteria import Criteria, listing
 from customer_risk.model.offboarding.transactions import collapse
 from customer_risk.model.patterns.finder import Finder
+from customer_risk.model.scoring.freezing import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from customer_risk.model.config import Corroboration
+    from customer_risk.model.features.encoded import Encoded
     from customer_risk.model.patterns.finder import Findings
-    from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.scoring.bundle import Bundle
     from customer_risk.model.scoring.scorer import Scores
     from customer_risk.model.tables.cleaning import Cohort
@@ -100,32 +100,19 @@ def score_cohort(
     scores = bundle.scorer.score(features.select(bundle.manifest.features).values)
     step("searching for transaction patterns")
     transactions = collapse(cohort.customers, cohort.events, settings)
-    criteria = _criteria(bundle, corroboration, transactions)
+    criteria = _criteria(bundle, corroboration, encoded, threads)
     findings = Finder(criteria.rule.patterns, settings.for_kernel()).find(encoded, threads=threads)
     patterns = found_patterns(findings, cohort.customers["customer_id"], ids)
     table = _table(bundle, cohort, criteria, scores, transactions, patterns)
     return Scored(bundle, cohort, criteria, features, scores, transactions, patterns, table)
 
 
-def _criteria(bundle: Bundle, corroboration: Corroboration, transactions: pl.DataFrame) -> Criteria:
+def _criteria(bundle: Bundle, corroboration: Corroboration, encoded: Encoded, threads: int) -> Criteria:
     frozen = bundle.manifest.action_rule
     if frozen is not UNSET:
         return Criteria(frozen, "bundle")
-    return Criteria(_freeze(declare(corroboration), transactions), "configuration")
-
-
-def _freeze(rule: ActionRule, transactions: pl.DataFrame) -> ActionRule:
-    moved = transactions.filter(
-        ((pl.col("direction") == "IN") & (pl.col("state") == "COMPLETED"))
-        | ((pl.col("direction") == "OUT") & pl.col("state").is_in(["COMPLETED", "PENDING"])),
-        pl.col("amount") > 0,
-    )
-    greatest = moved.group_by("customer_id").agg(pl.col("amount").max())["amount"]
-    patterns = dict(rule.patterns)
-    if "LARGE_AMOUNT" in patterns:
-        usual = greatest.quantile(patterns["LARGE_AMOUNT"]["quantile"], "higher")
-        patterns["LARGE_AMOUNT"] = patterns["LARGE_AMOUNT"] | {"usual": float(usual or 0.0)}
-    return msgspec.structs.replace(rule, patterns=patterns)
+    settings = bundle.manifest.settings.for_kernel()
+    return Criteria(freeze(corroboration, encoded, settings, threads=threads), "configuration")
 
 
 def found_patterns(findings: Findings, customers: pl.Series, ids: pl.Series) -> pl.DataFrame:

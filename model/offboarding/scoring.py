@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from customer_risk.model.config import load_config, names_section
-from customer_risk.model.offboarding.criteria import declare, refuse_other_rule
+from customer_risk.model.offboarding.criteria import refuse_other_rule
 from customer_risk.model.offboarding.decided_before import NO_SIGN_OFFS, read_sign_offs
 from customer_risk.model.offboarding.record import hash_tables
 from customer_risk.model.offboarding.rules import check_rules
 from customer_risk.model.offboarding.scored import score_cohort
 from customer_risk.model.offboarding.scoring_run import check_place, write_run
 from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.model.scoring.freezing import check_corroboration
 from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.mapping import Mapping, load_mapping
 
@@ -51,7 +52,7 @@ def score_tables(
     """
     check_place(out, force=force)
     settings = load_config(config)
-    declare(settings.corroboration)  # refuses impossible thresholds before any work is done
+    check_corroboration(settings.corroboration)
     check_rules(settings.sign_off)
     named = load_mapping(mapping) if mapping else Mapping()
     step("loading the bundle")

@@ -1,7 +1,8 @@
-"""Searches for several transactions within a stretch of time, and for single large ones."""
+"""Searches for several transactions within a stretch of time, and for single large transactions."""
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -36,9 +37,8 @@ def pick_amounts(amount: Floats, rows: int, places: Ints) -> int:
     """Write the places of transactions of more than 0 EUR; return how many there are."""
     picked = 0
     for row in range(rows):
-        if amount[row] > 0:
-            places[picked] = row
-            picked += 1
+        places[picked] = row
+        picked += int(amount[row] > 0)
     return picked
 
 
@@ -46,11 +46,10 @@ def pick_amounts(amount: Floats, rows: int, places: Ints) -> int:
 def pick_night(created: Ints, amount: Floats, rows: int, minutes: int, until: float, places: Ints) -> int:
     """Write the places of transactions of more than 0 EUR before the hour `until`, `minutes` east of UTC."""
     picked = 0
+    end = math.ceil(until) * _HOUR
     for row in range(rows):
-        hour = (created[row] + minutes * _MINUTE) % _DAY // _HOUR
-        if amount[row] > 0 and hour < until:
-            places[picked] = row
-            picked += 1
+        places[picked] = row
+        picked += int((amount[row] > 0) & ((created[row] + minutes * _MINUTE) % _DAY < end))
     return picked
 
 
@@ -60,9 +59,9 @@ def pick_just_below(amount: Floats, rows: int, margin: float, places: Ints) -> i
     picked = 0
     for row in range(rows):
         for threshold in _THRESHOLDS:
-            if (amount[row] >= threshold * (1 - margin)) & (amount[row] < threshold):
+            if amount[row] < threshold:  # if an amount is near a greater threshold, it is near this one too
                 places[picked] = row
-                picked += 1
+                picked += int(amount[row] >= threshold * (1 - margin))
                 break
     return picked
 
@@ -93,4 +92,16 @@ def show_large(amount: Floats, kind: Kinds, rows: int, least: float, shown: Ints
         if amount[row] >= least and amount[row] > 0 and ((role == CAME) | (role == WENT)):
             shown[found] = row
             found += 1
+    return found
+
+
+@compiled
+def show_greatest(amount: Floats, kind: Kinds, rows: int, shown: Ints) -> int:
+    """Write the place of the greatest amount that moved, the first of equal ones; return 1, or 0 if none moved."""
+    most, found = 0.0, 0
+    for row in range(rows):
+        role = ROLE[kind[row]]
+        if amount[row] > most and ((role == CAME) | (role == WENT)):
+            most, found = amount[row], 1
+            shown[0] = row
     return found

@@ -102,13 +102,13 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
     Pattern(
         code="LARGE_AMOUNT",
         name="Amounts far beyond the usual",
-        limits="{amount} or more, and larger than the largest transaction of {quantile} of customers",
-        sentence="{transactions} of {threshold_amount} or more, larger than the largest ones of {quantile} of "
-        "customers; {amount} altogether.",
+        limits="{amount} or more, and {usual} or more, which {quantile} of customers never exceed",
+        sentence="{transactions} of {threshold_amount} or more, and of {usual} or more, which {quantile} of customers "
+        "never exceed; {amount} altogether.",
         why="One large payment gone wrong costs more than years of margin; it deserves a look before the next one.",
         thresholds={
             "amount": "EUR of one transaction, at least",
-            "quantile": "share of customers whose greatest transaction is smaller",
+            "quantile": "share of customers, of those who moved money, whose greatest transaction is not larger",
         },
     ),
 )

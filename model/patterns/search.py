@@ -24,6 +24,7 @@ from customer_risk.model.patterns.bursts import (
     pick_just_below,
     pick_night,
     show_bursts,
+    show_greatest,
     show_large,
 )
 from customer_risk.model.patterns.definitions import BY_CODE
@@ -45,12 +46,13 @@ FIRST: Final = 0
 LAST: Final = 1
 
 NUMBERS: Final = {code: number for number, code in enumerate(BY_CODE)}  # of the patterns, as `which` names them
+GREATEST: Final = len(NUMBERS)  # not a pattern: the greatest amount that moved
 _PASS_THROUGH: Final = NUMBERS["PASS_THROUGH"]
 _CRYPTO_FED: Final = NUMBERS["CRYPTO_FED_AT_ONCE"]
 _FAILED_TOP_UPS: Final = NUMBERS["FAILED_TOP_UPS"]
 _VELOCITY: Final = NUMBERS["VELOCITY_BURST"]
 _NIGHT: Final = NUMBERS["NIGHT_BURST"]
-_JUST_BELOW: Final = NUMBERS["JUST_BELOW_ROUND"]
+_LARGE: Final = NUMBERS["LARGE_AMOUNT"]
 _OFFSET: Final = PROFILE.index("utc_offset")
 
 
@@ -98,15 +100,28 @@ def to_cents(amount: float) -> float:
 
 
 @compiled
+def pick(
+    number: int, limits: Floats, created: Ints, amount: Floats, kind: Kinds, own: int, minutes: int, places: Ints
+) -> int:
+    """Write the places of the transactions that can be part of a burst of this pattern; return how many there are."""
+    if number == _FAILED_TOP_UPS:
+        return pick_failed_top_ups(kind, own, places)
+    if number == _VELOCITY:
+        return pick_amounts(amount, own, places)
+    if number == _NIGHT:
+        return pick_night(created, amount, own, minutes, limits[PART], places)
+    return pick_just_below(amount, own, limits[PART], places)
+
+
+@compiled
 def search(
     number: int, limits: Floats, created: Ints, amount: Floats, kind: Kinds, own: int, minutes: int, work: Workspace,
     figures: Floats,
 ) -> int:  # fmt: skip
     """Search for one pattern; return how many transactions show it, with their places in `work.at`.
 
-    Fills in the sum and the share (NaN where the pattern has none).
+    Fills in the sum and the share (NaN where the pattern has none) of a pattern that is found, and nothing else.
     """
-    figures[SHARE] = np.nan
     if (number == _PASS_THROUGH) | (number == _CRYPTO_FED):
         ins, outs = split_moves(amount, kind, own, int(number == _CRYPTO_FED), work)
         came, went = sum_up(amount, work.in_times, ins), sum_up(amount, work.out_times, outs)
@@ -118,20 +133,18 @@ def search(
             return 0
         figures[EUR], figures[SHARE] = matched, share
         return show_moves(own, work, work.at)
-    if number == _FAILED_TOP_UPS:
-        picked = pick_failed_top_ups(kind, own, work.in_times)
-    elif number == _VELOCITY:
-        picked = pick_amounts(amount, own, work.in_times)
-    elif number == _NIGHT:
-        picked = pick_night(created, amount, own, minutes, limits[PART], work.in_times)
-    elif number == _JUST_BELOW:
-        picked = pick_just_below(amount, own, limits[PART], work.in_times)
-    else:
-        found = show_large(amount, kind, own, limits[AMOUNT], work.at)
-        figures[EUR] = sum_up(amount, work.at, found)
+    if number == GREATEST:
+        found = show_greatest(amount, kind, own, work.at)
+        if found > 0:
+            figures[EUR] = amount[work.at[0]]
         return found
-    found = show_bursts(created, work.in_times, picked, int(limits[COUNT]), int(limits[WINDOW]), work.at)
-    figures[EUR] = sum_up(amount, work.at, found)
+    if number == _LARGE:
+        found = show_large(amount, kind, own, limits[AMOUNT], work.at)
+    else:
+        picked = pick(number, limits, created, amount, kind, own, minutes, work.in_times)
+        found = show_bursts(created, work.in_times, picked, int(limits[COUNT]), int(limits[WINDOW]), work.at)
+    if found > 0:
+        figures[EUR], figures[SHARE] = sum_up(amount, work.at, found), np.nan
     return found
 
 

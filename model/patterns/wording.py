@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from customer_risk.model.patterns.definitions import BY_CODE
@@ -14,38 +13,31 @@ if TYPE_CHECKING:
 
 _SHARES: Final = ("share", "margin", "quantile")
 _EUROS: Final = ("amount", "usual")
+_LEFT: Final = {name: f"{{{name}}}" for name in ("count", "transactions", "amount", "share")}
 
 
-@dataclass(frozen=True, slots=True)
 class Wording:
     """The words of the pattern `code` with the thresholds `limits`, by name, as an action rule has them."""
 
-    code: str
-    limits: Mapping[str, float]
-    _worded: dict[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_worded", {name: _word(name, value) for name, value in self.limits.items()})
-
-    @property
-    def pattern(self) -> Pattern:
-        """The pattern's definition."""
-        return BY_CODE[self.code]
+    def __init__(self, code: str, limits: Mapping[str, float]) -> None:
+        self.pattern: Pattern = BY_CODE[code]
+        self.code = code
+        self._worded = {name: _word(name, value) for name, value in limits.items()}
+        thresholds = {f"threshold_{name}": text for name, text in self._worded.items()}
+        # The thresholds are filled in once; what was found is left for `tell`.
+        self._sentence = self.pattern.sentence.format_map({**self._worded, **thresholds, **_LEFT})
 
     def describe(self) -> str:
         """Return one line about the thresholds."""
-        return self.pattern.limits.format(**self._worded)
+        return self.pattern.limits.format_map(self._worded)
 
     def tell(self, *, count: int, amount: float, share: float | None) -> str:
         """Return the sentence for an investigator about what was found at one customer."""
-        worded = self._worded
-        return self.pattern.sentence.format(
-            **{name: worded[name] for name in worded.keys() - {"count", "amount", "share"}},
-            **{f"threshold_{name}": text for name, text in worded.items()},
+        return self._sentence.format(
             count=count,
-            transactions=f"{count} transaction{'s' if count != 1 else ''}",
-            amount=_word("amount", amount),
-            share=_word("share", share or 0.0),
+            transactions="1 transaction" if count == 1 else f"{count} transactions",
+            amount=_word_euros(amount),
+            share="" if share is None else f"{share:.0%}",
         )
 
 
@@ -53,10 +45,14 @@ def _word(name: str, value: float) -> str:
     if name in _SHARES:
         return f"{value:.0%}"
     if name in _EUROS:
-        return f"{value:,.2f} EUR" if value != int(value) else f"{value:,.0f} EUR"
+        return _word_euros(float(value))
     if name == "hours":
         return _word_hours(value)
     return f"{value:g}"
+
+
+def _word_euros(value: float) -> str:
+    return f"{value:,.0f} EUR" if value.is_integer() else f"{value:,.2f} EUR"
 
 
 def _word_hours(hours: float) -> str:

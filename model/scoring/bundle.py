@@ -24,8 +24,10 @@ from customer_risk.model.atomic import new_folder
 from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion
 from customer_risk.model.features import catalogue
 from customer_risk.model.files import parse_json, read_file
+from customer_risk.model.patterns.declaration import declaration_faults
+from customer_risk.model.patterns.definitions import BY_CODE
 from customer_risk.model.patterns.finder import Finder
-from customer_risk.model.scoring.action_rule import ActionRule
+from customer_risk.model.scoring.action_rule import WITH_PATTERNS, ActionRule
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer, Method
 from customer_risk.model.scoring.golden import GoldenRow, check_golden, loads_golden
@@ -155,7 +157,10 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *
     if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(f"{folder} already holds something.", remedy="Name another folder, or remove this one first.")
     manifest = msgspec.structs.replace(
-        manifest, files={name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+        msgspec.json.decode(
+            msgspec.json.encode(manifest), type=Manifest
+        ),  # as it will be read: 1 in a float's place is 1.0
+        files={name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)},
     )
     data = dumps_manifest(_sealed(manifest))
     with new_folder(folder, replace=replace) as written:
@@ -169,8 +174,9 @@ def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
 
     In this order: the schema version is one that this install reads (else BundleVersion); the manifest is as it was
     written, every file is there and has the manifest's hash, and there is no other file (else BundleAltered; hidden
-    files and `lost+found`, which are in mounted volumes, are ignored); the feature catalogue and the method of
-    explaining are this install's (else BundleVersion); the golden rows are answered here as on the machine that made
+    files and `lost+found`, which are in mounted volumes, are ignored); the feature catalogue, the
+    action rule's version and patterns, and the method of explaining are this install's (else BundleVersion), and the
+    rule can be used (else BundleError); the golden rows are answered here as on the machine that made
     the bundle (else GoldenMismatch). Raises BundleError if there is no bundle.
 
     The golden requests are answered here with the encoder and the kernel that requests use. Serving skips this:
@@ -180,6 +186,7 @@ def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
     manifest = _manifest(folder, data)
     contents = _contents(folder, manifest)
     _same_catalogue(folder, manifest)
+    _usable_rule(folder, manifest)
     trees = Trees.loads(contents["trees.json"])
     if trees.features != len(manifest.features):
         raise BundleError(
@@ -232,6 +239,13 @@ def _manifest(folder: Path, data: bytes) -> Manifest:
                 f"{' and '.join(map(str, _READ))}.",
                 remedy=_OTHER_INSTALL,
             )
+        rule = parse_json(data, _WithRule).action_rule
+        if rule is not UNSET and rule.version != WITH_PATTERNS:
+            raise BundleVersion(
+                f"{folder / MANIFEST} has version {rule.version} of the action rule, this install knows "
+                f"{WITH_PATTERNS}.",
+                remedy=_OTHER_INSTALL,
+            )
         manifest = parse_json(data, Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleAltered(f"{folder / MANIFEST} isn't a manifest: {error}.", remedy=_REMAKE) from error
@@ -247,6 +261,29 @@ def _sealed(manifest: Manifest) -> Manifest:
 
 class _Versioned(msgspec.Struct):
     schema_version: int
+
+
+class _VersionedRule(msgspec.Struct):
+    version: int
+
+
+class _WithRule(msgspec.Struct):
+    action_rule: _VersionedRule | UnsetType = UNSET
+
+
+def _usable_rule(folder: Path, manifest: Manifest) -> None:
+    rule = manifest.action_rule
+    if rule is UNSET:
+        return
+    unknown = [code for code in rule.patterns if code not in BY_CODE]
+    if unknown:
+        raise BundleVersion(
+            f"{folder / MANIFEST}: this install doesn't know these patterns of the action rule: {', '.join(unknown)}.",
+            remedy=_OTHER_INSTALL,
+        )
+    faults = declaration_faults(rule.patterns, rule.minimum, frozen=True)
+    if faults:
+        raise BundleError(f"{folder / MANIFEST}: the action rule can't be used: {'; '.join(faults)}.", remedy=_REMAKE)
 
 
 def _same_catalogue(folder: Path, manifest: Manifest) -> None:

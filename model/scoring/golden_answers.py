@@ -13,6 +13,7 @@ import numpy as np
 from customer_risk.model.errors import BundleError
 from customer_risk.model.features.columns import History, Person, encode_columns
 from customer_risk.model.features.encoded import NEVER
+from customer_risk.model.patterns.finder import Finder
 from customer_risk.model.scoring.golden import TIMES, Answerer, GoldenRow, golden_request
 from customer_risk.model.scoring.model_features import FeatureSettings, ModelFeatures
 
@@ -35,7 +36,8 @@ def golden_rows(
     """Return a golden row for each made-up customer (a profile and transaction rows).
 
     Times are aware datetimes, or microseconds since 1970. The first AGAIN customers are repeated with their
-    transactions as columns, and then with their features given; their answers are the same.
+    transactions as columns, and then with their features given. Their answers are the same, but where features are
+    given no pattern can be seen.
     """
     answer = golden_answerer(scorer, settings)
     requests = [golden_request(number, *customer) for number, customer in enumerate(customers)]
@@ -48,27 +50,33 @@ def golden_rows(
             rows.append(GoldenRow(request=row["request"] | {"transactions": columns}, answer=row["answer"]))
     for row in asked:
         given = {"customer_id": row["request"]["customer_id"], "features": row["answer"]["features"]}
-        rows.append(GoldenRow(request=given, answer=row["answer"]))
+        action = scorer.action(row["answer"]["segment"], None)
+        rows.append(GoldenRow(request=given, answer=row["answer"] | {"action": action, "patterns": None}))
     return rows
 
 
 def golden_answerer(scorer: Scorer, settings: FeatureSettings) -> Answerer:
     """Return the function that answers a golden request without serving; it raises BundleError for another document."""
     features = ModelFeatures(scorer.names, settings)
+    rule = scorer.action_rule
+    finder = None if rule is None else Finder(rule.patterns, settings.for_kernel())
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
+        patterns = None
         try:
             if "features" in request:
                 given = request["features"]
                 values = np.array([given[name] for name in features.names], np.float64)  # None becomes NaN
             else:
-                values = features.compute(encode_request(request))
+                encoded = encode_request(request)
+                values = features.compute(encoded)
+                patterns = None if finder is None else finder.find_one(encoded)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(
                 f"golden.json: the request {request.get('customer_id')} can't be read: {error!r}.",
                 remedy="Make the bundle anew with `customer-risk train`.",
             ) from error
-        return golden_answer(scorer.judge(values), features.names, values)
+        return golden_answer(scorer.judge(values, patterns), features.names, values)
 
     return answer
 

@@ -11,7 +11,8 @@ import numpy as np
 from customer_risk.model.features.catalogue import BY_NAME
 from customer_risk.model.policy.calibration import prior_weights
 from customer_risk.model.scoring.bundle import dumps_resamples, make_scorer
-from customer_risk.model.scoring.golden_answers import golden_rows
+from customer_risk.model.scoring.golden import golden_request
+from customer_risk.model.scoring.golden_answers import golden_answerer, golden_rows
 from customer_risk.model.tables.synthetic import generate
 from customer_risk.model.training.export import trees_from_booster
 from customer_risk.model.training.learners import Boosted, BoostedModel
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from customer_risk.model.features.frame import FeatureTable
     from customer_risk.model.scoring.bundle import Manifest
+    from customer_risk.model.scoring.golden import GoldenRow
+    from customer_risk.model.scoring.scorer import Scorer
     from customer_risk.model.training.procedure import Fitted
 
     Floats = NDArray[np.float64]
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 NAME = "customer-risk"
 GOLDEN = 24  # customers
+MADE_UP = 10 * GOLDEN  # so that one of them is proposed for off-boarding by nearly any model
 GOLDEN_SEED = 20_250_817  # not the configuration's: synthetic training tables may well be made with that one
 MOST_ROWS = 80  # of transactions of a golden customer
 _PROFILE = (
@@ -87,15 +91,24 @@ def bundle_files(
             columns, {name: BY_NAME[name].unit for name in columns.names}, shown, weights, manifest.thresholds
         ),
         "golden.json": msgspec.json.format(
-            msgspec.json.encode(golden_rows(make_scorer(trees, manifest), manifest.settings, golden_customers())),
-            indent=1,
+            msgspec.json.encode(_golden(make_scorer(trees, manifest), manifest)), indent=1
         ),
     }
 
 
+def _golden(scorer: Scorer, manifest: Manifest) -> list[GoldenRow]:
+    """Return the golden rows, first that of a customer whom the rule proposes for off-boarding, if any is made up."""
+    customers = golden_customers()
+    answer = golden_answerer(scorer, manifest.settings)
+    actions = (answer(golden_request(0, *customer))["action"] for customer in customers)
+    first = next((at for at, action in enumerate(actions) if action == "propose_off_boarding"), 0)
+    chosen = [customers[first], *customers[:first], *customers[first + 1 :]][:GOLDEN]
+    return golden_rows(scorer, manifest.settings, chosen)
+
+
 def golden_customers() -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Make up customers, and pick some with and some without transactions: pairs of profile and transaction rows."""
-    tables = generate(customers=3 * GOLDEN, seed=GOLDEN_SEED, risk_rate=0.2, unlabelled=1)
+    """Make up customers, some with and some without transactions: pairs of profile and transaction rows."""
+    tables = generate(customers=MADE_UP, seed=GOLDEN_SEED, risk_rate=0.2, unlabelled=1)
     users = tables.users_labelled.unique("user_id", keep="first", maintain_order=True)
     events = {
         str(key[0]): rows for key, rows in tables.transactions_labelled.partition_by("user_id", as_dict=True).items()
@@ -105,7 +118,7 @@ def golden_customers() -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         rows = events[user["user_id"]].select(_EVENT).to_dicts() if user["user_id"] in events else []
         if len(rows) <= MOST_ROWS:
             requests.append(({name: user[name] for name in _PROFILE}, rows))
-    return requests[:GOLDEN]
+    return requests
 
 
 def _resampled(

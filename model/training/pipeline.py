@@ -16,9 +16,9 @@ from customer_risk.model.evaluation import cohorts, distributions, fairness, int
 from customer_risk.model.evaluation.decision_inputs import DecisionInputs
 from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.features import catalogue
-from customer_risk.model.features.frame import feature_table
-from customer_risk.model.offboarding.criteria import Criteria, declare
+from customer_risk.model.features.frame import encode_frame, feature_table
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
+from customer_risk.model.patterns.wording import Wording
 from customer_risk.model.policy.calibration import prior_shift
 from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.report.stated_limits import stated_limits
@@ -26,6 +26,7 @@ from customer_risk.model.report.writing import write_report
 from customer_risk.model.scoring import bundle as bundles
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.explainer import Explainer
+from customer_risk.model.scoring.freezing import check_corroboration, freeze
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.model.scoring.model_features import FeatureSettings
 from customer_risk.model.scoring.segments import SEGMENTS, Thresholds
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from customer_risk.model.config import Config
     from customer_risk.model.features.feature import Feature
     from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.tables.cleaning import Cohort
     from customer_risk.model.training.model_comparison import Judged
 
@@ -97,6 +99,7 @@ def train(
     outcome, FeatureError for features that don't exist.
     """
     refuse_occupied(out)
+    check_corroboration(config.corroboration)
     watch = watch or Stages()
     material = prepare(tables, config, mapping, watch)
     study = make_study(material, config)
@@ -178,8 +181,24 @@ def fit_shipped(study: Study, watch: Stages) -> Shipped:
     return Shipped(fitted, study.table, study.suspended)
 
 
+def freeze_rule(material: Material, config: Config) -> ActionRule:
+    """Return the action rule that the configuration declares, frozen with the customers that are learned from."""
+    return freeze(
+        config.corroboration,
+        encode_frame(material.customers, material.events),
+        kernel_settings(config.training.excluded_types),
+        threads=config.threads,
+    )
+
+
 def write_bundle(
-    shipped: Shipped, study: Study, cuts: Cuts, metrics: dict[str, results.Interval], data_hash: str, folder: Path
+    shipped: Shipped,
+    study: Study,
+    cuts: Cuts,
+    metrics: dict[str, results.Interval],
+    data_hash: str,
+    rule: ActionRule,
+    folder: Path,
 ) -> tuple[str, bundles.Manifest]:
     """Write the bundle and return its version and manifest."""
     config, fitted = study.config, shipped.fitted
@@ -206,6 +225,7 @@ def write_bundle(
         threads=config.threads,
         libraries=provenance.libraries(),
         cpu_family=cpu_family(),
+        action_rule=rule,
     )
     learner = Boosted(fitted.members, study.directions)
     files = bundle_files(shipped, learner, manifest, resamples=config.training.resamples, seed=config.seed)
@@ -223,10 +243,12 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
         decisions = decide(inputs, config.costs, study.draws, fitted.inner_probabilities, source)
     cuts = Cuts(decisions.medium, decisions.high)
     rows, members = segment_rows(inputs, config.costs, cuts, study.draws.confidence)
+    with watch.stage("Freeze the action rule"):
+        rule = freeze_rule(material, config)
     with watch.stage("Write the bundle"):
         data_hash = provenance.data_hash(material.cohort)
         version, manifest = write_bundle(
-            shipped, study, cuts, study.intervals(first.measured), data_hash, folder / "bundle"
+            shipped, study, cuts, study.intervals(first.measured), data_hash, rule, folder / "bundle"
         )
     each = study.folds * study.repeats
     with watch.stage("Measure events that the bank makes", 2 * each) as tick:
@@ -245,7 +267,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
     notes = _notes(material, study)
     features = [catalogue.BY_NAME[name] for name in names]
     columns = study.table.select(names)
-    criteria = Criteria(declare(config.corroboration), "configuration")
+    wordings = [Wording(code, limits) for code, limits in rule.patterns.items()]
     rates = material.cohort.rates
     if rates is not None:
         conversions = csv_bytes(material.cohort.conversions)
@@ -314,9 +336,9 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
             fairness=_fairness(material, inputs, members),
             criteria=tuple(
                 results.Criterion(code=one.code, name=one.pattern.name, why=one.pattern.why, thresholds=one.describe())
-                for one in criteria.declared
+                for one in wordings
             ),
-            criteria_minimum=criteria.rule.minimum,
+            criteria_minimum=rule.minimum,
             notes=notes,
         )
     with watch.stage("Write the report"):

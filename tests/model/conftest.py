@@ -19,12 +19,16 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
     """
     import msgspec
     import numpy as np
+    import polars as pl
     import xgboost
 
+    from customer_risk.model.config import load_config
     from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, catalogue_hash, default_names
-    from customer_risk.model.features.frame import feature_table
+    from customer_risk.model.features.frame import encode_frame, feature_table
+    from customer_risk.model.features.kernel.compute import DEFAULTS
     from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
     from customer_risk.model.scoring.calibration import Calibration
+    from customer_risk.model.scoring.freezing import freeze
     from customer_risk.model.scoring.golden import cpu_family
     from customer_risk.model.scoring.golden_answers import golden_rows
     from customer_risk.model.scoring.model_features import FeatureSettings
@@ -33,6 +37,8 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
     from customer_risk.model.training.export import trees_from_booster
 
     cohort = load_cohort(synthetic, "labelled")
+    encoded = encode_frame(pl.DataFrame(cohort.customers), pl.DataFrame(cohort.events))
+    rule = freeze(load_config().corroboration, encoded, DEFAULTS)
     names = default_names()
     values = feature_table(cohort.customers, cohort.events).select(names).values
     labels = cohort.customers["suspended"].to_numpy().astype(float)
@@ -69,6 +75,7 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
             threads=1,
             libraries={"xgboost": xgboost.__version__},
             cpu_family=cpu_family(),
+            action_rule=rule,
         )
         trees = trees_from_booster(booster)
         files = {

@@ -43,7 +43,7 @@ def features(
     excluded: Sequence[str] = ("MANUAL",),
 ) -> pl.DataFrame:
     """Compute customer_id and every feature, one row a customer in their order; null where missing."""
-    rows = _transactions(events.join(customers.select(BY), on=BY), lookback_days, most, excluded)
+    rows = final_transactions(events.join(customers.select(BY), on=BY), lookback_days, most, excluded)
     mine = rows.filter(own)
     table = customers.select(BY, *_profile(customers))
     parts = (
@@ -90,7 +90,7 @@ def _share(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     return pl.when(whole > 0).then(part / whole)
 
 
-def _transactions(events: pl.DataFrame, lookback_days: float, most: int, excluded: Sequence[str]) -> pl.DataFrame:
+def final_transactions(events: pl.DataFrame, lookback_days: float, most: int, excluded: Sequence[str]) -> pl.DataFrame:
     """Collapse, put in order and look back; `whole` where nothing was left out before."""
 
     def known(column: str, names: tuple[str, ...]) -> pl.Expr:

@@ -108,15 +108,15 @@ def scored(tiny_bundle: Path, synthetic: Path, corroboration: Corroboration) -> 
 
 
 @pytest.fixture(scope="session")
-def ruled(scored: Scored) -> Bundle:
-    """The bundle of `scored` with an action rule: the one that was frozen for `scored`."""
+def without_rule(scored: Scored) -> Bundle:
+    """The bundle of `scored` as an earlier release made it: without an action rule."""
     import dataclasses
 
     import msgspec
 
     from customer_risk.model.scoring.bundle import make_scorer
 
-    manifest = msgspec.structs.replace(scored.bundle.manifest, action_rule=scored.criteria.rule)
+    manifest = msgspec.structs.replace(scored.bundle.manifest, action_rule=msgspec.UNSET)
     return dataclasses.replace(scored.bundle, manifest=manifest, scorer=make_scorer(scored.bundle.trees, manifest))
 
 

@@ -114,6 +114,6 @@ def test_record_names_the_rule_with_its_origin_and_the_wordings(scoring_run, sco
     """An auditor reads which rule and which texts made the list; LARGE_AMOUNT has the quantile in EUR."""
     said = json.loads((scoring_run / "run.json").read_text())
     assert said["schema_version"] == 2
-    assert (said["action_rule"], said["action_rule_from"], said["earlier"]) == (2, "configuration", {})
+    assert (said["action_rule"], said["action_rule_from"], said["earlier"]) == (2, "bundle", {})
     assert said["wordings"] in {1, 2}
     assert said["corroboration"]["LARGE_AMOUNT"]["usual"] == scored.criteria.rule.patterns["LARGE_AMOUNT"]["usual"] > 0

@@ -9,26 +9,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from customer_risk.model.offboarding.scored import score_cohort
 from customer_risk.serving.decisions.service import Service
 
 MOST = 150  # customers
 
 
 @pytest.fixture(scope="module")
-def offline(scored, ruled, corroboration):
-    """The synthetic customers, scored by a bundle with an action rule."""
-    return score_cohort(ruled, scored.cohort, corroboration)
-
-
-@pytest.fixture(scope="module")
-def answers(offline, ruled):
+def answers(scored):
     """What the service answers: for every High and Medium customer, and for some Low ones."""
     service = Service("customer-risk")
-    service.use(ruled)
-    customers = offline.table.sort("probability", "customer_id", descending=[True, False])["customer_id"].head(MOST)
-    profiles = {row["customer_id"]: row for row in offline.cohort.customers.iter_rows(named=True)}
-    events = offline.cohort.events.partition_by("customer_id", as_dict=True, include_key=False)
+    service.use(scored.bundle)
+    customers = scored.table.sort("probability", "customer_id", descending=[True, False])["customer_id"].head(MOST)
+    profiles = {row["customer_id"]: row for row in scored.cohort.customers.iter_rows(named=True)}
+    events = scored.cohort.events.partition_by("customer_id", as_dict=True, include_key=False)
     answered = {}
     for customer in customers:
         rows = events.get((customer,))
@@ -42,9 +35,9 @@ def answers(offline, ruled):
     return answered
 
 
-def test_action_segment_and_probability_are_those_of_the_service(offline, answers):
+def test_action_segment_and_probability_are_those_of_the_service(scored, answers):
     """One rule decides, online and offline; every list is among the customers asked about."""
-    asked = offline.table.filter(pl.col("customer_id").is_in(list(answers)))
+    asked = scored.table.filter(pl.col("customer_id").is_in(list(answers)))
     assert set(asked["list"]) == {"off-boarding", "review: high without corroboration", "review: medium", ""}
     for row in asked.iter_rows(named=True):
         answer = answers[row["customer_id"]]
@@ -55,12 +48,12 @@ def test_action_segment_and_probability_are_those_of_the_service(offline, answer
         )
 
 
-def test_patterns_are_those_of_the_service_to_the_bit(offline, answers):
+def test_patterns_are_those_of_the_service_to_the_bit(scored, answers):
     """Codes, counts, amounts and shares agree, and so do the sentences and the times of the evidence."""
-    times = {(c, i): t for c, i, t in offline.transactions.select("customer_id", "id", "time").iter_rows()}
-    words = offline.criteria.by_code()
+    times = {(c, i): t for c, i, t in scored.transactions.select("customer_id", "id", "time").iter_rows()}
+    words = scored.criteria.by_code()
     found: dict[str, list[tuple[object, ...]]] = {}
-    for customer, code, ids, count, amount, share in offline.patterns.iter_rows():
+    for customer, code, ids, count, amount, share in scored.patterns.iter_rows():
         moments = [times[customer, one] for one in ids]
         sentence = words[code].tell(count=count, amount=amount, share=share)
         figures = np.array([amount, math.nan if share is None else share]).tobytes()

@@ -14,7 +14,9 @@ from hypothesis.extra import numpy as arrays
 
 from customer_risk.model.errors import FeatureError
 from customer_risk.model.features import catalogue
+from customer_risk.model.features.frame import encode_frame
 from customer_risk.model.offboarding.scored import reason_codes, score_cohort
+from customer_risk.model.scoring.freezing import freeze
 from customer_risk.model.scoring.reasons import top_reasons
 from customer_risk.model.scoring.scorer import Scores
 from customer_risk.model.tables.cleaning import load_cohort
@@ -53,19 +55,25 @@ def test_action_and_list_follow_from_the_rule(scored):
     assert set(held_back["action"]) == {"review"}
 
 
-def test_rule_of_a_bundle_counts_and_not_the_configuration(scored, ruled, corroboration):
+def test_rule_of_a_bundle_counts_and_not_the_configuration(scored, corroboration):
     """The patterns of the bundle's rule are looked for, whatever the configuration says."""
     strict = msgspec.structs.replace(corroboration, minimum=7)
-    again = score_cohort(ruled, scored.cohort, strict)
+    again = score_cohort(scored.bundle, scored.cohort, strict)
     assert again.criteria.origin == "bundle"
-    assert again.criteria.rule == ruled.manifest.action_rule
+    assert again.criteria.rule == scored.bundle.manifest.action_rule
     assert again.table.equals(scored.table)
 
 
-def test_rule_of_a_bundle_without_one_is_that_of_the_configuration(scored, corroboration):
+def test_rule_of_a_bundle_without_one_is_that_of_the_configuration(scored, without_rule, corroboration):
     """It is frozen for the customers scored, and asks for as many patterns as the configuration says."""
-    assert scored.criteria.origin == "configuration"
-    strict = score_cohort(scored.bundle, scored.cohort, msgspec.structs.replace(corroboration, minimum=7))
+    one = score_cohort(without_rule, scored.cohort, corroboration)
+    assert one.criteria.origin == "configuration"
+    kernel = without_rule.manifest.settings.for_kernel()
+    encoded = encode_frame(scored.cohort.customers, scored.cohort.events)
+    assert one.criteria.rule == freeze(corroboration, encoded, kernel)
+    assert "off-boarding" in set(one.table["list"])
+    strict = score_cohort(without_rule, scored.cohort, msgspec.structs.replace(corroboration, minimum=7))
+    assert "propose_off_boarding" not in set(strict.table["action"])
     assert "off-boarding" not in set(strict.table["list"])
 
 

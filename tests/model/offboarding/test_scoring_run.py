@@ -24,6 +24,7 @@ FILES = {
     "offboarding.csv",
     "offboarding.parquet",
     "offboarding.html",
+    "offboarding.xlsx",
     "review.csv",
     "review.parquet",
     "review.html",

@@ -11,8 +11,10 @@ import msgspec
 import numpy as np
 import pytest
 import xgboost
+from msgspec import UNSET
 
 from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion, GoldenMismatch
+from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.bundle import (
     FILES,
     MANIFEST,
@@ -127,8 +129,8 @@ def test_no_bundle_at_all_is_said_so(tmp_path, there):
 
 def test_another_schema_version_is_refused_before_its_fields_are_read(copy):
     """A later manifest may hold what this install can't know."""
-    (copy / MANIFEST).write_text('{"schema_version": 3, "unheard_of": true}')
-    with pytest.raises(BundleVersion, match="schema version 3, this install reads 1 and 2"):
+    (copy / MANIFEST).write_text('{"schema_version": 4, "unheard_of": true}')
+    with pytest.raises(BundleVersion, match="schema version 4, this install reads 1 and 2 and 3"):
         load_bundle(copy)
 
 
@@ -149,6 +151,58 @@ def test_another_feature_catalogue_is_refused(manifest, files, tmp_path):
     """The same names may mean something else there."""
     folder = _write(tmp_path / "b", manifest, files, catalogue_hash="f" * 64)
     with pytest.raises(BundleVersion, match="another feature catalogue"):
+        load_bundle(folder)
+
+
+LARGE = {"amount": 3_000.0, "quantile": 0.95, "usual": 4_000.0}
+
+
+@pytest.mark.parametrize(
+    ("rule", "error", "fault"),
+    [
+        ({"patterns": {"MOON_PHASE": {}}}, BundleVersion, "doesn't know these patterns of the action rule: MOON_PHASE"),
+        ({"patterns": {"VELOCITY_BURST": {"count": 8.0}}}, BundleError, r"VELOCITY_BURST\.hours is missing"),
+        (
+            {"patterns": {"LARGE_AMOUNT": {"amount": 1.0, "quantile": 0.5}}},
+            BundleError,
+            r"LARGE_AMOUNT\.usual is missing",
+        ),
+        ({"patterns": {"LARGE_AMOUNT": LARGE | {"usual": -1.0}}}, BundleError, r"LARGE_AMOUNT\.usual is -1\.0"),
+        ({"patterns": {"LARGE_AMOUNT": LARGE | {"share": 1.0}}}, BundleError, r"LARGE_AMOUNT\.share is unknown"),
+        ({"minimum": 0}, BundleError, "minimum is 0, not from 1 to the number of patterns, 1"),
+        ({"minimum": 2}, BundleError, "minimum is 2"),
+        ({"patterns": {}}, BundleError, "not from 1 to the number of patterns, 0"),
+        ({"version": 1}, BundleVersion, "has version 1 of the action rule, this install knows 2"),
+        ({"version": 3}, BundleVersion, "has version 3 of the action rule, this install knows 2"),
+    ],
+)
+def test_an_action_rule_that_cannot_be_used_is_refused(manifest, files, tmp_path, rule, error, fault):
+    """A rule of another version, or with an unknown pattern, a missing or meaningless threshold or minimum."""
+    changed = msgspec.structs.replace(ActionRule(minimum=1, patterns={"LARGE_AMOUNT": LARGE}), **rule)
+    folder = _write(tmp_path / "b", manifest, files, action_rule=changed)
+    with pytest.raises(error, match=fault):
+        load_bundle(folder)
+
+
+def test_whole_thresholds_are_written_as_they_are_read(manifest, files, tmp_path):
+    """A rule made with integers fits its seal when it is read."""
+    rule = ActionRule(minimum=1, patterns={"VELOCITY_BURST": {"count": 3, "hours": 24}})
+    folder = _write(tmp_path / "b", manifest, files, action_rule=rule)
+    assert load_bundle(folder, verify_golden=False).manifest.action_rule == rule
+
+
+def test_a_later_rule_is_refused_by_its_version_before_its_fields_are_read(copy):
+    """A later action rule may have fields that this install can't know."""
+    text = (copy / MANIFEST).read_text().replace('"minimum": 1', '"least": 1').replace('"version": 2', '"version": 7')
+    (copy / MANIFEST).write_text(text)
+    with pytest.raises(BundleVersion, match="has version 7 of the action rule"):
+        load_bundle(copy)
+
+
+def test_golden_answers_hold_the_action_rule_too(manifest, files, tmp_path):
+    """A bundle with another action rule than its golden rows were answered with doesn't load."""
+    folder = _write(tmp_path / "b", manifest, files, action_rule=UNSET)
+    with pytest.raises(GoldenMismatch, match="patterns"):
         load_bundle(folder)
 
 

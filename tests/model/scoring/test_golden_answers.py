@@ -41,13 +41,14 @@ def write(loaded):
 
 
 def test_an_answer_is_the_scorers_on_the_kernels_features(loaded, write):
-    """Probability, segment, action, reasons and features are those of the customer's values."""
+    """Probability, segment, action, reasons and features are those of the customer's values, and so are patterns."""
     row = write(4)[0]
     answer = row["answer"]
     values = loaded.model_features().compute(encode_request(row["request"]))
-    verdict = loaded.scorer.judge(values)
+    verdict = loaded.scorer.judge(values, loaded.finder().find_one(encode_request(row["request"])))
     assert answer["probability"] == verdict.probability
     assert (answer["segment"], answer["action"]) == (verdict.segment, verdict.action)
+    assert answer["patterns"] == msgspec.json.decode(msgspec.json.encode(verdict.patterns))
     assert answer["reasons"] == msgspec.json.decode(msgspec.json.encode(verdict.reasons))
     assert answer["features"] == {
         name: None if math.isnan(value) else value
@@ -64,12 +65,15 @@ def test_a_written_request_encodes_as_the_customer_that_it_is_about():
     assert kernel.compute(encoded).tobytes() == kernel.compute(direct).tobytes()
 
 
-def test_the_first_customers_are_asked_about_in_every_form(write):
-    """As rows, as columns if there are transactions, and with their features given: with one answer."""
+def test_the_first_customers_are_asked_about_in_every_form(loaded, write):
+    """As rows, as columns if there are transactions, and with their features given, which show no pattern."""
     rows = write(3, 0, 2, 5)
     of_first = [each for each in rows if each["request"]["customer_id"] == "golden-0"]
     assert [type(each["request"].get("transactions")).__name__ for each in of_first] == ["list", "dict", "NoneType"]
-    assert all(each["answer"] == of_first[0]["answer"] for each in of_first)
+    answer = of_first[0]["answer"]
+    action = loaded.scorer.action(answer["segment"], None)
+    assert answer["patterns"] is not None
+    assert [each["answer"] for each in of_first] == [answer, answer, answer | {"action": action, "patterns": None}]
     assert sum("features" in each["request"] for each in rows) == AGAIN
     assert len(rows) == 4 + 2 + AGAIN
 

@@ -20,6 +20,7 @@ from customer_risk.model.features.frame import FeatureTable
 from customer_risk.model.scoring.bundle import FILES, load_bundle
 from customer_risk.model.tables.synthetic import synthesize
 from customer_risk.model.training import pipeline
+from customer_risk.model.training.packing import GOLDEN
 from customer_risk.model.training.stages import Stages
 
 SETTINGS = """
@@ -113,6 +114,36 @@ def test_a_run_leaves_bundle_report_card_and_evaluation(run):
 def test_the_bundle_loads_and_its_golden_rows_hold(run):
     """Loading verifies hashes and golden rows, and finds the version that the run named."""
     assert load_bundle(run.folder / "bundle").version == run.version
+
+
+def test_the_manifest_freezes_the_action_rule(run, tables, config):
+    """The manifest has the declared thresholds, and the quantile of the training customers' greatest amounts."""
+    rule = load_bundle(run.folder / "bundle", verify_golden=False).manifest.action_rule
+    declared = config.corroboration.rules
+    assert rule == pipeline.freeze_rule(pipeline.prepare(tables, config, None, Stages()), config)
+    assert rule.minimum == config.corroboration.minimum
+    usual = rule.patterns["LARGE_AMOUNT"]["usual"]
+    assert usual > 0
+    assert rule.patterns == declared | {"LARGE_AMOUNT": declared["LARGE_AMOUNT"] | {"usual": usual}}
+
+
+def test_golden_rows_show_a_proposed_customer_in_every_form(run):
+    """A High customer with a pattern is proposed; asked about by features alone, the same customer goes to review."""
+    rows = load_bundle(run.folder / "bundle").golden
+    first = [row for row in rows if row["request"]["customer_id"] == "golden-0"]
+    assert [row["answer"]["segment"] for row in first] == ["high"] * 3
+    assert [row["answer"]["action"] for row in first] == ["propose_off_boarding"] * 2 + ["review"]
+    assert first[0]["answer"]["patterns"]
+    assert first[2]["answer"]["patterns"] is None
+    assert len({row["request"]["customer_id"] for row in rows}) == GOLDEN
+
+
+@pytest.mark.parametrize("rules", [{"PASS_TROUGH": {}}, {"VELOCITY_BURST": {"count": 1, "hours": 1}}])
+def test_patterns_that_cannot_be_used_are_refused_before_training(rules, tables, config, tmp_path):
+    """An unknown pattern or a meaningless threshold is named before any table is read."""
+    wrong = msgspec.structs.replace(config, corroboration=msgspec.structs.replace(config.corroboration, rules=rules))
+    with pytest.raises(ConfigError, match="corroboration can't be used"):
+        pipeline.train(tables / "nowhere", tmp_path / "RUN", config=wrong)
 
 
 def test_the_evaluation_reads_back_as_it_was(run):

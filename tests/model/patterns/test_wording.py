@@ -1,0 +1,46 @@
+"""The words of patterns."""
+
+from __future__ import annotations
+
+import pytest
+
+from customer_risk.model.patterns.definitions import PATTERNS
+from customer_risk.model.patterns.wording import Wording
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.code)
+def test_every_pattern_words_its_thresholds_and_its_finding(pattern, thresholds) -> None:
+    """No placeholder is left unfilled, and all thresholds are told."""
+    wording = Wording(pattern.code, thresholds[pattern.code])
+    told = wording.tell(count=3, amount=1234.5, share=0.873)
+    assert "{" not in told + wording.describe()
+    assert "1,234.50 EUR" in told
+    assert all(f"{{{name}}}" in pattern.limits for name in thresholds[pattern.code])
+
+
+def test_one_transaction_is_worded_as_one(thresholds) -> None:
+    """The noun agrees with the number."""
+    large = Wording("LARGE_AMOUNT", thresholds["LARGE_AMOUNT"])
+    sentence = (
+        "of 3,000 EUR or more, and of 2,000 EUR or more, which 95% of customers never exceed; 8,000 EUR altogether."
+    )
+    assert large.tell(count=1, amount=8000.0, share=None) == f"1 transaction {sentence}"
+    assert large.tell(count=2, amount=8000.0, share=None) == f"2 transactions {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("hours", "worded"),
+    [
+        (0.1, "6 minutes"),
+        (1 / 60, "1 minute"),
+        (1, "1 hour"),
+        (1.5, "1.5 hours"),
+        (24, "24 hours"),
+        (168, "7 days"),
+        (24_000_000, "1,000,000 days"),
+    ],
+)
+def test_a_length_of_time_is_worded_as_people_say_it(hours, worded) -> None:
+    """Minutes below an hour, hours, and days from three whole days on."""
+    wording = Wording("FAILED_TOP_UPS", {"count": 3, "hours": hours})
+    assert wording.describe() == f"3 or more within {worded}"

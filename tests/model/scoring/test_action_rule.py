@@ -1,0 +1,26 @@
+"""One rule for the action."""
+
+from __future__ import annotations
+
+import pytest
+
+from customer_risk.model.scoring.action_rule import ActionRule
+
+
+@pytest.mark.parametrize(
+    ("segment", "patterns", "minimum", "action"),
+    [
+        ("high", 1, 1, "propose_off_boarding"),
+        ("high", 3, 1, "propose_off_boarding"),
+        ("high", 1, 2, "review"),
+        ("high", 0, 1, "review"),
+        ("high", None, 1, "review"),
+        ("medium", 7, 1, "review"),
+        ("medium", None, 1, "review"),
+        ("low", 7, 1, "none"),
+        ("low", None, 1, "none"),
+    ],
+)
+def test_off_boarding_is_proposed_for_high_customers_with_patterns_alone(segment, patterns, minimum, action) -> None:
+    """Neither a score nor a pattern alone proposes anything, and nothing is proposed where no pattern can be seen."""
+    assert ActionRule(minimum=minimum, patterns={}).action(segment, patterns) == action
