@@ -43,7 +43,8 @@ def score(**given: Any) -> None:
     \b
     scores.csv, .parquet             a row for each customer, those without transactions too
     segments.csv, .html              what Low, Medium and High look like
-    offboarding.csv, .parquet, .html proposed for off-boarding: High with enough patterns; to be signed off
+    offboarding.xlsx, .csv, .parquet, .html
+                                     proposed for off-boarding: High with enough patterns; to be signed off
     review.csv, .parquet, .html      to review: High with too few patterns, and Medium
     evidence.csv, .parquet           the transactions behind each pattern
     run.json                         what all of this was made of, by hash

@@ -8,7 +8,8 @@ import msgspec
 
 from customer_risk.model.files import read_file
 from customer_risk.model.offboarding import record
-from customer_risk.model.offboarding.earlier import SIGNED, read_earlier
+from customer_risk.model.offboarding.earlier import read_earlier
+from customer_risk.model.offboarding.receipts import SIGNED
 from customer_risk.model.offboarding.scored import SEPARATOR
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import polars as pl
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding import record
-from customer_risk.model.offboarding.receipts import Chain
+from customer_risk.model.offboarding.receipts import SIGNED, Chain
 from customer_risk.model.offboarding.signed import signed_lines
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from customer_risk.model.offboarding.sign_off import Verdict
     from customer_risk.model.offboarding.signed import Signed
 
-SIGNED: Final = "signed"  # the folder in a run's folder where its sign-offs are kept
 _REMEDY: Final = "Give the folder that `customer-risk score` wrote, with its folder signed."
 
 
@@ -63,20 +62,9 @@ def read_earlier(folders: Sequence[Path]) -> dict[str, Earlier]:
     SignOffError where a folder has no sign-off, a run or receipt was altered or removed, or the run of a receipt isn't
     among the folders.
     """
-    runs: dict[str, tuple[Path, Run]] = {}
-    signed: dict[Path, Chain] = {}
-    for folder in folders:
-        holds_run = (folder / record.NAME).is_file()
-        kept = folder / SIGNED if holds_run else folder
-        made_in = folder if holds_run else folder.absolute().parent
-        if not any(kept.glob("*.receipt.json")):
-            raise SignOffError(f"{folder} has no sign-off.", remedy=_REMEDY)
-        if (made_in / record.NAME).is_file():
-            run = record.read_run(made_in)
-            runs[run.run] = (made_in, run)
-        signed[kept.resolve()] = Chain(kept)
+    runs, chains = _collected(folders)
     found: dict[str, tuple[tuple[object, ...], Earlier]] = {}
-    for chain in signed.values():
+    for chain in chains:
         for run_id in dict.fromkeys(act.run for act in chain.acts):
             if run_id not in runs:
                 raise SignOffError(
@@ -89,6 +77,28 @@ def read_earlier(folders: Sequence[Path]) -> dict[str, Earlier]:
                 if one.customer_id not in found or rank >= found[one.customer_id][0]:
                     found[one.customer_id] = (rank, one)
     return {customer: one for customer, (_, one) in sorted(found.items())}
+
+
+def _collected(folders: Sequence[Path]) -> tuple[dict[str, tuple[Path, Run]], list[Chain]]:
+    """Return the runs by their id, each with its folder, and the receipts of each folder of sign-offs."""
+    runs: dict[str, tuple[Path, Run]] = {}
+    chains: dict[Path, Chain] = {}
+    for folder in folders:
+        is_run = (folder / record.NAME).is_file()
+        made_in, kept = (folder, folder / SIGNED) if is_run else (folder.absolute().parent, folder)
+        if (made_in / record.NAME).is_file():
+            run = record.read_run(made_in)
+            runs[run.run] = (made_in, run)
+        chain = Chain(kept)
+        if chain.acts:
+            chains[kept.resolve()] = chain
+        elif not is_run:
+            raise SignOffError(f"{folder} has no sign-off.", remedy=_REMEDY)
+    decided = {act.run for chain in chains.values() for act in chain.acts}
+    for run_id, (made_in, _) in runs.items():
+        if run_id not in decided:  # the receipts may be in another of the folders
+            raise SignOffError(f"{made_in} has no sign-off.", remedy=_REMEDY)
+    return runs, list(chains.values())
 
 
 def _of_run(folder: Path, run: Run, final: Iterable[Signed]) -> list[Earlier]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+SIGNED: Final = "signed"  # the folder of sign-offs in a run's folder
 _RECEIPT: Final = "{:04d}.receipt.json"
 _READ_ONLY: Final = 0o444
 _TAMPERED: Final = "Put the folder back from a backup, and find out who changed it."
@@ -102,6 +103,10 @@ class _Kind(msgspec.Struct, frozen=True):
     kind: Literal["sign-off", "approval"] = "sign-off"
 
 
+class _Decisions(msgspec.Struct, frozen=True):
+    decisions: list[dict[str, object]]  # as they were written, by whichever release
+
+
 class Chain:
     """The receipts of a folder, in order; `digests` are the sha256 of their files."""
 
@@ -132,6 +137,8 @@ class Chain:
             atomic.write_file(self._folder / act.file, content, mode=_READ_ONLY)
         text = msgspec.json.format(msgspec.json.encode(act), indent=2) + b"\n"
         atomic.write_file(self._folder / _RECEIPT.format(act.number), text, mode=_READ_ONLY)
+        self.acts.append(act)
+        self.digests.append(record.sha256(text))
 
     def _read(self, path: Path) -> None:
         number = len(self.acts) + 1
@@ -146,6 +153,8 @@ class Chain:
                 f"{path} doesn't follow from the receipt before it: one was altered or removed.", remedy=_TAMPERED
             )
         if isinstance(act, Receipt):
+            if record.sha256(msgspec.json.encode(parse_json(content, _Decisions).decisions)) != act.decided:
+                raise SignOffError(f"{path} was altered: its decisions aren't those signed.", remedy=_TAMPERED)
             self._check_copy(act)
         elif not (0 < act.approves < number and act.approved == self.digest(act.approves)):
             raise SignOffError(f"{path} approves a receipt that isn't before it.", remedy=_TAMPERED)

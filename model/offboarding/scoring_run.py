@@ -15,6 +15,7 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.offboarding import lists, pages, record, segments
 from customer_risk.model.offboarding.decided_before import NO_SIGN_OFFS, EarlierSignOffs
 from customer_risk.model.offboarding.dossier import dossiers, evidence
+from customer_risk.model.offboarding.receipts import SIGNED
 from customer_risk.model.offboarding.sign_off import VERDICTS
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 from customer_risk.model.offboarding.workbook import xlsx_bytes
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from customer_risk.model.tables.mapping import CohortName
 
 FIRST_WORDINGS: Final = 1  # of bundles that name no version of their texts
-SIGNED = "signed"  # the folder in which sign-offs of the list are kept
 
 
 def check_place(folder: Path, *, force: bool) -> None:

@@ -14,7 +14,7 @@ from customer_risk.model.escaping import list_names
 from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.faults import ranges
 from customer_risk.model.offboarding.identity import identify
-from customer_risk.model.offboarding.receipts import Chain
+from customer_risk.model.offboarding.receipts import SIGNED, Chain
 from customer_risk.model.offboarding.sign_off import VERDICTS, DateOrder
 from customer_risk.model.offboarding.signed import signed_lines
 from customer_risk.model.offboarding.signing import approve as accept_approval
@@ -42,7 +42,7 @@ def sign(
 ) -> None:
     """Accept the decided list `file`; print what was decided, what is open, and where the copy is kept."""
     made_in = scores or file.resolve().parent
-    folder = out or made_in / "signed"
+    folder = out or made_in / SIGNED
     receipt, new = accept(
         file,
         made_in,
@@ -69,7 +69,7 @@ def approve(
     *, scores: Path, out: Path | None, receipt: int | None, by: str | None, token_file: Path | None, note: str
 ) -> None:
     """Approve decisions as the second person; print what was approved and what is left."""
-    folder = out or scores / "signed"
+    folder = out or scores / SIGNED
     person = _person(scores, by, token_file)
     approvals, left = accept_approval(scores, folder, now=_now(), by=person, number=receipt, note=note)
     for approval in approvals:
@@ -84,7 +84,7 @@ def approve(
 
 def status(*, scores: Path, out: Path | None) -> None:
     """Print how many lines of a run's list are decided, open, and waiting for an approver."""
-    _tell(scores, out or scores / "signed")
+    _tell(scores, out or scores / SIGNED)
 
 
 def _tell(scores: Path, folder: Path) -> None:

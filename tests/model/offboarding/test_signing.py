@@ -8,15 +8,26 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
+from customer_risk.model.config import SignOff, Token
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding.people import Person
-from customer_risk.model.offboarding.signing import sign
+from customer_risk.model.offboarding.receipts import Chain
+from customer_risk.model.offboarding.scoring_run import write_run
+from customer_risk.model.offboarding.signed import signed_lines
+from customer_risk.model.offboarding.signing import approve, sign
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from customer_risk.model.offboarding.record import Run
+
+MADE_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 NOW = datetime(2026, 1, 7, 15, 0, tzinfo=UTC)
 
 
@@ -229,8 +240,6 @@ def test_of_several_at_once_one_is_kept(decided, run_folder, tmp_path):
 
 def test_two_runs_may_share_a_folder(hand_in, decided, run_folder, scored, tmp_path):
     """Receipts of several lists form one chain, and each list has its own sign-off."""
-    from customer_risk.model.offboarding.scoring_run import write_run
-
     hand_in(decided)
     later = write_run(
         tmp_path / "later",
@@ -246,3 +255,211 @@ def test_two_runs_may_share_a_folder(hand_in, decided, run_folder, scored, tmp_p
     )
     assert (receipt.number, receipt.supersedes, new) == (2, None, True)
     assert receipt.follows is not None
+
+
+NOTHING = {"decision": "", "name": "", "date": "", "note": ""}
+
+
+def only(filled: pl.DataFrame, *lines: int) -> pl.DataFrame:
+    """The list with only some lines decided."""
+    return filled.with_columns(
+        pl.when(pl.col("line").is_in(lines)).then(pl.col(name)).otherwise(pl.lit("")).alias(name) for name in NOTHING
+    )
+
+
+def test_a_part_leaves_the_rest_open(hand_in, decided):
+    """The receipt has the decided lines, and says how many are open."""
+    receipt, new = hand_in(only(decided, 1, 3), partial=True)
+    assert (new, receipt.open, [one.line for one in receipt.decisions]) == (True, decided.height - 2, [1, 3])
+    assert sum(receipt.counts.values()) == 2
+
+
+@pytest.mark.parametrize("earlier", ["the same", "empty"])
+def test_later_part_adds_to_the_earlier_ones(hand_in, decided, run_folder, run_record, earlier):
+    """Lines that were decided before may be the same or empty; together, the parts are the list."""
+    hand_in(only(decided, 1, 2), partial=True)
+    rest = set(decided["line"].to_list()) - {1, 2}
+    second, _ = hand_in(decided if earlier == "the same" else only(decided, *rest), partial=earlier == "empty")
+    assert (second.open, second.supersedes) == (0, None)
+    signed = signed_lines(Chain(run_folder / "signed").of_run(run_record.run), run_record)
+    assert [one.decision.decision for one in signed.values()] == decided["decision"].to_list()
+    assert [one.receipt.number for one in signed.values()] == [1, 1] + [2] * (decided.height - 2)
+    assert all(one.final for one in signed.values())
+
+
+def test_changed_decision_of_a_part_needs_supersede(hand_in, decided, other, run_folder, run_record):
+    """A part can't change a decision unnoticed; superseding changes that line alone."""
+    hand_in(only(decided, 1, 2), partial=True)
+    with pytest.raises(SignOffError, match=r"differs:\n +line 1, customer .* \(receipt 1\)\n"):
+        hand_in(only(other, 1, 3), partial=True)
+    receipt, _ = hand_in(only(other, 1, 3), partial=True, supersede=True, why="new documents")
+    assert (receipt.supersedes, receipt.open) == (1, decided.height - 3)
+    signed = signed_lines(Chain(run_folder / "signed").of_run(run_record.run), run_record)
+    assert [(line, one.receipt.number) for line, one in signed.items()] == [(1, 2), (2, 1), (3, 2)]
+
+
+def test_the_same_part_again_changes_nothing(hand_in, decided):
+    """Handing a part in twice is one sign-off, also after the rest was signed."""
+    hand_in(only(decided, 1, 2), partial=True)
+    whole, _ = hand_in(decided)
+    assert hand_in(only(decided, 2), partial=True) == (whole, False)
+
+
+def test_comments_are_kept_per_line(hand_in, decided):
+    """New comments on the same decisions are a new receipt, and supersede nothing."""
+    first, _ = hand_in(decided)
+    second, new = hand_in(decided.with_columns(pl.when(pl.col("line") == 2).then(pl.lit("ask Bob")).alias("mood")))
+    assert first.decisions[1].comments == {}
+    assert (new, second.supersedes, second.decisions[1].comments) == (True, None, {"mood": "ask Bob"})
+
+
+@pytest.fixture
+def four_eyes(scored, tmp_path, decided):
+    """A run that requires a second approver, its signed folder, and its decided list."""
+
+    def make(**rules: object):
+        rules = {"second_approver": True} | rules
+        folder = tmp_path / "four"
+        run = write_run(folder, scored, tables={}, cohort="unlabelled", made_at=MADE_AT, sign_off=SignOff(**rules))
+        return run, folder, decided.with_columns(pl.lit(run.run).alias("run"))
+
+    return make
+
+
+def hand(filled: pl.DataFrame, folder: Path, by: Person = Person("Ann Example"), **options: object):  # noqa: B008  it is frozen
+    """Hand a filled list in."""
+    path = folder.parent / "filled.csv"
+    path.write_bytes(csv_bytes(filled))
+    return sign(path, folder, folder / "signed", now=NOW, by=by, **options)
+
+
+def states(run: Run, folder: Path) -> dict[int, bool]:
+    """Which lines are final."""
+    return {line: one.final for line, one in signed_lines(Chain(folder / "signed").of_run(run.run), run).items()}
+
+
+def test_decisions_wait_for_a_second_approver(four_eyes):
+    """A decision is final once another person has approved it; the approval names who, when and what."""
+    run, folder, filled = four_eyes()
+    receipt, _ = hand(filled, folder)
+    assert not any(states(run, folder).values())
+    (approval,), left = approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"), note="read all")
+    assert all(states(run, folder).values())
+    assert (approval.approves, approval.approved_on, approval.approved_by) == (1, "2026-01-07", "Bob Example")
+    assert (approval.lines, approval.note, left) == (tuple(filled["line"]), "read all", [])
+    path = folder / "signed" / f"{receipt.number:04d}.receipt.json"
+    assert approval.approved == approval.follows == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["Ann Example", "ANN  example", "\uff21nn Example", "Clerk Example"])
+def test_deciding_person_cannot_approve(four_eyes, name):
+    """Neither the person who decided nor the person who handed the list in is the second."""
+    _, folder, filled = four_eyes()
+    hand(filled, folder, Person("Clerk Example"))
+    with pytest.raises(SignOffError, match=rf"decided on or handed in lines 1-{filled.height}"):
+        approve(folder, folder / "signed", now=NOW, by=Person(name))
+
+
+def test_one_token_is_one_person_under_any_name(four_eyes):
+    """A person whose name in the token was changed is still the same subject."""
+    _, folder, filled = four_eyes()
+    ann = Person("Ann Example", verified=True, issuer="https://i.example/", subject="u-1")
+    hand(filled, folder, ann)
+    married = Person("Ann Other", verified=True, issuer="https://i.example/", subject="u-1")
+    with pytest.raises(SignOffError, match="Ann Other decided on or handed in"):
+        approve(folder, folder / "signed", now=NOW, by=married)
+
+
+def test_approver_leaves_own_decisions_to_others(four_eyes):
+    """Of a list with decisions of several people, each approves the others'."""
+    run, folder, filled = four_eyes()
+    mixed = filled.with_columns(
+        pl.when(pl.col("line") <= 2).then(pl.lit("Bob Example")).otherwise("name").alias("name")
+    )
+    hand(mixed, folder, Person("Clerk Example"))
+    _, left = approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"))
+    assert left == [1, 2]
+    approve(folder, folder / "signed", now=NOW, by=Person("Ann Example"))
+    assert all(states(run, folder).values())
+
+
+def test_receipts_are_approved_one_by_one_or_together(four_eyes):
+    """With a number, one receipt is approved; without, all that wait."""
+    run, folder, filled = four_eyes()
+    for lines in ([1], [2], [3]):
+        hand(only(filled, *lines), folder, partial=True)
+    approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"), number=2)
+    assert states(run, folder) == {1: False, 2: True, 3: False}
+    approvals, _ = approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"))
+    assert [one.approves for one in approvals] == [1, 3]
+    assert all(states(run, folder).values())
+
+
+def test_changed_decision_needs_its_own_approval(four_eyes):
+    """Superseding an approved decision makes it wait again; an unchanged one stays approved."""
+    run, folder, filled = four_eyes()
+    hand(only(filled, 1, 2), folder, partial=True)
+    approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"))
+    changed = filled.with_columns(
+        pl.when(pl.col("line") == 1).then(pl.lit("review-again")).otherwise("decision").alias("decision")
+    )
+    hand(only(changed, 1, 2), folder, partial=True, supersede=True, why="new documents")
+    assert states(run, folder) == {1: False, 2: True}
+
+
+def test_approvers_are_on_the_list(four_eyes):
+    """A person who may not approve is refused, and those who may are named."""
+    _, folder, filled = four_eyes(approvers=("Bob Example", "Eve Example"))
+    hand(filled, folder)
+    with pytest.raises(SignOffError, match=r"Dan Example \(claimed\) isn't on .*\n? ?.*: Bob Example, Eve Example"):
+        approve(folder, folder / "signed", now=NOW, by=Person("Dan Example"))
+    assert approve(folder, folder / "signed", now=NOW, by=Person("eve example"))[1] == []
+
+
+def test_approver_needs_a_token_where_one_is_required(four_eyes):
+    """A claimed name can't approve then."""
+    token = Token(issuer="https://i.example/", audience="a", jwks="keys.json", required=True)
+    _, folder, filled = four_eyes(token=token)
+    ann = Person("Ann Example", verified=True, issuer="https://i.example/", subject="u-1")
+    hand(filled, folder, ann)
+    with pytest.raises(SignOffError, match="Bob Example is a claimed name"):
+        approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"))
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"), [(None, "No decision of .*signed waits"), (1, "No decision of receipt 1 waits")]
+)
+def test_nothing_to_approve_is_refused(four_eyes, number, problem):
+    """Before the first sign-off, and once all are approved, nothing waits."""
+    _, folder, filled = four_eyes()
+    with pytest.raises(SignOffError, match=problem):
+        approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"), number=number)
+    hand(filled, folder)
+    approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"))
+    with pytest.raises(SignOffError, match=problem):
+        approve(folder, folder / "signed", now=NOW, by=Person("Eve Example"), number=number)
+
+
+def test_run_without_second_approver_needs_no_approval(hand_in, decided, run_folder):
+    """Its sign-offs are final."""
+    hand_in(decided)
+    with pytest.raises(SignOffError, match="needs no second approver"):
+        approve(run_folder, run_folder / "signed", now=NOW, by=Person("Bob Example"))
+
+
+@pytest.mark.parametrize("now", [datetime(2026, 1, 7, 14, 59, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC)])
+def test_approval_before_the_decision_is_refused(four_eyes, now):
+    """An approver's date isn't before the decision's."""
+    _, folder, filled = four_eyes()
+    hand(filled, folder)
+    with pytest.raises(SignOffError, match=rf"lines 1-{filled.height} are later than the approval"):
+        approve(folder, folder / "signed", now=now, by=Person("Bob Example"))
+
+
+@pytest.mark.parametrize("name", ["", "n/a", "42"])
+def test_approver_has_a_name(four_eyes, name):
+    """A placeholder isn't a person."""
+    _, folder, filled = four_eyes()
+    hand(filled, folder)
+    with pytest.raises(SignOffError, match="isn't a person's name"):
+        approve(folder, folder / "signed", now=NOW, by=Person(name))

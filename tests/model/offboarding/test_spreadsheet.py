@@ -119,3 +119,47 @@ def test_broken_parquet_is_refused():
     """Not every file named .parquet is one."""
     with pytest.raises(SignOffError, match=r"list\.parquet can't be read as a table"):
         read_sheet(PARQUET, b"PAR1 no")
+
+
+LIST = "line\tprobability\tlow\tname\n1\t0,8312\t0,5\tZoë\n2\t1\t1\tBob\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "decimal"),
+    [
+        (LIST.encode("utf-16"), ","),
+        (LIST.replace("\n", "\r\n").encode("utf-16"), ","),
+        (b"\xfe\xff" + LIST.encode("utf-16-be"), ","),
+        (LIST.replace(",", ".").encode("utf-16"), "."),
+        (LIST.encode(), ","),
+        (LIST.replace("0,8312", "1").encode(), ","),
+        (LIST.replace(",", ".").replace("\t", ";").encode(), "."),
+        (LIST.replace(",", ".").replace("\t", ",").encode(), "."),
+    ],
+)
+def test_decimal_sign_is_found_in_the_numbers(content, decimal):
+    """Excel's "Unicode text" has tabs and decimal commas; no separator proves a decimal sign."""
+    sheet = read_sheet(CSV, content)
+    assert sheet.decimal == decimal
+    assert [cells["name"] for _, cells in sheet.rows] == ["Zoë", "Bob"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", [";", "\t", ",", "|"])
+@pytest.mark.parametrize("form", ["sep={}", '"sep={}"'])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_first_line_may_name_the_separator(encoding, separator, form, end):
+    """Excel writes and reads `sep=;`; the line counts as a line of the file."""
+    text = f"line{separator}name\n1{separator}Zoë, Eve; and Bob\n"
+    text = text.replace("Zoë, Eve; and Bob", '"Zoë, Eve; and Bob"')
+    sheet = read_sheet(CSV, (form.format(separator) + "\n" + text).replace("\n", end).encode(encoding))
+    assert sheet.rows == ((3, {"line": "1", "name": "Zoë, Eve; and Bob"}),)
+
+
+def test_suffix_may_be_in_capitals():
+    """LIST.XLSX and LIST.PARQUET are read as what they are."""
+    buffer = io.BytesIO()
+    pl.DataFrame({"line": [1]}).write_parquet(buffer)
+    assert read_sheet(Path("LIST.PARQUET"), buffer.getvalue()).columns == ("line",)
+    with pytest.raises(SignOffError, match=r"isn't an \.xlsx file"):
+        read_sheet(Path("LIST.XLSX"), b"line\n1\n")
