@@ -24,6 +24,7 @@ from customer_risk.model.terminal import echo
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from customer_risk.model.config import SignOff
     from customer_risk.model.offboarding.people import Person
     from customer_risk.model.offboarding.signed import Signed
 
@@ -83,8 +84,9 @@ def approve(
 
 
 def status(*, scores: Path, out: Path | None) -> None:
-    """Print how many lines of a run's list are decided, open, and waiting for an approver."""
+    """Print a run's rules, and how many lines of its list are decided, open, and waiting for an approver."""
     _tell(scores, out or scores / SIGNED)
+    echo(f"  rules of this run: {_rules(record.read_run(scores).rules)}")
 
 
 def _tell(scores: Path, folder: Path) -> None:
@@ -105,6 +107,18 @@ def _tell(scores: Path, folder: Path) -> None:
         )
     if still_open:
         echo(f"  open: lines {ranges(still_open)}")
+
+
+def _rules(rules: SignOff) -> str:
+    said = [
+        f"decisions by {list_names(rules.signers) or 'anybody'}",
+        f"a second approver, {list_names(rules.approvers) or 'anybody else'}"
+        if rules.second_approver
+        else "no second approver",
+    ]
+    if rules.token is not None:
+        said.append(f"tokens of {rules.token.issuer} {'required' if rules.token.required else 'accepted'}")
+    return "; ".join(said)
 
 
 def _proof(signed: Mapping[int, Signed]) -> str:

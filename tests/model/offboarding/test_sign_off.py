@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from customer_risk.model.config import SignOff, Token
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding.people import Person
-from customer_risk.model.offboarding.sign_off import check
+from customer_risk.model.offboarding.sign_off import VERDICTS, check
 from customer_risk.model.offboarding.spreadsheet import csv_bytes, read_sheet
+from customer_risk.model.offboarding.workbook import xlsx_bytes
 
 if TYPE_CHECKING:
     from customer_risk.model.offboarding.record import Run
@@ -315,7 +317,6 @@ def test_order_of_lines_and_columns_is_free(hand_in, decided):
 def test_list_saved_by_a_spreadsheet_is_the_same_list(hand_in, decided, encoding):
     """Semicolons, decimal commas, trailing zeros lost and gained, CRLF and quotes change no decision."""
     import csv
-    import io
 
     rows = list(csv.reader(io.StringIO(csv_bytes(decided).decode(), newline="")))
     numbers = [rows[0].index(name) for name in ("probability", "low", "high", "high_share")]
@@ -407,3 +408,19 @@ def test_empty_file_with_the_right_header_lost_every_line(hand_in, decided):
     """All lines removed is all lines named."""
     with pytest.raises(SignOffError, match=f"{decided.height} lines can't be accepted"):
         hand_in(decided.clear())
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
+@pytest.mark.parametrize("text", ["'=1", "''=1", "=1", "'quoted'", "'"])
+def test_apostrophes_of_the_list_itself_are_unaltered(decided, run_record, suffix, text):
+    """Only CSV has an apostrophe before formulas; a text of the list that begins with one comes back as it was."""
+    made = decided.with_columns(pl.lit(text).alias("evidence"))
+    buffer = io.BytesIO()
+    made.write_parquet(buffer)
+    content = {
+        ".csv": csv_bytes(made),
+        ".parquet": buffer.getvalue(),
+        ".xlsx": xlsx_bytes(made, made_at=NOW, verdicts=VERDICTS),
+    }[suffix]
+    sheet = read_sheet(Path(f"filled{suffix}"), content)
+    assert check(sheet, made, run_record, where="filled", now=NOW, by=Person("registrar"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 from datetime import UTC, date, datetime
@@ -12,6 +13,9 @@ import openpyxl
 import polars as pl
 import pytest
 import xlsxwriter
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding import workbook
@@ -246,3 +250,18 @@ def test_two_parts_of_one_name_are_refused():
         book.writestr(SHEET, b"<x/>")
     with pytest.raises(BadWorkbook, match="two of the same name"):
         read_workbook(buffer.getvalue())
+
+
+@examples(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_workbook_is_read_or_refused(data):
+    """Changed bytes, also those of the XML within, raise no other error."""
+    name = data.draw(st.sampled_from(["", SHEET, "xl/sharedStrings.xml", "xl/workbook.xml", "xl/styles.xml"]))
+
+    def damage(content: bytes) -> bytes:
+        at = data.draw(st.integers(0, len(content) - 1))
+        return content[:at] + data.draw(st.binary(max_size=3)) + content[at + data.draw(st.integers(0, 3)) :]
+
+    content = changed(plain(), name, damage) if name else damage(plain())
+    with contextlib.suppress(BadWorkbook):
+        read_workbook(content)
