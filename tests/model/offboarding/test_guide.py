@@ -33,4 +33,6 @@ def test_guide_tells_every_file_and_column_of_a_run(scoring_run):
     """Nothing is written that the guide doesn't name."""
     stems = {path.stem for path in scoring_run.iterdir()}
     assert all(f"`{stem}." in GUIDE for stem in stems)
-    assert all(f"`{name}`" in GUIDE for name in pl.read_parquet(scoring_run / "scores.parquet").columns)
+    for name in ("scores", "offboarding", "review"):
+        for column in pl.read_parquet(scoring_run / f"{name}.parquet").columns:
+            assert f"`{column}`" in GUIDE, column
