@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from customer_risk.model.features import catalogue
+from customer_risk.model.features.wordings import CURRENT
 from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.bundle import Bundle, Manifest, RiskRate, make_scorer
 from customer_risk.model.scoring.calibration import Calibration
@@ -73,5 +74,6 @@ def _bundle(trees: Trees) -> Bundle:
         libraries={},
         cpu_family="",
         action_rule=ActionRule(minimum=1, patterns={"VELOCITY_BURST": {"count": 2, "hours": 1_000}}),
+        wordings=CURRENT,
     )
     return Bundle(Path(), manifest, "0" * 64, trees, make_scorer(trees, manifest), [])

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from msgspec import UnsetType
     from numpy.random import Generator
+
+    from customer_risk.model.scoring.action_rule import ActionRule
 
 ROOT = Path(__file__).parent.parent
 CONFORMANCE = Path(__file__).parent / "serving" / "record" / "conformance.py"
@@ -65,15 +68,29 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small real bundle: a booster on ten features of 300 made-up customers."""
+    """A small real bundle: a booster on ten features of 300 made-up customers, and the default action rule."""
+    from tests.action_rules import default_rule
+
+    return _write_bundle(tmp_path_factory.mktemp("bundle") / "bundle", default_rule())
+
+
+@pytest.fixture(scope="session")
+def bundle_without_rule(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same bundle without an action rule, as they were made before."""
+    import msgspec
+
+    return _write_bundle(tmp_path_factory.mktemp("bundle-without-rule") / "bundle", msgspec.UNSET)
+
+
+def _write_bundle(folder: Path, rule: ActionRule | UnsetType) -> Path:
     import msgspec
     import numpy as np
     import xgboost
 
     from customer_risk.model.features import catalogue
     from customer_risk.model.features.kernel import compute as kernel
+    from customer_risk.model.features.wordings import CURRENT
     from customer_risk.model.scoring import bundle as bundles
-    from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.scoring.calibration import Calibration
     from customer_risk.model.scoring.golden import cpu_family
     from customer_risk.model.scoring.golden_answers import golden_rows
@@ -120,7 +137,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         threads=1,
         libraries={},
         cpu_family=cpu_family(),
-        action_rule=ActionRule(minimum=1, patterns={"VELOCITY_BURST": {"count": 3, "hours": 24}}),
+        action_rule=rule,
+        wordings=CURRENT,
     )
     files = {
         "model.ubj": bytes(booster.save_raw("ubj")),
@@ -131,7 +149,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
             golden_rows(bundles.make_scorer(trees, manifest), manifest.settings, customers[:5])
         ),
     }
-    folder = tmp_path_factory.mktemp("bundle") / "bundle"
     bundles.write_bundle(folder, manifest, files)
     return folder
 

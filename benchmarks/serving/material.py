@@ -16,10 +16,13 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from customer_risk.model.config import load_config
 from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, NAMES, catalogue_hash
 from customer_risk.model.features.frame import feature_table
 from customer_risk.model.features.kernel import compute as kernel
 from customer_risk.model.features.vocabulary import STATES, TYPES
+from customer_risk.model.features.wordings import CURRENT
+from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
 from customer_risk.model.scoring.calibration import Calibration
 from customer_risk.model.scoring.golden import cpu_family
@@ -152,6 +155,8 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
         threads=1,
         libraries={"xgboost": xgboost.__version__},
         cpu_family=cpu_family(),
+        action_rule=_action_rule(),
+        wordings=CURRENT,
     )
     files = {
         "model.ubj": bytes(booster.save_raw("ubj")),
@@ -161,6 +166,14 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
         "golden.json": msgspec.json.encode(golden_rows(make_scorer(trees, manifest), manifest.settings, [({}, [])])),
     }
     write_bundle(folder, manifest, files, replace=True)
+
+
+def _action_rule() -> ActionRule:
+    """Return the default rule: every request with transactions is searched for all patterns."""
+    corroboration = load_config().corroboration
+    patterns = {code: dict(limits) for code, limits in corroboration.rules.items()}
+    patterns["LARGE_AMOUNT"]["usual"] = 5_000.0  # EUR
+    return ActionRule(minimum=corroboration.minimum, patterns=patterns)
 
 
 def _customer(chance: random.Random, number: int) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import namedtuple
-from dataclasses import asdict
 from typing import Any, Final
 
 from customer_risk.model.features.definitions import (
@@ -20,6 +19,7 @@ from customer_risk.model.features.definitions import (
 )
 from customer_risk.model.features.feature import Feature
 from customer_risk.model.features.terms import TERMS
+from customer_risk.model.features.wordings import CURRENT, WORDINGS
 
 # The real tables span 79 days and at most 73 a customer; half a year takes in a season's habits and forgets older ones.
 LOOKBACK_DAYS: Final = 180
@@ -42,10 +42,14 @@ At = namedtuple("At", NAMES)  # type: ignore[misc]  # noqa: PYI024  typed fields
 AT: Final[Any] = At(*range(len(NAMES)))  # each feature's column, by name, as constants that the kernel is compiled with
 
 
-def catalogue_hash() -> str:
-    """Return the SHA-256 of this catalogue's content, so that a bundle and the code that scores agree on it."""
+def catalogue_hash(wordings: int = CURRENT) -> str:
+    """Return the SHA-256 of this catalogue's content, so that a bundle and the code that scores agree on it.
+
+    The texts in it are those of a version of `wordings`.
+    """
+    content = WORDINGS[wordings].content
     said = json.dumps(
-        [LOOKBACK_DAYS, MAX_TRANSACTIONS, TERMS, [asdict(feature) for feature in CATALOGUE]],
+        [LOOKBACK_DAYS, MAX_TRANSACTIONS, TERMS, [content(feature) for feature in CATALOGUE]],
         sort_keys=True,
         allow_nan=False,
     )

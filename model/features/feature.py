@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["count", "EUR", "share", "hours", "days", "years", "ratio", "yes/no", "nats"]
+from customer_risk.model.features.values import Unit, in_sentence, with_noun
+
+NO_TRANSACTION = "the customer made no transactions"
+BEGINNING_UNKNOWN = "the customer made no transactions, or the earliest ones lie outside of the look-back"
+NO_MONEY_IN = "no money came in"
+NOT_STATED = "the profile doesn't state it"
+EVENTS = ("id", "type", "state", "direction", "created_at")
+MONEY = (*EVENTS, "amount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +20,18 @@ class Feature:
     """One feature, named once for documentation, computation, reasons, validation and drift.
 
     `direction` is the expected effect of a greater value on risk: +1 raises, -1 lowers, 0 unknown; training
-    constrains the model to it. `low` and `high` bound what is plausible, in `unit`. `missing` says what NaN means,
-    "never" where the value always exists. `sources` are the table columns that it rests on. `formula` defines it in
-    words exact enough to compute it again. `investigator` is a sentence with `{value}` for analysts; `customer` one
-    that may be shown to the customer. Where the mere mention could tip off, `tips_off` is true and `customer` is
-    neutral. Features that are not `default` are left out of a model unless its configuration asks for them.
+    constrains the model to it. `low` and `high` bound what is plausible, in `unit`. `missing` says what NaN means, as a
+    clause; "never" where the value always exists. `sources` are the table columns that it rests on. `formula` defines
+    it in words exact enough to compute it again; `meaning` is a short noun phrase without an article, or begins with
+    "whether".
+
+    `investigator` is a sentence for analysts, without a full stop. `{value}` in it is the value with its unit. Of a
+    yes/no, it is the sentence for yes. `none` is the sentence for the value 0; if it is empty, "no money", "none" or
+    "no transactions" is filled in. `noun` is what a count counts, in the singular; its plural is formed with -s.
+
+    `customer` is a sentence that may be shown to the customer. Where the mere mention could tip off, `tips_off` is true
+    and `customer` is neutral. Features that are not `default` are left out of a model unless its configuration asks for
+    them.
     """
 
     name: str
@@ -36,36 +48,32 @@ class Feature:
     customer: str
     tips_off: bool = True
     default: bool = True
+    meaning: str = ""
+    none: str = ""
+    noun: str = ""
 
     def describe(self, value: float) -> str:
-        """Fill the investigator's sentence with a value (NaN where missing)."""
-        return self.investigator.replace("{value}", formatted(value, self.unit))
+        """Return the sentence for analysts about a value; if it is NaN, the sentence says why it is missing."""
+        if value != value:  # noqa: PLR0124  NaN alone differs from itself; a call would cost more
+            return self._undetermined()
+        if value == 0 and self.none:
+            return self.none
+        said = with_noun(value, self.noun) if self.noun else in_sentence(value, self.unit)
+        sentence = self.investigator.replace("{value}", said)
+        return _capitalised(sentence) if sentence[0].islower() else sentence
+
+    def with_gap(self) -> str:
+        """Return the sentence for analysts with an ellipsis instead of a value."""
+        gap = "\N{HORIZONTAL ELLIPSIS}"
+        return self.investigator.replace("{value}", f"{gap} {self.noun}s" if self.noun else gap)
+
+    def _undetermined(self) -> str:
+        subject = self.meaning if self.meaning.startswith("whether") else f"the {self.meaning}"
+        return f"{_capitalised(subject)} can't be determined: {self.missing}"
 
 
-def formatted(value: float, unit: Unit) -> str:
-    """Write a value with its unit for a person; NaN is 'not known'."""
-    if math.isnan(value):
-        return "not known"
-    if unit == "yes/no":
-        return "yes" if value else "no"
-    return _WRITERS[unit](value)
-
-
-_WRITERS: dict[Unit, Callable[[float], str]] = {
-    "count": "{:,.0f}".format,
-    "EUR": "EUR {:,.2f}".format,
-    "share": "{:.0%}".format,
-    "hours": "{:,.1f} hours".format,
-    "days": "{:,.1f} days".format,
-    "years": "{:,.0f} years".format,
-    "ratio": "{:,.2f}".format,
-    "nats": "{:.2f} nats".format,
-}
-
-NO_TRANSACTION = "no transaction"
-BEGINNING_UNKNOWN = "no transaction, or the look-back left earlier ones out"
-EVENTS = ("id", "type", "state", "direction", "created_at")
-MONEY = (*EVENTS, "amount")
+def _capitalised(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def feature(
@@ -76,12 +84,15 @@ def feature(
     formula: str,
     investigator: str,
     *,
+    meaning: str,
     group: str,
     customer: str,
     sources: tuple[str, ...] = MONEY,
     missing: str = "never",
     tips_off: bool = True,
     default: bool = True,
+    none: str = "",
+    noun: str = "",
 ) -> Feature:
     """Make a feature whose reason code is its name in capitals."""
     low, high = bounds
@@ -100,4 +111,7 @@ def feature(
         customer,
         tips_off,
         default,
+        meaning,
+        none,
+        noun,
     )

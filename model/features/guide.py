@@ -10,7 +10,7 @@ from customer_risk.model.features.feature import Feature
 from customer_risk.model.features.terms import TERMS
 
 _DIRECTIONS = {1: "raises risk", -1: "lowers risk", 0: "either"}
-_HEAD = "| feature | unit | greater values | what it is | plausible | missing where | columns |"
+_HEAD = "| feature | meaning | unit | greater values | formula | plausible | missing if | columns |"
 
 _HEADING = """# Features
 
@@ -50,13 +50,14 @@ def features_guide() -> str:
     ]
     for group, members in groupby(CATALOGUE, key=lambda feature: feature.group):
         rows = "\n".join(_row(feature) for feature in members)
-        parts.append(f"## {group.capitalize()}\n\n{_HEAD}\n{'|---' * 7}|\n{rows}")
+        parts.append(f"## {group.capitalize()}\n\n{_HEAD}\n{'|---' * 8}|\n{rows}")
     return "\n\n".join(parts) + "\n"
 
 
 def _row(feature: Feature) -> str:
     cells = (
         f"`{feature.name}`",
+        feature.meaning,
         feature.unit,
         _DIRECTIONS[feature.direction],
         feature.formula,

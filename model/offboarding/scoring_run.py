@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
-from msgspec import UNSET
 
 from customer_risk.model import atomic
 from customer_risk.model.config import SignOff
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from customer_risk.model.offboarding.record import Run
     from customer_risk.model.offboarding.scored import Scored
     from customer_risk.model.tables.mapping import CohortName
-
-FIRST_WORDINGS: Final = 1  # of bundles that name no version of their texts
 
 
 def check_place(folder: Path, *, force: bool) -> None:
@@ -74,7 +71,7 @@ def write_run(
     Raises ConfigError as `check_place` does.
     """
     check_place(folder, force=force)
-    table, rule, wordings = scored.table, scored.criteria.rule, scored.bundle.manifest.wordings
+    table, rule = scored.table, scored.criteria.rule
     scores = _parquet_bytes(table)
     run = record.identified(
         record.Run(
@@ -96,7 +93,7 @@ def write_run(
             sign_off=sign_off,
             action_rule=rule.version,
             action_rule_from=scored.criteria.origin,
-            wordings=FIRST_WORDINGS if wordings is UNSET else wordings,
+            wordings=scored.bundle.manifest.wordings_version,
             earlier=dict(earlier.receipts),
         )
     )

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from customer_risk.model.features import catalogue
-from customer_risk.model.features.feature import formatted
-from customer_risk.model.scoring.segments import ACTIONS, SEGMENTS
+from customer_risk.model.features.values import formatted
+from customer_risk.model.scoring.segments import SEGMENTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +27,9 @@ _PLAIN: Final = ("transactions", "in_sum", "out_sum", "span_days")  # told of ev
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One feature's middle inside a segment and outside it, None where always missing.
 
-    `lift` is the chance that a customer inside has the greater value than one outside, minus the chance of the
-    smaller one: -1 to 1 (the rank-biserial correlation, Wendt 1972); 0 where they don't differ.
+    `share_greater` is the share of pairs, of a customer inside and one outside, in which the one inside has the greater
+    value; equal values count half (the common language effect size, McGraw and Wong 1992). It is 0.5 where they don't
+    differ.
     """
 
     feature: str
@@ -36,11 +37,19 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     inside: float | None
     outside: float | None
-    lift: float
+    share_greater: float
 
     def worded(self, value: float | None) -> str:
         """Write one of the two with its unit."""
         return formatted(math.nan if value is None else value, catalogue.BY_NAME[self.feature].unit)
+
+    def pairs(self) -> str:
+        """Say in how many of 100 pairs the customer inside has the greater value, or the smaller one."""
+        greater = self.share_greater >= 0.5
+        if self.unit == "yes/no":
+            return f"yes {'more' if greater else 'less'} often"
+        share = self.share_greater if greater else 1 - self.share_greater
+        return f"{'greater' if greater else 'smaller'} in {100 * share:.0f} of 100 pairs"
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +62,13 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment; `expected_risky` is the sum of its probabilities. None and empty where nobody is in it."""
+    """One segment; `expected_risky` is the sum of its probabilities. Values are None or empty if it has no customers.
+
+    `actions` counts its customers by action, the most frequent first.
+    """
 
     segment: str
-    action: str
+    actions: dict[str, int]
     customers: int
     share: float
     mean_probability: float | None
@@ -92,14 +104,14 @@ def _profile(
         name: _difference(catalogue.BY_NAME[name], values[:, i], ranks[:, i], inside) for i, name in enumerate(names)
     }
     telling = sorted(
-        (differences[name] for name in scored.bundle.manifest.features if differences[name].lift),
-        key=lambda difference: -abs(difference.lift),
+        (differences[name] for name in scored.bundle.manifest.features if differences[name].share_greater != 0.5),
+        key=lambda difference: -abs(difference.share_greater - 0.5),
     )
     found = scored.patterns.filter(pl.col("customer_id").is_in(members["customer_id"].implode()))
     counts = dict(found.group_by("code").len().iter_rows())
     return Profile(
         segment=segment,
-        action=ACTIONS[segment],
+        actions=dict(members.group_by("action").len().sort("len", "action", descending=[True, False]).iter_rows()),
         customers=n,
         share=n / max(table.height, 1),
         mean_probability=float(members["probability"].to_numpy().mean()) if n else None,
@@ -131,22 +143,22 @@ def _difference(
 ) -> Difference:
     known = ~np.isnan(values)
     here, there = values[inside & known], values[~inside & known]
-    lift = 0.0
+    share_greater = 0.5
     if len(here) and len(there):
         greater = ranks[inside & known].sum() - len(here) * (len(here) + 1) / 2  # Mann and Whitney's U
-        lift = float(2 * greater / (len(here) * len(there)) - 1)
+        share_greater = float(greater / (len(here) * len(there)))
     return Difference(
         feature=feature.name,
-        meaning=feature.formula,
+        meaning=feature.meaning,
         unit=feature.unit,
         inside=float(np.median(here)) if len(here) else None,
         outside=float(np.median(there)) if len(there) else None,
-        lift=lift,
+        share_greater=share_greater,
     )
 
 
 def as_table(profiles: list[Profile]) -> pl.DataFrame:
-    """Put the profiles into one long table: segment, kind, name, value inside, value outside, unit, lift."""
+    """Put the profiles into one long table: segment, kind, name, value inside, value outside, unit, share_greater."""
     rows: list[tuple[str, str, str, float | None, float | None, str, float | None]] = []
     for one in profiles:
         sizes: dict[str, tuple[float | None, str]] = {
@@ -160,7 +172,9 @@ def as_table(profiles: list[Profile]) -> pl.DataFrame:
         rows += [(one.segment, "size", name, value, None, unit, None) for name, (value, unit) in sizes.items()]
         rows += [(one.segment, "pattern", held.code, held.customers, None, "count", None) for held in one.patterns]
         shown = {difference.feature: difference for difference in (*one.plain, *one.differences)}
-        rows += [(one.segment, "median", d.feature, d.inside, d.outside, d.unit, d.lift) for d in shown.values()]
+        rows += [
+            (one.segment, "median", d.feature, d.inside, d.outside, d.unit, d.share_greater) for d in shown.values()
+        ]
     return pl.DataFrame(
         rows,
         schema={
@@ -170,7 +184,7 @@ def as_table(profiles: list[Profile]) -> pl.DataFrame:
             "value": pl.Float64,
             "value_elsewhere": pl.Float64,
             "unit": pl.String,
-            "lift": pl.Float64,
+            "share_greater": pl.Float64,
         },
         orient="row",
     )

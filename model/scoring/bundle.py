@@ -23,6 +23,7 @@ from msgspec import UNSET, UnsetType
 from customer_risk.model.atomic import new_folder
 from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion
 from customer_risk.model.features import catalogue
+from customer_risk.model.features.wordings import FIRST, WORDINGS
 from customer_risk.model.files import parse_json, read_file
 from customer_risk.model.patterns.declaration import declaration_faults
 from customer_risk.model.patterns.definitions import BY_CODE
@@ -89,6 +90,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     wordings: int | UnsetType = UNSET
     files: dict[str, str] = {}
     seal: str = ""
+
+    @property
+    def wordings_version(self) -> int:
+        """The version of the texts of reasons."""
+        return FIRST if self.wordings is UNSET else self.wordings
 
 
 @dataclass(frozen=True)
@@ -209,12 +215,14 @@ def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
 
 def make_scorer(trees: Trees, manifest: Manifest) -> Scorer:
     """Return the scorer that loading the bundle would make, so that training can compute golden answers."""
+    texts = WORDINGS[manifest.wordings_version]
     return Scorer(
         Explainer(trees),
         manifest.calibration,
         manifest.thresholds,
-        [catalogue.BY_NAME[name] for name in manifest.features],
+        [texts.worded(catalogue.BY_NAME[name]) for name in manifest.features],
         action_rule=None if manifest.action_rule is UNSET else manifest.action_rule,
+        repeats=texts.repeats,
     )
 
 
@@ -287,7 +295,14 @@ def _usable_rule(folder: Path, manifest: Manifest) -> None:
 
 
 def _same_catalogue(folder: Path, manifest: Manifest) -> None:
-    here = catalogue.catalogue_hash()
+    version = manifest.wordings_version
+    if version not in WORDINGS:
+        raise BundleVersion(
+            f"{folder / MANIFEST} has wordings of version {version}, this install has "
+            f"{' and '.join(map(str, WORDINGS))}.",
+            remedy=_OTHER_INSTALL,
+        )
+    here = catalogue.catalogue_hash(version)
     if manifest.catalogue_hash != here:
         raise BundleVersion(
             f"{folder / MANIFEST} was made with another feature catalogue ({manifest.catalogue_hash[:12]}, here "

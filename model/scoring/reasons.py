@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -25,8 +24,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """The effect of one feature on one customer's score.
 
     `contribution` is in the shown probability's log-odds, `share` its part of all features' absolute contributions.
-    `code`, `direction` and `text` may be shown to the customer; the other fields need the scope `explain`. `value`
-    is None if the feature is missing.
+    `code`, `direction` and `text` may be shown to the customer; the other fields need the scope `explain`. `text` is
+    empty if an earlier reason has the same text. `value` is None if the feature is missing.
     """
 
     code: str
@@ -47,30 +46,38 @@ def top_reasons(
     n: int = 5,
     *,
     segment: Segment = "high",
+    repeats: bool = False,
 ) -> tuple[Reason, ...]:
     """Return at most `n` reasons for one customer from values float64[f], contributions float64[f] and features.
 
     The greatest absolute contribution comes first, equal ones (to nine decimals, so that the last bit changes nothing)
     in the features' order; in the segments medium and high those that raise the risk come before those that lower it,
-    since they are why the customer is there. Features that contribute nothing are left out.
+    since they are why the customer is there. Features that contribute nothing are left out. The text for the customer
+    is empty if an earlier reason has the same, unless `repeats`.
     """
     places = np.empty(n, np.int64)
     count, total = _lead(contributions, segment != "low", places)
     total = float(total)  # a NumPy scalar if not compiled
-    reasons = []
+    reasons: list[Reason] = []
+    told: list[str] = []  # faster than a set, for so few
     for place in places.tolist()[:count]:
         feature, value, contribution = features[place], values.item(place), contributions.item(place)
-        known = value == value  # noqa: PLR0124  NaN alone differs from itself; a call would cost more
+        text = feature.customer if feature.tips_off else customer_text(feature, value)
+        if not repeats:
+            if text in told:
+                text = ""
+            else:
+                told.append(text)
         reason = Reason(
             code=feature.code,
-            text=feature.customer if feature.tips_off else customer_text(feature, value),
+            text=text,
             direction="raises" if contribution > 0 else "lowers",
             feature=feature.name,
-            value=value if known else None,
+            value=value if value == value else None,  # noqa: PLR0124  NaN alone differs from itself
             unit=feature.unit,
             contribution=contribution,
             share=abs(contribution) / total,
-            investigator_text=feature.describe(value) if known else investigator_text(feature, value),
+            investigator_text=feature.describe(value),
         )
         reasons.append(reason)
     return tuple(reasons)
@@ -115,10 +122,3 @@ def customer_text(feature: Feature, value: float) -> str:
     value above 0; for other values the text is the neutral one.
     """
     return feature.customer if feature.tips_off or value > 0 else NEUTRAL
-
-
-def investigator_text(feature: Feature, value: float) -> str:
-    """Return the text of a feature's value for an analyst; if it is missing, the text says why."""
-    if math.isnan(value):
-        return f"{feature.name} has no value: {feature.missing}"
-    return feature.describe(value)

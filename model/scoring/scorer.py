@@ -54,8 +54,9 @@ class Scores:
 class Scorer:
     """Trees, calibration and thresholds.
 
-    `features` are the columns, in order; without an `action_rule`, as in bundles that have none, the segment alone
-    decides the action. `base` is the expected log-odds without any feature.
+    `features` are the columns, in order, with the texts of reasons. With `repeats`, a customer text may come twice in
+    an answer. Without an `action_rule`, as in bundles that have none, the segment alone decides the action. `base` is
+    the expected log-odds without any feature.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Scorer:
         *,
         action_rule: ActionRule | None = None,
         reasons: int = 5,
+        repeats: bool = False,
     ) -> None:
         self.explainer = explainer
         self.calibration = calibration
@@ -76,6 +78,7 @@ class Scorer:
         self.base: float = calibration.slope * explainer.bias + (calibration.intercept + calibration.shift)
         self.action_rule = action_rule
         self._reasons = reasons
+        self._repeats = repeats
 
     def score(self, values: NDArray[np.float64]) -> Scores:
         """Return the scores of rows float64[n, f] of feature values, NaN where missing."""
@@ -112,4 +115,4 @@ class Scorer:
         self, values: NDArray[np.float64], contributions: NDArray[np.float64], segment: Segment
     ) -> tuple[Reason, ...]:
         """Return the reasons of one row of `Scores`: values float64[f], contributions float64[f]."""
-        return top_reasons(values, contributions, self.features, self._reasons, segment=segment)
+        return top_reasons(values, contributions, self.features, self._reasons, segment=segment, repeats=self._repeats)

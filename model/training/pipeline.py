@@ -17,6 +17,7 @@ from customer_risk.model.evaluation.decision_inputs import DecisionInputs
 from customer_risk.model.evaluation.decisions import decide, segment_rows
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.frame import encode_frame, feature_table
+from customer_risk.model.features.wordings import CURRENT
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 from customer_risk.model.patterns.wording import Wording
 from customer_risk.model.policy.calibration import prior_shift
@@ -226,6 +227,7 @@ def write_bundle(
         libraries=provenance.libraries(),
         cpu_family=cpu_family(),
         action_rule=rule,
+        wordings=CURRENT,
     )
     learner = Boosted(fitted.members, study.directions)
     files = bundle_files(shipped, learner, manifest, resamples=config.training.resamples, seed=config.seed)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -13,8 +14,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from customer_risk.model.patterns.found_pattern import FoundPattern
     from customer_risk.model.scoring.reasons import Reason
-    from customer_risk.serving.contract.answer import WireReason
+    from customer_risk.serving.contract.answer import WirePattern, WireReason
 
 TOLERANCE: Final = 1e-9
 Standard = Literal["bit for bit", "within 1e-9"]
@@ -55,26 +57,43 @@ def compare_reasons(
     recorded: Sequence[WireReason], computed: Sequence[Reason | WireReason], standard: Standard
 ) -> Iterator[Difference]:
     """Compare reasons one by one, in order; words bit for bit alone."""
-    before, now = _plain(recorded), _plain(computed)
+    yield from _compare_lists("reasons", _plain(recorded), _plain(computed), _reason, standard)
+
+
+def compare_patterns(
+    recorded: Sequence[WirePattern], computed: Sequence[FoundPattern | WirePattern], standard: Standard
+) -> Iterator[Difference]:
+    """Compare patterns one by one, in order; words bit for bit alone."""
+    yield from _compare_lists("patterns", _plain(recorded), _plain(computed), itemgetter("code"), standard)
+
+
+def _compare_lists(
+    field: str,
+    before: Sequence[dict[str, Any]],
+    now: Sequence[dict[str, Any]],
+    name_of: Callable[[dict[str, Any]], str],
+    standard: Standard,
+) -> Iterator[Difference]:
+    """Compare the names of the items, and only if all names are the same and in the same order, the items' fields."""
     if before == now:
         return
-    order = list(zip_longest(map(_who, before), map(_who, now), fillvalue=""))
+    order = list(zip_longest(map(name_of, before), map(name_of, now), fillvalue=""))
     if any(one != other for one, other in order):
         yield from (
-            Difference(f"reasons[{place}]", one, other) for place, (one, other) in enumerate(order) if one != other
+            Difference(f"{field}[{place}]", one, other) for place, (one, other) in enumerate(order) if one != other
         )
         return
     for place, (one, other) in enumerate(zip(before, now, strict=True)):
         for name in one.keys() | other.keys():
             if standard == "bit for bit" or name not in _WORDED:
-                yield from compare_numbers(f"reasons[{place}].{name}", one.get(name), other.get(name), standard)
+                yield from compare_numbers(f"{field}[{place}].{name}", one.get(name), other.get(name), standard)
 
 
-def _plain(reasons: Sequence[Reason | WireReason]) -> list[dict[str, Any]]:
-    return [msgspec.to_builtins(each) for each in reasons]
+def _plain(items: Sequence[object]) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(each) for each in items]
 
 
-def _who(reason: dict[str, Any]) -> str:
+def _reason(reason: dict[str, Any]) -> str:
     return f"{reason['code']} ({reason.get('feature', '')}, {reason['direction']})"
 
 

@@ -22,6 +22,7 @@ from customer_risk.model.features.vocabulary import (
     UNKNOWN_DAY,
     UNKNOWN_OFFSET,
 )
+from customer_risk.model.scoring.action_rule import BY_SEGMENT, WITH_PATTERNS
 from customer_risk.model.terminal import echo
 from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed
@@ -35,6 +36,10 @@ _CATEGORIES: Final = {
     "occupation": OCCUPATIONS,
     "kyc_state": KYC_STATES,
     "screening_state": SCREENING_STATES,
+}
+_ACTION_RULES: Final = {
+    BY_SEGMENT: "the segment alone leads to the action",
+    WITH_PATTERNS: "off-boarding is proposed for High with enough transaction patterns",
 }
 _TRANSACTION: Final = ("id", "created", "completed", "state", "type", "direction", "amount")
 
@@ -66,6 +71,9 @@ def record_lines(stored: StoredRecord, *, transactions: bool) -> Iterator[str]:
         ("probability", "" if record.probability is None else repr(record.probability)),
         ("segment", record.segment),
         ("action", record.action),
+        ("action rule", _action_rule(record)),
+        ("wordings", f"version {record.wordings}" if record.kind == "decision" else ""),
+        ("patterns", _no_patterns(record)),
         ("transactions", str(rows_of(record)) if record.encoded else ""),
         ("history", "" if record.history_complete else "cut"),
     ]
@@ -74,6 +82,8 @@ def record_lines(stored: StoredRecord, *, transactions: bool) -> Iterator[str]:
             yield escape_line(f"{name:14}{value}")
     reasons = ("code", "direction", "share", "contribution", "investigator")
     yield from _list("reasons", reasons, map(_reason, read["reasons"]))
+    patterns = ("code", "transactions", "EUR", "share", "first at", "last at", "investigator")
+    yield from _list("patterns", patterns, map(_pattern, read["patterns"]))
     yield from _list("warnings", ("code", "at", "detail"), (tuple(each.values()) for each in read["warnings"]))
     features = ((each["name"], _value(each["value"])) for each in read["features"])
     yield from _list("features", ("feature", "value"), features)
@@ -206,6 +216,37 @@ def _reason(reason: dict[str, Any]) -> tuple[str, ...]:
         "" if reason.get("contribution") is None else f"{reason['contribution']:+.4f}",
         reason.get("investigator_text", ""),
     )
+
+
+def _pattern(pattern: dict[str, Any]) -> tuple[str, ...]:
+    share, amount = pattern.get("share"), pattern.get("amount")
+    return (
+        pattern["code"],
+        str(pattern.get("count", "")),
+        "" if amount is None else f"{amount:,.2f}",
+        "" if share is None else f"{share:.1%}",
+        pattern.get("first_at", ""),
+        pattern.get("last_at", ""),
+        pattern.get("investigator_text", ""),
+    )
+
+
+def _action_rule(record: Record) -> str:
+    if record.kind == "refusal":
+        return ""
+    if record.source == "rules":
+        return "the fallback rules lead to the action, without patterns"
+    meaning = _ACTION_RULES.get(record.action_rule, "this install doesn't have this rule")
+    return f"version {record.action_rule}: {meaning}"
+
+
+def _no_patterns(record: Record) -> str:
+    """Return why a decision has no patterns; empty where it has some, or where they weren't looked for."""
+    if record.kind == "refusal" or record.source == "rules" or record.action_rule == BY_SEGMENT or record.patterns:
+        return ""
+    if record.encoded:
+        return "no pattern was found in the transactions"
+    return "not looked for: features were given instead of transactions, or the transactions were erased"
 
 
 def _value(value: float | None) -> str:

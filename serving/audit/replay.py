@@ -10,19 +10,24 @@ import numpy as np
 
 from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.kernel import compute as kernel
+from customer_risk.model.features.wordings import WORDINGS
+from customer_risk.model.scoring.action_rule import BY_SEGMENT
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.serving.audit.comparison import (
     Difference,
     Standard,
     compare_numbers,
+    compare_patterns,
     compare_reasons,
     compare_values,
 )
+from customer_risk.serving.decisions.versions import Versions, versions_of
 from customer_risk.serving.record.outbox.record import ERASED, hash_names, unpack, values_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from customer_risk.model.features.encoded import Encoded
     from customer_risk.model.scoring.bundle import Bundle
     from customer_risk.model.scoring.scorer import Verdict
     from customer_risk.serving.contract.answer import Ruling
@@ -55,7 +60,8 @@ class Replayer:
     """Replays records; `find` gives the bundle of a version, or why there is none; `rules` are those at hand.
 
     A decision of this CPU `family` must come out bit for bit. Another's numbers may differ by 1e-9, absolutely or
-    relatively, and words that hold them; its segment, action and the order of its reasons must be the same.
+    relatively, and so may words that hold them; the segment, the action and the order of reasons and patterns must be
+    the same.
     """
 
     def __init__(self, find: Find, rules: Iterable[RuleSet] = (), *, family: str | None = None) -> None:
@@ -65,7 +71,10 @@ class Replayer:
         self._family = cpu_family() if family is None else family
 
     def replay(self, record: Record, names: tuple[str, ...]) -> Replayed:
-        """Compute a decision again and compare; `names` are those of its features. Warnings aren't compared."""
+        """Compute a decision again and compare; `names` are those of its features. Warnings aren't compared.
+
+        The action rule and the wordings are those of the bundle. Rules answer in the wordings that the record names.
+        """
         if record.kind == "refusal":
             return Replayed(record.record_id, "refusal")
         if is_erased(record):
@@ -84,7 +93,9 @@ class Replayer:
                 return f"no rules of version {record.model_version} are here"
             if record.encoded and names != NAMES:
                 return "this install computes other features than the rules were given"
-            return _Ruled(rules, names)
+            if record.wordings not in WORDINGS:
+                return f"this install doesn't have the wordings of version {record.wordings}"
+            return _Ruled(rules, names, record.wordings)
         version = record.model_version
         if version not in self._found:
             found = self._find(version)
@@ -102,27 +113,35 @@ class _Bundled:
 
     def __init__(self, bundle: Bundle) -> None:
         self.names = bundle.manifest.features
-        self.judge = bundle.scorer.judge
+        self.versions = versions_of(bundle.manifest)
+        self._scorer = bundle.scorer
         self._compute = bundle.model_features().compute
+        self._finder = bundle.finder()
 
-    def values(self, packed: bytes) -> NDArray[np.float64]:
-        return self._compute(unpack(packed))
+    def values(self, encoded: Encoded) -> NDArray[np.float64]:
+        return self._compute(encoded)
+
+    def judge(self, values: NDArray[np.float64], encoded: Encoded | None) -> Verdict:
+        if encoded is None or self._finder is None:
+            return self._scorer.judge(values)
+        return self._scorer.judge(values, self._finder.find_one(encoded))
 
 
 class _Ruled:
     """Decides as `customer_risk.serving.decisions.fallback.fallback` does."""
 
-    def __init__(self, rules: RuleSet, names: tuple[str, ...]) -> None:
+    def __init__(self, rules: RuleSet, names: tuple[str, ...], wordings: int) -> None:
         self.names = names
+        self.versions = Versions(BY_SEGMENT, wordings)
         self._rules = rules
 
     @staticmethod
-    def values(packed: bytes) -> NDArray[np.float64]:
-        computed: NDArray[np.float64] = kernel.compute(unpack(packed))[0]
+    def values(encoded: Encoded) -> NDArray[np.float64]:
+        computed: NDArray[np.float64] = kernel.compute(encoded)[0]
         return computed
 
-    def judge(self, values: NDArray[np.float64]) -> Ruling:
-        return self._rules.judge(dict(zip(self.names, values.tolist(), strict=True)))
+    def judge(self, values: NDArray[np.float64], encoded: Encoded | None) -> Ruling:  # noqa: ARG002  rules see no patterns
+        return self._rules.judge(dict(zip(self.names, values.tolist(), strict=True)), self.versions.wordings)
 
 
 def _differences(
@@ -133,15 +152,19 @@ def _differences(
     if names != by.names:
         yield Difference("names", ", ".join(names), ", ".join(by.names))
         return
+    for field, version, its in zip(Versions._fields, (record.action_rule, record.wordings), by.versions, strict=True):
+        yield from compare_numbers(field, version, its, standard)
     recorded = values_of(record)
     try:
-        values = by.values(record.encoded) if record.encoded else recorded
+        encoded = unpack(record.encoded) if record.encoded else None
+        values = recorded if encoded is None else by.values(encoded)
     except ValueError as error:
         yield Difference(_DAMAGED, f"{len(record.encoded)} bytes", str(error))
         return
     yield from compare_values(names, recorded, values, standard)
-    decision: Verdict | Ruling = by.judge(values)
+    decision: Verdict | Ruling = by.judge(values, encoded)
     yield from compare_numbers("probability", record.probability, decision.probability, standard)
     yield from compare_numbers("segment", record.segment, decision.segment, standard)
     yield from compare_numbers("action", record.action, decision.action, standard)
     yield from compare_reasons(record.reasons, decision.reasons, standard)
+    yield from compare_patterns(record.patterns, decision.patterns or (), standard)

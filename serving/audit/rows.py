@@ -10,7 +10,7 @@ from google.cloud.bigquery import ScalarQueryParameter
 
 from customer_risk.serving.contract.columns import columns_of, erased_values
 from customer_risk.serving.contract.identifiers import uuid7
-from customer_risk.serving.record.outbox.record import ERASED, Document
+from customer_risk.serving.record.outbox.record import ADDED, ERASED, Document
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.erasure import LEGAL_BASIS
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
@@ -77,9 +77,7 @@ def _literal(value: Any, kind: str) -> str:
 
 # The same fields as in segments, in a column of the same name each.
 _KINDS: Final = {each.name: each.type for each in columns_of(Document)}
-_BLANK: Final = ", ".join(
-    f"{name} = {_literal(value, _KINDS[name])}" for name, value in erased_values(Document).items()
-)
+_BLANK: Final = {name: f"{name} = {_literal(value, _KINDS[name])}" for name, value in erased_values(Document).items()}
 
 
 class _Asking:
@@ -92,10 +90,12 @@ class _Asking:
     def __call__(self, query: str, **values: str | int | dt.datetime) -> Any:
         kinds = {int: "INT64", str: "STRING", dt.datetime: "TIMESTAMP"}
         parameters = [ScalarQueryParameter(name, kinds[type(each)], each) for name, each in values.items()]
-        text = query.format(table=self._table, blank=_BLANK)
         with self._connections.asking("changed", _REMEDY):
             # A query of an absent table may give no rows instead of an error.
-            self._connections.rest.get_table(self._table, timeout=_SECONDS, retry=None)
+            table = self._connections.rest.get_table(self._table, timeout=_SECONDS, retry=None)
+            lacking = ADDED.keys() - {each.name for each in table.schema}  # of a table that an earlier release made
+            blank = ", ".join(each for name, each in _BLANK.items() if name not in lacking)
+            text = query.format(table=self._table, blank=blank)
             try:
                 return self._connections.query(text, parameters, seconds=_SECONDS, wait=_WAIT_SECONDS)
             except BadRequest as error:

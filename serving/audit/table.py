@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
-from customer_risk.serving.record.outbox.record import ERASED, written
+from customer_risk.serving.record.outbox.record import ADDED, ERASED, written
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.search import Skipped
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
@@ -28,8 +28,10 @@ _TWICE: Final = (
 _NOT_BLANK: Final = (
     "SELECT decision_id FROM `{table}` WHERE customer_id = @erased AND (caller != '' OR trace != '' "
     "OR probability IS NOT NULL OR ARRAY_LENGTH(features) > 0 OR ARRAY_LENGTH(reasons) > 0 OR transactions != 0 "
-    "OR LENGTH(encoded) > 0) ORDER BY decision_id LIMIT 100"
+    "OR LENGTH(encoded) > 0{more}) ORDER BY decision_id LIMIT 100"
 )
+_PATTERNS: Final = "patterns"
+_HAS_PATTERNS: Final = f" OR ARRAY_LENGTH({_PATTERNS}) > 0"  # only in tables that have the column
 _Parameter = ScalarQueryParameter | ArrayQueryParameter
 
 
@@ -86,10 +88,11 @@ def check(settings: BigQuerySettings) -> Checked:
     """
     settings.validate("--from")
 
+    more = _HAS_PATTERNS if _PATTERNS in _columns(settings) else ""
+
     def ask(query: str) -> list[Any]:
-        return list(
-            _ask(settings, query.format(table=settings.path), [ScalarQueryParameter("erased", "STRING", ERASED)])
-        )
+        text = query.format(table=settings.path, more=more)
+        return list(_ask(settings, text, [ScalarQueryParameter("erased", "STRING", ERASED)]))
 
     (counts,) = ask(_COUNT)
     problems = [
@@ -113,9 +116,22 @@ def _ask(settings: BigQuerySettings, query: str, parameters: list[_Parameter]) -
         connections.close()
 
 
+def _columns(settings: BigQuerySettings) -> set[str]:
+    """Return the names of the table's columns; raises as `Table.find` does."""
+    connections = Connections(settings, "--from")
+    try:
+        with connections.asking("read", _REMEDY):
+            table = connections.rest.get_table(settings.path, timeout=_SECONDS, retry=None)
+            return {each.name for each in table.schema}
+    finally:
+        connections.close()
+
+
 def _document(row: Any) -> dict[str, Any]:
-    """Return a row as a document, the same as other sinks have it."""
-    made = dict(row)
+    """Return a row as a document, the same as other sinks have it; columns that rows were stored without are filled."""
+    made: dict[str, Any] = ADDED | {
+        name: value for name, value in row.items() if value is not None or name not in ADDED
+    }
     made["model"] = {"name": made.pop("model_name"), "version": made.pop("model_version")}
     made["recorded_at"] = written((made["recorded_at"] - _EPOCH) // dt.timedelta(microseconds=1))
     made["encoded"] = base64.b64encode(made["encoded"] or b"").decode()

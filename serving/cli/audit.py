@@ -128,7 +128,7 @@ def replay(**given: Any) -> None:
 
     DECISION_ID, all --since a time, or a --sample. Each is computed with the same bundle (or rules) as before.
     Where this machine's CPU is of the family that answered, all must be equal to the bit; else numbers within
-    1e-9, with the same segment, action and reasons in their order. Exit code 1: something differs, or records
+    1e-9, with the same segment, action, reasons and patterns in their order. Exit code 1: something differs, or records
     can't be read. 3: something can't be replayed, since its bundle or rules aren't here.
     """
     run("customer_risk.serving.audit.commands:replay", **given)

@@ -38,13 +38,16 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     """The inputs of a decision, for the record.
 
     `values` float64[f] are the features in the order of `names`, NaN where missing; `encoded` are the transactions as
-    the kernel read them, None if features were given. `history_complete` is false if the caller said so.
+    the kernel read them, None if features were given. `history_complete` is false if the caller said so. `action_rule`
+    and `wordings` are the versions of the rule that led to the action and of the texts of the reasons.
     """
 
     names: tuple[str, ...]
     values: NDArray[np.float64]
     encoded: Encoded | None
     history_complete: bool = True
+    action_rule: int = 1
+    wordings: int = 1
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ def column(
     duckdb: str = "",
     fields: Mapping[str, str] | None = None,
     erased: Any = UNSET,
+    added: bool = False,
 ) -> Meta:
     """Return the annotation of a field that is stored in a column.
 
@@ -61,16 +62,17 @@ def column(
     duckdb   DuckDB's type, if it isn't the usual one for the column's type: INTEGER for 32 bits
     fields   descriptions of the nested columns by name, instead of those of the nested struct
     erased   what becomes of the value when a person's data are erased; without it, the value stays
+    added    whether rows exist that were stored before the field was added: the column is NULLABLE
     """
-    said = {"stored": stored, "duckdb": duckdb, "fields": fields, "erased": erased}
+    said = {"stored": stored, "duckdb": duckdb, "fields": fields, "erased": erased, "added": added}
     return Meta(description=description or None, extra=said)
 
 
 def columns_of(struct: type) -> tuple[Column, ...]:
     """Return a column for each field of a struct or dataclass, in the fields' order.
 
-    A field that may be None or UNSET is NULLABLE, a list or tuple is REPEATED, a struct is a RECORD. Of a union of
-    structs, the last one counts.
+    A field that may be None or UNSET, or that was `added`, is NULLABLE; a list or tuple is REPEATED, a struct is a
+    RECORD. Of a union of structs, the last one counts.
     """
     return tuple(_column(name, hint) for name, hint in get_type_hints(struct, include_extras=True).items())
 
@@ -104,7 +106,7 @@ def _column(name: str, hint: Any) -> Column:
     fields = columns_of(kind) if stored == "RECORD" else ()
     if (words := said.get("fields")) is not None:
         fields = tuple(replace(each, description=words.get(each.name, "")) for each in fields)
-    mode: Mode = "REPEATED" if repeated else "NULLABLE" if optional else "REQUIRED"
+    mode: Mode = "REPEATED" if repeated else "NULLABLE" if optional or said.get("added") else "REQUIRED"
     return Column(name, stored, mode, description, fields, said.get("duckdb", ""))
 
 

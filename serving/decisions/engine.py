@@ -14,6 +14,7 @@ from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answ
 from customer_risk.serving.contract.pointers import pointer_to
 from customer_risk.serving.decisions.input_warnings import important_first
 from customer_risk.serving.decisions.request_parser import ParsedRequest, RequestParser
+from customer_risk.serving.decisions.versions import versions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class Engine:
     def __init__(self, bundle: Bundle, *, name: str | None = None) -> None:
         self.model = ModelName(name or bundle.manifest.name, bundle.version)
         self.names = bundle.manifest.features
+        self._action_rule, self._wordings = versions_of(bundle.manifest)
         self.reader = RequestParser(known=NAMES, wanted=self.names)
         self._scorer = bundle.scorer
         self._compute = bundle.model_features().compute
@@ -56,7 +58,14 @@ class Engine:
             source="model",
             model=self.model,
             warnings=important_first(read.as_sent(warnings)) if warnings else (),
-            basis=Basis(names=self.names, values=values, encoded=encoded, history_complete=read.history_complete),
+            basis=Basis(
+                names=self.names,
+                values=values,
+                encoded=encoded,
+                history_complete=read.history_complete,
+                action_rule=self._action_rule,
+                wordings=self._wordings,
+            ),
             now=now,
         )
 

@@ -89,7 +89,7 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
     },
     "WireReason": {
         "code": {"description": "a stable name"},
-        "text": {"description": "a text that the customer may see"},
+        "text": {"description": "a text that the customer may see; empty if an earlier reason has the same text"},
         "direction": {"description": "whether it raises or lowers the risk"},
         "feature": {"description": "the feature's name; scope `explain`"},
         "value": {"description": "its value in `unit`, null where missing; scope `explain`"},

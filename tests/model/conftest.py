@@ -26,6 +26,7 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
     from customer_risk.model.features.catalogue import LOOKBACK_DAYS, MAX_TRANSACTIONS, catalogue_hash, default_names
     from customer_risk.model.features.frame import encode_frame, feature_table
     from customer_risk.model.features.kernel.compute import DEFAULTS
+    from customer_risk.model.features.wordings import CURRENT
     from customer_risk.model.scoring.bundle import Manifest, RiskRate, dumps_resamples, make_scorer, write_bundle
     from customer_risk.model.scoring.calibration import Calibration
     from customer_risk.model.scoring.freezing import freeze
@@ -76,6 +77,7 @@ def write_tiny_bundle(synthetic: Path) -> Callable[..., str]:
             libraries={"xgboost": xgboost.__version__},
             cpu_family=cpu_family(),
             action_rule=rule,
+            wordings=CURRENT,
         )
         trees = trees_from_booster(booster)
         files = {

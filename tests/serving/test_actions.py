@@ -20,8 +20,6 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
-from customer_risk.model.config import load_config
-from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.bundle import Bundle, load_bundle, make_scorer
 from customer_risk.model.scoring.segments import Thresholds
 from customer_risk.serving.bulk.jobs.runner import JobRunner
@@ -35,10 +33,12 @@ from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.kserve.v2.grpc import GrpcServer, GrpcSettings
 from customer_risk.serving.offload import MOST_ON_LOOP
+from tests.action_rules import default_rule
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.serving.decisions.service import Service
 
 INFER = "/v2/models/customer-risk/infer"
@@ -48,12 +48,6 @@ MEDIUM = Thresholds(medium=0.0, high=1.0)
 LOW = Thresholds(medium=1.0, high=1.0)
 Told = tuple[str, Any]  # the action and the patterns
 Ask = Callable[[dict[str, Any]], Told]
-
-
-def _rule(minimum: int = 1) -> ActionRule:
-    patterns = {code: dict(limits) for code, limits in load_config().corroboration.rules.items()}
-    patterns["LARGE_AMOUNT"]["usual"] = 5_000.0
-    return ActionRule(minimum=minimum, patterns=patterns)
 
 
 @pytest.fixture
@@ -287,7 +281,7 @@ def _unseen(entrance: str) -> list[Any] | None:
 @pytest.mark.parametrize("entrance", TRANSACTIONS)
 def test_a_high_customer_with_a_pattern_is_proposed_everywhere(entrances, model, make, hectic, entrance) -> None:
     """The action is off-boarding, and the pattern is told with its count, amount and times, alike at every entrance."""
-    model.service.use(make(rule=_rule()))
+    model.service.use(make(rule=default_rule()))
     expected = list(msgspec.to_builtins(model.service.answer(json.dumps(hectic).encode()).decision.patterns))
     action, patterns = entrances[entrance](hectic)
     assert (action, patterns) == ("propose_off_boarding", expected)
@@ -300,14 +294,14 @@ def test_a_high_customer_with_a_pattern_is_proposed_everywhere(entrances, model,
 @pytest.mark.parametrize("entrance", TRANSACTIONS)
 def test_a_high_customer_without_a_pattern_is_reviewed_everywhere(entrances, model, make, calm, entrance) -> None:
     """No pattern is told, and nothing beyond a review is proposed."""
-    model.service.use(make(rule=_rule()))
+    model.service.use(make(rule=default_rule()))
     assert entrances[entrance](calm) == ("review", [])
 
 
 @pytest.mark.parametrize("entrance", FEATURES)
 def test_features_show_no_patterns_anywhere(entrances, model, make, hectic, entrance) -> None:
     """The features of a high customer get review, whatever the transactions behind them show."""
-    model.service.use(make(rule=_rule()))
+    model.service.use(make(rule=default_rule()))
     assert entrances[entrance](hectic) == ("review", _unseen(entrance))
 
 
@@ -321,7 +315,7 @@ def test_a_bundle_without_a_rule_goes_by_the_segment_everywhere(entrances, model
 @pytest.mark.parametrize("entrance", [*TRANSACTIONS, *FEATURES])
 def test_rules_see_no_patterns_anywhere(entrances, model, make, hectic, entrance) -> None:
     """Forced rules tell no patterns and propose a review at most, whatever the bundle would have said."""
-    model.service.use(make(rule=_rule()))
+    model.service.use(make(rule=default_rule()))
     ask = entrances[entrance]
     model.service._fallback = RuleFallback(load_rules(), "rules")
     model.service.forced = True
@@ -341,6 +335,6 @@ def test_rules_see_no_patterns_anywhere(entrances, model, make, hectic, entrance
 )
 def test_the_segment_and_the_minimum_decide_the_action(service, make, hectic, thresholds, minimum, action) -> None:
     """Patterns are told in every segment, and matter for the action in the segment high alone."""
-    service.use(make(thresholds, _rule(minimum)))
+    service.use(make(thresholds, default_rule(minimum)))
     decision = service.answer(json.dumps(hectic).encode()).decision
     assert (decision.action, [each.code for each in decision.patterns]) == (action, [BURST])

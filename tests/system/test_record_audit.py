@@ -71,7 +71,8 @@ def test_a_customers_rows_are_blanked(table) -> None:
     kept = ("decision_id", "segment", "action", "source", "cpu", "status", "route")
     assert {name: erased[name] for name in kept} == {name: was[name] for name in kept}
     assert erased["model_version"] == was["model"]["version"]
-    gone = ("caller", "trace", "probability", "reasons", "warnings", "features", "transactions", "encoded")
+    assert was["patterns"]
+    gone = ("caller", "trace", "probability", "reasons", "patterns", "warnings", "features", "transactions", "encoded")
     assert not any(erased[name] for name in gone)
     others = [row["customer_id"] for row in rows if row is not erased]
     assert others == [each["customer_id"] for each in documents if each is not was]
@@ -106,7 +107,8 @@ def test_a_row_that_was_erased_can_be_read(table) -> None:
     erase(settings)
     (row,) = ask(settings, "SELECT * FROM `{table}` WHERE customer_id = 'erased'")
     blank = documents[2] | {name: row[name] for name in ("customer_id", "caller", "trace", "probability")}
-    blank |= {"pointers": [], "reasons": [], "warnings": [], "features": [], "transactions": 0, "encoded": ""}
+    blank |= {name: [] for name in ("pointers", "reasons", "patterns", "warnings", "features")}
+    blank |= {"transactions": 0, "encoded": ""}
     assert from_document(blank)[0].features == b""
 
 

@@ -15,7 +15,9 @@ import pytest
 from google.cloud.bigquery import Table, TimePartitioning
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.serving.record.outbox.record import written
+from customer_risk.serving.audit.table import Table as AuditTable
+from customer_risk.serving.audit.table import check
+from customer_risk.serving.record.outbox.record import ADDED, written
 from customer_risk.serving.record.sinks.bigquery.connections import Connections
 from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS, LABEL, VERSION
 from customer_risk.serving.record.sinks.bigquery.setup import fields, init
@@ -136,7 +138,7 @@ def test_the_table_is_made_as_its_queries_need_it(bench) -> None:
         table = client.get_table(bench.settings.path)
     assert (table.time_partitioning.type_, table.time_partitioning.field) == ("DAY", "recorded_at")
     assert table.time_partitioning.expiration_ms == 1827 * 86_400_000
-    assert table.labels["schema_version"] == "1"
+    assert table.labels["schema_version"] == str(VERSION)
     assert [(each.name, each.field_type, each.mode) for each in table.schema] == [
         (each.name, each.type, each.mode) for each in COLUMNS
     ]
@@ -163,6 +165,26 @@ def test_an_older_table_is_migrated(bench) -> None:
     assert sorted(row["cpu"] for row in bench.stored()) == ["x86_64 avx2"] * 3
 
 
+def test_rows_of_the_first_version_are_read_after_a_migration(bench) -> None:
+    """Rows from before patterns and versions were recorded have the values that their release meant."""
+    first = [each for each in COLUMNS if each.name not in ADDED]
+    bench.make(first, version=1)
+    names = ", ".join(each.name for each in first if each.mode == "REQUIRED")
+    values = {"STRING": "'x'", "INTEGER": "1", "BYTES": "b''", "BOOLEAN": "TRUE", "TIMESTAMP": "CURRENT_TIMESTAMP()"}
+    row = ", ".join(
+        "'decision'" if each.name == "kind" else values[each.type] for each in first if each.mode == "REQUIRED"
+    )
+    bench.ask(f"INSERT INTO `{{table}}` ({names}) VALUES ({row})")  # noqa: S608  all of it ours
+    read = AuditTable(bench.settings).find
+    (before,) = read()
+    assert check(bench.settings) == ((), 1, 0)
+    init(bench.settings)
+    assert check(bench.settings) == ((), 1, 0)
+    (after,) = read()
+    assert before == after
+    assert {name: after[name] for name in ADDED} == ADDED
+
+
 def _other(name: str, **changes):
     return [dataclasses.replace(each, **changes) if each.name == name else each for each in COLUMNS]
 
@@ -170,7 +192,7 @@ def _other(name: str, **changes):
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        ({"version": VERSION + 1}, "was made for version 2 of the record"),
+        ({"version": VERSION + 1}, f"was made for version {VERSION + 1} of the record"),
         ({"columns": _other("took_us", type="STRING")}, "took_us is STRING and not INTEGER"),
         ({"columns": _other("pointers", mode="REQUIRED")}, "pointers is REQUIRED and not REPEATED"),
         ({"labels": {}}, "it wasn't made for the record"),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx2
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -28,8 +29,8 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.columns import Person
-from customer_risk.model.features.frame import feature_table
-from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.model.features.frame import encode_frame, feature_table
+from customer_risk.model.scoring.bundle import Bundle, load_bundle
 from customer_risk.model.scoring.reasons import top_reasons
 from customer_risk.model.tables.cleaning import load_cohort
 from tests.system.asking import PATIENCE, Heeding
@@ -37,6 +38,8 @@ from tests.system.asking import PATIENCE, Heeding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from customer_risk.model.patterns.found_pattern import FoundPattern
 
 pytestmark = pytest.mark.system
 
@@ -49,7 +52,10 @@ OF_THE_CALL = {"decision_id", "decided_at", "warnings"}  # these may differ from
 
 @dataclass(frozen=True)
 class Material:
-    """A cohort in every form that callers send: each list holds a customer a place, in the order of `ids`."""
+    """A cohort in every form that callers send: each list holds a customer a place, in the order of `ids`.
+
+    `expected` are the answers to transactions, `of_features` those to features, which show no patterns.
+    """
 
     ids: list[str]
     rows: list[dict[str, Any]]
@@ -59,6 +65,11 @@ class Material:
     names: list[str]
     nested: pl.DataFrame
     expected: list[dict[str, Any]]
+    of_features: list[dict[str, Any]]
+
+    def answers(self, way: str) -> list[dict[str, Any]]:
+        """The answers that a way is to give."""
+        return self.of_features if "features" in way else self.expected
 
 
 class Ways:
@@ -324,12 +335,13 @@ def _material(folder: Path, tables: Path, scores: pl.DataFrame) -> Material:
     people = cohort.customers.head(MOST)
     table = feature_table(people, cohort.events, manifest.settings.for_kernel()).select(manifest.features)
     scored = bundle.scorer.score(table.values)
+    found = _patterns(bundle, people, cohort.events)
     features = [catalogue.BY_NAME[name] for name in manifest.features]
     by_id = {row["customer_id"]: row for row in scores.iter_rows(named=True)}
     profiles = people.select(name for name in Person._fields if name in people.columns)
     events = cohort.events.drop("customer_id").columns
     histories = cohort.events.partition_by("customer_id", as_dict=True)
-    rows, columns, given, expected = [], [], [], []
+    rows, columns, given, expected, of_features = [], [], [], [], []
     nested: list[list[dict[str, Any]]] = []
     for place, profile in enumerate(profiles.iter_rows(named=True)):
         who = table.ids[place]
@@ -345,15 +357,27 @@ def _material(folder: Path, tables: Path, scores: pl.DataFrame) -> Material:
         row = by_id[who]
         assert row["reasons"] == "; ".join(reason.code for reason in reasons), f"reasons of customer {place}"
         assert _bits(row["probability"]) == _bits(float(scored.probability[place])), f"probability of customer {place}"
-        expected.append(
-            {name: row[name] for name in ("customer_id", *DECIDED)}
+        answer = (
+            {name: row[name] for name in ("customer_id", "probability", "segment")}
             | {"reasons": [_fields(reason) for reason in reasons], "source": "model"}
             | {"model": {"name": manifest.name, "version": row["model_version"]}}
         )
+        for answers, seen in ((expected, found[place]), (of_features, None)):
+            told = None if seen is None else msgspec.to_builtins(seen)
+            answers.append(answer | {"action": bundle.scorer.action(row["segment"], seen), "patterns": told})
     frame = pl.DataFrame(
         {"customer_id": list(table.ids), "history_complete": True, "profile": profiles.to_struct()}
     ).with_columns(pl.Series("transactions", nested, dtype=pl.List(pl.Struct(cohort.events.select(events).schema))))
-    return Material(list(table.ids), rows, columns, given, table.values, list(table.names), frame, expected)
+    return Material(
+        list(table.ids), rows, columns, given, table.values, list(table.names), frame, expected, of_features
+    )
+
+
+def _patterns(bundle: Bundle, people: pl.DataFrame, events: pl.DataFrame) -> list[tuple[FoundPattern, ...]]:
+    """The patterns that are found when all customers are searched at once, in the order of their table."""
+    finder = bundle.finder()
+    found = finder.find(encode_frame(people, events))
+    return [finder.found(*each) for each in zip(found.figures, found.times, strict=True)]
 
 
 def _dated(profile: dict[str, Any]) -> dict[str, Any]:
@@ -380,8 +404,8 @@ def test_the_customers_are_many_and_unlike(material) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_gives_what_the_command_gives(ways, material, way) -> None:
-    """Probability, segment, action and each reason whole are the offline ones to the bit, whichever way is asked."""
-    assert _differing(WAYS[way](ways, material), material.expected) == []
+    """Probability, segment, action, reasons and patterns are the offline ones to the bit, whichever way is asked."""
+    assert _differing(WAYS[way](ways, material), material.answers(way)) == []
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.endswith(("requests", "NDJSON of rows", "V1, rows"))])

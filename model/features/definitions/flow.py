@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from customer_risk.model.features.feature import NO_TRANSACTION, Feature, feature
+from customer_risk.model.features.feature import NO_MONEY_IN, NO_TRANSACTION, Feature, feature
 
 _define = partial(feature, group="flow", missing=NO_TRANSACTION, customer="How money moves through your account.")
 
@@ -15,7 +15,9 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 1_000_000),
         "onramp_sum + transfer_out_sum + card_large_sum",
-        "{value} went out in ways that can't be called back (crypto, transfers, large card payments)",
+        "{value} went out in ways that can't be called back (crypto, transfers, card payments of EUR 300 or more)",
+        meaning="sum that went out in ways that can't be called back",
+        customer="The ways in which you send money.",
     ),
     _define(
         "irrevocable_share",
@@ -23,8 +25,11 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 1),
         "min(irrevocable_out, in_sum) / in_sum",
-        "{value} of the money that came in could go out in ways that can't be called back",
-        missing="no money in",
+        "Money that went out in ways that can't be called back comes to {value} of the money that came in",
+        missing=NO_MONEY_IN,
+        meaning="share of the money in that went out in ways that can't be called back",
+        none="No money went out in ways that can't be called back",
+        customer="The ways in which you send money.",
     ),
     _define(
         "transfer_flow",
@@ -32,7 +37,9 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 2_000_000),
         "transfer_in_sum + irrevocable_out",
-        "{value} moved by transfer, crypto purchase or large card payment",
+        "{value} moved by transfer, crypto purchase or card payment of EUR 300 or more",
+        meaning="sum that moved by transfer, crypto purchase or large card payment",
+        customer="The ways in which you send money.",
     ),
     _define(
         "unfunded_out",
@@ -40,7 +47,9 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 100_000),
         "greatest excess of moves out so far over moves in so far, at any move out; 0 where there is none",
-        "At one point {value} more had gone out than had come in",
+        "At one point, {value} more had gone out than had come in",
+        meaning="greatest sum by which money out exceeded the money in so far",
+        none="At no point had more gone out than had come in",
     ),
     _define(
         "pass_1h",
@@ -49,6 +58,7 @@ FEATURES: tuple[Feature, ...] = (
         (0, 1_000_000),
         "sum of the matches of at most 1 hour",
         "{value} left within an hour of coming in",
+        meaning="sum that left within an hour of coming in",
     ),
     _define(
         "pass_24h",
@@ -57,6 +67,7 @@ FEATURES: tuple[Feature, ...] = (
         (0, 1_000_000),
         "sum of the matches of at most 24 hours",
         "{value} left within 24 hours of coming in",
+        meaning="sum that left within 24 hours of coming in",
     ),
     _define(
         "pass_72h",
@@ -65,6 +76,7 @@ FEATURES: tuple[Feature, ...] = (
         (0, 1_000_000),
         "sum of the matches of at most 72 hours",
         "{value} left within three days of coming in",
+        meaning="sum that left within three days of coming in",
     ),
     _define(
         "pass_24h_share",
@@ -73,7 +85,8 @@ FEATURES: tuple[Feature, ...] = (
         (0, 1),
         "pass_24h / in_sum",
         "{value} of the money that came in left again within 24 hours",
-        missing="no money in",
+        missing=NO_MONEY_IN,
+        meaning="share of the money in that left again within 24 hours",
     ),
     _define(
         "passed_share",
@@ -82,7 +95,8 @@ FEATURES: tuple[Feature, ...] = (
         (0, 1),
         "sum of all matches / in_sum",
         "{value} of the money that came in left again",
-        missing="no money in",
+        missing=NO_MONEY_IN,
+        meaning="share of the money in that left again",
     ),
     _define(
         "dwell_median_hours",
@@ -90,8 +104,10 @@ FEATURES: tuple[Feature, ...] = (
         -1,
         (0, 4_320),
         "shortest time of a match by which at least half of all matched money had left (median weighted by amount)",
-        "Half of the money that left again stayed for at most {value}",
-        missing="no match",
+        "Half of the money that left again did so within {value} of coming in",
+        missing="no money that came in left again",
+        meaning="time within which half of the money that left again had left",
+        none="Half of the money that left again did so at the moment of coming in",
     ),
     _define(
         "sweep_count",
@@ -100,7 +116,10 @@ FEATURES: tuple[Feature, ...] = (
         (0, 200),
         "how many transfers in of 100 or more are followed, within 72 hours from them, by moves out of at least 80% of "
         "them together",
-        "{value} incoming transfers were swept out within three days",
+        "At least 80% of {value} of EUR 100 or more went out within three days of coming in",
+        meaning="number of bank transfers of which at least 80% went out within three days",
+        noun="bank transfer",
+        none="No bank transfer of EUR 100 or more went out by at least 80% within three days of coming in",
     ),
     _define(
         "sweep_share",
@@ -108,8 +127,9 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 1),
         "sweep_count / how many transfers in of 100 or more",
-        "{value} of the incoming transfers of EUR 100 or more were swept out within three days",
-        missing="no transfer in of 100 or more",
+        "{value} of the bank transfers of EUR 100 or more went out by at least 80% within three days of coming in",
+        missing="no bank transfer of EUR 100 or more came in",
+        meaning="share of large incoming bank transfers of which at least 80% went out within three days",
     ),
     _define(
         "sweep_max",
@@ -117,7 +137,9 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 200_000),
         "over transfers in of 100 or more, the greatest min(the transfer, sum of moves out within 72 hours from it)",
-        "Of a single incoming transfer {value} went out within three days",
+        "Of one incoming bank transfer, {value} went out within three days",
+        meaning="largest sum of one bank transfer that went out within three days",
+        none="No money of a bank transfer of EUR 100 or more went out within three days",
     ),
     _define(
         "transfer_pass_72h",
@@ -125,7 +147,8 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 1_000_000),
         "sum of the matches of at most 72 hours, when only transfers in and moves out of 100 or more are matched",
-        "{value} of large incoming transfers left in large sums within three days",
+        "{value} that came in by bank transfers of EUR 100 or more left within three days in sums of EUR 100 or more",
+        meaning="sum of large incoming bank transfers that left in large sums within three days",
     ),
     _define(
         "transfer_pass_72h_share",
@@ -133,7 +156,9 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 1),
         "transfer_pass_72h / sum of transfers in of 100 or more",
-        "{value} of large incoming transfers left in large sums within three days",
-        missing="no transfer in of 100 or more",
+        "{value} of the money that came in by bank transfers of EUR 100 or more left within three days in sums of "
+        "EUR 100 or more",
+        missing="no bank transfer of EUR 100 or more came in",
+        meaning="share of large incoming bank transfers that left in large sums within three days",
     ),
 )

@@ -4,19 +4,71 @@ from __future__ import annotations
 
 from functools import partial
 
-from customer_risk.model.features.feature import BEGINNING_UNKNOWN, EVENTS, NO_TRANSACTION, Feature, feature
+from customer_risk.model.features.feature import (
+    BEGINNING_UNKNOWN,
+    EVENTS,
+    NO_MONEY_IN,
+    NO_TRANSACTION,
+    Feature,
+    feature,
+)
 
-_define = partial(feature, group="money", missing=NO_TRANSACTION, customer="The amounts on your account.")
+_define = partial(feature, group="money", missing=NO_TRANSACTION, customer="The amounts of your transactions.")
 
 FEATURES: tuple[Feature, ...] = (
-    _define("in_sum", "EUR", 1, (0, 1_000_000), "sum of the moves in", "{value} came in altogether"),
     _define(
-        "in_max", "EUR", 1, (0, 200_000), "greatest move in; 0 where none", "The largest sum to come in was {value}"
+        "in_sum",
+        "EUR",
+        1,
+        (0, 1_000_000),
+        "sum of the moves in",
+        "{value} came in altogether",
+        meaning="sum of money that came in",
+        customer="The money that comes into your account.",
     ),
-    _define("out_count", "count", 0, (0, 2_000), "how many moves out", "Money went out {value} times", sources=EVENTS),
-    _define("out_sum", "EUR", 1, (0, 1_000_000), "sum of the moves out", "{value} went out altogether"),
     _define(
-        "out_max", "EUR", 1, (0, 200_000), "greatest move out; 0 where none", "The largest sum to go out was {value}"
+        "in_max",
+        "EUR",
+        1,
+        (0, 200_000),
+        "greatest move in; 0 where none",
+        "The largest sum that came in was {value}",
+        meaning="largest sum that came in",
+        none="No money came in",
+        customer="The money that comes into your account.",
+    ),
+    _define(
+        "out_count",
+        "count",
+        0,
+        (0, 2_000),
+        "how many moves out",
+        "{value} moved money out",
+        sources=EVENTS,
+        meaning="number of transactions that moved money out",
+        noun="transaction",
+        customer="How often you use your account.",
+    ),
+    _define(
+        "out_sum",
+        "EUR",
+        1,
+        (0, 1_000_000),
+        "sum of the moves out",
+        "{value} went out altogether",
+        meaning="sum of money that went out",
+        customer="The money that goes out of your account.",
+    ),
+    _define(
+        "out_max",
+        "EUR",
+        1,
+        (0, 200_000),
+        "greatest move out; 0 where none",
+        "The largest sum that went out was {value}",
+        meaning="largest sum that went out",
+        none="No money went out",
+        customer="The money that goes out of your account.",
     ),
     _define(
         "out_mean",
@@ -24,8 +76,11 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 100_000),
         "out_sum / out_count",
-        "On average {value} went out at a time",
-        missing="no move out",
+        "The average sum that went out was {value}",
+        missing="no money went out",
+        meaning="average sum that went out",
+        none="No money went out",
+        customer="The money that goes out of your account.",
     ),
     _define(
         "attempted_max",
@@ -33,7 +88,9 @@ FEATURES: tuple[Feature, ...] = (
         0,
         (0, 200_000),
         "greatest amount of any transaction, whatever its state",
-        "The largest sum tried, successful or not, was {value}",
+        "The largest amount tried, successful or not, was {value}",
+        meaning="largest amount tried (successful or not)",
+        none="No transaction had an amount above EUR 0",
     ),
     _define(
         "amount_median",
@@ -41,8 +98,10 @@ FEATURES: tuple[Feature, ...] = (
         0,
         (0, 100_000),
         "median of the amounts greater than 0 of all transactions",
-        "A typical transaction was of {value}",
-        missing="no amount greater than 0",
+        "Half of the transactions with an amount did not exceed {value}",
+        missing="no transaction had an amount above EUR 0",
+        meaning="amount that half of the transactions don't exceed",
+        none="Half of the transactions were without an amount",
     ),
     _define(
         "amount_variation",
@@ -50,8 +109,10 @@ FEATURES: tuple[Feature, ...] = (
         0,
         (0, 50),
         "standard deviation (of the population) / mean, of the amounts greater than 0 of all transactions",
-        "Amounts vary by {value} times their mean",
-        missing="fewer than two amounts greater than 0",
+        "The amounts typically differ from their average by {value} times that average",
+        missing="fewer than two transactions had an amount above EUR 0",
+        meaning="variation of the amounts relative to their average",
+        none="All amounts are equal",
     ),
     _define(
         "value_per_transaction",
@@ -59,7 +120,10 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 100_000),
         "(in_sum + out_sum) / transactions",
-        "Each transaction moved {value} on average",
+        "The transactions moved {value} each on average",
+        meaning="average sum that a transaction moved",
+        none="The transactions moved no money",
+        customer="How money moves through your account.",
     ),
     _define(
         "turnover_per_active_day",
@@ -67,7 +131,10 @@ FEATURES: tuple[Feature, ...] = (
         0,
         (0, 200_000),
         "(in_sum + out_sum) / active_days",
-        "On an active day {value} moved in and out",
+        "On a day with transactions, {value} moved in and out on average",
+        meaning="average sum that moved in and out on a day with transactions",
+        none="No money moved in or out",
+        customer="How money moves through your account.",
     ),
     _define(
         "large_share",
@@ -76,6 +143,7 @@ FEATURES: tuple[Feature, ...] = (
         (0, 1),
         "share of the transactions with an amount of 100 or more",
         "{value} of the transactions were of EUR 100 or more",
+        meaning="share of transactions of EUR 100 or more",
     ),
     _define(
         "first_amount",
@@ -85,6 +153,9 @@ FEATURES: tuple[Feature, ...] = (
         "amount of the first transaction in order",
         "The first transaction was of {value}",
         missing=BEGINNING_UNKNOWN,
+        meaning="amount of the first transaction",
+        none="The first transaction was without an amount",
+        customer="The first days of your account's use.",
     ),
     _define(
         "last_amount",
@@ -93,6 +164,9 @@ FEATURES: tuple[Feature, ...] = (
         (0, 200_000),
         "amount of the last transaction in order",
         "The latest transaction was of {value}",
+        meaning="amount of the latest transaction",
+        none="The latest transaction was without an amount",
+        customer="The latest activity on your account.",
     ),
     _define(
         "out_to_in",
@@ -100,8 +174,11 @@ FEATURES: tuple[Feature, ...] = (
         1,
         (0, 3),
         "out_sum / in_sum, at most 3",
-        "Money out is {value} times money in",
-        missing="no money in",
+        "The money that went out is {value} times the money that came in (counted up to 3 times)",
+        missing=NO_MONEY_IN,
+        meaning="money out as a multiple of money in (up to 3)",
+        none="Money came in and no money went out",
+        customer="How money moves through your account.",
     ),
     _define(
         "left_sum",
@@ -109,7 +186,10 @@ FEATURES: tuple[Feature, ...] = (
         -1,
         (-100_000, 500_000),
         "in_sum - out_sum",
-        "Money in exceeds money out by {value}",
+        "Money in less money out comes to {value}",
+        meaning="sum of money in less money out",
+        none="As much money went out as came in",
+        customer="How money moves through your account.",
     ),
     _define(
         "left_share",
@@ -118,6 +198,8 @@ FEATURES: tuple[Feature, ...] = (
         (0, 1),
         "(in_sum - out_sum) / in_sum, at least 0",
         "{value} of the money that came in is left",
-        missing="no money in",
+        missing=NO_MONEY_IN,
+        meaning="share of the money in that is left",
+        customer="How money moves through your account.",
     ),
 )

@@ -179,4 +179,4 @@ def _codes(results: RunResults) -> tuple[Block, ...]:
 def _wording(name: str) -> str:
     """Return the investigator's sentence with a gap where a customer's value stands; nothing for an unknown feature."""
     known = BY_NAME.get(name)
-    return known.investigator.replace("{value}", "\N{HORIZONTAL ELLIPSIS}") if known else ""
+    return known.with_gap() if known else ""

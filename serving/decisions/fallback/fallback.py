@@ -10,6 +10,7 @@ from customer_risk.model.features.catalogue import NAMES
 from customer_risk.model.features.columns import encode_columns
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.features.kernel import compute as kernel
+from customer_risk.model.features.wordings import CURRENT
 from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
 from customer_risk.serving.decisions.input_warnings import important_first
 
@@ -47,7 +48,11 @@ class RuleFallback:
             model=self.model,
             warnings=(told, *important_first(read.as_sent(warnings))),
             basis=Basis(
-                names=names, values=np.asarray(values), encoded=encoded, history_complete=read.history_complete
+                names=names,
+                values=np.asarray(values),
+                encoded=encoded,
+                history_complete=read.history_complete,
+                wordings=CURRENT,
             ),
             now=now,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import one_line
 from customer_risk.model.features.catalogue import BY_NAME
-from customer_risk.model.features.feature import formatted
+from customer_risk.model.features.wordings import CURRENT, WORDINGS, Wordings
 from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.scoring.segments import ACTIONS, Action, Segment
 from customer_risk.serving.contract.answer import Ruling, WireReason
@@ -62,14 +62,17 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """The sha256 of the rules, in hex."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
-    def judge(self, values: Mapping[str, float | None]) -> Ruling:
-        """Return the ruling on a customer with these features; one that is absent, None or NaN is missing."""
+    def judge(self, values: Mapping[str, float | None], wordings: int = CURRENT) -> Ruling:
+        """Return the ruling on a customer with these features; one that is absent, None or NaN is missing.
+
+        `wordings` is the version of the texts, so that a replay can give those of a record's time.
+        """
         held = [rule for rule in self.rules if all(each.holds(values.get(each.feature)) for each in rule.when)]
         points = sum(rule.points for rule in held)
         segment: Segment = "high" if points >= self.high_from else "medium" if points >= self.medium_from else "low"
         held.sort(key=lambda rule: -rule.points)  # stable: rules with equal points keep the file's order
         action = min(ACTIONS[segment], self.most, key=_ORDER.index)
-        reasons = tuple(_reason(rule, values, points) for rule in held[:5])
+        reasons = _reasons(held[:5], values, points, WORDINGS[wordings])
         return Ruling(segment=segment, action=action, reasons=reasons)
 
 
@@ -110,17 +113,26 @@ def _fault(rules: RuleSet) -> str | None:
     return None
 
 
-def _reason(rule: Rule, values: Mapping[str, Any], points: float) -> WireReason:
+def _reasons(
+    held: Sequence[Rule], values: Mapping[str, Any], points: float, wordings: Wordings
+) -> tuple[WireReason, ...]:
+    """Return the reasons of rules that hold; the text of one is empty if an earlier one has the same."""
+    told = [rule.text for rule in held]
+    texts = ["" if text in told[:place] and not wordings.repeats else text for place, text in enumerate(told)]
+    return tuple(_reason(rule, text, values, points, wordings) for rule, text in zip(held, texts, strict=True))
+
+
+def _reason(rule: Rule, text: str, values: Mapping[str, Any], points: float, wordings: Wordings) -> WireReason:
     feature = BY_NAME[rule.when[0].feature]
     value = values[feature.name]
     return WireReason(
         code=rule.code,
-        text=rule.text,
+        text=text,
         direction="raises",
         feature=feature.name,
         value=value,
         unit=feature.unit,
         contribution=None,
         share=rule.points / points,
-        investigator_text=rule.investigator_text.replace("{value}", formatted(value, feature.unit)),
+        investigator_text=rule.investigator_text.replace("{value}", wordings.formatted(value, feature.unit)),
     )

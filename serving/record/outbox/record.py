@@ -20,7 +20,7 @@ from customer_risk.model.features.encoded import Encoded
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.features.vocabulary import PROFILE
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.serving.contract.answer import ModelName, WireReason
+from customer_risk.serving.contract.answer import ModelName, WirePattern, WireReason
 from customer_risk.serving.contract.columns import column
 from customer_risk.serving.record.outbox import compact
 
@@ -52,6 +52,10 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     names             hash of the features' names, in order; empty without features
     features          float64 of each, little-endian, NaN where missing
     encoded           the customer as the kernel read it (`pack`); empty if features were given
+    patterns          found in the transactions; empty too where none can be seen: features were given, rules answered,
+                      or the action rule has no patterns
+    action_rule       version of the rule that led to the action (`model.scoring.action_rule`)
+    wordings          version of the texts of reasons and patterns
     """
 
     version: int
@@ -79,6 +83,9 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     features: bytes
     encoded: bytes
     history_complete: bool
+    patterns: tuple[WirePattern, ...] = ()
+    action_rule: int = 1
+    wordings: int = 1
 
 
 class FeatureValue(msgspec.Struct, frozen=True):
@@ -128,8 +135,18 @@ class Document(msgspec.Struct, frozen=True):
         bytes, column("The customer as the features were computed from; empty where they were given", erased="")
     ]
     history_complete: Annotated[bool, column("Whether the request said so")]
+    patterns: Annotated[tuple[WirePattern, ...], column("Found in the transactions", erased=[])] = ()
+    action_rule: Annotated[
+        int, column("Version of the rule that led to the action; 1 where none is given", duckdb="INTEGER", added=True)
+    ] = 1
+    wordings: Annotated[
+        int,
+        column("Version of the texts of reasons and patterns; 1 where none is given", duckdb="INTEGER", added=True),
+    ] = 1
 
 
+# What documents of earlier releases lack, with the values that those releases meant.
+ADDED: Final[dict[str, Any]] = {"patterns": [], "action_rule": 1, "wordings": 1}
 # Fields with the same name and type in both.
 _AS_THEY_ARE: Final = tuple(
     name
@@ -175,6 +192,9 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
     numbers: bytes
     history_complete: bool
     partial: tuple[WireReason, ...] = ()  # instead of `reasons`, if a reason lacks a field
+    patterns: tuple[WirePattern, ...] = ()
+    action_rule: int = 1
+    wordings: int = 1
 
 
 # The fields that have the same name, type and place in both forms.
@@ -199,6 +219,9 @@ def encode(record: Record) -> bytes:
             _FORM,
             *_before_reasons(record),
             *_last_fields(record.reasons, record.warnings, record.names, numbers, record.history_complete),
+            record.patterns,
+            record.action_rule,
+            record.wordings,
         )
     )
 
@@ -237,6 +260,9 @@ def encode_decision(
                 compact.pack_briefly(basis.values, basis.encoded),
                 basis.history_complete,
             ),
+            decision.patterns or (),
+            basis.action_rule,
+            basis.wordings,
         )
     )
 
@@ -248,7 +274,8 @@ def decode(body: bytes) -> Record:
     read = _read_2(body)
     reasons = read.partial or tuple([WireReason(*astuple(reason)) for reason in read.reasons])
     numbers = compact.unpack(read.numbers)
-    after: tuple[Any, ...] = (reasons, read.warnings, read.names, *numbers, read.history_complete)
+    added = read.patterns, read.action_rule, read.wordings
+    after: tuple[Any, ...] = (reasons, read.warnings, read.names, *numbers, read.history_complete, *added)
     return Record(*_before_reasons(read), *after)
 
 
@@ -259,13 +286,13 @@ def _last_fields(
     numbers: bytes | memoryview,
     history_complete: bool,
 ) -> tuple[object, ...]:
-    """Return the fields of `_Body` from `reasons` on."""
+    """Return the fields of `_Body` from `reasons` to `partial`."""
     whole = [astuple(reason) for reason in reasons]
     if (
         reasons and type(reasons[0]) is not Reason and any(UNSET in fields for fields in whole)
     ):  # a model's reason has all
         return (), warnings, names, numbers, history_complete, reasons
-    return whole, warnings, names, numbers, history_complete
+    return whole, warnings, names, numbers, history_complete, ()
 
 
 @lru_cache(maxsize=16)

@@ -14,9 +14,10 @@ from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from customer_risk.serving.contract.answer import ModelName
-from customer_risk.serving.record.outbox.record import Document, Record, document, from_document, rows_of
+from customer_risk.serving.record.outbox.record import ADDED, Document, Record, document, from_document, rows_of
 
 _AT, _MODEL, _NAMES = map(Record.__struct_fields__.index, ("at", "model", "names"))
+_NULLABLE: Final = ("reasons", "patterns")  # structs with fields that may be missing
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -119,16 +120,19 @@ class RecordBatch(Sequence[dict[str, Any]]):
 def as_batch(documents: Sequence[dict[str, Any]]) -> RecordBatch:
     """Return documents that a form read back as a batch; return a batch unchanged.
 
-    Raises ValueError or KeyError if a document differs from the document of a record. A field of a reason that is None
-    counts as missing, because columns can't distinguish the two.
+    Raises ValueError or KeyError if a document differs from the document of a record. A field of a reason or a pattern
+    that is None counts as missing, because columns can't distinguish the two. Fields that earlier releases didn't write
+    may be missing.
     """
     if isinstance(documents, RecordBatch):
         return documents
     records: list[Record] = []
     names: dict[str, tuple[str, ...]] = {}
     for place, each in enumerate(documents, 1):
-        reasons = msgspec.convert(each["reasons"], list[dict[str, Any]])
-        read = each | {"reasons": [{k: v for k, v in reason.items() if v is not None} for reason in reasons]}
+        read = ADDED | each
+        for name in _NULLABLE:
+            structs = msgspec.convert(read[name], list[dict[str, Any]])
+            read[name] = [{k: v for k, v in struct.items() if v is not None} for struct in structs]
         try:
             record, of = from_document(read)
         except OverflowError as error:  # a time that isn't within the years 1 to 9999 in UTC

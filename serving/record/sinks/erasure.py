@@ -250,7 +250,8 @@ def _is_of(document: dict[str, Any], customer: str) -> bool:
 def _blanked(documents: Sequence[dict[str, Any]], places: Sequence[int]) -> list[dict[str, Any]]:
     made = list(documents)
     for place in places:
-        made[place] = made[place] | _BLANK
+        # A document of an earlier release lacks some of these fields.
+        made[place] = made[place] | {name: value for name, value in _BLANK.items() if name in made[place]}
     return made
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from customer_risk.serving.contract.columns import Column, columns_of, duckdb_columns, duckdb_type
 from customer_risk.serving.contract.sql import literal, pattern_of
-from customer_risk.serving.record.outbox.record import Document
+from customer_risk.serving.record.outbox.record import ADDED, Document
 from customer_risk.serving.record.sinks.batch import RecordBatch
 
 COLUMNS: Final = columns_of(Document)
@@ -76,21 +76,31 @@ class Parquet:
             return path.read_bytes()
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
-        """Read documents back, as they were and in order; raises ValueError where the bytes are no segment."""
+        """Read documents back, as they were and in order; raises ValueError where the bytes are no segment.
+
+        Columns that an earlier release didn't write have the values that it meant (`ADDED`).
+        """
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
             path = Path(folder) / "segment"
             path.write_bytes(data)
+            base, where = self._opened(), [pattern_of(path)]
             try:
-                rows = self._opened().execute(
-                    f"SELECT to_json(line) FROM (SELECT {_columns(_READ)} FROM {_FILE}) line",  # noqa: S608  all of it ours
-                    [pattern_of(path)],
+                found = {row[0] for row in base.execute(f"DESCRIBE FROM {_FILE}", where).fetchall()}
+                columns = [each for each in COLUMNS if each.name in found or each.name not in ADDED]
+                rows = base.execute(
+                    f"SELECT to_json(line) FROM (SELECT {_columns(_READ, columns)} FROM {_FILE}) line",  # noqa: S608  all of it ours
+                    where,
                 )
-                return [_decode(line) for (line,) in rows.fetchall()]
+                missing = {name: value for name, value in ADDED.items() if name not in found}
+                return [_decode(line) | missing for (line,) in rows.fetchall()]
             except (duckdb.Error, RecursionError) as error:
                 raise ValueError(f"not a segment: {error}") from error
 
     def check_exact(self, data: bytes, documents: Sequence[dict[str, Any]]) -> None:  # noqa: ARG002  other forms need them
-        """Raise ValueError if the file has other columns than records have, or columns of other types."""
+        """Raise ValueError if the file has other columns than records have, or columns of other types.
+
+        Columns that earlier releases didn't write may be missing.
+        """
         known = ", ".join(f'CAST(NULL AS {duckdb_type(each)}) AS "{each.name}"' for each in COLUMNS)
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:
             path = Path(folder) / "segment"
@@ -101,7 +111,9 @@ class Parquet:
             except duckdb.Error as error:
                 raise ValueError(f"not a segment: {error}") from error
             expected = base.execute(f"DESCRIBE SELECT {known}").fetchall()
-        if wrong := sorted({row[:2] for row in found} ^ {row[:2] for row in expected}):
+        here, ours = {row[:2] for row in found}, {row[:2] for row in expected}
+        later = {each for each in ours if each[0] in ADDED and each[0] not in {name for name, _ in here}}
+        if wrong := sorted(here ^ (ours - later)):
             raise ValueError(f"its columns differ from those of the record: {', '.join(map(' '.join, wrong))}")
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
@@ -146,9 +158,9 @@ def _shape(columns: Iterable[Column]) -> str:
     return duckdb_columns(replace(each, duckdb="VARCHAR") if each.type in _WRITTEN else each for each in columns)
 
 
-def _columns(made: Mapping[str, str]) -> str:
+def _columns(made: Mapping[str, str], columns: Iterable[Column] = COLUMNS) -> str:
     """Return the query's columns; `made` has SQL expressions for them, by name or by type."""
     return ", ".join(
         f"{(made.get(each.name) or made.get(each.type, '{0}')).replace('{0}', each.name)} AS {each.name}"
-        for each in COLUMNS
+        for each in columns
     )

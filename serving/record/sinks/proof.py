@@ -5,8 +5,9 @@ fields. The last two are salted, so that erased data can't be found by trying po
 random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the other
 records. Of a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
 
-The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. The features and
-the encoded customer follow as bytes; the array begins with their lengths.
+The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. Fields that were
+added since follow as an object, if they have other values than records without them. The features and the encoded
+customer follow as bytes; the array begins with their lengths.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from customer_risk.serving.record.outbox.record import Document, Record
 from customer_risk.serving.record.sinks.batch import RecordBatch, as_batch
 
 SALTS: Final = "salts/"
-# The fields that a record's hash is made of. A new field of the record needs another form, with its own prefix.
 _FORM: Final = "2"
+# The fields that a record's hash is made of: all of KEPT and PERSONAL, and by name those of ADDED_KEPT and
+# ADDED_PERSONAL that aren't the default, so that records of releases without these fields keep the hash that they had.
+# A new field of the record is added to one of the last two.
 KEPT: Final = (
     "version",
     "kind",
@@ -45,9 +48,12 @@ KEPT: Final = (
     "history_complete",
 )
 PERSONAL: Final = ("caller", "trace", "pointers", "probability", "reasons", "warnings")
+ADDED_KEPT: Final = ("action_rule", "wordings")
+ADDED_PERSONAL: Final = ("patterns",)
 NUMBERS: Final = ("names", "features", "encoded")  # personal fields that are hashed as bytes
 CUSTOMER: Final = "customer_id"
 _BLANK: Final = erased_values(Document)
+_DEFAULTS: Final = {each.name: each.default for each in msgspec.structs.fields(Record)}
 _kept_of: Final = attrgetter(*KEPT)
 _personal_of: Final = attrgetter(*PERSONAL)
 _SEED_BYTES: Final = 32
@@ -158,7 +164,7 @@ def prove(documents: Sequence[dict[str, Any]], salts: Salts, customers: Mapping[
                 )
             customer = _customer(customers[of.erasure], of.customer)
             personal = bytes.fromhex(of.personal)
-        kept = hashlib.sha256(_encode(_kept_of(record))).digest()
+        kept = hashlib.sha256(_encode((*_kept_of(record), *_added(record, ADDED_KEPT)))).digest()
         total.update(hashlib.sha256(kept + customer + personal).digest())
     return f"{_FORM}:{total.hexdigest()}"
 
@@ -173,13 +179,22 @@ def _customer(digest: str, salt: str) -> bytes:
 
 
 def _personal(record: Record, features: bytes, salts: Salted) -> bytes:
-    text = _encode((len(features), len(record.encoded), *_personal_of(record)))
+    added = _added(record, ADDED_PERSONAL)
+    text = _encode((len(features), len(record.encoded), *_personal_of(record), *added))
     if b":null" in text:  # a column holds null where a line of JSON leaves a field out
         text = _encode([_without_nulls(each) for each in _decode(text)])
     return hashlib.sha256(b"".join((bytes.fromhex(salts.personal), text, features, record.encoded))).digest()
 
 
+def _added(record: Record, names: Sequence[str]) -> tuple[Any, ...]:
+    """Return a record's values of these fields by name, without those that are the default; () if all are."""
+    values = {name: value for name in names if (value := getattr(record, name)) != _DEFAULTS[name]}
+    return (values,) if values else ()
+
+
 def _without_nulls(field: Any) -> Any:
+    if isinstance(field, dict):
+        return {name: _without_nulls(each) for name, each in field.items()}
     if not isinstance(field, list):
         return field
     return [

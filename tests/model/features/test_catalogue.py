@@ -17,6 +17,7 @@ from customer_risk.model.features import catalogue
 from customer_risk.model.features.catalogue import BY_NAME, CATALOGUE, NAMES, catalogue_hash, default_names
 from customer_risk.model.features.feature import NO_TRANSACTION, Feature
 from customer_risk.model.features.frame import FeatureTable, feature_table
+from customer_risk.model.features.wordings import CURRENT, FIRST, WORDINGS
 from customer_risk.model.tables.schema import Customers, Events
 
 EVENT_COLUMNS = frozenset(Events.column_names())
@@ -67,7 +68,7 @@ def test_bounds_are_in_order() -> None:
     assert not failing(lambda feature: feature.unit not in {"share", "yes/no"} or (feature.low, feature.high) == (0, 1))
 
 
-@pytest.mark.parametrize("field", ["group", "missing", "formula", "investigator", "customer"])
+@pytest.mark.parametrize("field", ["group", "missing", "formula", "meaning", "investigator", "customer"])
 def test_everything_is_said(field: str) -> None:
     """No text is empty or carries stray blanks."""
     assert not failing(lambda feature: getattr(feature, field))
@@ -75,12 +76,14 @@ def test_everything_is_said(field: str) -> None:
 
 
 def test_investigators_read_the_value() -> None:
-    """The investigator's sentence holds the value once and no other field."""
-    assert not failing(
-        lambda feature: (
-            [field for _, field, _, _ in string.Formatter().parse(feature.investigator) if field] == ["value"]
-        )
-    )
+    """The investigator's sentence holds the value once and no other field; a yes/no has a sentence for each."""
+    fields = {
+        feature.name: [field for _, field, _, _ in string.Formatter().parse(feature.investigator) if field]
+        for feature in CATALOGUE
+    }
+    assert not failing(lambda feature: fields[feature.name] == ([] if feature.unit == "yes/no" else ["value"]))
+    assert not failing(lambda feature: feature.unit != "yes/no" or (feature.none and feature.investigator))
+    assert not failing(lambda feature: "{" not in feature.none)
 
 
 def test_customers_never_read_a_value() -> None:
@@ -88,9 +91,11 @@ def test_customers_never_read_a_value() -> None:
     assert not failing(lambda feature: feature.customer.endswith(".") and "{" not in feature.customer)
 
 
-def test_wording_that_could_tip_off_is_neutral() -> None:
+@pytest.mark.parametrize("version", WORDINGS)
+def test_wording_that_could_tip_off_is_neutral(version: int) -> None:
     """Where the mere mention could tip off, the customer's wording names nothing that was noticed."""
-    assert not failing(lambda feature: not (feature.tips_off and TELLING.search(feature.customer)))
+    worded = WORDINGS[version].worded
+    assert not failing(lambda feature: not (feature.tips_off and TELLING.search(worded(feature).customer)))
 
 
 def test_what_the_account_does_tips_off() -> None:
@@ -123,25 +128,47 @@ def test_default_names_follow_the_catalogue() -> None:
     assert 0 < len(default_names()) < len(NAMES)
 
 
-def test_hash_stays() -> None:
+@pytest.mark.parametrize("version", WORDINGS)
+def test_hash_stays(version: int) -> None:
     """The same catalogue has the same hash, of 64 hexadecimal digits."""
-    assert catalogue_hash() == catalogue_hash()
-    assert re.fullmatch(r"[0-9a-f]{64}", catalogue_hash())
+    assert catalogue_hash(version) == catalogue_hash(version)
+    assert re.fullmatch(r"[0-9a-f]{64}", catalogue_hash(version))
 
 
-@pytest.mark.parametrize("field", ["name", "formula", "missing", "investigator", "customer", "direction", "high"])
-def test_hash_tells_any_change(field: str, monkeypatch: Any) -> None:
-    """Whatever changes in a feature's definition changes the hash."""
-    before = catalogue_hash()
+def test_hash_of_the_first_wordings_is_that_of_the_bundles_that_have_them() -> None:
+    """Bundles that name no version of their wordings keep fitting this catalogue."""
+    assert catalogue_hash(FIRST) == "9937994fa793d0c2e013f3d4a5407af37310c946c20f2fe07022cf9b1bbb8090"
+
+
+def _changed_in(field: str) -> tuple[Feature, ...]:
+    """Return the catalogue with another value in a field of its first feature."""
     value = getattr(CATALOGUE[0], field)
     other = dataclasses.replace(CATALOGUE[0], **{field: value + "x" if isinstance(value, str) else value - 1})
-    monkeypatch.setattr(catalogue, "CATALOGUE", (other, *CATALOGUE[1:]))
-    assert catalogue_hash() != before
+    return other, *CATALOGUE[1:]
 
 
-def test_hash_tells_order_look_back_and_terms(monkeypatch: Any) -> None:
+@pytest.mark.parametrize("version", WORDINGS)
+@pytest.mark.parametrize("field", ["name", "code", "group", "formula", "direction", "high", "tips_off"])
+def test_hash_tells_a_change_of_a_definition_whatever_the_wordings(field: str, version: int, monkeypatch: Any) -> None:
+    """A changed definition changes the hash of every version of the wordings."""
+    before = catalogue_hash(version)
+    monkeypatch.setattr(catalogue, "CATALOGUE", _changed_in(field))
+    assert catalogue_hash(version) != before
+
+
+@pytest.mark.parametrize("field", ["missing", "investigator", "customer", "meaning", "none", "noun"])
+def test_hash_tells_a_change_of_a_text_in_its_version_alone(field: str, monkeypatch: Any) -> None:
+    """A changed text needs a new version: it changes the hash of the current wordings, and of no others."""
+    before = [catalogue_hash(version) for version in (FIRST, CURRENT)]
+    monkeypatch.setattr(catalogue, "CATALOGUE", _changed_in(field))
+    after = [catalogue_hash(version) for version in (FIRST, CURRENT)]
+    assert (after[0], after[1] != before[1]) == (before[0], True)
+
+
+@pytest.mark.parametrize("version", WORDINGS)
+def test_hash_tells_order_look_back_and_terms(version: int, monkeypatch: Any) -> None:
     """The order of features, the look-back, the greatest number and the terms are part of the hash."""
-    hashes = [catalogue_hash()]
+    hashes = [catalogue_hash(version)]
     for name, value in (
         ("CATALOGUE", CATALOGUE[::-1]),
         ("LOOKBACK_DAYS", 90),
@@ -150,7 +177,7 @@ def test_hash_tells_order_look_back_and_terms(monkeypatch: Any) -> None:
     ):
         with monkeypatch.context() as change:
             change.setattr(catalogue, name, value)
-            hashes.append(catalogue_hash())
+            hashes.append(catalogue_hash(version))
     assert len(set(hashes)) == 5
 
 

@@ -3,42 +3,133 @@
 from __future__ import annotations
 
 import math
-from typing import Any, get_args
+import re
 
 import pytest
 
-from customer_risk.model.features.catalogue import BY_NAME
-from customer_risk.model.features.feature import Unit, formatted
+from customer_risk.model.features.catalogue import BY_NAME, CATALOGUE
+from customer_risk.model.features.feature import Feature
+
+VALUES = {
+    "count": (0, 1, 2, 3, 1_234),
+    "EUR": (-500, 0, 0.001, 0.1, 1, 1_234.56, 1_234_567),
+    "share": (0, 0.001, 0.1, 0.5, 0.999, 1),
+    "hours": (0, 0.0001, 0.1, 1, 2, 47.5, 48, 4_000),
+    "days": (0, 0.0001, 0.1, 1, 2, 60),
+    "years": (16, 42.9),
+    "ratio": (-1, 0, 0.1, 1, 3),
+    "yes/no": (0, 1),
+    "nats": (0, 0.1, math.log(2), 2.5),
+}
+WRONG = {
+    "a part of an hour or a day as a number": r"\b0\.\d+ (hour|day)s?\b",
+    "a unit that no analyst knows": r"\bnats?\b|\bratio\b|\blift\b|entropy|deviation",
+    "a formula in parentheses": r"\([^()]* [-+*/] [^()]*\)",
+    "one of several": r"(?<![\d.,])1 ([\w-]+ )?(transaction|transfer|payment|purchase|top-up|time|day|hour|kind)s\b",
+    "a whole number with decimals": r"\b\d+\.0 ",
+    "a count of 0": r"\b0 (transaction|transfer|bank|crypto|card|time|day)",
+    "no money as an amount": r"EUR 0\.00",
+    "yes or no behind a sentence": r": (yes|no)$",
+    "punctuation at the end, which those who join sentences add": r"[.,;:!?]$",
+    "two marks side by side": r"[.,;:]{2}|  | [.,;:]",
+    "a word that was not filled in": r"[{}]",
+}
+
+
+def said(feature: Feature) -> list[str]:
+    """All sentences about typical values of a feature, and about a missing one."""
+    values = [value for value in VALUES[feature.unit] if feature.low <= value <= feature.high]
+    missing = [] if feature.missing == "never" else [math.nan]
+    return [feature.describe(value) for value in (*values, *missing)]
+
+
+@pytest.mark.parametrize("rule", WRONG)
+def test_no_sentence_breaks_a_rule_of_words(rule: str) -> None:
+    """An analyst can read every sentence about every feature, whatever its value."""
+    assert not [text for feature in CATALOGUE for text in said(feature) if re.search(WRONG[rule], text)]
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "text"),
+    ("rule", "text"),
     [
-        (1, "yes/no", "yes"),
-        (0, "yes/no", "no"),
-        (0.973, "share", "97%"),
-        (1234.5, "EUR", "EUR 1,234.50"),
-        (1200, "count", "1,200"),
-        (2.25, "hours", "2.2 hours"),
-        (3, "days", "3.0 days"),
-        (41.7, "years", "42 years"),
-        (1.5, "ratio", "1.50"),
-        (0.693, "nats", "0.69 nats"),
-        (math.nan, "EUR", "not known"),
+        ("a part of an hour or a day as a number", "Half of it left within 0.1 hours"),
+        ("a unit that no analyst knows", "Use is spread with an entropy of 0.69 nats"),
+        ("a formula in parentheses", "Activity comes in bursts: (s - m) / (s + m)"),
+        ("one of several", "1 transactions came in"),
+        ("one of several", "1 bank transfers came in"),
+        ("a whole number with decimals", "The last came 2.0 days after the first"),
+        ("a count of 0", "The customer made 0 transactions"),
+        ("no money as an amount", "EUR 0.00 came in"),
+        ("yes or no behind a sentence", "Minor adverse media was found: yes"),
+        ("punctuation at the end, which those who join sentences add", "Money came in."),
+        ("two marks side by side", "Money came in,, and went"),
+        ("a word that was not filled in", "{value} came in"),
     ],
 )
-def test_values_are_written_with_their_unit(value: float, unit: Any, text: str) -> None:
-    """A value is written for a person, with its unit."""
-    assert formatted(value, unit) == text
+def test_each_rule_of_words_finds_what_it_is_for(rule: str, text: str) -> None:
+    """A sentence that breaks a rule is found."""
+    assert re.search(WRONG[rule], text)
 
 
-@pytest.mark.parametrize("unit", get_args(Unit))
-def test_every_unit_can_be_written(unit: Unit) -> None:
-    """No unit is without a way to write it."""
-    assert formatted(1.0, unit)
+@pytest.mark.parametrize("feature", CATALOGUE, ids=lambda feature: feature.name)
+def test_every_sentence_begins_like_one(feature: Feature) -> None:
+    """It begins with a capital letter or a number, and no two values of a yes/no have the same sentence."""
+    assert all(text[0].isupper() or text[0].isdigit() for text in said(feature))
+    assert feature.unit != "yes/no" or feature.describe(0) != feature.describe(1)
 
 
-def test_sentences_are_filled_with_the_value() -> None:
-    """The investigator's sentence carries the value."""
-    sentence = BY_NAME["pass_24h_share"].describe(0.9)
-    assert sentence == "90% of the money that came in left again within 24 hours"
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("pass_24h_share", 0.9, "90% of the money that came in left again within 24 hours"),
+        ("pass_24h_share", 0, "None of the money that came in left again within 24 hours"),
+        ("pass_24h_share", 1, "All of the money that came in left again within 24 hours"),
+        ("in_sum", 1_234.5, "EUR 1,234.50 came in altogether"),
+        ("pass_1h", 0, "No money left within an hour of coming in"),
+        ("in_max", 0, "No money came in"),
+        ("left_sum", -20, "Money in less money out comes to EUR -20.00"),
+        ("transactions", 0, "The customer made no transactions"),
+        ("transactions", 1, "The customer made 1 transaction"),
+        ("transactions", 3, "The customer made 3 transactions"),
+        ("transfer_in_count", 0, "No bank transfers came in"),
+        ("gap_median_hours", 0.1, "Half of the transactions followed within 6 minutes of the one before"),
+        ("span_days", 2, "The last transaction came 2 days after the first"),
+        ("no_biometrics", 1, "Biometric log-in is not set up"),
+        ("no_biometrics", 0, "Biometric log-in is set up"),
+        ("passed_share", math.nan, "The share of the money in that left again can't be determined: no money came in"),
+        ("left_share", math.nan, "The share of the money in that is left can't be determined: no money came in"),
+    ],
+)  # fmt: skip
+def test_sentences_suit_the_value(name: str, value: float, text: str) -> None:
+    """A sentence says the value with its unit, "no" or "none" for 0, and why there is no value."""
+    assert BY_NAME[name].describe(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("in_sum", "… came in altogether"),
+        ("transactions", "The customer made … transactions"),
+        ("no_biometrics", "Biometric log-in is not set up"),
+    ],
+)
+def test_sentences_can_be_shown_without_a_customer(name: str, text: str) -> None:
+    """An ellipsis takes the place of the value."""
+    assert BY_NAME[name].with_gap() == text
+
+
+def test_meanings_are_noun_phrases_that_fit_behind_the_article() -> None:
+    """A meaning has no article and no clause behind a comma; that of a yes/no, and of no other, begins with whether."""
+    odd = [
+        feature.name
+        for feature in CATALOGUE
+        if not re.fullmatch(r"[a-z](?!.*[;:.{}/])(?!.*,(?!.* or ))[^\n]{5,100}", feature.meaning)
+        or feature.meaning.startswith(("the ", "a "))
+        or feature.meaning.startswith("whether ") != (feature.unit == "yes/no")
+    ]
+    assert not odd
+
+
+def test_no_two_features_have_the_same_meaning() -> None:
+    """An analyst can tell features apart without their names."""
+    assert len({feature.meaning for feature in CATALOGUE}) == len(CATALOGUE)

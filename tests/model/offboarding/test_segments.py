@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import re
+
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
+from customer_risk.model.features.catalogue import BY_NAME
+from customer_risk.model.offboarding.pages import segments_page
 from customer_risk.model.offboarding.segments import as_table, characterise
 
 
@@ -23,7 +29,7 @@ def test_segments_add_up_to_all_customers(scored, profiles):
     assert sum(one.expected_risky for one in profiles) == pytest.approx(scored.table["probability"].sum())
 
 
-def test_lift_is_the_chance_of_the_greater_value_minus_that_of_the_smaller(scored, profiles):
+def test_the_share_of_pairs_with_the_greater_value_is_that_of_all_pairs(scored, profiles):
     """The ranks' shortcut gives what comparing every pair gives."""
     inside = (scored.table["segment"] == "high").to_numpy()
     high = profiles[2]
@@ -32,15 +38,44 @@ def test_lift_is_the_chance_of_the_greater_value_minus_that_of_the_smaller(score
         values = scored.features.select((difference.feature,)).values[:, 0]
         here, there = values[inside], values[~inside]
         pairs = np.sign(here[~np.isnan(here), None] - there[~np.isnan(there)][None])
-        assert difference.lift == pytest.approx(pairs.mean())
+        assert difference.share_greater == pytest.approx((pairs.mean() + 1) / 2)
         assert difference.inside == pytest.approx(np.nanmedian(here))
 
 
 def test_differences_come_strongest_first(profiles):
     """The reader sees first what sets a segment apart most."""
     for one in profiles:
-        lifts = [abs(difference.lift) for difference in one.differences]
-        assert lifts == sorted(lifts, reverse=True)
+        shares = [abs(difference.share_greater - 0.5) for difference in one.differences]
+        assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("share", "unit", "text"),
+    [
+        (0.83, "EUR", "greater in 83 of 100 pairs"),
+        (0.2, "share", "smaller in 80 of 100 pairs"),
+        (0.5, "count", "greater in 50 of 100 pairs"),
+        (0.7, "yes/no", "yes more often"),
+        (0.3, "yes/no", "yes less often"),
+    ],
+)
+def test_a_difference_is_said_in_words(profiles, share, unit, text):
+    """Pairs of customers are counted, so that no measure needs a definition."""
+    assert msgspec.structs.replace(profiles[2].differences[0], share_greater=share, unit=unit).pairs() == text
+
+
+def test_the_page_has_meanings_and_neither_formulas_nor_measures(profiles, run_record):
+    """An analyst reads what a feature means, what the numbers of pairs are, and which actions follow."""
+    page = html.unescape(segments_page(run_record, profiles))
+    shown = {difference.feature for one in profiles for difference in (*one.plain, *one.differences)}
+    for feature in (BY_NAME[name] for name in shown):
+        assert feature.meaning[1:] in page
+        assert feature.formula not in page or feature.formula in feature.meaning
+    assert not re.search(r"\blift\b", page, re.IGNORECASE)
+    assert "of 100 such pairs" in page
+    for one in profiles:
+        assert sum(one.actions.values()) == one.customers
+    assert f"none: {profiles[0].actions['none']}" in page
 
 
 def test_patterns_are_counted_by_segment(scored, profiles):

@@ -143,20 +143,29 @@ def boost() -> Callable[..., xgboost.Booster]:
 @pytest.fixture(scope="session")
 def features() -> tuple[Feature, ...]:
     """Three features: an amount and a share whose mention tips off, and a flag that may be spoken of."""
-    money = {"group": "amounts", "direction": 1, "low": 0.0, "high": 1e6, "missing": "no transaction"}
+    money = {
+        "group": "amounts",
+        "direction": 1,
+        "low": 0.0,
+        "high": 1e6,
+        "missing": "the customer made no transactions",
+    }
     shared = {"sources": ("amount",), "formula": "made up"}
     return (
         Feature(
             name="in_sum", code="IN_SUM", unit="EUR", investigator="{value} came in",
+            meaning="sum of money that came in",
             customer="The amounts on your account.", **money, **shared,
         ),
         Feature(
             name="passed_share", code="PASSED_SHARE", unit="share", investigator="{value} left again",
+            meaning="share of the money in that left again",
             customer="How money moves through your account.", **money, **shared,
         ),
         Feature(
             name="kyc_incomplete", code="KYC_INCOMPLETE", unit="yes/no", tips_off=False,
-            investigator="Identity verification is not completed: {value}",
+            investigator="Identity verification is not completed", none="Identity verification is completed",
+            meaning="whether identity verification is incomplete",
             customer="Your identity verification is not completed.", **money, **shared,
         ),
     )  # fmt: skip

@@ -14,6 +14,8 @@ import xgboost
 from msgspec import UNSET
 
 from customer_risk.model.errors import BundleAltered, BundleError, BundleVersion, GoldenMismatch
+from customer_risk.model.features.catalogue import BY_NAME, catalogue_hash
+from customer_risk.model.features.wordings import CURRENT, FIRST, WORDINGS
 from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.bundle import (
     FILES,
@@ -152,6 +154,35 @@ def test_another_feature_catalogue_is_refused(manifest, files, tmp_path):
     folder = _write(tmp_path / "b", manifest, files, catalogue_hash="f" * 64)
     with pytest.raises(BundleVersion, match="another feature catalogue"):
         load_bundle(folder)
+
+
+def test_wordings_of_an_unknown_version_are_refused(manifest, files, tmp_path):
+    """The message names the version and what to do; no text is guessed."""
+    folder = _write(tmp_path / "b", manifest, files, wordings=99)
+    with pytest.raises(BundleVersion, match="wordings of version 99, this install has 1 and 2") as refused:
+        load_bundle(folder)
+    assert "install the customer-risk that made it" in refused.value.remedy
+
+
+def test_wordings_of_another_version_than_the_catalogues_hash_are_refused(manifest, files, tmp_path):
+    """The hash of the catalogue is that of the texts that the manifest names."""
+    folder = _write(tmp_path / "b", manifest, files, wordings=FIRST)
+    with pytest.raises(BundleVersion, match="another feature catalogue"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("wordings", [UNSET, FIRST, CURRENT])
+def test_reasons_have_the_texts_of_the_manifests_version(manifest, files, tmp_path, wordings):
+    """A bundle that names no version has the texts of version 1, which may repeat."""
+    version = FIRST if wordings is UNSET else wordings
+    folder = _write(tmp_path / "b", manifest, files, wordings=wordings, catalogue_hash=catalogue_hash(version))
+    scorer = load_bundle(folder, verify_golden=False).scorer
+    assert [feature.investigator for feature in scorer.features] == [
+        WORDINGS[version].worded(BY_NAME[name]).investigator for name in manifest.features
+    ]
+    values, contributions = np.ones(len(scorer.features)), np.ones(len(scorer.features))
+    texts = [reason.text for reason in scorer.reasons(values, contributions, "high")]
+    assert ("" in texts) == (version != FIRST)
 
 
 LARGE = {"amount": 3_000.0, "quantile": 0.95, "usual": 4_000.0}

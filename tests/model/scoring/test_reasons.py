@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from customer_risk.model.features.catalogue import CATALOGUE
-from customer_risk.model.scoring.reasons import NEUTRAL, customer_text, investigator_text, top_reasons
+from customer_risk.model.scoring.reasons import NEUTRAL, customer_text, top_reasons
 
 
 def _codes(features, contributions, **options) -> list[str]:
@@ -63,7 +68,10 @@ def test_a_missing_value_is_null_and_explained(features):
     """The investigator reads why there is no value."""
     (reason,) = top_reasons(np.array([np.nan, 0, 0]), np.array([0.5, 0.0, 0.0]), features)
     assert reason.value is None
-    assert reason.investigator_text == "in_sum has no value: no transaction"
+    assert (
+        reason.investigator_text
+        == "The sum of money that came in can't be determined: the customer made no transactions"
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,4 +94,41 @@ def test_wording_that_could_tip_off_never_depends_on_the_customer(feature):
 def test_every_feature_of_the_catalogue_can_be_worded(feature):
     """At both ends of what is plausible, and missing."""
     for value in (feature.low, feature.high, float("nan")):
-        assert "{" not in investigator_text(feature, value)
+        assert "{" not in feature.describe(value)
+
+
+def _texts(features, values, contributions, **options) -> list[str]:
+    return [reason.text for reason in top_reasons(values, contributions, features, **options)]
+
+
+def _all_at_once() -> tuple[np.ndarray, np.ndarray]:
+    """Values and contributions with which every feature of the catalogue is a reason."""
+    return np.ones(len(CATALOGUE)), np.linspace(2, 1, len(CATALOGUE))
+
+
+def test_no_two_texts_of_an_answer_are_the_same():
+    """Whatever features are the reasons, the customer reads each text once; a repeated one is empty."""
+    values, contributions = _all_at_once()
+    texts = _texts(CATALOGUE, values, contributions, n=len(CATALOGUE))
+    told = [text for text in texts if text]
+    assert len(texts) == len(CATALOGUE)
+    assert len(set(told)) == len(told)
+    assert set(told) == {customer_text(feature, 1.0) for feature in CATALOGUE}
+
+
+@given(st.permutations(range(len(CATALOGUE))), st.sampled_from([0.0, 1.0, math.nan]))
+def test_no_two_texts_of_five_reasons_are_the_same(order, value):
+    """The first reason of those with the same text has it, and the later ones have an empty text."""
+    contributions = np.zeros(len(CATALOGUE))
+    contributions[order[:5]] = [0.5, 0.4, 0.3, 0.2, 0.1]
+    texts = _texts(CATALOGUE, np.full(len(CATALOGUE), value), contributions)
+    own = [customer_text(CATALOGUE[place], value) for place in order[:5]]
+    assert texts == ["" if text in own[:at] else text for at, text in enumerate(own)]
+    assert texts[0]
+
+
+def test_texts_of_version_1_repeat(features):
+    """Bundles of then keep answering as they did: each reason with its own text."""
+    same = [replace(feature, customer="The same.", tips_off=True) for feature in features]
+    assert _texts(same, np.ones(3), np.array([0.3, 0.2, 0.1]), repeats=True) == ["The same."] * 3
+    assert _texts(same, np.ones(3), np.array([0.3, 0.2, 0.1])) == ["The same.", "", ""]

@@ -16,7 +16,9 @@ from customer_risk.model.config import load_config
 from customer_risk.model.errors import ConfigError, EmptyTable, FeatureError, LabelError, LeakError
 from customer_risk.model.evaluation import results
 from customer_risk.model.evaluation.results import METRICS
+from customer_risk.model.features.catalogue import catalogue_hash
 from customer_risk.model.features.frame import FeatureTable
+from customer_risk.model.features.wordings import CURRENT
 from customer_risk.model.scoring.bundle import FILES, load_bundle
 from customer_risk.model.tables.synthetic import synthesize
 from customer_risk.model.training import pipeline
@@ -183,6 +185,7 @@ def test_the_manifest_says_what_the_run_found(run, config):
     """Features, cut-offs, rates, metrics, seed and commit are the run's."""
     manifest = load_bundle(run.folder / "bundle").manifest
     assert manifest.features == run.results.features
+    assert (manifest.wordings, manifest.catalogue_hash) == (CURRENT, catalogue_hash())
     assert (manifest.thresholds.medium, manifest.thresholds.high) == (
         run.results.decisions.medium,
         run.results.decisions.high,

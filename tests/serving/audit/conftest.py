@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import msgspec
 import numpy as np
 import pytest
 
+from customer_risk.model.features.wordings import CURRENT
+from customer_risk.model.scoring.action_rule import ActionRule
 from customer_risk.model.scoring.bundle import FILES, load_bundle, make_scorer, write_bundle
 from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.model.scoring.golden_answers import golden_answerer
@@ -20,6 +23,15 @@ from customer_risk.serving.record.outbox.record import decode, document
 from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.recorder import Recorder
 
+# So loose that many of the customers of `requests_of` show a pattern.
+LOOSE = ActionRule(
+    minimum=1,
+    patterns={
+        "PASS_THROUGH": {"hours": 1_000.0, "share": 0.01, "amount": 1.0},
+        "VELOCITY_BURST": {"count": 3.0, "hours": 200.0},
+        "LARGE_AMOUNT": {"amount": 20.0, "quantile": 0.5, "usual": 25.0},
+    },
+)
 NOW = 1_800_000_000.25
 
 
@@ -110,6 +122,38 @@ def record_decisions(bundle, second_bundle):
         recorder.close()
 
     return record
+
+
+@pytest.fixture(scope="session")
+def rule_bundle(bundle):
+    """The bundle with an action rule, current wordings, and thresholds by which most customers are High."""
+    first = load_bundle(bundle, verify_golden=False)
+    manifest = msgspec.structs.replace(
+        first.manifest, thresholds=Thresholds(medium=0.001, high=0.002), action_rule=LOOSE, wordings=CURRENT
+    )
+    scorer = make_scorer(first.trees, manifest)
+    return dataclasses.replace(first, manifest=manifest, version="9" * 64, scorer=scorer)
+
+
+@pytest.fixture(scope="session")
+def rule_records(rule_bundle):
+    """Decisions by a bundle with an action rule, then by rules: pairs of a record and its features' names."""
+
+    class Kept:
+        def __init__(self) -> None:
+            self.records = []
+
+        def add(self, body, names=(), _="") -> None:
+            self.records.append((decode(body), names))
+
+    kept = Kept()
+    recorder = Recorder(kept, cpu=cpu_family())
+    service = Service("customer-risk", fallback=RuleFallback(load_rules(), "rules"), clock=lambda: NOW)
+    service.use(rule_bundle)
+    for number, body in zip(range(60), requests_of(rule_bundle.manifest.features), strict=False):
+        service.forced = number >= 40
+        recorder.decided(service.answer(body), caller="pay", route="/ai/v1/risk", trace=None, took=700)
+    return kept.records
 
 
 @pytest.fixture(scope="session")

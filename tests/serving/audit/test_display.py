@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from customer_risk.serving.audit.comparison import Difference
-from customer_risk.serving.audit.display import print_replays
+from customer_risk.serving.audit.display import print_replays, record_lines
+from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed
 
 
@@ -36,3 +40,75 @@ def test_outcomes_are_counted_by_standard(capsys) -> None:
         ["same", "bit", "for", "bit", "1"],
         ["same", "within", "1e-9", "1"],
     ]
+
+
+def shown(record, names) -> list[str]:
+    """Return the lines that show a record."""
+    return list(record_lines(StoredRecord(record, names), transactions=False))
+
+
+def of(rule_records, choose):
+    """Return the first decision that `choose` is true for."""
+    return next(each for each in rule_records if choose(each[0]))
+
+
+def test_patterns_and_versions_are_shown_to_the_person_who_defends_a_decision(rule_records) -> None:
+    """Each pattern has its figures, its times and its sentence; the action rule is named, in words too."""
+    record, names = of(rule_records, lambda each: each.patterns and each.segment == "high")
+    lines = shown(record, names)
+    rule = "version 2: off-boarding is proposed for High with enough transaction patterns"
+    assert f"{'action rule':14}{rule}" in lines
+    assert f"{'wordings':14}version 2" in lines
+    table = lines[lines.index("patterns") + 1 :][: 1 + len(record.patterns)]
+    assert table[0].split() == ["code", "transactions", "EUR", "share", "first", "at", "last", "at", "investigator"]
+    for line, pattern in zip(table[1:], record.patterns, strict=True):
+        assert line.split()[:3] == [pattern.code, str(pattern.count), f"{pattern.amount:,.2f}"]
+        assert pattern.first_at in line
+        assert pattern.last_at in line
+        assert line.endswith(pattern.investigator_text)
+
+
+@pytest.mark.parametrize(
+    ("choose", "changes", "line"),
+    [
+        (
+            lambda each: each.encoded and each.source == "model",
+            {"patterns": ()},
+            "patterns      no pattern was found in the transactions",
+        ),
+        (
+            lambda each: not each.encoded and each.source == "model",
+            {},
+            (
+                "patterns      not looked for: features were given instead of transactions, "
+                "or the transactions were erased"
+            ),
+        ),
+        (
+            lambda each: each.source == "model",
+            {"action_rule": 1, "patterns": ()},
+            "action rule   version 1: the segment alone leads to the action",
+        ),
+        (
+            lambda each: each.source == "model",
+            {"action_rule": 9},
+            "action rule   version 9: this install doesn't have this rule",
+        ),
+        (
+            lambda each: each.source == "rules",
+            {},
+            "action rule   the fallback rules lead to the action, without patterns",
+        ),
+    ],
+    ids=["no pattern", "features", "earlier rule", "later rule", "rules"],
+)
+def test_why_there_are_no_patterns_is_shown(rule_records, choose, changes, line) -> None:
+    """Whether patterns were looked for, and by which rule, can be told from the text."""
+    record, names = of(rule_records, choose)
+    assert line in shown(msgspec.structs.replace(record, **changes), names)
+
+
+def test_a_refusal_has_no_rule_and_no_wordings(samples) -> None:
+    """What was never decided is shown without versions."""
+    lines = shown(samples.refusal(5), ())
+    assert not any(each.startswith(("action rule", "wordings", "patterns")) for each in lines)

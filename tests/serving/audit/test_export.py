@@ -56,6 +56,22 @@ def test_it_can_be_read_without_knowing_codes(run, records, stored, tmp_path) ->
     assert shown["input"]["transactions"][0]["created"] in text
 
 
+def test_patterns_and_versions_are_exported(run, rule_records, tmp_path) -> None:
+    """Both files have the patterns found in the customer's transactions, and by which rule and words it was decided."""
+    record, names = next(each for each in rule_records if each[0].patterns)
+    outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
+    outbox.add(encode(record), names, record.names)
+    outbox.commit()
+    outbox.close()
+    run("export", record.customer_id, "--outbox", tmp_path / "outbox", "--to", tmp_path / "export")
+    (decision,) = json.loads((tmp_path / "export" / "decisions.json").read_text())["decisions"]
+    assert decision["record"]["patterns"] == [msgspec.to_builtins(each) for each in record.patterns]
+    assert (decision["record"]["action_rule"], decision["record"]["wordings"]) == (2, 2)
+    text = (tmp_path / "export" / "decisions.txt").read_text()
+    for part in ("action rule   version 2", "wordings      version 2", record.patterns[0].investigator_text):
+        assert part in text
+
+
 def test_what_cannot_be_unpacked_is_exported_as_it_is(run, samples, tmp_path) -> None:
     """A decision whose input can't be unpacked is exported with the input's bytes."""
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)

@@ -13,6 +13,8 @@ from customer_risk.serving.audit.records import Records
 from customer_risk.serving.audit.replay import Replayer
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.outbox.record import ERASED, document, from_document, values_of
+from customer_risk.serving.record.sinks.ndjson import Lines
+from customer_risk.serving.record.sinks.parquet import Parquet
 
 replace = msgspec.structs.replace
 
@@ -226,3 +228,103 @@ def test_a_customer_called_erased_is_none(by_model, replayer) -> None:
 def test_a_refusal_is_said(samples, replayer) -> None:
     """A refused request was never decided."""
     assert replayer.replay(samples.refusal(1), ()).outcome == "refusal"
+
+
+@pytest.fixture
+def rule_replayer(rule_bundle):
+    """What replays with the bundle that has an action rule, and the package's rules."""
+    return Replayer(lambda version: rule_bundle if version == rule_bundle.version else "", [load_rules()])
+
+
+@pytest.fixture
+def proposed(rule_records):
+    """A decision that proposes off-boarding, with two patterns."""
+    return next(each for each in rule_records if len(each[0].patterns) == 2)
+
+
+def test_decisions_with_patterns_come_out_the_same(rule_records, rule_replayer) -> None:
+    """Patterns are found again in what was recorded, and the bundle's rule leads to the same action."""
+    replayed = [rule_replayer.replay(*each) for each in rule_records]
+    assert [(each.outcome, each.differences) for each in replayed] == [("same", ())] * len(rule_records)
+    by_model = [record for record, _ in rule_records if record.source == "model"]
+    assert {(bool(record.patterns), record.action) for record in by_model if record.segment == "high"} == {
+        (True, "propose_off_boarding"),
+        (False, "review"),
+    }
+    assert {record.patterns for record in by_model if not record.encoded} == {()}
+    assert {(record.action_rule, record.wordings) for record, _ in rule_records} == {(2, 2), (1, 2)}
+
+
+@pytest.mark.parametrize("form", [Lines(), Parquet()], ids=lambda form: type(form).__name__)
+def test_patterns_that_a_sink_stored_replay(rule_records, rule_replayer, form) -> None:
+    """A record with patterns that went through a segment of either form comes out the same."""
+    stored = [from_document(each) for each in form.decode(form.encode([document(*each) for each in rule_records]))]
+    assert any(record.patterns for record, _ in stored)
+    assert {rule_replayer.replay(*each).outcome for each in stored} == {"same"}
+
+
+def pattern_with(**changes):
+    """Return what alters a record's first pattern."""
+    return lambda record: {"patterns": (replace(record.patterns[0], **changes), *record.patterns[1:])}
+
+
+@pytest.mark.parametrize(
+    ("alter", "found"),
+    [
+        (pattern_with(count=99), ["patterns[0].count"]),
+        (pattern_with(amount=0.5), ["patterns[0].amount"]),
+        (pattern_with(share=0.123), ["patterns[0].share"]),
+        (pattern_with(first_at="2020-01-01T00:00:00Z"), ["patterns[0].first_at"]),
+        (pattern_with(last_at="2030-01-01T00:00:00Z"), ["patterns[0].last_at"]),
+        (pattern_with(investigator_text="Nothing."), ["patterns[0].investigator_text"]),
+        (pattern_with(code="NIGHT_BURST"), ["patterns[0]"]),
+        (lambda record: {"patterns": record.patterns[:1]}, ["patterns[1]"]),
+        (lambda _: {"patterns": ()}, ["patterns[0]", "patterns[1]"]),
+        (lambda record: {"patterns": record.patterns[::-1]}, ["patterns[0]", "patterns[1]"]),
+        (lambda _: {"action": "review"}, ["action"]),
+        (lambda _: {"action_rule": 1}, ["action_rule"]),
+        (lambda _: {"wordings": 1}, ["wordings"]),
+        (lambda _: {"action_rule": 3, "wordings": 3}, ["action_rule", "wordings"]),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, list) else "altered",
+)
+def test_an_altered_decision_with_patterns_is_found(proposed, rule_replayer, alter, found) -> None:
+    """Each field of a pattern, the patterns' number and order, the action and both versions are compared."""
+    record, names = proposed
+    assert fields(rule_replayer.replay(replace(record, **alter(record)), names)) == found
+
+
+@pytest.mark.parametrize("source", ["features", "rules"])
+def test_patterns_where_no_patterns_can_be_seen_are_found(rule_records, rule_replayer, proposed, source) -> None:
+    """A pattern that was added to a decision on features or by rules differs."""
+    record, names = next(
+        each
+        for each in rule_records
+        if (each[0].source == "rules" if source == "rules" else each[0].source == "model" and not each[0].encoded)
+    )
+    altered = replace(record, patterns=proposed[0].patterns[:1])
+    assert fields(rule_replayer.replay(altered, names)) == ["patterns[0]"]
+
+
+def test_another_cpus_patterns_may_differ_in_the_last_bits(proposed, rule_bundle) -> None:
+    """Figures of patterns hold within 1e-9 on another family, whose words aren't compared; counts are compared."""
+    replayer = Replayer(lambda _: rule_bundle, family="other")
+    record, names = proposed
+    near = pattern_with(amount=record.patterns[0].amount * (1 + 1e-12), investigator_text="0.4 not 0.5")
+    assert replayer.replay(replace(record, **near(record)), names).outcome == "same"
+    far = pattern_with(amount=record.patterns[0].amount + 1e-3, count=record.patterns[0].count + 1)
+    assert sorted(fields(replayer.replay(replace(record, **far(record)), names))) == [
+        "patterns[0].amount",
+        "patterns[0].count",
+    ]
+
+
+@pytest.mark.parametrize("wordings", [0, 3])
+def test_wordings_that_this_install_lacks_are_said(rule_records, rule_replayer, wordings) -> None:
+    """A decision by rules in the wordings of another release can't be replayed here."""
+    record, names = next(each for each in rule_records if each[0].source == "rules")
+    replayed = rule_replayer.replay(replace(record, wordings=wordings), names)
+    assert (replayed.outcome, replayed.why) == (
+        "not at hand",
+        f"this install doesn't have the wordings of version {wordings}",
+    )

@@ -11,7 +11,7 @@ import pytest
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.audit.rows import erase_rows
-from customer_risk.serving.record.outbox.record import ERASED
+from customer_risk.serving.record.outbox.record import ADDED, ERASED
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
@@ -36,7 +36,8 @@ def refusing():
 
         def do_GET(self) -> None:
             name = {"projectId": "p", "datasetId": "d", "tableId": "decisions"}
-            self._answer(200, {"tableReference": name, "schema": {"fields": []}})
+            columns = [{"name": each, "type": "STRING"} for each in self.server.columns]
+            self._answer(200, {"tableReference": name, "schema": {"fields": columns}})
 
         def do_POST(self) -> None:
             query = json.loads(self.rfile.read(int(self.headers["content-length"])))["query"]
@@ -67,6 +68,7 @@ def refusing():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.columns = ["customer_id", *ADDED]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server, f"http://127.0.0.1:{server.server_port}"
@@ -111,14 +113,21 @@ def test_what_must_wait_ends_with_one(refusing, run, tmp_path) -> None:
     assert "too fresh" in result.output
 
 
-def test_rows_lose_what_segments_do(refusing) -> None:
-    """The statement blanks what is of the person, to what a segment has in its place, and nothing else."""
+@pytest.mark.parametrize("migrated", [True, False], ids=["migrated", "of an earlier release"])
+def test_rows_lose_what_segments_do(refusing, migrated) -> None:
+    """The statement blanks what is of the person, to what a segment has in its place, and nothing else.
+
+    A table of an earlier release has no column of patterns, and needs no migration before an erasure.
+    """
     server, endpoint = refusing
     server.why = NOT_YET
+    if not migrated:
+        server.columns = ["customer_id"]
     with pytest.raises(SinkUnavailable):
         erase(endpoint)
-    assert server.asked == (
-        "UPDATE `p.d.decisions` SET caller = '', trace = '', customer_id = 'erased', pointers = [], "
-        "probability = NULL, reasons = [], warnings = [], features = [], transactions = 0, encoded = b'' "
-        "WHERE customer_id = @customer"
+    blanked = (
+        "caller = '', trace = '', customer_id = 'erased', pointers = [], probability = NULL, reasons = [], "
+        "warnings = [], features = [], transactions = 0, encoded = b''"
     )
+    patterns = ", patterns = []" if migrated else ""
+    assert server.asked == f"UPDATE `p.d.decisions` SET {blanked}{patterns} WHERE customer_id = @customer"  # noqa: S608  all of it ours

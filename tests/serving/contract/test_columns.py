@@ -58,6 +58,7 @@ class Stored(msgspec.Struct):
     parts: Sequence[Short | Part]
     pointers: Annotated[tuple[Pointer, ...], column("All", fields={"detail": "What"}, erased=[])]
     names: list[str]
+    later: Annotated[int, column("Since another release", added=True)] = 1
 
 
 def test_types_and_modes_follow_from_the_fields() -> None:
@@ -78,6 +79,7 @@ def test_types_and_modes_follow_from_the_fields() -> None:
         Column("parts", "RECORD", "REPEATED", fields=part),
         Column("pointers", "RECORD", "REPEATED", "All", pointer),
         Column("names", "STRING", "REPEATED"),
+        Column("later", "INTEGER", "NULLABLE", "Since another release"),
     )
 
 

@@ -37,6 +37,13 @@ def test_a_bundle_whose_golden_requests_are_answered_as_expected_loads(bundle) -
     assert load_verified(bundle).version == load_bundle(bundle).version
 
 
+def test_a_bundle_without_an_action_rule_loads(bundle_without_rule, request_) -> None:
+    """Its golden requests are answered without patterns, and so are all others."""
+    made = service.Service("customer-risk")
+    made.use(load_verified(bundle_without_rule))
+    assert made.answer(json.dumps(request_).encode()).decision.patterns is None
+
+
 def test_every_golden_request_goes_through_the_request_parser(bundle, monkeypatch) -> None:
     """As many bodies are read as the bundle has golden rows, of each form that the wire has."""
     read = []

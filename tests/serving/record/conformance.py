@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from customer_risk.model.features.input_warning import InputWarning
-from customer_risk.serving.contract.answer import WireReason
+from customer_risk.serving.contract.answer import WirePattern, WireReason
 from customer_risk.serving.record.outbox.record import Record, document, from_document, hash_names
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable
 
@@ -57,6 +57,15 @@ def record(number: int, **changes: Any) -> Record:
         "investigator_text": "30 %\nof them",
     }
     reason = WireReason(**(dict.fromkeys(WireReason.__struct_fields__) | given))  # whole, as Parquet gives it back
+    pattern = WirePattern(
+        code="PASS_THROUGH",
+        count=number,
+        amount=1 / 3 + number,
+        share=0.85,
+        first_at="2026-01-02T03:04:05.000006Z",
+        last_at="2026-01-03T03:04:05.000006Z",
+        investigator_text='1,234 € that came in "left"\nagain',
+    )
     made = Record(
         version=1,
         kind="decision",
@@ -83,6 +92,9 @@ def record(number: int, **changes: Any) -> Record:
         features=np.array([number, np.nan, 1 / 7], "<f8").tobytes(),
         encoded=b"\x02\0\0\0\xff\x00\xfe" if number % 2 else b"",
         history_complete=number % 5 != 0,
+        patterns=(pattern, msgspec.structs.replace(pattern, code="NIGHT_BURST", share=None)) if number % 2 else (),
+        action_rule=1 + number % 2,
+        wordings=1 + number % 2,
     )
     return msgspec.structs.replace(made, **changes)
 
@@ -108,6 +120,9 @@ def refusal(number: int) -> Record:
         names="",
         features=b"",
         encoded=b"",
+        patterns=(),
+        action_rule=1,
+        wordings=1,
     )
 
 

@@ -29,7 +29,8 @@ _FRAME_BYTES: Final = 8  # around each row
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LABELS: Final = {"NULLABLE": 1, "REQUIRED": 2, "REPEATED": 3}
 _NESTED: Final = ("reasons", "warnings", "features")
-_AFTER: Final = ("transactions", "encoded", "history_complete")  # the columns after the features
+_COLUMN_NAMES: Final = [each.name for each in COLUMNS]
+_AFTER: Final = _COLUMN_NAMES[_COLUMN_NAMES.index("features") + 1 :]  # the columns after the features
 _REPEATED: Final = [column.name for column in COLUMNS if column.mode == "REPEATED"]
 _FAULTS: Final = (TypeError, ValueError, KeyError, AttributeError, EncodeError)
 _TYPES: Final = {"FLOAT": 1, "INTEGER": 3, "TIMESTAMP": 3, "BOOLEAN": 8, "STRING": 9, "RECORD": 11, "BYTES": 12}
@@ -68,7 +69,7 @@ _ELSEWHERE: Final = {
     "took_us": "took",
     "model_name": "model",
 }
-_FIELDS: Final = [each.name for each in COLUMNS if each.name not in {*_NESTED, *_AFTER}]
+_FIELDS: Final = [name for name in _COLUMN_NAMES if name not in {*_NESTED, *_AFTER}]
 _fields_of: Final = attrgetter(*(_ELSEWHERE.get(name, name) for name in _FIELDS))
 
 
@@ -126,7 +127,12 @@ class Rows:
             try:
                 before = self.message(**fields)
                 after = self.message(
-                    transactions=rows_of(record), encoded=record.encoded, history_complete=record.history_complete
+                    transactions=rows_of(record),
+                    encoded=record.encoded,
+                    history_complete=record.history_complete,
+                    patterns=to_builtins(record.patterns),
+                    action_rule=record.action_rule,
+                    wordings=record.wordings,
                 )
                 row = b"".join((_partial(before), part, _partial(after)))
                 _check_size(row)

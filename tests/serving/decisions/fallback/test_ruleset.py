@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.model.features.wordings import FIRST
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 
+RECORDS = Path(__file__).parents[3] / "data" / "version-2" / "records.jsonl"
 SET = """
 medium_from: 2
 high_from: 3
@@ -66,6 +70,39 @@ def test_a_reason_says_what_held(rules) -> None:
     assert (reason.feature, reason.value, reason.unit, reason.direction) == ("out_sum", 1234.5, "EUR", "raises")
     assert (reason.text, reason.investigator_text) == ("a", "EUR 1,234.50 out")
     assert (reason.share, reason.contribution) == (1 / 3, None)
+
+
+SAME = """
+medium_from: 2
+high_from: 3
+rules:
+  - {code: RULE_A, when: [{feature: out_sum, at_least: 1}], points: 3, text: a, investigator_text: "{value} out"}
+  - {code: RULE_B, when: [{feature: gap_median_hours, at_most: 1}], points: 2, text: a,
+     investigator_text: "{value} gap"}
+  - {code: RULE_C, when: [{feature: out_sum, at_least: 1}], points: 1, text: b, investigator_text: c}
+"""
+
+
+@pytest.mark.parametrize(
+    ("wordings", "texts", "gap"), [((), ["a", "", "b"], "6 minutes gap"), ((1,), ["a", "a", "b"], "0.1 hours gap")]
+)
+def test_a_ruling_has_the_texts_of_the_version_asked_for(rules, wordings, texts, gap) -> None:
+    """Now no text comes twice; a replay of an earlier record gets texts and values as they were written then."""
+    reasons = rules(SAME).judge({"out_sum": 1.0, "gap_median_hours": 0.1}, *wordings).reasons
+    assert [reason.text for reason in reasons] == texts
+    assert reasons[1].investigator_text == gap
+
+
+def test_stored_rulings_have_the_texts_of_version_1() -> None:
+    """Rulings of records that name no version of the wordings come out to the letter, repeated texts among them."""
+    documents = [json.loads(line)["document"] for line in RECORDS.read_text().splitlines()]
+    ruled = [document for document in documents if document["source"] == "rules"]
+    assert ruled
+    for document in ruled:
+        values = {each["name"]: each["value"] for each in document["features"]}
+        assert msgspec.to_builtins(load_rules().judge(values, FIRST).reasons) == tuple(document["reasons"])
+    texts = [[reason["text"] for reason in document["reasons"]] for document in ruled]
+    assert any(len(set(each)) < len(each) for each in texts)
 
 
 def test_the_version_follows_what_the_rules_say(rules) -> None:

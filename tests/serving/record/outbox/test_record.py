@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 from customer_risk.model.features.encoded import NEVER, Encoded
+from customer_risk.model.features.wordings import CURRENT
+from customer_risk.model.patterns.found_pattern import FoundPattern
+from customer_risk.model.scoring.action_rule import ActionRule
+from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.scoring.reasons import Reason
-from customer_risk.serving.contract.answer import WireReason
+from customer_risk.serving.contract.answer import WirePattern, WireReason
+from customer_risk.serving.decisions.fallback.fallback import RuleFallback
+from customer_risk.serving.decisions.fallback.ruleset import load_rules
+from customer_risk.serving.decisions.service import Service
+from customer_risk.serving.record.outbox import record as record_module
 from customer_risk.serving.record.outbox.record import (
+    ADDED,
     Record,
     decode,
     document,
@@ -24,7 +36,7 @@ from customer_risk.serving.record.outbox.record import (
 )
 from customer_risk.serving.record.recorder import Recorder
 
-# Written before documents had a struct of their own.
+# Written before documents had a struct of their own, and before the fields of `ADDED`.
 DECISION = (
     '{"version":1,"kind":"decision","decision_id":"0198a1b2-c3d4-7e5f-8a9b-000000000001",'
     '"recorded_at":"2026-03-04T05:06:08.080900Z","took_us":740,"route":"/ai/v1/risk","caller":"backoffice",'
@@ -127,9 +139,12 @@ def test_documents_are_read_back_as_they_were(recorded, request_, as_columns, se
 
 @pytest.mark.parametrize("line", [DECISION, REFUSAL])
 def test_documents_that_exist_are_read_and_written_as_before(line) -> None:
-    """A record that was stored by an earlier release is read, and would be stored in the same bytes today."""
+    """A record of an earlier release is read, and would be stored in the same bytes, then the added fields."""
     record, names = from_document(json.loads(line))
-    assert json.dumps(document(record, names), separators=(",", ":")) == line
+    assert json.dumps(document(record, names), separators=(",", ":")) == (
+        f'{line.removesuffix("}")},"patterns":[],"action_rule":1,"wordings":1}}'
+    )
+    assert (record.patterns, record.action_rule, record.wordings) == ((), 1, 1)
     assert (names, len(record.features)) == (
         tuple(each["name"] for each in json.loads(line)["features"]),
         8 * len(names),
@@ -193,6 +208,92 @@ def test_a_decision_is_written_as_its_record_is(service, request_, form) -> None
 def test_a_reason_of_the_model_has_the_fields_of_the_wires_in_their_order() -> None:
     """A model's reason has the same fields in the same order as a wire's, since their names aren't written."""
     assert Reason.__struct_fields__ == WireReason.__struct_fields__
+
+
+def test_a_pattern_found_has_the_fields_of_the_wires_in_their_order() -> None:
+    """A pattern that was found is written by its fields' names, and read as a wire's."""
+    assert FoundPattern.__struct_fields__ == WirePattern.__struct_fields__
+
+
+FOUND = FoundPattern(
+    code="PASS_THROUGH",
+    count=3,
+    amount=1 / 3,
+    share=0.85,
+    first_at="2026-01-02T03:04:05.000006Z",
+    last_at="2026-01-03T03:04:05.000006Z",
+    investigator_text="0.33 € that came in left again",
+)
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [None, (), (FOUND,), (FOUND, msgspec.structs.replace(FOUND, code="NIGHT_BURST", share=None))],
+    ids=["unseen", "no pattern", "one", "two"],
+)
+def test_patterns_and_versions_are_recorded(service, request_, patterns) -> None:
+    """A record has the patterns of the verdict in full, and the versions of the action rule and of the wordings."""
+    answer = service.answer(json.dumps(request_).encode())
+    answer = msgspec.structs.replace(
+        answer,
+        decision=msgspec.structs.replace(answer.decision, patterns=patterns),
+        basis=msgspec.structs.replace(answer.basis, action_rule=2, wordings=3),
+    )
+    kept = Kept()
+    Recorder(kept, cpu="x").decided(answer, caller="p", route="/r", trace=None, took=7)
+    (body,) = kept.bodies
+    record = decode(body)
+    assert encode(record) == body
+    assert record.patterns == tuple(WirePattern(*msgspec.structs.astuple(each)) for each in patterns or ())
+    assert (record.action_rule, record.wordings) == (2, 3)
+    written = json.loads(json.dumps(document(record, answer.basis.names)))
+    assert written["patterns"] == [msgspec.to_builtins(each) for each in patterns or ()]
+    assert from_document(written) == (record, answer.basis.names)
+
+
+RULE = ActionRule(minimum=1, patterns={"NIGHT_BURST": {"count": 5, "until_hour": 5}})
+
+
+@pytest.mark.parametrize(("action_rule", "wordings"), [(UNSET, UNSET), (RULE, 2)], ids=["before", "now"])
+def test_the_versions_recorded_are_those_of_the_bundle(bundle, request_, action_rule, wordings) -> None:
+    """A record names the versions of its bundle's manifest; a bundle that names no versions has the first ones."""
+    loaded = load_bundle(bundle, verify_golden=False)
+    manifest = msgspec.structs.replace(loaded.manifest, action_rule=action_rule, wordings=wordings)
+    service = Service("customer-risk")
+    service.use(dataclasses.replace(loaded, manifest=manifest))
+    basis = service.answer(json.dumps(request_).encode()).basis
+    assert (basis.action_rule, basis.wordings) == ((1, 1) if action_rule is UNSET else (2, 2))
+
+
+def test_answers_by_rules_are_recorded_with_the_current_wordings(request_) -> None:
+    """Rules have no patterns, so their action rule is the first; their texts are those of now."""
+    service = Service("customer-risk", fallback=RuleFallback(load_rules(), "rules"), without_bundle=True)
+    answer = service.answer(json.dumps(request_).encode())
+    assert (answer.source, answer.basis.action_rule, answer.basis.wordings) == ("rules", 1, CURRENT)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_bodies_without_the_added_fields_are_read(recorded, request_, partial) -> None:
+    """A body of an earlier release ends before the added fields, and is read with what that release meant."""
+    record = msgspec.structs.replace(recorded(request_)[0], action_rule=1, wordings=1)
+    if partial:
+        record = msgspec.structs.replace(record, reasons=(WireReason(code="R", text="t", direction="lowers"),))
+    fields = msgspec.msgpack.decode(encode(record))
+    earlier = fields[: len(fields) - len(ADDED) - (not partial)]
+    assert decode(msgspec.msgpack.encode(earlier)) == record
+
+
+def test_an_earlier_release_reads_bodies_with_the_added_fields(samples) -> None:
+    """Such a release ignores what follows the fields that it knows, as in a rolling update."""
+    record = samples.record(1, patterns=(WirePattern(*msgspec.structs.astuple(FOUND)),))
+    names = [name for name in record_module._Body.__struct_fields__ if name not in ADDED]
+    known = msgspec.defstruct("Earlier", [(name, Any) for name in names], array_like=True, tag=2)
+    read = msgspec.msgpack.decode(encode(record), type=known)
+    assert (read.record_id, read.action, read.history_complete) == (
+        record.record_id,
+        record.action,
+        record.history_complete,
+    )
 
 
 def test_a_record_can_be_found_by_the_bytes_of_its_ids(recorded, request_) -> None:

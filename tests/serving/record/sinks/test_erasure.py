@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import gzip
 from concurrent.futures import ThreadPoolExecutor
 
+import duckdb
 import pytest
 
-from customer_risk.serving.record.outbox.record import ERASED, from_document
+from customer_risk.serving.record.outbox.record import ADDED, ERASED, from_document
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.erasure import erase
 from customer_risk.serving.record.sinks.erasure_lock import KEY, ErasureRunning, erasure_lock
@@ -18,6 +20,7 @@ from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.manifest import Erasure, Replaced, digest, encode
 from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.object_sink import ObjectSink
+from customer_risk.serving.record.sinks.parquet import Parquet
 from customer_risk.serving.record.sinks.proof import Salts
 from customer_risk.serving.record.sinks.search import find
 from customer_risk.serving.record.sinks.verification import verify
@@ -109,8 +112,34 @@ def test_a_persons_data_is_gone_and_the_decision_stays(chained, stored, samples,
     assert {name: left[name] for name in kept} == {name: before[2][name] for name in kept}
     assert left["probability"] is None
     assert (left["caller"], left["trace"], left["encoded"], left["transactions"]) == ("", "", "", 0)
-    assert all(left[name] == [] for name in ("features", "reasons", "warnings", "pointers"))
+    assert before[2]["patterns"]
+    assert all(left[name] == [] for name in ("features", "reasons", "patterns", "warnings", "pointers"))
     assert [each.old_key in stored.list("dt=") for each in erasure.replaced] == [False]
+
+
+@pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
+def test_a_person_is_erased_from_segments_of_an_earlier_release(stored, samples, tmp_path, form) -> None:
+    """Segments without patterns and versions can be erased from, and the proof of then verifies what is left."""
+    segment = samples.segment(1, 4)
+    earlier = [{name: value for name, value in each.items() if name not in ADDED} for each in segment.documents]
+
+    def encode_earlier(documents) -> bytes:
+        if form != "parquet":
+            return Lines().encode(documents)
+        whole, path = tmp_path / "whole", tmp_path / "earlier"
+        whole.write_bytes(Parquet().encode([ADDED | each for each in documents]))
+        columns = f"* EXCLUDE ({', '.join(ADDED)})"
+        duckdb.read_parquet(str(whole)).project(columns).write_parquet(str(path))
+        return path.read_bytes()
+
+    sink = ObjectSink("folder", stored, encode_earlier, f".{form}", SHIPPER)
+    sink.write(dataclasses.replace(segment, documents=earlier), sink.place())
+    run(stored, samples.record(3).customer_id)
+    report = verify(stored)
+    assert (report.problems, report.erased, report.unproven) == ((), 1, 0)
+    records = [from_document(each)[0] for each in find(stored)]
+    assert [each.customer_id == ERASED for each in records] == [False, False, True, False]
+    assert {(each.patterns, each.action_rule, each.wordings) for each in records} == {((), 1, 1)}
 
 
 def test_nothing_that_is_stored_names_the_person(chained, stored, someone) -> None:

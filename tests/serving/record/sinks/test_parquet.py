@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from customer_risk.serving.record.outbox.record import ADDED
 from customer_risk.serving.record.sinks.parquet import COLUMNS, Parquet
 
 if TYPE_CHECKING:
@@ -53,6 +54,33 @@ def test_a_record_with_a_value_of_another_type_is_no_segment(documents, changes)
     """It isn't stored as if nothing were there."""
     with pytest.raises(ValueError, match="value"):
         Parquet().encode([{**documents[0], **changes}])
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, documents) -> tuple[bytes, list[dict[str, object]]]:
+    """A segment of an earlier release, which lacks the added columns, and its documents."""
+    whole, path = tmp_path / "whole", tmp_path / "earlier"
+    stored = [each | ADDED for each in documents]
+    whole.write_bytes(Parquet().encode(stored))
+    duckdb.read_parquet(str(whole)).project(f"* EXCLUDE ({', '.join(ADDED)})").write_parquet(str(path))
+    return path.read_bytes(), stored
+
+
+def test_segments_of_earlier_releases_are_read(earlier) -> None:
+    """Columns that an earlier release didn't write have the values that it meant, and the file is exact."""
+    data, stored = earlier
+    assert Parquet().decode(data) == stored
+    Parquet().check_exact(data, stored)
+
+
+@pytest.mark.parametrize("change", ["* EXCLUDE (segment)", "*, 1 AS more", "* REPLACE ('2' AS action_rule)"])
+def test_a_file_with_other_columns_is_not_exact(tmp_path: Path, documents, change) -> None:
+    """A column of the first release that is missing, an unknown one, and one of another type are found."""
+    whole, path = tmp_path / "whole", tmp_path / "changed"
+    whole.write_bytes(Parquet().encode(documents))
+    duckdb.read_parquet(str(whole)).project(change).write_parquet(str(path))
+    with pytest.raises(ValueError, match="columns differ"):
+        Parquet().check_exact(path.read_bytes(), documents)
 
 
 def test_other_bytes_are_no_segment() -> None:

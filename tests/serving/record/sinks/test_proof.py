@@ -13,19 +13,30 @@ import msgspec
 import pytest
 
 from customer_risk.serving.contract.columns import erased_values
-from customer_risk.serving.record.outbox.record import Document, Record
+from customer_risk.serving.record.outbox.record import ADDED, Document, Record
 from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.parquet import Parquet
-from customer_risk.serving.record.sinks.proof import CUSTOMER, KEPT, NUMBERS, PERSONAL, Salts, prove
+from customer_risk.serving.record.sinks.proof import (
+    ADDED_KEPT,
+    ADDED_PERSONAL,
+    CUSTOMER,
+    KEPT,
+    NUMBERS,
+    PERSONAL,
+    Salts,
+    prove,
+)
 
 json = msgspec.json.Encoder(order="sorted").encode
 
 
 def test_a_proof_is_made_of_every_field() -> None:
     """A proof covers every field of a record, and an erasure blanks the person's fields."""
-    assert {*KEPT, *PERSONAL, *NUMBERS, CUSTOMER} == set(Record.__struct_fields__)
+    added = {*ADDED_KEPT, *ADDED_PERSONAL}
+    assert {*KEPT, *PERSONAL, *NUMBERS, CUSTOMER} | added == set(Record.__struct_fields__)
+    assert added == ADDED.keys()
     blank = erased_values(Document).keys() - {"transactions"}  # which `encoded` begins with
-    assert {*PERSONAL, *NUMBERS, CUSTOMER} - {"names"} == blank
+    assert {*PERSONAL, *ADDED_PERSONAL, *NUMBERS, CUSTOMER} - {"names"} == blank
 
 
 @pytest.mark.parametrize("form", [Lines(), Parquet()])
@@ -46,6 +57,9 @@ def test_a_proof_is_the_same_from_every_form(batch, form) -> None:
         {"reasons": []},
         {"features": []},
         {"history_complete": False},
+        {"patterns": []},
+        {"action_rule": 1},
+        {"wordings": 1},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -54,6 +68,15 @@ def test_a_proof_depends_on_every_field(samples, change) -> None:
     (document,) = samples.segment(1, 1).documents
     salts = Salts.new()
     assert prove([document | change], salts) != prove([document], salts)
+
+
+def test_documents_of_earlier_releases_keep_their_proof(samples) -> None:
+    """A document without the added fields has the same proof as one with the values that its release meant."""
+    (document,) = samples.segment(2, 2).documents
+    document |= ADDED
+    salts = Salts.new()
+    earlier = {name: value for name, value in document.items() if name not in ADDED}
+    assert prove([earlier], salts) == prove([document], salts) == f"2:{sha256(_hash(document, salts)).hexdigest()}"
 
 
 @pytest.mark.parametrize("place", range(2))
@@ -67,9 +90,11 @@ def test_a_proof_depends_on_each_feature(samples, place) -> None:
         assert prove([document | {"features": features}], salts) != prove([document], salts)
 
 
-def test_a_proof_is_the_hash_that_its_form_says(samples) -> None:
+@pytest.mark.parametrize("added", [{}, {"wordings": 1}, {"action_rule": 1}, {"patterns": []}], ids=str)
+def test_a_proof_is_the_hash_that_its_form_says(samples, added) -> None:
     """The proof equals the hash that the test computes from the document without the project's code."""
     (document,) = samples.segment(1, 1).documents
+    document |= added
     salts = Salts.new()
     assert prove([document], salts) == f"2:{sha256(_hash(document, salts)).hexdigest()}"
 
@@ -80,6 +105,9 @@ def test_a_proof_is_the_hash_that_its_form_says(samples) -> None:
         {"more": 1},
         {"transactions": 10_000},
         {"reasons": "text"},
+        {"patterns": "text"},
+        {"patterns": [{"code": "X", "more": 1}]},
+        {"action_rule": "2"},
         {"encoded": "%%"},
         {"features": [{"name": "x", "value": 1.0, "more": 1}]},
         {"model": {"name": "x", "version": "y", "more": "z"}},
@@ -116,6 +144,8 @@ def _hash(document: dict[str, Any], salts: Salts) -> bytes:
         *document["model"].values(),
         *(document[name] for name in ("cpu", "segment", "action", "history_complete")),
     ]
+    versions = {name: document[name] for name in ("action_rule", "wordings") if document[name] != 1}
+    kept += [versions] if versions else []
     names = json([each["name"] for each in document["features"]])
     values = [math.nan if each["value"] is None else each["value"] for each in document["features"]]
     features = sha256(names).digest() + struct.pack(f"<{len(values)}d", *values)
@@ -127,6 +157,9 @@ def _hash(document: dict[str, Any], salts: Salts) -> bytes:
     ]
     personal.append([{k: v for k, v in each.items() if v is not None} for each in document["reasons"]])
     personal.append(document["warnings"])
+    if document["patterns"]:
+        patterns = [{k: v for k, v in each.items() if v is not None} for each in document["patterns"]]
+        personal.append({"patterns": patterns})
     customer = sha256(document["customer_id"].encode()).hexdigest().encode()
     parts = (
         json(kept),

@@ -35,8 +35,11 @@ def test_a_row_says_all_that_its_document_says(shape, samples) -> None:
     ]
     assert base64.b64decode(read.pop("encoded")) == samples.record(1).encoded
     assert "value" not in read["reasons"][0]
+    assert [each | {"count": int(each["count"])} for each in read.pop("patterns")] == [
+        {key: value for key, value in each.items() if value is not None} for each in document.pop("patterns")
+    ]
     for name, value in read.items():
-        if name not in {"version", "status", "transactions", "reasons"}:
+        if name not in {"version", "status", "transactions", "reasons", "action_rule", "wordings"}:
             assert value == document[name]
 
 
@@ -89,7 +92,7 @@ def test_what_the_table_does_not_hold_is_no_row(shape, samples, wrong) -> None:
 def test_a_missing_field_is_no_row(shape, samples) -> None:
     """Each that must be given is asked for."""
     document = samples.document_of(samples.record(1))
-    for name in document.keys() - {"probability"}:
+    for name in document.keys() - {"probability", "action_rule", "wordings"}:
         with pytest.raises(ValueError, match="not a row of the table"):
             shape.row({key: value for key, value in document.items() if key != name})
 

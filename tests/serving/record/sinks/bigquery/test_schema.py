@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from customer_risk.model.errors import ConfigError
+from customer_risk.serving.record.outbox.record import ADDED
 from customer_risk.serving.record.sinks.bigquery.schema import (
     CLUSTERED_BY,
     COLUMNS,
@@ -31,7 +32,7 @@ def test_every_field_of_a_document_has_its_column(samples) -> None:
     document = samples.document_of(samples.record(1))
     flat = {name for name in document if name != "model"} | {f"model_{name}" for name in document["model"]}
     assert set(BY_NAME) == flat
-    for name in ("reasons", "warnings", "features"):
+    for name in ("reasons", "warnings", "features", "patterns"):
         assert {field.name for field in BY_NAME[name].fields} == document[name][0].keys()
 
 
@@ -63,6 +64,24 @@ def test_what_an_older_table_lacks_is_added_at_its_end_and_may_be_missing() -> N
         ("text", "NULLABLE"),
     ]
     assert merge(merged, "t") == merged
+
+
+def test_a_table_of_the_first_version_gets_the_columns_of_patterns_and_versions() -> None:
+    """Columns that the first version lacked are added at the end, and rows without them are valid."""
+    first = COLUMNS[: -len(ADDED)]
+    merged = merge(first, "t")
+    assert merged[: len(first)] == first
+    assert [(each.name, each.mode) for each in merged[len(first) :]] == [
+        ("patterns", "REPEATED"),
+        ("action_rule", "NULLABLE"),
+        ("wordings", "NULLABLE"),
+    ]
+    assert {field.mode for field in merged[len(first)].fields} == {"NULLABLE"}
+
+
+def test_an_earlier_release_can_write_to_a_table_of_this_version() -> None:
+    """No column that was added must be given, so that rows of a server that isn't upgraded yet are taken."""
+    assert {BY_NAME[name].mode for name in ADDED} == {"REPEATED", "NULLABLE"}
 
 
 def test_what_must_no_longer_be_given_is_relaxed() -> None:

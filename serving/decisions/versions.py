@@ -1,0 +1,25 @@
+"""The versions of a bundle's action rule and of its wordings, as the record keeps them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import UNSET
+
+from customer_risk.model.scoring.action_rule import BY_SEGMENT
+
+if TYPE_CHECKING:
+    from customer_risk.model.scoring.bundle import Manifest
+
+
+class Versions(NamedTuple):
+    """Versions of the rule that leads to an action and of the texts of reasons and patterns."""
+
+    action_rule: int
+    wordings: int
+
+
+def versions_of(manifest: Manifest) -> Versions:
+    """Return the versions of a bundle; a bundle that names none has the first ones."""
+    rule = manifest.action_rule
+    return Versions(BY_SEGMENT if rule is UNSET else rule.version, manifest.wordings_version)

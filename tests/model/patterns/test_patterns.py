@@ -1,0 +1,186 @@
+"""Each pattern: what shows it, what just doesn't, and which transactions are its evidence."""
+
+from __future__ import annotations
+
+import pytest
+
+from customer_risk.model.patterns.definitions import PATTERNS
+
+
+def test_money_that_leaves_within_the_hours_is_passed_through(find):
+    """1,000 in and 900 out the same day is 90% passed through; card payments are spending and don't count."""
+    found = find(
+        "PASS_THROUGH",
+        ("c", "in", 0, "BANK_TRANSFER", "IN", 1_000),
+        ("c", "card", 1, "CARDS", "OUT", 100),
+        ("c", "out", 23.9, "BANK_TRANSFER", "OUT", 900),
+    )
+    assert found == {"c": {"ids": ["in", "out"], "count": 2, "amount": 900.0, "share": 0.9}}
+
+
+@pytest.mark.parametrize(
+    ("hours", "amount", "state"),
+    [(24.1, 900, "COMPLETED"), (1, 799, "COMPLETED"), (1, 900, "FAILED"), (-1, 900, "COMPLETED")],
+    ids=["too late", "too small a share", "never left", "left before it came"],
+)
+def test_money_that_stays_is_not_passed_through(find, hours, amount, state):
+    """One condition short is no pattern."""
+    rows = [("c", "in", 0, "BANK_TRANSFER", "IN", 1_000), ("c", "out", hours, "BANK_TRANSFER", "OUT", amount, state)]
+    assert find("PASS_THROUGH", *rows) == {}
+
+
+def test_money_that_comes_and_leaves_at_the_same_time_is_passed_through(find):
+    """Of two transactions at one time, money in counts as before money out, and the window's end belongs to it."""
+    rows = [("c", "out", 0, "PAYMENTS", "OUT", 600), ("c", "in", 0, "BANK_TRANSFER", "IN", 600)]
+    assert find("PASS_THROUGH", *rows)["c"]["amount"] == 600.0
+    later = [rows[1], ("c", "out", 24, "PAYMENTS", "OUT", 600)]
+    assert find("PASS_THROUGH", *later)["c"]["amount"] == 600.0
+
+
+def test_the_oldest_money_is_matched_first(find):
+    """Only transactions that carried matched money are evidence."""
+    rows = [
+        ("c", "first", 0, "BANK_TRANSFER", "IN", 500),
+        ("c", "second", 5, "BANK_TRANSFER", "IN", 1_000),
+        ("c", "out", 6, "BANK_TRANSFER", "OUT", 800),
+        ("c", "late", 40, "BANK_TRANSFER", "OUT", 5_000),
+    ]
+    found = find("PASS_THROUGH", *rows, share=0.5)["c"]
+    assert (found["ids"], found["amount"]) == (["first", "second", "out"], 800.0)
+
+
+def test_small_change_is_not_passed_through(find):
+    """Sums below the declared amount are daily life."""
+    rows = [("c", "in", 0, "BANK_TRANSFER", "IN", 499), ("c", "out", 1, "BANK_TRANSFER", "OUT", 499)]
+    assert find("PASS_THROUGH", *rows) == {}
+    assert find("PASS_THROUGH", *rows, amount=499)["c"]["amount"] == 499.0
+
+
+def test_sums_of_cents_reach_a_threshold_exactly(find):
+    """Ten amounts of 0.1 EUR are 1 EUR, although their binary sum is less."""
+    rows = [("c", f"in{n}", n, "BANK_TRANSFER", "IN", 0.1) for n in range(10)]
+    found = find("PASS_THROUGH", *rows, ("c", "out", 10, "PAYMENTS", "OUT", 1.0), amount=1, share=1)
+    assert (found["c"]["amount"], found["c"]["share"]) == (1.0, 1.0)
+
+
+def test_pending_money_out_is_committed(find):
+    """A transfer out that is still pending has left; money in that is pending hasn't come."""
+    rows = [("c", "in", 0, "BANK_TRANSFER", "IN", 600), ("c", "out", 1, "BANK_TRANSFER", "OUT", 600, "PENDING")]
+    assert "c" in find("PASS_THROUGH", *rows)
+    assert find("PASS_THROUGH", ("c", "in", 0, "BANK_TRANSFER", "IN", 600, "PENDING"), rows[1]) == {}
+
+
+def test_crypto_paid_with_fresh_money_is_found(find):
+    """The share is taken of the crypto purchases, so other money in doesn't hide them."""
+    found = find(
+        "CRYPTO_FED_AT_ONCE",
+        ("c", "salary", 0, "BANK_TRANSFER", "IN", 5_000),
+        ("c", "top-up", 100, "CARD_TOP_UP", "IN", 600),
+        ("c", "crypto", 101, "CRYPTO_ON_RAMP", "OUT", 600),
+    )
+    assert found["c"]["ids"] == ["top-up", "crypto"]
+
+
+def test_crypto_bought_with_crypto_sold_is_trading(find):
+    """Whoever sells and buys again moves no fresh money."""
+    rows = [("c", "sold", 0, "CRYPTO_OFF_RAMP", "IN", 900), ("c", "bought", 1, "CRYPTO_ON_RAMP", "OUT", 900)]
+    assert find("CRYPTO_FED_AT_ONCE", *rows) == {}
+
+
+def test_failed_top_ups_in_a_row_are_all_evidence(find):
+    """Each top-up of a burst is shown; one on another day is not."""
+    found = find(
+        "FAILED_TOP_UPS",
+        *(("c", f"t{hour}", hour, "CARD_TOP_UP", "IN", 50, "FAILED") for hour in (0, 1, 2, 20)),
+        ("c", "later", 200, "CARD_TOP_UP", "IN", 50, "FAILED"),
+        ("c", "done", 3, "CARD_TOP_UP", "IN", 50),
+        ("c", "card", 3, "CARDS", "OUT", 50, "DECLINED"),
+    )
+    assert found["c"]["ids"] == ["t0", "t1", "t2", "t20"]
+    assert (found["c"]["count"], found["c"]["amount"]) == (4, 200.0)
+
+
+@pytest.mark.parametrize("state", ["FAILED", "DECLINED", "CANCELLED"])
+def test_burst_ends_with_its_hours(find, state):
+    """Three within 24 hours to the microsecond are a burst, a moment more is none."""
+    exact = [("c", str(hour), hour, "CARD_TOP_UP", "IN", 5, state) for hour in (0, 12, 24)]
+    longer = [("c", str(hour), hour, "CARD_TOP_UP", "IN", 5, state) for hour in (0, 12, 24.001)]
+    assert "c" in find("FAILED_TOP_UPS", *exact)
+    assert find("FAILED_TOP_UPS", *longer) == {}
+
+
+def test_customers_are_never_taken_together(find):
+    """Two customers with half a burst each show nothing."""
+    rows = [(f"c{number % 2}", str(number), number / 100, "CARDS", "OUT", 5) for number in range(14)]
+    assert find("VELOCITY_BURST", *rows) == {}
+
+
+def test_many_transactions_within_an_hour_are_a_burst(find):
+    """Attempts count whatever became of them; card checks of 0 don't."""
+    rows = [("c", str(n), n / 10, "CARDS", "OUT", 5, ("COMPLETED", "DECLINED")[n % 2]) for n in range(8)]
+    assert find("VELOCITY_BURST", *rows)["c"]["count"] == 8
+    assert find("VELOCITY_BURST", *rows[:7], ("c", "check", 0.7, "CARDS", "OUT", 0)) == {}
+
+
+def test_two_bursts_are_both_shown_and_what_is_between_is_not(find):
+    """Evidence is what lies inside a burst."""
+    rows = [("c", f"{day}-{n}", 24 * day + n / 20, "CARDS", "OUT", 5) for day in (0, 2) for n in range(8)]
+    found = find("VELOCITY_BURST", *rows, ("c", "between", 24, "CARDS", "OUT", 5))
+    assert found["c"]["ids"] == [row[1] for row in rows]
+
+
+@pytest.mark.parametrize(("country", "count"), [("FR", 4), ("PF", None), (None, None), ("XX", None)])
+def test_night_is_where_the_customer_lives(find, country, count):
+    """23:30 UTC is past midnight in France, and not in Tahiti or where the residence is unknown."""
+    rows = [("c", str(n), 14.5 + n / 10, "CARDS", "OUT", 5) for n in range(4)]
+    found = find("NIGHT_BURST", *rows, country=country)
+    assert (found["c"]["count"] if found else None) == count
+
+
+@pytest.mark.parametrize("country", [None, "XX"])
+def test_night_is_in_utc_where_the_residence_is_unknown(find, country):
+    """Four transactions past midnight in UTC are a burst for a customer without a known residence."""
+    rows = [("c", str(n), 15.5 + n / 10, "CARDS", "OUT", 5) for n in range(4)]
+    assert find("NIGHT_BURST", *rows, country=country)["c"]["count"] == 4
+
+
+def test_two_nights_are_no_burst(find):
+    """Two before six and two after the next midnight are not four in one night."""
+    rows = [("c", str(hour), hour, "CARDS", "OUT", 5) for hour in (19, 19.5, 38.2, 38.4)]  # 05:00 and 00:12 in France
+    assert find("NIGHT_BURST", *rows) == {}
+
+
+def test_amounts_just_below_round_thresholds_within_a_week_are_found(find):
+    """Three of 950 to 999.99, 1,900 to 1,999.99 and so on; the threshold itself is none."""
+    rows = [
+        ("c", str(day), 24 * day, "BANK_TRANSFER", "OUT", amount) for day, amount in ((0, 990), (1, 1_950), (2, 475))
+    ]
+    assert find("JUST_BELOW_ROUND", *rows)["c"]["ids"] == ["0", "1", "2"]
+    assert find("JUST_BELOW_ROUND", *rows[:2], ("c", "2", 48, "BANK_TRANSFER", "OUT", 500)) == {}
+
+
+def test_monthly_rent_just_below_a_threshold_is_no_pattern(find):
+    """The amounts must come within the declared hours."""
+    rows = [("c", str(month), 30 * 24 * month, "BANK_TRANSFER", "OUT", 980) for month in range(4)]
+    assert find("JUST_BELOW_ROUND", *rows) == {}
+
+
+@pytest.mark.parametrize(
+    ("amount", "usual", "found"), [(3_000, 0, True), (4_001, 0, False), (1, 4_000, True), (1, 4_001, False)]
+)
+def test_large_amount_reaches_the_declared_and_the_usual_amount(find, amount, usual, found):
+    """An amount is large where it is at least the declared one and at least the population's."""
+    row = ("c", "big", 0, "BANK_TRANSFER", "IN", 4_000)
+    assert bool(find("LARGE_AMOUNT", row, amount=amount, usual=usual)) == found
+
+
+@pytest.mark.parametrize(("direction", "state"), [("OUT", "FAILED"), ("IN", "PENDING"), ("OUT", "REVERSED")])
+def test_amount_that_was_only_tried_is_not_large(find, direction, state):
+    """What failed, or hasn't come yet, didn't move."""
+    assert find("LARGE_AMOUNT", ("c", "t", 0, "BANK_TRANSFER", direction, 9_000, state)) == {}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.code)
+def test_nothing_is_found_in_an_empty_table(pattern, find):
+    """Customers without transactions show no pattern, and break none."""
+    assert find(pattern.code) == {}
