@@ -76,10 +76,10 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The transaction patterns that must stand beside a High segment before off-boarding is proposed.
+    """The transaction patterns that a customer in the segment High must show before off-boarding is proposed.
 
-    `rules` maps a rule's code (model.offboarding.patterns) to its thresholds; a rule that isn't named is off.
-    A file that names any rule replaces the whole set.
+    `rules` maps a pattern's code (model.patterns.definitions) to its thresholds; a pattern that isn't named is off. A
+    file that names any pattern replaces the whole set. Training freezes the rule in the bundle.
     """
 
     rules: dict[str, dict[str, float]]
@@ -152,6 +152,11 @@ def load_config(path: Path | None = None) -> Config:
         raise ConfigError(
             f"{path or 'defaults.yaml'}: {error}.", remedy="model/defaults.yaml shows every field with its meaning."
         ) from error
+
+
+def names_section(path: Path, section: str) -> bool:
+    """Return whether a configuration file has a section. Raises ConfigError if the file can't be read."""
+    return section in _read(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

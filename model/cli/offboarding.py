@@ -1,4 +1,4 @@
-"""`customer-risk score` and `customer-risk offboarding`: their arguments, options and help."""
+"""`customer-risk score`, `explain` and `offboarding`: their arguments, options and help."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import click
 from customer_risk.model.cli import options
 from customer_risk.model.cli.loading import run
 
+_cohort = click.option(
+    "--cohort",
+    type=click.Choice(["unlabelled", "labelled"]),
+    default="unlabelled",
+    show_default=True,
+    help="Which customers of TABLES to score.",
+)
+
 
 @click.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -19,12 +27,12 @@ from customer_risk.model.cli.loading import run
 )
 @options.config
 @options.mapping
+@_cohort
 @click.option(
-    "--cohort",
-    type=click.Choice(["unlabelled", "labelled"]),
-    default="unlabelled",
-    show_default=True,
-    help="Which customers of TABLES to score.",
+    "--earlier",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    help="Folder of an earlier run that was signed off; its decisions are shown. May be given several times.",
 )
 @click.option(
     "--force", is_flag=True, help="Replace an earlier scoring run in the folder, unless its list was signed off."
@@ -36,12 +44,31 @@ def score(**given: Any) -> None:
     scores.csv, .parquet             a row for each customer, those without transactions too
     segments.csv, .html              what Low, Medium and High look like
     offboarding.xlsx, .csv, .parquet, .html
-                                     proposed for off-boarding: High and a corroborating pattern; to be signed off
-    review.csv, .parquet, .html      to look at: High without such a pattern, and Medium
+                                     proposed for off-boarding: High with enough patterns; to be signed off
+    review.csv, .parquet, .html      to review: High with too few patterns, and Medium
     evidence.csv, .parquet           the transactions behind each pattern
     run.json                         what all of this was made of, by hash
     """  # noqa: D301  click wants the character itself, which keeps lines as they are
     run("customer_risk.model.offboarding.score_command:score", **given)
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("tables", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("customer")
+@click.option("--out", type=click.Path(path_type=Path), help="HTML file to write too, with the customer's card.")
+@options.config
+@options.mapping
+@_cohort
+@click.option("--force", is_flag=True, help="Replace the file of --out.")
+def explain(**given: Any) -> None:
+    """Explain the score of CUSTOMER, a customer of TABLES, with BUNDLE: why this action, and why not another.
+
+    CUSTOMER is a customer_id or at least four characters of its beginning. The explanation has the distance to each
+    cut-off, the reasons that raise and lower the score, every pattern that was looked for, the profile, and how certain
+    the score is.
+    """
+    run("customer_risk.model.offboarding.explain_command:explain", **given)
 
 
 @click.group()

@@ -61,17 +61,32 @@ def feature_table(
 
 
 def encode_frame(customers: pl.DataFrame, events: pl.DataFrame) -> Encoded:
-    """Encode canonical frames: one customer a row, and events in any order; events of nobody here are left out."""
+    """Encode canonical frames: one customer a row, and events in any order; events of other customers are left out."""
+    return _encode(customers, _numbered(customers, events))
+
+
+def encode_with_ids(customers: pl.DataFrame, events: pl.DataFrame) -> tuple[Encoded, pl.Series]:
+    """Encode canonical frames as `encode_frame` does; return the transaction ids too, that of number n at place n."""
+    rows = _numbered(customers, events)
+    ids = rows.select("number", "id").unique("number").sort("number")["id"]
+    return _encode(customers, rows), ids
+
+
+def _numbered(customers: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Return the customers' events with the number of each one's customer and of its id, in the customers' order."""
     numbered = customers.select("customer_id").with_row_index("customer")
-    rows = (
+    return (
         events.join(numbered, on="customer_id", how="inner")
-        .with_columns(pl.col("id").rank("dense").alias("number"))
+        .with_columns((pl.col("id").rank("dense").cast(pl.Int64) - 1).alias("number"))
         .sort("customer", maintain_order=True)
     )
+
+
+def _encode(customers: pl.DataFrame, rows: pl.DataFrame) -> Encoded:
     counts = np.bincount(rows["customer"].to_numpy(), minlength=customers.height)
     return Encoded(
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        ids=rows["number"].cast(pl.Int64).to_numpy(),
+        ids=rows["number"].to_numpy(),
         created=_microseconds(rows["created_at"]),
         completed=_microseconds(rows["completed_at"]),
         amount=_amounts(rows["amount"]),

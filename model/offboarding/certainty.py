@@ -1,4 +1,4 @@
-"""How sure the model is of a score: what models fitted on resampled customers make of the same customer."""
+"""How certain a score is: the scores that models fitted on resampled customers give the same customer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from customer_risk.model.scoring.bundle import Bundle
 
 _LOW, _HIGH = 0.05, 0.95
-_AGREED = 0.8  # of the resampled models; below it a score is called unsure
+_AGREED = 0.8  # of the resampled models; below it a score is called uncertain
 
 
 class Certainty(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,12 +34,13 @@ class Certainty(msgspec.Struct, frozen=True, kw_only=True):
         return self.high_share is not None and self.high_share >= _AGREED
 
     def tell(self) -> str:
-        """Word it for an investigator."""
+        """Return the spread in words, for an analyst."""
         if self.low is None or self.high is None or self.high_share is None:
-            return "This bundle carries no resampled models, so the spread of the score isn't known."
+            return "It is not known how certain the score is: the bundle has no models fitted on resampled customers."
         return (
-            f"Of {self.models} models fitted on resampled customers, {self.high_share:.0%} say High; "
-            f"they score {self.low:.2f} to {self.high:.2f} (5% to 95%)."
+            f"{self.models} more models were fitted, each on another random sample of the training customers. "
+            f"{self.high_share:.0%} of them say High. 90% of them give this customer a probability from "
+            f"{self.low:.2f} to {self.high:.2f}."
         )
 
 

@@ -1,4 +1,4 @@
-"""All that an analyst should know of one listed customer: why, on what evidence, what speaks against it, how sure."""
+"""What an analyst should know of one customer: the action and why, the evidence, the doubts, and how certain it is."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import msgspec
 import polars as pl
 
 from customer_risk.model.features import catalogue
+from customer_risk.model.offboarding import duration
 from customer_risk.model.offboarding.certainty import Certainty, certainties
+from customer_risk.model.offboarding.cut_offs import CutOff, cut_offs
+from customer_risk.model.offboarding.decided_before import NO_SIGN_OFFS, DecidedBefore, EarlierSignOffs, decided_before
 from customer_risk.model.offboarding.population import Population
+from customer_risk.model.offboarding.profile_facts import LABELS, NOT_GIVEN, Fact, profile_facts
 from customer_risk.model.offboarding.scored import FEW_TRANSACTIONS
 from customer_risk.model.scoring.reasons import top_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from customer_risk.model.offboarding.criteria import Declared
     from customer_risk.model.offboarding.scored import Scored
     from customer_risk.model.scoring.reasons import Reason
 
 RAISING: Final = 5
-LOWERING: Final = 3
+LOWERING: Final = 5
 SHORT_DAYS: Final = 7
-PROFILE: Final = ("reason_to_use_app", "occupation", "kyc_state", "screening_state", "country_of_residence")
-
-
+EXPECTED: Final = ("reason_to_use_app", "occupation", "kyc_state", "screening_state", "country_of_residence")
+_HISTORY: Final = ("in_sum", "out_sum", "active_days")
 _SHOWN: Final = ("id", "time", "local", "type", "direction", "amount", "state")
 
 
@@ -40,7 +42,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     share: float
 
     def tell(self) -> str:
-        """Word it in one line."""
+        """Return the reason and its place in one line."""
         placed = f" ({self.place})" if self.place else ""
         return f"{self.text}{placed}"
 
@@ -68,55 +70,92 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dossier(msgspec.Struct, frozen=True, kw_only=True):
-    """One listed customer. `raises` and `lowers` are the score's reasons; `doubts` what else speaks against acting."""
+    """One customer.
+
+    `because` says in words which action follows from the segment and the patterns. `raises` and `lowers` are the
+    score's reasons; `doubts` what else makes the score uncertain. `profile` and `history` are facts alone.
+    `earlier` is the newest earlier decision on the customer, None without one.
+    """
 
     customer_id: str
     probability: float
     segment: str
     action: str
     listing: str
+    because: str
+    cut_offs: tuple[CutOff, ...]
+    profile: tuple[Fact, ...]
+    history: tuple[Fact, ...]
     raises: tuple[Line, ...]
     lowers: tuple[Line, ...]
     patterns: tuple[Pattern, ...]
     certainty: Certainty
     doubts: tuple[str, ...]
+    earlier: DecidedBefore | None
     transactions: int
     first_transaction: datetime | None
     last_transaction: datetime | None
     warnings: str
 
+    def fact(self, column: str) -> str:
+        """Return the profile's value of a column of the users table; "not given" if it is missing."""
+        return next(fact.value for fact in self.profile if fact.name == LABELS[column])
 
-def dossiers(scored: Scored, *, tick: Callable[[], object] = lambda: None) -> list[Dossier]:
+
+def share_of_effects(share: float) -> str:
+    """Return a reason's share in whole percent; a share that rounds to 0 is "<1%"."""
+    return f"{share:.0%}" if share >= 0.005 else "<1%"
+
+
+def dossiers(
+    scored: Scored, earlier: EarlierSignOffs = NO_SIGN_OFFS, *, tick: Callable[[], object] = lambda: None
+) -> list[Dossier]:
     """Make the dossier of every listed customer, the highest score first; `tick` hears of each one done."""
-    listed = (
-        scored.table.with_row_index("_row")
-        .filter(pl.col("list") != "")
-        .sort("probability", "customer_id", descending=[True, False])
+    return make_dossiers(scored, pl.col("list") != "", earlier, tick=tick)
+
+
+def make_dossiers(
+    scored: Scored,
+    wanted: pl.Expr,
+    earlier: EarlierSignOffs = NO_SIGN_OFFS,
+    *,
+    tick: Callable[[], object] = lambda: None,
+) -> list[Dossier]:
+    """Make the dossiers of the customers of `scored.table` that fulfil `wanted`, the highest score first."""
+    chosen = (
+        scored.table.with_row_index("_row").filter(wanted).sort("probability", "customer_id", descending=[True, False])
     )
-    rows = listed["_row"].to_numpy()
+    rows = chosen["_row"].to_numpy()
     names = scored.bundle.manifest.features
     values = scored.features.select(names).values
     populations = [Population(values[:, column]) for column in range(len(names))]
     place = dict(zip((catalogue.BY_NAME[name].code for name in names), populations, strict=True))
     features = scored.bundle.scorer.features  # with the texts of the bundle's version
     spread = certainties(scored.bundle, values[rows])
-    found = _patterns(scored, listed)
-    gaps = _gaps(scored)
+    found = _patterns(scored, chosen)
+    profiles = profile_facts(scored.cohort.customers.join(chosen, on="customer_id", how="semi"))
+    histories = scored.features.select(_HISTORY).values
     made = []
-    for row, certainty, facts in zip(rows.tolist(), spread, listed.iter_rows(named=True), strict=True):
+    for row, certainty, facts in zip(rows.tolist(), spread, chosen.iter_rows(named=True), strict=True):
         reasons = top_reasons(values[row], scored.scores.contributions[row], features, len(features))
+        customer, patterns = facts["customer_id"], tuple(found.get(facts["customer_id"], ()))
         made.append(
             Dossier(
-                customer_id=facts["customer_id"],
+                customer_id=customer,
                 probability=facts["probability"],
                 segment=facts["segment"],
                 action=facts["action"],
                 listing=facts["list"],
+                because=scored.criteria.because(facts["segment"], len(patterns)),
+                cut_offs=cut_offs(facts["probability"], scored.bundle.manifest.thresholds),
+                profile=profiles[customer],
+                history=_history(facts, histories[row].tolist()),
                 raises=_lines([reason for reason in reasons if reason.direction == "raises"][:RAISING], place),
                 lowers=_lines([reason for reason in reasons if reason.direction == "lowers"][:LOWERING], place),
-                patterns=tuple(found.get(facts["customer_id"], ())),
+                patterns=patterns,
                 certainty=certainty,
-                doubts=tuple(_doubts(facts, certainty, gaps.get(facts["customer_id"], []))),
+                doubts=tuple(_doubts(facts, certainty, profiles[customer])),
+                earlier=decided_before(earlier.decisions[customer], facts) if customer in earlier.decisions else None,
                 transactions=facts["transactions"],
                 first_transaction=facts["first_transaction"],
                 last_transaction=facts["last_transaction"],
@@ -163,46 +202,65 @@ def _patterns(scored: Scored, listed: pl.DataFrame) -> dict[str, list[Pattern]]:
     found: dict[str, list[Pattern]] = {}
     for customer, code, _, count, amount, share in scored.patterns.iter_rows():
         if (customer, code) in shown:
-            one: Declared = declared[code]
+            one = declared[code]
             found.setdefault(customer, []).append(
                 Pattern(
                     code=code,
-                    name=one.rule.name,
+                    name=one.pattern.name,
                     sentence=one.tell(count=count, amount=amount, share=share),
-                    why=one.rule.why,
+                    why=one.pattern.why,
                     transactions=tuple(shown[customer, code]),
                 )
             )
     return found
 
 
-def _gaps(scored: Scored) -> dict[str, list[str]]:
-    """Return the names of the profile fields that each customer lacks."""
-    missing = scored.cohort.customers.select("customer_id", *(pl.col(name).is_null() for name in PROFILE))
-    return {
-        customer: [name for name, lacks in zip(PROFILE, flags, strict=True) if lacks]
-        for customer, *flags in missing.iter_rows()
-        if any(flags)
-    }
+def _history(facts: dict[str, object], values: Sequence[float]) -> tuple[Fact, ...]:
+    count, first, last = facts["transactions"], facts["first_transaction"], facts["last_transaction"]
+    told = [Fact(name="Transactions", value=f"{count:,}")]
+    if isinstance(first, datetime) and isinstance(last, datetime):
+        told += [
+            Fact(name="First transaction", value=f"{first:%Y-%m-%d %H:%M} UTC"),
+            Fact(name="Last transaction", value=f"{last:%Y-%m-%d %H:%M} UTC"),
+        ]
+        money_in, money_out, days = values
+        told += [
+            Fact(name="Money in", value=f"{money_in:,.2f} EUR"),
+            Fact(name="Money out", value=f"{money_out:,.2f} EUR"),
+            Fact(name="Days with a transaction", value=f"{days:,.0f}"),
+        ]
+    return tuple(told)
 
 
-def _doubts(facts: dict[str, object], certainty: Certainty, gaps: list[str]) -> list[str]:
+def _doubts(facts: dict[str, object], certainty: Certainty, profile: Sequence[Fact]) -> list[str]:
     doubts = []
     count, first, last = facts["transactions"], facts["first_transaction"], facts["last_transaction"]
     if count == 0:
-        doubts.append("There is no transaction at all: the score rests on the profile alone.")
+        doubts.append("The customer has no transactions. The score uses the profile alone.")
     elif isinstance(count, int) and count < FEW_TRANSACTIONS:
-        doubts.append(f"The history is thin: {count} transactions." if count > 1 else "The history is one transaction.")
+        doubts.append(f"The customer has only {count} transaction{'s' if count > 1 else ''}.")
     if isinstance(first, datetime) and isinstance(last, datetime) and count != 1:
-        days = (last - first).total_seconds() / 86_400
-        if days < SHORT_DAYS:
-            doubts.append(f"The history is short: {days:.1f} days.")
+        seconds = (last - first).total_seconds()
+        if seconds < SHORT_DAYS * duration.DAY:
+            doubts.append(f"The history is short: it covers {duration.worded(seconds)}.")
     if facts["segment"] == "high" and certainty.high_share is not None and not certainty.agreed:
-        doubts.append(f"The model is unsure: only {certainty.high_share:.0%} of resampled models say High.")
+        doubts.append(
+            f"The score is uncertain: only {certainty.high_share:.0%} of the models fitted on resampled customers say "
+            "High."
+        )
     if facts["segment"] == "high" and not facts["patterns"]:
-        doubts.append("No declared transaction pattern corroborates the score.")
-    if gaps:
-        doubts.append(f"The profile lacks {', '.join(gaps)}.")
-    if "UNKNOWN_CATEGORY" in str(facts["warnings"]):
-        doubts.append("The profile holds a category that the model doesn't know; it counted as any other.")
+        doubts.append("No transaction pattern supports the score.")
+    gaps = {LABELS[name] for name in EXPECTED}
+    lacking = [fact.name for fact in profile if fact.name in gaps and fact.value == NOT_GIVEN]
+    if lacking:
+        doubts.append(f"The profile does not give: {', '.join(lacking)}.")
+    unknown = [
+        LABELS[part.removeprefix("UNKNOWN_CATEGORY ")]
+        for part in str(facts["warnings"]).split("; ")
+        if part.startswith("UNKNOWN_CATEGORY ")
+    ]
+    if unknown:
+        doubts.append(
+            f'The model does not know this value of the profile and scored it as "other": {", ".join(unknown)}.'
+        )
     return doubts

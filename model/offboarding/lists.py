@@ -1,4 +1,4 @@
-"""The off-boarding list and the review list as tables: a line a customer, in words that stand alone."""
+"""The off-boarding list and the review list as tables: a line for each customer, complete without the pages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from customer_risk.model.offboarding.cells import SIGN_OFF
+from customer_risk.model.offboarding.scored import SEPARATOR
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from customer_risk.model.offboarding.dossier import Dossier, Pattern
 
-SIGN_OFF: Final = ("decision", "name", "date", "note")
 _IDS_IN_A_CELL: Final = 20  # of each pattern; spreadsheets cut cells behind 32,767 characters, evidence.csv holds all
 _PROBABILITY_DIGITS: Final = 4
+PROFILE: Final = ("country_of_residence", "occupation", "kyc_state")
+UNCHANGED: Final = "nothing"
 
 _COLUMNS: Final = pl.Schema(
     [
@@ -23,7 +27,11 @@ _COLUMNS: Final = pl.Schema(
         ("segment", pl.String()),
         ("action", pl.String()),
         ("list", pl.String()),
+        ("country_of_residence", pl.String()),
+        ("occupation", pl.String()),
+        ("kyc_state", pl.String()),
         ("reasons", pl.String()),
+        ("patterns", pl.String()),
         ("evidence", pl.String()),
         ("speaks_against", pl.String()),
         ("certainty", pl.String()),
@@ -33,6 +41,11 @@ _COLUMNS: Final = pl.Schema(
         ("transactions", pl.Int64()),
         ("first_transaction", pl.String()),
         ("last_transaction", pl.String()),
+        ("earlier_decision", pl.String()),
+        ("earlier_date", pl.String()),
+        ("earlier_name", pl.String()),
+        ("earlier_note", pl.String()),
+        ("changed_since", pl.String()),
         ("model_version", pl.String()),
         ("run", pl.String()),
     ]
@@ -46,7 +59,7 @@ def offboarding_list(dossiers: Sequence[Dossier], *, model_version: str, run: st
 
 
 def review_list(dossiers: Sequence[Dossier], *, model_version: str, run: str) -> pl.DataFrame:
-    """Make the list of customers to look at; the column `list` says which kind of review each is for."""
+    """Make the list of customers to review; the column `list` says why each is to be reviewed."""
     return _table(dossiers, model_version=model_version, run=run)
 
 
@@ -56,23 +69,26 @@ def _table(dossiers: Sequence[Dossier], *, model_version: str, run: str) -> pl.D
 
 
 def _cells(dossier: Dossier) -> tuple[object, ...]:
-    sure = dossier.certainty
+    certainty, earlier = dossier.certainty, dossier.earlier
     return (
         dossier.customer_id,
         round(dossier.probability, _PROBABILITY_DIGITS),
         dossier.segment,
         dossier.action,
         dossier.listing,
+        *(dossier.fact(column) for column in PROFILE),
         " | ".join(f"{line.code}: {line.tell()}" for line in dossier.raises),
+        SEPARATOR.join(pattern.code for pattern in dossier.patterns),
         " | ".join(_evidence(pattern) for pattern in dossier.patterns),
         " | ".join([*(f"{line.code}: {line.tell()}" for line in dossier.lowers), *dossier.doubts]),
-        sure.tell(),
-        _rounded(sure.low),
-        _rounded(sure.high),
-        _rounded(sure.high_share),
+        certainty.tell(),
+        _rounded(certainty.low),
+        _rounded(certainty.high),
+        _rounded(certainty.high_share),
         dossier.transactions,
         f"{dossier.first_transaction:%Y-%m-%dT%H:%M:%SZ}" if dossier.first_transaction else "",
         f"{dossier.last_transaction:%Y-%m-%dT%H:%M:%SZ}" if dossier.last_transaction else "",
+        *(("", "", "", "", "") if earlier is None else (*earlier.cells(), " ".join(earlier.changes) or UNCHANGED)),
     )
 
 

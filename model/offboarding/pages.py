@@ -1,4 +1,4 @@
-"""The lists and the segments as pages that a person reads or prints: one file each, nothing fetched, no script."""
+"""The lists, the segments and an explanation as pages to read or print: one file each, nothing fetched, no script."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
+import markupsafe
 import polars as pl
 
-from customer_risk.model.escaping import escape_value
+from customer_risk.model.escaping import escape_text, escape_value
+from customer_risk.model.offboarding.dossier import share_of_effects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,20 +21,45 @@ if TYPE_CHECKING:
     from customer_risk.model.offboarding.record import Run
     from customer_risk.model.offboarding.scored import Scored
     from customer_risk.model.offboarding.segments import Profile
+    from customer_risk.model.tables.mapping import CohortName
 
 
 def offboarding_page(scored: Scored, run: Run, dossiers: Sequence[Dossier]) -> str:
-    """Write the off-boarding list as HTML: why and how the list came about, then a card for each customer."""
+    """Return the off-boarding list as HTML: why customers are on it, then a card for each customer."""
     return _list_page(scored, run, dossiers, title="Customers proposed for off-boarding", offboarding=True)
 
 
 def review_page(scored: Scored, run: Run, dossiers: Sequence[Dossier]) -> str:
-    """Write the review list as HTML."""
+    """Return the review list as HTML."""
     return _list_page(scored, run, dossiers, title="Customers to review", offboarding=False)
 
 
+def explanation_page(scored: Scored, dossier: Dossier, *, cohort: CohortName, made_at: datetime) -> str:
+    """Return the dossier of one customer as HTML, with every pattern that was looked for."""
+    found = {pattern.code for pattern in dossier.patterns}
+    criteria = [
+        {"code": one.code, "name": one.pattern.name, "thresholds": one.describe(), "found": one.code in found}
+        for one in scored.criteria.declared
+    ]
+    return (
+        _environment()
+        .get_template("explain.html.j2")
+        .render(
+            title="One customer's score explained",
+            dossier=dossier,
+            thresholds=scored.bundle.manifest.thresholds,
+            criteria=criteria,
+            rule=scored.criteria.describe(),
+            customers=scored.table.height,
+            cohort=cohort,
+            bundle=scored.bundle.version,
+            made_at=_moment(made_at),
+        )
+    )
+
+
 def segments_page(run: Run, profiles: Sequence[Profile]) -> str:
-    """Write the segments' characteristics as HTML."""
+    """Return the segments' characteristics as HTML."""
     template = _environment().get_template("segments.html.j2")
     return template.render(title="The segments", run=run, made_at=_moment(run.made_at), profiles=profiles)
 
@@ -57,25 +84,28 @@ def _list_page(scored: Scored, run: Run, dossiers: Sequence[Dossier], *, title: 
             tiles=tiles,
             criteria=_criteria(scored),
             balance=_balance(dossiers),
-            held_back=_held_back(counts),
+            held_back=_held_back(counts, run.corroboration_minimum),
+            kept=_kept(dossiers),
+            rule=scored.criteria.describe(),
+            any_earlier=any(dossier.earlier for dossier in dossiers),
             dossiers=dossiers,
         )
     )
 
 
 def _criteria(scored: Scored) -> list[dict[str, object]]:
-    """Return each declared rule, and how many customers it was found at."""
+    """Return each pattern of the rule, and with how many customers it was found."""
     high = scored.table.filter(pl.col("segment") == "high")["customer_id"].implode()
     everyone = dict(scored.patterns.group_by("code").len().iter_rows())
     among_high = dict(scored.patterns.filter(pl.col("customer_id").is_in(high)).group_by("code").len().iter_rows())
     return [
         {
-            "code": one.rule.code,
-            "name": one.rule.name,
-            "why": one.rule.why,
+            "code": one.code,
+            "name": one.pattern.name,
+            "why": one.pattern.why,
             "thresholds": one.describe(),
-            "high": among_high.get(one.rule.code, 0),
-            "everyone": everyone.get(one.rule.code, 0),
+            "high": among_high.get(one.code, 0),
+            "everyone": everyone.get(one.code, 0),
         }
         for one in scored.criteria.declared
     ]
@@ -83,19 +113,32 @@ def _criteria(scored: Scored) -> list[dict[str, object]]:
 
 def _balance(dossiers: Sequence[Dossier]) -> str:
     if not dossiers:
-        return "This run proposes nobody."
+        return "This run proposes no customer."
     risky = sum(dossier.probability for dossier in dossiers)
     return (
-        f"Of the {len(dossiers)} proposed here, the calibrated scores alone expect {risky:.1f} to be risky and "
-        f"{len(dossiers) - risky:.1f} not. That is why each line waits for a person's decision."
+        f"By their probabilities alone, {risky:.1f} of the {len(dossiers)} customers proposed here are expected to be "
+        f"risky, and {len(dossiers) - risky:.1f} not. That is why a person decides on each line."
     )
 
 
-def _held_back(counts: dict[str, int]) -> str:
+def _held_back(counts: dict[str, int], minimum: int) -> str:
+    needed = f"{minimum} pattern{'s' if minimum != 1 else ''}"
     return (
-        f"Of {counts['high']} customers in the High segment, {counts['offboarding']} are proposed for off-boarding: "
-        f"a declared pattern stands in their transactions. The other {counts['review_high']} are here: to send them "
-        "away on a score alone would cost the bank good customers. The patterns below are those searched for."
+        f"{counts['high']} customers are in the segment High. {counts['offboarding']} of them are proposed for "
+        f"off-boarding, since at least {needed} of those below {'was' if minimum == 1 else 'were'} found in their "
+        f"transactions. The other {counts['review_high']} are on this list: off-boarding customers for a score alone "
+        f"would cost the bank good customers. {counts['review_medium']} customers in the segment Medium are here too."
+    )
+
+
+def _kept(dossiers: Sequence[Dossier]) -> str:
+    decided = [dossier.earlier for dossier in dossiers if dossier.earlier]
+    if not decided:
+        return ""
+    same = sum(not one.changes for one in decided)
+    return (
+        f"A person decided on {len(decided)} of these customers before, as their cards say. For {same} of them, "
+        "nothing has changed since then; they stay on the list, and the earlier decision is shown."
     )
 
 
@@ -115,9 +158,16 @@ def _environment() -> jinja2.Environment:
         "money": lambda amount: f"{amount:,.2f}",
         "percent": lambda share: f"{100 * share:.2f}%",
         "whole": lambda share: f"{share:.0%}",
+        "share": share_of_effects,
+        "breakable": _breakable,
         "sentence": lambda text: text[:1].upper() + text[1:],
     }
     return environment
+
+
+def _breakable(text: str) -> markupsafe.Markup:
+    """Return text in which a line may break after an underscore, as in codes."""
+    return markupsafe.Markup("_<wbr>").join(escape_text(text).split("_"))
 
 
 def _moment(time: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Where one customer's value stands among all customers scored together."""
+"""The place of one customer's value among all customers scored together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from customer_risk.model.scoring.reasons import Reason
 
-FEWEST: Final = 30  # values; a place among fewer says nothing
+FEWEST: Final = 30  # values; among fewer, a place means nothing
 
 
 class Population:
@@ -36,24 +36,24 @@ class Population:
         return below / n, (upto - below) / n, (len(self._sorted) - upto) / n
 
     def tell(self, reason: Reason) -> str:
-        """Word the place of a reason's value, for an investigator; "" among too few customers to say."""
+        """Return the place of a reason's value in words, for an analyst; "" among too few customers."""
         known = reason.value is None or reason.unit == "yes/no"
         if (len(self._values) if known else len(self._sorted)) < FEWEST:
             return ""
         below, equal, above = self.place(reason.value)
         if reason.value is None:
-            return f"missing like {equal:.0%} of customers"
+            return f"missing for {equal:.0%} of customers"
         if reason.unit == "yes/no":
-            return f"like {equal:.0%} of customers"
+            return f"the same for {equal:.0%} of customers"
         if max(below, above) == 0:
             return "the same for all customers"
         return (
-            f"more than {_percent(below)} of customers"
+            f"higher than for {_percent(below)} of customers"
             if below >= above
-            else f"less than {_percent(above)} of customers"
+            else f"lower than for {_percent(above)} of customers"
         )
 
 
 def _percent(share: float) -> str:
-    """Never round up to all: "100%" would claim what isn't so."""
+    """Return a share in percent, never rounded up to 100%."""
     return f"{min(math.floor(1000 * share) / 10, 99.9):.1f}%" if share > 0.99 else f"{math.floor(100 * share)}%"

@@ -103,6 +103,10 @@ class _Kind(msgspec.Struct, frozen=True):
     kind: Literal["sign-off", "approval"] = "sign-off"
 
 
+class _Decisions(msgspec.Struct, frozen=True):
+    decisions: list[dict[str, object]]  # as they were written, by whichever release
+
+
 class Chain:
     """The receipts of a folder, in order; `digests` are the sha256 of their files."""
 
@@ -111,8 +115,11 @@ class Chain:
         self._folder = folder
         self.acts: list[Act] = []
         self.digests: list[str] = []
-        for path in sorted(folder.glob("*.receipt.json")):
+        paths = sorted(folder.glob("*.receipt.json"))
+        for path in paths:
             self._read(path)
+        if paths and isinstance(self.acts[-1], Receipt):
+            self._check_decisions(paths[-1], self.acts[-1])
 
     def of_run(self, run: str) -> list[Act]:
         """Return the receipts of one scoring run's list."""
@@ -154,6 +161,13 @@ class Chain:
             raise SignOffError(f"{path} approves a receipt that isn't before it.", remedy=_TAMPERED)
         self.acts.append(act)
         self.digests.append(record.sha256(content))
+
+    @staticmethod
+    def _check_decisions(path: Path, newest: Receipt) -> None:
+        """Hold the newest receipt to its own hash: no later receipt has its sha256."""
+        decisions = parse_json(read_file(path), _Decisions).decisions
+        if record.sha256(msgspec.json.encode(decisions)) != newest.decided:
+            raise SignOffError(f"{path} was altered: its decisions aren't those signed.", remedy=_TAMPERED)
 
     def _check_copy(self, receipt: Receipt) -> None:
         copy = self._folder / receipt.file

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from customer_risk.model.config import SignOff
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.files import read_file
+from customer_risk.model.offboarding.criteria import RuleOrigin
 from customer_risk.model.tables.storage import FORMATS
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "run.json"
 SCHEMA_VERSION: Final = 2
-_READ: Final = (1, SCHEMA_VERSION)  # version 1 has no rules of sign-off
+_READ: Final = (1, SCHEMA_VERSION)  # version 1 has none of the fields that may be UNSET
 _REMEDY: Final = (
     "Give the folder that `customer-risk score` wrote, unchanged, or score again and have the new list decided."
 )
@@ -30,8 +32,13 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """One scoring run.
 
     `run` is the sha256 of everything here but itself and `files`; `tables` and `files` map names to the files'
-    sha256, `scores` is that of scores.parquet. `corroboration` holds the declared rules as configured, `sign_off`
-    who may decide (UNSET in runs of schema version 1: anybody).
+    sha256, `scores` is that of scores.parquet. `corroboration` holds the patterns of the action rule with their
+    thresholds, `usual` of LARGE_AMOUNT included; `action_rule` is the rule's version, `action_rule_from` whether the
+    bundle has the rule or the configuration. `wordings` is the version of the texts of reasons. `earlier` maps each
+    folder of earlier sign-offs to the sha256 of its newest receipt. `sign_off` says who may decide; UNSET, in runs of
+    schema version 1, means anybody.
+
+    A field that a later schema version adds is UNSET by default, so that the ids of earlier runs stay what they are.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -47,14 +54,18 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     counts: dict[str, int]
     traps: dict[str, int]
     scores: str
-    sign_off: SignOff | msgspec.UnsetType = msgspec.UNSET
+    sign_off: SignOff | UnsetType = UNSET
+    action_rule: int | UnsetType = UNSET
+    action_rule_from: RuleOrigin | UnsetType = UNSET
+    wordings: int | UnsetType = UNSET
+    earlier: dict[str, str] | UnsetType = UNSET
     run: str = ""
     files: dict[str, str] = {}
 
     @property
     def rules(self) -> SignOff:
         """Who may decide on the list, and whether another person must approve."""
-        return SignOff() if self.sign_off is msgspec.UNSET else self.sign_off
+        return SignOff() if self.sign_off is UNSET else self.sign_off
 
 
 def identified(run: Run) -> Run:
@@ -77,7 +88,7 @@ def read_run(folder: Path) -> Run:
         raise SignOffError(f"{path} can't be read as a scoring run's record: {error}.", remedy=_REMEDY) from error
     if run.schema_version not in _READ:
         raise SignOffError(
-            f"{path} has the schema version {run.schema_version}, this release reads {_READ[0]} to {_READ[-1]}.",
+            f"{path} has the schema version {run.schema_version}; this release reads {' and '.join(map(str, _READ))}.",
             remedy="Sign with the release that scored.",
         )
     if identified(run).run != run.run:

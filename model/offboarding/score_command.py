@@ -22,6 +22,7 @@ def score(
     config: Path | None,
     mapping: Path | None,
     cohort: CohortName,
+    earlier: tuple[Path, ...],
     force: bool,
 ) -> None:
     """Score the customers, with progress on standard error, and print the counts and the files written."""
@@ -37,6 +38,7 @@ def score(
             cohort=cohort,
             config=config,
             mapping=mapping,
+            earlier=earlier,
             force=force,
             step=lambda description: progress.update(task, description=description),
             tick=lambda done, everyone: progress.update(task, completed=done, total=everyone),

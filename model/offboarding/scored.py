@@ -1,4 +1,4 @@
-"""A cohort scored: a row for each customer, and on which list each stands."""
+"""A cohort scored: a row for each customer, with the action and the list that the customer is on."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+from msgspec import UNSET
 
 from customer_risk.model.errors import FeatureError
 from customer_risk.model.features import catalogue
-from customer_risk.model.features.frame import feature_table
+from customer_risk.model.features.catalogue import NAMES
+from customer_risk.model.features.frame import FeatureTable, encode_with_ids
+from customer_risk.model.features.kernel.compute import compute
 from customer_risk.model.features.vocabulary import KYC_STATES, OCCUPATIONS, REASONS, SCREENING_STATES
+from customer_risk.model.offboarding.criteria import Criteria, listing
 from customer_risk.model.offboarding.transactions import collapse
-from customer_risk.model.scoring.segments import ACTIONS
+from customer_risk.model.patterns.finder import Finder
+from customer_risk.model.scoring.freezing import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from customer_risk.model.features.frame import FeatureTable
-    from customer_risk.model.offboarding.criteria import Criteria
+    from customer_risk.model.config import Corroboration
+    from customer_risk.model.features.encoded import Encoded
+    from customer_risk.model.patterns.finder import Findings
     from customer_risk.model.scoring.bundle import Bundle
     from customer_risk.model.scoring.scorer import Scores
     from customer_risk.model.tables.cleaning import Cohort
@@ -36,6 +42,18 @@ _CATEGORIES: Final = {
     "screening_state": SCREENING_STATES,
 }
 
+# A pattern found at one customer: the ids of the transactions that show it, in order of time, and its figures.
+FOUND_PATTERNS: Final = pl.Schema(
+    [
+        ("customer_id", pl.String()),
+        ("code", pl.String()),
+        ("ids", pl.List(pl.String())),
+        ("count", pl.Int64()),
+        ("amount", pl.Float64()),
+        ("share", pl.Float64()),
+    ]
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
@@ -44,7 +62,7 @@ class Scored:
     features      every feature of the catalogue
     scores        probabilities and contributions in the order of the bundle's features
     transactions  see transactions.collapse
-    patterns      see criteria.PATTERNS
+    patterns      FOUND_PATTERNS: a row for each pattern found, in the rule's order, then by customer
     table         the row of each customer that `scores.csv` holds
     """
 
@@ -61,27 +79,58 @@ class Scored:
 def score_cohort(
     bundle: Bundle,
     cohort: Cohort,
-    criteria: Criteria,
+    corroboration: Corroboration,
     *,
     threads: int = 1,
     step: Callable[[str], object] = lambda _: None,
 ) -> Scored:
-    """Score every customer, those without transactions too, and search for the declared patterns.
+    """Score every customer, those without transactions too, and apply the action rule.
 
+    The rule is the bundle's. For a bundle without one, it is that of `corroboration`, frozen for these customers.
     `step` hears what is being done. Raises FeatureError where the tables lack a column that the bundle's features
-    rest on.
+    need.
     """
     _refuse_absent_columns(bundle, cohort)
     settings = bundle.manifest.settings
     step("computing features")
-    features = feature_table(cohort.customers, cohort.events, settings.for_kernel(), threads=threads)
+    encoded, ids = encode_with_ids(cohort.customers, cohort.events)
+    values = compute(encoded, settings.for_kernel(), threads=threads)
+    features = FeatureTable(tuple(cohort.customers["customer_id"]), NAMES, values)
     step("scoring")
     scores = bundle.scorer.score(features.select(bundle.manifest.features).values)
     step("searching for transaction patterns")
     transactions = collapse(cohort.customers, cohort.events, settings)
-    patterns = criteria.find(transactions)
+    criteria = _criteria(bundle, corroboration, encoded, threads)
+    findings = Finder(criteria.rule.patterns, settings.for_kernel()).find(encoded, threads=threads)
+    patterns = found_patterns(findings, cohort.customers["customer_id"], ids)
     table = _table(bundle, cohort, criteria, scores, transactions, patterns)
     return Scored(bundle, cohort, criteria, features, scores, transactions, patterns, table)
+
+
+def _criteria(bundle: Bundle, corroboration: Corroboration, encoded: Encoded, threads: int) -> Criteria:
+    frozen = bundle.manifest.action_rule
+    if frozen is not UNSET:
+        return Criteria(frozen, "bundle")
+    settings = bundle.manifest.settings.for_kernel()
+    return Criteria(freeze(corroboration, encoded, settings, threads=threads), "configuration")
+
+
+def found_patterns(findings: Findings, customers: pl.Series, ids: pl.Series) -> pl.DataFrame:
+    """Return rows of FOUND_PATTERNS; `customers` and `ids` name the findings' customers and transactions by number."""
+    shown = pl.DataFrame(findings.evidence, schema=["customer", "pattern", "number"]).with_columns(
+        ids.gather(findings.evidence[:, 2]).alias("ids")
+    )
+    rows = shown.group_by("pattern", "customer", maintain_order=True).agg("ids").sort("pattern", "customer")
+    customer, pattern = rows["customer"].to_numpy(), rows["pattern"].to_numpy()
+    count, amount, share = findings.figures[customer, pattern].T
+    return rows.select(
+        customers.gather(customer).alias("customer_id"),
+        pl.Series("code", [findings.codes[number] for number in pattern.tolist()], dtype=pl.String),
+        "ids",
+        pl.Series("count", count.astype(np.int64)),
+        pl.Series("amount", amount),
+        pl.Series("share", share).fill_nan(None),
+    ).match_to_schema(FOUND_PATTERNS)
 
 
 def _refuse_absent_columns(bundle: Bundle, cohort: Cohort) -> None:
@@ -90,7 +139,7 @@ def _refuse_absent_columns(bundle: Bundle, cohort: Cohort) -> None:
     if blind:
         columns = sorted(absent & {source for name in blind for source in catalogue.BY_NAME[name].sources})
         raise FeatureError(
-            f"The tables lack {', '.join(columns)}, which the bundle's features {', '.join(blind)} rest on.",
+            f"The tables lack {', '.join(columns)}, which the bundle's features {', '.join(blind)} need.",
             remedy="Add the column (a mapping can rename one), or train a bundle without these features.",
         )
 
@@ -122,12 +171,14 @@ def _table(
         .join(found, on="customer_id", how="left", maintain_order="left")
         .with_columns(pl.col("history_rows", "transactions", "_n").fill_null(0).cast(pl.Int64))
     )
+    actions = [criteria.rule.action(segment, n) for segment, n in zip(scores.segment, table["_n"], strict=True)]
+    lists = [listing(action, segment) for action, segment in zip(actions, scores.segment, strict=True)]
     return table.select(
         "customer_id",
         "probability",
         "segment",
-        pl.col("segment").replace_strict(dict(ACTIONS), return_dtype=pl.String).alias("action"),
-        criteria.listing(pl.col("segment"), pl.col("_n")).alias("list"),
+        pl.Series("action", actions, dtype=pl.String),
+        pl.Series("list", lists, dtype=pl.String),
         "reasons",
         pl.col("code").fill_null("").alias("patterns"),
         "history_rows",

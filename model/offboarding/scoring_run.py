@@ -1,4 +1,4 @@
-"""A scoring run as a folder: scores, segments, the two lists with their evidence, and the record of it all."""
+"""A scoring run as a folder: scores, segments, the two lists with their evidence, and the run's record."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from customer_risk.model import atomic
 from customer_risk.model.config import SignOff
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.offboarding import lists, pages, record, segments
+from customer_risk.model.offboarding.decided_before import NO_SIGN_OFFS, EarlierSignOffs
 from customer_risk.model.offboarding.dossier import dossiers, evidence
 from customer_risk.model.offboarding.receipts import SIGNED
 from customer_risk.model.offboarding.sign_off import VERDICTS
@@ -60,15 +61,17 @@ def write_run(
     cohort: CohortName,
     made_at: datetime,
     sign_off: SignOff = SignOff(),  # noqa: B008  it is frozen
+    earlier: EarlierSignOffs = NO_SIGN_OFFS,
     force: bool = False,
     tick: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> Run:
     """Write the run's folder, whole or not at all; return its record. `tick` hears (done, all) of the listed customers.
 
-    `tables` are the hashes of `record.hash_tables`. Raises ConfigError as `check_place` does.
+    `earlier` are decisions on earlier runs, shown with the customers. `tables` are the hashes of `record.hash_tables`.
+    Raises ConfigError as `check_place` does.
     """
     check_place(folder, force=force)
-    table = scored.table
+    table, rule = scored.table, scored.criteria.rule
     scores = _parquet_bytes(table)
     run = record.identified(
         record.Run(
@@ -78,8 +81,8 @@ def write_run(
             catalogue_hash=scored.bundle.manifest.catalogue_hash,
             cohort=cohort,
             tables=tables,
-            corroboration={one.rule.code: dict(one.limits) for one in scored.criteria.declared},
-            corroboration_minimum=scored.criteria.minimum,
+            corroboration={code: dict(limits) for code, limits in rule.patterns.items()},
+            corroboration_minimum=rule.minimum,
             thresholds={
                 "medium": scored.bundle.manifest.thresholds.medium,
                 "high": scored.bundle.manifest.thresholds.high,
@@ -88,13 +91,17 @@ def write_run(
             traps=scored.cohort.counts,
             scores=record.sha256(scores),
             sign_off=sign_off,
+            action_rule=rule.version,
+            action_rule_from=scored.criteria.origin,
+            wordings=scored.bundle.manifest.wordings_version,
+            earlier=dict(earlier.receipts),
         )
     )
     files = {"scores.parquet": scores, "scores.csv": csv_bytes(table)}
     if scored.cohort.rates is not None:
         files["conversions.csv"] = csv_bytes(scored.cohort.conversions)
     files |= _segment_files(scored, run)
-    files |= _list_files(scored, run, tick)
+    files |= _list_files(scored, run, earlier, tick)
     run = msgspec.structs.replace(run, files={name: record.sha256(files[name]) for name in sorted(files)})
     with atomic.new_folder(folder, replace=force) as filling:
         for name, content in files.items():
@@ -111,7 +118,9 @@ def _segment_files(scored: Scored, run: Run) -> dict[str, bytes]:
     }
 
 
-def _list_files(scored: Scored, run: Run, tick: Callable[[int, int], object]) -> dict[str, bytes]:
+def _list_files(
+    scored: Scored, run: Run, earlier: EarlierSignOffs, tick: Callable[[int, int], object]
+) -> dict[str, bytes]:
     listed = scored.table.filter(pl.col("list") != "")
     done = 0
 
@@ -120,9 +129,9 @@ def _list_files(scored: Scored, run: Run, tick: Callable[[int, int], object]) ->
         done += 1
         tick(done, listed.height)
 
-    everyone = dossiers(scored, tick=one_more)
+    everyone = dossiers(scored, earlier, tick=one_more)
     proposed = [dossier for dossier in everyone if dossier.listing == "off-boarding"]
-    # High customers first: a reviewer who runs out of time has seen those.
+    # High customers first, so that a reviewer sees them before Medium ones.
     others = sorted((dossier for dossier in everyone if dossier.listing != "off-boarding"), key=lambda d: d.segment)
     named = {"model_version": run.bundle, "run": run.run}
     offboarding, review = lists.offboarding_list(proposed, **named), lists.review_list(others, **named)

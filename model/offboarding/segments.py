@@ -122,10 +122,10 @@ def _profile(
         differences=tuple(telling[:DIFFERENCES]),
         patterns=tuple(
             Held(
-                code=one.rule.code,
-                name=one.rule.name,
-                customers=counts.get(one.rule.code, 0),
-                share=counts.get(one.rule.code, 0) / max(n, 1),
+                code=one.code,
+                name=one.pattern.name,
+                customers=counts.get(one.code, 0),
+                share=counts.get(one.code, 0) / max(n, 1),
             )
             for one in scored.criteria.declared
         ),

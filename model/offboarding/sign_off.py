@@ -13,8 +13,8 @@ import msgspec
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import list_names, shortened
+from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.faults import Fault, tell
-from customer_risk.model.offboarding.lists import SIGN_OFF
 from customer_risk.model.offboarding.people import Person, is_name, is_placeholder
 from customer_risk.model.offboarding.workbook import cut_cell
 from customer_risk.model.tables.cells import unescape_cell

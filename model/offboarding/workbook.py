@@ -14,7 +14,7 @@ import polars as pl
 import xlsxwriter
 from python_calamine import CalamineError, CalamineWorkbook
 
-from customer_risk.model.offboarding.lists import SIGN_OFF
+from customer_risk.model.offboarding.cells import SIGN_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -139,7 +139,6 @@ def _list(suffix: str) -> Callable[[Path, Path], Reader]:
         import polars as pl
 
         from customer_risk.model.config import load_config
-        from customer_risk.model.offboarding.criteria import declare
         from customer_risk.model.offboarding.receipts import sign
         from customer_risk.model.offboarding.scored import score_cohort
         from customer_risk.model.offboarding.scoring_run import write_run
@@ -150,7 +149,7 @@ def _list(suffix: str) -> Callable[[Path, Path], Reader]:
         from customer_risk.model.tables.synthetic import synthesize
 
         synthesize(folder / "tables", customers=400, seed=7, risk_rate=0.15)
-        cohort, rules = load_cohort(folder / "tables", "unlabelled"), declare(load_config().corroboration)
+        cohort, rules = load_cohort(folder / "tables", "unlabelled"), load_config().corroboration
         loaded = load_bundle(bundle)
         eager = msgspec.structs.replace(loaded.manifest, thresholds=Thresholds(medium=0.01, high=0.02))
         loaded = dataclasses.replace(loaded, manifest=eager, scorer=make_scorer(loaded.trees, eager))

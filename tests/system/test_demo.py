@@ -40,7 +40,7 @@ def test_the_demo_runs_on_tables_with_a_mapping(tmp_path) -> None:
     mapping.write_text("csv: {separator: ';', decimal: ','}")
     done = run(TABLES=tables, MAPPING=mapping, DEMO=tmp_path / "demo", QUICK=1)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "the same probability as in the list of step 5" in done.stdout
+    assert "the same probability and action as in the list of step 5" in done.stdout
 
 
 def test_the_demo_refuses_what_it_cannot_use(tmp_path) -> None:
@@ -77,8 +77,15 @@ def test_the_demo_goes_from_tables_to_an_answered_request(tmp_path) -> None:
     demo = Path(os.environ.get("DEMO") or tmp_path / "a demo[1] #'%41")  # no name breaks a step
     done = run(DEMO=demo)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "the same probability as in the list of step 5" in done.stdout
+    assert "the same probability and action as in the list of step 5" in done.stdout
     assert re.search(r"^same +bit for bit +1$", done.stdout, re.MULTILINE), done.stdout[-3000:]
+    assert "Off-boarding is proposed: the segment is High" in done.stdout
+    assert "What raises the score" in done.stdout
+    assert re.search(r"^1 of \d+ lines decided", done.stdout, re.MULTILINE)
+    approved = r"^Approved by Demo Approver \(claimed\): 1 decisions? of receipt 1, lines? 1 \(receipt 2\)$"
+    assert re.search(approved, done.stdout, re.MULTILINE), done.stdout[-6000:]
+    assert f"the last receipt: {demo}/lists/signed/0002.receipt.json" in done.stdout
+    assert "<article" in (demo / "customer.html").read_text()
     for name in ("run/report.html", "run/MODEL_CARD.md", "lists/offboarding.html", "lists/scores.csv"):
         assert (demo / name).is_file()
         assert name.split("/")[0] in done.stdout

@@ -12,7 +12,7 @@ import pytest
 
 from customer_risk.model.errors import FeatureError
 from customer_risk.model.features.catalogue import NAMES
-from customer_risk.model.features.frame import FeatureTable, encode_frame, feature_table
+from customer_risk.model.features.frame import FeatureTable, encode_frame, encode_with_ids, feature_table
 from customer_risk.model.features.kernel.compute import compute
 from customer_risk.model.tables.cleaning import load_cohort
 from tests.model.features.encoding import encode_customer
@@ -90,3 +90,19 @@ def test_unknown_categories_are_other_in_both_doors(row: Any, tables_of: Any, pr
     single = encode_customer(odd, rows)
     assert encoded.profile.tolist() == single.profile.tolist()
     assert (encoded.type[0], encoded.state[0], encoded.direction[0]) == (9, 6, 2)
+
+
+def test_number_of_an_id_is_its_place_among_the_ids(row: Any, profile: Any, tables_of: Any) -> None:
+    """An id in the encoded columns can be told by its number, also if two customers share it."""
+    customers, events = tables_of([(profile, [row(2), row(0)]), (profile, [row(1), row(0)])])
+    encoded, ids = encode_with_ids(customers, events)
+    assert ids.gather(encoded.ids).to_list() == events.sort("customer_id", maintain_order=True)["id"].to_list()
+    assert ids.n_unique() == len(ids)
+    assert encode_frame(customers, events).ids.tolist() == encoded.ids.tolist()
+
+
+def test_cohort_without_events_has_no_ids(profile: Any, tables_of: Any) -> None:
+    """Customers without transactions are encoded, too."""
+    customers, events = tables_of([(profile, [])])
+    encoded, ids = encode_with_ids(customers, events)
+    assert (encoded.offsets.tolist(), ids.to_list()) == ([0, 0], [])

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from customer_risk.model.config import Corroboration
     from customer_risk.model.offboarding.record import Run
     from customer_risk.model.offboarding.scored import Scored
+    from customer_risk.model.scoring.bundle import Bundle
 
 START = datetime(2024, 6, 3, 9, 0, tzinfo=UTC)  # a Monday
 MADE_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -87,16 +89,35 @@ def make_transactions(make_events, make_customers, settings) -> Callable[..., pl
 
 
 @pytest.fixture(scope="session")
-def scored(tiny_bundle: Path, synthetic: Path) -> Scored:
-    """The synthetic unlabelled customers, scored."""
+def corroboration() -> Corroboration:
+    """The section corroboration of the default configuration."""
     from customer_risk.model.config import load_config
-    from customer_risk.model.offboarding.criteria import declare
+
+    return load_config().corroboration
+
+
+@pytest.fixture(scope="session")
+def scored(tiny_bundle: Path, synthetic: Path, corroboration: Corroboration) -> Scored:
+    """The synthetic unlabelled customers, scored."""
     from customer_risk.model.offboarding.scored import score_cohort
     from customer_risk.model.scoring.bundle import load_bundle
     from customer_risk.model.tables.cleaning import load_cohort
 
     cohort = load_cohort(synthetic, "unlabelled")
-    return score_cohort(load_bundle(tiny_bundle), cohort, declare(load_config().corroboration))
+    return score_cohort(load_bundle(tiny_bundle), cohort, corroboration)
+
+
+@pytest.fixture(scope="session")
+def without_rule(scored: Scored) -> Bundle:
+    """The bundle of `scored` as an earlier release made it: without an action rule."""
+    import dataclasses
+
+    import msgspec
+
+    from customer_risk.model.scoring.bundle import make_scorer
+
+    manifest = msgspec.structs.replace(scored.bundle.manifest, action_rule=msgspec.UNSET)
+    return dataclasses.replace(scored.bundle, manifest=manifest, scorer=make_scorer(scored.bundle.trees, manifest))
 
 
 @pytest.fixture(scope="session")

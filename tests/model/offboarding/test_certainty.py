@@ -29,12 +29,12 @@ def test_bundle_without_resamples_says_that_it_does_not_know():
     """Not knowing is told, not hidden."""
     unknown = Certainty(models=0)
     assert not unknown.agreed
-    assert "isn't known" in unknown.tell()
+    assert "It is not known how certain the score is" in unknown.tell()
 
 
 @pytest.mark.parametrize(("share", "agreed"), [(0.79, False), (0.8, True), (1.0, True)])
 def test_models_agree_from_eight_in_ten_on(share, agreed):
-    """Below that a score is called unsure."""
+    """Below that a score is called uncertain."""
     certainty = Certainty(models=20, low=0.5, high=0.9, high_share=share)
     assert certainty.agreed is agreed
-    assert certainty.tell().startswith("Of 20 models fitted on resampled customers")
+    assert certainty.tell().startswith("20 more models were fitted")

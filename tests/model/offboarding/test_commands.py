@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from customer_risk.model.cli.offboarding import offboarding, score
+from customer_risk.model.cli.offboarding import explain, offboarding, score
 from customer_risk.model.errors import (
     BundleAltered,
     ConfigError,
@@ -21,6 +22,8 @@ from customer_risk.model.errors import (
 from customer_risk.model.offboarding.record import read_run
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 from customer_risk.model.operator import named
+
+WITHOUT_RULE = Path(__file__).parents[2] / "data" / "version-2" / "bundle"
 
 
 def run(command, *words):
@@ -97,13 +100,36 @@ def test_login_name_is_taken_unless_a_name_is_said(monkeypatch):
     assert named(None) == ""
 
 
-def test_configuration_declares_the_rules(tiny_bundle, synthetic, tmp_path):
-    """A bank's own rules and minimum decide who is listed."""
+def test_configuration_declares_the_rule_of_a_bundle_without_one(synthetic, tmp_path):
+    """A bundle of an earlier release is scored by the configuration's rule, and run.json says so."""
     config = tmp_path / "bank.yaml"
     config.write_text("corroboration: {minimum: 1, rules: {LARGE_AMOUNT: {amount: 100000, quantile: 0.5}}}")
-    said = run(score, tiny_bundle, synthetic, "--out", tmp_path / "out", "--config", config)
+    said = run(score, WITHOUT_RULE, synthetic, "--out", tmp_path / "out", "--config", config)
     assert "proposed for off-boarding, to be signed off        0" in said
-    assert set(read_run(tmp_path / "out").corroboration) == {"LARGE_AMOUNT"}
+    record = read_run(tmp_path / "out")
+    assert set(record.corroboration) == {"LARGE_AMOUNT"}
+    assert record.corroboration["LARGE_AMOUNT"]["usual"] > 0
+    assert (record.action_rule, record.action_rule_from) == (2, "configuration")
+
+
+@pytest.mark.parametrize("command", [score, explain])
+def test_configuration_with_another_rule_than_the_bundle_is_refused(tiny_bundle, synthetic, tmp_path, scored, command):
+    """The rule was frozen at training: the message names the file, the difference, and what to do."""
+    config = tmp_path / "bank.yaml"
+    config.write_text("corroboration: {minimum: 2}")
+    words = [tiny_bundle, synthetic, *([scored.table["customer_id"][0]] if command is explain else [])]
+    with pytest.raises(ConfigError, match="minimum is 2, in the bundle 1") as refusal:
+        run(command, *words, "--out", tmp_path / "out", "--config", config)
+    assert str(config) in refusal.value.problem
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["corroboration: {minimum: 1}", "threads: 2"])
+def test_configuration_with_the_bundles_rule_or_none_is_accepted(tiny_bundle, synthetic, tmp_path, scored, text):
+    """A file that says the same, or that has no such section, changes no list."""
+    (tmp_path / "bank.yaml").write_text(text)
+    run(score, tiny_bundle, synthetic, "--out", tmp_path / "out", "--config", tmp_path / "bank.yaml")
+    assert pl.read_parquet(tmp_path / "out" / "scores.parquet").equals(scored.table)
 
 
 def test_another_banks_files_are_scored_through_a_mapping(tiny_bundle, synthetic, tmp_path, scored):
@@ -156,7 +182,7 @@ def test_impossible_rules_are_refused_before_any_work(tiny_bundle, synthetic, tm
     """A misspelt rule doesn't cost a scoring run."""
     (tmp_path / "bank.yaml").write_text("corroboration: {rules: {PASS_TROUGH: {hours: 1}}}")
     said = refused(ConfigError, tiny_bundle, synthetic, "--out", tmp_path / "out", "--config", tmp_path / "bank.yaml")
-    assert "there is no rule PASS_TROUGH" in said
+    assert "there is no pattern PASS_TROUGH" in said
 
 
 def test_filled_folder_is_refused(tiny_bundle, synthetic, tmp_path):

@@ -1,26 +1,30 @@
-"""The declared criteria: who is listed where, and what a configuration may declare."""
+"""The action rule of a scoring run."""
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
-import polars as pl
 import pytest
 
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.offboarding.criteria import FOUND_PATTERNS, declare
-from customer_risk.model.offboarding.patterns import PATTERNS
+from customer_risk.model.offboarding.criteria import Criteria, listing, refuse_other_rule
+from customer_risk.model.scoring.action_rule import ActionRule
+from customer_risk.model.scoring.segments import SEGMENTS
 
 DEFAULTS = load_config().corroboration
 
 
-def changed(**parts):
-    """Give the default section with some parts replaced."""
-    return msgspec.structs.replace(DEFAULTS, **parts)
+def frozen(**parts):
+    """The default rule as a bundle freezes it, with some parts replaced."""
+    patterns = {code: dict(limits) for code, limits in DEFAULTS.rules.items()}
+    patterns["LARGE_AMOUNT"]["usual"] = 4321.0
+    return ActionRule(**({"minimum": 1, "patterns": patterns} | parts))
 
 
 @pytest.mark.parametrize(
-    ("segment", "patterns", "listing"),
+    ("segment", "patterns", "expected"),
     [
         ("high", 1, "off-boarding"),
         ("high", 3, "off-boarding"),
@@ -30,95 +34,63 @@ def changed(**parts):
         ("low", 5, ""),
     ],
 )
-def test_off_boarding_needs_high_and_a_pattern(segment, patterns, listing):
-    """Neither a score nor a pattern alone proposes anything."""
-    frame = pl.DataFrame({"segment": [segment], "n": [patterns]})
-    assert frame.select(declare(DEFAULTS).listing(pl.col("segment"), pl.col("n"))).item() == listing
+def test_list_follows_from_the_action_and_the_segment(segment, patterns, expected):
+    """The rule decides the action; the action and the segment decide the list."""
+    assert listing(frozen().action(segment, patterns), segment) == expected
 
 
-def test_minimum_asks_for_several_patterns():
-    """A stricter bank declares that two must stand."""
-    frame = pl.DataFrame({"segment": ["high", "high"], "n": [1, 2]})
-    listed = frame.select(declare(changed(minimum=2)).listing(pl.col("segment"), pl.col("n"))).to_series()
-    assert listed.to_list() == ["review: high without corroboration", "off-boarding"]
+@pytest.mark.parametrize(("segment", "patterns", "minimum"), list(itertools.product(SEGMENTS, (0, 1, 2), (1, 2))))
+def test_sentence_about_the_action_agrees_with_the_rule(segment, patterns, minimum):
+    """An analyst reads the action that the rule gives."""
+    rule = frozen(minimum=minimum)
+    begins = {"propose_off_boarding": "Off-boarding is proposed", "review": "To review", "none": "No action"}
+    said = Criteria(rule, "bundle").because(segment, patterns)
+    assert said.startswith(begins[rule.action(segment, patterns)])
 
 
-def test_patterns_come_in_the_rules_order_by_customer(make_transactions):
-    """The same history gives the same rows in the same order."""
-    rows = [
-        (f"c{n}", f"{n}-{part}", part, *move)
-        for n in (2, 1)
-        for part, move in enumerate([("BANK_TRANSFER", "IN", 4_000), ("BANK_TRANSFER", "OUT", 4_000)])
-    ]
-    found = declare(DEFAULTS).find(make_transactions(*rows))
-    assert found.schema == FOUND_PATTERNS
-    assert found.select("code", "customer_id").rows() == [
-        ("PASS_THROUGH", "c1"),
-        ("PASS_THROUGH", "c2"),
-        ("LARGE_AMOUNT", "c1"),
-        ("LARGE_AMOUNT", "c2"),
-    ]
-
-
-def test_rule_that_is_not_declared_is_off(make_transactions):
-    """Only the configured rules are searched for."""
-    rows = [("c", "in", 0, "BANK_TRANSFER", "IN", 4_000), ("c", "out", 1, "BANK_TRANSFER", "OUT", 4_000)]
-    only = declare(changed(rules={"LARGE_AMOUNT": DEFAULTS.rules["LARGE_AMOUNT"]}))
-    assert only.find(make_transactions(*rows))["code"].to_list() == ["LARGE_AMOUNT"]
+def test_sentence_tells_found_and_needed_patterns():
+    """Why a High customer isn't proposed is said with both numbers."""
+    criteria = Criteria(frozen(minimum=2), "bundle")
+    assert "but 1 pattern was found (2 or more are needed" in criteria.because("high", 1)
+    assert "but no patterns were found" in criteria.because("high", 0)
 
 
 @pytest.mark.parametrize(
-    ("rules", "fault"),
+    ("origin", "words"), [("bundle", "frozen in the bundle"), ("configuration", "taken from the configuration")]
+)
+def test_rule_is_told_with_its_version_and_where_it_is_from(origin, words):
+    """A reader can tell a frozen rule from one of the configuration."""
+    said = Criteria(frozen(), origin).describe()
+    assert "version 2 of the action rule" in said
+    assert words in said
+
+
+def test_same_rule_in_a_configuration_is_accepted():
+    """The quantile that training froze is no difference."""
+    refuse_other_rule(frozen(), DEFAULTS, "bank.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
     [
-        ({"PASS_TROUGH": {}}, "there is no rule PASS_TROUGH"),
-        ({"VELOCITY_BURST": {"count": 8}}, r"VELOCITY_BURST\.hours is missing"),
-        ({"VELOCITY_BURST": {"count": 8, "hours": 1, "minutes": 2}}, r"VELOCITY_BURST\.minutes is unknown"),
-        ({"VELOCITY_BURST": {"count": 1, "hours": 1}}, r"VELOCITY_BURST\.count is 1"),
-        ({"VELOCITY_BURST": {"count": 2.5, "hours": 1}}, "not a whole number"),
-        ({"VELOCITY_BURST": {"count": 8, "hours": 0}}, r"VELOCITY_BURST\.hours is 0"),
-        ({"VELOCITY_BURST": {"count": 8, "hours": float("nan")}}, r"VELOCITY_BURST\.hours is nan"),
-        ({"NIGHT_BURST": {"count": 4, "until_hour": 13}}, r"NIGHT_BURST\.until_hour is 13"),
-        ({"PASS_THROUGH": {"hours": 24, "share": 80, "amount": 500}}, r"PASS_THROUGH\.share is 80"),
+        ({"minimum": 2}, "minimum is 2, in the bundle 1"),
+        (
+            {"rules": DEFAULTS.rules | {"VELOCITY_BURST": {"count": 9, "hours": 1}}},
+            "VELOCITY_BURST.count is 9, in the bundle 8",
+        ),
+        ({"rules": {"LARGE_AMOUNT": DEFAULTS.rules["LARGE_AMOUNT"]}}, "PASS_THROUGH is only in the bundle"),
     ],
 )
-def test_meaningless_rule_is_refused_by_name(rules, fault):
-    """The refusal names the rule, the threshold and what may be said."""
-    with pytest.raises(ConfigError, match=fault) as refusal:
-        declare(changed(rules=rules))
-    assert all(rule.code in refusal.value.remedy for rule in PATTERNS)
+def test_other_rule_in_a_configuration_is_refused_by_name(changes, difference):
+    """The refusal names the file, each difference, and what to do."""
+    with pytest.raises(ConfigError, match=r"bank\.yaml declares another rule") as refusal:
+        refuse_other_rule(frozen(), msgspec.structs.replace(DEFAULTS, **changes), "bank.yaml")
+    assert difference in refusal.value.problem
+    assert "train a bundle" in refusal.value.remedy
 
 
-def test_every_fault_is_named_at_once():
-    """Nobody mends a configuration one message at a time."""
-    with pytest.raises(ConfigError, match=r"no rule A; there is no rule B; .*minimum 9"):
-        declare(changed(rules={"A": {}, "B": {}}, minimum=9))
-
-
-@pytest.mark.parametrize("minimum", [0, -1, 8])
-def test_minimum_that_cannot_be_meant_is_refused(minimum):
-    """No pattern at all, or more than there are rules, would switch the criteria off."""
-    with pytest.raises(ConfigError, match="minimum"):
-        declare(changed(minimum=minimum))
-
-
-def test_no_rule_at_all_is_refused():
-    """Without rules every High customer would wait in the review list forever."""
-    with pytest.raises(ConfigError, match="from 1 to the number of rules, 0"):
-        declare(changed(rules={}))
-
-
-@pytest.mark.parametrize("rule", PATTERNS, ids=lambda rule: rule.code)
-def test_every_rule_words_its_thresholds_and_its_finding(rule):
-    """No placeholder is left unfilled, and the thresholds are all told."""
-    one = declare(changed(rules={rule.code: DEFAULTS.rules[rule.code]})).by_code()[rule.code]
-    told = one.tell(count=3, amount=1234.5, share=0.873)
-    assert "{" not in told + one.describe()
-    assert "1,234.50 EUR" in told
-    assert all(f"{{{name}}}" in rule.limits for name in rule.thresholds)
-
-
-def test_one_transaction_is_worded_as_one():
-    """People read these sentences."""
-    large = declare(DEFAULTS).by_code()["LARGE_AMOUNT"]
-    assert large.tell(count=1, amount=4000, share=None).startswith("1 transaction of 3,000 EUR or more, larger")
-    assert large.tell(count=2, amount=8000, share=None).startswith("2 transactions of")
+def test_pattern_that_only_the_configuration_has_is_refused():
+    """A bundle trained with fewer patterns doesn't get another one."""
+    fewer = frozen(patterns={"LARGE_AMOUNT": frozen().patterns["LARGE_AMOUNT"]})
+    with pytest.raises(ConfigError, match=r"PASS_THROUGH is only in bank\.yaml"):
+        refuse_other_rule(fewer, DEFAULTS, "bank.yaml")

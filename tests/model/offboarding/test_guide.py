@@ -8,17 +8,19 @@ import polars as pl
 import pytest
 
 from customer_risk.model.config import load_config
-from customer_risk.model.offboarding.criteria import declare
-from customer_risk.model.offboarding.patterns import ROUND_THRESHOLDS
+from customer_risk.model.patterns.definitions import ROUND_THRESHOLDS
+from customer_risk.model.patterns.wording import Wording
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "offboarding.md").read_text(encoding="utf-8")
-CRITERIA = declare(load_config().corroboration)
+USUAL = 987_654.0  # EUR; in place of what training takes from the customers
+PATTERNS = [Wording(code, limits | {"usual": USUAL}) for code, limits in load_config().corroboration.rules.items()]
 
 
-@pytest.mark.parametrize("one", CRITERIA.declared, ids=lambda one: one.rule.code)
+@pytest.mark.parametrize("one", PATTERNS, ids=lambda one: one.code)
 def test_guide_tells_each_rule_with_its_default_thresholds(one):
     """Whoever changes a default changes the guide."""
-    assert f"| `{one.rule.code}` | {one.describe()} |" in GUIDE
+    said = one.describe().replace("987,654 EUR", "an amount frozen at training")
+    assert f"| `{one.code}` | {said} |" in GUIDE
 
 
 def test_guide_tells_the_round_thresholds():
@@ -31,4 +33,6 @@ def test_guide_tells_every_file_and_column_of_a_run(scoring_run):
     """Nothing is written that the guide doesn't name."""
     stems = {path.stem for path in scoring_run.iterdir()}
     assert all(f"`{stem}." in GUIDE for stem in stems)
-    assert all(f"`{name}`" in GUIDE for name in pl.read_parquet(scoring_run / "scores.parquet").columns)
+    for name in ("scores", "offboarding", "review"):
+        for column in pl.read_parquet(scoring_run / f"{name}.parquet").columns:
+            assert f"`{column}`" in GUIDE, column

@@ -44,9 +44,9 @@ def test_place_agrees_with_counting():
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (96.5, "more than 97% of customers"),
-        (2.5, "less than 97% of customers"),
-        (99.5, "more than 99.9% of customers"),
+        (96.5, "higher than for 97% of customers"),
+        (2.5, "lower than for 97% of customers"),
+        (99.5, "higher than for 99.9% of customers"),
     ],
 )
 def test_place_is_told_from_the_nearer_end(value, told):
@@ -56,13 +56,13 @@ def test_place_is_told_from_the_nearer_end(value, told):
 
 def test_flag_is_told_by_how_many_share_it():
     """Yes or no has no more and less."""
-    assert Population(np.array([1.0] * 25 + [0.0] * 75)).tell(reason(1.0, "yes/no")) == "like 25% of customers"
+    assert Population(np.array([1.0] * 25 + [0.0] * 75)).tell(reason(1.0, "yes/no")) == "the same for 25% of customers"
 
 
 def test_missing_value_is_told_by_how_many_lack_it():
     """Missing is a value of its own."""
     population = Population(np.array([1.0] * 30 + [math.nan] * 10))
-    assert population.tell(reason(None)) == "missing like 25% of customers"
+    assert population.tell(reason(None)) == "missing for 25% of customers"
 
 
 def test_value_that_all_share_says_so():

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from customer_risk.model.config import SignOff
 from customer_risk.model.errors import SignOffError
@@ -50,7 +51,7 @@ def test_record_of_another_schema_version_is_refused(copied):
     """Another release's record isn't guessed at."""
     said = json.loads((copied / "run.json").read_text()) | {"schema_version": 3}
     (copied / "run.json").write_text(json.dumps(said))
-    with pytest.raises(SignOffError, match="schema version 3, this release reads 1 to 2"):
+    with pytest.raises(SignOffError, match="schema version 3; this release reads 1 and 2"):
         read_run(copied)
 
 
@@ -103,6 +104,16 @@ def test_rules_of_sign_off_are_part_of_the_run_id(copied):
 
 
 def test_run_of_schema_version_1_is_read():
-    """A run of an earlier release keeps its id; anybody may decide on its list."""
+    """A run of an earlier release keeps its id; anybody may decide on its list, and it names no version of the rule."""
     run = read_run(Path(__file__).parents[2] / "data" / "scoring-run-1")
     assert (run.schema_version, run.rules) == (1, SignOff())
+    assert run.action_rule is run.action_rule_from is run.wordings is run.earlier is UNSET
+
+
+def test_record_names_the_rule_with_its_origin_and_the_wordings(scoring_run, scored):
+    """An auditor reads which rule and which texts made the list; LARGE_AMOUNT has the quantile in EUR."""
+    said = json.loads((scoring_run / "run.json").read_text())
+    assert said["schema_version"] == 2
+    assert (said["action_rule"], said["action_rule_from"], said["earlier"]) == (2, "bundle", {})
+    assert said["wordings"] in {1, 2}
+    assert said["corroboration"]["LARGE_AMOUNT"]["usual"] == scored.criteria.rule.patterns["LARGE_AMOUNT"]["usual"] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -13,7 +14,9 @@ from hypothesis.extra import numpy as arrays
 
 from customer_risk.model.errors import FeatureError
 from customer_risk.model.features import catalogue
+from customer_risk.model.features.frame import encode_frame
 from customer_risk.model.offboarding.scored import reason_codes, score_cohort
+from customer_risk.model.scoring.freezing import freeze
 from customer_risk.model.scoring.reasons import top_reasons
 from customer_risk.model.scoring.scorer import Scores
 from customer_risk.model.tables.cleaning import load_cohort
@@ -29,15 +32,61 @@ def test_every_customer_has_a_row(scored):
 
 
 def test_scores_are_those_of_the_scorer_for_one_customer(scored):
-    """The list and the service give one answer: same probability, segment, action and reason codes."""
+    """The list and the scorer give one answer: the same probability, segment and reason codes."""
     names = scored.bundle.manifest.features
     values = scored.features.select(names).values
     for index in range(0, scored.table.height, 23):
         row = scored.table.row(index, named=True)
         decision = scored.bundle.scorer.judge(values[index])
         assert row["probability"] == decision.probability
-        assert (row["segment"], row["action"]) == (decision.segment, decision.action)
+        assert row["segment"] == decision.segment
         assert row["reasons"].split("; ") == [reason.code for reason in decision.reasons]
+
+
+def test_action_and_list_follow_from_the_rule(scored):
+    """A High customer without a pattern is to be reviewed, in the column `action` too."""
+    codes = scored.table["patterns"].str.split("; ").to_list()
+    for row, found in zip(scored.table.iter_rows(named=True), codes, strict=True):
+        count = len([code for code in found if code])
+        assert row["action"] == scored.criteria.rule.action(row["segment"], count)
+        assert (row["list"] == "off-boarding") is (row["action"] == "propose_off_boarding")
+    held_back = scored.table.filter(pl.col("list") == "review: high without corroboration")
+    assert held_back.height > 0
+    assert set(held_back["action"]) == {"review"}
+
+
+def test_rule_of_a_bundle_counts_and_not_the_configuration(scored, corroboration):
+    """The patterns of the bundle's rule are looked for, whatever the configuration says."""
+    strict = msgspec.structs.replace(corroboration, minimum=7)
+    again = score_cohort(scored.bundle, scored.cohort, strict)
+    assert again.criteria.origin == "bundle"
+    assert again.criteria.rule == scored.bundle.manifest.action_rule
+    assert again.table.equals(scored.table)
+
+
+def test_rule_of_a_bundle_without_one_is_that_of_the_configuration(scored, without_rule, corroboration):
+    """It is frozen for the customers scored, and asks for as many patterns as the configuration says."""
+    one = score_cohort(without_rule, scored.cohort, corroboration)
+    assert one.criteria.origin == "configuration"
+    kernel = without_rule.manifest.settings.for_kernel()
+    encoded = encode_frame(scored.cohort.customers, scored.cohort.events)
+    assert one.criteria.rule == freeze(corroboration, encoded, kernel)
+    assert "off-boarding" in set(one.table["list"])
+    strict = score_cohort(without_rule, scored.cohort, msgspec.structs.replace(corroboration, minimum=7))
+    assert "propose_off_boarding" not in set(strict.table["action"])
+    assert "off-boarding" not in set(strict.table["list"])
+
+
+def test_patterns_are_shown_by_transactions_of_the_customer(scored):
+    """Each id in the evidence is one of the customer's own transactions, in order of time; the counts agree."""
+    shown = scored.patterns.explode("ids").join(
+        scored.transactions, left_on=["customer_id", "ids"], right_on=["customer_id", "id"], how="left"
+    )
+    assert shown.height == scored.patterns["count"].sum() > 0
+    assert shown["time"].null_count() == 0
+    assert shown.group_by("customer_id", "code").agg(pl.col("time").is_sorted())["time"].all()
+    order = [list(scored.criteria.rule.patterns).index(code) for code in scored.patterns["code"]]
+    assert order == sorted(order)
 
 
 def test_history_rows_count_events_and_transactions_their_own(scored):
@@ -62,28 +111,28 @@ def test_list_follows_from_segment_and_patterns(scored):
         assert listing == expected.get((segment, bool(patterns)), "")
 
 
-def test_few_transactions_and_unknown_categories_are_warned_of(scored):
+def test_few_transactions_and_unknown_categories_are_warned_of(scored, corroboration):
     """A thin history and a strange profile are told in the row."""
     few = scored.table.filter(pl.col("transactions").is_between(1, 4))
     assert few.height > 0
     assert few["warnings"].str.starts_with("FEW_TRANSACTIONS").all()
     strange = scored.cohort.customers.with_columns(pl.lit("ASTRONAUT").alias("occupation"))
-    again = score_cohort(scored.bundle, dataclasses.replace(scored.cohort, customers=strange), scored.criteria)
+    again = score_cohort(scored.bundle, dataclasses.replace(scored.cohort, customers=strange), corroboration)
     assert again.table["warnings"].str.ends_with("UNKNOWN_CATEGORY occupation").all()
 
 
-def test_progress_is_told_in_words(scored):
+def test_progress_is_told_in_words(scored, corroboration):
     """Each step is announced before it is done."""
     steps = []
-    score_cohort(scored.bundle, scored.cohort, scored.criteria, step=steps.append)
+    score_cohort(scored.bundle, scored.cohort, corroboration, step=steps.append)
     assert steps == ["computing features", "scoring", "searching for transaction patterns"]
 
 
-def test_tables_without_a_column_that_the_bundle_needs_are_refused(scored):
+def test_tables_without_a_column_that_the_bundle_needs_are_refused(scored, corroboration):
     """The refusal names the column and the features that rest on it."""
     blind = dataclasses.replace(scored.cohort, absent=("has_biometrics",))
     with pytest.raises(FeatureError, match=r"lack has_biometrics, which .* no_biometrics"):
-        score_cohort(scored.bundle, blind, scored.criteria)
+        score_cohort(scored.bundle, blind, corroboration)
 
 
 def test_column_that_no_feature_needs_may_be_absent(scored):
@@ -91,10 +140,10 @@ def test_column_that_no_feature_needs_may_be_absent(scored):
     assert "date_of_birth" in scored.cohort.absent
 
 
-def test_labelled_cohort_can_be_scored_too(scored, synthetic):
+def test_labelled_cohort_can_be_scored_too(scored, synthetic, corroboration):
     """The label is not looked at."""
     labelled = load_cohort(synthetic, "labelled")
-    again = score_cohort(scored.bundle, labelled, scored.criteria)
+    again = score_cohort(scored.bundle, labelled, corroboration)
     assert "suspended" not in again.table.columns
     assert again.table.height == labelled.customers.height
 
@@ -116,9 +165,9 @@ def test_reasons_of_all_at_once_come_in_the_order_of_one_at_a_time(values, segme
 
 
 @pytest.fixture(scope="module")
-def real(scored, hometask):
+def real(scored, hometask, corroboration):
     """The real unlabelled customers, scored with the synthetic bundle."""
-    return score_cohort(scored.bundle, load_cohort(hometask, "unlabelled"), scored.criteria)
+    return score_cohort(scored.bundle, load_cohort(hometask, "unlabelled"), corroboration)
 
 
 def test_every_real_customer_has_a_row(real):
@@ -134,10 +183,10 @@ def test_real_patterns_are_exceptions(real):
     assert all(share < 0.15 for share in shares.values())
 
 
-def test_real_patterns_stand_more_often_at_suspended_customers(scored, hometask):
+def test_real_patterns_are_more_frequent_among_suspended_customers(scored, hometask, corroboration):
     """On the labelled customers a pattern goes with suspension, though nothing was fitted to it."""
     labelled = load_cohort(hometask, "labelled")
-    found = score_cohort(scored.bundle, labelled, scored.criteria).patterns["customer_id"].unique()
+    found = score_cohort(scored.bundle, labelled, corroboration).patterns["customer_id"].unique()
     shows = labelled.customers["customer_id"].is_in(found.implode())
     suspended = labelled.customers["suspended"]
     assert (shows & suspended).sum() / suspended.sum() > 2 * (shows & ~suspended).sum() / (~suspended).sum()

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from customer_risk.model.errors import ConfigError
-from customer_risk.model.offboarding import lists, record
+from customer_risk.model.offboarding import record
+from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.scoring_run import check_place, write_run
 
 FILES = {
@@ -81,8 +82,8 @@ def test_review_list_begins_with_the_high_ones(scoring_run):
 
 def test_sign_off_fields_are_empty_and_only_on_the_off_boarding_list(scoring_run, made):
     """A human fills them in; a review proposes nothing to sign."""
-    assert made.select(lists.SIGN_OFF).unique().rows() == [("", "", "", "")]
-    assert not set(lists.SIGN_OFF) & set(pl.read_parquet(scoring_run / "review.parquet").columns)
+    assert made.select(SIGN_OFF).unique().rows() == [("", "", "", "")]
+    assert not set(SIGN_OFF) & set(pl.read_parquet(scoring_run / "review.parquet").columns)
     with (scoring_run / "offboarding.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["customer_id"] for row in rows] == made["customer_id"].to_list()
@@ -95,7 +96,7 @@ def test_each_line_stands_alone(made):
         assert "% of customers)" in row["reasons"]
         assert "Transactions " in row["evidence"]
         assert row["speaks_against"]
-        assert "resampled customers" in row["certainty"]
+        assert "another random sample of the training customers" in row["certainty"]
         assert 0 <= row["low"] <= row["high"] <= 1
 
 
@@ -154,9 +155,9 @@ def test_off_boarding_page_has_a_card_for_each_line(scoring_run, made):
     words = " ".join(" ".join(page.words).split())
     assert page.tags.count("article") == made.height
     assert all(customer in words for customer in made["customer_id"])
-    for heading in ("What raises the score", "Evidence in the transactions", "What speaks against it", "How sure"):
+    for heading in ("What raises the score", "Patterns in the transactions", "What lowers the score or", "How certain"):
         assert words.count(heading) == made.height
-    assert "The service proposes; it off-boards nobody" in words
+    assert "This list is a proposal; it off-boards no customer." in words
 
 
 def test_pages_say_proposed_and_never_that_it_was_done(scoring_run):
@@ -260,17 +261,17 @@ def test_absent_or_empty_folder_is_free(tmp_path, there):
     check_place(tmp_path / "out", force=False)
 
 
-def test_run_with_nobody_listed_says_so(scored, made_at, tmp_path, write_tiny_bundle):
+def test_run_with_nobody_listed_says_so(scored, made_at, tmp_path, write_tiny_bundle, corroboration):
     """Empty lists are lists, too."""
     from customer_risk.model.offboarding.scored import score_cohort
     from customer_risk.model.scoring.bundle import load_bundle
 
     write_tiny_bundle(tmp_path / "bundle", medium=1.0, high=1.0)
-    everyone_low = score_cohort(load_bundle(tmp_path / "bundle"), scored.cohort, scored.criteria)
+    everyone_low = score_cohort(load_bundle(tmp_path / "bundle"), scored.cohort, corroboration)
     write(tmp_path / "run", everyone_low, made_at)
     assert pl.read_parquet(tmp_path / "run" / "offboarding.parquet").is_empty()
     assert (tmp_path / "run" / "offboarding.csv").read_text().startswith("line,customer_id,")
-    assert "Nobody is on this list" in (tmp_path / "run" / "offboarding.html").read_text()
+    assert "No customer is on this list" in (tmp_path / "run" / "offboarding.html").read_text()
 
 
 def test_progress_counts_the_listed(scored, made_at, tmp_path):
@@ -283,5 +284,5 @@ def test_progress_counts_the_listed(scored, made_at, tmp_path):
 def test_record_is_json_with_the_declared_rules(scoring_run, scored):
     """An auditor reads what was declared when the list was made."""
     said = json.loads((scoring_run / "run.json").read_text())
-    assert said["corroboration"] == {one.rule.code: dict(one.limits) for one in scored.criteria.declared}
+    assert said["corroboration"] == scored.criteria.rule.patterns
     assert said["bundle"] == scored.bundle.version

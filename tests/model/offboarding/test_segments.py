@@ -92,13 +92,13 @@ def test_table_says_the_same_in_long_form(profiles):
     assert set(table["kind"]) == {"size", "pattern", "median"}
 
 
-def test_segment_with_nobody_in_it_is_described_as_empty(scored, write_tiny_bundle, tmp_path):
+def test_segment_with_nobody_in_it_is_described_as_empty(scored, write_tiny_bundle, tmp_path, corroboration):
     """Equal thresholds leave nobody in the middle."""
     from customer_risk.model.offboarding.scored import score_cohort
     from customer_risk.model.scoring.bundle import load_bundle
 
     write_tiny_bundle(tmp_path / "bundle", medium=0.4, high=0.4)
-    again = score_cohort(load_bundle(tmp_path / "bundle"), scored.cohort, scored.criteria)
+    again = score_cohort(load_bundle(tmp_path / "bundle"), scored.cohort, corroboration)
     medium = characterise(again)[1]
     assert (medium.customers, medium.mean_probability, medium.differences) == (0, None, ())
     assert medium.plain[0].worded(medium.plain[0].inside) == "not known"

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from customer_risk.model.cli.tables import check
 from customer_risk.model.config import load_config
 from customer_risk.model.errors import ColumnMismatch, EmptyTable, TableMissing
-from customer_risk.model.offboarding.criteria import declare
 from customer_risk.model.offboarding.scored import score_cohort
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.tables.cleaning import load_cohort
@@ -100,7 +99,7 @@ def test_tables_of_another_form_get_the_same_scores(synthetic: Path, tiny_bundle
     assert theirs.customers.equals(ours.customers)
     assert theirs.events.equals(ours.events)
     assert theirs.counts == ours.counts
-    bundle, rules = load_bundle(tiny_bundle), declare(load_config().corroboration)
+    bundle, rules = load_bundle(tiny_bundle), load_config().corroboration
     assert score_cohort(bundle, theirs, rules).table.equals(score_cohort(bundle, ours, rules).table)
 
 

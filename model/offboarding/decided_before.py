@@ -1,0 +1,126 @@
+"""Earlier decisions on customers who are scored again, and what has changed since."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from customer_risk.model.files import read_file
+from customer_risk.model.offboarding import record
+from customer_risk.model.offboarding.earlier import read_earlier
+from customer_risk.model.offboarding.receipts import SIGNED
+from customer_risk.model.offboarding.scored import SEPARATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from customer_risk.model.offboarding.earlier import Earlier
+
+
+class DecidedBefore(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest final decision on one customer, and in `changes`, a sentence each, what has changed since."""
+
+    decision: str
+    date: str
+    name: str
+    verified: bool
+    note: str
+    approver: str
+    approver_verified: bool
+    changes: tuple[str, ...]
+
+    def tell(self) -> str:
+        """Return who decided what, and when."""
+        approved = f", approved by {_named(self.approver, verified=self.approver_verified)}" if self.approver else ""
+        by = _named(self.name, verified=self.verified)
+        return f"Decided before: {self.decision}, on {self.date}, by {by}{approved}."
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """Return decision, date, name and note for a line of the lists."""
+        return self.decision, self.date, self.name, self.note
+
+
+class EarlierSignOffs(msgspec.Struct, frozen=True, kw_only=True):
+    """The earlier decisions by customer_id, and the sha256 of the newest receipt of each folder that they are from."""
+
+    decisions: Mapping[str, Earlier] = {}
+    receipts: Mapping[str, str] = {}
+
+
+NO_SIGN_OFFS: Final = EarlierSignOffs()
+
+
+def read_sign_offs(folders: Sequence[Path]) -> EarlierSignOffs:
+    """Read the sign-offs in the folders of earlier scoring runs. Raises SignOffError as `read_earlier` does.
+
+    A receipt holds the sha256 of the one before it, so that the newest one's stands for all.
+    """
+    decisions = read_earlier(folders)
+    receipts = {}
+    for folder in folders:
+        kept = folder / SIGNED if (folder / record.NAME).is_file() else folder
+        receipts[str(folder)] = record.sha256(read_file(max(kept.glob("*.receipt.json"))))
+    return EarlierSignOffs(decisions=decisions, receipts=receipts)
+
+
+def decided_before(earlier: Earlier, row: Mapping[str, Any]) -> DecidedBefore:
+    """Return an earlier decision with what has changed until now; `row` is the customer's row of the scores."""
+    return DecidedBefore(
+        decision=earlier.decision,
+        date=earlier.date,
+        name=earlier.name,
+        verified=earlier.verified,
+        note=earlier.note,
+        approver=earlier.approver,
+        approver_verified=earlier.approver_verified,
+        changes=tuple(_changes(earlier, row)),
+    )
+
+
+def _named(name: str, *, verified: bool) -> str:
+    return name if verified else f"{name} (name claimed)"
+
+
+def _changes(then: Earlier, now: Mapping[str, Any]) -> list[str]:
+    changes = []
+    if then.model_version != now["model_version"]:
+        changes.append("The customer was scored with another bundle then.")
+    if then.probability != now["probability"]:
+        before, after = f"{then.probability:.3f}", f"{now['probability']:.3f}"
+        changes.append(
+            f"The probability was {before} and is now {after}."
+            if before != after
+            else f"The probability, {after}, changed by less than 0.001."
+        )
+    if then.segment != now["segment"]:
+        changes.append(f"The segment was {then.segment.capitalize()} and is now {now['segment'].capitalize()}.")
+    changes += _gained_and_lost("patterns", then.patterns, _codes(now["patterns"]))
+    if (then.transactions, then.first_transaction, then.last_transaction) != (
+        now["transactions"],
+        now["first_transaction"],
+        now["last_transaction"],
+    ):
+        changes.append(f"Transactions: {then.transactions:,} then, {now['transactions']:,} now{_newest(then, now)}.")
+    changes += _gained_and_lost("strongest reasons", then.reasons, _codes(now["reasons"]))
+    return changes
+
+
+def _gained_and_lost(what: str, then: Sequence[str], now: Sequence[str]) -> list[str]:
+    gained = [code for code in now if code not in then]
+    lost = [code for code in then if code not in now]
+    return [f"New {what}: {', '.join(gained)}."] * bool(gained) + [
+        f"No longer there: the {what} {', '.join(lost)}."
+    ] * bool(lost)
+
+
+def _newest(then: Earlier, now: Mapping[str, Any]) -> str:
+    last = now["last_transaction"]
+    if last is None or last == then.last_transaction:
+        return ""
+    return f", the last at {last:%Y-%m-%d %H:%M} UTC"
+
+
+def _codes(joined: str) -> list[str]:
+    return [code for code in joined.split(SEPARATOR) if code]

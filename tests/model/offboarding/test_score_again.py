@@ -1,0 +1,144 @@
+"""`customer-risk score --earlier`: customers on whom people decided before."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from customer_risk.model.cli.offboarding import offboarding, score
+from customer_risk.model.errors import ConfigError, CustomerRiskError, SignOffError
+from customer_risk.model.offboarding import record
+
+
+def run(command, *words):
+    """Run a command; our own errors come out as they are."""
+    result = CliRunner().invoke(command, [str(word) for word in words])
+    if isinstance(result.exception, CustomerRiskError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def signed(tiny_bundle, synthetic, tmp_path_factory):
+    """A run whose list was decided: the first customer kept, the second to be reviewed again, the others open."""
+    folder = tmp_path_factory.mktemp("earlier") / "run"
+    run(score, tiny_bundle, synthetic, "--out", folder)
+    made = pl.read_parquet(folder / "offboarding.parquet")
+    today = datetime.now(UTC).date().isoformat()
+    verdicts = ["keep", "review-again"] + [""] * (made.height - 2)
+    decided = pl.Series(verdicts) != ""
+    filled = made.with_columns(
+        decision=pl.Series(verdicts),
+        name=pl.when(decided).then(pl.lit("Ann Example")).otherwise(pl.lit("")),
+        date=pl.when(decided).then(pl.lit(today)).otherwise(pl.lit("")),
+        note=pl.when(decided).then(pl.lit("Income <proven>")).otherwise(pl.lit("")),
+    )
+    filled.write_parquet(folder.parent / "filled.parquet")
+    run(offboarding, "sign", folder.parent / "filled.parquet", "--scores", folder, "--partial", "--by", "Ann Example")
+    return folder, made["customer_id"].to_list(), today
+
+
+def again(bundle, tables, out, earlier):
+    """Score with an earlier run; return its off-boarding list by customer."""
+    run(score, bundle, tables, "--out", out, "--earlier", earlier)
+    return {row["customer_id"]: row for row in pl.read_parquet(out / "offboarding.parquet").iter_rows(named=True)}
+
+
+@pytest.fixture(scope="module")
+def same(tiny_bundle, synthetic, signed, tmp_path_factory):
+    """The same tables scored again by the same bundle."""
+    out = tmp_path_factory.mktemp("again") / "run"
+    return out, again(tiny_bundle, synthetic, out, signed[0])
+
+
+def test_kept_customer_is_proposed_again_with_the_decision(same, signed):
+    """Nothing has changed, and still the customer is on the list: with who decided what, when and why."""
+    _, (kept, review_again, undecided, *_), today = signed
+    listed = same[1]
+    columns = ("earlier_decision", "earlier_date", "earlier_name", "earlier_note", "changed_since")
+    assert [listed[kept][name] for name in columns] == ["keep", today, "Ann Example", "Income <proven>", "nothing"]
+    assert listed[review_again]["earlier_decision"] == "review-again"
+    assert {listed[undecided][name] for name in columns} == {""}
+
+
+def test_card_and_page_say_what_was_decided(same, signed):
+    """The card has the earlier decision; the page counts them; the note is text."""
+    text = (same[0] / "offboarding.html").read_text()
+    today = signed[2]
+    assert f"Decided before: keep, on {today}, by Ann Example (name claimed)." in text
+    assert "Income &lt;proven&gt;" in text
+    assert text.count("Nothing has changed since") == 2
+    assert "A person decided on 2 of these customers before" in text
+
+
+def test_run_records_the_receipts_by_hash(same, signed):
+    """An auditor can find the receipts that the run has read."""
+    said = json.loads((same[0] / "run.json").read_text())
+    newest = max((signed[0] / "signed").glob("*.receipt.json"))
+    assert said["earlier"] == {str(signed[0]): record.sha256(newest.read_bytes())}
+    assert record.read_run(same[0]).run == said["run"]
+
+
+def test_changes_since_the_decision_are_told(synthetic, signed, tmp_path, write_tiny_bundle):
+    """Another bundle gives another probability; lost transactions are counted."""
+    write_tiny_bundle(tmp_path / "bundle", seed=3)
+    tables = tmp_path / "tables"
+    shutil.copytree(synthetic, tables)
+    kept = signed[1][0]
+    path = tables / "transactions_unlabelled.csv"
+    rows = path.read_text().splitlines()
+    own = [row for row in rows if kept in row]
+    path.write_text("\n".join(row for row in rows if row not in own[:2]) + "\n")
+    run(score, tmp_path / "bundle", tables, "--out", tmp_path / "out", "--earlier", signed[0])
+    listed = pl.concat(
+        pl.read_parquet(tmp_path / "out" / f"{name}.parquet").drop("decision", "name", "date", "note", strict=False)
+        for name in ("offboarding", "review")
+    ).filter(pl.col("customer_id") == kept)
+    assert listed["earlier_decision"].to_list() == ["keep"]
+    assert "scored with another bundle" in listed["changed_since"].item()
+    assert "The probability was " in listed["changed_since"].item()
+
+
+def test_folder_of_sign_offs_is_taken_too(tiny_bundle, synthetic, signed, tmp_path):
+    """The folder `signed` in a run's folder names the same sign-offs."""
+    listed = again(tiny_bundle, synthetic, tmp_path / "out", signed[0] / "signed")
+    assert listed[signed[1][0]]["earlier_decision"] == "keep"
+
+
+def refused(bundle, tables, out, earlier):
+    """See that nothing is written; return the message."""
+    with pytest.raises((SignOffError, ConfigError)) as refusal:
+        run(score, bundle, tables, "--out", out, "--earlier", earlier)
+    assert not out.exists()
+    return str(refusal.value)
+
+
+def test_folder_without_a_sign_off_is_refused(tiny_bundle, synthetic, tmp_path, scoring_run):
+    """An empty folder, or a run that nobody signed, isn't taken for one without decisions."""
+    (tmp_path / "empty").mkdir()
+    assert "has no sign-off" in refused(tiny_bundle, synthetic, tmp_path / "out", tmp_path / "empty")
+    assert "has no sign-off" in refused(tiny_bundle, synthetic, tmp_path / "out", scoring_run)
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "signed/0001.receipt.json"])
+def test_altered_folder_is_refused(tiny_bundle, synthetic, signed, tmp_path, name):
+    """A decision that was altered afterwards is never shown."""
+    shutil.copytree(signed[0], tmp_path / "copy")
+    path = tmp_path / "copy" / name
+    path.chmod(0o644)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"Income", b"Outcome") if b"Income" in content else content[:-9] + b"x" * 9)
+    refused(tiny_bundle, synthetic, tmp_path / "out", tmp_path / "copy")
+
+
+def test_run_without_earlier_ones_shows_no_decision(scoring_run):
+    """The columns are there, and empty."""
+    made = pl.read_parquet(scoring_run / "offboarding.parquet")
+    assert set(made["earlier_decision"]) == set(made["changed_since"]) == {""}
+    assert "Decided before" not in (scoring_run / "offboarding.html").read_text()
