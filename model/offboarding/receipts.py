@@ -103,6 +103,10 @@ class _Kind(msgspec.Struct, frozen=True):
     kind: Literal["sign-off", "approval"] = "sign-off"
 
 
+class _Decisions(msgspec.Struct, frozen=True):
+    decisions: list[dict[str, object]]  # as they were written, by whichever release
+
+
 class Chain:
     """The receipts of a folder, in order; `digests` are the sha256 of their files."""
 
@@ -149,6 +153,8 @@ class Chain:
                 f"{path} doesn't follow from the receipt before it: one was altered or removed.", remedy=_TAMPERED
             )
         if isinstance(act, Receipt):
+            if record.sha256(msgspec.json.encode(parse_json(content, _Decisions).decisions)) != act.decided:
+                raise SignOffError(f"{path} was altered: its decisions aren't those signed.", remedy=_TAMPERED)
             self._check_copy(act)
         elif not (0 < act.approves < number and act.approved == self.digest(act.approves)):
             raise SignOffError(f"{path} approves a receipt that isn't before it.", remedy=_TAMPERED)
