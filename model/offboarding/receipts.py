@@ -156,6 +156,8 @@ class Chain:
                 f"{path} doesn't follow from the receipt before it: one was altered or removed.", remedy=_TAMPERED
             )
         if isinstance(act, Receipt):
+            if record.sha256(msgspec.json.encode(parse_json(content, _Decisions).decisions)) != act.decided:
+                raise SignOffError(f"{path} was altered: its decisions aren't those signed.", remedy=_TAMPERED)
             self._check_copy(act)
         elif not (0 < act.approves < number and act.approved == self.digest(act.approves)):
             raise SignOffError(f"{path} approves a receipt that isn't before it.", remedy=_TAMPERED)

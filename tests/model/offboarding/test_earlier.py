@@ -117,7 +117,7 @@ def test_run_of_schema_version_1_is_read():
     [
         ("run.json", "was altered"),
         ("scores.parquet", "was altered after the run"),
-        ("signed/0001.receipt.json", "doesn't follow"),
+        ("signed/0001.receipt.json", "its decisions aren't those signed"),
         ("signed/*.csv", "was altered or removed"),
     ],
 )

@@ -175,7 +175,9 @@ def test_altered_receipt_is_noticed(hand_in, decided, other, run_folder, how):
         first.unlink()
     else:
         first.write_text(first.read_text().replace("Ann Example", "Eve Example") if how == "alter" else "{")
-    with pytest.raises(SignOffError, match=r"doesn't follow from the receipt before it|can't be read"):
+    with pytest.raises(
+        SignOffError, match=r"doesn't follow from the receipt before it|aren't those signed|can't be read"
+    ):
         hand_in(decided)
 
 
