@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from customer_risk.model.patterns.definitions import BY_CODE
+
 if TYPE_CHECKING:
     from customer_risk.model.scoring.segments import Action, Segment
 
@@ -25,6 +27,11 @@ class ActionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     version: int = WITH_PATTERNS
     minimum: int
     patterns: dict[str, dict[str, float]]
+
+    def __post_init__(self) -> None:
+        """Bring the patterns in order: a manifest is written with sorted keys."""
+        ordered = {code: self.patterns[code] for code in (*BY_CODE, *self.patterns) if code in self.patterns}
+        msgspec.structs.force_setattr(self, "patterns", ordered)
 
     def action(self, segment: Segment, patterns: int | None) -> Action:
         """Return the action for a segment and the number of patterns found; None: none can be seen."""
