@@ -17,13 +17,15 @@ _FROM_HOURS: Final = 59.95 * _MINUTE
 _FROM_DAYS: Final = 47.95 * _HOUR
 _CENT: Final = 0.005  # less is rounded to EUR 0.00
 _PERCENT: Final = 0.01
+_MOST: Final = 1e300  # more would be infinitely many seconds, or percent
+_MOST_NATS: Final = 700.0  # more would be infinitely many kinds
 
 
 def formatted(value: float, unit: Unit) -> str:
     """Return a value with its unit for a person; NaN is 'not known'."""
     if value != value:  # noqa: PLR0124  NaN alone differs from itself; a call would cost more
         return "not known"
-    return _WRITERS[unit](value)
+    return _WRITERS[unit](value if -_MOST < value < _MOST else math.copysign(_MOST, value))
 
 
 def in_sentence(value: float, unit: Unit) -> str:
@@ -32,7 +34,7 @@ def in_sentence(value: float, unit: Unit) -> str:
         word = _WHOLE.get((unit, value))
         if word:
             return word
-    return _WRITERS[unit](value)
+    return _WRITERS[unit](value if -_MOST < value < _MOST else math.copysign(_MOST, value))
 
 
 def with_noun(count: float, noun: str) -> str:
@@ -89,5 +91,7 @@ _WRITERS: Final[dict[Unit, Callable[[float], str]]] = {
     "years": lambda years: _of(math.floor(years), "year"),
     "ratio": "{:,.2f}".format,
     "yes/no": lambda value: "yes" if value else "no",
-    "nats": lambda nats: _of(math.exp(nats), "kind"),  # of an entropy: the number of equally common kinds that has it
+    "nats": lambda nats: _of(
+        math.exp(min(nats, _MOST_NATS)), "kind"
+    ),  # of an entropy: the number of equally common kinds that has it
 }

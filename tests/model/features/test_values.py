@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from typing import get_args
 
 import pytest
@@ -95,3 +97,11 @@ def test_counts_have_the_noun_in_its_number(count: float, text: str) -> None:
 def test_durations_have_the_unit_that_fits(seconds: float, text: str) -> None:
     """Rounding carries into the next unit: there are no 60 seconds, no 60 minutes and no 48 hours."""
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("unit", get_args(Unit))
+@pytest.mark.parametrize("value", [1e308, 1e6, 5e-324, -0.0, -1e-9, -1e308])
+@pytest.mark.parametrize("write", [formatted, in_sentence])
+def test_every_finite_value_has_words(write: Callable[[float, Unit], str], value: float, unit: Unit) -> None:
+    """A caller may give any finite number as a feature, far from what is plausible too."""
+    assert not {"inf", "nan"} & set(re.findall(r"[a-z]+", write(value, unit)))

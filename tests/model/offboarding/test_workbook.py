@@ -6,6 +6,7 @@ import contextlib
 import io
 import zipfile
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -196,6 +197,7 @@ SHEET = "xl/worksheets/sheet1.xml"
 ENTITY = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 
 
+@cache  # a workbook names the time at which it was saved, and examples must not depend on it
 def plain() -> bytes:
     """A small workbook."""
     buffer = io.BytesIO()

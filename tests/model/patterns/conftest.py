@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from customer_risk.model.config import load_config
-from customer_risk.model.features.frame import encode_frame
+from customer_risk.model.features.frame import encode_with_ids
 from customer_risk.model.features.kernel.compute import DEFAULTS
 from customer_risk.model.patterns.finder import Finder
 
@@ -107,8 +107,8 @@ def find(thresholds) -> Callable[..., dict[str, dict[str, object]]]:
         customers = pl.DataFrame({"customer_id": ids}).with_columns(
             pl.lit(country, pl.String).alias("country_of_residence")
         )
-        findings = Finder({code: thresholds[code] | changed}, DEFAULTS).find(encode_frame(customers, events))
-        numbered = dict(zip(events["id"].rank("dense").to_list(), events["id"].to_list(), strict=True))
+        encoded, numbered = encode_with_ids(customers, events)
+        findings = Finder({code: thresholds[code] | changed}, DEFAULTS).find(encoded)
         result = {}
         for at in np.flatnonzero(findings.figures[:, 0, 0]):
             count, amount, share = findings.figures[at, 0]

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from customer_risk.model.features.encoded import Encoded
-from customer_risk.model.features.frame import encode_frame
+from customer_risk.model.features.frame import encode_frame, encode_with_ids
 from customer_risk.model.features.kernel.compute import DEFAULTS, Settings
 from customer_risk.model.patterns.definitions import PATTERNS
 from customer_risk.model.patterns.finder import Finder, greatest_amounts, rfc3339
@@ -59,9 +59,10 @@ def test_thousands_of_customers_show_what_the_oracle_finds(limits, settings, mad
         excluded=settings.excluded_types,
     )
     expected = polars_patterns.find(moves, patterns)
-    findings = Finder(patterns, settings).find(encode_frame(people, events))
+    encoded, ids = encode_with_ids(people, events)
+    findings = Finder(patterns, settings).find(encoded)
     names = people["customer_id"].to_list()
-    numbers = dict(events.select("id", number=pl.col("id").rank("dense").cast(pl.Int64)).iter_rows())
+    numbers = {each: number for number, each in enumerate(ids)}
     found = {
         (names[at], findings.codes[of]): (at, of) for at, of in np.argwhere(findings.figures[:, :, 0] > 0).tolist()
     }
@@ -136,14 +137,14 @@ def test_evidence_shows_the_pattern_by_itself(pattern, made_up, thresholds) -> N
     """The transactions that show a pattern, and they alone, show it again."""
     people, events = made_up(seed=23, customers=300)
     finder = Finder({pattern.code: thresholds[pattern.code]}, DEFAULTS)
-    findings = finder.find(encode_frame(people, events))
-    numbered = events.with_columns(number=pl.col("id").rank("dense").cast(pl.Int64))
+    encoded, ids = encode_with_ids(people, events)
+    findings = finder.find(encoded)
     shown = pl.DataFrame(
         {"customer_id": [people["customer_id"][at] for at in findings.evidence[:, 0].tolist()]}
-        | {"number": findings.evidence[:, 2]}
+        | {"id": ids[findings.evidence[:, 2].tolist()]}
     )
     assert shown.height > 0
-    kept = numbered.join(shown, on=["customer_id", "number"], how="semi")
+    kept = events.join(shown, on=["customer_id", "id"], how="semi")
     again = finder.find(encode_frame(people, kept))
     assert again.figures[:, 0, 0].tolist() == findings.figures[:, 0, 0].tolist()
 
