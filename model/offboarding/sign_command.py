@@ -111,8 +111,8 @@ def _tell(scores: Path, folder: Path) -> None:
 
 def _rules(rules: SignOff) -> str:
     said = [
-        f"decisions by {list_names(rules.signers) or 'anybody'}",
-        f"a second approver, {list_names(rules.approvers) or 'anybody else'}"
+        f"decisions by {list_names(rules.signers) or 'any person'}",
+        f"a second approver, {list_names(rules.approvers) or 'any other person'}"
         if rules.second_approver
         else "no second approver",
     ]

@@ -38,7 +38,7 @@ FOR_XGBOOST = (
     ),
     (
         "Missing values.",
-        "A missing value is used as it is. No value is filled in for customers with few or no transactions.",
+        "A missing value is used as missing. No value is filled in for customers with few or no transactions.",
     ),
     ("Thresholds and combinations.", "Trees find them in the data. A linear model needs a feature for each of them."),
 )

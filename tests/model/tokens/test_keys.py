@@ -116,7 +116,7 @@ def test_keys_for_other_ends(rsa_key, jwk, other) -> None:
 
 def test_short_rsa_key(jwk) -> None:
     """An RSA key under 2048 bits is left out."""
-    short = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505  the very fault that is to be seen
+    short = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505  this fault is tested
     assert keys.parse(_set(jwk(short, kid="short")), EVERY) == {}
 
 
