@@ -111,7 +111,7 @@ def renumbered(encoded: Encoded) -> Encoded:
 
 
 def tables(customers: int, mean: int = MEAN) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Make canonical customers of about `mean` transactions (one customer: exactly) and their event rows, shuffled."""
+    """Return canonical customers with about `mean` transactions (one customer: exactly), and shuffled event rows."""
     random = np.random.default_rng(1)
     counts = random.poisson(mean, customers) if customers > 1 else np.array([mean])
     counts = np.maximum(1, counts)
@@ -178,7 +178,7 @@ def tables(customers: int, mean: int = MEAN) -> tuple[pl.DataFrame, pl.DataFrame
 
 
 def one_customer(transactions: int = MEAN) -> tuple[Person, History]:
-    """Return one customer as a decoded request has it: a profile, and the columns of so many transactions."""
+    """Return one customer as a decoded request has it: a profile, and `transactions` transactions as columns."""
     people, events = tables(1, transactions)
     rows = events.unique("id", maintain_order=True)
     profile = people.to_dicts()[0]

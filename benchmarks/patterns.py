@@ -1,11 +1,11 @@
 # ruff: noqa: INP001  a script
-"""Time the search for transaction patterns, alone and as part of an answer, beside Polars; prints Markdown tables.
+"""Times the search for transaction patterns, alone and as part of an answer, and that of Polars; prints Markdown.
 
     .venv/bin/python -m benchmarks.patterns [--customers 1000]
 
 One thread each (POLARS_MAX_THREADS is set here), all seven patterns with the default thresholds. The customers are
 those of benchmarks.features, with rows in any order; the peer is the tests' oracle. CPU time, medians of rounds in
-which all take turns. Fails where the search for one customer of 50 transactions takes more than 10 us.
+which all take turns. Fails if the search for one customer with 50 transactions takes more than 10 us.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Contenders: TypeAlias = dict[str, tuple[Callable[[], object], int]]
 @click.option("--customers", default=1_000, show_default=True)
 @click.option("--rounds", default=7, show_default=True)
 def main(customers: int, rounds: int) -> None:
-    """Run and print."""
+    """Run the benchmark and print its tables."""
     people, events = tables(customers)
     encoded = encode_frame(people, events)
     rule = freeze(load_config().corroboration, encoded, DEFAULTS)
@@ -69,11 +69,11 @@ def main(customers: int, rounds: int) -> None:
     click.echo(f"\n{versions('numba', 'numpy', 'polars')}")
     search = taken["search 50"] * 1e6
     if search > GOAL_US:
-        sys.exit(f"The search took {search:.1f} us for 50 transactions, the goal is {GOAL_US:.0f} us.")
+        sys.exit(f"The search took {search:.1f} us for 50 transactions; the goal is {GOAL_US:.0f} us.")
 
 
 def _online(length: int, finder: Finder, none: Finder) -> Contenders:
-    """Return what is timed for one customer of so many transactions."""
+    """Return the functions to time for one customer with `length` transactions; `none` has no patterns."""
     request = one_customer(length)
     one, _ = encode_columns(*request)
 

@@ -25,7 +25,7 @@ class _Reason(msgspec.Struct):
 
 
 class _Pattern(msgspec.Struct):
-    """`count` is there for callers with the scope `explain` alone."""
+    """A pattern of an answer; `count` is only there for callers with the scope `explain`."""
 
     code: Annotated[str, Meta(min_length=1)]
     count: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
@@ -74,9 +74,9 @@ class WrongAnswerError(Exception):
 
 
 class Checker:
-    """Checks responses, and that what must differ among all of them differs, and what must not doesn't.
+    """Checks each response, and which values must differ or be the same among all responses.
 
-    `minimum_patterns` is that of the bundle's action rule.
+    `minimum_patterns` is the minimum of the bundle's action rule.
     """
 
     def __init__(self, minimum_patterns: int = 1) -> None:
@@ -140,18 +140,20 @@ class Checker:
             raise WrongAnswerError(f"the same request had probability {before}, now {probability}")
 
     def _check_action(self, answer: _Answer, *, features: bool) -> None:
-        """Check the action by the action rule; of a bundle without one, by the segment."""
+        """Check the action by the action rule, or by the segment alone if the bundle has no rule."""
         found, version = answer.patterns, answer.model.version
         if features and found is not None:
-            raise WrongAnswerError(f"{len(found)} patterns where only features were given")
+            raise WrongAnswerError(f"{len(found)} patterns, although only features were given")
         if not features and self._has_rule.setdefault(version, found is not None) != (found is not None):
-            raise WrongAnswerError(f"patterns {'missing' if found is None else 'told'}, unlike in other answers")
+            raise WrongAnswerError(
+                f"patterns {'null' if found is None else 'given'}, unlike in other answers of this model"
+            )
         by_segment = ACTIONS[answer.segment]
         enough = found is not None and len(found) >= self._minimum
         by_rule = "review" if answer.segment == "high" and not enough else by_segment
         has_rule = self._has_rule.get(version)  # None: this model was sent no transactions yet
         if answer.action not in {True: {by_rule}, False: {by_segment}, None: {by_rule, by_segment}}[has_rule]:
-            told = "no transactions to look at" if found is None else f"{len(found)} patterns"
+            told = "patterns null" if found is None else f"{len(found)} patterns"
             raise WrongAnswerError(f"action {answer.action} in segment {answer.segment} with {told}")
 
 

@@ -98,7 +98,7 @@ def attempts(
 @click.option("--gates", "gates_file", type=click.Path(path_type=Path), default=DEFAULT)
 @click.option("--first", default=20.0, show_default=True, help="The rate to begin with.")
 @click.option(
-    "--minimum-patterns", default=1, show_default=True, help="Of the bundle's action rule, as its manifest has it."
+    "--minimum-patterns", default=1, show_default=True, help="Minimum of the action rule in the bundle's manifest."
 )
 @click.option("--seconds", default=8.0, show_default=True, help="Of each rung.")
 def main(

@@ -33,7 +33,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     begins            seconds since 1970: the same for all processes
     processes         that share the callers
     patience          seconds from when a request was due until it counts as failed
-    minimum_patterns  of the bundle's action rule: as many make a high customer one to propose
+    minimum_patterns  of the bundle's action rule: a high customer with at least as many is proposed
     folder            where each process writes what became of its requests
     """
 

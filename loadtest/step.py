@@ -63,7 +63,7 @@ def _save(
 )
 @click.option("--processes", default=1, show_default=True, help="Of the generator.")
 @click.option(
-    "--minimum-patterns", default=1, show_default=True, help="Of the bundle's action rule, as its manifest has it."
+    "--minimum-patterns", default=1, show_default=True, help="Minimum of the action rule in the bundle's manifest."
 )
 @click.option("--seed", default=7, show_default=True)
 def main(

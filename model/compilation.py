@@ -67,8 +67,8 @@ def compile_kept(function: Function, signature: Any = None, **options: Any) -> F
 def sources_digest(*folders: Path) -> str:
     """Return the sha256, in hex, of all Python sources below the folders.
 
-    Numba finds kept code by the entry's source file alone, and would not detect a change in a function that the entry
-    calls. An entry that has this digest in its closure is kept under another key when any of these sources changes.
+    Numba keys its cache by the entry's source file alone, and doesn't detect a change in a function that the entry
+    calls. An entry with this digest in its closure gets another key when any of these sources changes.
     """
     sources = [source for folder in folders for source in sorted(folder.rglob("*.py"))]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()

@@ -87,7 +87,7 @@ class Corroboration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who stands behind the report; the report says "not stated" where a field is None."""
+    """Who is responsible for the report, and for whom it is written; a field that is None is shown as "not stated"."""
 
     organisation: Stated | None
     author: Stated | None
@@ -96,10 +96,10 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The OpenID Connect issuer whose ID tokens say who signs or approves a list.
+    """The OpenID Connect issuer whose ID tokens prove who signs or approves a list.
 
-    `jwks` is an https URL or a file's path, `name_claim` the claim that holds the person's name. `required` refuses
-    names without a token.
+    `jwks` is an https URL or a file's path, `name_claim` the claim with the person's name. If `required`, a name
+    without a token is refused.
     """
 
     issuer: str
@@ -112,8 +112,8 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SignOff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who may decide on the off-boarding list. A scoring run keeps these rules in run.json, for its sign-offs.
 
-    `signers` and `approvers` hold names or, for people with a token, its subject; empty: anybody. `second_approver`
-    requires that another person approves each decision.
+    `signers` and `approvers` are names or, for people with a token, its subject. If one is empty, every person may sign
+    or approve. `second_approver` requires that another person approves each decision.
     """
 
     second_approver: bool = False
@@ -155,7 +155,7 @@ def load_config(path: Path | None = None) -> Config:
 
 
 def names_section(path: Path, section: str) -> bool:
-    """Return whether a configuration file has a section. Raises ConfigError if the file can't be read."""
+    """Whether a configuration file has a section. Raises ConfigError if the file can't be read."""
     return section in _read(path)
 
 

@@ -76,7 +76,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_without_rule(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same bundle without an action rule, as they were made before."""
+    """The same bundle without an action rule, as earlier releases made it."""
     import msgspec
 
     return _write_bundle(tmp_path_factory.mktemp("bundle-without-rule") / "bundle", msgspec.UNSET)
@@ -198,7 +198,7 @@ def ec_key() -> EllipticCurvePrivateKey:
 
 @pytest.fixture(scope="session")
 def jwk():
-    """Make a key a member of a JWK set."""
+    """Return a key as a member of a JWK set."""
     from cryptography.hazmat.primitives.asymmetric import rsa
     from jwt import algorithms
 

@@ -169,7 +169,7 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
 
 
 def _action_rule() -> ActionRule:
-    """Return the default rule: every request with transactions is searched for all patterns."""
+    """Return the default rule, with which every request with transactions is searched for all patterns."""
     corroboration = load_config().corroboration
     patterns = {code: dict(limits) for code, limits in corroboration.rules.items()}
     patterns["LARGE_AMOUNT"]["usual"] = 5_000.0  # EUR

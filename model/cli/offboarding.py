@@ -32,13 +32,13 @@ _cohort = click.option(
     "--earlier",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     multiple=True,
-    help="Folder of an earlier run that was signed off; its decisions are shown. May be given several times.",
+    help="Folder of an earlier run that was signed off. Its decisions are shown. May be given several times.",
 )
 @click.option(
     "--force", is_flag=True, help="Replace an earlier scoring run in the folder, unless its list was signed off."
 )
 def score(**given: Any) -> None:
-    """Score every customer of TABLES with BUNDLE; write scores, segments, and who is proposed for what.
+    """Score every customer of TABLES with BUNDLE; write scores, segments, the off-boarding list and the review list.
 
     \b
     scores.csv, .parquet             a row for each customer, those without transactions too
@@ -47,7 +47,7 @@ def score(**given: Any) -> None:
                                      proposed for off-boarding: High with enough patterns; to be signed off
     review.csv, .parquet, .html      to review: High with too few patterns, and Medium
     evidence.csv, .parquet           the transactions behind each pattern
-    run.json                         what all of this was made of, by hash
+    run.json                         the hashes of everything that the files were made from
     """  # noqa: D301  click wants the character itself, which keeps lines as they are
     run("customer_risk.model.offboarding.score_command:score", **given)
 
@@ -56,33 +56,33 @@ def score(**given: Any) -> None:
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("tables", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("customer")
-@click.option("--out", type=click.Path(path_type=Path), help="HTML file to write too, with the customer's card.")
+@click.option("--out", type=click.Path(path_type=Path), help="HTML file to write as well, with the customer's card.")
 @options.config
 @options.mapping
 @_cohort
-@click.option("--force", is_flag=True, help="Replace the file of --out.")
+@click.option("--force", is_flag=True, help="Replace the file named by --out if it exists.")
 def explain(**given: Any) -> None:
-    """Explain the score of CUSTOMER, a customer of TABLES, with BUNDLE: why this action, and why not another.
+    """Explain the score that BUNDLE gives CUSTOMER, a customer of TABLES, and the action that follows from it.
 
-    CUSTOMER is a customer_id or at least four characters of its beginning. The explanation has the distance to each
-    cut-off, the reasons that raise and lower the score, every pattern that was looked for, the profile, and how certain
-    the score is.
+    CUSTOMER is a customer_id or at least its first four characters. The explanation shows the distance
+    to each cut-off, the reasons that raise and lower the score, every pattern that was looked for, the profile, and how
+    certain the score is.
     """
     run("customer_risk.model.offboarding.explain_command:explain", **given)
 
 
 @click.group()
 def offboarding() -> None:
-    """Take the decided off-boarding list back. The service proposes; named people decide."""
+    """Sign off and approve the off-boarding list. The model proposes; named people decide."""
 
 
 _scores = click.argument("scores", type=click.Path(exists=True, file_okay=False, path_type=Path))
 _out = click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder of sign-offs; the folder `signed` in the run's folder by default.",
+    help="Folder of the sign-offs; by default the folder `signed` in the run's folder.",
 )
-_by = click.option("--by", help="Who you are; your login name by default. The name is claimed, without a token.")
+_by = click.option("--by", help="Your name; by default your login name. Without a token the name is only claimed.")
 _token_file = click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -101,7 +101,7 @@ _token_file = click.option(
 @_out
 @_by
 @_token_file
-@click.option("--partial", is_flag=True, help="Lines may be open; sign them off later with the others filled in.")
+@click.option("--partial", is_flag=True, help="Accept a list with open lines. Sign these lines off later.")
 @click.option("--supersede", is_flag=True, help="Replace earlier decisions on the same lines; needs --why.")
 @click.option("--why", default="", help="Why earlier decisions no longer count.")
 @click.option(
@@ -109,14 +109,14 @@ _token_file = click.option(
     type=click.Choice(["iso", "day-first", "month-first"]),
     default="iso",
     show_default=True,
-    help="How a date like 05/01/2026 is meant, where a spreadsheet has rewritten the dates.",
+    help="How to read a date such as 05/01/2026 that a spreadsheet has rewritten.",
 )
 def sign(**given: Any) -> None:
     """Accept the decided list FILE (offboarding.xlsx, .csv or .parquet, filled in) and keep an unchangeable copy.
 
     Each line needs a decision (off-board, keep or review-again), the name of the person who made it, a date and a
-    note; all other cells must be as they were made. Otherwise the lines at fault are named and nothing is kept.
-    Off-boarding itself stays the bank's own step.
+    note. All other cells must be unchanged. Otherwise the command names the lines at fault and keeps nothing. The
+    bank itself carries out the off-boarding.
     """
     run("customer_risk.model.offboarding.sign_command:sign", **given)
 
@@ -126,13 +126,17 @@ def sign(**given: Any) -> None:
 @_out
 @_by
 @_token_file
-@click.option("--receipt", type=click.IntRange(min=1), help="Approve this receipt's decisions; by default all.")
-@click.option("--note", default="", help="What is to be kept with the approval.")
+@click.option(
+    "--receipt",
+    type=click.IntRange(min=1),
+    help="Number of the receipt whose decisions to approve; by default every waiting decision.",
+)
+@click.option("--note", default="", help="Note to keep with the approval.")
 def approve(**given: Any) -> None:
     """Approve, as a second person, the decisions on the list in SCORES, the folder that `score` wrote.
 
-    The run must require a second approver (sign_off.second_approver). Lines that you decided on or handed in are left
-    for another person.
+    The run must require a second approver (sign_off.second_approver). You can't approve lines that you decided on or
+    handed in; they stay open for another approver.
     """
     run("customer_risk.model.offboarding.sign_command:approve", **given)
 

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-PRICED = ("missed_risky", "wrongly_flagged", "review", "review_catches")  # what someone at the bank must confirm
+PRICED = (
+    "missed_risky",
+    "wrongly_flagged",
+    "review",
+    "review_catches",
+)  # the prices that a person at the bank must confirm
 PRICES = ("missed_risky", "wrongly_flagged", "review", "review_catches", "reviews_per_week", "least_recall")
 TITLES = {
     "segments": "Low, Medium, High",
@@ -142,7 +147,7 @@ def _explanation(costs: Costs, cuts: Cuts, *, capacity: bool) -> str:
     wanted = loss_matrix_cuts(costs)
     medium = (
         f"Medium begins at {cuts.medium:.3f}: reviewing pays from {wanted.medium:.3f} on, but "
-        f"the capacity of {costs.reviews_per_week} review{'s' * (costs.reviews_per_week != 1)} a week raises it."
+        f"the capacity of {costs.reviews_per_week} review{'s' * (costs.reviews_per_week != 1)} a week raises this."
         if capacity
         else f"Medium begins at {cuts.medium:.3f}, from where a review costs less than it saves."
     )

@@ -40,12 +40,12 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     libraries: dict[str, str]
     cpu_family: str
     rates_sha256: str = ""  # of the file of exchange rates; empty if there was none
-    commit_date: str = "unknown"  # of the commit, in UTC; the run's own time is in no result
+    commit_date: str = "unknown"  # of the commit, in UTC; results never have the time of the run
     synthetic: bool = False  # every customer's id bears the mark of synthetic tables
 
 
 class Imprint(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose report this is, as the configuration states it; empty fields are not stated."""
+    """Whose report this is, according to the configuration; an empty field is not stated."""
 
     organisation: str = ""
     author: str = ""
@@ -261,7 +261,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unconfirmed(self) -> bool:
-        """Whether a price has its default and no one has confirmed the prices."""
+        """Whether a price has its default and the prices are not confirmed."""
         return bool(self.default_costs) and not self.costs_confirmed_by
 
 
@@ -295,7 +295,7 @@ class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposed(msgspec.Struct, frozen=True, kw_only=True):
-    """The High customers whom the action rule proposes, since a pattern is in their transactions; out of fold."""
+    """The High customers whom the action rule proposes, out of fold: enough patterns are in their transactions."""
 
     customers: float  # mean over repeats
     suspended: float
@@ -328,9 +328,10 @@ class ExamplePattern(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """A made-up customer of the bundle's golden rows, from the profile to the action. No customer of the tables.
+    """A made-up customer of the bundle's golden rows, from the profile to the action; it is in none of the tables.
 
-    In log-odds, the probability is `base`, the contributions of `reasons` and `others` (all other features) summed up.
+    The log-odds of the probability are the sum of `base`, the contributions of `reasons`, and `others` (the
+    contributions of all other features).
     """
 
     customer: str

@@ -43,9 +43,9 @@ AT: Final[Any] = At(*range(len(NAMES)))  # each feature's column, by name, as co
 
 
 def catalogue_hash(wordings: int = CURRENT) -> str:
-    """Return the SHA-256 of this catalogue's content, so that a bundle and the code that scores agree on it.
+    """Return the SHA-256 of this catalogue's content with the texts of the version `wordings`.
 
-    The texts in it are those of a version of `wordings`.
+    A bundle keeps the hash, so that it is scored only with the catalogue that it was trained with.
     """
     content = WORDINGS[wordings].content
     said = json.dumps(

@@ -26,12 +26,12 @@ class Feature:
     "whether".
 
     `investigator` is a sentence for analysts, without a full stop. `{value}` in it is the value with its unit. Of a
-    yes/no, it is the sentence for yes. `none` is the sentence for the value 0; if it is empty, "no money", "none" or
-    "no transactions" is filled in. `noun` is what a count counts, in the singular; its plural is formed with -s.
+    yes/no feature, it is the sentence for yes. `none` is the sentence for the value 0; if it is empty, "no money",
+    "none" or "no transactions" is filled in. `noun` names what a count counts, in the singular; its plural ends in -s.
 
-    `customer` is a sentence that may be shown to the customer. Where the mere mention could tip off, `tips_off` is true
-    and `customer` is neutral. Features that are not `default` are left out of a model unless its configuration asks for
-    them.
+    `customer` is a sentence that may be shown to the customer. If a mention of the feature could tip off, `tips_off` is
+    true and `customer` is neutral. Features that are not `default` are left out of a model unless its configuration
+    asks for them.
     """
 
     name: str

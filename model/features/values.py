@@ -11,7 +11,7 @@ Unit = Literal["count", "EUR", "share", "hours", "days", "years", "ratio", "yes/
 _MINUTE: Final = 60.0  # seconds
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
-# From here on a number of seconds, minutes or hours would be rounded to 60, 60 or 48.
+# From these values on, seconds, minutes or hours would be rounded to 60, 60 or 48.
 _FROM_MINUTES: Final = 59.5
 _FROM_HOURS: Final = 59.95 * _MINUTE
 _FROM_DAYS: Final = 47.95 * _HOUR

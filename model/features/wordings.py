@@ -1,7 +1,7 @@
 """The versions of the texts of reasons: a bundle and a record keep the texts of their own version.
 
-Texts are those of the features, the values filled into them, and the values filled into the texts of fallback rules. A
-changed text needs a new version: the texts of the version before are then frozen in a module as in first_wordings.
+The texts are those of the features, with the values filled into them, and the values in the texts of fallback rules. A
+changed text needs a new version. The texts of the version before are then frozen in a module such as first_wordings.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ CURRENT: Final = 2  # what training writes
 class Wordings:
     """One version of the texts.
 
-    `worded` returns a feature of the catalogue with this version's texts, and `content` what the catalogue's hash says
-    of it. `formatted` writes a value with its unit. `repeats` is true if the customer texts of one answer may repeat.
+    `worded` returns a feature of the catalogue with this version's texts. `content` returns what the catalogue's hash
+    covers of the feature. `formatted` returns a value with its unit. `repeats` is true if the customer texts of one
+    answer may repeat.
     """
 
     worded: Callable[[Feature], Feature]

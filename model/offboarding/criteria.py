@@ -1,4 +1,4 @@
-"""The action rule of a scoring run: declared in a configuration or frozen in a bundle, and told in words."""
+"""The action rule of a scoring run: declared in a configuration or frozen in a bundle, and described in words."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Criteria:
             return f"To review: the segment is High, but {found} ({least} or more are needed for a proposal)."
         if segment == "medium":
             return "To review: the segment is Medium. Off-boarding is only proposed in the segment High."
-        return "No action: the segment is Low, where patterns change nothing."
+        return "No action: the segment is Low, and patterns don't change the action of this segment."
 
     def describe(self) -> str:
         """Return the rule in words, with its version and where it is from."""
         source = {
             "bundle": "frozen in the bundle at training",
-            "configuration": "taken from the configuration, since the bundle has none",
+            "configuration": "taken from the configuration, since the bundle has no action rule",
         }[self.origin]
         return (
             f"High with at least {_patterns(self.rule.minimum)}: off-boarding is proposed. Any other High, and Medium: "
@@ -65,14 +65,14 @@ class Criteria:
 
 
 def listing(action: Action, segment: Segment) -> Listing:
-    """Return the list that a customer with this action and segment is on; "" for none."""
+    """Return the list that a customer with this action and segment is on; "" if the customer is on no list."""
     return _LISTS.get((action, segment), "")
 
 
 def refuse_other_rule(frozen: ActionRule, corroboration: Corroboration, where: str) -> None:
-    """Raise ConfigError, naming each difference, if a configuration declares another rule than the frozen one.
+    """Raise ConfigError, naming each difference, if a configuration's rule differs from the frozen one.
 
-    The section must be sound, as `freezing.check_corroboration` says.
+    The section must have passed `freezing.check_corroboration`.
     """
     differences = []
     if corroboration.minimum != frozen.minimum:
@@ -89,9 +89,9 @@ def refuse_other_rule(frozen: ActionRule, corroboration: Corroboration, where: s
         ]
     if differences:
         raise ConfigError(
-            f"{where} declares another rule in its section corroboration than the bundle, whose rule was frozen at "
+            f"The section corroboration of {where} differs from the action rule that was frozen in the bundle at "
             f"training: {'; '.join(differences)}.",
-            remedy="Leave the section out, or train a bundle with it.",
+            remedy="Leave the section out, or train a new bundle with it.",
         )
 
 

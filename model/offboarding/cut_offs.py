@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from customer_risk.model.scoring.segments import Thresholds
 
-_SMALLEST: Final = 0.001  # differences below it are not written as 0.000
+_SMALLEST: Final = 0.001  # a smaller difference is written as "less than 0.001", not as 0.000
 
 
 class CutOff(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DecidedBefore(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest final decision on one customer, and in `changes`, a sentence each, what has changed since."""
+    """The newest final decision on one customer; `changes` has a sentence for each thing that has changed since."""
 
     decision: str
     date: str
@@ -43,7 +43,7 @@ class DecidedBefore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EarlierSignOffs(msgspec.Struct, frozen=True, kw_only=True):
-    """The earlier decisions by customer_id, and the sha256 of the newest receipt of each folder that they are from."""
+    """The earlier decisions by customer_id, and for each folder of sign-offs the sha256 of its newest receipt."""
 
     decisions: Mapping[str, Earlier] = {}
     receipts: Mapping[str, str] = {}
@@ -55,7 +55,7 @@ NO_SIGN_OFFS: Final = EarlierSignOffs()
 def read_sign_offs(folders: Sequence[Path]) -> EarlierSignOffs:
     """Read the sign-offs in the folders of earlier scoring runs. Raises SignOffError as `read_earlier` does.
 
-    A receipt holds the sha256 of the one before it, so that the newest one's stands for all.
+    Each receipt has the sha256 of the receipt before it, so the sha256 of the newest receipt identifies all of them.
     """
     decisions = read_earlier(folders)
     receipts = {}
@@ -66,7 +66,7 @@ def read_sign_offs(folders: Sequence[Path]) -> EarlierSignOffs:
 
 
 def decided_before(earlier: Earlier, row: Mapping[str, Any]) -> DecidedBefore:
-    """Return an earlier decision with what has changed until now; `row` is the customer's row of the scores."""
+    """Return an earlier decision with what has changed since; `row` is the customer's row in the present scores."""
     return DecidedBefore(
         decision=earlier.decision,
         date=earlier.date,
@@ -86,13 +86,13 @@ def _named(name: str, *, verified: bool) -> str:
 def _changes(then: Earlier, now: Mapping[str, Any]) -> list[str]:
     changes = []
     if then.model_version != now["model_version"]:
-        changes.append("The customer was scored with another bundle then.")
+        changes.append("The earlier score was made with another bundle.")
     if then.probability != now["probability"]:
         before, after = f"{then.probability:.3f}", f"{now['probability']:.3f}"
         changes.append(
             f"The probability was {before} and is now {after}."
             if before != after
-            else f"The probability, {after}, changed by less than 0.001."
+            else f"The probability changed by less than 0.001 and is {after}."
         )
     if then.segment != now["segment"]:
         changes.append(f"The segment was {then.segment.capitalize()} and is now {now['segment'].capitalize()}.")
@@ -102,7 +102,7 @@ def _changes(then: Earlier, now: Mapping[str, Any]) -> list[str]:
         now["first_transaction"],
         now["last_transaction"],
     ):
-        changes.append(f"Transactions: {then.transactions:,} then, {now['transactions']:,} now{_newest(then, now)}.")
+        changes.append(f"The number of transactions {_counts(then, now)}{_newest(then, now)}.")
     changes += _gained_and_lost("strongest reasons", then.reasons, _codes(now["reasons"]))
     return changes
 
@@ -111,15 +111,21 @@ def _gained_and_lost(what: str, then: Sequence[str], now: Sequence[str]) -> list
     gained = [code for code in now if code not in then]
     lost = [code for code in then if code not in now]
     return [f"New {what}: {', '.join(gained)}."] * bool(gained) + [
-        f"No longer there: the {what} {', '.join(lost)}."
+        f"No longer among the {what}: {', '.join(lost)}."
     ] * bool(lost)
+
+
+def _counts(then: Earlier, now: Mapping[str, Any]) -> str:
+    if then.transactions == now["transactions"]:
+        return f"is {then.transactions:,} as before"
+    return f"was {then.transactions:,} and is now {now['transactions']:,}"
 
 
 def _newest(then: Earlier, now: Mapping[str, Any]) -> str:
     last = now["last_transaction"]
     if last is None or last == then.last_transaction:
         return ""
-    return f", the last at {last:%Y-%m-%d %H:%M} UTC"
+    return f"; the last one was made at {last:%Y-%m-%d %H:%M} UTC"
 
 
 def _codes(joined: str) -> list[str]:

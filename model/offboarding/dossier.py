@@ -73,8 +73,8 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     """One customer.
 
     `because` says in words which action follows from the segment and the patterns. `raises` and `lowers` are the
-    score's reasons; `doubts` what else makes the score uncertain. `profile` and `history` are facts alone.
-    `earlier` is the newest earlier decision on the customer, None without one.
+    reasons of the score. `doubts` are sentences about other causes of uncertainty. `profile` and `history` are facts
+    without a judgement. `earlier` is the newest earlier decision on the customer; None if there is none.
     """
 
     customer_id: str
@@ -130,7 +130,7 @@ def make_dossiers(
     values = scored.features.select(names).values
     populations = [Population(values[:, column]) for column in range(len(names))]
     place = dict(zip((catalogue.BY_NAME[name].code for name in names), populations, strict=True))
-    features = scored.bundle.scorer.features  # with the texts of the bundle's version
+    features = scored.bundle.scorer.features  # with the texts of the bundle's wordings version
     spread = certainties(scored.bundle, values[rows])
     found = _patterns(scored, chosen)
     profiles = profile_facts(scored.cohort.customers.join(chosen, on="customer_id", how="semi"))
@@ -236,7 +236,7 @@ def _doubts(facts: dict[str, object], certainty: Certainty, profile: Sequence[Fa
     doubts = []
     count, first, last = facts["transactions"], facts["first_transaction"], facts["last_transaction"]
     if count == 0:
-        doubts.append("The customer has no transactions. The score uses the profile alone.")
+        doubts.append("The customer has no transactions. The score is based on the profile alone.")
     elif isinstance(count, int) and count < FEW_TRANSACTIONS:
         doubts.append(f"The customer has only {count} transaction{'s' if count > 1 else ''}.")
     if isinstance(first, datetime) and isinstance(last, datetime) and count != 1:
@@ -261,6 +261,6 @@ def _doubts(facts: dict[str, object], certainty: Certainty, profile: Sequence[Fa
     ]
     if unknown:
         doubts.append(
-            f'The model does not know this value of the profile and scored it as "other": {", ".join(unknown)}.'
+            f'The model does not know the value of these profile fields and scored it as "other": {", ".join(unknown)}.'
         )
     return doubts

@@ -10,7 +10,7 @@ DAY: Final = 86_400.0
 
 
 def worded(seconds: float) -> str:
-    """Return a length of time in the greatest unit of which it has at least two: seconds, minutes, hours or days."""
+    """Return a length of time in the greatest unit that fits at least twice: seconds, minutes, hours or days."""
     for size, unit in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1.0, "second")):
         count = round(seconds / size)
         if count >= 2 or (unit == "second" and count != 1):

@@ -1,4 +1,4 @@
-"""Final decisions of earlier scoring runs, each with what was known of the customer then."""
+"""Final decisions of earlier scoring runs, each with the customer's row in the scores of that run."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _REMEDY: Final = "Give the folder that `customer-risk score` wrote, with its fol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """A customer's newest final decision, and the customer's row in the scores of the run that was decided on.
+    """A customer's newest final decision, and the customer's row in the scores of that scoring run.
 
-    `date` is ISO 8601. `verified`: a token proved the name; otherwise it is claimed. `approver` is empty where no
-    second approver is required, and `approver_verified` is then false. `run` is the run's id, `made_at` its time.
+    `date` is ISO 8601. `verified` is true if a token proved the name; otherwise the name is claimed. `approver` is
+    empty and `approver_verified` false if no second approver was required. `run` is the run's id, `made_at` its time.
     `patterns` and `reasons` are codes.
     """
 
@@ -57,10 +57,10 @@ class Earlier:
 def read_earlier(folders: Sequence[Path]) -> dict[str, Earlier]:
     """Return the newest final decision on each customer, by customer_id, from the sign-offs of earlier runs.
 
-    Each folder is a scoring run's or its folder of sign-offs. Lines that are open or wait for a second approver are
-    left out. The newest decision is the one with the latest date; of one date, that of the latest run. Raises
-    SignOffError where a folder has no sign-off, a run or receipt was altered or removed, or the run of a receipt isn't
-    among the folders.
+    Each folder is that of a scoring run or that of its sign-offs. Lines that are open or wait for a second approver
+    are left out. The newest decision is the one with the latest date; of two with the same date, the one on the later
+    run. Raises SignOffError if a folder has no sign-off, a run or receipt was altered or removed, or the run of a
+    receipt isn't among the folders.
     """
     runs, chains = _collected(folders)
     found: dict[str, tuple[tuple[object, ...], Earlier]] = {}
@@ -68,7 +68,7 @@ def read_earlier(folders: Sequence[Path]) -> dict[str, Earlier]:
         for run_id in dict.fromkeys(act.run for act in chain.acts):
             if run_id not in runs:
                 raise SignOffError(
-                    f"A sign-off is of the scoring run {run_id[:16]}, whose folder isn't given.", remedy=_REMEDY
+                    f"A sign-off belongs to the scoring run {run_id[:16]}, whose folder isn't given.", remedy=_REMEDY
                 )
             made_in, run = runs[run_id]
             final = [one for one in signed_lines(chain.of_run(run_id), run).values() if one.final]
@@ -109,8 +109,8 @@ def _of_run(folder: Path, run: Run, final: Iterable[Signed]) -> list[Earlier]:
         decision, row = one.decision, rows.get(one.decision.customer_id)
         if row is None:
             raise SignOffError(
-                f"Receipt {one.receipt.number} decides on customer {decision.customer_id}, whom the scores of {folder} "
-                "don't have.",
+                f"Receipt {one.receipt.number} decides on customer {decision.customer_id}, who isn't among the scores "
+                f"of {folder}.",
                 remedy=_REMEDY,
             )
         made.append(

@@ -1,4 +1,4 @@
-"""What `customer-risk explain` does: it prints the dossier of one customer, or writes it as a page."""
+"""What `customer-risk explain` does: print the dossier of one customer, and write it as a page if asked."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def explain(
     mapping: Path | None,
     force: bool,
 ) -> None:
-    """Explain one customer's score on standard output, and with `out` as a page of HTML too.
+    """Explain one customer's score on standard output; with `out`, also write the explanation as an HTML page.
 
-    Raises ConfigError where `out` exists and `force` isn't given, or its folder doesn't exist.
+    Raises ConfigError if `out` exists and `force` isn't given, or if its folder doesn't exist.
     """
     if out is not None:
         _check_place(out, force=force)
@@ -83,7 +83,7 @@ def lines(made: Explanation, cohort: CohortName) -> list[str]:
 
 
 def _facts(facts: Sequence[Fact]) -> list[str]:
-    """Return facts separated by semicolons, unbroken within one fact."""
+    """Return lines of facts separated by semicolons; no fact is broken across lines."""
     rows = [""]
     for fact in facts:
         text = f"{fact.name}: {fact.value}"
@@ -115,8 +115,8 @@ def _wrapped(paragraphs: Iterable[str], *, hang: int = 0) -> list[str]:
 
 def _check_place(out: Path, *, force: bool) -> None:
     if not out.parent.is_dir():
-        raise ConfigError(f"{out.parent} is not a folder.", remedy="Make it first, or name another file with --out.")
+        raise ConfigError(f"{out.parent} is not a folder.", remedy="Create it, or name another file with --out.")
     if out.is_dir():
         raise ConfigError(f"{out} is a folder.", remedy="Name a file with --out.")
     if out.exists() and not force:
-        raise ConfigError(f"{out} exists.", remedy="Name another file with --out, or replace it with --force.")
+        raise ConfigError(f"{out} exists already.", remedy="Name another file with --out, or replace it with --force.")

@@ -1,4 +1,4 @@
-"""From a bundle's folder, tables' folder and a customer to the customer's dossier."""
+"""Makes the dossier of one customer from the folder of a bundle and the folder of the tables."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def explain(
     mapping: Path | None = None,
     step: Callable[[str], object] = lambda _: None,
 ) -> Explanation:
-    """Return the dossier of one customer of a cohort, named by customer_id or by its beginning.
+    """Return the dossier of one customer of a cohort, given the customer_id or its first characters.
 
-    The whole cohort is scored, since the dossier compares the customer with it. `step` hears what is being done. Raises
-    TableError where no customer or more than one is meant, and what `scoring.score_tables` raises.
+    The whole cohort is scored, since the dossier compares the customer with it. `step` is called with the name of each
+    step. Raises TableError if no customer or more than one matches, and what `scoring.score_tables` raises.
     """
     settings = load_config(config)
     check_corroboration(settings.corroboration)
@@ -69,7 +69,10 @@ def explain(
 
 
 def _whole_id(customer: str, ids: Sequence[str]) -> str | None:
-    """Return the id that is `customer` or alone begins so; None for none. Raises TableError if several begin so."""
+    """Return the id that equals `customer`, else the only one that begins with it; None if there is none.
+
+    Raises TableError if several ids begin with it.
+    """
     if customer in ids:
         return customer
     if len(customer) < FEWEST_CHARACTERS:
@@ -79,7 +82,7 @@ def _whole_id(customer: str, ids: Sequence[str]) -> str | None:
         raise TableError(
             f"{len(found):,} customers have an id that begins with {shortened(customer)}: "
             f"{list_names(found, _MOST_NAMES)}.",
-            remedy="Write more of the id, or all of it.",
+            remedy="Give more characters of the id, or all of them.",
         )
     return found[0] if found else None
 
@@ -89,11 +92,11 @@ def _unknown(customer: str, tables: Path, cohort: CohortName, mapping: Mapping) 
     for other in cohorts_there(tables, mapping):
         if other != cohort and customer in read_table(tables, "users", other, mapping).frame["customer_id"]:
             return TableError(
-                f"Customer {name} is not among the {cohort} customers of {tables}, but among the {other} ones.",
+                f"Customer {name} is not among the {cohort} customers of {tables}, but among the {other} customers.",
                 remedy=f"Explain the customer with --cohort {other}.",
             )
     return TableError(
         f"No customer of {tables} has the id {name}.",
-        remedy=f"Write the whole customer_id of the users table, or its first {FEWEST_CHARACTERS} characters or more. "
+        remedy=f"Give the whole customer_id of the users table, or at least its first {FEWEST_CHARACTERS} characters. "
         "`customer-risk check` lists the rows that are set aside.",
     )

@@ -1,4 +1,4 @@
-"""What keeps lines of a filled list from being accepted: said once for all lines with the same fault."""
+"""The faults of a filled list in words: one message for all lines with the same fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Fault:
 
 
 def tell(faults: Iterable[Fault]) -> tuple[str, ...]:
-    """Word the faults in the order of their first lines, one for each field and detail, at most 20."""
+    """Return at most 20 messages, one for each field and detail, in the order of their first lines."""
     groups: dict[tuple[str, str], list[Fault]] = {}
     for fault in sorted(faults, key=lambda fault: fault.line):
         groups.setdefault((fault.field, fault.detail), []).append(fault)
@@ -43,7 +43,7 @@ def _tell(group: list[Fault]) -> str:
 
 
 def ranges(lines: Iterable[int]) -> str:
-    """Word line numbers as ranges, at most 10: 1-3, 7."""
+    """Return line numbers as ranges, at most 10, such as "1-3, 7"."""
     found: list[list[int]] = []
     for line in sorted(set(lines)):
         if found and line == found[-1][1] + 1:

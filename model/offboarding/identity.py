@@ -1,4 +1,4 @@
-"""Who is at the keyboard: a person whom an OpenID Connect ID token names, or a claimed name."""
+"""The person who runs a command: named by an OpenID Connect ID token, or by a claimed name."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _TIMEOUT: Final = 10.0  # seconds
 
 
 def identify(rules: SignOff, *, by: str | None, token_file: Path | None) -> Person:
-    """Return the person of a token, if there is one, else of the name `by` or the login name, which is claimed.
+    """Return the person whom the token names; without a token, the claimed name `by` or the login name.
 
     Raises SignOffError if the token isn't valid, the run's rules name no issuer, the issuer's keys can't be read, or
-    there is no name.
+    there is neither a token nor a name.
     """
     if token_file is None:
         name = named(by)
         if not name:
-            raise SignOffError("You have no name: there is no login name.", remedy="Name yourself with --by.")
+            raise SignOffError("This machine gives no login name.", remedy="Give your name with --by.")
         return Person(name)
     if rules.token is None:
         raise SignOffError(
-            "This scoring run names no issuer of tokens, so a token proves nothing.",
+            "This scoring run names no issuer of tokens, so the token of --token-file can't be checked.",
             remedy="Leave out --token-file, or score with the section sign_off.token in --config.",
         )
     person = _person(token_file, rules.token)
     if by is not None and not person.is_named(by):
-        raise SignOffError(f"The token is {person.name}'s, and --by is {by!r}.", remedy="Leave out --by.")
+        raise SignOffError(f"The token names {person.name}, but --by is {by!r}.", remedy="Leave out --by.")
     return person
 
 
@@ -53,20 +53,23 @@ def _person(path: Path, settings: Token) -> Person:
     try:
         token = read_file(path, most=_MOST_TOKEN).decode("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SignOffError(f"{path} can't be read as a token: {error}.", remedy="Name a file with a JWT.") from error
+        raise SignOffError(
+            f"{path} can't be read as a token: {error}.",
+            remedy="Name a file with an ID token (JWT).",
+        ) from error
     try:
         keys = parse(_key_set(settings.jwks), _ALGORITHMS)
     except (OSError, KeysUnreadable) as error:
         raise SignOffError(
             f"The issuer's keys at {settings.jwks} can't be read: {error}.",
-            remedy="They are named by sign_off.token.jwks of the scoring run.",
+            remedy="Check sign_off.token.jwks of the scoring run, and that this machine can reach it.",
         ) from error
     try:
         claims = _claims(token, keys, settings)
         name, subject = _name(claims, settings.name_claim), _text(claims, "sub")
     except BadToken as error:
         raise SignOffError(
-            f"{path}: {error}", remedy=f"Get a new ID token of {settings.issuer} for {settings.audience}."
+            f"{path}: {error}", remedy=f"Get a new ID token from {settings.issuer} for {settings.audience}."
         ) from error
     return Person(name, verified=True, issuer=settings.issuer, subject=subject)
 

@@ -1,4 +1,4 @@
-"""The lists, the segments and an explanation as pages to read or print: one file each, nothing fetched, no script."""
+"""The lists, the segments and an explanation as HTML pages: one file each, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _list_page(scored: Scored, run: Run, dossiers: Sequence[Dossier], *, title: 
 
 
 def _criteria(scored: Scored) -> list[dict[str, object]]:
-    """Return each pattern of the rule, and with how many customers it was found."""
+    """Return each pattern of the rule with the number of customers in whose transactions it was found."""
     high = scored.table.filter(pl.col("segment") == "high")["customer_id"].implode()
     everyone = dict(scored.patterns.group_by("code").len().iter_rows())
     among_high = dict(scored.patterns.filter(pl.col("customer_id").is_in(high)).group_by("code").len().iter_rows())
@@ -117,7 +117,7 @@ def _balance(dossiers: Sequence[Dossier]) -> str:
     risky = sum(dossier.probability for dossier in dossiers)
     return (
         f"By their probabilities alone, {risky:.1f} of the {len(dossiers)} customers proposed here are expected to be "
-        f"risky, and {len(dossiers) - risky:.1f} not. That is why a person decides on each line."
+        f"risky, and {len(dossiers) - risky:.1f} not. Therefore a person decides on each line."
     )
 
 
@@ -125,9 +125,9 @@ def _held_back(counts: dict[str, int], minimum: int) -> str:
     needed = f"{minimum} pattern{'s' if minimum != 1 else ''}"
     return (
         f"{counts['high']} customers are in the segment High. {counts['offboarding']} of them are proposed for "
-        f"off-boarding, since at least {needed} of those below {'was' if minimum == 1 else 'were'} found in their "
-        f"transactions. The other {counts['review_high']} are on this list: off-boarding customers for a score alone "
-        f"would cost the bank good customers. {counts['review_medium']} customers in the segment Medium are here too."
+        f"off-boarding: at least {needed} of those below {'was' if minimum == 1 else 'were'} found in their "
+        f"transactions. The other {counts['review_high']} are on this list, because a score alone is not enough to "
+        f"propose off-boarding. {counts['review_medium']} customers in the segment Medium are also on this list."
     )
 
 
@@ -137,8 +137,8 @@ def _kept(dossiers: Sequence[Dossier]) -> str:
         return ""
     same = sum(not one.changes for one in decided)
     return (
-        f"A person decided on {len(decided)} of these customers before, as their cards say. For {same} of them, "
-        "nothing has changed since then; they stay on the list, and the earlier decision is shown."
+        f"A person decided on {len(decided)} of these customers before; their cards show the decision. For {same} of "
+        "them, nothing has changed since. They stay on the list."
     )
 
 

@@ -1,4 +1,4 @@
-"""Who signs and who approves: names compared, and held against the lists of those who may."""
+"""The people who sign and approve: compares their names, and checks them against the lists of allowed people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _PLACEHOLDERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who acts: `verified` if a token says so, which then has an `issuer` and a `subject`; otherwise a claimed name."""
+    """A person who signs or approves.
+
+    `verified` is true if a token of `issuer` for `subject` proves the name. Otherwise the name is claimed.
+    """
 
     name: str
     verified: bool = False
@@ -25,11 +28,11 @@ class Person:
     subject: str = ""
 
     def is_named(self, name: str) -> bool:
-        """Whether a name is this person's."""
+        """Whether a name is the name of this person."""
         return same_name(self.name, name)
 
     def is_on(self, allowed: Sequence[str]) -> bool:
-        """Whether a list of names and subjects has this person; an empty list has everybody."""
+        """Whether a list of names and subjects includes this person; an empty list allows every person."""
         return not allowed or any(
             same_name(self.name, one) or (self.verified and one == self.subject) for one in allowed
         )
@@ -45,12 +48,12 @@ def same_name(one: str, other: str) -> bool:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is written where nothing is to be said, such as n/a."""
+    """Whether a text is a placeholder, such as n/a."""
     return text.casefold().strip(".-/ ") in _PLACEHOLDERS
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be a person's name: it has two letters, and isn't a placeholder."""
+    """Whether a text can be a person's name: it has at least two letters and isn't a placeholder."""
     return len(re.findall(r"[^\W\d_]", text)) > 1 and not is_placeholder(text)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from customer_risk.model.scoring.reasons import Reason
 
-FEWEST: Final = 30  # values; among fewer, a place means nothing
+FEWEST: Final = 30  # values; among fewer, no place is given
 
 
 class Population:

@@ -30,11 +30,11 @@ _TAMPERED: Final = "Put the folder back from a backup, and find out who changed 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One accepted sign-off, of a whole list or a part of it.
 
-    `file` is the copy's name, `sha256` that of its content (the bytes that were handed in), `decided` that of
-    the decisions alone. `run`, `bundle`, `scores` and `list` say by hash what was decided on. `received_by` handed the
-    list in; with `verified`, a token of `issuer` for `subject` says so. `open` is the number of the list's lines
-    without a decision after this receipt. `supersedes` is the number of the last receipt before, if this one changes
-    decisions; `follows` the sha256 of the receipt before it in the folder. Receipts of earlier releases lack `kind`,
+    `file` is the copy's name, `sha256` that of its content (the bytes that were handed in), `decided` that of the
+    decisions alone. `run`, `bundle`, `scores` and `list` are the hashes of what was decided on. `received_by` handed
+    the list in; if `verified`, a token of `issuer` for `subject` proves that name. `open` is the number of lines that
+    have no decision after this receipt. `supersedes` is the number of the run's previous receipt if this one changes
+    decisions. `follows` is the sha256 of the previous receipt in the folder. Receipts of earlier releases lack `kind`,
     `verified`, `issuer`, `subject` and `open`.
     """
 
@@ -64,12 +64,12 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def person(self) -> Person:
-        """Who handed the list in."""
+        """The person who handed the list in."""
         return Person(self.received_by, self.verified, self.issuer, self.subject)
 
 
 class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One approval by a second person: of the decisions on `lines` in receipt `approves`, whose sha256 is `approved`.
+    """One approval by a second person, of the decisions on `lines` in receipt `approves`, whose sha256 is `approved`.
 
     `approved_by`, `verified`, `issuer` and `subject` say who approves, as in Receipt; `approved_on` is the date in
     UTC. `follows` is as in Receipt.
@@ -92,7 +92,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def person(self) -> Person:
-        """Who approves."""
+        """The person who approves."""
         return Person(self.approved_by, self.verified, self.issuer, self.subject)
 
 
@@ -104,22 +104,19 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 class _Decisions(msgspec.Struct, frozen=True):
-    decisions: list[dict[str, object]]  # as they were written, by whichever release
+    decisions: list[dict[str, object]]  # with the fields that the release that wrote them has
 
 
 class Chain:
     """The receipts of a folder, in order; `digests` are the sha256 of their files."""
 
     def __init__(self, folder: Path) -> None:
-        """Read every receipt; raises SignOffError where a receipt, or a copy, was altered or removed."""
+        """Read every receipt. Raises SignOffError if a receipt or a kept list was altered or removed."""
         self._folder = folder
         self.acts: list[Act] = []
         self.digests: list[str] = []
-        paths = sorted(folder.glob("*.receipt.json"))
-        for path in paths:
+        for path in sorted(folder.glob("*.receipt.json")):
             self._read(path)
-        if paths and isinstance(self.acts[-1], Receipt):
-            self._check_decisions(paths[-1], self.acts[-1])
 
     def of_run(self, run: str) -> list[Act]:
         """Return the receipts of one scoring run's list."""
@@ -135,7 +132,7 @@ class Chain:
         return self.digests[-1] if self.digests else None
 
     def append(self, act: Act, content: bytes = b"") -> None:
-        """Write a receipt, after the copy of what was handed in, if any: a copy without receipt was never accepted."""
+        """Write a receipt, for a sign-off after the copy of its list: a copy without a receipt was never accepted."""
         if isinstance(act, Receipt) and not (self._folder / act.file).exists():
             atomic.write_file(self._folder / act.file, content, mode=_READ_ONLY)
         text = msgspec.json.format(msgspec.json.encode(act), indent=2) + b"\n"
@@ -157,19 +154,14 @@ class Chain:
             )
         if isinstance(act, Receipt):
             if record.sha256(msgspec.json.encode(parse_json(content, _Decisions).decisions)) != act.decided:
-                raise SignOffError(f"{path} was altered: its decisions aren't those signed.", remedy=_TAMPERED)
+                raise SignOffError(
+                    f"{path} was altered: its decisions aren't those that were signed.", remedy=_TAMPERED
+                )
             self._check_copy(act)
         elif not (0 < act.approves < number and act.approved == self.digest(act.approves)):
-            raise SignOffError(f"{path} approves a receipt that isn't before it.", remedy=_TAMPERED)
+            raise SignOffError(f"{path} approves a receipt that was altered or doesn't precede it.", remedy=_TAMPERED)
         self.acts.append(act)
         self.digests.append(record.sha256(content))
-
-    @staticmethod
-    def _check_decisions(path: Path, newest: Receipt) -> None:
-        """Hold the newest receipt to its own hash: no later receipt has its sha256."""
-        decisions = parse_json(read_file(path), _Decisions).decisions
-        if record.sha256(msgspec.json.encode(decisions)) != newest.decided:
-            raise SignOffError(f"{path} was altered: its decisions aren't those signed.", remedy=_TAMPERED)
 
     def _check_copy(self, receipt: Receipt) -> None:
         copy = self._folder / receipt.file

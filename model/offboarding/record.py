@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "run.json"
 SCHEMA_VERSION: Final = 2
-_READ: Final = (1, SCHEMA_VERSION)  # version 1 has none of the fields that may be UNSET
+_READ: Final = (1, SCHEMA_VERSION)  # version 1 lacks the fields that may be UNSET
 _REMEDY: Final = (
     "Give the folder that `customer-risk score` wrote, unchanged, or score again and have the new list decided."
 )
@@ -33,12 +33,12 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     `run` is the sha256 of everything here but itself and `files`; `tables` and `files` map names to the files'
     sha256, `scores` is that of scores.parquet. `corroboration` holds the patterns of the action rule with their
-    thresholds, `usual` of LARGE_AMOUNT included; `action_rule` is the rule's version, `action_rule_from` whether the
-    bundle has the rule or the configuration. `wordings` is the version of the texts of reasons. `earlier` maps each
-    folder of earlier sign-offs to the sha256 of its newest receipt. `sign_off` says who may decide; UNSET, in runs of
-    schema version 1, means anybody.
+    thresholds, including `usual` of LARGE_AMOUNT. `action_rule` is the rule's version; `action_rule_from` says whether
+    the bundle or the configuration has the rule. `wordings` is the version of the texts of reasons. `earlier` maps each
+    folder of earlier sign-offs to the sha256 of its newest receipt. `sign_off` says who may decide; in runs of schema
+    version 1 it is UNSET, and any person may decide.
 
-    A field that a later schema version adds is UNSET by default, so that the ids of earlier runs stay what they are.
+    A field that a later schema version adds is UNSET by default, so that the ids of earlier runs don't change.
     """
 
     schema_version: int = SCHEMA_VERSION

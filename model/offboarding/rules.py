@@ -17,14 +17,14 @@ def _everybody(rules: SignOff) -> tuple[str, ...]:
 
 
 def check_rules(rules: SignOff) -> None:
-    """Raise ConfigError, naming every fault, for rules by which no list could be signed off, or anybody could."""
+    """Raise ConfigError, naming every fault, if the rules are empty, contradictory or can't be fulfilled."""
     faults = [
         f"{field} has an empty name"
         for field, names in (("signers", rules.signers), ("approvers", rules.approvers))
         if not all(name.strip() for name in names)
     ]
     if rules.approvers and not rules.second_approver:
-        faults.append("approvers are named, but second_approver is false")
+        faults.append("approvers names people, but second_approver is false")
     if rules.signers and rules.approvers and all(same_name(one, rules.signers[0]) for one in _everybody(rules)):
         faults.append(f"{rules.signers[0]} is the only signer and the only approver: another person must approve")
     if rules.token is not None:

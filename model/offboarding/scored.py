@@ -42,7 +42,7 @@ _CATEGORIES: Final = {
     "screening_state": SCREENING_STATES,
 }
 
-# A pattern found at one customer: the ids of the transactions that show it, in order of time, and its figures.
+# A pattern found for one customer: the ids of the transactions that show it, in order of time, and its figures.
 FOUND_PATTERNS: Final = pl.Schema(
     [
         ("customer_id", pl.String()),
@@ -116,7 +116,7 @@ def _criteria(bundle: Bundle, corroboration: Corroboration, encoded: Encoded, th
 
 
 def found_patterns(findings: Findings, customers: pl.Series, ids: pl.Series) -> pl.DataFrame:
-    """Return rows of FOUND_PATTERNS; `customers` and `ids` name the findings' customers and transactions by number."""
+    """Return rows of FOUND_PATTERNS; `customers` and `ids` map the numbers in the findings to names."""
     shown = pl.DataFrame(findings.evidence, schema=["customer", "pattern", "number"]).with_columns(
         ids.gather(findings.evidence[:, 2]).alias("ids")
     )

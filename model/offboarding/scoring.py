@@ -45,10 +45,10 @@ def score_tables(
 ) -> Run:
     """Score every customer of a cohort and write the run's folder, whole or not at all; return its record.
 
-    `earlier` are folders of earlier runs that were signed off, whose decisions are shown. `step` hears what is being
-    done, `tick` (done, all) of the listed customers. Raises ConfigError where `out` may not be written, or the
-    configuration is impossible or contradicts the bundle; SignOffError for a folder of `earlier` without a sign-off or
-    with an altered one; BundleError, TableError, FeatureError.
+    `earlier` are folders of earlier runs that were signed off; their decisions are shown. `step` is called with the
+    name of each step, `tick` with the number of listed customers done and in all. Raises ConfigError if `out` may not
+    be written, or if the configuration isn't valid or contradicts the bundle; SignOffError if a folder of `earlier` has
+    no sign-off or an altered one; BundleError, TableError, FeatureError.
     """
     check_place(out, force=force)
     settings = load_config(config)
@@ -80,7 +80,7 @@ def score_tables(
 
 
 def check_rule(bundle: Bundle, config: Path | None, settings: Config) -> None:
-    """Raise ConfigError if the file `config` declares another action rule than the one that the bundle has frozen."""
+    """Raise ConfigError if the action rule in the file `config` differs from the one frozen in the bundle."""
     frozen = bundle.manifest.action_rule
     if frozen is not UNSET and config is not None and names_section(config, "corroboration"):
         refuse_other_rule(frozen, settings.corroboration, str(config))

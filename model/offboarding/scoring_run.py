@@ -131,7 +131,7 @@ def _list_files(
 
     everyone = dossiers(scored, earlier, tick=one_more)
     proposed = [dossier for dossier in everyone if dossier.listing == "off-boarding"]
-    # High customers first, so that a reviewer sees them before Medium ones.
+    # High customers come first, so that a reviewer sees them before Medium ones.
     others = sorted((dossier for dossier in everyone if dossier.listing != "off-boarding"), key=lambda d: d.segment)
     named = {"model_version": run.bundle, "run": run.run}
     offboarding, review = lists.offboarding_list(proposed, **named), lists.review_list(others, **named)

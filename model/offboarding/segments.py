@@ -28,8 +28,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One feature's middle inside a segment and outside it, None where always missing.
 
     `share_greater` is the share of pairs, of a customer inside and one outside, in which the one inside has the greater
-    value; equal values count half (the common language effect size, McGraw and Wong 1992). It is 0.5 where they don't
-    differ.
+    value; equal values count half (the common language effect size, McGraw and Wong 1992). 0.5 means no difference.
     """
 
     feature: str
@@ -44,7 +43,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         return formatted(math.nan if value is None else value, catalogue.BY_NAME[self.feature].unit)
 
     def pairs(self) -> str:
-        """Say in how many of 100 pairs the customer inside has the greater value, or the smaller one."""
+        """Return in how many of 100 pairs the customer inside has the greater value, or the smaller one."""
         greater = self.share_greater >= 0.5
         if self.unit == "yes/no":
             return f"yes {'more' if greater else 'less'} often"
@@ -158,7 +157,7 @@ def _difference(
 
 
 def as_table(profiles: list[Profile]) -> pl.DataFrame:
-    """Put the profiles into one long table: segment, kind, name, value inside, value outside, unit, share_greater."""
+    """Return the profiles as one long table: segment, kind, name, value inside, value outside, unit, share_greater."""
     rows: list[tuple[str, str, str, float | None, float | None, str, float | None]] = []
     for one in profiles:
         sizes: dict[str, tuple[float | None, str]] = {

@@ -41,7 +41,7 @@ def sign(
     why: str,
     dates: DateOrder,
 ) -> None:
-    """Accept the decided list `file`; print what was decided, what is open, and where the copy is kept."""
+    """Accept the decided list `file`; print the decisions, the open lines, and where the copy is kept."""
     made_in = scores or file.resolve().parent
     folder = out or made_in / SIGNED
     receipt, new = accept(
@@ -69,7 +69,7 @@ def sign(
 def approve(
     *, scores: Path, out: Path | None, receipt: int | None, by: str | None, token_file: Path | None, note: str
 ) -> None:
-    """Approve decisions as the second person; print what was approved and what is left."""
+    """Approve decisions as the second person; print the approved lines and those that need another approver."""
     folder = out or scores / SIGNED
     person = _person(scores, by, token_file)
     approvals, left = accept_approval(scores, folder, now=_now(), by=person, number=receipt, note=note)
@@ -111,8 +111,8 @@ def _tell(scores: Path, folder: Path) -> None:
 
 def _rules(rules: SignOff) -> str:
     said = [
-        f"decisions by {list_names(rules.signers) or 'anybody'}",
-        f"a second approver, {list_names(rules.approvers) or 'anybody else'}"
+        f"decisions by {list_names(rules.signers) or 'any person'}",
+        f"a second approver, {list_names(rules.approvers) or 'any other person'}"
         if rules.second_approver
         else "no second approver",
     ]

@@ -1,4 +1,4 @@
-"""A filled off-boarding list against the list that was made: each line decided by a named person, none altered."""
+"""Checks a filled off-boarding list against the list that was made: its decisions, and that nothing else changed."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _MONTHS: Final = 12
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What a named person decided on one line; `date` is ISO 8601.
 
-    `verified`: the token of the person who handed the list in proves the name; otherwise the name is claimed.
-    `comments` holds the texts of the columns that were added to the list.
+    `verified` is true if the token of the person who handed the list in proves the name; otherwise the name is claimed.
+    `comments` are the texts in columns that were added to the list.
     """
 
     line: int
@@ -50,13 +50,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     comments: dict[str, str] = {}
 
     def same(self, other: Decision) -> bool:
-        """Whether another decision is this one, whatever the comments and however the name was proved."""
+        """Whether another decision equals this one; comments and the proof of the name don't matter."""
         return _parts(self) == _parts(other)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """What the sign-off cells of a line are read with."""
+    """The settings with which the sign-off cells of a line are read."""
 
     run: Run
     now: datetime
@@ -82,10 +82,10 @@ def check(
 ) -> list[Decision]:
     """Check a filled list against the list `made` by `run`; return the decisions, in the list's order.
 
-    Every line must be decided, or with `partial`, at least one, and the four cells of the others must be empty. `by`
-    hands the list in; with a token, the name of that person may be left out. Raises SignOffError naming all unsigned,
-    altered, removed or added lines at once. `now` is aware; a date counts as today's or the run's wherever on Earth it
-    may be that date.
+    Every line must be decided. With `partial`, at least one line must be decided, and the four cells of the others must
+    be empty. `by` hands the list in; if a token proves the name, a line without a name gets it. `now` is aware. A date
+    may be today's, or the day of the run, in any time zone. Raises SignOffError naming all unsigned, altered, removed
+    or added lines at once.
     """
     require_token(by, run.rules)
     comments = _check_columns(sheet, made, where)
@@ -119,11 +119,11 @@ def check(
         raise SignOffError(
             f"{where}: {lines} line{'s' if lines != 1 else ''} can't be accepted:",
             details=tell(faults),
-            remedy="Each line needs a decision (off-board, keep or review-again), a name, a date and a note; --partial "
-            "accepts lines with none of the four. Leave all other cells as they were made. Nothing was kept.",
+            remedy="Each line needs a decision (off-board, keep or review-again), a name, a date and a note. With "
+            "--partial, all four may be empty. Don't change other cells. Nothing was kept.",
         )
     if not decisions:
-        raise SignOffError(f"No line of {where} is decided.", remedy="Decide on at least one line.")
+        raise SignOffError(f"No line of {where} has a decision.", remedy="Decide on at least one line.")
     return [decision for decision in decisions if decision is not None]
 
 
@@ -131,13 +131,13 @@ def require_token(by: Person, rules: SignOff) -> None:
     """Raise SignOffError if the rules require a token and the person has none."""
     if rules.token is not None and rules.token.required and not by.verified:
         raise SignOffError(
-            f"{by.name} is a claimed name, and this scoring run requires a token.",
-            remedy=f"Give an ID token of {rules.token.issuer} with --token-file.",
+            f"The name {by.name} is only claimed, and this scoring run requires a token.",
+            remedy=f"Give an ID token from {rules.token.issuer} with --token-file.",
         )
 
 
 def latest_day(now: datetime) -> date:
-    """Return the latest date that it is anywhere on Earth."""
+    """Return the date in the time zone that is furthest ahead of UTC."""
     return (now + _LATEST).date()
 
 
@@ -152,18 +152,16 @@ def _check_columns(sheet: Sheet, made: pl.DataFrame, where: str) -> list[str]:
     added = [name for name in added if any(cells[name].strip() for _, cells in sheet.rows)]
     if set(missing) >= set(SIGN_OFF) and "run" in sheet.columns:
         raise SignOffError(
-            f"{where} is a review list: it has no sign-off fields.", remedy="Only the off-boarding list is signed off."
+            f"{where} is a review list, which has no sign-off columns.", remedy="Sign off the off-boarding list."
         )
     if missing:
-        renamed = f"; it has others: {list_names(added)}" if added else ""
+        renamed = f"; it has other columns: {list_names(added)}" if added else ""
         raise SignOffError(
             f"{where} lacks columns of the list: {', '.join(missing)}{renamed}.",
-            remedy="Keep the list's columns and their names as they were made; more columns may be added.",
+            remedy="Keep the list's columns and their names unchanged. You may add columns.",
         )
     if "" in added:
-        raise SignOffError(
-            f"{where} has text in a column without a name.", remedy="Give each column that was added a name."
-        )
+        raise SignOffError(f"{where} has text in a column without a name.", remedy="Give each added column a name.")
     return added
 
 
@@ -215,7 +213,7 @@ def _decision(
         "decision": "" if verdict in VERDICTS else "isn't off-board, keep or review-again",
         "name": _problem_of_name(name, reader),
         "date": undated,
-        "note": "" if re.search(r"\w", said["note"]) and not is_placeholder(said["note"]) else "says nothing",
+        "note": "" if re.search(r"\w", said["note"]) and not is_placeholder(said["note"]) else "gives no reason",
     }
     line, customer = int(str(row["line"])), str(row["customer_id"])
     texts = said | {"name": name}
@@ -249,7 +247,7 @@ def _problem_of_name(name: str, reader: _Reader) -> str:
     if token is not None and token.required and not reader.by.is_named(name):
         return f"isn't the person of the token, {reader.by.name}"
     person = reader.by if reader.by.verified and reader.by.is_named(name) else Person(name)
-    return "" if person.is_on(reader.rules.signers) else "isn't on the list of those who may sign"
+    return "" if person.is_on(reader.rules.signers) else "isn't among the signers of this run (sign_off.signers)"
 
 
 _NUMBERED: Final = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})")
@@ -266,14 +264,14 @@ def _date(text: str, reader: _Reader) -> tuple[date | None, str]:
             order = reader.order if reader.order != "iso" else _only_order(first, second)
             if not order:
                 return None, (
-                    "can be read in two ways; write it as 2026-01-31, or say --dates day-first or --dates month-first"
+                    "can be read in two ways; write it as 2026-01-31, or give --dates day-first or --dates month-first"
                     f"{reader.hint}"
                 )
             day = date(int(match[3]), *((second, first) if order == "day-first" else (first, second)))
         else:
             return None, "isn't a date like 2026-01-31"
     except ValueError:
-        return None, "isn't a day of the calendar"
+        return None, "isn't a date in the calendar"
     if day > latest_day(reader.now):
         return None, "is in the future"
     if day < (reader.run.made_at + _EARLIEST).date():
@@ -282,14 +280,14 @@ def _date(text: str, reader: _Reader) -> tuple[date | None, str]:
 
 
 def _only_order(first: int, second: int) -> str:
-    """Return the order in which two numbers can be a day and a month; "" if they can be both."""
+    """Return the only order in which two numbers can be a day and a month; "" if both orders are possible."""
     if first > _MONTHS or first == second:
         return "day-first"
     return "month-first" if second > _MONTHS else ""
 
 
 def _hint(found: Mapping[int, Mapping[str, str]]) -> str:
-    """Return what the file's unambiguous dates prove of the others' order."""
+    """Return which order of day and month the file's unambiguous dates have, as the end of a message."""
     proofs: dict[str, int] = {}
     for line, cells in found.items():
         match = _NUMBERED.fullmatch(cells["date"].strip())

@@ -1,4 +1,4 @@
-"""What a run's receipts say of each line: its decision, and whether another person has approved it where one must."""
+"""The state of each line according to a run's receipts: its decision, its approval, and whether it is final."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Signed:
         return self.decision.comments
 
     def is_by(self, person: Person) -> bool:
-        """Whether a person decided on the line or handed the list in: such a person can't be the second approver."""
+        """Whether a person decided on the line or handed the list in, and so can't be the second approver."""
         handed = self.receipt.person
         same = (
             person.verified and handed.verified and (person.issuer, person.subject) == (handed.issuer, handed.subject)

@@ -1,4 +1,4 @@
-"""The acts of a sign-off: a list with decisions is handed in, and another person approves."""
+"""Signs and approves: accepts a list with decisions, and accepts the approval of another person."""
 
 from __future__ import annotations
 
@@ -43,22 +43,21 @@ def sign(
     why: str = "",
     date_order: DateOrder = "iso",
 ) -> tuple[Receipt, bool]:
-    """Accept a filled list made in the run's folder `scores`, keep it in `folder`; return its receipt and if it is new.
+    """Accept a filled list of the run in `scores`, keep it in `folder`; return its receipt, and whether it is new.
 
-    With `partial`, lines may be open; later sign-offs add to earlier ones. The same decisions once more change nothing.
-    Raises SignOffError where a line is unsigned or altered, a person may not decide, the run's files were altered,
-    there is nothing to decide, or a line was decided otherwise before and `supersede`, with `why`, doesn't say that
-    this decision counts.
+    With `partial`, lines may be open; later sign-offs add to earlier ones. Handing in the same decisions again changes
+    nothing. Raises SignOffError if a line is unsigned or altered, a person may not decide, the run's files were
+    altered, there is nothing to decide, or a line has another decision before and `supersede` and `why` aren't given.
     """
     run = record.read_run(scores)
     record.verified(scores, run, "scores.parquet")
     made = pl.read_parquet(io.BytesIO(record.verified(scores, run, "offboarding.parquet")))
     if made.is_empty():
-        raise SignOffError(f"The list in {scores} proposes nobody.", remedy="There is nothing to sign off.")
+        raise SignOffError(f"The list in {scores} proposes no customer.", remedy="There is nothing to sign off.")
     try:
         content = read_file(file)
     except OSError as error:
-        raise SignOffError(f"{file} can't be read: {error}.", remedy="Give the filled list.") from error
+        raise SignOffError(f"{file} can't be read: {error}.", remedy="Give the path of the filled list.") from error
     decisions = check(
         read_sheet(file, content),
         made,
@@ -111,11 +110,11 @@ def sign(
 def approve(
     scores: Path, folder: Path, *, now: datetime, by: Person, number: int | None = None, note: str = ""
 ) -> tuple[list[Approval], list[int]]:
-    """Approve the decisions that wait, or those of receipt `number`; return the new receipts, and the lines left.
+    """Approve the waiting decisions, or those of receipt `number`; return the new receipts and the remaining lines.
 
-    Left are lines that `by` decided on or handed in: another person must approve them. Raises SignOffError where the
-    run needs no second approver, `by` may not approve, no decision waits or each is left, or `now` is before a
-    decision.
+    The remaining lines are those that `by` decided on or handed in: another person must approve them. Raises
+    SignOffError if the run needs no second approver, `by` may not approve, no decision waits, every waiting line
+    remains, or `now` is before a decision.
     """
     run = record.read_run(scores)
     record.verified(scores, run, "offboarding.parquet")
@@ -128,7 +127,7 @@ def approve(
             where = f"receipt {number}" if number is not None else str(folder)
             raise SignOffError(
                 f"No decision of {where} waits for an approver.",
-                remedy="`customer-risk offboarding status` shows what waits.",
+                remedy="`customer-risk offboarding status` shows which decisions wait.",
             )
         free = {line: one for line, one in waiting.items() if not one.is_by(by)}
         if not free:
@@ -167,10 +166,10 @@ def _check_approver(by: Person, run: Run) -> None:
         )
     require_token(by, run.rules)
     if not is_name(by.name):
-        raise SignOffError(f"{by.name!r} isn't a person's name.", remedy="Name yourself with --by.")
+        raise SignOffError(f"{by.name!r} isn't a person's name.", remedy="Give your name with --by.")
     if not by.is_on(run.rules.approvers):
         raise SignOffError(
-            f"{by.tell()} isn't on the list of those who may approve.",
+            f"{by.tell()} isn't among the approvers of this run (sign_off.approvers).",
             remedy=f"Have one of these people approve: {list_names(run.rules.approvers)}.",
         )
 
@@ -183,8 +182,8 @@ def _check_approval_date(lines: dict[int, Signed], now: datetime) -> None:
     ]
     if early:
         raise SignOffError(
-            f"The decisions on lines {ranges(early)} are later than the approval, {now:%Y-%m-%d %H:%M} UTC.",
-            remedy="Set this machine's clock.",
+            f"The decisions on lines {ranges(early)} are later than this machine's time, {now:%Y-%m-%d %H:%M} UTC.",
+            remedy="Correct this machine's clock, then approve again.",
         )
 
 
@@ -197,7 +196,7 @@ def _all_known(decisions: list[Decision], before: dict[int, Signed]) -> bool:
 
 def _check_reason(*, supersede: bool, why: str, first: bool) -> None:
     if supersede and not why.strip():
-        raise SignOffError("A sign-off that takes another's place needs its reason.", remedy="Say it with --why.")
+        raise SignOffError("--supersede needs a reason.", remedy="Give the reason with --why.")
     if supersede and first:
         raise SignOffError("This list has no earlier sign-off to supersede.", remedy="Leave out --supersede.")
 
@@ -212,5 +211,5 @@ def _refuse_change(changed: list[Decision], before: dict[int, Signed], last: Rec
         f"The list was signed off with other decisions on {last.received_at:%Y-%m-%d} (receipt {last.number}); "
         f"{file} differs:",
         details=(*named, *more),
-        remedy="If the new decisions are to take the old ones' place, say --supersede with --why.",
+        remedy="To replace the earlier decisions, give --supersede and --why.",
     )

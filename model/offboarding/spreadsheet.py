@@ -39,12 +39,12 @@ def csv_bytes(frame: pl.DataFrame) -> bytes:
 
 
 def read_sheet(path: Path, content: bytes) -> Sheet:
-    """Read the content of a filled CSV, .xlsx or Parquet file as text; `path` tells which, and names it in messages.
+    """Read the content of a filled CSV, .xlsx or Parquet file as text.
 
-    Of CSV: UTF-8 with or without a byte order mark, UTF-16 with one, or Windows-1252; commas, semicolons or tabs, or
-    what a first line such as `sep=;` names; any line ends; lines without any text are overlooked. Decimal commas are
-    found in the list's numbers. A row's line is the one on which it begins. Raises SignOffError where there is
-    no table.
+    The suffix of `path` says which of them it is, and messages name `path`. CSV may be UTF-8 with or without a byte
+    order mark, UTF-16 with one, or Windows-1252; it may have commas, semicolons or tabs, or the separator that a first
+    line such as `sep=;` names; any line ends. Lines without text are skipped. The decimal sign is that of the list's
+    numbers. A row's line is the one on which it begins. Raises SignOffError if the file has no table.
     """
     try:
         if path.suffix.lower() == ".parquet":
@@ -98,7 +98,7 @@ def _sheet(
 
 
 def _decimal(rows: list[tuple[int, dict[str, str]]], delimiter: str) -> str:
-    """Return the decimal sign of the list's numbers; without a fraction, the one that goes with the delimiter."""
+    """Return the decimal sign of the list's numbers; if no number has a fraction, the usual one for the delimiter."""
     for _, cells in rows:
         for name in _NUMBERS:
             if found := _FRACTION.fullmatch(cells.get(name, "").strip()):

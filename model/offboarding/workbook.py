@@ -1,4 +1,4 @@
-"""The off-boarding list as an Excel workbook: written with input cells for the sign-off, and read back as text."""
+"""Writes the off-boarding list as an Excel workbook with input cells for the sign-off, and reads it back as text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAME: Final = "offboarding"  # the sheet
 MOST_BYTES: Final = 256 * 1024 * 1024  # of all parts, unpacked
 _MOST_PARTS: Final = 1000
-_MOST_CELLS: Final = 5_000_000  # of the smallest rectangle that holds all cells: the reading library allocates it
+_MOST_CELLS: Final = 5_000_000  # in the smallest rectangle around all cells, which the reading library allocates
 _MOST_UNITS: Final = 32_767  # of UTF-16, in a cell of Excel
 _PART: Final = re.compile(r".*\.(xml|rels)", re.IGNORECASE)  # pictures and other parts aren't read
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})", re.ASCII | re.IGNORECASE)
@@ -41,7 +41,7 @@ _WIDTHS: Final = {
     "name": 22,
 }
 _WIDTH: Final = 14
-_IDS: Final = ("model_version", "run")  # long and of no use to a reader: not wrapped
+_IDS: Final = ("model_version", "run")  # long hashes: not wrapped
 
 
 class BadWorkbook(Exception):
@@ -49,13 +49,13 @@ class BadWorkbook(Exception):
 
 
 def cut_cell(text: str) -> str:
-    """Return text as far as a cell of Excel can hold it."""
+    """Return the text, cut to the length that a cell of Excel can have."""
     units = text.encode("utf-16-le", "surrogatepass")
     return text if len(units) <= 2 * _MOST_UNITS else units[: 2 * _MOST_UNITS].decode("utf-16-le", "ignore")
 
 
 def xlsx_bytes(frame: pl.DataFrame, *, made_at: datetime, verdicts: Iterable[str]) -> bytes:
-    """Return a list as a workbook, the same bytes for the same list: text stays text, and no cell is a formula.
+    """Return a list as a workbook: the same bytes for the same list, text kept as text, and no formulas.
 
     The sign-off columns are input cells. The column `decision` offers `verdicts`, the column `date` takes dates from
     the day of `made_at`. Text that is too long for a cell is cut.
@@ -111,14 +111,14 @@ def _validate(sheet: Any, frame: pl.DataFrame, last: int, made_at: datetime, ver
     for name, rule in rules.items():
         if name in frame.columns:
             column = frame.columns.index(name)
-            # A warning: signers west of Greenwich may be a day behind, and people write Off-Board.
+            # Only a warning: signers west of Greenwich may be a day behind UTC, and some people write "Off-Board".
             sheet.data_validation(1, column, last, column, {**rule, "error_type": "warning"})
 
 
 def read_workbook(content: bytes) -> list[list[str]]:
-    """Return the rows of the sheet `offboarding`, else of the first sheet, as text; dates are ISO 8601.
+    """Return the rows of the sheet `offboarding`, or of the first sheet if there is none, as text; dates are ISO 8601.
 
-    Raises BadWorkbook for a file that isn't a workbook, that has a password, or that unpacks to more than is allowed.
+    Raises BadWorkbook if the file isn't a workbook, has a password, or unpacks to more than is allowed.
     """
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(_unpacked(content)))
@@ -142,7 +142,7 @@ def _text(value: object) -> str:
 
 
 def _unpacked(content: bytes) -> bytes:
-    """Return the workbook with its parts stored, not compressed, after they were checked: the size is then known."""
+    """Return the workbook with its checked parts uncompressed, so that the size that a reader unpacks is limited."""
     buffer = io.BytesIO()
     left = MOST_BYTES
     try:
@@ -164,8 +164,8 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def _check_part(text: bytes) -> None:
-    """Raise BadWorkbook for a document type, which could declare entities, and for cells too far apart to be held."""
-    rows = columns = row = column = 0  # the greatest ones, and those of the last element
+    """Raise BadWorkbook if the part has a document type, which could declare entities, or spans too many cells."""
+    rows = columns = row = column = 0  # the greatest row and column, and those of the last element
     parser = expat.ParserCreate()
 
     def doctype(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Searches for several transactions within a stretch of time, and for single large transactions."""
+"""Searches for several transactions within a period, and for single large transactions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def pick_amounts(amount: Floats, rows: int, places: Ints) -> int:
 
 @compiled
 def pick_night(created: Ints, amount: Floats, rows: int, minutes: int, until: float, places: Ints) -> int:
-    """Write the places of transactions of more than 0 EUR before the hour `until`, `minutes` east of UTC."""
+    """Write the places of transactions of more than 0 EUR before the hour `until`, `minutes` east of UTC.
+
+    Returns how many there are.
+    """
     picked = 0
     end = math.ceil(until) * _HOUR
     for row in range(rows):
@@ -68,7 +71,7 @@ def pick_just_below(amount: Floats, rows: int, margin: float, places: Ints) -> i
 
 @compiled
 def show_bursts(created: Ints, places: Ints, picked: int, count: int, window: int, shown: Ints) -> int:
-    """Write the places that lie in some stretch of `window` with at least `count` of them; return how many there are.
+    """Write the places in any period of `window` that has at least `count` of them; return how many there are.
 
     `shown` must be another array than `places`.
     """

@@ -17,11 +17,11 @@ USUAL: Final = "usual"
 
 
 def declaration_faults(patterns: Mapping[str, Mapping[str, float]], minimum: int, *, frozen: bool) -> list[str]:
-    """Return what is wrong with the patterns' thresholds, by code and name, and with the minimum number of patterns.
+    """Return the faults of the patterns' thresholds, by code and name, and of the minimum number of patterns.
 
     With `frozen`, LARGE_AMOUNT must have `usual`, 0 or more.
     """
-    faults = [f"there is no pattern {code}" for code in patterns if code not in BY_CODE]
+    faults = [f"{code} is not a known pattern" for code in patterns if code not in BY_CODE]
     for code, limits in patterns.items():
         if code in BY_CODE:
             faults += [f"{code}.{fault}" for fault in _threshold_faults(code, limits, frozen=frozen)]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _HOUR_US: Final = 3_600_000_000
 _LONGEST: Final = 2**62  # microseconds: longer than any history
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  in UTC; the zone is written by hand, which takes half the time
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  in UTC; `rfc3339` appends the zone itself, which takes half the time
 _NO_STARTS: Final = np.empty((0, 0), np.int64)
 _NO_EVIDENCE: Final = np.empty((0, 3), np.int64)
 
@@ -127,7 +127,7 @@ def greatest_amounts(encoded: Encoded, settings: Settings, *, threads: int = 1) 
 
 
 class _Search:
-    """The compiled search with its rule and settings."""
+    """The compiled search with the patterns' limits and the settings."""
 
     def __init__(self, which: NDArray[np.int64], limits: NDArray[np.float64], settings: Settings) -> None:
         self._settings = (settings.lookback_us, settings.max_transactions, are_excluded(settings.excluded_types))

@@ -11,7 +11,7 @@ from customer_risk.model.features.kernel.kinds import CAME, OFF_RAMP, ON_RAMP, P
 from customer_risk.model.features.kernel.workspace import Workspace
 from customer_risk.model.features.shapes import N_DIRECTIONS, N_STATES, N_TYPES, Floats, Ints, Kinds
 
-_CENT: Final = 0.005  # EUR: less than half a cent is rounding, not money
+_CENT: Final = 0.005  # EUR: less than half a cent is a rounding error
 # Ways out by type: to someone else and hard to call back (0), and crypto purchases alone (1).
 _OUT: Final = np.array(
     [[type_ in ways for type_ in range(N_TYPES)] for ways in ((TRANSFER, ON_RAMP, PAYMENTS), (ON_RAMP,))]
@@ -44,9 +44,8 @@ def split_moves(amount: Floats, kind: Kinds, rows: int, crypto: int, work: Works
 def match_moves(created: Ints, amount: Floats, ins: int, outs: int, window: int, rows: int, work: Workspace) -> float:
     """Match money out with money in of at most `window` before, the oldest first; return the EUR matched.
 
-    Money that came in at the same time counts as before. Taking the oldest money that still may be taken first gives
-    the greatest amount that any matching can (earliest deadline first). `work.at2` says 1 for the places of the
-    transactions that took part, else 0.
+    Money that came in at the same time counts as before. Matching the oldest money first gives the greatest amount of
+    any matching (earliest deadline first). `work.at2` is 1 at the places of the transactions that were matched, else 0.
     """
     for row in range(rows):
         work.at2[row] = 0
@@ -71,7 +70,7 @@ def match_moves(created: Ints, amount: Floats, ins: int, outs: int, window: int,
 
 @compiled
 def show_moves(rows: int, work: Workspace, shown: Ints) -> int:
-    """Write the places of the transactions that took part in the last matching; return how many there are."""
+    """Write the places of the transactions that the last call of `match_moves` matched; return how many there are."""
     found = 0
     for row in range(rows):
         if work.at2[row]:

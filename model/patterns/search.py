@@ -1,4 +1,4 @@
-"""The compiled search for every pattern among a customer's transactions, which are those that the features see."""
+"""The compiled search for every pattern in a customer's transactions; features are computed from the same ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from customer_risk.model.patterns.bursts import (
 from customer_risk.model.patterns.definitions import BY_CODE
 from customer_risk.model.patterns.passing import match_moves, show_moves, split_moves
 
-# Columns of `limits`; a pattern has those that its thresholds name.
+# Columns of `limits`; a pattern uses those that its thresholds name.
 WINDOW: Final = 0  # microseconds
 COUNT: Final = 1
 PART: Final = 2  # share, margin, or the hour until which it is night
@@ -159,7 +159,7 @@ def longest_history(offsets: Ints, first: int, last: int) -> int:
 
 @compiled
 def shows_any(figures: Floats) -> bool:
-    """Return whether a customer with these figures shows any pattern."""
+    """Whether a customer with these figures shows any pattern."""
     shown = 0.0
     for place in range(len(figures)):
         shown += figures[place, FOUND]

@@ -1,4 +1,4 @@
-"""Words a pattern's thresholds, and what was found of it."""
+"""Describes in words the thresholds of a pattern, and what was found of the pattern."""
 
 from __future__ import annotations
 

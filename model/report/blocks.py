@@ -32,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A captioned table; `note` says below it how to read it, `badge` marks its caption."""
+    """A captioned table. `note`, below it, says how to read it; `badge` marks the caption."""
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -114,7 +114,7 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Numbered steps, each a lead and its sentences."""
+    """Numbered steps; each has a lead and its sentences."""
 
     kind: ClassVar[str] = "steps"
     items: tuple[tuple[str, str], ...]

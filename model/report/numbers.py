@@ -19,14 +19,13 @@ NOT_COMPUTABLE = "not computable"
 EURO = "EUR\N{NO-BREAK SPACE}"  # an amount never parts from its currency at a line's end
 MINUS = "\N{MINUS SIGN}"
 NOTHING = 1e-9  # less is a rounding error of 0
-MOST_DIGITS = 4  # a bound that is still 0 with these is told as "just above 0" or "just below 0"
+MOST_DIGITS = 4  # a bound that is still written as 0 with these is "just above 0" or "just below 0"
 
 
 def written(value: float | None, form: Form = "decimal", *, digits: int | None = None) -> str:
-    """Write one number; None and NaN are "not computable".
+    """Return one number as text; None and NaN are "not computable".
 
-    A percentage takes more digits where it would otherwise say 0% of something that isn't 0, or 100% of something that
-    isn't whole.
+    A percentage gets more digits if it would otherwise be written as 0% or 100% without being exactly that.
     """
     if value is None or math.isnan(value):
         return NOT_COMPUTABLE
@@ -44,19 +43,19 @@ def written(value: float | None, form: Form = "decimal", *, digits: int | None =
 
 
 def signed(value: float, *, digits: int = 2) -> str:
-    """Write a number with its sign; a zero has none."""
+    """Return a number with its sign; zero has no sign."""
     text = written(value, digits=digits)
     return text if _is_zero(text) or text.startswith(MINUS) else f"+{text}"
 
 
 def count(value: float) -> str:
-    """Write a count; a mean of counts keeps one decimal unless it is whole with one."""
+    """Return a count as text; a mean of counts has one decimal unless that decimal is 0."""
     rounded = round(value, 1)
     return f"{rounded:,.0f}" if float(rounded).is_integer() else f"{rounded:,.1f}"
 
 
 def times(number: int) -> str:
-    """Write how often something was done: once, twice, 5 times."""
+    """Return how often something was done: "once", "twice", "5 times"."""
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
@@ -115,12 +114,12 @@ def counted(number: float, noun: str = "customer", plural: str = "") -> str:
 
 
 def were(number: float) -> str:
-    """Return the verb after a count."""
+    """Return "was" or "were", as fits the count before it."""
     return "was" if count(number) == "1" else "were"
 
 
 def digits_for(difference: Interval, digits: int = 2, form: Form = "decimal") -> int:
-    """Return how many digits show on which side of 0 the estimate and the bounds lie; at most MOST_DIGITS."""
+    """Return the number of digits that shows the sign of the estimate and the bounds; at most MOST_DIGITS."""
     values = [value for value in (difference.estimate, difference.low, difference.high) if abs(value or 0.0) > NOTHING]
     while digits < MOST_DIGITS and any(_is_zero(written(value, form, digits=digits)) for value in values):
         digits += 1
@@ -128,7 +127,7 @@ def digits_for(difference: Interval, digits: int = 2, form: Form = "decimal") ->
 
 
 def difference_span(difference: Interval, form: Form = "decimal", *, digits: int | None = None) -> str:
-    """Write a difference's bounds so that neither says 0 where it isn't; nothing where there are none."""
+    """Return a difference's bounds, with enough digits that only 0 is written as 0; "" if it has no bounds."""
     if difference.low is None or difference.high is None:
         return ""
     places = digits_for(difference, 2 if digits is None else digits, form)
@@ -151,7 +150,7 @@ def verdict(difference: Interval, metric: str, *, first: str, second: str) -> st
     bounds = difference_span(difference, digits=digits)
     if _is_zero(size):
         known = f" (interval of the difference {bounds})" if bounds else ""
-        return f"In {name}, {first} and {second} are level{known}."
+        return f"In {name}, {first} and {second} are equal{known}."
     better = difference.estimate < 0 if metric in LOWER_IS_BETTER else difference.estimate > 0
     sides = f"{first} is {'ahead of' if better else 'behind'} {second}"
     size = f"by {size}"
@@ -159,12 +158,14 @@ def verdict(difference: Interval, metric: str, *, first: str, second: str) -> st
         return f"In {name}, {sides} {size}, but no interval could be made, so this proves nothing."
     interval = f"(interval of the difference {bounds})"
     if covers_zero(difference):
-        return f"In {name}, {sides} {size} {interval}: it includes 0, so these data don't show which is better."
+        return (
+            f"In {name}, {sides} {size} {interval}: the interval includes 0, so these data don't show which is better."
+        )
     return f"In {name}, {sides} {size} {interval}: it excludes 0."
 
 
 def inside(title: str) -> str:
-    """Return a title as it reads inside a sentence: XGBoost and ROC-AUC keep their capitals."""
+    """Return a title for use inside a sentence: names such as XGBoost and ROC-AUC keep their capitals."""
     return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 

@@ -95,7 +95,7 @@ def identity(results: RunResults) -> str:
 
 
 def imprint(results: RunResults) -> tuple[tuple[str, str], ...]:
-    """Return whose report this is and how old its data and its program are, as pairs of a name and a value."""
+    """Return whose report this is, and the dates of its data and of the commit, as pairs of a name and a value."""
     run, given = results.provenance, results.imprint
     made_up = "synthetic customers, made up by this program" if run.synthetic else ""
     return (
@@ -108,7 +108,7 @@ def imprint(results: RunResults) -> tuple[tuple[str, str], ...]:
 
 
 def short_commit(commit: str) -> str:
-    """Return twelve digits of a commit, and whether files differed from it."""
+    """Return twelve digits of a commit, and a remark if files differed from the commit."""
     return commit[:12] + (" with uncommitted changes" if commit.endswith("-dirty") else "")
 
 

@@ -65,8 +65,8 @@ def stated_limits(
         Limit(
             title="The features were designed on similar customers",
             text="The people who designed the features had seen labelled customers. Selection and tuning happen "
-            "inside the folds; the design of the features doesn't. Expect somewhat worse results on customers of "
-            "another time or bank.",
+            "inside the folds; the design of the features happened before. Expect somewhat worse results on "
+            "customers of another time or bank.",
         ),
         Limit(
             title="The risk rate of the portfolio",

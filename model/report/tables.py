@@ -86,7 +86,7 @@ def measured(measurement: Measurement) -> tuple[Block, ...]:
 
 
 def difference_cell(difference: Interval | None) -> Cell:
-    """Write a paired difference, in bold where its interval excludes 0, with enough digits to show on which side."""
+    """Return a paired difference with enough digits to show its sign, in bold if its interval excludes 0."""
     if difference is None or difference.estimate is None:
         return cell(difference)
     bounds = difference_span(difference, digits=3)
@@ -108,7 +108,7 @@ def cohort_table(caption: str, period: str, rows: Sequence[CohortRow]) -> Table:
 
 
 def costs_badge(results: RunResults) -> str:
-    """Return the badge of amounts that follow from default costs; nothing once the costs are confirmed."""
+    """Return the badge of amounts that follow from default costs; "" once the costs are confirmed."""
     return "Default costs, not confirmed" if results.decisions.unconfirmed else ""
 
 

@@ -11,7 +11,7 @@ from customer_risk.model.patterns.definitions import BY_CODE
 if TYPE_CHECKING:
     from customer_risk.model.scoring.segments import Action, Segment
 
-BY_SEGMENT: Final = 1  # version of the rule of bundles without one: every High customer is proposed
+BY_SEGMENT: Final = 1  # the version that applies to bundles without a rule: every High customer is proposed
 WITH_PATTERNS: Final = 2  # High and at least `minimum` patterns: propose; High otherwise: review
 
 
@@ -29,12 +29,12 @@ class ActionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     patterns: dict[str, dict[str, float]]
 
     def __post_init__(self) -> None:
-        """Bring the patterns in order: a manifest is written with sorted keys."""
+        """Put the patterns in the order of their definitions: a manifest is written with sorted keys."""
         ordered = {code: self.patterns[code] for code in (*BY_CODE, *self.patterns) if code in self.patterns}
         msgspec.structs.force_setattr(self, "patterns", ordered)
 
     def action(self, segment: Segment, patterns: int | None) -> Action:
-        """Return the action for a segment and the number of patterns found; None: none can be seen."""
+        """Return the action for a segment and the number of patterns found; None if no patterns can be seen."""
         if segment == "high":
             return "propose_off_boarding" if patterns is not None and patterns >= self.minimum else "review"
         return "review" if segment == "medium" else "none"

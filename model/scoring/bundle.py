@@ -45,7 +45,11 @@ if TYPE_CHECKING:
 
 
 SCHEMA_VERSION: Final = 3
-_READ: Final = (1, 2, 3)  # 1 has another form of golden.json; 1 and 2 have neither action rule nor wordings
+_READ: Final = (
+    1,
+    2,
+    3,
+)  # version 1 has another form of golden.json; versions 1 and 2 lack the action rule and the wordings
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("golden.json", "model.ubj", "reference.json", "resamples.json", "trees.json")
 _MOST_MANIFEST: Final = 16 * 1024 * 1024
@@ -119,7 +123,7 @@ class Bundle:
         return ModelFeatures(self.manifest.features, self.manifest.settings)
 
     def finder(self) -> Finder | None:
-        """Return what finds the action rule's patterns; None for a bundle without a rule."""
+        """Return a finder of the action rule's patterns; None for a bundle without a rule."""
         rule = self.manifest.action_rule
         return None if rule is UNSET else Finder(rule.patterns, self.manifest.settings.for_kernel())
 
@@ -250,7 +254,7 @@ def _manifest(folder: Path, data: bytes) -> Manifest:
         rule = parse_json(data, _WithRule).action_rule
         if rule is not UNSET and rule.version != WITH_PATTERNS:
             raise BundleVersion(
-                f"{folder / MANIFEST} has version {rule.version} of the action rule, this install knows "
+                f"{folder / MANIFEST} has version {rule.version} of the action rule; this install knows version "
                 f"{WITH_PATTERNS}.",
                 remedy=_OTHER_INSTALL,
             )
@@ -298,7 +302,7 @@ def _same_catalogue(folder: Path, manifest: Manifest) -> None:
     version = manifest.wordings_version
     if version not in WORDINGS:
         raise BundleVersion(
-            f"{folder / MANIFEST} has wordings of version {version}, this install has "
+            f"{folder / MANIFEST} has version {version} of the wordings; this install has versions "
             f"{' and '.join(map(str, WORDINGS))}.",
             remedy=_OTHER_INSTALL,
         )

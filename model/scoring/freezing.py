@@ -1,4 +1,4 @@
-"""Makes the action rule that a configuration declares, with what it takes from a population of customers."""
+"""Makes the action rule that a configuration declares, with a quantile of a population of customers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def check_corroboration(corroboration: Corroboration) -> None:
     """Raise ConfigError, naming every fault at once, if the declared patterns can't be used.
 
-    Faults are an unknown pattern, a missing, unknown or meaningless threshold, and a minimum number of patterns that is
-    less than 1 or more than there are.
+    Faults are an unknown pattern, a missing, unknown or out-of-range threshold, and a minimum that is less than 1 or
+    more than the number of patterns.
     """
     faults = declaration_faults(corroboration.rules, corroboration.minimum, frozen=False)
     if faults:
@@ -36,8 +36,9 @@ def check_corroboration(corroboration: Corroboration) -> None:
 def freeze(corroboration: Corroboration, encoded: Encoded, settings: Settings, *, threads: int = 1) -> ActionRule:
     """Return the action rule that `corroboration` declares, frozen with the customers in `encoded`.
 
-    LARGE_AMOUNT gets `usual`: of the customers who moved money, the declared quantile of their greatest amount (a
-    customer's own amount, never between two). It is 0 if nobody moved money: then the declared amount decides alone.
+    LARGE_AMOUNT gets `usual`: the declared quantile of the greatest amounts of the customers who moved money. It is
+    one customer's own amount, never a mean of two. It is 0 if no customer moved money; then only the declared amount
+    counts.
     Raises ConfigError as `check_corroboration`.
     """
     check_corroboration(corroboration)

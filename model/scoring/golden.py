@@ -34,8 +34,8 @@ def cpu_family() -> str:
 class GoldenRow(TypedDict):
     """A request in the form of `POST /ai/v1/risk`, and its answer, both as plain JSON values.
 
-    The answer holds probability, segment, action, complete reasons, patterns (None where none can be seen: features
-    were given, or the bundle has no action rule), and the features used, None where missing.
+    The answer holds probability, segment, action, complete reasons, patterns (None if no patterns can be seen:
+    features were given, or the bundle has no action rule), and the features used, None where missing.
     """
 
     request: dict[str, Any]
@@ -56,7 +56,7 @@ Answerer = Callable[[dict[str, Any]], dict[str, Any]]
 def loads_golden(data: bytes) -> list[GoldenRow]:
     """Read golden.json of any schema version; raises BundleError for anything else.
 
-    Answers of schema versions 1 and 2 have no patterns; they are read as None.
+    Answers of schema versions 1 and 2 have no patterns; their patterns are read as None.
     """
     try:
         return [_with_patterns(row) for row in parse_json(data, list[GoldenRow])]

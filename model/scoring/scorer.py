@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The result for a row of feature values.
 
-    `patterns` is None where none can be seen (features were given, or the bundle has no action rule).
+    `patterns` is None if no patterns can be seen: features were given, or the bundle has no action rule.
     """
 
     probability: float
@@ -54,9 +54,9 @@ class Scores:
 class Scorer:
     """Trees, calibration and thresholds.
 
-    `features` are the columns, in order, with the texts of reasons. With `repeats`, a customer text may come twice in
-    an answer. Without an `action_rule`, as in bundles that have none, the segment alone decides the action. `base` is
-    the expected log-odds without any feature.
+    `features` are the columns, in order, with the texts of reasons. With `repeats`, one answer may have the same
+    customer text more than once. Without an `action_rule`, as in bundles that have none, the segment alone decides the
+    action. `base` is the expected log-odds without any feature.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Scorer:
     def judge(self, values: NDArray[np.float64], patterns: tuple[FoundPattern, ...] | None = None) -> Verdict:
         """Return the verdict on values float64[f], in the scorer's order: the same bits as `score` in any batch.
 
-        `patterns` are those found in the customer's transactions; None where there are no transactions to look at.
+        `patterns` are those found in the customer's transactions; None if no patterns can be seen.
         """
         margin, contributions = self.explainer.explain_one(values)
         contributions *= self.calibration.slope
@@ -106,7 +106,7 @@ class Scorer:
         )
 
     def action(self, segment: Segment, patterns: tuple[FoundPattern, ...] | None) -> Action:
-        """Return the action for a segment and the patterns found (None: there are no transactions to look at)."""
+        """Return the action for a segment and the patterns found (None if no patterns can be seen)."""
         if self.action_rule is None:
             return ACTIONS[segment]
         return self.action_rule.action(segment, None if patterns is None else len(patterns))

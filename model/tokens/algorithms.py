@@ -1,4 +1,4 @@
-"""Signature algorithms that a token may have, and addresses that a key set may have; needs no library."""
+"""The signature algorithms of tokens, and a check of the addresses of key sets; imports no third-party library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ASYMMETRIC: Final = frozenset(
 
 
 def is_private_url(url: str) -> bool:
-    """Whether a URL's response can't be changed on its way: https, or this machine."""
+    """Whether a response of the URL is safe from changes in transit: https, or this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

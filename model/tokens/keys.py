@@ -19,7 +19,7 @@ _BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 
 
 class KeysUnreadable(Exception):
-    """The issuer's keys can't be read now; the message says why, for the log."""
+    """The issuer's keys can't be read; the message says why."""
 
 
 class Key(msgspec.Struct, frozen=True):

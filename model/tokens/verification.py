@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from customer_risk.model.tokens.keys import Key
 
-# Errors besides its own that the library raises for odd numbers and deep nesting in a token.
+# Errors that the library raises, besides its own, for odd numbers and deep nesting in a token.
 _ODD: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
@@ -57,6 +57,6 @@ def _why(error: Exception) -> str:
         jwt.ImmatureSignatureError: "The token isn't valid yet.",
         jwt.InvalidSignatureError: "The token's signature is wrong.",
         jwt.MissingRequiredClaimError: "The token lacks one of the claims exp, iss and aud.",
-        jwt.InvalidAlgorithmError: "The token's key isn't one for its algorithm.",
+        jwt.InvalidAlgorithmError: "The token's key doesn't fit its algorithm.",
     }
     return next((text for kind, text in said.items() if isinstance(error, kind)), "The token can't be read.")

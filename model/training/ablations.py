@@ -76,7 +76,7 @@ def excluded_types(study: Study, everything: FeatureTable, tick: Callable[[], No
         },
         UNTUNED,
         f"The bank makes events of type {types} itself, mostly for suspended customers: they are a trace of the "
-        "outcome. They are left out whatever they add, since they don't exist yet when a customer is scored.",
+        "outcome. They are always left out, since they don't exist yet when a customer is scored.",
     )
 
 
@@ -94,9 +94,9 @@ def weighting(study: Study, tick: Callable[[], None]) -> Measurement:
         "How should the few suspended customers be weighed?",
         arms,
         UNTUNED,
-        "Weights change no customer's data: each reason still comes from customers who exist, and calibration "
-        "corrects the level. Repeated rows act as weights with noise. Invented rows mix two customers into one who "
-        "never existed, which breaks features that belong together (for example, a maximum below a median).",
+        "Weights change no customer's data: each reason still comes from existing customers, and calibration corrects "
+        "the level. Repeated rows act as weights with noise. Invented rows mix two customers into one who never "
+        "existed. Their features can contradict each other (for example, a maximum below a median).",
     )
 
 
@@ -127,8 +127,8 @@ def calibration(study: Study, found: OutOfFold) -> Measurement:
         f"level is fitted; from {ENOUGH_FOR_SLOPE} on, Platt's two parameters. Isotonic regression has a parameter for "
         f"each step and overfits below about {ENOUGH_FOR_ISOTONIC} (Niculescu-Mizil & Caruana 2005); "
         + (
-            "there are more here, so it is shown for comparison. The sigmoid is kept: it ties no customers, and a "
-            "customer's contributions add up to the shown probability."
+            "there are more here, so it is shown for comparison. The sigmoid is kept: different scores keep different "
+            "probabilities, and a customer's contributions add up to the shown probability."
             if positives >= ENOUGH_FOR_ISOTONIC
             else "it also gives the same probability to customers whom the model distinguishes."
         ),

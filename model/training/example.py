@@ -1,4 +1,4 @@
-"""One customer worked through: made up, from the bundle's golden rows, so that no customer of the tables is shown."""
+"""A made-up customer as an example, taken from the bundle's golden rows: no customer of the tables is shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def work_through(rows: Sequence[GoldenRow], base: float) -> Example | None:
     """Return the golden customer with the strongest action and the highest probability; None without a usable row.
 
     `base` is the scorer's: the expected log-odds without any feature. Rows that give transactions as columns, or
-    features instead of a profile, repeat other rows and are passed over.
+    features instead of a profile, repeat other rows and are skipped.
     """
     usable = [row for row in rows if isinstance(row["request"].get("transactions"), list)]
     if not usable:

@@ -106,7 +106,7 @@ def strata(judged: Judged, study: Study) -> tuple[Stratum, ...]:
 
 
 def stratum(judged: Judged, study: Study, name: str, members: Flags) -> Stratum:
-    """Measure among some customers, bool[n]; without metrics where they are fewer than FEWEST of one label."""
+    """Return the metrics among `members`, bool[n]; without metrics if fewer than FEWEST of them have one label."""
     customers, suspended = int(members.sum()), int((members & study.suspended).sum())
     enough = min(suspended, customers - suspended) >= FEWEST
     measured = study.measure(judged.found.probabilities, flagged=judged.flagged, members=members) if enough else {}

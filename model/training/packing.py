@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 NAME = "customer-risk"
 GOLDEN = 24  # customers
-MADE_UP = 10 * GOLDEN  # so that one of them is proposed for off-boarding by nearly any model
+MADE_UP = 10 * GOLDEN  # enough that almost every model proposes one of them for off-boarding
 GOLDEN_SEED = 20_250_817  # not the configuration's: synthetic training tables may well be made with that one
 MOST_ROWS = 80  # of transactions of a golden customer
 _PROFILE = (
@@ -97,7 +97,7 @@ def bundle_files(
 
 
 def _golden(scorer: Scorer, manifest: Manifest) -> list[GoldenRow]:
-    """Return the golden rows, first that of a customer whom the rule proposes for off-boarding, if any is made up."""
+    """Return the golden rows, first that of a customer proposed for off-boarding, if there is one."""
     customers = golden_customers()
     answer = golden_answerer(scorer, manifest.settings)
     actions = (answer(golden_request(0, *customer))["action"] for customer in customers)
@@ -107,7 +107,7 @@ def _golden(scorer: Scorer, manifest: Manifest) -> list[GoldenRow]:
 
 
 def golden_customers() -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Make up customers, some with and some without transactions: pairs of profile and transaction rows."""
+    """Return made-up customers, with and without transactions, as pairs of profile and transaction rows."""
     tables = generate(customers=MADE_UP, seed=GOLDEN_SEED, risk_rate=0.2, unlabelled=1)
     users = tables.users_labelled.unique("user_id", keep="first", maintain_order=True)
     events = {

@@ -188,7 +188,7 @@ def fit_shipped(study: Study, watch: Stages) -> Shipped:
 
 
 def freeze_rule(material: Material, config: Config) -> ActionRule:
-    """Return the action rule that the configuration declares, frozen with the customers that are learned from."""
+    """Return the action rule that the configuration declares, frozen with the training customers."""
     return freeze(
         config.corroboration,
         encode_frame(material.customers, material.events),
@@ -421,7 +421,7 @@ def _default_costs(config: Config) -> tuple[str, ...]:
 
 
 def _example(folder: Path) -> results.Example | None:
-    """Work one of the bundle's golden customers through, as serving answers it."""
+    """Return one of the bundle's golden customers as an example, with the answer that serving gives."""
     bundle = bundles.load_bundle(folder, verify_golden=False)
     return work_through(bundle.golden, bundle.scorer.base)
 

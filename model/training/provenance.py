@@ -31,7 +31,7 @@ def git_commit() -> str:
 def commit_date() -> str:
     """Return the day, in UTC, on which the checkout's commit was made; "unknown" outside of a checkout.
 
-    Of the commit and not of the run, so that the same commit and tables give the same report.
+    The date is the commit's, not the run's, so that the same commit and tables give the same report.
     """
     if git_commit() == "unknown":
         return "unknown"

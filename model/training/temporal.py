@@ -85,10 +85,10 @@ def _meaning(study: Study, parts: list[TimePart], bare: list[str]) -> str:
     if not bare:
         return f"{order}. Each later part is scored by a model fitted to the earlier parts.{aside}"
     return (
-        f"{order}. Metrics of {' and '.join(bare)} would mean nothing: the part, or the parts before it, have fewer "
+        f"{order}. Metrics of {' and '.join(bare)} are not computed: the part, or the parts before it, have fewer "
         f"than {FEWEST} customers of a label. The suspended share by week of joining shows the cause: customers who "
         "joined late haven't been detected yet. They look safe because their accounts are young. The figures in this "
-        f"report say nothing about new customers in their first months.{aside}"
+        f"report don't apply to new customers in their first months.{aside}"
     )
 
 

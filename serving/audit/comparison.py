@@ -63,7 +63,7 @@ def compare_reasons(
 def compare_patterns(
     recorded: Sequence[WirePattern], computed: Sequence[FoundPattern | WirePattern], standard: Standard
 ) -> Iterator[Difference]:
-    """Compare patterns one by one, in order; words bit for bit alone."""
+    """Compare patterns one by one, in order; texts only with the standard bit for bit."""
     yield from _compare_lists("patterns", _plain(recorded), _plain(computed), itemgetter("code"), standard)
 
 
@@ -74,7 +74,7 @@ def _compare_lists(
     name_of: Callable[[dict[str, Any]], str],
     standard: Standard,
 ) -> Iterator[Difference]:
-    """Compare the names of the items, and only if all names are the same and in the same order, the items' fields."""
+    """Compare the items' names in order; if all names are equal, compare the items' fields."""
     if before == now:
         return
     order = list(zip_longest(map(name_of, before), map(name_of, now), fillvalue=""))

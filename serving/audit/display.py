@@ -38,7 +38,7 @@ _CATEGORIES: Final = {
     "screening_state": SCREENING_STATES,
 }
 _ACTION_RULES: Final = {
-    BY_SEGMENT: "the segment alone leads to the action",
+    BY_SEGMENT: "the segment alone decides the action",
     WITH_PATTERNS: "off-boarding is proposed for High with enough transaction patterns",
 }
 _TRANSACTION: Final = ("id", "created", "completed", "state", "type", "direction", "amount")
@@ -235,13 +235,13 @@ def _action_rule(record: Record) -> str:
     if record.kind == "refusal":
         return ""
     if record.source == "rules":
-        return "the fallback rules lead to the action, without patterns"
-    meaning = _ACTION_RULES.get(record.action_rule, "this install doesn't have this rule")
+        return "the fallback rules decide the action, without patterns"
+    meaning = _ACTION_RULES.get(record.action_rule, "this install doesn't know this version")
     return f"version {record.action_rule}: {meaning}"
 
 
 def _no_patterns(record: Record) -> str:
-    """Return why a decision has no patterns; empty where it has some, or where they weren't looked for."""
+    """Return why a decision has no patterns; "" if it has patterns, or if its rule doesn't use patterns."""
     if record.kind == "refusal" or record.source == "rules" or record.action_rule == BY_SEGMENT or record.patterns:
         return ""
     if record.encoded:

@@ -60,8 +60,8 @@ class Replayer:
     """Replays records; `find` gives the bundle of a version, or why there is none; `rules` are those at hand.
 
     A decision of this CPU `family` must come out bit for bit. Another's numbers may differ by 1e-9, absolutely or
-    relatively, and so may words that hold them; the segment, the action and the order of reasons and patterns must be
-    the same.
+    relatively, and texts with such numbers may differ. The segment, the action and the order of reasons and patterns
+    must be the same.
     """
 
     def __init__(self, find: Find, rules: Iterable[RuleSet] = (), *, family: str | None = None) -> None:
@@ -73,7 +73,8 @@ class Replayer:
     def replay(self, record: Record, names: tuple[str, ...]) -> Replayed:
         """Compute a decision again and compare; `names` are those of its features. Warnings aren't compared.
 
-        The action rule and the wordings are those of the bundle. Rules answer in the wordings that the record names.
+        The action rule and the wordings are those of the bundle. Fallback rules answer in the wordings that the record
+        names.
         """
         if record.kind == "refusal":
             return Replayed(record.record_id, "refusal")
@@ -94,7 +95,7 @@ class Replayer:
             if record.encoded and names != NAMES:
                 return "this install computes other features than the rules were given"
             if record.wordings not in WORDINGS:
-                return f"this install doesn't have the wordings of version {record.wordings}"
+                return f"this install doesn't have version {record.wordings} of the wordings"
             return _Ruled(rules, names, record.wordings)
         version = record.model_version
         if version not in self._found:

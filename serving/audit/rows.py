@@ -93,7 +93,9 @@ class _Asking:
         with self._connections.asking("changed", _REMEDY):
             # A query of an absent table may give no rows instead of an error.
             table = self._connections.rest.get_table(self._table, timeout=_SECONDS, retry=None)
-            lacking = ADDED.keys() - {each.name for each in table.schema}  # of a table that an earlier release made
+            lacking = ADDED.keys() - {
+                each.name for each in table.schema
+            }  # columns that a table of an earlier release lacks
             blank = ", ".join(each for name, each in _BLANK.items() if name not in lacking)
             text = query.format(table=self._table, blank=blank)
             try:

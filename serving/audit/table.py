@@ -128,7 +128,7 @@ def _columns(settings: BigQuerySettings) -> set[str]:
 
 
 def _document(row: Any) -> dict[str, Any]:
-    """Return a row as a document, the same as other sinks have it; columns that rows were stored without are filled."""
+    """Return a row as a document like those of other sinks; fields that earlier releases didn't store are filled in."""
     made: dict[str, Any] = ADDED | {
         name: value for name, value in row.items() if value is not None or name not in ADDED
     }

@@ -27,9 +27,10 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True):
-    """A pattern in the customer's transactions; from `count` on None if the token lacks the scope `explain`.
+    """A pattern in the customer's transactions.
 
-    `share` is also None for patterns that have no share.
+    The fields from `count` on are None if the token lacks the scope `explain`. `share` is also None for patterns
+    without a share.
     """
 
     code: str
@@ -57,7 +58,7 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision; `probability` is None where rules answered in the model's place.
+    """A decision; `probability` is None if rules answered instead of the model.
 
     `patterns` is None if no patterns can be seen: the request gave features, rules answered, or the bundle or the
     server is older than patterns.

@@ -81,17 +81,19 @@ class WireReason(msgspec.Struct, frozen=True):
 
 
 class WirePattern(msgspec.Struct, frozen=True):
-    """A pattern in the transactions; the fields from `count` on are for those with the `explain` scope alone."""
+    """A pattern in the transactions; only callers with the scope `explain` get the fields from `count` on."""
 
-    # Columns of stored patterns are made of these fields, as those of reasons are.
+    # The columns of stored patterns are made from these fields, like those of reasons.
     code: Annotated[str, column("Stable name of the pattern")]
-    count: Annotated[int | UnsetType, column("Number of transactions that show it")] = UNSET
-    amount: Annotated[float | UnsetType, column("EUR: their sum, or the money that passed through")] = UNSET
-    share: Annotated[float | UnsetType | None, column("Of the money in, or of crypto purchases; otherwise none")] = (
-        UNSET
-    )
+    count: Annotated[int | UnsetType, column("Number of transactions that show the pattern")] = UNSET
+    amount: Annotated[
+        float | UnsetType, column("EUR: the sum of these transactions, or the money that passed through")
+    ] = UNSET
+    share: Annotated[
+        float | UnsetType | None, column("Of the money in, or of crypto purchases; null for other patterns")
+    ] = UNSET
     first_at: Annotated[str | UnsetType, column("Time of the first of these transactions, RFC 3339")] = UNSET
-    last_at: Annotated[str | UnsetType, column("Time of the last one, RFC 3339")] = UNSET
+    last_at: Annotated[str | UnsetType, column("Time of the last of these transactions, RFC 3339")] = UNSET
     investigator_text: Annotated[str | UnsetType, column("Not for the customer")] = UNSET
 
 

@@ -62,7 +62,7 @@ def column(
     duckdb   DuckDB's type, if it isn't the usual one for the column's type: INTEGER for 32 bits
     fields   descriptions of the nested columns by name, instead of those of the nested struct
     erased   what becomes of the value when a person's data are erased; without it, the value stays
-    added    whether rows exist that were stored before the field was added: the column is NULLABLE
+    added    whether earlier releases stored rows without the field: then the column is NULLABLE
     """
     said = {"stored": stored, "duckdb": duckdb, "fields": fields, "erased": erased, "added": added}
     return Meta(description=description or None, extra=said)

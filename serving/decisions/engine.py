@@ -40,7 +40,7 @@ class Engine:
     def decide(self, read: ParsedRequest, *, now: float) -> Answer:
         """Return the answer to a parsed request; `now` is in seconds since 1970.
 
-        Patterns are looked for where transactions are given and the bundle has an action rule.
+        Patterns are looked for if transactions are given and the bundle has an action rule.
         """
         encoded, values, warnings = None, read.values, read.warnings
         patterns: tuple[FoundPattern, ...] | None = None

@@ -24,7 +24,7 @@ def create_service(model_name: str, rules: RuleSettings) -> Service:
 
 
 def _load(file: str | None) -> RuleSet:
-    """Return rules that propose a review at most: rules see no patterns, and off-boarding is proposed only with one."""
+    """Return the rules. Raises ConfigError if they propose off-boarding, which needs patterns: rules find none."""
     rules = load_rules(Path(file) if file else None)
     if rules.most == _TOO_MUCH:
         raise ConfigError(

@@ -20,6 +20,6 @@ class Versions(NamedTuple):
 
 
 def versions_of(manifest: Manifest) -> Versions:
-    """Return the versions of a bundle; a bundle that names none has the first ones."""
+    """Return the versions of a bundle; a bundle that names no versions has version 1 of both."""
     rule = manifest.action_rule
     return Versions(BY_SEGMENT if rule is UNSET else rule.version, manifest.wordings_version)

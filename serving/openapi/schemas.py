@@ -77,12 +77,12 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         "segment": {"description": "what the probability means for the bank"},
         "action": {
             "description": "the proposed action, by the bundle's action rule: off-boarding only for a high segment "
-            "with enough patterns; only a named person off-boards a customer"
+            "with enough patterns; a named person decides on every off-boarding"
         },
         "reasons": {"description": "the strongest first"},
         "patterns": {
-            "description": "those found in the transactions; null if none can be seen: the request gave features, "
-            "rules answered, or the bundle has no action rule"
+            "description": "the patterns found in the transactions; null if no pattern can be seen: the request gave "
+            "features, rules answered, or the bundle has no action rule"
         },
         "source": {"description": "`rules` if declared rules answered instead of the model"},
         "warnings": {"description": "input that was accepted but may be a mistake; the answer is valid"},
@@ -100,8 +100,11 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
     },
     "WirePattern": {
         "code": {"description": "a stable name"},
-        "count": {"description": "number of transactions that show it; scope `explain`", "minimum": 1},
-        "amount": {"description": "their sum in EUR, or the money that passed through; scope `explain`", "minimum": 0},
+        "count": {"description": "number of transactions that show the pattern; scope `explain`", "minimum": 1},
+        "amount": {
+            "description": "EUR: the sum of these transactions, or the money that passed through; scope `explain`",
+            "minimum": 0,
+        },
         "share": {
             "description": "of the money in, or of crypto purchases; null for other patterns; scope `explain`",
             "minimum": 0,
@@ -111,7 +114,10 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
             "description": "time of the first of these transactions, in UTC; scope `explain`",
             "format": "date-time",
         },
-        "last_at": {"description": "time of the last one, in UTC; scope `explain`", "format": "date-time"},
+        "last_at": {
+            "description": "time of the last of these transactions, in UTC; scope `explain`",
+            "format": "date-time",
+        },
         "investigator_text": {"description": "a text for investigators only; scope `explain`"},
     },
     "ModelName": {

@@ -94,7 +94,7 @@ def test_a_wrong_answer_is_refused(changed, said):
     [(0, 1, "review"), (1, 1, "propose_off_boarding"), (1, 2, "review"), (2, 2, "propose_off_boarding")],
 )
 def test_a_high_customer_with_the_minimum_of_patterns_is_proposed(found, minimum, action):
-    """The other high customers are reviewed."""
+    """A high customer with at least the minimum of patterns is proposed, and reviewed otherwise."""
     body = json.dumps(answer(action=action, patterns=[{"code": "NIGHT_BURST"}] * found)).encode()
     assert Checker(minimum).check(0, ONE, body).wrong == ""
 
@@ -112,7 +112,7 @@ def test_features_get_the_action_of_the_bundles_rule(patterns, action):
     assert ask(ONE, patterns=patterns, action=action) == ""
     assert ask(FEATURES, patterns=None, action=action) == ""
     other = {"review": "propose_off_boarding", "propose_off_boarding": "review"}[action]
-    assert "with no transactions to look at" in ask(FEATURES, patterns=None, action=other)
+    assert "with patterns null" in ask(FEATURES, patterns=None, action=other)
 
 
 def test_patterns_of_features_are_refused():
@@ -121,7 +121,7 @@ def test_patterns_of_features_are_refused():
 
 
 def test_patterns_are_told_always_or_never():
-    """One model tells the patterns of all transactions, or of none."""
+    """One model gives patterns in all answers about transactions, or in none of them."""
     checker = Checker()
     assert checker.check(0, ONE, json.dumps(answer()).encode()).wrong == ""
     assert "patterns missing" in checker.check(0, ONE, json.dumps(answer(patterns=None)).encode()).wrong

@@ -47,7 +47,7 @@ def usual_amount(moves: pl.DataFrame, quantile: float) -> float:
 
 
 def find(moves: pl.DataFrame, patterns: Mapping[str, Mapping[str, float]]) -> dict[tuple[str, str], dict[str, object]]:
-    """Return what is found by customer and code: ids (in order), count, amount, share, first and last time."""
+    """Return each pattern found, by customer and code: ids (in order), count, amount, share, first and last time."""
     searches = {
         "PASS_THROUGH": lambda limits: _passed(moves, limits, came & positive, WAYS_OUT, "IN"),
         "CRYPTO_FED_AT_ONCE": lambda limits: _passed(
@@ -91,7 +91,7 @@ def _summed(shown: pl.DataFrame) -> Iterable[tuple[str, pl.DataFrame, float, Non
 
 
 def _bursts(candidates: pl.DataFrame, limits: Mapping[str, float]) -> Iterable[tuple[str, pl.DataFrame, float, None]]:
-    """Keep what lies in some stretch of the hours that holds `count` transactions or more."""
+    """Keep the transactions in any period of the hours with at least `count` transactions."""
     count = int(limits["count"])
     until = pl.col("created_at").shift(1 - count) - pl.col("created_at")
     begins = (until <= pl.duration(microseconds=round(limits["hours"] * HOUR_US))).fill_null(value=False)

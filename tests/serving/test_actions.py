@@ -1,4 +1,4 @@
-"""The action and the patterns of a customer: the same at every entrance."""
+"""The action and the patterns of a customer are the same at every endpoint."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Ask = Callable[[dict[str, Any]], Told]
 
 @pytest.fixture
 def make(bundle: Path) -> Callable[..., Bundle]:
-    """Make a bundle of the small real one, with other thresholds and another action rule, None for none."""
+    """Make a bundle from the small real one with other thresholds and `rule`, or without a rule if it is None."""
     loaded = load_bundle(bundle, verify_golden=False)
 
     def made(thresholds: Thresholds = HIGH, rule: ActionRule | None = None) -> Bundle:
@@ -90,7 +90,7 @@ def _told(answer: dict[str, Any]) -> Told:
 
 @pytest.fixture
 def entrances(app, model, call, service, jobs_repository, tmp_path, as_columns) -> dict[str, Ask]:  # noqa: C901, PLR0915  a function an entrance
-    """Every entrance as a function from a request to the action and the patterns that it tells."""
+    """Every endpoint as a function from a request to the action and the patterns of its answer."""
     model.load()
     service = model.service
 
@@ -274,13 +274,13 @@ FEATURES = [
 
 
 def _unseen(entrance: str) -> list[Any] | None:
-    """Return what an entrance tells where no patterns can be seen: a table's repeated column has no null."""
+    """Return an endpoint's patterns if none can be seen: null, or [] in a table's repeated column."""
     return [] if entrance.startswith("table") else None
 
 
 @pytest.mark.parametrize("entrance", TRANSACTIONS)
 def test_a_high_customer_with_a_pattern_is_proposed_everywhere(entrances, model, make, hectic, entrance) -> None:
-    """The action is off-boarding, and the pattern is told with its count, amount and times, alike at every entrance."""
+    """Every endpoint proposes off-boarding and gives the pattern with its count, amount and times."""
     model.service.use(make(rule=default_rule()))
     expected = list(msgspec.to_builtins(model.service.answer(json.dumps(hectic).encode()).decision.patterns))
     action, patterns = entrances[entrance](hectic)
@@ -293,28 +293,28 @@ def test_a_high_customer_with_a_pattern_is_proposed_everywhere(entrances, model,
 
 @pytest.mark.parametrize("entrance", TRANSACTIONS)
 def test_a_high_customer_without_a_pattern_is_reviewed_everywhere(entrances, model, make, calm, entrance) -> None:
-    """No pattern is told, and nothing beyond a review is proposed."""
+    """A high customer without a pattern gets review at every endpoint."""
     model.service.use(make(rule=default_rule()))
     assert entrances[entrance](calm) == ("review", [])
 
 
 @pytest.mark.parametrize("entrance", FEATURES)
 def test_features_show_no_patterns_anywhere(entrances, model, make, hectic, entrance) -> None:
-    """The features of a high customer get review, whatever the transactions behind them show."""
+    """A high customer for whom features are given gets review."""
     model.service.use(make(rule=default_rule()))
     assert entrances[entrance](hectic) == ("review", _unseen(entrance))
 
 
 @pytest.mark.parametrize("entrance", [*TRANSACTIONS, *FEATURES])
 def test_a_bundle_without_a_rule_goes_by_the_segment_everywhere(entrances, model, make, hectic, entrance) -> None:
-    """An earlier bundle tells no patterns, and proposes every high customer, as it did when it was made."""
+    """A bundle without an action rule gives no patterns and proposes every high customer."""
     model.service.use(make(rule=None))
     assert entrances[entrance](hectic) == ("propose_off_boarding", _unseen(entrance))
 
 
 @pytest.mark.parametrize("entrance", [*TRANSACTIONS, *FEATURES])
 def test_rules_see_no_patterns_anywhere(entrances, model, make, hectic, entrance) -> None:
-    """Forced rules tell no patterns and propose a review at most, whatever the bundle would have said."""
+    """Forced rules give no patterns and at most review."""
     model.service.use(make(rule=default_rule()))
     ask = entrances[entrance]
     model.service._fallback = RuleFallback(load_rules(), "rules")
@@ -334,7 +334,7 @@ def test_rules_see_no_patterns_anywhere(entrances, model, make, hectic, entrance
     ],
 )
 def test_the_segment_and_the_minimum_decide_the_action(service, make, hectic, thresholds, minimum, action) -> None:
-    """Patterns are told in every segment, and matter for the action in the segment high alone."""
+    """Patterns are given in every segment, and change the action only in the segment high."""
     service.use(make(thresholds, default_rule(minimum)))
     decision = service.answer(json.dumps(hectic).encode()).decision
     assert (decision.action, [each.code for each in decision.patterns]) == (action, [BURST])

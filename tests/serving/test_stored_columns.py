@@ -259,7 +259,7 @@ FOUND = {
     ids=["explained", "codes", "not found", "not seen", "an earlier release"],
 )
 def test_patterns_of_jobs_are_kept_in_parquet(tmp_path: Path, stored: str, read: object) -> None:
-    """Patterns come out as they were answered; null stays null, and so is what an earlier release stored."""
+    """Stored patterns are those of the answer; null stays null, and results of earlier releases are null."""
     to_parquet([gzip.compress(b'{"status": 200, "answer": %b}\n' % stored.encode())], tmp_path / "r", JobSettings())
     query = "SELECT answer.patterns FROM read_parquet(?)"
     assert duckdb.execute(query, [str(tmp_path / "r")]).fetchone() == (read,)

@@ -18,7 +18,7 @@ class _Noting(Service):
 
 
 def test_the_search_for_patterns_is_warmed_up() -> None:
-    """Some of the requests show a pattern, some show none, and some have features alone."""
+    """The requests include customers with a pattern, without a pattern, and with features alone."""
     service = _Noting("warm-up")
     service.found = []
     service.use(warm_up._bundle(warm_up._trees()))

@@ -84,7 +84,7 @@ def test_the_demo_goes_from_tables_to_an_answered_request(tmp_path) -> None:
     assert re.search(r"^1 of \d+ lines decided", done.stdout, re.MULTILINE)
     approved = r"^Approved by Demo Approver \(claimed\): 1 decisions? of receipt 1, lines? 1 \(receipt 2\)$"
     assert re.search(approved, done.stdout, re.MULTILINE), done.stdout[-6000:]
-    assert f"the last receipt: {demo}/lists/signed/0002.receipt.json" in done.stdout
+    assert f"last receipt: {demo}/lists/signed/0002.receipt.json" in done.stdout
     assert "<article" in (demo / "customer.html").read_text()
     for name in ("run/report.html", "run/MODEL_CARD.md", "lists/offboarding.html", "lists/scores.csv"):
         assert (demo / name).is_file()

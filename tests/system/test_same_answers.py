@@ -68,7 +68,7 @@ class Material:
     of_features: list[dict[str, Any]]
 
     def answers(self, way: str) -> list[dict[str, Any]]:
-        """The answers that a way is to give."""
+        """Return the answers that each way of asking must give."""
         return self.of_features if "features" in way else self.expected
 
 
@@ -404,7 +404,7 @@ def test_the_customers_are_many_and_unlike(material) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_gives_what_the_command_gives(ways, material, way) -> None:
-    """Probability, segment, action, reasons and patterns are the offline ones to the bit, whichever way is asked."""
+    """Probability, segment, action, reasons and patterns have the same bits online and offline in every form."""
     assert _differing(WAYS[way](ways, material), material.answers(way)) == []
 
 

@@ -53,7 +53,7 @@ FEATURES: tuple[Feature, ...] = (
         "The last transaction came {value} after the first",
         missing=NO_TRANSACTION,
         meaning="time from the first transaction to the last",
-        none="All transactions were made at one moment",
+        none="All transactions were made at the same moment",
         customer="How long you have used your account.",
     ),
     _define(
@@ -85,10 +85,10 @@ FEATURES: tuple[Feature, ...] = (
         0,
         (0, 1),
         "the earliest transaction of all, the bank's included, is a PROCESSING_FEE",
-        "A fee of the bank's, as for ordering a card, came before anything else",
+        "A bank fee, such as for ordering a card, came before all other transactions",
         missing=BEGINNING_UNKNOWN,
-        meaning="whether a fee of the bank's came before anything else",
-        none="No fee of the bank's came before the first transaction",
+        meaning="whether a bank fee came before all other transactions",
+        none="No bank fee came before the first transaction",
         customer="The first days of your account's use.",
     ),
 )

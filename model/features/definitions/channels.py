@@ -150,7 +150,7 @@ FEATURES: tuple[Feature, ...] = (
         "The customer tried to buy crypto for {value}, although crypto is not the stated reason to use the app",
         sources=(*MONEY, "reason_to_use_app"),
         meaning="sum of crypto purchases tried although crypto is not the stated reason",
-        none="The customer tried to buy no crypto, or crypto is the stated reason to use the app",
+        none="The customer did not try to buy crypto, or crypto is the stated reason to use the app",
     ),
     _crypto(
         "offramp_sum",

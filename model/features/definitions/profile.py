@@ -81,7 +81,7 @@ FEATURES: tuple[Feature, ...] = (
         tips_off=False,
         default=False,
         meaning="number of profile fields that are missing",
-        none="The profile lacks none of five fields",
+        none="The profile has all of five fields",
     ),
     _yes_no(
         "reason_missing",

@@ -151,7 +151,7 @@ FEATURES: tuple[Feature, ...] = (
         "sum of all amounts, in any state, within 3 days from the first transaction",
         "The customer moved or tried to move {value} in the first three days",
         meaning="sum moved or tried in the first three days",
-        none="The customer tried to move no money in the first three days",
+        none="The customer did not try to move money in the first three days",
     ),
     _start(
         "first_7d_out",
@@ -179,7 +179,7 @@ FEATURES: tuple[Feature, ...] = (
         "sum of all amounts, in any state, within 14 days from the first transaction",
         "The customer moved or tried to move {value} in the first fourteen days",
         meaning="sum moved or tried in the first fourteen days",
-        none="The customer tried to move no money in the first fourteen days",
+        none="The customer did not try to move money in the first fourteen days",
     ),
     _start(
         "first_14d_transfers",
@@ -217,6 +217,6 @@ FEATURES: tuple[Feature, ...] = (
         "sum of all amounts, in any state, within 30 days from the first transaction",
         "The customer moved or tried to move {value} in the first thirty days",
         meaning="sum moved or tried in the first thirty days",
-        none="The customer tried to move no money in the first thirty days",
+        none="The customer did not try to move money in the first thirty days",
     ),
 )

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SIZE: Final = 8.5  # points
-_WIDTH: Final = 0.64 * _SIZE / 72  # inches that a character takes at most, on average
+_WIDTH: Final = 0.64 * _SIZE / 72  # inches: upper bound for the mean width of a character
 _ROOM: Final = 0.08  # inches between titles
-_MARGINS: Final = 1.4  # inches of the figure's width that the axes may not have
+_MARGINS: Final = 1.4  # inches of the figure's width that are outside of the axes
 
 
 def mark_lines(axes: Sequence[Any], marks: Sequence[tuple[float, str]], *, width: float = 0.0) -> None:
     """Draw dashed lines at (place, title) across the axes, with the titles above the first of them.
 
-    `axes` share the horizontal axis, whose limits are set; a mark at the lower limit has a title without a line, one
-    beyond the limits has neither. `width` is that of the axes in inches; 0 takes the figure's less some margin. A title
-    is right of its line, or left of it where it would leave the axes.
+    `axes` share the horizontal axis, whose limits must be set. A mark at the lower limit has a title without a line. A
+    mark beyond the limits is left out. `width` is the width of the axes in inches; 0 means that of the figure less a
+    margin. A title is right of its line, or left of the line if it would not fit inside the axes.
     """
     upper = axes[0]
     low, high = upper.get_xlim()

@@ -142,7 +142,7 @@ def cost_map(decisions: Decisions, *, badge: str = "") -> Picture:
     )
     return Picture(
         "cost-sensitivity",
-        caption="What each strategy saves compared with flagging nobody: as configured, and with one cost changed.",
+        caption="Savings of each strategy over flagging no customer: as configured, and with one cost changed.",
         alt=f"Savings by cost and strategy. {told}",
         size=(9.6, 0.36 * len(rows) + 1.4),
         draw=draw,

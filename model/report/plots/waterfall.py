@@ -1,4 +1,4 @@
-"""How one score is made: from the start value by each contribution to the sum."""
+"""Draws how one score is computed: the start value, each contribution, and the sum."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from customer_risk.model.report.plots.marked_lines import mark_lines
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import Example
 
-_FAR = 8.0  # log-odds: a cut-off further away would leave no room for the contributions
+_FAR = 8.0  # log-odds: a cut-off beyond it is left out, since the contributions would become too small to read
 
 
 def waterfall(example: Example, medium: float, high: float) -> Picture:
-    """Draw the example's contributions, each from where the one before ended, with the cut-offs."""
+    """Draw the example's contributions, each starting where the previous one ended, with the cut-offs."""
     steps = [(each.feature, each.contribution) for each in example.reasons] + [("all other features", example.others)]
     ends = example.base + np.cumsum([value for _, value in steps])
     starts = np.array([example.base, *ends[:-1]])
@@ -58,7 +58,7 @@ def waterfall(example: Example, medium: float, high: float) -> Picture:
     told = "; ".join(f"{name} {signed(value)}" for name, value in steps)
     return Picture(
         "waterfall",
-        caption="How the made-up customer's score is made; dashed lines are the cut-offs.",
+        caption="How the made-up customer's score is computed. Dashed lines are the cut-offs.",
         alt=f"Start value in log-odds: {signed(example.base)}. Then {told}. The sum is {signed(float(ends[-1]))}, a "
         f"probability of {written(example.probability, digits=3)}.",
         size=(8.6, max(0.36 * len(names) + 1.3, 2.8)),

@@ -1,4 +1,4 @@
-"""What a probability means, and at which risk rate it means it."""
+"""What a probability means, and for which risk rate it is calibrated."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def section(results: RunResults) -> Section:
                 f"{decisions.rate_source} In the labelled sample {written(decisions.sample_rate, 'percent')} are "
                 "suspended; probabilities are stated for a portfolio with "
                 f"{written(decisions.portfolio_rate, 'percent')}. A labelled sample often has more risky customers "
-                "than the portfolio, because someone searched for them. Then every probability at the sample's rate is "
-                "too high."
+                "than the portfolio, because the bank searched for them. Probabilities that are calibrated to the "
+                "sample's rate are then too high."
             ),
             *_rates(results),
         ),
@@ -132,7 +132,7 @@ def _rates(results: RunResults) -> tuple[Block, ...]:
                 for row in rows
             ),
             "Medium and High are shares of all customers. The best cut-offs are those that the loss matrix would "
-            "choose at that rate, on the probabilities as shipped. The further they are from the shipped cut-offs, "
+            "choose at that rate, with the shipped probabilities. The further they are from the shipped cut-offs, "
             "the more a wrong rate costs.",
             badge=costs_badge(results),
         ),

@@ -1,4 +1,4 @@
-"""Why this method, from the numbers."""
+"""Why XGBoost was chosen, according to the numbers."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ FOR_XGBOOST = (
     ),
     (
         "Missing values.",
-        "A missing value is used as it is. No value is filled in for customers with few or no transactions.",
+        "A missing value is used as missing. No value is filled in for customers with few or no transactions.",
     ),
-    ("Thresholds and combinations.", "Trees find them in the data; a linear model needs a feature for each."),
+    ("Thresholds and combinations.", "Trees find them in the data. A linear model needs a feature for each of them."),
 )
 FOR_LOGISTIC = (
     ("Simpler.", "It has one weight per feature, which a validator can check by hand."),
-    ("Fewer parameters.", "With few suspended customers, it has less room to learn chance."),
-    ("Reasons.", "Its contributions are exact, too: weight times value."),
+    ("Fewer parameters.", "With few suspended customers, it overfits less."),
+    ("Reasons.", "Its contributions are also exact: weight times value."),
 )
 
 
@@ -65,13 +65,13 @@ def section(results: RunResults) -> Section:
             compared("All methods in the same folds", results.contenders, note=interval_note(results)),
             Heading("Paired differences"),
             *_differences(results),
-            Heading("What speaks for XGBoost"),
+            Heading("Advantages of XGBoost"),
             Bullets(FOR_XGBOOST),
-            Heading("What speaks for logistic regression"),
+            Heading("Advantages of logistic regression"),
             Bullets((*FOR_LOGISTIC, *_ahead(results))),
             Heading("Class weights, not invented customers"),
             Paragraph(
-                "Few customers are suspended. Weights make each of them count for more. Oversampling repeats them or "
+                "Few customers are suspended. Weights give each of them more influence. Oversampling repeats them or "
                 "invents new ones, which can distort probabilities and adds customers who never existed. Both were "
                 "measured."
             ),
@@ -116,7 +116,7 @@ def _differences(results: RunResults) -> tuple[Block, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The titles of the other methods by how XGBoost compares with them in average precision, guessing left out."""
+    """The titles of the other methods, without guessing, by how XGBoost compares with them in average precision."""
 
     behind: tuple[str, ...]  # XGBoost is ahead of them, and the interval excludes 0
     level: tuple[str, ...]  # the interval includes 0
@@ -141,7 +141,7 @@ def standing(results: RunResults) -> Standing:
 
 
 def title(results: RunResults) -> str:
-    """Return the section's title: that XGBoost leads, is level or is behind."""
+    """Return the section's title, which says whether XGBoost ranks best, shows no lead or ranks worse."""
     found = standing(results)
     if found.ahead:
         return f"Why XGBoost, although {_ranks(found.ahead)} better"
@@ -151,7 +151,7 @@ def title(results: RunResults) -> str:
 
 
 def question(results: RunResults) -> str:
-    """Return what the committee must decide where the numbers don't support XGBoost; nothing where it leads."""
+    """Return what the committee must decide if the numbers don't support XGBoost; "" if XGBoost leads."""
     found = standing(results)
     if found.ahead:
         return (
@@ -172,24 +172,24 @@ def _numbers(results: RunResults) -> str:
     if found.ahead:
         parts.append(
             f"{_capital(_ranks(found.ahead))} better than XGBoost on these tables, and the interval excludes 0. The "
-            "numbers speak against XGBoost."
+            "numbers don't support XGBoost."
         )
     if found.level:
         parts.append(
-            f"XGBoost and {listed(found.level)} are level on these tables: the interval of the difference in average "
-            "precision includes 0. The numbers don't decide between them."
+            f"These tables don't show whether XGBoost or {listed(found.level)} ranks better: the interval of the "
+            "difference in average precision includes 0."
         )
     if found.behind:
         parts.append(f"XGBoost ranks better than {listed(found.behind)}, and the interval excludes 0.")
     if not parts:
-        return "The run compared no methods, so the numbers don't decide."
+        return "The run compared no methods, so no numbers support the choice."
     if not found.leads:
         parts.append("XGBoost was chosen for the reasons listed below.")
     return " ".join(parts)
 
 
 def _ahead(results: RunResults) -> tuple[tuple[str, str], ...]:
-    """Return in which metrics logistic regression has the better estimate, and whether beyond chance."""
+    """Return in which metrics logistic regression has the better estimate, and whether the interval excludes 0."""
     better: list[str] = []
     beyond: list[str] = []
     for each in results.differences:

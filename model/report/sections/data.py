@@ -1,4 +1,4 @@
-"""What the model learnt from, with every oddity of the tables counted."""
+"""The data that the model was trained on, with a count of every irregularity of the tables."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def section(results: RunResults) -> Section:
             _counts(results),
             Heading("Irregularities of the tables"),
             Paragraph(
-                "Each irregularity of the tables is counted below, with what was done about it. No row is dropped "
-                "without being counted."
+                "The table below counts each irregularity and says what was done about it. Every dropped row is "
+                "counted."
             ),
             _traps(results),
             Heading("Customers by month of their first transaction"),
@@ -67,7 +67,7 @@ def _counts(results: RunResults) -> Table:
 
 def _traps(results: RunResults) -> Block:
     if not results.data.traps:
-        return absent("Irregularities", "the run counted none.")
+        return absent("Irregularities", "the run counted no irregularities.")
     return Table(
         "Irregularities, and what was done",
         (Column("What, and what was done", numeric=False, wide=True), Column("Count")),
@@ -83,8 +83,8 @@ def _months(results: RunResults) -> tuple[Block, ...]:
     return (
         Paragraph(
             "Customers who joined late look safe because their accounts are young: those who will be suspended haven't "
-            "been yet. That is why features never use calendar time, and why the section on performance also measures "
-            "within each month."
+            "been suspended yet. Therefore features never use calendar time, and the section on performance also "
+            "measures within each month."
         ),
         population.cohorts(
             months,
@@ -137,7 +137,7 @@ def _distributions(results: RunResults) -> tuple[Block, ...]:
                         )
                         for each in ordered
                     ),
-                    "A greater value: what the model may learn from it (raises or lowers the risk, or free: either). "
+                    "A greater value: how it may change the risk in the model (raises, lowers, or free: both). "
                     "AUC alone: how well this feature alone separates the labels; 0.50 is no better than guessing.",
                 ),
             ),

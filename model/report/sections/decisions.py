@@ -46,7 +46,7 @@ COSTS = {
 
 
 def section(results: RunResults) -> Section:
-    """Compare strategies, price every cut-off, vary the costs, and state the action rule."""
+    """Compare strategies, show the cost of every cut-off, vary the costs, and state the action rule."""
     decisions = results.decisions
     return Section(
         "decisions",
@@ -149,7 +149,7 @@ def _strategies(results: RunResults) -> tuple[Block, ...]:
             )
             for each in found
         ),
-        "Saved: compared with flagging nobody; in bold where its interval excludes 0. Return on what is spent (ROI): "
+        "Saved: compared with flagging no customer; in bold if the interval excludes 0. Return on what is spent (ROI): "
         "the avoided loss minus the cost of reviews and wrong decisions, divided by that cost. Net benefit: found "
         "customers minus wrongly flagged ones, weighted by the odds of the loss matrix, per customer (Vickers & Elkin "
         "2006).",
@@ -159,7 +159,7 @@ def _strategies(results: RunResults) -> tuple[Block, ...]:
 
 
 def _saving(saved: Interval) -> Cell:
-    """Write a saving with enough digits to show whether its interval includes 0; in bold where it doesn't."""
+    """Return a saving with enough digits to show whether its interval includes 0; in bold if it excludes 0."""
     digits = digits_for(saved, form="euro")
     if saved.estimate is None:
         return cell(saved)
@@ -217,8 +217,8 @@ def _curve(results: RunResults) -> tuple[Block, ...]:
     return (
         Paragraph(
             "This curve assumes one cut-off: each customer at or above it is flagged, reviewed and off-boarded. The "
-            "shipped segments aren't on the curve, since Medium is reviewed and not off-boarded; the table above "
-            "prices them."
+            "shipped segments aren't on the curve, since Medium is reviewed and not off-boarded. The table above "
+            "shows their cost."
         ),
         money.cost(expected_loss(results), results.decisions, badge=costs_badge(results)),
     )
@@ -283,18 +283,18 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
             (
                 f"Version {results.action_rule}: off-boarding is proposed for a High customer in whose transactions at "
                 f"least {needed} {'is' if results.criteria_minimum == 1 else 'are'} found. An analyst reviews every "
-                "other High customer and every Medium customer. Low means no action. The bundle's manifest holds the "
-                "rule: the service and the lists use the same one."
+                "other High customer and every Medium customer. Low means no action. The rule is frozen in the "
+                "bundle's manifest, so the service and the lists use the same rule."
             ),
         ),
         (
             "How the rule relates to the figures above.",
             (
-                "They treat every High customer as proposed and off-boarded, as if each had a pattern. Under the rule, "
-                "High customers without a pattern are reviewed instead. So fewer customers are proposed than the "
-                "figures say, fewer are wrongly off-boarded, and the costs of High lie between those of a review and "
-                "those of an off-boarding. The number of reviews stays the same: each High customer is looked at in "
-                "both cases."
+                "The figures above treat every High customer as proposed and off-boarded, as if each had enough "
+                "patterns. Under the rule, the other High customers are reviewed instead. So fewer customers are "
+                "proposed and fewer are wrongly off-boarded than the figures say, and the costs of High lie between "
+                "those of a review and those of an off-boarding. The number of reviews stays the same: an analyst "
+                "looks at each High customer in both cases."
             ),
         ),
         *_proposed(results, high),
@@ -304,7 +304,7 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
             f"suspended. Off-boarding them all would be wrong for {written(wrong, 'percent', digits=0)}"
             + ("." if cost is None else f", at {written(cost, 'euro', digits=0)} each.")
             if high is not None and wrong is not None
-            else "How many High customers are within appetite is not computable from these tables.",
+            else "The share of High customers within appetite is not computable from these tables.",
         ),
         (
             "Why a person decides.",
@@ -317,7 +317,7 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
         (
             "What the bank gains.",
             (
-                "Analysts look first where loss and likelihood are greatest. The bank can justify each decision to the "
+                "Analysts look first at the customers with the highest risk. The bank can justify each decision to the "
                 "customer, the regulator and a court, and it loses fewer good customers."
             ),
         ),
@@ -339,7 +339,7 @@ def _proposed(results: RunResults, high: SegmentRow | None) -> tuple[tuple[str, 
     found = results.proposed
     if found is None or high is None:
         return ()
-    lead = "Whom the rule would propose."
+    lead = "How many customers the rule would propose."
     of = f"Of {counted(high.customers)} in High (out of fold, means over repeats), "
     if not found.customers:
         return ((lead, f"{of}no customer shows enough patterns: an analyst would review them all."),)

@@ -1,4 +1,4 @@
-"""One made-up customer, from the profile to the action."""
+"""One made-up customer, followed from the profile to the action."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ PROFILE = {
 }
 DONE = {
     "none": "No action.",
-    "review": "An analyst reviews the customer. Nothing is proposed.",
+    "review": "An analyst reviews the customer. Off-boarding is not proposed.",
     "propose_off_boarding": "Off-boarding is proposed. A named person decides and signs.",
 }
 
 
 def section(results: RunResults) -> Section:
-    """Show step by step how a made-up customer gets features, reasons, a probability, a segment and an action."""
+    """Show each step from a made-up customer's profile to features, reasons, a probability, a segment and an action."""
     found = results.example
     if found is None:
-        return Section("example", TITLE, (absent("Example", "the bundle holds no made-up customer."),))
+        return Section("example", TITLE, (absent("Example", "the bundle has no made-up customer."),))
     return Section(
         "example",
         TITLE,
         (
             Note(
                 "A made-up customer",
-                f"{found.customer} is synthetic, whatever the tables are: this program made the customer up to test "
-                "the bundle. This section shows no customer of the tables.",
+                f"{found.customer} is synthetic: this program made the customer up to test the bundle. This section "
+                "shows no customer of the tables.",
             ),
             Steps(_steps(results, found)),
             waterfall.waterfall(found, results.decisions.medium, results.decisions.high),
@@ -96,7 +96,7 @@ def _missing(found: Example) -> str:
 
 def _transactions(found: Example) -> str:
     if not found.transactions:
-        return "None. Only the profile is known."
+        return "The customer has no transactions. Only the profile is known."
     when = f"on {found.first}" if found.first == found.last else f"from {found.first} to {found.last}"
     return (
         f"{counted(found.transactions, 'transaction')} in {counted(found.transaction_rows, 'row')} {when}; a "
@@ -111,9 +111,9 @@ def _segment(found: Example, medium: float, high: float) -> str:
 
 def _patterns(found: Example) -> str:
     if found.patterns is None:
-        return "This bundle looks for no patterns in the transactions of its made-up customers."
+        return "The bundle has no action rule, so no patterns are looked for."
     if not found.patterns:
-        return "None of the declared patterns is in the transactions."
+        return "No declared pattern was found in the transactions."
     told = " ".join(f"{each.code}: {each.text}" for each in found.patterns)
     return f"{counted(len(found.patterns), 'declared pattern')} found. {told}"
 
@@ -123,12 +123,12 @@ def _action(results: RunResults, found: Example) -> str:
     if found.segment != "high":
         return f"{done} The segment {found.segment.capitalize()} means: {SEGMENT_ACTIONS[found.segment]}."
     needed = counted(results.criteria_minimum, "pattern")
-    return f"{done} High needs at least {needed} before off-boarding is proposed; without, an analyst reviews."
+    return f"{done} For High, off-boarding is proposed if at least {needed} was found; otherwise an analyst reviews."
 
 
 def _sum(found: Example) -> Table:
     rows = [
-        ("Start value: a customer of whom nothing is known", found.base),
+        ("Start value: the score without any feature", found.base),
         *((f"{each.feature}: {each.text}", each.contribution) for each in found.reasons),
         ("All other features", found.others),
     ]

@@ -1,4 +1,4 @@
-"""What the model looks at, and how its reasons are worded."""
+"""Which features the model uses, and how its reasons are worded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def section(results: RunResults) -> Section:
             ),
             Heading("Which features matter"),
             *_importance(results),
-            Heading("In which direction they work"),
+            Heading("In which direction the features work"),
             *_summary(results),
             Heading("How features were selected"),
             *_selection(results),
@@ -65,7 +65,7 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
         f"that excludes 0, for {listed(certain)}. For the other features, these data don't show that the model would "
         "rank worse without them: features with the same information can replace one another."
         if certain
-        else "For each feature, the interval of the fall of average precision reaches 0: features with the same "
+        else "For each feature, the interval of the fall of average precision includes 0: features with the same "
         "information can replace one another, and there are few customers."
     )
     formulas = {each.feature: each.formula for each in results.distributions}
@@ -76,7 +76,7 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
         Paragraph(said),
         explanation.importance(results),
         Paragraph(
-            f"What an investigator reads for the first {counted(len(first), 'feature')}; the customer's value replaces "
+            f"The investigator's wording of the first {counted(len(first), 'feature')}. The customer's value replaces "
             "the dots:"
         ),
         Bullets(first),
@@ -180,7 +180,7 @@ def _codes(results: RunResults) -> tuple[Block, ...]:
 
 def _tipping(hidden: int, features: int) -> str:
     if not hidden:
-        return "No feature could tip a customer off."
+        return "No feature's wording could tip a customer off."
     if hidden == features:
         who = "The feature" if features == 1 else "Both features" if features == 2 else f"All {features} features"
     else:

@@ -32,9 +32,9 @@ def section(results: RunResults) -> Section:
         Paragraph(
             "This section compares groups by gender, residence and age. Gender is never a feature; residence and age "
             "are not features by default. Equal treatment has several measures: equal flagged shares (parity), and "
-            "equal true and false positive rates (equalized odds). Where groups differ in observed risk, they can't "
-            "all be met at once. The applicable law says which counts. High customers count as proposed for "
-            "off-boarding here, whether or not a pattern is found."
+            "equal true and false positive rates (equalized odds). Where groups differ in observed risk, not all "
+            "of these measures can be equal at once. The applicable law says which measure counts. In this section, "
+            "High customers count as proposed for off-boarding, with or without a pattern."
         )
     ]
     if not results.fairness:
@@ -55,8 +55,8 @@ def _decision(fairness: Fairness, name: str) -> list[Block]:
             tuple(_gap(gap) for gap in fairness.gaps),
             f"Gap: the greatest share minus the least, of slices with {fairness.minimum} or more customers, with "
             "Newcombe's interval for the difference of those two. By chance: how often a gap at least as wide appears "
-            "where the same flags are given to slices at random. The interval alone would overstate a gap, since the "
-            "two slices were chosen for being furthest apart; the column By chance takes that into account.",
+            "if the same flags are given to slices at random. The interval alone overstates a gap, since the two "
+            "slices are those that are furthest apart. The column By chance takes that into account.",
         ),
         Note("Reading", _reading(fairness)),
         Fold(
@@ -121,8 +121,8 @@ def _reading(fairness: Fairness) -> str:
     lacking = len(fairness.gaps) - len(computed)
     if not computed:
         return (
-            "No gap is computable: the slices have too few customers. Equal treatment can be neither shown nor ruled "
-            "out."
+            "No gap is computable: the slices have too few customers. These tables don't show whether treatment is "
+            "equal."
         )
     wide = [gap for gap in computed if gap.by_chance is not None and gap.by_chance < SURPRISING]
     parts = []
@@ -141,7 +141,7 @@ def _reading(fairness: Fairness) -> str:
     if wide:
         parts.append(
             f"Of {counted(len(computed), 'gap')}, about {written(SURPRISING * len(computed), digits=2)} would look "
-            "like this by chance alone. The committee should say whether the observed risk justifies the rest."
+            "like this by chance alone. The committee should decide whether the observed risk justifies the other gaps."
         )
     else:
         attributes = listed(sorted({gap.attribute for gap in computed}))

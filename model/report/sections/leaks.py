@@ -1,4 +1,4 @@
-"""What was done so that the model can't see the outcome."""
+"""How the run makes sure that no feature reveals the outcome."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def section(results: RunResults) -> Section:
             Paragraph(
                 "A leak is a feature that is known only because of the outcome. A model with a leak does well in tests "
                 "and fails in use. For example, a suspended customer stops transacting because of the suspension, so "
-                "the time from the last transaction to the end of the data reveals the label. A run stops where one of "
-                "these checks fails: all of them passed here."
+                "the time from the last transaction to the end of the data reveals the label. A run stops if one of "
+                "these checks fails. All of them passed here."
             ),
             _findings(results),
             *_allowed(results),
             Paragraph(
                 "No check can find a value that the bank's staff changed by hand after the decision, without a date. "
-                "Someone who knows the source systems must confirm that each column of the tables is as it was before "
-                "the decision."
+                "A person who knows the source systems must confirm that the columns of the tables have the values "
+                "from before the decision."
             ),
         ),
     )

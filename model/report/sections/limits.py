@@ -1,4 +1,4 @@
-"""What is assumed, and what these numbers can't show."""
+"""What is assumed, and what the figures can't show."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ASSUMPTIONS = (
     (
         "The label means risk.",
         (
-            "A customer whom the bank suspended was risky; every other customer was within appetite. Where the bank "
-            "was wrong, the model learns the error."
+            "A customer whom the bank suspended was risky; every other customer was within appetite. If the bank was "
+            "wrong, the model learns the error."
         ),
     ),
     (

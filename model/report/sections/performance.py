@@ -1,4 +1,4 @@
-"""How well the procedure ranks and decides, overall, by joining month, and in time order."""
+"""How well the procedure ranks and decides: overall, by joining month, and in time order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it takes to make this run again."""
+"""What is needed to repeat this run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def section(results: RunResults) -> Section:
         (
             "Action rule",
             f"version {results.action_rule}",
-            f"High needs at least {counted(results.criteria_minimum, 'pattern')} for a proposal",
+            f"off-boarding is proposed for High with at least {counted(results.criteria_minimum, 'pattern')}",
         ),
         ("Seed", str(run.seed), ""),
         ("Threads", str(run.threads), ""),

@@ -1,4 +1,4 @@
-"""Who is Low, Medium and High."""
+"""The customers in Low, Medium and High."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a committee must know before it reads on."""
+"""What a committee must know first."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PRICES = {
 UNUSABLE_FOR = (
     (
         "Deciding alone.",
-        "The service proposes; a named person decides and signs. No answer may close an account by itself.",
+        "The service proposes; a named person decides and signs. Never close an account automatically.",
     ),
     (
         "Proof of wrongdoing.",
@@ -49,7 +49,7 @@ UNUSABLE_FOR = (
     ),
     (
         "Anything but off-boarding risk.",
-        "Don't use it for credit, pricing, marketing or employment: it was never measured there.",
+        "Don't use it for credit, pricing, marketing or employment: it was never measured for these uses.",
     ),
     (
         "Telling a customer why.",
@@ -70,7 +70,7 @@ def section(results: RunResults) -> Section:
                 "suspend the customer for risk. The probability gives the segment; the segment and the transaction "
                 "patterns give the action. Low: no action. Medium: an analyst reviews. High with at least "
                 f"{counted(results.criteria_minimum, 'transaction pattern')}: off-boarding is proposed, and a named "
-                "person decides. High without: an analyst reviews."
+                "person decides. Any other High customer: an analyst reviews."
             ),
             *notes,
             Tiles(_tiles(results)),
@@ -128,7 +128,9 @@ def _tiles(results: RunResults) -> tuple[Tile, ...]:
         Tile(
             "Saved per customer",
             written(strategy.saved_per_customer.estimate, "euro", digits=0) if strategy else "not computable",
-            f"{span(strategy.saved_per_customer, 'euro', digits=0)}, compared with flagging nobody" if strategy else "",
+            f"{span(strategy.saved_per_customer, 'euro', digits=0)}, compared with flagging no customer"
+            if strategy
+            else "",
             badge=costs_badge(results),
         ),
     )
@@ -154,7 +156,9 @@ def _ranking(results: RunResults) -> tuple[str, str]:
     if precision.low is not None and precision.high is not None:
         width = precision.high - precision.low
         if precision.low <= results.decisions.sample_rate:
-            text += " The interval includes guessing, so these tables don't prove that the model ranks better."
+            text += (
+                " The interval includes guessing, so these tables don't prove that the model is better than guessing."
+            )
         if width > 0.2:
             text += (
                 f" The interval is {written(width)} wide because only {counted(results.data.suspended)} "
@@ -202,20 +206,22 @@ def _silent(results: RunResults) -> tuple[tuple[str, str], ...]:
     area = found.metrics.get("roc_auc")
     if area is None or area.estimate is None:
         why = f" ({found.note})" if found.note else ""
-        return ((lead, f"{text}Their ROC-AUC is not computable{why}: whether the model can rank them is unknown."),)
+        return (
+            (lead, f"{text}Their ROC-AUC is not computable{why}, so it is unknown whether the model can rank them."),
+        )
     text += f"Among them, ROC-AUC is {spoken(area)}; guessing gives 0.50. "
     return ((lead, f"{text}{_meaning(area)}"),)
 
 
 def _meaning(area: Interval) -> str:
-    """Return what a ROC-AUC allows one to say about customers without transactions."""
+    """Return what a ROC-AUC shows about customers without transactions."""
     if area.low is None or area.high is None:
-        return "No interval could be made, so whether the model can rank them is unknown."
+        return "No interval could be computed, so it is unknown whether the model can rank them."
     if area.low > GUESSING:
         return "The interval lies above 0.50: the model ranks them better than guessing."
     if area.high < GUESSING:
         return f"The interval lies below 0.50: the model ranks them worse than guessing. {UNRANKED}"
-    return f"The interval includes 0.50: the model can't rank them. {UNRANKED}"
+    return f"The interval includes 0.50: these tables don't show that the model can rank them. {UNRANKED}"
 
 
 def _silent_tile(results: RunResults) -> tuple[Tile, ...]:
@@ -232,7 +238,7 @@ def _silent_tile(results: RunResults) -> tuple[Tile, ...]:
 def _calibrated(results: RunResults) -> tuple[str, str]:
     error = results.contenders[0].metrics.get("calibration_error")
     if error is None or error.estimate is None:
-        return "Probabilities.", "How accurate the probabilities are is not computable from these tables."
+        return "Probabilities.", "The accuracy of the probabilities is not computable from these tables."
     return (
         "Probabilities.",
         (
@@ -281,15 +287,15 @@ def _worth(results: RunResults) -> tuple[str, str]:
     text = (
         f"With the {'default' if results.decisions.unconfirmed else 'configured'} costs, the shipped cut-offs "
         f"{'save' if gain else 'lose'} {written(abs(saved.estimate or 0.0), 'euro', digits=digits)} per customer "
-        f"compared with flagging nobody (interval of the saving {bounds or NOT_COMPUTABLE})"
+        f"compared with flagging no customer (interval of the saving {bounds or NOT_COMPUTABLE})"
     )
     if covers_zero(saved):
         return "Money.", f"{text}. The interval includes 0, so a saving isn't proven."
     side = "a saving" if gain else "a loss"
-    assumed = "" if results.decisions.unconfirmed else " as far as the costs are right"
+    assumed = "" if results.decisions.unconfirmed else " if the costs are right"
     said = f"{text}. The interval excludes 0, so {side} is supported{assumed}."
     if results.decisions.unconfirmed:
-        said = f"{said[:-1]} if the costs are right. No one has confirmed them."
+        said = f"{said[:-1]} if the costs are right. The costs are not confirmed."
     return "Money.", said
 
 
@@ -387,9 +393,9 @@ def _who_confirmed(results: RunResults) -> str:
     if decisions.costs_confirmed_by:
         return f"Confirmed by {decisions.costs_confirmed_by}."
     if not decisions.default_costs:
-        return "They are the bank's own; the configuration doesn't say who confirmed them."
+        return "The costs are the bank's own; the configuration doesn't say who confirmed them."
     names = [PRICES.get(each, each) for each in decisions.default_costs]
-    return f"No one has confirmed them. Defaults: {listed(names)}."
+    return f"The costs are not confirmed. Defaults: {listed(names)}."
 
 
 def _method(results: RunResults) -> tuple[tuple[str, str], ...]:
@@ -398,14 +404,14 @@ def _method(results: RunResults) -> tuple[tuple[str, str], ...]:
 
 
 def _stamps(results: RunResults) -> tuple[Note, ...]:
-    """Return what must not be overlooked about the data and the costs."""
+    """Return the warnings about synthetic data and unconfirmed costs."""
     found = []
     if results.provenance.synthetic:
         found.append(
             Note(
                 "SYNTHETIC DATA",
-                "Every customer in the tables is made up by this program. The figures show how the report works. They "
-                "say nothing about a real bank's customers.",
+                "This program made up every customer in the tables. The figures show how the report works, not how the "
+                "model performs on a real bank's customers.",
                 "warning",
             )
         )
@@ -415,7 +421,8 @@ def _stamps(results: RunResults) -> tuple[Note, ...]:
             Note(
                 costs_badge(results),
                 f"Defaults: {listed(names)}. The cut-offs and all amounts of money in this report follow from these "
-                "prices. Set the bank's own under costs, or state in report.costs_confirmed_by who confirmed them.",
+                "prices. Set the bank's own prices under costs, or state in report.costs_confirmed_by who confirmed "
+                "the defaults.",
                 "warning",
             )
         )

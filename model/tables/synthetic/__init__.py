@@ -3,8 +3,8 @@
 A customer carries a hidden inclination to risk. It tilts what the customer does (amounts, nights, bursts, money passing
 through, failures, crypto) and, with noise on top, who is suspended: so risk can be learnt, but not read off.
 
-Every synthetic customer's id bears a mark (`identifiers.MARK`), by which `train` knows such tables and stamps what it
-writes.
+Every synthetic customer's id has a mark (`identifiers.MARK`). By this mark `train` recognises synthetic tables and
+labels its report as synthetic.
 """
 
 from customer_risk.model.tables.synthetic.identifiers import are_synthetic

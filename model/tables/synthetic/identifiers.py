@@ -1,12 +1,12 @@
-"""Random UUIDs, by the million, and the mark of synthetic customers."""
+"""Random UUIDs, and the mark of synthetic customers."""
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
 
-# The third group of each synthetic customer's id. A UUID of version 8 is one whose maker chose its bits (RFC 9562): ids
-# that banks draw or count never have this group in every row, and it survives every file format.
+# The third group of each synthetic customer's id. In a UUID of version 8 the bits are freely chosen (RFC 9562). A
+# bank's own ids never have this group in every row. The mark is kept in every file format.
 MARK = "8fab"
 _MARKED = rf"^[0-9a-f]{{8}}-[0-9a-f]{{4}}-{MARK}-[0-9a-f]{{4}}-[0-9a-f]{{12}}$"
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
@@ -32,12 +32,12 @@ def uuids(random: np.random.Generator, n: int) -> pl.Series:
 
 
 def customer_ids(random: np.random.Generator, n: int) -> pl.Series:
-    """Return `n` ids of synthetic customers: UUIDs of version 8 that bear the mark."""
+    """Return `n` ids of synthetic customers: UUIDs of version 8 with the mark."""
     ids = uuids(random, n)
     return ids.str.slice(0, 14) + MARK + ids.str.slice(18)
 
 
 def are_synthetic(ids: pl.Series) -> bool:
-    """Whether all of these customers' ids bear the mark of synthetic customers; False without customers."""
+    """Whether all of these customers' ids have the mark of synthetic customers; False without customers."""
     known = ids.drop_nulls().cast(pl.String).str.to_lowercase()
     return not known.is_empty() and bool(known.str.contains(_MARKED).all())

@@ -65,7 +65,7 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def judge(self, values: Mapping[str, float | None], wordings: int = CURRENT) -> Ruling:
         """Return the ruling on a customer with these features; one that is absent, None or NaN is missing.
 
-        `wordings` is the version of the texts, so that a replay can give those of a record's time.
+        `wordings` is the version of the texts: a replay needs the version that the record names.
         """
         held = [rule for rule in self.rules if all(each.holds(values.get(each.feature)) for each in rule.when)]
         points = sum(rule.points for rule in held)
@@ -116,7 +116,7 @@ def _fault(rules: RuleSet) -> str | None:
 def _reasons(
     held: Sequence[Rule], values: Mapping[str, Any], points: float, wordings: Wordings
 ) -> tuple[WireReason, ...]:
-    """Return the reasons of rules that hold; the text of one is empty if an earlier one has the same."""
+    """Return the reasons of the rules that apply; a reason's text is empty if an earlier reason has the same text."""
     told = [rule.text for rule in held]
     texts = ["" if text in told[:place] and not wordings.repeats else text for place, text in enumerate(told)]
     return tuple(_reason(rule, text, values, points, wordings) for rule, text in zip(held, texts, strict=True))

@@ -52,8 +52,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     names             hash of the features' names, in order; empty without features
     features          float64 of each, little-endian, NaN where missing
     encoded           the customer as the kernel read it (`pack`); empty if features were given
-    patterns          found in the transactions; empty too where none can be seen: features were given, rules answered,
-                      or the action rule has no patterns
+    patterns          found in the transactions; also empty if no pattern can be seen: features were given, rules
+                      answered, or the action rule has no patterns
     action_rule       version of the rule that led to the action (`model.scoring.action_rule`)
     wordings          version of the texts of reasons and patterns
     """
@@ -137,11 +137,11 @@ class Document(msgspec.Struct, frozen=True):
     history_complete: Annotated[bool, column("Whether the request said so")]
     patterns: Annotated[tuple[WirePattern, ...], column("Found in the transactions", erased=[])] = ()
     action_rule: Annotated[
-        int, column("Version of the rule that led to the action; 1 where none is given", duckdb="INTEGER", added=True)
+        int, column("Version of the rule that led to the action; null means 1", duckdb="INTEGER", added=True)
     ] = 1
     wordings: Annotated[
         int,
-        column("Version of the texts of reasons and patterns; 1 where none is given", duckdb="INTEGER", added=True),
+        column("Version of the texts of reasons and patterns; null means 1", duckdb="INTEGER", added=True),
     ] = 1
 
 

@@ -76,7 +76,7 @@ class Parquet:
             return path.read_bytes()
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
-        """Read documents back, as they were and in order; raises ValueError where the bytes are no segment.
+        """Return the documents of a segment, in order; raises ValueError if the bytes aren't a segment.
 
         Columns that an earlier release didn't write have the values that it meant (`ADDED`).
         """

@@ -5,8 +5,8 @@ fields. The last two are salted, so that erased data can't be found by trying po
 random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the other
 records. Of a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
 
-The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. Fields that were
-added since follow as an object, if they have other values than records without them. The features and the encoded
+The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. Fields that
+later releases added follow as an object, without those that have their default value. The features and the encoded
 customer follow as bytes; the array begins with their lengths.
 """
 

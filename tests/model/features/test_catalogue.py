@@ -76,7 +76,7 @@ def test_everything_is_said(field: str) -> None:
 
 
 def test_investigators_read_the_value() -> None:
-    """The investigator's sentence holds the value once and no other field; a yes/no has a sentence for each."""
+    """The investigator's sentence has the value once and no other field; a yes/no feature has two sentences."""
     fields = {
         feature.name: [field for _, field, _, _ in string.Formatter().parse(feature.investigator) if field]
         for feature in CATALOGUE
@@ -136,7 +136,7 @@ def test_hash_stays(version: int) -> None:
 
 
 def test_hash_of_the_first_wordings_is_that_of_the_bundles_that_have_them() -> None:
-    """Bundles that name no version of their wordings keep fitting this catalogue."""
+    """Bundles that name no version of their wordings still fit this catalogue."""
     assert catalogue_hash(FIRST) == "9937994fa793d0c2e013f3d4a5407af37310c946c20f2fe07022cf9b1bbb8090"
 
 
@@ -158,7 +158,7 @@ def test_hash_tells_a_change_of_a_definition_whatever_the_wordings(field: str, v
 
 @pytest.mark.parametrize("field", ["missing", "investigator", "customer", "meaning", "none", "noun"])
 def test_hash_tells_a_change_of_a_text_in_its_version_alone(field: str, monkeypatch: Any) -> None:
-    """A changed text needs a new version: it changes the hash of the current wordings, and of no others."""
+    """A changed text changes the hash of the current wordings only, so it needs a new version."""
     before = [catalogue_hash(version) for version in (FIRST, CURRENT)]
     monkeypatch.setattr(catalogue, "CATALOGUE", _changed_in(field))
     after = [catalogue_hash(version) for version in (FIRST, CURRENT)]

@@ -67,13 +67,13 @@ def test_no_sentence_breaks_a_rule_of_words(rule: str) -> None:
     ],
 )
 def test_each_rule_of_words_finds_what_it_is_for(rule: str, text: str) -> None:
-    """A sentence that breaks a rule is found."""
+    """The checks of this file find a sentence that breaks a rule."""
     assert re.search(WRONG[rule], text)
 
 
 @pytest.mark.parametrize("feature", CATALOGUE, ids=lambda feature: feature.name)
 def test_every_sentence_begins_like_one(feature: Feature) -> None:
-    """It begins with a capital letter or a number, and no two values of a yes/no have the same sentence."""
+    """A sentence begins with a capital letter or a number; the values of a yes/no feature have different sentences."""
     assert all(text[0].isupper() or text[0].isdigit() for text in said(feature))
     assert feature.unit != "yes/no" or feature.describe(0) != feature.describe(1)
 
@@ -119,7 +119,7 @@ def test_sentences_can_be_shown_without_a_customer(name: str, text: str) -> None
 
 
 def test_meanings_are_noun_phrases_that_fit_behind_the_article() -> None:
-    """A meaning has no article and no clause behind a comma; that of a yes/no, and of no other, begins with whether."""
+    """A meaning has no article and no comma; it begins with "whether" only for a yes/no feature."""
     odd = [
         feature.name
         for feature in CATALOGUE

@@ -93,7 +93,7 @@ def test_unknown_categories_are_other_in_both_doors(row: Any, tables_of: Any, pr
 
 
 def test_number_of_an_id_is_its_place_among_the_ids(row: Any, profile: Any, tables_of: Any) -> None:
-    """An id in the encoded columns can be told by its number, also if two customers share it."""
+    """The number of an id in the encoded columns leads to the id, also if two customers share it."""
     customers, events = tables_of([(profile, [row(2), row(0)]), (profile, [row(1), row(0)])])
     encoded, ids = encode_with_ids(customers, events)
     assert ids.gather(encoded.ids).to_list() == events.sort("customer_id", maintain_order=True)["id"].to_list()
@@ -102,7 +102,7 @@ def test_number_of_an_id_is_its_place_among_the_ids(row: Any, profile: Any, tabl
 
 
 def test_cohort_without_events_has_no_ids(profile: Any, tables_of: Any) -> None:
-    """Customers without transactions are encoded, too."""
+    """Customers without transactions are also encoded."""
     customers, events = tables_of([(profile, [])])
     encoded, ids = encode_with_ids(customers, events)
     assert (encoded.offsets.tolist(), ids.to_list()) == ([0, 0], [])

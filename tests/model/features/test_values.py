@@ -51,7 +51,7 @@ def test_values_are_written_with_their_unit(value: float, unit: Unit, text: str)
 
 @pytest.mark.parametrize("unit", get_args(Unit))
 def test_every_unit_can_be_written(unit: Unit) -> None:
-    """No unit is without a way to write it."""
+    """Every unit has a way to write its values."""
     assert formatted(1.0, unit)
     assert in_sentence(1.0, unit)
 
@@ -61,7 +61,7 @@ def test_every_unit_can_be_written(unit: Unit) -> None:
     [(0, "share", "none"), (1, "share", "all"), (0.5, "share", "50%"), (0, "EUR", "no money"), (1, "EUR", "EUR 1.00")],
 )
 def test_whole_shares_and_no_money_are_words_in_a_sentence(value: float, unit: Unit, text: str) -> None:
-    """In a sentence, 0% is none, 100% is all and EUR 0 is no money."""
+    """In a sentence, 0% is "none", 100% is "all" and EUR 0 is "no money"."""
     assert in_sentence(value, unit) == text
 
 

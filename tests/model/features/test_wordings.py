@@ -21,7 +21,7 @@ DATA = Path(__file__).parents[2] / "data"
 
 
 def test_the_texts_of_version_1_never_change() -> None:
-    """They are those of records and bundles that exist."""
+    """The texts of version 1 are those of existing records and bundles."""
     said = hashlib.sha256(json.dumps(first_wordings.TEXTS).encode()).hexdigest()
     assert said == "1b136b8a24ad1144fa7ebd5e09b9d32207da7bfe9c0b68fabbf45572ba56c5a1"
     assert list(first_wordings.TEXTS) == list(NAMES)
@@ -47,14 +47,14 @@ def test_the_texts_of_version_1_never_change() -> None:
     ],
 )
 def test_version_1_writes_values_as_it_did(value: float, unit: Unit, text: str) -> None:
-    """Its units, decimals and plurals stay as they were."""
+    """The units, decimals and plurals of version 1 don't change."""
     assert WORDINGS[FIRST].formatted(value, unit) == text
 
 
 @pytest.mark.parametrize("unit", get_args(Unit))
 @pytest.mark.parametrize("version", WORDINGS)
 def test_every_version_writes_every_unit(version: int, unit: Unit) -> None:
-    """No unit is without a way to write it."""
+    """Every unit has a way to write its values."""
     assert WORDINGS[version].formatted(1.0, unit)
 
 
@@ -84,7 +84,7 @@ def _reasons_of_bundles() -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_stored_bundles_without_a_version_have_the_texts_of_version_1() -> None:
-    """Their golden answers are worded to the letter as when they were made, on a machine of any kind."""
+    """The golden answers of stored bundles keep their exact texts on every processor."""
     found = _reasons_of_bundles()
     assert {folder for folder, _ in found} >= {"version-1", "version-2"}
     for _, reason in found:

@@ -34,7 +34,7 @@ def test_bundle_without_resamples_says_that_it_does_not_know():
 
 @pytest.mark.parametrize(("share", "agreed"), [(0.79, False), (0.8, True), (1.0, True)])
 def test_models_agree_from_eight_in_ten_on(share, agreed):
-    """Below that a score is called uncertain."""
+    """A score is called uncertain if fewer than 80% of the resampled models say High."""
     certainty = Certainty(models=20, low=0.5, high=0.9, high_share=share)
     assert certainty.agreed is agreed
     assert certainty.tell().startswith("20 more models were fitted")

@@ -49,7 +49,7 @@ def test_sentence_about_the_action_agrees_with_the_rule(segment, patterns, minim
 
 
 def test_sentence_tells_found_and_needed_patterns():
-    """Why a High customer isn't proposed is said with both numbers."""
+    """The reason why a High customer isn't proposed names the number of patterns and the minimum."""
     criteria = Criteria(frozen(minimum=2), "bundle")
     assert "but 1 pattern was found (2 or more are needed" in criteria.because("high", 1)
     assert "but no patterns were found" in criteria.because("high", 0)
@@ -59,14 +59,14 @@ def test_sentence_tells_found_and_needed_patterns():
     ("origin", "words"), [("bundle", "frozen in the bundle"), ("configuration", "taken from the configuration")]
 )
 def test_rule_is_told_with_its_version_and_where_it_is_from(origin, words):
-    """A reader can tell a frozen rule from one of the configuration."""
+    """The description says whether the rule is from the bundle or the configuration."""
     said = Criteria(frozen(), origin).describe()
     assert "version 2 of the action rule" in said
     assert words in said
 
 
 def test_same_rule_in_a_configuration_is_accepted():
-    """The quantile that training froze is no difference."""
+    """The quantile that training froze doesn't count as a difference."""
     refuse_other_rule(frozen(), DEFAULTS, "bank.yaml")
 
 
@@ -83,14 +83,14 @@ def test_same_rule_in_a_configuration_is_accepted():
 )
 def test_other_rule_in_a_configuration_is_refused_by_name(changes, difference):
     """The refusal names the file, each difference, and what to do."""
-    with pytest.raises(ConfigError, match=r"bank\.yaml declares another rule") as refusal:
+    with pytest.raises(ConfigError, match=r"bank\.yaml differs from the action rule") as refusal:
         refuse_other_rule(frozen(), msgspec.structs.replace(DEFAULTS, **changes), "bank.yaml")
     assert difference in refusal.value.problem
-    assert "train a bundle" in refusal.value.remedy
+    assert "train a new bundle" in refusal.value.remedy
 
 
 def test_pattern_that_only_the_configuration_has_is_refused():
-    """A bundle trained with fewer patterns doesn't get another one."""
+    """A pattern that the bundle doesn't have is refused."""
     fewer = frozen(patterns={"LARGE_AMOUNT": frozen().patterns["LARGE_AMOUNT"]})
     with pytest.raises(ConfigError, match=r"PASS_THROUGH is only in bank\.yaml"):
         refuse_other_rule(fewer, DEFAULTS, "bank.yaml")

@@ -24,7 +24,7 @@ ROW = {
 
 
 def earlier(**changes):
-    """The decision of a run in which the customer had the same row, but for some changes."""
+    """The decision of a run in which the customer had the same row, except for the given changes."""
     facts = {
         "customer_id": "c",
         "decision": "keep",
@@ -49,30 +49,30 @@ def earlier(**changes):
 
 
 def test_nothing_has_changed():
-    """The same row in both runs is no change."""
+    """The same row in both runs gives no change."""
     assert decided_before(earlier(), ROW).changes == ()
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model_version": "c" * 64}, ["The customer was scored with another bundle then."]),
+        ({"model_version": "c" * 64}, ["The earlier score was made with another bundle."]),
         ({"probability": 0.41}, ["The probability was 0.410 and is now 0.520."]),
-        ({"probability": 0.52000001}, ["The probability, 0.520, changed by less than 0.001."]),
+        ({"probability": 0.52000001}, ["The probability changed by less than 0.001 and is 0.520."]),
         ({"segment": "medium"}, ["The segment was Medium and is now High."]),
         ({"patterns": ("PASS_THROUGH",)}, ["New patterns: NIGHT_BURST."]),
         (
             {"patterns": ("PASS_THROUGH", "NIGHT_BURST", "LARGE_AMOUNT")},
-            ["No longer there: the patterns LARGE_AMOUNT."],
+            ["No longer among the patterns: LARGE_AMOUNT."],
         ),
-        ({"transactions": 10}, ["Transactions: 10 then, 12 now."]),
+        ({"transactions": 10}, ["The number of transactions was 10 and is now 12."]),
         (
             {"last_transaction": LAST - timedelta(days=1)},
-            ["Transactions: 12 then, 12 now, the last at 2024-07-03 09:00 UTC."],
+            ["The number of transactions is 12 as before; the last one was made at 2024-07-03 09:00 UTC."],
         ),
         (
             {"reasons": ("IN_SUM", "OUT_SUM")},
-            ["New strongest reasons: NIGHT_SHARE.", "No longer there: the strongest reasons OUT_SUM."],
+            ["New strongest reasons: NIGHT_SHARE.", "No longer among the strongest reasons: OUT_SUM."],
         ),
     ],
 )
@@ -84,7 +84,7 @@ def test_each_change_is_a_sentence(changes, said):
 def test_customer_without_transactions_is_compared():
     """A history that is empty now has no last transaction."""
     row = ROW | {"transactions": 0, "first_transaction": None, "last_transaction": None}
-    assert decided_before(earlier(), row).changes == ("Transactions: 12 then, 0 now.",)
+    assert decided_before(earlier(), row).changes == ("The number of transactions was 12 and is now 0.",)
 
 
 @pytest.mark.parametrize(

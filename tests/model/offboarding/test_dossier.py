@@ -95,7 +95,7 @@ def test_customer_without_transactions_and_profile_is_doubted(scored, write_tiny
     cohort = dataclasses.replace(scored.cohort, customers=customers, events=scored.cohort.events.clear())
     for one in dossiers(score_cohort(load_bundle(tmp_path / "bundle"), cohort, corroboration)):
         assert one.segment == "high"
-        assert "The customer has no transactions. The score uses the profile alone." in one.doubts
+        assert "The customer has no transactions. The score is based on the profile alone." in one.doubts
         assert any(doubt.startswith("The profile does not give: ") and "Occupation" in doubt for doubt in one.doubts)
         assert any(doubt.endswith('scored it as "other": Reason for the account.') for doubt in one.doubts)
         assert all(line.place == "" for line in one.raises)  # three customers are no population

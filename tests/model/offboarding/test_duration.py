@@ -21,5 +21,5 @@ from customer_risk.model.offboarding.duration import worded
     ],
 )
 def test_greatest_unit_with_at_least_two_is_used(seconds, words):
-    """Six minutes are not told as 0.1 hours."""
+    """A duration is written in a unit that fits it: six minutes, not 0.1 hours."""
     assert worded(seconds) == words

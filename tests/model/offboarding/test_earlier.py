@@ -67,7 +67,7 @@ def test_decisions_come_with_the_scores_they_were_made_on(make_run, decided, run
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_newest_decision_counts(make_run, decided, order):
-    """The latest date counts, and of one date the latest run, in whatever order the folders are named."""
+    """The latest date counts, and for equal dates the latest run, in any order of the folders."""
     folders = [
         make_run("a", 1, 2, 3, decision="off-board", date="2026-01-07"),
         make_run("b", 1, 2, made_at=6, decision="keep", date="2026-01-07"),
@@ -88,13 +88,13 @@ def test_waiting_decisions_are_left_out(make_run):
 
 
 def test_folder_of_sign_offs_is_accepted(make_run):
-    """The folder `signed` of a run is as good as the run's own, and both together are one."""
+    """The folder `signed` gives the same decisions as the run's folder, and both together give them once."""
     folder = make_run("a", 1, 2)
     assert read_earlier([folder / "signed"]) == read_earlier([folder]) == read_earlier([folder, folder / "signed"])
 
 
 def test_sign_offs_kept_elsewhere_need_the_runs_folder(make_run):
-    """A receipt says which run it is of; the run's folder has the scores."""
+    """A sign-off is refused if the folder of its run, which has the scores, isn't given."""
     with_run = make_run("a", 1)
     folder = make_run("b", 2, kept="../kept", made_at=6)
     with pytest.raises(SignOffError, match="whose folder isn't given"):
@@ -117,12 +117,12 @@ def test_run_of_schema_version_1_is_read():
     [
         ("run.json", "was altered"),
         ("scores.parquet", "was altered after the run"),
-        ("signed/0001.receipt.json", "its decisions aren't those signed"),
+        ("signed/0001.receipt.json", "its decisions aren't those that were signed"),
         ("signed/*.csv", "was altered or removed"),
     ],
 )
 def test_tampered_folder_is_refused(tmp_path, name, problem):
-    """A changed byte is noticed in the run's record, the scores, the receipts and the copies."""
+    """A changed byte is detected in the run's record, the scores, the receipts and the copies."""
     folder = shutil.copytree(VERSION_1, tmp_path / "run")
     path = next(folder.glob(name))
     path.write_bytes(path.read_bytes().replace(b"2026-01-0", b"2026-02-0") + b" " * (path.suffix != ".json"))
@@ -131,7 +131,7 @@ def test_tampered_folder_is_refused(tmp_path, name, problem):
 
 
 def test_folder_without_sign_off_is_refused(scoring_run, tmp_path):
-    """A run that nobody decided on, and a folder that is none, are named."""
+    """The message names a run without decisions, and a folder without a run."""
     for folder in (scoring_run, tmp_path):
         with pytest.raises(SignOffError, match=f"{folder.name} has no sign-off"):
             read_earlier([folder])

@@ -11,7 +11,7 @@ from customer_risk.model.errors import ConfigError, CustomerRiskError
 
 
 def run(*words):
-    """Run the command; our own errors come out as they are."""
+    """Run the command; the project's errors are raised unchanged."""
     result = CliRunner().invoke(explain, [str(word) for word in words])
     if isinstance(result.exception, CustomerRiskError):
         raise result.exception
@@ -21,7 +21,7 @@ def run(*words):
 
 @pytest.fixture(scope="module")
 def customers(scored):
-    """A customer of each list; "" is none."""
+    """A customer of each list; "" stands for no list."""
     return dict(scored.table.group_by("list").agg(pl.col("customer_id").first()).iter_rows())
 
 
@@ -50,7 +50,7 @@ def test_terminal_says_why_and_why_not(tiny_bundle, synthetic, scored, customers
 
 
 def test_page_has_the_card_and_every_pattern(tiny_bundle, synthetic, customers, tmp_path):
-    """The page is for the user alone, and holds what the terminal says."""
+    """Only the user can read the page, and it has the facts that the terminal shows."""
     page = tmp_path / "customer.html"
     told = run(tiny_bundle, synthetic, customers[""], "--out", page)
     assert told.endswith(f"Page written to {page}\n")
@@ -63,7 +63,7 @@ def test_page_has_the_card_and_every_pattern(tiny_bundle, synthetic, customers, 
 
 
 def test_existing_page_is_replaced_only_by_force(tiny_bundle, synthetic, customers, tmp_path):
-    """A page isn't lost by a repeated command."""
+    """A repeated command doesn't replace a page without --force."""
     page = tmp_path / "customer.html"
     page.write_text("mine")
     with pytest.raises(ConfigError, match="exists"):
@@ -75,12 +75,12 @@ def test_existing_page_is_replaced_only_by_force(tiny_bundle, synthetic, custome
 
 @pytest.mark.parametrize(("place", "said"), [("nowhere/x.html", "is not a folder"), ("", "is a folder")])
 def test_place_without_a_folder_is_refused(tiny_bundle, synthetic, customers, tmp_path, place, said):
-    """The refusal comes before the work."""
+    """A file that can't be written is refused before the tables are scored."""
     with pytest.raises(ConfigError, match=said):
         run(tiny_bundle, synthetic, customers[""], "--out", tmp_path / place)
 
 
 def test_help_says_what_is_explained():
-    """A person can follow it."""
+    """The help describes the command."""
     said = run("--help")
-    assert "CUSTOMER is a customer_id or at least four characters of its beginning" in " ".join(said.split())
+    assert "CUSTOMER is a customer_id or at least its first four characters" in " ".join(said.split())

@@ -21,7 +21,7 @@ def ids(scored):
 
 @pytest.mark.parametrize("segment", ["low", "medium", "high"])
 def test_dossier_is_that_of_the_lists(tiny_bundle, synthetic, scored, ids, segment):
-    """A customer on no list has a dossier too, from the same code."""
+    """A customer on no list also has a dossier, from the same code."""
     made = explain(tiny_bundle, synthetic, ids[segment])
     expected = make_dossiers(scored, pl.col("customer_id") == ids[segment])
     assert [made.dossier] == expected
@@ -32,7 +32,7 @@ def test_dossier_is_that_of_the_lists(tiny_bundle, synthetic, scored, ids, segme
 
 
 def test_beginning_of_an_id_is_enough_if_it_is_unique(tiny_bundle, synthetic, scored, ids):
-    """Long ids needn't be typed whole."""
+    """The first characters of an id are enough if they are unique."""
     wanted = ids["low"]
     others = [one for one in scored.table["customer_id"] if one != wanted]
     size = next(n for n in range(4, len(wanted)) if not any(one.startswith(wanted[:n]) for one in others))
@@ -40,7 +40,7 @@ def test_beginning_of_an_id_is_enough_if_it_is_unique(tiny_bundle, synthetic, sc
 
 
 def test_ambiguous_beginning_is_refused_with_the_ids(tiny_bundle, synthetic, tmp_path, ids):
-    """The message names the customers who may be meant."""
+    """The message names the customers whose ids begin with the given characters."""
     shutil.copytree(synthetic, tmp_path / "tables")
     path = tmp_path / "tables" / "users_unlabelled.csv"
     text = path.read_text()
@@ -61,20 +61,20 @@ def test_unknown_customer_is_refused(tiny_bundle, synthetic, customer):
 
 
 def test_beginning_of_less_than_four_characters_is_no_name(tiny_bundle, synthetic, ids):
-    """Two characters fit a customer by chance."""
+    """Fewer than four characters of an id are refused."""
     with pytest.raises(TableError, match="No customer"):
         explain(tiny_bundle, synthetic, ids["low"][:3])
 
 
 def test_customer_of_the_other_cohort_is_refused_with_the_option(tiny_bundle, synthetic, ids):
-    """The message says which cohort has the customer, and what to type."""
-    with pytest.raises(TableError, match="but among the unlabelled ones") as refusal:
+    """The message says which cohort has the customer, and which option to give."""
+    with pytest.raises(TableError, match="but among the unlabelled customers") as refusal:
         explain(tiny_bundle, synthetic, ids["low"], cohort="labelled")
     assert "--cohort unlabelled" in refusal.value.remedy
 
 
 def test_tables_of_one_cohort_are_enough(tiny_bundle, synthetic, tmp_path):
-    """An unknown customer is refused as unknown where the other cohort's tables aren't there."""
+    """An unknown customer is refused also if the other cohort's tables are missing."""
     (tmp_path / "tables").mkdir()
     for path in synthetic.glob("*_unlabelled.csv"):
         shutil.copy(path, tmp_path / "tables")

@@ -1,4 +1,4 @@
-"""Faults of lines, said once."""
+"""Faults of lines in words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from customer_risk.model.offboarding.faults import Fault, ranges, tell
     ],
 )
 def test_lines_are_worded_as_ranges(lines, said):
-    """At most ten ranges are named, and how many lines there are more."""
+    """At most ten ranges are named, then the number of further lines."""
     assert ranges(lines) == said
 
 
@@ -29,17 +29,17 @@ def test_faults_are_grouped_by_field_and_detail():
         Fault(1, "a", "date", "is empty"),
         Fault(2, "b", "probability", "was altered", "from '0.8' to '0.3'"),
         Fault(1, "a", "probability", "was altered", "from '0.7' to '0.2'"),
-        Fault(3, "c", "note", "says nothing", "'-'"),
+        Fault(3, "c", "note", "gives no reason", "'-'"),
     ]
     assert tell(faults) == (
         "2 lines (1-2), date: is empty",
         "2 lines (1-2), probability: was altered; in line 1, customer a: from '0.7' to '0.2'",
-        "line 3, customer c, note: says nothing: '-'",
+        "line 3, customer c, note: gives no reason: '-'",
     )
 
 
 def test_many_kinds_of_faults_are_counted():
-    """At most twenty are named."""
+    """At most twenty faults are named, then the number of further kinds."""
     said = tell(Fault(line, "a", f"column {line}", "was altered") for line in range(1, 26))
     assert len(said) == 21
     assert said[-1] == "and 5 more kinds of faults"

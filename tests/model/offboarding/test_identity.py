@@ -1,4 +1,4 @@
-"""Who is at the keyboard, by a really signed token or by a name."""
+"""The person who runs a command, by a signed token or by a name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rules(key_set, tmp_path):
 
 @pytest.fixture
 def token_file(rsa_key, tmp_path):
-    """Write a token to a file: sound, unless told otherwise; None leaves a claim out."""
+    """Write a token to a file, valid except for the given claims; None leaves a claim out."""
 
     def write(key=rsa_key, algorithm="RS256", kid="rsa", **other):
         now = int(time.time())
@@ -52,7 +52,7 @@ def test_token_names_the_person(rules, token_file):
 
 
 def test_ec_key_verifies_too(rules, token_file, ec_key):
-    """The issuer may sign on P-256."""
+    """A token signed with a key on P-256 is accepted."""
     assert identify(rules, by=None, token_file=token_file(ec_key, "ES256", "ec")) == ANN
 
 
@@ -112,7 +112,7 @@ def test_keys_that_cannot_be_read_are_told(token_file, status, body, headers, pr
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:1/keys", "nowhere.json"])
 def test_issuer_that_does_not_answer_is_told(token_file, where):
-    """Neither a refused connection nor an absent file is a key set."""
+    """A refused connection and a missing file are named as unreadable keys."""
     settings = SignOff(token=Token(issuer=ISSUER, audience=AUDIENCE, jwks=where))
     with pytest.raises(SignOffError, match=f"keys at {where} can't be read"):
         identify(settings, by=None, token_file=token_file())
@@ -129,7 +129,7 @@ def test_issuer_that_does_not_answer_is_told(token_file, where):
         ({"iss": "https://other.example/"}, "another issuer"),
         ({"kid": "unknown"}, "a key that its issuer doesn't publish"),
         ({"kid": None}, "a key that its issuer doesn't publish"),
-        ({"kid": "ec"}, "can't be read|isn't one for its algorithm"),
+        ({"kid": "ec"}, "can't be read|doesn't fit its algorithm"),
         ({"key": None, "algorithm": "none"}, "an algorithm that isn't accepted"),
         ({"key": SECRET, "algorithm": "HS256"}, "an algorithm that isn't accepted"),
         ({"key": "stranger"}, "signature is wrong"),
@@ -151,7 +151,7 @@ def test_token_that_proves_nothing_is_refused(rules, token_file, other, problem)
     with pytest.raises(SignOffError, match=problem) as refusal:
         identify(rules, by=None, token_file=path)
     assert str(path) in refusal.value.problem
-    assert f"of {ISSUER} for {AUDIENCE}" in refusal.value.remedy
+    assert f"from {ISSUER} for {AUDIENCE}" in refusal.value.remedy
     assert path.read_text().strip() not in str(refusal.value)
 
 
@@ -177,15 +177,15 @@ def test_name_may_be_another_claim(key_set, tmp_path, token_file, verified, acce
 
 
 def test_token_without_an_issuer_in_the_run_is_refused(token_file):
-    """A signer can't bring an own issuer: the run names the one that counts."""
+    """A token is refused if the run names no issuer, so a signer can't choose the issuer."""
     with pytest.raises(SignOffError, match="names no issuer of tokens"):
         identify(SignOff(), by=None, token_file=token_file())
 
 
 def test_name_beside_a_token_is_the_tokens(rules, token_file):
-    """--by may repeat the name, but not claim another."""
+    """--by may repeat the name of the token, but not give another name."""
     assert identify(rules, by=" ann example", token_file=token_file()) == ANN
-    with pytest.raises(SignOffError, match="The token is Ann Example's, and --by is 'Bob Example'"):
+    with pytest.raises(SignOffError, match="The token names Ann Example, but --by is 'Bob Example'"):
         identify(rules, by="Bob Example", token_file=token_file())
 
 
@@ -197,7 +197,7 @@ def test_name_without_a_token_is_claimed(rules, monkeypatch):
 
 
 def test_person_without_a_name_must_say_it(monkeypatch):
-    """A container's user has no login name."""
+    """Without a login name, a name must be given."""
     monkeypatch.setattr("getpass.getuser", lambda: "")
-    with pytest.raises(SignOffError, match="Name yourself with --by"):
+    with pytest.raises(SignOffError, match="Give your name with --by"):
         identify(SignOff(), by=None, token_file=None)

@@ -21,19 +21,19 @@ from customer_risk.model.offboarding.people import Person, is_name, same_name
     ],
 )
 def test_same_name_however_it_is_written(one, other):
-    """Case, white space, the form of letters and invisible characters make no other name."""
+    """Names are equal whatever their case, white space, form of letters and invisible characters."""
     assert same_name(one, other)
 
 
 @pytest.mark.parametrize("other", ["Ann Exemple", "AnnExample", "Ann", "", "Zoe"])
 def test_other_name(other):
-    """Another letter is another name."""
+    """Names with different letters differ."""
     assert not same_name("Ann Example", other)
     assert not same_name("Zoë", other)
 
 
 def test_everybody_is_on_an_empty_list():
-    """Without a list, anybody may act."""
+    """Without a list, every person may sign and approve."""
     assert Person("Ann Example").is_on(())
 
 

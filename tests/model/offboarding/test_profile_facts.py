@@ -27,5 +27,5 @@ def test_profile_tells_values_flags_and_what_is_missing():
 
 
 def test_no_decision_rests_on_gender_or_age():
-    """The profile that an analyst sees has neither."""
+    """The profile that an analyst sees has neither gender nor date of birth."""
     assert not {"gender", "date_of_birth"} & set(LABELS)

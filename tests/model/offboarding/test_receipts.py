@@ -58,7 +58,7 @@ def test_list_signed_by_an_earlier_release_is_known(earlier, tmp_path):
 
 @pytest.fixture
 def continued(earlier, tmp_path):
-    """The chain of an earlier release, continued by a receipt of this one."""
+    """The chain of an earlier release, continued by a receipt of this release."""
     path = tmp_path / "filled.csv"
     path.write_bytes(csv_bytes(decided(earlier).with_columns(pl.lit("keep").alias("decision"))))
     sign(path, earlier, earlier / "signed", now=NOW, by=Person("registrar"), supersede=True, why="again")
@@ -66,7 +66,7 @@ def continued(earlier, tmp_path):
 
 
 def test_chain_goes_on_over_both_forms(continued):
-    """A receipt of this release follows those of an earlier one by their hash."""
+    """A receipt of this release has the hash of the receipt before it, also if an earlier release wrote that one."""
     chain = Chain(continued)
     assert [act.number for act in chain.acts] == [1, 2, 3]
     assert chain.acts[2].follows == chain.digest(2)
@@ -76,7 +76,7 @@ def test_chain_goes_on_over_both_forms(continued):
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("how", ["alter", "remove", "garble"])
 def test_altered_receipt_of_an_earlier_release_is_noticed(continued, number, how):
-    """The hashes are checked over both forms."""
+    """An altered receipt is detected in the form of either release."""
     path = continued / f"{number:04d}.receipt.json"
     path.chmod(0o644)
     if how == "remove":
@@ -84,7 +84,7 @@ def test_altered_receipt_of_an_earlier_release_is_noticed(continued, number, how
     else:
         path.write_text(path.read_text().replace("Ann Example", "Eve Example") if how == "alter" else "{")
     with pytest.raises(
-        SignOffError, match=r"doesn't follow from the receipt before it|aren't those signed|can't be read"
+        SignOffError, match=r"doesn't follow from the receipt before it|aren't those that were signed|can't be read"
     ):
         Chain(continued)
 
@@ -121,7 +121,7 @@ def test_approval_of_another_receipt_is_refused(continued, other):
     """An approval names an earlier receipt by its hash."""
     chain = Chain(continued)
     chain.append(approval(chain, **other))
-    with pytest.raises(SignOffError, match="approves a receipt that isn't before it"):
+    with pytest.raises(SignOffError, match="approves a receipt that was altered or doesn't precede it"):
         Chain(continued)
 
 
@@ -134,7 +134,7 @@ def test_garbled_receipt_is_refused(tmp_path, content):
 
 
 def test_unknown_fields_are_refused(continued):
-    """A later release's receipt isn't guessed at."""
+    """A receipt with an unknown field is refused."""
     chain = Chain(continued)
     chain.append(approval(chain))
     path = continued / "0004.receipt.json"

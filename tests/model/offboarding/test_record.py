@@ -96,7 +96,7 @@ def test_mapped_files_are_hashed_under_their_own_names(tmp_path):
 
 
 def test_rules_of_sign_off_are_part_of_the_run_id(copied):
-    """Nobody can take the second approver out of a run that requires one, or put one in."""
+    """A run whose rules of sign-off were changed is refused."""
     path = copied / "run.json"
     path.write_text(path.read_text().replace('"second_approver": false', '"second_approver": true'))
     with pytest.raises(SignOffError, match="was altered"):
@@ -104,7 +104,7 @@ def test_rules_of_sign_off_are_part_of_the_run_id(copied):
 
 
 def test_run_of_schema_version_1_is_read():
-    """A run of an earlier release keeps its id; anybody may decide on its list, and it names no version of the rule."""
+    """A run of an earlier release keeps its id and names no rule's version; every person may decide on its list."""
     run = read_run(Path(__file__).parents[2] / "data" / "scoring-run-1")
     assert (run.schema_version, run.rules) == (1, SignOff())
     assert run.action_rule is run.action_rule_from is run.wordings is run.earlier is UNSET

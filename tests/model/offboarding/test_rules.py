@@ -16,7 +16,7 @@ TOKEN = {"issuer": "https://i.example/", "audience": "a", "jwks": "https://i.exa
     [
         ({"signers": (" ",)}, "signers has an empty name"),
         ({"second_approver": True, "approvers": ("",)}, "approvers has an empty name"),
-        ({"approvers": ("Bob Example",)}, "approvers are named, but second_approver is false"),
+        ({"approvers": ("Bob Example",)}, "approvers names people, but second_approver is false"),
         (
             {"second_approver": True, "signers": ("Ann Example",), "approvers": ("ann example",)},
             "Ann Example is the only signer and the only approver",
@@ -56,19 +56,19 @@ def test_rules_that_can_work_are_accepted(rules):
 
 
 def test_defaults_need_no_second_approver():
-    """Until a bank names who decides, anybody may, and decisions are final."""
+    """By default every person may decide, and decisions are final."""
     assert load_config().sign_off == SignOff()
 
 
 def test_configuration_of_an_unknown_field_is_refused(tmp_path):
-    """A misspelt field would leave the rule out."""
+    """A misspelt field is refused, since it would leave a rule out."""
     (tmp_path / "bank.yaml").write_text("sign_off: {second_aprover: true}")
     with pytest.raises(ConfigError, match="second_aprover"):
         load_config(tmp_path / "bank.yaml")
 
 
 def test_issuer_is_configured(tmp_path):
-    """The section token replaces the default, which is none."""
+    """The section token replaces the default, null."""
     (tmp_path / "bank.yaml").write_text(f"sign_off: {{second_approver: true, token: {TOKEN}}}")
     rules = load_config(tmp_path / "bank.yaml").sign_off
     assert (rules.second_approver, rules.token) == (True, Token(**TOKEN))

@@ -16,7 +16,7 @@ MOST = 150  # customers
 
 @pytest.fixture(scope="module")
 def answers(scored):
-    """What the service answers: for every High and Medium customer, and for some Low ones."""
+    """The service's answers for every High and Medium customer, and for some Low customers."""
     service = Service("customer-risk")
     service.use(scored.bundle)
     customers = scored.table.sort("probability", "customer_id", descending=[True, False])["customer_id"].head(MOST)
@@ -36,7 +36,7 @@ def answers(scored):
 
 
 def test_action_segment_and_probability_are_those_of_the_service(scored, answers):
-    """One rule decides, online and offline; every list is among the customers asked about."""
+    """One rule decides online and offline; the customers asked about come from every list."""
     asked = scored.table.filter(pl.col("customer_id").is_in(list(answers)))
     assert set(asked["list"]) == {"off-boarding", "review: high without corroboration", "review: medium", ""}
     for row in asked.iter_rows(named=True):

@@ -16,7 +16,7 @@ from customer_risk.model.offboarding import record
 
 
 def run(command, *words):
-    """Run a command; our own errors come out as they are."""
+    """Run a command; the project's errors are raised unchanged."""
     result = CliRunner().invoke(command, [str(word) for word in words])
     if isinstance(result.exception, CustomerRiskError):
         raise result.exception
@@ -58,7 +58,7 @@ def same(tiny_bundle, synthetic, signed, tmp_path_factory):
 
 
 def test_kept_customer_is_proposed_again_with_the_decision(same, signed):
-    """Nothing has changed, and still the customer is on the list: with who decided what, when and why."""
+    """A customer for whom nothing has changed stays on the list, with who decided what, when and why."""
     _, (kept, review_again, undecided, *_), today = signed
     listed = same[1]
     columns = ("earlier_decision", "earlier_date", "earlier_name", "earlier_note", "changed_since")
@@ -78,7 +78,7 @@ def test_card_and_page_say_what_was_decided(same, signed):
 
 
 def test_run_records_the_receipts_by_hash(same, signed):
-    """An auditor can find the receipts that the run has read."""
+    """run.json has the hashes of the receipts that the run has read."""
     said = json.loads((same[0] / "run.json").read_text())
     newest = max((signed[0] / "signed").glob("*.receipt.json"))
     assert said["earlier"] == {str(signed[0]): record.sha256(newest.read_bytes())}
@@ -112,7 +112,7 @@ def test_folder_of_sign_offs_is_taken_too(tiny_bundle, synthetic, signed, tmp_pa
 
 
 def refused(bundle, tables, out, earlier):
-    """See that nothing is written; return the message."""
+    """Assert that nothing is written; return the message."""
     with pytest.raises((SignOffError, ConfigError)) as refusal:
         run(score, bundle, tables, "--out", out, "--earlier", earlier)
     assert not out.exists()
@@ -120,7 +120,7 @@ def refused(bundle, tables, out, earlier):
 
 
 def test_folder_without_a_sign_off_is_refused(tiny_bundle, synthetic, tmp_path, scoring_run):
-    """An empty folder, or a run that nobody signed, isn't taken for one without decisions."""
+    """An empty folder and a run without a sign-off are refused."""
     (tmp_path / "empty").mkdir()
     assert "has no sign-off" in refused(tiny_bundle, synthetic, tmp_path / "out", tmp_path / "empty")
     assert "has no sign-off" in refused(tiny_bundle, synthetic, tmp_path / "out", scoring_run)
@@ -138,7 +138,7 @@ def test_altered_folder_is_refused(tiny_bundle, synthetic, signed, tmp_path, nam
 
 
 def test_run_without_earlier_ones_shows_no_decision(scoring_run):
-    """The columns are there, and empty."""
+    """Without --earlier the columns of earlier decisions are empty."""
     made = pl.read_parquet(scoring_run / "offboarding.parquet")
     assert set(made["earlier_decision"]) == set(made["changed_since"]) == {""}
     assert "Decided before" not in (scoring_run / "offboarding.html").read_text()

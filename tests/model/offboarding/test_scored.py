@@ -65,7 +65,7 @@ def test_rule_of_a_bundle_counts_and_not_the_configuration(scored, corroboration
 
 
 def test_rule_of_a_bundle_without_one_is_that_of_the_configuration(scored, without_rule, corroboration):
-    """It is frozen for the customers scored, and asks for as many patterns as the configuration says."""
+    """A bundle without a rule gets the configuration's rule, frozen for the scored customers."""
     one = score_cohort(without_rule, scored.cohort, corroboration)
     assert one.criteria.origin == "configuration"
     kernel = without_rule.manifest.settings.for_kernel()

@@ -157,7 +157,7 @@ def test_off_boarding_page_has_a_card_for_each_line(scoring_run, made):
     assert all(customer in words for customer in made["customer_id"])
     for heading in ("What raises the score", "Patterns in the transactions", "What lowers the score or", "How certain"):
         assert words.count(heading) == made.height
-    assert "This list is a proposal; it off-boards no customer." in words
+    assert "This list is a proposal. A named person decides on each line" in words
 
 
 def test_pages_say_proposed_and_never_that_it_was_done(scoring_run):

@@ -60,12 +60,12 @@ def test_differences_come_strongest_first(profiles):
     ],
 )
 def test_a_difference_is_said_in_words(profiles, share, unit, text):
-    """Pairs of customers are counted, so that no measure needs a definition."""
+    """The difference is stated as a number of pairs of customers."""
     assert msgspec.structs.replace(profiles[2].differences[0], share_greater=share, unit=unit).pairs() == text
 
 
 def test_the_page_has_meanings_and_neither_formulas_nor_measures(profiles, run_record):
-    """An analyst reads what a feature means, what the numbers of pairs are, and which actions follow."""
+    """The page has the meaning of features, the numbers of pairs, and the actions of each segment."""
     page = html.unescape(segments_page(run_record, profiles))
     shown = {difference.feature for one in profiles for difference in (*one.plain, *one.differences)}
     for feature in (BY_NAME[name] for name in shown):

@@ -20,7 +20,7 @@ ISSUER, AUDIENCE = "https://issuer.example/", "sign-off"
 
 
 def run(command, *words, **variables):
-    """Run a command; our own errors come out as they are."""
+    """Run a command; the project's errors are raised unchanged."""
     result = CliRunner().invoke(command, [str(word) for word in words], env=variables)
     if isinstance(result.exception, CustomerRiskError):
         raise result.exception
@@ -62,7 +62,7 @@ def token_file(rsa_key, tmp_path):
 
 
 def filled_in(made, tmp_path, *lines, name="Ann Example", **more):
-    """The run's workbook with some lines filled in; gives the file."""
+    """Fill in some lines of the run's workbook; return the file."""
     book = openpyxl.load_workbook(io.BytesIO((made / "offboarding.xlsx").read_bytes()))
     sheet = book["offboarding"]
     columns = {cell.value: cell.column for cell in sheet[1]}
@@ -79,7 +79,7 @@ def filled_in(made, tmp_path, *lines, name="Ann Example", **more):
 
 
 def test_from_a_workbook_to_a_four_eyes_sign_off(made, tmp_path, token_file):
-    """Two parts, an approval by another person with another token, and what is open after each step."""
+    """Two parts are signed and approved by another person with a token, and each step prints the open lines."""
     count = pl.read_parquet(made / "offboarding.parquet").height
     kept = ("--out", tmp_path / "kept")
     ann, bob = token_file("Ann Example", "u-1"), token_file("Bob Example", "u-2")
@@ -124,12 +124,12 @@ def test_run_keeps_the_rules_of_its_configuration(made):
 
 def test_person_who_may_not_approve_is_refused(made, tmp_path):
     """The list of approvers is the run's."""
-    with pytest.raises(SignOffError, match=r"Dan Example \(claimed\) isn't on the list"):
+    with pytest.raises(SignOffError, match=r"Dan Example \(claimed\) isn't among the approvers"):
         run(offboarding, "approve", made, "--out", tmp_path, "--by", "Dan Example")
 
 
 def test_impossible_rules_are_refused_before_any_work(tiny_bundle, synthetic, tmp_path):
-    """A run whose list nobody could sign isn't made."""
+    """A run is refused if its rules of sign-off can't be fulfilled."""
     (tmp_path / "bank.yaml").write_text("sign_off: {approvers: [Bob Example]}")
     with pytest.raises(ConfigError, match="second_approver is false"):
         run(score, tiny_bundle, synthetic, "--out", tmp_path / "out", "--config", tmp_path / "bank.yaml")
@@ -137,7 +137,7 @@ def test_impossible_rules_are_refused_before_any_work(tiny_bundle, synthetic, tm
 
 
 def test_status_of_a_tampered_folder_is_refused(made, tmp_path):
-    """Nobody reads on from a receipt that was altered."""
+    """Each command refuses a receipt that was altered."""
     (tmp_path / "0001.receipt.json").write_text("{}")
     with pytest.raises(SignOffError, match=r"0001\.receipt\.json can't be read"):
         run(offboarding, "status", made, "--out", tmp_path)
@@ -145,5 +145,5 @@ def test_status_of_a_tampered_folder_is_refused(made, tmp_path):
 
 @pytest.mark.parametrize("command", ["sign", "approve", "status"])
 def test_help_tells_what_is_asked(command):
-    """A person can follow it."""
+    """The help describes the command."""
     assert "Usage: offboarding" in run(offboarding, command, "--help")

@@ -77,13 +77,13 @@ def test_decisions_are_read_in_any_case(hand_in, decided, written):
         ({"date": "06/01/2026"}, "date", "can be read in two ways.*--dates day-first"),
         ({"date": "31/01/2026"}, "date", "is in the future: '31/01/2026'"),
         ({"date": "01/31/2026"}, "date", "is in the future"),
-        ({"date": "31/31/2026"}, "date", "isn't a day of the calendar"),
-        ({"date": "2026-02-30"}, "date", "isn't a day of the calendar"),
+        ({"date": "31/31/2026"}, "date", "isn't a date in the calendar"),
+        ({"date": "2026-02-30"}, "date", "isn't a date in the calendar"),
         ({"date": "2026-01-09"}, "date", "in the future"),
         ({"date": "2026-01-04"}, "date", r"before the list was made \(2026-01-05\)"),
         ({"note": ""}, "note", "is empty"),
-        ({"note": "-"}, "note", "says nothing"),
-        ({"note": "n/a"}, "note", "says nothing"),
+        ({"note": "-"}, "note", "gives no reason"),
+        ({"note": "n/a"}, "note", "gives no reason"),
     ],
 )
 def test_unsigned_line_is_refused_by_name(hand_in, decided, cells, field, detail):
@@ -186,7 +186,7 @@ def test_partly_filled_list_is_accepted_as_a_part(hand_in, decided):
 
 
 def test_partly_filled_list_is_refused_otherwise(hand_in, decided):
-    """A forgotten line is told, with the way to leave it open."""
+    """The message names an empty line, and --partial as the way to leave it open."""
     with pytest.raises(SignOffError, match=r"line 1, .*all four cells are empty\n.*--partial"):
         hand_in(at(decided, 1, **NOTHING))
 
@@ -194,7 +194,7 @@ def test_partly_filled_list_is_refused_otherwise(hand_in, decided):
 @pytest.mark.parametrize("filled", ["decision", "name", "date", "note"])
 @pytest.mark.parametrize("partial", [True, False])
 def test_partly_filled_line_is_a_fault(hand_in, decided, filled, partial):
-    """A line is decided or open, also in a part."""
+    """A line with some empty sign-off cells is refused, with and without `partial`."""
     cells = {name: "" for name in NOTHING if name != filled}
     with pytest.raises(SignOffError, match="1 line can't be accepted") as refusal:
         hand_in(at(decided, 2, **cells), partial=partial)
@@ -203,14 +203,14 @@ def test_partly_filled_line_is_a_fault(hand_in, decided, filled, partial):
 
 
 def test_a_part_without_a_decision_is_refused(hand_in, made):
-    """There is nothing to keep."""
-    with pytest.raises(SignOffError, match=r"No line of filled\.csv is decided"):
+    """With `partial`, a list without any decision is refused."""
+    with pytest.raises(SignOffError, match=r"No line of filled\.csv has a decision"):
         hand_in(made, partial=True)
 
 
 @pytest.mark.parametrize("partial", [True, False])
 def test_removed_line_isnt_an_open_one(hand_in, decided, partial):
-    """A part has all lines of the list."""
+    """A removed line is refused, with and without `partial`."""
     with pytest.raises(SignOffError, match=r"line 4, .*was removed"):
         hand_in(decided.filter(pl.col("line") != 4), partial=partial)
 
@@ -263,7 +263,7 @@ TOKEN = Token(issuer="https://issuer.example/", audience="sign-off", jwks="keys.
 
 def test_signers_are_on_the_list(hand_in, decided, run_record):
     """A person who may not sign is refused, once for all lines."""
-    with pytest.raises(SignOffError, match=r"name: isn't on the list of those who may sign; in line 1.*'Ann Example'"):
+    with pytest.raises(SignOffError, match=r"name: isn't among the signers of this run .*; in line 1.*'Ann Example'"):
         hand_in(decided, run=ruled(run_record, signers=("Eve Example",)))
 
 
@@ -274,10 +274,10 @@ def test_names_are_compared_as_people_read_them(hand_in, decided, run_record, li
 
 
 def test_signers_may_be_listed_by_the_subject_of_their_token(hand_in, decided, run_record):
-    """A subject is a verified person's; a claimed name isn't found by it."""
+    """A subject on the list allows a verified person, but not a claimed name that equals it."""
     run = ruled(run_record, signers=("u-1",))
     assert hand_in(decided, run=run, by=ANN)
-    with pytest.raises(SignOffError, match="isn't on the list"):
+    with pytest.raises(SignOffError, match="isn't among the signers of this run"):
         hand_in(decided, run=run, by=Person("Ann Example"))
 
 
@@ -301,7 +301,7 @@ def test_required_token_is_the_person_of_each_line(hand_in, decided, run_record)
     """Where a token is required, a claimed name is refused, and so is another's name."""
     run = ruled(run_record, token=TOKEN)
     assert all(one.verified for one in hand_in(decided, run=run, by=ANN))
-    with pytest.raises(SignOffError, match="registrar is a claimed name, and this scoring run requires a token"):
+    with pytest.raises(SignOffError, match="The name registrar is only claimed, and this scoring run requires a token"):
         hand_in(decided, run=run)
     with pytest.raises(SignOffError, match="name: isn't the person of the token, Bob Example"):
         hand_in(decided, run=run, by=BOB)
@@ -357,7 +357,7 @@ def test_a_long_note_is_kept_whole(hand_in, decided):
 
 def test_names_of_unexpected_columns_are_shortened(hand_in, decided):
     """A column whose name is a row of customers isn't printed whole."""
-    with pytest.raises(SignOffError, match=r"lacks .* evidence; it has others: x{60}\.\.\.\.") as refusal:
+    with pytest.raises(SignOffError, match=r"lacks .* evidence; it has other columns: x{60}\.\.\.\.") as refusal:
         hand_in(decided.rename({"evidence": "x" * 300_000}))
     assert len(str(refusal.value)) < 1000
 
@@ -369,7 +369,7 @@ def test_note_that_looks_like_a_formula_is_a_note(hand_in, decided):
 
 def test_a_renamed_column_is_missing(hand_in, decided):
     """A column of the list under another name isn't taken for a comment."""
-    with pytest.raises(SignOffError, match="lacks columns of the list: evidence; it has others: Evidence"):
+    with pytest.raises(SignOffError, match="lacks columns of the list: evidence; it has other columns: Evidence"):
         hand_in(decided.rename({"evidence": "Evidence"}))
 
 
@@ -381,20 +381,20 @@ def test_additional_columns_are_comments(hand_in, decided):
 
 
 def test_a_column_without_a_name_needs_one(hand_in, decided):
-    """Text without a heading can't be kept under a name."""
+    """Text in a column without a heading is refused."""
     text = csv_bytes(decided.select(pl.lit("x").alias("nameless"), pl.all())).decode()
     with pytest.raises(SignOffError, match="text in a column without a name"):
         hand_in(text.replace("nameless", "", 1))
 
 
 def test_empty_extra_column_is_overlooked(hand_in, decided):
-    """A spreadsheet's stray column says nothing."""
+    """An empty column that a spreadsheet added is ignored."""
     assert hand_in(decided.with_columns(pl.lit(" ").alias("stray")))
 
 
 def test_review_list_is_not_signed_off(hand_in, scoring_run):
     """What is to be reviewed was never proposed."""
-    with pytest.raises(SignOffError, match=r"is a review list.*Only the off-boarding list"):
+    with pytest.raises(SignOffError, match=r"is a review list.*Sign off the off-boarding list"):
         hand_in((scoring_run / "review.csv").read_bytes())
 
 

@@ -1,4 +1,4 @@
-"""A list handed in and kept, in parts too, and approved by another person."""
+"""Lists are handed in, whole or in parts, and approved by another person."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def hand_in(run_folder, tmp_path):
 
 @pytest.fixture
 def other(decided):
-    """The same list, one line decided otherwise."""
+    """The same list with another decision on one line."""
     return decided.with_columns(
         pl.when(pl.col("line") == 1).then(pl.lit("review-again")).otherwise("decision").alias("decision")
     )
 
 
 def test_copy_is_the_very_file_under_its_hash_and_read_only(hand_in, decided, run_folder):
-    """What people handed in is kept to the byte."""
+    """The file that was handed in is kept unchanged."""
     receipt, new = hand_in(decided)
     copy = run_folder / "signed" / receipt.file
     assert new
@@ -88,7 +88,7 @@ def test_receipt_says_what_was_decided_on_by_whom(hand_in, decided, run_folder, 
 
 
 def test_list_filled_in_where_it_was_made_is_accepted(decided, run_folder):
-    """An analyst may fill in the very offboarding.csv of the run."""
+    """An analyst may fill in the run's own offboarding.csv."""
     path = run_folder / "offboarding.csv"
     path.write_bytes(csv_bytes(decided))
     assert sign(path, run_folder, run_folder / "signed", now=NOW, by=Person("registrar"))[1]
@@ -101,7 +101,7 @@ def test_parquet_is_accepted(hand_in, decided):
 
 
 def test_same_decisions_again_change_nothing(hand_in, decided, run_folder):
-    """Handing in twice, even saved otherwise, is one sign-off."""
+    """Handing in the same decisions twice, even in another file, is one sign-off."""
     first, _ = hand_in(decided)
     again, new = hand_in(decided.sort("line", descending=True), "again.csv")
     assert (again, new) == (first, False)
@@ -122,9 +122,9 @@ def test_other_decisions_are_refused_and_the_lines_named(hand_in, decided, other
 
 
 def test_superseding_needs_a_reason(hand_in, decided, other):
-    """A second thought is written down."""
+    """Superseding needs a reason."""
     hand_in(decided)
-    with pytest.raises(SignOffError, match="needs its reason"):
+    with pytest.raises(SignOffError, match="--supersede needs a reason"):
         hand_in(other, supersede=True, why=" ")
 
 
@@ -142,7 +142,7 @@ def test_superseding_keeps_both_and_says_which_counts(hand_in, decided, other, r
 
 
 def test_nothing_to_supersede_is_refused(hand_in, decided):
-    """A first sign-off supersedes nothing."""
+    """--supersede is refused if there is no earlier sign-off."""
     with pytest.raises(SignOffError, match="no earlier sign-off"):
         hand_in(decided, supersede=True, why="because")
 
@@ -155,7 +155,7 @@ def test_refused_list_leaves_nothing(hand_in, made, run_folder):
 
 
 def test_altered_copy_is_noticed(hand_in, decided, other, run_folder):
-    """Whoever edits a signed copy is found out at the next sign-off."""
+    """An edited copy is detected at the next sign-off."""
     receipt, _ = hand_in(decided)
     copy = run_folder / "signed" / receipt.file
     copy.chmod(0o644)
@@ -166,7 +166,7 @@ def test_altered_copy_is_noticed(hand_in, decided, other, run_folder):
 
 @pytest.mark.parametrize("how", ["alter", "remove", "garble"])
 def test_altered_receipt_is_noticed(hand_in, decided, other, run_folder, how):
-    """Receipts are chained: none can be changed or dropped behind a later one."""
+    """A changed or removed receipt before another one is detected."""
     hand_in(decided)
     hand_in(other, supersede=True, why="new documents")
     first = run_folder / "signed" / "0001.receipt.json"
@@ -176,13 +176,13 @@ def test_altered_receipt_is_noticed(hand_in, decided, other, run_folder, how):
     else:
         first.write_text(first.read_text().replace("Ann Example", "Eve Example") if how == "alter" else "{")
     with pytest.raises(
-        SignOffError, match=r"doesn't follow from the receipt before it|aren't those signed|can't be read"
+        SignOffError, match=r"doesn't follow from the receipt before it|aren't those that were signed|can't be read"
     ):
         hand_in(decided)
 
 
 def test_copy_without_receipt_was_never_accepted(hand_in, decided, run_folder):
-    """A crash between copy and receipt is mended by handing in again."""
+    """After a crash between copy and receipt, the list can be handed in again."""
     receipt, _ = hand_in(decided)
     (run_folder / "signed" / "0001.receipt.json").unlink()
     again, new = hand_in(decided)
@@ -191,14 +191,14 @@ def test_copy_without_receipt_was_never_accepted(hand_in, decided, run_folder):
 
 
 def test_altered_run_cannot_be_signed(hand_in, decided, run_folder):
-    """A list whose scores changed underneath is refused."""
+    """A list is refused if the scores of its run were changed."""
     (run_folder / "scores.parquet").write_bytes(b"other scores")
     with pytest.raises(SignOffError, match=r"scores\.parquet was altered"):
         hand_in(decided)
 
 
 def test_list_that_proposes_nobody_has_nothing_to_sign(made, run_folder, decided, hand_in):
-    """An empty list is told as such."""
+    """A list without a proposed customer can't be signed."""
     import msgspec
 
     from customer_risk.model.offboarding import record
@@ -209,18 +209,18 @@ def test_list_that_proposes_nobody_has_nothing_to_sign(made, run_folder, decided
     run = record.read_run(run_folder)
     files = run.files | {"offboarding.parquet": record.sha256(buffer.getvalue())}
     (run_folder / "run.json").write_bytes(record.encode(msgspec.structs.replace(run, files=files)))
-    with pytest.raises(SignOffError, match="proposes nobody"):
+    with pytest.raises(SignOffError, match="proposes no customer"):
         hand_in(decided)
 
 
 def test_unreadable_file_is_refused(run_folder, tmp_path):
-    """A file that isn't there is named."""
+    """The message names a missing file."""
     with pytest.raises(SignOffError, match=r"nowhere\.csv can't be read"):
         sign(tmp_path / "nowhere.csv", run_folder, tmp_path / "signed", now=NOW, by=Person("registrar"))
 
 
 def test_place_that_cannot_be_written_is_named(decided, run_folder, tmp_path):
-    """The refusal says where the copies were to go."""
+    """The message names the folder that can't be written."""
     (tmp_path / "blocked").write_text("a file")
     (tmp_path / "filled.csv").write_bytes(csv_bytes(decided))
     with pytest.raises(SignOffError, match="blocked can't be written"):
@@ -290,7 +290,7 @@ def test_later_part_adds_to_the_earlier_ones(hand_in, decided, run_folder, run_r
 
 
 def test_changed_decision_of_a_part_needs_supersede(hand_in, decided, other, run_folder, run_record):
-    """A part can't change a decision unnoticed; superseding changes that line alone."""
+    """A part that changes a decision is refused; superseding changes only that line."""
     hand_in(only(decided, 1, 2), partial=True)
     with pytest.raises(SignOffError, match=r"differs:\n +line 1, customer .* \(receipt 1\)\n"):
         hand_in(only(other, 1, 3), partial=True)
@@ -355,7 +355,7 @@ def test_decisions_wait_for_a_second_approver(four_eyes):
 
 @pytest.mark.parametrize("name", ["Ann Example", "ANN  example", "\uff21nn Example", "Clerk Example"])
 def test_deciding_person_cannot_approve(four_eyes, name):
-    """Neither the person who decided nor the person who handed the list in is the second."""
+    """The person who decided and the person who handed the list in can't be the second approver."""
     _, folder, filled = four_eyes()
     hand(filled, folder, Person("Clerk Example"))
     with pytest.raises(SignOffError, match=rf"decided on or handed in lines 1-{filled.height}"):
@@ -363,7 +363,7 @@ def test_deciding_person_cannot_approve(four_eyes, name):
 
 
 def test_one_token_is_one_person_under_any_name(four_eyes):
-    """A person whose name in the token was changed is still the same subject."""
+    """A person with another name in the token is recognised by the subject."""
     _, folder, filled = four_eyes()
     ann = Person("Ann Example", verified=True, issuer="https://i.example/", subject="u-1")
     hand(filled, folder, ann)
@@ -373,7 +373,7 @@ def test_one_token_is_one_person_under_any_name(four_eyes):
 
 
 def test_approver_leaves_own_decisions_to_others(four_eyes):
-    """Of a list with decisions of several people, each approves the others'."""
+    """If several people decided on lines of a list, each approves the lines of the others."""
     run, folder, filled = four_eyes()
     mixed = filled.with_columns(
         pl.when(pl.col("line") <= 2).then(pl.lit("Bob Example")).otherwise("name").alias("name")
@@ -386,7 +386,7 @@ def test_approver_leaves_own_decisions_to_others(four_eyes):
 
 
 def test_receipts_are_approved_one_by_one_or_together(four_eyes):
-    """With a number, one receipt is approved; without, all that wait."""
+    """With a number, one receipt is approved; without a number, every waiting receipt."""
     run, folder, filled = four_eyes()
     for lines in ([1], [2], [3]):
         hand(only(filled, *lines), folder, partial=True)
@@ -413,18 +413,20 @@ def test_approvers_are_on_the_list(four_eyes):
     """A person who may not approve is refused, and those who may are named."""
     _, folder, filled = four_eyes(approvers=("Bob Example", "Eve Example"))
     hand(filled, folder)
-    with pytest.raises(SignOffError, match=r"Dan Example \(claimed\) isn't on .*\n? ?.*: Bob Example, Eve Example"):
+    with pytest.raises(
+        SignOffError, match=r"Dan Example \(claimed\) isn't among the approvers .*\n? ?.*: Bob Example, Eve Example"
+    ):
         approve(folder, folder / "signed", now=NOW, by=Person("Dan Example"))
     assert approve(folder, folder / "signed", now=NOW, by=Person("eve example"))[1] == []
 
 
 def test_approver_needs_a_token_where_one_is_required(four_eyes):
-    """A claimed name can't approve then."""
+    """A claimed name can't approve if the run requires a token."""
     token = Token(issuer="https://i.example/", audience="a", jwks="keys.json", required=True)
     _, folder, filled = four_eyes(token=token)
     ann = Person("Ann Example", verified=True, issuer="https://i.example/", subject="u-1")
     hand(filled, folder, ann)
-    with pytest.raises(SignOffError, match="Bob Example is a claimed name"):
+    with pytest.raises(SignOffError, match="The name Bob Example is only claimed"):
         approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"))
 
 
@@ -432,7 +434,7 @@ def test_approver_needs_a_token_where_one_is_required(four_eyes):
     ("number", "problem"), [(None, "No decision of .*signed waits"), (1, "No decision of receipt 1 waits")]
 )
 def test_nothing_to_approve_is_refused(four_eyes, number, problem):
-    """Before the first sign-off, and once all are approved, nothing waits."""
+    """An approval is refused if no decision waits: before the first sign-off, and once all are approved."""
     _, folder, filled = four_eyes()
     with pytest.raises(SignOffError, match=problem):
         approve(folder, folder / "signed", now=NOW, by=Person("Bob Example"), number=number)
@@ -443,7 +445,7 @@ def test_nothing_to_approve_is_refused(four_eyes, number, problem):
 
 
 def test_run_without_second_approver_needs_no_approval(hand_in, decided, run_folder):
-    """Its sign-offs are final."""
+    """An approval is refused if the run needs no second approver."""
     hand_in(decided)
     with pytest.raises(SignOffError, match="needs no second approver"):
         approve(run_folder, run_folder / "signed", now=NOW, by=Person("Bob Example"))
@@ -451,16 +453,16 @@ def test_run_without_second_approver_needs_no_approval(hand_in, decided, run_fol
 
 @pytest.mark.parametrize("now", [datetime(2026, 1, 7, 14, 59, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC)])
 def test_approval_before_the_decision_is_refused(four_eyes, now):
-    """An approver's date isn't before the decision's."""
+    """An approval before the date of the decision is refused."""
     _, folder, filled = four_eyes()
     hand(filled, folder)
-    with pytest.raises(SignOffError, match=rf"lines 1-{filled.height} are later than the approval"):
+    with pytest.raises(SignOffError, match=rf"lines 1-{filled.height} are later than this machine's time"):
         approve(folder, folder / "signed", now=now, by=Person("Bob Example"))
 
 
 @pytest.mark.parametrize("name", ["", "n/a", "42"])
 def test_approver_has_a_name(four_eyes, name):
-    """A placeholder isn't a person."""
+    """A placeholder can't approve."""
     _, folder, filled = four_eyes()
     hand(filled, folder)
     with pytest.raises(SignOffError, match="isn't a person's name"):

@@ -157,7 +157,7 @@ def test_first_line_may_name_the_separator(encoding, separator, form, end):
 
 
 def test_suffix_may_be_in_capitals():
-    """LIST.XLSX and LIST.PARQUET are read as what they are."""
+    """Suffixes in capitals, such as LIST.XLSX and LIST.PARQUET, are recognised."""
     buffer = io.BytesIO()
     pl.DataFrame({"line": [1]}).write_parquet(buffer)
     assert read_sheet(Path("LIST.PARQUET"), buffer.getvalue()).columns == ("line",)

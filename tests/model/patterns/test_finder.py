@@ -1,4 +1,4 @@
-"""Patterns beside an independent oracle, and one customer beside many."""
+"""Patterns are compared with an independent oracle, and one customer with many."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHORT = Settings(lookback_us=3 * DAY, max_transactions=20, excluded_types=("MANU
 
 
 def rows_of(encoded: Encoded, customer: int, chance: np.random.Generator) -> Encoded:
-    """Take one customer out, with the rows in another order."""
+    """Return one customer's data, with the rows in another order."""
     rows = chance.permutation(np.arange(encoded.offsets[customer], encoded.offsets[customer + 1]))
     columns = {
         field.name: getattr(encoded, field.name)[rows]
@@ -85,7 +85,7 @@ def test_thousands_of_customers_show_what_the_oracle_finds(limits, settings, mad
 
 @pytest.mark.parametrize("seed", range(5))
 def test_one_customer_and_many_agree_to_the_bit(seed, made_up, thresholds) -> None:
-    """A customer alone, with the rows in another order, has the bits that the customer has among many."""
+    """A customer searched alone, with the rows in another order, has the same bits as among many."""
     encoded = encode_frame(*made_up(seed))
     chance = np.random.default_rng(seed)
     for patterns in (thresholds, LOOSE):
@@ -113,7 +113,7 @@ def test_threads_change_no_bit(threads, made_up) -> None:
 
 
 def test_evidence_of_equal_transactions_does_not_depend_on_their_order() -> None:
-    """Of transactions that are equal but for their ids, those with the lowest numbers are matched."""
+    """Of transactions that differ only in their ids, those with the lowest numbers are matched."""
     ids = np.array([5, 3, 9, 1])
     encoded = Encoded(
         offsets=np.array([0, 4]),
@@ -150,7 +150,7 @@ def test_evidence_shows_the_pattern_by_itself(pattern, made_up, thresholds) -> N
 
 
 def test_without_compilation_the_bits_are_the_same(made_up, tmp_path) -> None:
-    """The search run as Python has the bits of the compiled one."""
+    """The search run as Python gives the same bits as the compiled search."""
     people, events = made_up(seed=5, customers=12)
     people.write_parquet(tmp_path / "people.parquet")
     events.write_parquet(tmp_path / "events.parquet")
@@ -180,7 +180,7 @@ def test_without_compilation_the_bits_are_the_same(made_up, tmp_path) -> None:
 
 
 def test_a_found_pattern_has_its_figures_times_and_sentence(thresholds) -> None:
-    """What is told of one customer has the count, the sum, the share, times in UTC and the sentence."""
+    """A pattern of one customer has the count, the sum, the share, times in UTC and the sentence."""
     hour = 3_600_000_000
     encoded = Encoded(
         offsets=np.array([0, 2]),
@@ -204,7 +204,7 @@ def test_a_found_pattern_has_its_figures_times_and_sentence(thresholds) -> None:
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_customers_without_a_pattern_have_none(count, made_up, thresholds) -> None:
-    """Nobody, or customers without transactions: no pattern is found, and nothing breaks."""
+    """Without customers, or without transactions, no pattern is found and no error is raised."""
     people, events = made_up(0, customers=count)
     findings = Finder(thresholds, DEFAULTS).find(encode_frame(people, events.clear()))
     assert findings.figures.shape == (count, len(thresholds), 3)
@@ -213,13 +213,13 @@ def test_customers_without_a_pattern_have_none(count, made_up, thresholds) -> No
 
 
 def test_a_finder_without_patterns_finds_none(made_up) -> None:
-    """No pattern declared, none found."""
+    """Without declared patterns, no pattern is found."""
     encoded = encode_frame(*made_up(0, customers=1))
     assert Finder({}, DEFAULTS).find_one(encoded) == ()
 
 
 def test_greatest_amounts_are_those_that_moved(made_up) -> None:
-    """Each customer's greatest amount is the oracle's: money that moved, 0 where none did."""
+    """Each customer's greatest moved amount is the oracle's; 0 if no money moved."""
     people, events = made_up(29, customers=200)
     moves = polars_patterns.transactions(people, events).filter(polars_patterns.MOVED)
     expected = dict(moves.group_by("customer_id").agg(pl.col("amount").max()).iter_rows())

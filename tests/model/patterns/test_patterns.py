@@ -1,4 +1,4 @@
-"""Each pattern: what shows it, what just doesn't, and which transactions are its evidence."""
+"""Each pattern: which transactions show it, which narrowly don't, and which are its evidence."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_money_that_leaves_within_the_hours_is_passed_through(find):
     ids=["too late", "too small a share", "never left", "left before it came"],
 )
 def test_money_that_stays_is_not_passed_through(find, hours, amount, state):
-    """One condition short is no pattern."""
+    """A pattern with one unmet condition isn't found."""
     rows = [("c", "in", 0, "BANK_TRANSFER", "IN", 1_000), ("c", "out", hours, "BANK_TRANSFER", "OUT", amount, state)]
     assert find("PASS_THROUGH", *rows) == {}
 
 
 def test_money_that_comes_and_leaves_at_the_same_time_is_passed_through(find):
-    """Of two transactions at one time, money in counts as before money out, and the window's end belongs to it."""
+    """Of two transactions at the same time, money in counts as before money out; the end of the window is included."""
     rows = [("c", "out", 0, "PAYMENTS", "OUT", 600), ("c", "in", 0, "BANK_TRANSFER", "IN", 600)]
     assert find("PASS_THROUGH", *rows)["c"]["amount"] == 600.0
     later = [rows[1], ("c", "out", 24, "PAYMENTS", "OUT", 600)]
@@ -50,7 +50,7 @@ def test_the_oldest_money_is_matched_first(find):
 
 
 def test_small_change_is_not_passed_through(find):
-    """Sums below the declared amount are daily life."""
+    """Sums below the declared amount aren't a pattern."""
     rows = [("c", "in", 0, "BANK_TRANSFER", "IN", 499), ("c", "out", 1, "BANK_TRANSFER", "OUT", 499)]
     assert find("PASS_THROUGH", *rows) == {}
     assert find("PASS_THROUGH", *rows, amount=499)["c"]["amount"] == 499.0
@@ -64,14 +64,14 @@ def test_sums_of_cents_reach_a_threshold_exactly(find):
 
 
 def test_pending_money_out_is_committed(find):
-    """A transfer out that is still pending has left; money in that is pending hasn't come."""
+    """A pending transfer counts as money out; pending money in doesn't count."""
     rows = [("c", "in", 0, "BANK_TRANSFER", "IN", 600), ("c", "out", 1, "BANK_TRANSFER", "OUT", 600, "PENDING")]
     assert "c" in find("PASS_THROUGH", *rows)
     assert find("PASS_THROUGH", ("c", "in", 0, "BANK_TRANSFER", "IN", 600, "PENDING"), rows[1]) == {}
 
 
 def test_crypto_paid_with_fresh_money_is_found(find):
-    """The share is taken of the crypto purchases, so other money in doesn't hide them."""
+    """The share is that of the crypto purchases, so other money in doesn't lower it."""
     found = find(
         "CRYPTO_FED_AT_ONCE",
         ("c", "salary", 0, "BANK_TRANSFER", "IN", 5_000),
@@ -82,7 +82,7 @@ def test_crypto_paid_with_fresh_money_is_found(find):
 
 
 def test_crypto_bought_with_crypto_sold_is_trading(find):
-    """Whoever sells and buys again moves no fresh money."""
+    """Crypto that was sold and bought again doesn't count."""
     rows = [("c", "sold", 0, "CRYPTO_OFF_RAMP", "IN", 900), ("c", "bought", 1, "CRYPTO_ON_RAMP", "OUT", 900)]
     assert find("CRYPTO_FED_AT_ONCE", *rows) == {}
 
@@ -102,7 +102,7 @@ def test_failed_top_ups_in_a_row_are_all_evidence(find):
 
 @pytest.mark.parametrize("state", ["FAILED", "DECLINED", "CANCELLED"])
 def test_burst_ends_with_its_hours(find, state):
-    """Three within 24 hours to the microsecond are a burst, a moment more is none."""
+    """Three within exactly 24 hours are a burst; a microsecond more is not."""
     exact = [("c", str(hour), hour, "CARD_TOP_UP", "IN", 5, state) for hour in (0, 12, 24)]
     longer = [("c", str(hour), hour, "CARD_TOP_UP", "IN", 5, state) for hour in (0, 12, 24.001)]
     assert "c" in find("FAILED_TOP_UPS", *exact)
@@ -116,14 +116,14 @@ def test_customers_are_never_taken_together(find):
 
 
 def test_many_transactions_within_an_hour_are_a_burst(find):
-    """Attempts count whatever became of them; card checks of 0 don't."""
+    """Attempts count in every state; card checks of EUR 0 don't count."""
     rows = [("c", str(n), n / 10, "CARDS", "OUT", 5, ("COMPLETED", "DECLINED")[n % 2]) for n in range(8)]
     assert find("VELOCITY_BURST", *rows)["c"]["count"] == 8
     assert find("VELOCITY_BURST", *rows[:7], ("c", "check", 0.7, "CARDS", "OUT", 0)) == {}
 
 
 def test_two_bursts_are_both_shown_and_what_is_between_is_not(find):
-    """Evidence is what lies inside a burst."""
+    """Only transactions inside a burst are evidence."""
     rows = [("c", f"{day}-{n}", 24 * day + n / 20, "CARDS", "OUT", 5) for day in (0, 2) for n in range(8)]
     found = find("VELOCITY_BURST", *rows, ("c", "between", 24, "CARDS", "OUT", 5))
     assert found["c"]["ids"] == [row[1] for row in rows]
@@ -151,7 +151,7 @@ def test_two_nights_are_no_burst(find):
 
 
 def test_amounts_just_below_round_thresholds_within_a_week_are_found(find):
-    """Three of 950 to 999.99, 1,900 to 1,999.99 and so on; the threshold itself is none."""
+    """Amounts such as 950 to 999.99 or 1,900 to 1,999.99 count; the round threshold itself doesn't."""
     rows = [
         ("c", str(day), 24 * day, "BANK_TRANSFER", "OUT", amount) for day, amount in ((0, 990), (1, 1_950), (2, 475))
     ]
@@ -169,18 +169,18 @@ def test_monthly_rent_just_below_a_threshold_is_no_pattern(find):
     ("amount", "usual", "found"), [(3_000, 0, True), (4_001, 0, False), (1, 4_000, True), (1, 4_001, False)]
 )
 def test_large_amount_reaches_the_declared_and_the_usual_amount(find, amount, usual, found):
-    """An amount is large where it is at least the declared one and at least the population's."""
+    """An amount is large if it is at least the declared amount and at least the population's."""
     row = ("c", "big", 0, "BANK_TRANSFER", "IN", 4_000)
     assert bool(find("LARGE_AMOUNT", row, amount=amount, usual=usual)) == found
 
 
 @pytest.mark.parametrize(("direction", "state"), [("OUT", "FAILED"), ("IN", "PENDING"), ("OUT", "REVERSED")])
 def test_amount_that_was_only_tried_is_not_large(find, direction, state):
-    """What failed, or hasn't come yet, didn't move."""
+    """Failed transactions and pending money in don't count as moved."""
     assert find("LARGE_AMOUNT", ("c", "t", 0, "BANK_TRANSFER", direction, 9_000, state)) == {}
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.code)
 def test_nothing_is_found_in_an_empty_table(pattern, find):
-    """Customers without transactions show no pattern, and break none."""
+    """Customers without transactions show no pattern."""
     assert find(pattern.code) == {}

@@ -10,7 +10,7 @@ from customer_risk.model.patterns.wording import Wording
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.code)
 def test_every_pattern_words_its_thresholds_and_its_finding(pattern, thresholds) -> None:
-    """No placeholder is left unfilled, and all thresholds are told."""
+    """Every placeholder is filled in, and all thresholds are named."""
     wording = Wording(pattern.code, thresholds[pattern.code])
     told = wording.tell(count=3, amount=1234.5, share=0.873)
     assert "{" not in told + wording.describe()

@@ -78,7 +78,7 @@ def test_gaps_that_cannot_be_computed_are_told(results):
 
 
 def test_synthetic_data_and_default_costs_are_stamped(results):
-    """The card's title and notes say that tables are synthetic and costs are defaults; else neither is said."""
+    """The card's title and notes mark synthetic tables and default costs, and only these."""
     real = msgspec.structs.replace(
         results,
         provenance=msgspec.structs.replace(results.provenance, synthetic=False),

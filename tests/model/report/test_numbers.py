@@ -126,7 +126,7 @@ def test_an_interval_that_touches_zero_covers_it(low, high, covered):
         (Interval(estimate=0.02, low=0.01, high=0.03), "brier", "behind B by 0.020"),
         (Interval(estimate=0.1, low=-0.05, high=0.25), "roc_auc", "don't show which is better"),
         (Interval(estimate=0.1), "roc_auc", "proves nothing"),
-        (Interval(estimate=0.0, low=-0.1, high=0.1), "roc_auc", "are level"),
+        (Interval(estimate=0.0, low=-0.1, high=0.1), "roc_auc", "are equal"),
         (Interval(estimate=None), "roc_auc", "can't be compared"),
     ],
 )
@@ -150,7 +150,7 @@ def test_names_are_listed_as_people_do(names, text):
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 times"), (1, "once"), (2, "twice"), (5, "5 times")])
 def test_repetitions_are_told_in_words(number, text):
-    """What was done once isn't "1 times"."""
+    """One time is written "once"."""
     assert times(number) == text
 
 
@@ -165,7 +165,7 @@ def test_nouns_and_verbs_agree_with_the_written_count(number, text, verb):
 
 
 def test_an_irregular_plural_is_given():
-    """A noun whose plural isn't its singular and an s is given in both numbers."""
+    """An irregular plural can be given."""
     assert counted(2, "entry", "entries") == "2 entries"
 
 
@@ -188,7 +188,7 @@ def test_a_zero_has_no_sign(value, text):
     ],
 )
 def test_the_bounds_of_a_difference_show_on_which_side_of_zero_they_are(difference, bounds):
-    """A bound that isn't 0 is never written as 0."""
+    """Only a bound of 0 is written as 0."""
     assert difference_span(difference) == bounds
 
 
@@ -197,7 +197,7 @@ def test_the_bounds_of_a_difference_show_on_which_side_of_zero_they_are(differen
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("spread", [(0.5, 2.0), (-1.0, 2.0)])
 def test_no_verdict_contradicts_its_numbers(metric, estimate, sign, spread):
-    """Whatever the size, no verdict says "by 0.00", and none excludes 0 with a bound that is written as 0."""
+    """No verdict says "by 0.00" or excludes 0 with a bound that is written as 0."""
     bounds = sorted(sign * estimate * factor for factor in spread)
     said = verdict(Interval(estimate=sign * estimate, low=bounds[0], high=bounds[1]), metric, first="A", second="B")
     assert not re.search(r"by 0\.0+ ", said)

@@ -188,7 +188,7 @@ def test_a_run_without_segments_or_strategies_is_told(bare, words_of):
 
 
 def test_the_head_states_whose_data_it_is_and_how_old(read):
-    """Organisation, newest event, date of the commit, author and readers stand in the head."""
+    """Organisation, newest event, date of the commit, author and readers are in the head."""
     said = " ".join(" ".join(read.text).split())
     for text in (
         "Data of Bank of Examples; synthetic customers, made up by this program", "Newest event in the data 2024-09-30",
@@ -206,7 +206,7 @@ def test_what_is_not_stated_says_so(bare):
 
 
 def test_uncommitted_changes_are_told(results):
-    """A commit that differs from the files is shortened without losing that."""
+    """A shortened commit keeps the remark that files differed from it."""
     dirty = msgspec.structs.replace(results.provenance, git_commit="c0ffee" + "0" * 34 + "-dirty")
     said = identity(msgspec.structs.replace(results, provenance=dirty))
     assert "commit c0ffee000000 with uncommitted changes, tables" in said
@@ -214,7 +214,7 @@ def test_uncommitted_changes_are_told(results):
 
 @pytest.mark.parametrize("synthetic", [True, False])
 def test_synthetic_data_is_stamped_on_screen_and_paper(results, synthetic):
-    """A watermark, a badge beside the title and the footer say that the tables are synthetic; else none does."""
+    """A watermark, a badge beside the title and the footer mark synthetic tables, and only these."""
     source = msgspec.structs.replace(results.provenance, synthetic=synthetic)
     text = page(msgspec.structs.replace(results, provenance=source))
     body = text.split("</style>", 1)[1]
@@ -296,7 +296,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("which", ["usual", "odd", "bare"])
 def test_no_text_has_a_fault_of_grammar_or_rounding(results, bare, words_of, which, fault):
-    """Ones, zeros, whole counts and values next to 0 are told in sentences that agree with their numbers."""
+    """Sentences agree with their numbers for ones, zeros, whole counts and values next to 0."""
     found = {"usual": lambda: results, "odd": lambda: odd(results), "bare": lambda: bare}[which]()
     told = [words_of(make(found)) for make in SECTIONS] + [
         card(found).replace("`", "") if fault == "a backtick" else card(found)

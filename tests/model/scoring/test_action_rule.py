@@ -1,4 +1,4 @@
-"""One rule for the action."""
+"""The action rule."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from customer_risk.model.scoring.action_rule import ActionRule
     ],
 )
 def test_off_boarding_is_proposed_for_high_customers_with_patterns_alone(segment, patterns, minimum, action) -> None:
-    """Neither a score nor a pattern alone proposes anything, and nothing is proposed where no pattern can be seen."""
+    """Off-boarding is proposed only for High with enough patterns, never if no patterns can be seen."""
     assert ActionRule(minimum=minimum, patterns={}).action(segment, patterns) == action
 
 
 def test_patterns_are_in_the_order_of_the_definitions_however_a_manifest_has_them() -> None:
-    """A manifest's keys are sorted by name; the patterns of an answer aren't."""
+    """The patterns are in the order of their definitions, although a manifest's keys are sorted by name."""
     patterns = {pattern.code: {"hours": 1.0} for pattern in PATTERNS}
     written = msgspec.json.encode(ActionRule(minimum=1, patterns=patterns), order="sorted")
     assert [*msgspec.json.decode(written)["patterns"]] == sorted(patterns)

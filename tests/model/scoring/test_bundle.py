@@ -159,7 +159,9 @@ def test_another_feature_catalogue_is_refused(manifest, files, tmp_path):
 def test_wordings_of_an_unknown_version_are_refused(manifest, files, tmp_path):
     """The message names the version and what to do; no text is guessed."""
     folder = _write(tmp_path / "b", manifest, files, wordings=99)
-    with pytest.raises(BundleVersion, match="wordings of version 99, this install has 1 and 2") as refused:
+    with pytest.raises(
+        BundleVersion, match="has version 99 of the wordings; this install has versions 1 and 2"
+    ) as refused:
         load_bundle(folder)
     assert "install the customer-risk that made it" in refused.value.remedy
 
@@ -203,12 +205,12 @@ LARGE = {"amount": 3_000.0, "quantile": 0.95, "usual": 4_000.0}
         ({"minimum": 0}, BundleError, "minimum is 0, not from 1 to the number of patterns, 1"),
         ({"minimum": 2}, BundleError, "minimum is 2"),
         ({"patterns": {}}, BundleError, "not from 1 to the number of patterns, 0"),
-        ({"version": 1}, BundleVersion, "has version 1 of the action rule, this install knows 2"),
-        ({"version": 3}, BundleVersion, "has version 3 of the action rule, this install knows 2"),
+        ({"version": 1}, BundleVersion, "has version 1 of the action rule; this install knows version 2"),
+        ({"version": 3}, BundleVersion, "has version 3 of the action rule; this install knows version 2"),
     ],
 )
 def test_an_action_rule_that_cannot_be_used_is_refused(manifest, files, tmp_path, rule, error, fault):
-    """A rule of another version, or with an unknown pattern, a missing or meaningless threshold or minimum."""
+    """A rule with another version, an unknown pattern, or a missing or invalid threshold or minimum is refused."""
     changed = msgspec.structs.replace(ActionRule(minimum=1, patterns={"LARGE_AMOUNT": LARGE}), **rule)
     folder = _write(tmp_path / "b", manifest, files, action_rule=changed)
     with pytest.raises(error, match=fault):

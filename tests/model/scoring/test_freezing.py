@@ -1,4 +1,4 @@
-"""The action rule frozen with a population."""
+"""The action rule is frozen with a population."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def changed(**parts):
 
 @pytest.mark.parametrize(("quantile", "usual"), [(0.95, 96.0), (0.5, 51.0), (1.0, 100.0), (0.001, 2.0)])
 def test_usual_amount_is_the_quantile_of_those_who_moved_money(quantile, usual) -> None:
-    """The quantile is an amount of a customer, the higher one between two; who moved nothing doesn't count."""
+    """The quantile is one customer's amount, the higher of two; customers who moved no money don't count."""
     corroboration = changed(rules={"LARGE_AMOUNT": {"amount": 3_000, "quantile": quantile}})
     rule = freeze(corroboration, population(*range(101), *[0] * 50), DEFAULTS)
     assert rule.patterns["LARGE_AMOUNT"]["usual"] == usual
@@ -49,7 +49,7 @@ def test_usual_amount_is_the_quantile_of_those_who_moved_money(quantile, usual) 
 
 @pytest.mark.parametrize("customers", [population(), population(0.0), population(900.0, state="FAILED")])
 def test_where_nobody_moved_money_the_declared_amount_decides_alone(customers) -> None:
-    """The usual amount is 0 then."""
+    """The usual amount is 0 if no customer moved money."""
     assert freeze(DEFAULT, customers, DEFAULTS).patterns["LARGE_AMOUNT"]["usual"] == 0.0
 
 
@@ -76,7 +76,7 @@ def test_the_configuration_is_left_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("rules", "fault"),
     [
-        ({"PASS_TROUGH": {}}, "there is no pattern PASS_TROUGH"),
+        ({"PASS_TROUGH": {}}, "PASS_TROUGH is not a known pattern"),
         ({"VELOCITY_BURST": {"count": 8}}, r"VELOCITY_BURST\.hours is missing"),
         ({"VELOCITY_BURST": {"count": 8, "hours": 1, "minutes": 2}}, r"VELOCITY_BURST\.minutes is unknown"),
         ({"VELOCITY_BURST": {"count": 1, "hours": 1}}, r"VELOCITY_BURST\.count is 1"),
@@ -92,7 +92,7 @@ def test_the_configuration_is_left_as_it_was() -> None:
 )
 @pytest.mark.parametrize("entrance", [check_corroboration, lambda given: freeze(given, population(), DEFAULTS)])
 def test_patterns_that_cannot_be_used_are_refused_by_name(entrance, rules, fault) -> None:
-    """The message names the pattern, the threshold and the patterns that there are."""
+    """The message names the pattern, the threshold and the known patterns."""
     with pytest.raises(ConfigError, match=fault) as refusal:
         entrance(changed(rules=rules))
     assert all(pattern.code in refusal.value.remedy for pattern in PATTERNS)
@@ -100,18 +100,18 @@ def test_patterns_that_cannot_be_used_are_refused_by_name(entrance, rules, fault
 
 @pytest.mark.parametrize("minimum", [0, -1, 8])
 def test_a_minimum_that_cannot_be_meant_is_refused(minimum) -> None:
-    """No pattern at all, or more than there are, is named."""
+    """A minimum below 1 or above the number of patterns is named."""
     with pytest.raises(ConfigError, match=f"minimum is {minimum}"):
         check_corroboration(changed(minimum=minimum))
 
 
 def test_every_fault_is_named_at_once() -> None:
     """A configuration with three faults gets one message."""
-    with pytest.raises(ConfigError, match=r"no pattern A; there is no pattern B; minimum is 9"):
+    with pytest.raises(ConfigError, match=r"A is not a known pattern; B is not a known pattern; minimum is 9"):
         check_corroboration(changed(rules={"A": {}, "B": {}}, minimum=9))
 
 
 def test_default_configuration_declares_every_pattern() -> None:
-    """No pattern is defined and then left out."""
+    """The default configuration declares every defined pattern."""
     assert set(DEFAULT.rules) == {pattern.code for pattern in PATTERNS}
     assert declaration_faults(DEFAULT.rules, 1, frozen=False) == []

@@ -66,7 +66,7 @@ def test_a_written_request_encodes_as_the_customer_that_it_is_about():
 
 
 def test_the_first_customers_are_asked_about_in_every_form(loaded, write):
-    """As rows, as columns if there are transactions, and with their features given, which show no pattern."""
+    """A customer becomes a request with rows, one with columns if there are transactions, and one with features."""
     rows = write(3, 0, 2, 5)
     of_first = [each for each in rows if each["request"]["customer_id"] == "golden-0"]
     assert [type(each["request"].get("transactions")).__name__ for each in of_first] == ["list", "dict", "NoneType"]

@@ -128,7 +128,7 @@ def test_no_two_texts_of_five_reasons_are_the_same(order, value):
 
 
 def test_texts_of_version_1_repeat(features):
-    """Bundles of then keep answering as they did: each reason with its own text."""
+    """Bundles with version 1 of the wordings keep the text of each reason, also if it repeats."""
     same = [replace(feature, customer="The same.", tips_off=True) for feature in features]
     assert _texts(same, np.ones(3), np.array([0.3, 0.2, 0.1]), repeats=True) == ["The same."] * 3
     assert _texts(same, np.ones(3), np.array([0.3, 0.2, 0.1])) == ["The same.", "", ""]

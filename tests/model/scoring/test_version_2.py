@@ -17,7 +17,7 @@ BUNDLE = Path(__file__).parents[2] / "data" / "version-2" / "bundle"
 
 
 def test_a_bundle_of_version_2_is_checked_by_the_rule_and_the_wordings_of_its_time() -> None:
-    """Its golden rows, with every High customer proposed, no patterns and the texts of then, are answered alike."""
+    """The golden rows are answered as before: every High customer proposed, no patterns, and the texts of version 1."""
     loaded = load_bundle(BUNDLE)
     assert loaded.manifest.schema_version == 2
     assert loaded.manifest.action_rule is UNSET
@@ -33,7 +33,7 @@ def test_a_bundle_of_version_2_is_checked_by_the_rule_and_the_wordings_of_its_ti
     "change", [{"action": "review"}, {"patterns": []}, {"reasons": []}], ids=["action", "patterns", "reasons"]
 )
 def test_a_golden_row_of_version_2_by_another_rule_is_refused(change, tmp_path) -> None:
-    """An answer that the rule or the wordings of the bundle's time don't give is a mismatch."""
+    """An answer that differs from the rule or the wordings of the bundle is a mismatch."""
     manifest = load_bundle(BUNDLE, verify_golden=False).manifest
     files = {name: (BUNDLE / name).read_bytes() for name in manifest.files}
     rows = json.loads(files["golden.json"])

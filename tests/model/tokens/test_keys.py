@@ -1,4 +1,4 @@
-"""What is used of an issuer's key set."""
+"""The usable keys of an issuer's key set."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_unusable_members(document) -> None:
 @examples(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_member(rsa_key, ec_key, jwk, data) -> None:
-    """Whatever stands in a member's fields, the other keys stay usable."""
+    """Wrong values in a member's fields don't affect the other keys."""
     base = data.draw(st.sampled_from([jwk(rsa_key.public_key()), jwk(ec_key.public_key())]))
     names = st.sampled_from(["kty", "n", "e", "x", "y", "crv", "alg", "use", "kid", "d"])
     odd = data.draw(st.dictionaries(names, JSON | st.text("AQ-_=", max_size=50)))
@@ -90,33 +90,33 @@ def test_any_member(rsa_key, ec_key, jwk, data) -> None:
 
 
 def test_private_key(rsa_key, jwk) -> None:
-    """Of a private key that was published by mistake the public part alone is kept."""
+    """Only the public part of a private key that was published by mistake is kept."""
     found = keys.parse(_set(jwk(rsa_key, kid="oops")), ("RS256",))["oops"].public
     assert isinstance(found, rsa.RSAPublicKey)
     assert found.public_numbers() == rsa_key.public_key().public_numbers()
 
 
 def test_private_key_on_a_curve(ec_key, jwk) -> None:
-    """The same goes for a private key on a curve."""
+    """Only the public part of a private key on a curve is kept."""
     assert isinstance(keys.parse(_set(jwk(ec_key, kid="oops")), ("ES256",))["oops"].public, ec.EllipticCurvePublicKey)
 
 
 @pytest.mark.parametrize("declared", [{}, {"alg": "HS256"}, {"alg": "RS256"}], ids=str)
 def test_symmetric_key(rsa_key, jwk, declared) -> None:
-    """A shared secret in a key set verifies nothing, whatever algorithm it says."""
+    """A shared secret in a key set is left out, whatever algorithm it names."""
     secret = {"kty": "oct", "k": urlsafe_b64encode(b"s" * 64).decode(), "kid": "secret", **declared}
     assert set(keys.parse(_set(secret, jwk(rsa_key.public_key(), kid="rsa")), EVERY)) == {"rsa", None}
 
 
 @pytest.mark.parametrize("other", [{"use": "enc"}, {"alg": "HS256"}, {"alg": "none"}, {"alg": "RSA-OAEP"}], ids=str)
 def test_keys_for_other_ends(rsa_key, jwk, other) -> None:
-    """A key for encryption, or for an algorithm that no such key has, verifies nothing."""
+    """A key for encryption, or for an algorithm that doesn't fit its type, is left out."""
     assert keys.parse(_set(jwk(rsa_key.public_key(), kid="rsa", **other)), EVERY) == {}
 
 
 def test_short_rsa_key(jwk) -> None:
-    """An RSA key under 2048 bits verifies nothing."""
-    short = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505  the very fault that is to be seen
+    """An RSA key under 2048 bits is left out."""
+    short = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505  this fault is tested
     assert keys.parse(_set(jwk(short, kid="short")), EVERY) == {}
 
 
@@ -139,26 +139,26 @@ def test_edwards_curves(made) -> None:
 
 
 def test_a_curve_for_agreement() -> None:
-    """A key on X25519 can't sign, so it verifies nothing."""
+    """A key on X25519, which can't sign, is left out."""
     raw = x25519.X25519PrivateKey.generate().public_key().public_bytes_raw()
     member = {"kty": "OKP", "crv": "X25519", "x": urlsafe_b64encode(raw).decode().rstrip("="), "kid": "x"}
     assert keys.parse(_set(member), EVERY) == {}
 
 
 def test_algorithms_that_are_not_accepted(rsa_key, ec_key, jwk) -> None:
-    """Keys that can verify nothing that is accepted are left out."""
+    """Keys that fit no accepted algorithm are left out."""
     document = _set(jwk(rsa_key.public_key(), kid="rsa"), jwk(ec_key.public_key(), kid="ec"))
     assert set(keys.parse(document, ("ES256",))) == {"ec", None}
 
 
 def test_ids(rsa_key, ec_key, jwk) -> None:
-    """Among several keys none stands for tokens that name none."""
+    """If there are several keys, a token without a key id has no key."""
     document = _set(jwk(rsa_key.public_key(), kid="rsa"), jwk(ec_key.public_key(), kid="ec"))
     assert set(keys.parse(document, EVERY)) == {"rsa", "ec"}
 
 
 def test_a_nameless_key_among_several(rsa_key, ec_key, jwk) -> None:
-    """A key without an id can't be meant where another has one."""
+    """A key without an id is left out if another key has an id."""
     document = _set(jwk(rsa_key.public_key()), jwk(ec_key.public_key(), kid="ec"))
     assert set(keys.parse(document, EVERY)) == {"ec"}
 

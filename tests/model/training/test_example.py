@@ -1,4 +1,4 @@
-"""The choice of the customer who is worked through, among the bundle's made-up ones."""
+"""The choice of the example among the bundle's made-up customers."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def row(customer, *, action="none", segment="low", probability=0.1, rows=2, **an
     ],
 )
 def test_the_strongest_action_and_then_the_highest_probability_is_chosen(rows, chosen):
-    """A proposal is worked through before a review, and a review before no action."""
+    """A proposal is preferred to a review, and a review to no action."""
     assert work_through(rows, -2.0).customer == chosen
 
 
 def test_rows_that_repeat_others_are_passed_over():
-    """Requests with columns or features only aren't worked through; without any other there is no example."""
+    """Requests with columns or features are skipped; without other requests there is no example."""
     given = {"request": {"customer_id": "x", "features": {}}, "answer": {}}
     assert work_through([given], -2.0) is None
     assert work_through([given, row("a")], -2.0).customer == "a"
@@ -76,6 +76,6 @@ def test_a_customer_without_transactions_has_no_days():
     ],
 )
 def test_patterns_are_those_of_the_answer(answer, patterns):
-    """Unseen patterns stay apart from patterns that were looked for and not found."""
+    """Patterns that can't be seen differ from patterns that weren't found."""
     found = work_through([row("a", **answer)], -2.0).patterns
     assert (found if found is None else tuple((each.code, each.text) for each in found)) == patterns

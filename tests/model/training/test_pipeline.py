@@ -130,7 +130,7 @@ def test_the_manifest_freezes_the_action_rule(run, tables, config):
 
 
 def test_golden_rows_show_a_proposed_customer_in_every_form(run):
-    """A High customer with a pattern is proposed; asked about by features alone, the same customer goes to review."""
+    """A High customer with a pattern is proposed; with features alone, the same customer gets review."""
     rows = load_bundle(run.folder / "bundle").golden
     first = [row for row in rows if row["request"]["customer_id"] == "golden-0"]
     assert [row["answer"]["segment"] for row in first] == ["high"] * 3
@@ -142,7 +142,7 @@ def test_golden_rows_show_a_proposed_customer_in_every_form(run):
 
 @pytest.mark.parametrize("rules", [{"PASS_TROUGH": {}}, {"VELOCITY_BURST": {"count": 1, "hours": 1}}])
 def test_patterns_that_cannot_be_used_are_refused_before_training(rules, tables, config, tmp_path):
-    """An unknown pattern or a meaningless threshold is named before any table is read."""
+    """An unknown pattern or an invalid threshold is named before any table is read."""
     wrong = msgspec.structs.replace(config, corroboration=msgspec.structs.replace(config.corroboration, rules=rules))
     with pytest.raises(ConfigError, match="corroboration can't be used"):
         pipeline.train(tables / "nowhere", tmp_path / "RUN", config=wrong)
@@ -366,7 +366,7 @@ def test_too_few_suspended_customers_are_refused(tables, config, tmp_path):
 
 
 def test_missing_tables_to_score_are_noted(tables, config, tmp_path):
-    """Without tables to score, training goes on, and says that sources couldn't be compared."""
+    """Without tables to score, training continues and notes that sources couldn't be compared."""
     folder = _without(tables, tmp_path, lambda users: users)
     material = pipeline.prepare(folder, config, None, Stages())
     study = pipeline.make_study(material, config)
@@ -399,7 +399,7 @@ def test_the_command_tells_data_metrics_and_places(told):
 
 
 def test_the_report_says_whose_and_how_old_the_data_are(run):
-    """Synthetic tables are known by their ids; prices with defaults are named; nothing else is stated by default."""
+    """Synthetic tables are recognised by their ids, prices with defaults are named, and the imprint is empty."""
     found = run.results
     assert found.provenance.synthetic
     assert found.provenance.commit_date == provenance.commit_date()
@@ -411,7 +411,7 @@ def test_the_report_says_whose_and_how_old_the_data_are(run):
 
 
 def test_prices_of_ones_own_are_no_defaults(tmp_path):
-    """Only the prices that have their defaults are named; who confirmed them removes the badge."""
+    """Only prices with their defaults are named, and a stated confirmation removes the badge."""
     path = tmp_path / "own.yaml"
     path.write_text("costs: {review: 90}\nreport: {costs_confirmed_by: 'B. Buyer, finance', organisation: Bank}")
     config = load_config(path)
@@ -420,7 +420,7 @@ def test_prices_of_ones_own_are_no_defaults(tmp_path):
 
 
 def test_customers_without_transactions_are_measured_apart(run):
-    """Their number is that of the summary of the data, and they are measured or it is said why not."""
+    """Customers without transactions are counted as in the data summary, and measured unless a note says why not."""
     found = run.results.without_transactions
     assert found.customers == run.results.data.without_transactions
     assert found.metrics or found.note
@@ -447,7 +447,7 @@ def test_the_report_counts_whom_the_rule_proposes(run):
 
 
 def test_only_high_customers_with_a_pattern_are_counted(run, tables, config):
-    """Had every customer been High, as many would be proposed as show a pattern; had none, none would."""
+    """If every customer were High, each with a pattern would be proposed; without High customers, no one."""
     material = pipeline.prepare(tables, config, None, Stages())
     rule = load_bundle(run.folder / "bundle").manifest.action_rule
     nobody = np.zeros((2, len(material.suspended)), dtype=np.bool_)

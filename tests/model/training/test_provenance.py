@@ -47,7 +47,7 @@ def test_the_commits_date_is_gits():
 
 
 def test_outside_of_a_checkout_the_date_is_unknown(monkeypatch, tmp_path):
-    """Where git knows nothing of this file, the commit's date is unknown."""
+    """Outside of a git checkout, the commit's date is unknown."""
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
     assert provenance.commit_date() == "unknown"
 

@@ -87,28 +87,28 @@ def test_patterns_and_versions_are_shown_to_the_person_who_defends_a_decision(ru
         (
             lambda each: each.source == "model",
             {"action_rule": 1, "patterns": ()},
-            "action rule   version 1: the segment alone leads to the action",
+            "action rule   version 1: the segment alone decides the action",
         ),
         (
             lambda each: each.source == "model",
             {"action_rule": 9},
-            "action rule   version 9: this install doesn't have this rule",
+            "action rule   version 9: this install doesn't know this version",
         ),
         (
             lambda each: each.source == "rules",
             {},
-            "action rule   the fallback rules lead to the action, without patterns",
+            "action rule   the fallback rules decide the action, without patterns",
         ),
     ],
     ids=["no pattern", "features", "earlier rule", "later rule", "rules"],
 )
 def test_why_there_are_no_patterns_is_shown(rule_records, choose, changes, line) -> None:
-    """Whether patterns were looked for, and by which rule, can be told from the text."""
+    """The text says whether patterns were looked for, and by which rule."""
     record, names = of(rule_records, choose)
     assert line in shown(msgspec.structs.replace(record, **changes), names)
 
 
 def test_a_refusal_has_no_rule_and_no_wordings(samples) -> None:
-    """What was never decided is shown without versions."""
+    """A refusal is shown without versions."""
     lines = shown(samples.refusal(5), ())
     assert not any(each.startswith(("action rule", "wordings", "patterns")) for each in lines)

@@ -57,7 +57,7 @@ def test_it_can_be_read_without_knowing_codes(run, records, stored, tmp_path) ->
 
 
 def test_patterns_and_versions_are_exported(run, rule_records, tmp_path) -> None:
-    """Both files have the patterns found in the customer's transactions, and by which rule and words it was decided."""
+    """Both files have the patterns found, and the versions of the action rule and of the wordings."""
     record, names = next(each for each in rule_records if each[0].patterns)
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
     outbox.add(encode(record), names, record.names)

@@ -232,7 +232,7 @@ def test_a_refusal_is_said(samples, replayer) -> None:
 
 @pytest.fixture
 def rule_replayer(rule_bundle):
-    """What replays with the bundle that has an action rule, and the package's rules."""
+    """A replayer with the bundle that has an action rule, and the package's fallback rules."""
     return Replayer(lambda version: rule_bundle if version == rule_bundle.version else "", [load_rules()])
 
 
@@ -243,7 +243,7 @@ def proposed(rule_records):
 
 
 def test_decisions_with_patterns_come_out_the_same(rule_records, rule_replayer) -> None:
-    """Patterns are found again in what was recorded, and the bundle's rule leads to the same action."""
+    """Patterns are found again in the recorded transactions, and the bundle's rule gives the same action."""
     replayed = [rule_replayer.replay(*each) for each in rule_records]
     assert [(each.outcome, each.differences) for each in replayed] == [("same", ())] * len(rule_records)
     by_model = [record for record, _ in rule_records if record.source == "model"]
@@ -264,7 +264,7 @@ def test_patterns_that_a_sink_stored_replay(rule_records, rule_replayer, form) -
 
 
 def pattern_with(**changes):
-    """Return what alters a record's first pattern."""
+    """Return a function that alters a record's first pattern."""
     return lambda record: {"patterns": (replace(record.patterns[0], **changes), *record.patterns[1:])}
 
 
@@ -307,7 +307,7 @@ def test_patterns_where_no_patterns_can_be_seen_are_found(rule_records, rule_rep
 
 
 def test_another_cpus_patterns_may_differ_in_the_last_bits(proposed, rule_bundle) -> None:
-    """Figures of patterns hold within 1e-9 on another family, whose words aren't compared; counts are compared."""
+    """On another family, figures of patterns may differ by 1e-9 and texts aren't compared; counts must be equal."""
     replayer = Replayer(lambda _: rule_bundle, family="other")
     record, names = proposed
     near = pattern_with(amount=record.patterns[0].amount * (1 + 1e-12), investigator_text="0.4 not 0.5")
@@ -326,5 +326,5 @@ def test_wordings_that_this_install_lacks_are_said(rule_records, rule_replayer, 
     replayed = rule_replayer.replay(replace(record, wordings=wordings), names)
     assert (replayed.outcome, replayed.why) == (
         "not at hand",
-        f"this install doesn't have the wordings of version {wordings}",
+        f"this install doesn't have version {wordings} of the wordings",
     )

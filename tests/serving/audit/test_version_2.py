@@ -1,4 +1,4 @@
-"""Files made before actions depended on patterns: tests/data/version-2 holds a bundle and decision records of then."""
+"""Replays of the bundle and the records in tests/data/version-2, made before actions depended on patterns."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_body_of_then_has_the_document_of_then(line) -> None:
 
 
 def test_the_outbox_of_then_is_shipped(outbox) -> None:
-    """A shipper reads every record of the outbox, and each form of segments stores the documents of then."""
+    """A shipper reads every record of the outbox, and each form of segments stores the documents unchanged."""
     (file,) = find_files(outbox)
     batch = gather(file, 1, len(LINES))
     assert not batch.left_out()
@@ -62,7 +62,7 @@ def test_the_outbox_of_then_is_shipped(outbox) -> None:
 
 
 def test_every_decision_of_then_replays(decisions) -> None:
-    """Decisions by the model and by rules, from rows, columns and features, come out by the rule of their time."""
+    """Decisions by the model and by rules, from any form of input, replay with version 1 of the action rule."""
     replayer = Replayer(Bundles(None, (DATA / "bundle",)).find, [load_rules()])
     replayed = [replayer.replay(*each) for each in decisions]
     assert [(each.outcome, each.differences) for each in replayed] == [("same", ())] * len(decisions)
@@ -73,7 +73,7 @@ def test_every_decision_of_then_replays(decisions) -> None:
 
 
 def test_the_texts_of_then_are_replayed(decisions) -> None:
-    """Texts are computed in the wordings of their time, whatever processor computes them."""
+    """Texts are replayed in version 1 of the wordings on every processor."""
     for each in decisions:
         replayer = Replayer(Bundles(None, (DATA / "bundle",)).find, [load_rules()], family=each[0].cpu)
         differences = replayer.replay(*each).differences
@@ -83,7 +83,7 @@ def test_the_texts_of_then_are_replayed(decisions) -> None:
 @pytest.mark.parametrize("field", ["action_rule", "wordings"])
 @pytest.mark.parametrize("source", ["model", "rules"])
 def test_another_version_than_that_of_then_is_found(decisions, source, field) -> None:
-    """A record of then that names a version of now differs, and the version is named."""
+    """A record that names another version than its bundle differs, and the version is named."""
     from msgspec.structs import replace
 
     replayer = Replayer(Bundles(None, (DATA / "bundle",)).find, [load_rules()])

@@ -123,7 +123,7 @@ def test_rules_see_no_patterns(explain) -> None:
 
 
 def test_both_forms_say_the_same_otherwise() -> None:
-    """The scope changes the reasons and the patterns alone."""
+    """The scope changes only the reasons and the patterns."""
     full, short = _wire(explain=True), _wire(explain=False)
     for wire in (full, short):
         del wire["reasons"], wire["patterns"], wire["decision_id"]

@@ -39,12 +39,12 @@ def test_rules_that_propose_off_boarding_are_refused(file) -> None:
 
 
 def test_rules_that_are_switched_off_are_not_read(file) -> None:
-    """A service without rules starts, whatever their file says."""
+    """A service with disabled rules starts, whatever their file says."""
     assert not create_service("customer-risk", RuleSettings(enabled=False, file=str(file))).has_rules
 
 
 @pytest.mark.parametrize("most", ["review", "none"])
 def test_rules_that_propose_a_review_at_most_are_taken(file, most) -> None:
-    """The service has rules then."""
+    """A rule file that proposes reviews at most is accepted."""
     file.write_text(file.read_text().replace("propose_off_boarding", most))
     assert create_service("customer-risk", RuleSettings(file=str(file))).has_rules

@@ -38,7 +38,7 @@ def test_a_bundle_whose_golden_requests_are_answered_as_expected_loads(bundle) -
 
 
 def test_a_bundle_without_an_action_rule_loads(bundle_without_rule, request_) -> None:
-    """Its golden requests are answered without patterns, and so are all others."""
+    """A bundle without an action rule answers every request without patterns."""
     made = service.Service("customer-risk")
     made.use(load_verified(bundle_without_rule))
     assert made.answer(json.dumps(request_).encode()).decision.patterns is None

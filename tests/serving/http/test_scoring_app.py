@@ -81,7 +81,7 @@ def test_a_request_is_answered(scoring_app, call, service, request_) -> None:
 
 
 def test_without_the_scope_no_explanation_leaves(guarded, call, request_) -> None:
-    """A caller who may score alone sees codes, customer-safe wording and directions, and of patterns the codes."""
+    """With the scope `score` alone, reasons have code, customer wording and direction, and patterns have their code."""
     row = request_["transactions"][0] | {"completed_at": None}
     request_["transactions"] = [row | {"id": f"b-{n}", "created_at": f"2024-08-27T10:3{n}:00Z"} for n in range(10)]
     response = call(guarded, "POST", "/ai/v1/risk", json=request_, headers={"authorization": "scoring"})

@@ -170,7 +170,7 @@ class BigQueryResults:
     def _have(self, path: str, columns: Iterable[Column]) -> Table:
         """Create a table, or check an existing one and add the columns that it lacks and that may be null or empty.
 
-        Raises ConfigError, with the table as it was, if another column is missing, or if one differs.
+        Raises ConfigError and leaves the table unchanged if another column is missing or a column differs.
         """
         client = self._connections.rest
         try:

@@ -23,11 +23,11 @@ _REASON: Final = {
     "investigator_text": "may not be shown to the customer",
 }
 _PATTERN: Final = {
-    "count": "of the transactions that show it",
-    "amount": "EUR: their sum, or the money that passed through",
+    "count": "number of transactions that show the pattern",
+    "amount": "EUR: the sum of these transactions, or the money that passed through",
     "share": "of the money in, or of crypto purchases",
     "first_at": "time of the first of these transactions",
-    "last_at": "time of the last one",
+    "last_at": "time of the last of these transactions",
     "investigator_text": "may not be shown to the customer",
 }
 
@@ -55,7 +55,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     problem: Annotated[str | None, column("why the row was refused, by a name that stays")] = None
     detail: Annotated[str | None, column("the same in words")] = None
     errors: Annotated[Sequence[BadField], column("each bad field of a refused row", fields=_POINTER)] = ()
-    # Empty too if no pattern can be seen: a REPEATED column has no null.
+    # Also empty if no pattern can be seen: a REPEATED column can't be null.
     patterns: Annotated[Sequence[FoundPattern | WirePattern], column("found in the transactions", fields=_PATTERN)] = ()
 
 

@@ -185,7 +185,7 @@ def undrawn(axis) -> list[Text]:
 
 
 def overlapping(picture) -> list[tuple[str, str]]:
-    """Draw a picture and return the pairs of its texts that lie on one another; tick labels of one axis among them."""
+    """Draw a picture and return the pairs of its texts that overlap, including tick labels of one axis."""
     with mpl.rc_context(_LOOK):
         figure = Figure(figsize=picture.size, layout="constrained")
         picture.draw(figure)
@@ -210,7 +210,7 @@ def overlapping(picture) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_no_label_hides_another(results, name):
-    """In each plot, every title, label and annotation stands free of the others."""
+    """In each plot, no title, label or annotation overlaps another."""
     assert overlapping(PLOTS[name](results)) == []
 
 

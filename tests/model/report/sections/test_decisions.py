@@ -105,7 +105,7 @@ def test_the_criteria_are_justified_by_who_is_high(results, words_of):
 def test_without_a_high_segment_nothing_is_claimed_of_it(results, words_of):
     """Where there is no High segment, its error isn't computable."""
     text = words_of(section(replace(results, segments=replace(results.segments, rows=()))))
-    assert "How many High customers are within appetite is not computable" in text
+    assert "The share of High customers within appetite is not computable" in text
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,14 @@ def test_the_action_rule_is_stated_with_its_version(results, words_of, minimum, 
         f"The action rule. Version 2: off-boarding is proposed for a High customer in whose transactions {said} found."
         in text
     )
-    assert "They treat every High customer as proposed and off-boarded, as if each had a pattern." in text
+    assert (
+        "The figures above treat every High customer as proposed and off-boarded, as if each had enough patterns."
+        in text
+    )
 
 
 def test_each_amount_of_money_has_a_badge_until_the_costs_are_confirmed(results):
-    """Each table and figure with amounts that follow from default costs is marked; none once they are confirmed."""
+    """Tables and figures with amounts that follow from default costs are marked until the costs are confirmed."""
     confirmed = decided(results, costs_confirmed_by="B. Buyer")
     for found, marked in ((results, True), (confirmed, False)):
         for make in (calibration.section, section):
@@ -133,7 +136,7 @@ def test_each_amount_of_money_has_a_badge_until_the_costs_are_confirmed(results)
 
 
 def test_default_prices_are_named_in_their_rows(results, words_of):
-    """Each price that has its default says so; the others don't."""
+    """Only prices with their default are marked as defaults."""
     text = words_of(section(results))
     assert f"review | {EURO}40 default, not confirmed" in text
     assert f"wrongly_flagged | {EURO}400\n" in text
@@ -166,8 +169,8 @@ def test_reviews_at_the_capacity_are_not_called_too_many(results, words_of):
     ],
 )
 def test_the_customers_whom_the_rule_proposes_are_counted(results, bare, words_of, customers, suspended, said):
-    """How many of High show a pattern, and how many of those had been suspended, is told where the run counted it."""
+    """The report says how many High customers show enough patterns, and how many of these had been suspended."""
     share = wilson(suspended, customers, 0.95)
     found = Proposed(customers=customers, suspended=suspended, observed_rate=share)
     assert said in words_of(section(replace(results, proposed=found)))
-    assert "Whom the rule would propose" not in words_of(section(bare))
+    assert "How many customers the rule would propose" not in words_of(section(bare))

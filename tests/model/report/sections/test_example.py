@@ -1,4 +1,4 @@
-"""One customer worked through: made up, and the steps agree with one another."""
+"""The example of one made-up customer; its steps agree with one another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def changed(results, **changes):
 
 
 def test_every_step_from_the_profile_to_the_action_is_told(results, words_of):
-    """Profile, transactions, features, reasons, probability, segment, patterns and action stand in order."""
+    """Profile, transactions, features, reasons, probability, segment, patterns and action are in this order."""
     text = words_of(section(results))
     leads = ["Profile.", "Transactions.", "Features.", "Reasons.", "Probability.", "Segment.", "Patterns.", "Action."]
     places = [text.index(f"\n{lead} ") for lead in leads]
@@ -42,7 +42,9 @@ def test_the_contributions_add_up_in_the_table(results):
 def test_the_example_is_said_to_be_made_up(results, words_of):
     """The reader learns first that this is no customer of the tables."""
     text = words_of(section(results))
-    assert text.splitlines()[1].startswith("A made-up customer golden-7 is synthetic, whatever the tables are")
+    assert text.splitlines()[1].startswith(
+        "A made-up customer golden-7 is synthetic: this program made the customer up"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,23 +52,26 @@ def test_the_example_is_said_to_be_made_up(results, words_of):
     [
         (
             {"action": "review", "patterns": ()},
-            "An analyst reviews the customer. Nothing is proposed. High needs at least",
+            "An analyst reviews the customer. Off-boarding is not proposed. For High, off-boarding is",
         ),
         ({"action": "none", "segment": "low"}, "No action. The segment Low means: no action."),
-        ({"patterns": None}, "This bundle looks for no patterns"),
-        ({"patterns": ()}, "None of the declared patterns is in the transactions."),
+        ({"patterns": None}, "The bundle has no action rule, so no patterns are looked for."),
+        ({"patterns": ()}, "No declared pattern was found in the transactions."),
         (
             {"patterns": tuple(ExamplePattern(code=code, text="Seen.") for code in "AB")},
             "2 declared patterns found. A: Seen. B: Seen.",
         ),
-        ({"transactions": 0, "first": None, "last": None}, "None. Only the profile is known."),
+        (
+            {"transactions": 0, "first": None, "last": None},
+            "The customer has no transactions. Only the profile is known.",
+        ),
         ({"transactions": 1, "transaction_rows": 1, "last": "2024-08-01"}, "1 transaction in 1 row on 2024-08-01;"),
         ({"missing": 0}, "each has a value for this customer"),
         ({"reasons": ()}, "No feature changes this customer's score."),
     ],
 )
 def test_odd_customers_are_told_in_whole_sentences(results, words_of, changes, said):
-    """One of a kind, none of a kind and no patterns each have their own words, and the figure is drawn."""
+    """Single items, missing items and absent patterns have texts of their own, and the figure is drawn."""
     made = section(changed(results, **changes))
     assert said in words_of(made)
     assert drawn(next(block for block in made.blocks if block.kind == "picture"))

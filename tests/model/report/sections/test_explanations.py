@@ -20,7 +20,7 @@ def test_features_are_called_important_only_where_the_interval_excludes_zero(res
 
 def test_where_no_feature_is_needed_alone_that_is_said(results, words_of):
     """Where every interval covers 0, no feature is named."""
-    assert "For each feature, the interval of the fall of average precision reaches 0" in words_of(section(results))
+    assert "For each feature, the interval of the fall of average precision includes 0" in words_of(section(results))
 
 
 def test_reason_codes_come_from_the_catalogue(results, words_of):

@@ -45,7 +45,7 @@ def test_customers_ids_bear_the_mark() -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_the_mark_survives_files(tmp_path: Path, kind: Literal["csv", "parquet"]) -> None:
-    """Tables that were written and read again are known as synthetic, in each format, and in another table's rows."""
+    """Synthetic tables are recognised after they were written and read again, in each format."""
     synthesize(tmp_path, customers=30, seed=3, risk_rate=0.2, format=kind)
     for cohort in ("labelled", "unlabelled"):
         found = load_cohort(tmp_path, cohort)
@@ -75,7 +75,7 @@ def test_capitals_keep_the_mark() -> None:
 
 
 def test_real_customers_are_not_called_synthetic(hometask: Path) -> None:
-    """No customer of real tables bears the mark."""
+    """No customer of real tables has the mark."""
     users = pl.read_csv(hometask / "users_labelled.csv", columns=["user_id"])["user_id"]
     assert not are_synthetic(users)
     assert not any(are_synthetic(users.slice(place, 1)) for place in range(len(users)))

@@ -87,14 +87,14 @@ rules:
     ("wordings", "texts", "gap"), [((), ["a", "", "b"], "6 minutes gap"), ((1,), ["a", "a", "b"], "0.1 hours gap")]
 )
 def test_a_ruling_has_the_texts_of_the_version_asked_for(rules, wordings, texts, gap) -> None:
-    """Now no text comes twice; a replay of an earlier record gets texts and values as they were written then."""
+    """Texts don't repeat in version 2; with version 1, texts and values are those of earlier records."""
     reasons = rules(SAME).judge({"out_sum": 1.0, "gap_median_hours": 0.1}, *wordings).reasons
     assert [reason.text for reason in reasons] == texts
     assert reasons[1].investigator_text == gap
 
 
 def test_stored_rulings_have_the_texts_of_version_1() -> None:
-    """Rulings of records that name no version of the wordings come out to the letter, repeated texts among them."""
+    """Rulings in version 1 of the wordings are unchanged, including repeated texts."""
     documents = [json.loads(line)["document"] for line in RECORDS.read_text().splitlines()]
     ruled = [document for document in documents if document["source"] == "rules"]
     assert ruled

@@ -266,7 +266,7 @@ def test_the_versions_recorded_are_those_of_the_bundle(bundle, request_, action_
 
 
 def test_answers_by_rules_are_recorded_with_the_current_wordings(request_) -> None:
-    """Rules have no patterns, so their action rule is the first; their texts are those of now."""
+    """Rules have no patterns, so their action rule is version 1; their texts are those of the current version."""
     service = Service("customer-risk", fallback=RuleFallback(load_rules(), "rules"), without_bundle=True)
     answer = service.answer(json.dumps(request_).encode())
     assert (answer.source, answer.basis.action_rule, answer.basis.wordings) == ("rules", 1, CURRENT)
@@ -274,7 +274,7 @@ def test_answers_by_rules_are_recorded_with_the_current_wordings(request_) -> No
 
 @pytest.mark.parametrize("partial", [False, True])
 def test_bodies_without_the_added_fields_are_read(recorded, request_, partial) -> None:
-    """A body of an earlier release ends before the added fields, and is read with what that release meant."""
+    """A body of an earlier release, which lacks the added fields, is read with their defaults."""
     record = msgspec.structs.replace(recorded(request_)[0], action_rule=1, wordings=1)
     if partial:
         record = msgspec.structs.replace(record, reasons=(WireReason(code="R", text="t", direction="lowers"),))

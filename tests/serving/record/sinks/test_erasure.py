@@ -119,7 +119,7 @@ def test_a_persons_data_is_gone_and_the_decision_stays(chained, stored, samples,
 
 @pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
 def test_a_person_is_erased_from_segments_of_an_earlier_release(stored, samples, tmp_path, form) -> None:
-    """Segments without patterns and versions can be erased from, and the proof of then verifies what is left."""
+    """Records can be erased from segments without patterns and versions, and the original proof verifies the rest."""
     segment = samples.segment(1, 4)
     earlier = [{name: value for name, value in each.items() if name not in ADDED} for each in segment.documents]
 

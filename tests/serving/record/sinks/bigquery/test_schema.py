@@ -80,7 +80,7 @@ def test_a_table_of_the_first_version_gets_the_columns_of_patterns_and_versions(
 
 
 def test_an_earlier_release_can_write_to_a_table_of_this_version() -> None:
-    """No column that was added must be given, so that rows of a server that isn't upgraded yet are taken."""
+    """Added columns may be missing, so that rows of servers that aren't upgraded yet are accepted."""
     assert {BY_NAME[name].mode for name in ADDED} == {"REPEATED", "NULLABLE"}
 
 
