@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from customer_risk.model.features import catalogue
-from customer_risk.model.offboarding import duration
+from customer_risk.model.features.values import duration, formatted
 from customer_risk.model.offboarding.certainty import Certainty, certainties
 from customer_risk.model.offboarding.cut_offs import CutOff, cut_offs
 from customer_risk.model.offboarding.decided_before import NO_SIGN_OFFS, DecidedBefore, EarlierSignOffs, decided_before
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RAISING: Final = 5
 LOWERING: Final = 5
 SHORT_DAYS: Final = 7
+_DAY: Final = 86_400  # seconds
 EXPECTED: Final = ("reason_to_use_app", "occupation", "kyc_state", "screening_state", "country_of_residence")
 _HISTORY: Final = ("in_sum", "out_sum", "active_days")
 _SHOWN: Final = ("id", "time", "local", "type", "direction", "amount", "state")
@@ -225,8 +226,8 @@ def _history(facts: dict[str, object], values: Sequence[float]) -> tuple[Fact, .
         ]
         money_in, money_out, days = values
         told += [
-            Fact(name="Money in", value=f"{money_in:,.2f} EUR"),
-            Fact(name="Money out", value=f"{money_out:,.2f} EUR"),
+            Fact(name="Money in", value=formatted(money_in, "EUR")),
+            Fact(name="Money out", value=formatted(money_out, "EUR")),
             Fact(name="Days with a transaction", value=f"{days:,.0f}"),
         ]
     return tuple(told)
@@ -241,8 +242,8 @@ def _doubts(facts: dict[str, object], certainty: Certainty, profile: Sequence[Fa
         doubts.append(f"The customer has only {count} transaction{'s' if count > 1 else ''}.")
     if isinstance(first, datetime) and isinstance(last, datetime) and count != 1:
         seconds = (last - first).total_seconds()
-        if seconds < SHORT_DAYS * duration.DAY:
-            doubts.append(f"The history is short: it covers {duration.worded(seconds)}.")
+        if seconds < SHORT_DAYS * _DAY:
+            doubts.append(f"The history is short: it covers {duration(seconds)}.")
     if facts["segment"] == "high" and certainty.high_share is not None and not certainty.agreed:
         doubts.append(
             f"The score is uncertain: only {certainty.high_share:.0%} of the models fitted on resampled customers say "

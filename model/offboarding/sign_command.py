@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from customer_risk.model.escaping import list_names
+from customer_risk.model.features.values import with_noun
 from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.faults import ranges
 from customer_risk.model.offboarding.identity import identify
@@ -22,7 +23,7 @@ from customer_risk.model.offboarding.signing import sign as accept
 from customer_risk.model.terminal import echo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from customer_risk.model.config import SignOff
     from customer_risk.model.offboarding.people import Person
@@ -74,12 +75,13 @@ def approve(
     person = _person(scores, by, token_file)
     approvals, left = accept_approval(scores, folder, now=_now(), by=person, number=receipt, note=note)
     for approval in approvals:
+        made = with_noun(len(approval.lines), "decision")
         echo(
-            f"Approved by {person.tell()}: {len(approval.lines)} decisions of receipt {approval.approves}, "
-            f"lines {ranges(approval.lines)} (receipt {approval.number})"
+            f"Approved by {person.tell()}: {made} of receipt {approval.approves}, "
+            f"{_lines(approval.lines)} (receipt {approval.number})"
         )
     if left:
-        echo(f"  lines {ranges(left)} need another approver: {person.name} decided on them or handed them in")
+        echo(f"  another approver is needed for {_lines(left)}, which {person.name} decided or handed in")
     _tell(scores, folder)
 
 
@@ -102,11 +104,15 @@ def _tell(scores: Path, folder: Path) -> None:
     if waiting:
         numbers = sorted({signed[line].receipt.number for line in waiting})
         echo(
-            f"  waiting for a second approver: lines {ranges(waiting)} "
+            f"  waiting for a second approver: {_lines(waiting)} "
             f"(receipt{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))})"
         )
     if still_open:
-        echo(f"  open: lines {ranges(still_open)}")
+        echo(f"  open: {_lines(still_open)}")
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    return f"line{'s' * (len(numbers) != 1)} {ranges(numbers)}"
 
 
 def _rules(rules: SignOff) -> str:

@@ -41,8 +41,8 @@ _MET: Final = {
         "Event rows of the bank's own hand (MANUAL), mostly at suspended customers: a trace of the outcome, which "
         "features leave out."
     ),
-    "zero_amount_card_checks": "Card payments of 0 EUR: checks of the card, a kind of their own.",
-    "zero_amount_fees": "Fees of 0 EUR: waived.",
+    "zero_amount_card_checks": "Card payments of EUR 0: checks of the card, a kind of their own.",
+    "zero_amount_fees": "Fees of EUR 0: waived.",
     "events_in_other_currencies": "Event rows whose currency isn't EUR.",
     "converted_events": "Event rows whose amount was converted to EUR by the mapping's rates.",
     "completed_before_created": "Event rows that complete before they were created (two clocks); a second is allowed.",

@@ -86,7 +86,7 @@ ANSWER: Final[dict[str, Any]] = _IDENTITY | {
     "segment": "high",
     "action": "propose_off_boarding",
     "reasons": [
-        {"code": "PASS_THROUGH_24H", "text": "How money moves through your account.", "direction": "raises"},
+        {"code": "PASS_24H_SHARE", "text": "How money moves through your account.", "direction": "raises"},
     ],
     "patterns": [{"code": "PASS_THROUGH"}],
     "source": "model",
@@ -97,7 +97,7 @@ EXPLAINED: Final[dict[str, Any]] = ANSWER | {
     "reasons": [
         ANSWER["reasons"][0]
         | {
-            "feature": "pass_through_24h",
+            "feature": "pass_24h_share",
             "value": 0.97,
             "unit": "share",
             "contribution": 0.91,
@@ -113,7 +113,7 @@ EXPLAINED: Final[dict[str, Any]] = ANSWER | {
             "share": 0.97,
             "first_at": "2026-11-02T08:15:00Z",
             "last_at": "2026-11-05T17:40:12.500000Z",
-            "investigator_text": "4,850 EUR that came in left again within 24 hours by transfer, payment or crypto "
+            "investigator_text": "EUR 4,850.00 that came in left again within 24 hours by transfer, payment or crypto "
             "purchase: 97% of all money in.",
         }
     ],

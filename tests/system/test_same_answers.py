@@ -357,12 +357,15 @@ def _material(folder: Path, tables: Path, scores: pl.DataFrame) -> Material:
         row = by_id[who]
         assert row["reasons"] == "; ".join(reason.code for reason in reasons), f"reasons of customer {place}"
         assert _bits(row["probability"]) == _bits(float(scored.probability[place])), f"probability of customer {place}"
+        patterns = found[place]
+        assert row["action"] == bundle.scorer.action(row["segment"], patterns), f"action of customer {place}"
+        assert row["patterns"] == "; ".join(pattern.code for pattern in patterns), f"patterns of customer {place}"
         answer = (
             {name: row[name] for name in ("customer_id", "probability", "segment")}
             | {"reasons": [_fields(reason) for reason in reasons], "source": "model"}
             | {"model": {"name": manifest.name, "version": row["model_version"]}}
         )
-        for answers, seen in ((expected, found[place]), (of_features, None)):
+        for answers, seen in ((expected, patterns), (of_features, None)):
             told = None if seen is None else msgspec.to_builtins(seen)
             answers.append(answer | {"action": bundle.scorer.action(row["segment"], seen), "patterns": told})
     frame = pl.DataFrame(

@@ -78,6 +78,17 @@ def filled_in(made, tmp_path, *lines, name="Ann Example", **more):
     return path
 
 
+def test_one_line_is_told_in_the_singular(made, tmp_path):
+    """One line and one decision are written without a plural."""
+    kept = ("--out", tmp_path / "kept")
+    said = run(
+        offboarding, "sign", filled_in(made, tmp_path, 1), "--scores", made, *kept, "--partial", "--by", "Ann Example"
+    )
+    assert "waiting for a second approver: line 1 (receipt 1)" in said
+    said = run(offboarding, "approve", made, *kept, "--by", "Eve Example")
+    assert "1 decision of receipt 1, line 1 (receipt 2)" in said
+
+
 def test_from_a_workbook_to_a_four_eyes_sign_off(made, tmp_path, token_file):
     """Two parts are signed and approved by another person with a token, and each step prints the open lines."""
     count = pl.read_parquet(made / "offboarding.parquet").height
@@ -105,7 +116,7 @@ def test_from_a_workbook_to_a_four_eyes_sign_off(made, tmp_path, token_file):
 
     said = run(offboarding, "approve", made, *kept, "--by", "Eve Example")
     assert "Approved by Eve Example (claimed): 2 decisions of receipt 1, lines 1-2 (receipt 3)" in said
-    assert f"lines 3-{count} need another approver: Eve Example decided on them or handed them in" in said
+    assert f"another approver is needed for lines 3-{count}, which Eve Example decided or handed in" in said
 
     said = run(offboarding, "approve", made, *kept, "--receipt", 2, CUSTOMER_RISK_TOKEN_FILE=str(bob))
     assert f"Approved by Bob Example (verified): {count - 2} decisions of receipt 2" in said

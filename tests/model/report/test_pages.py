@@ -318,6 +318,14 @@ def test_the_style_keeps_captions_and_rows_whole_on_paper():
     assert re.search(r"figure, caption, tr, li, \.note, \.tiles, \.imprint \{ break-inside: avoid; \}", paper)
 
 
+def test_folded_parts_are_printed_only_if_they_are_open():
+    """On paper, a folded part takes one line, which says how to print the part."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    paper = style.split("@media print", 1)[1]
+    assert "details-content" not in paper
+    assert re.search(r'details:not\(\[open\]\) > summary::after \{ content: " \(not printed: open it ', paper)
+
+
 def test_figures_are_not_shrunk_on_a_phone():
     """On a narrow screen, a figure keeps a width at which its text can be read, and scrolls."""
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
