@@ -84,6 +84,7 @@ def test_decisions_are_read_in_any_case(hand_in, decided, written):
         ({"note": ""}, "note", "is empty"),
         ({"note": "-"}, "note", "says nothing"),
         ({"note": "n/a"}, "note", "says nothing"),
+        ({"note": "\u3164\u200b"}, "note", "says nothing"),
     ],
 )
 def test_unsigned_line_is_refused_by_name(hand_in, decided, cells, field, detail):
