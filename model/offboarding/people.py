@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _PLACEHOLDERS: Final = frozenset(
     ["anonymous", "auto", "automatic", "model", "n/a", "na", "nobody", "none", "nn", "system", "tbc", "tbd", "unknown"]
 )
+# Invisible characters outside the category Cf: fillers, variation selectors, the grapheme joiner and the empty Braille
+# cell.
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,23 @@ def same_name(one: str, other: str) -> bool:
 
 def is_placeholder(text: str) -> bool:
     """Whether a text is a placeholder, such as n/a."""
-    return text.casefold().strip(".-/ ") in _PLACEHOLDERS
+    return visible(text).casefold().strip(".-/ ") in _PLACEHOLDERS
 
 
 def is_name(text: str) -> bool:
     """Whether a text can be a person's name: it has at least two letters and isn't a placeholder."""
-    return len(re.findall(r"[^\W\d_]", text)) > 1 and not is_placeholder(text)
+    return len(re.findall(r"[^\W\d_]", visible(text))) > 1 and not is_placeholder(text)
+
+
+def visible(text: str) -> str:
+    """Return a text without its invisible characters; white space stays."""
+    return "".join(
+        letter
+        for letter in _INVISIBLE.sub("", text)
+        if unicodedata.category(letter) not in {"Cc", "Cf"} or letter.isspace()
+    )
 
 
 def _plain(name: str) -> str:
-    visible = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
-    return " ".join(folded.split())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible(name)).casefold())
+    return "".join(folded.split())  # an invisible character may take the place of a space

@@ -15,7 +15,7 @@ from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import list_names, shortened
 from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.faults import Fault, tell
-from customer_risk.model.offboarding.people import Person, is_name, is_placeholder
+from customer_risk.model.offboarding.people import Person, is_name, is_placeholder, visible
 from customer_risk.model.offboarding.workbook import cut_cell
 from customer_risk.model.tables.cells import unescape_cell
 
@@ -213,7 +213,9 @@ def _decision(
         "decision": "" if verdict in VERDICTS else "isn't off-board, keep or review-again",
         "name": _problem_of_name(name, reader),
         "date": undated,
-        "note": "" if re.search(r"\w", said["note"]) and not is_placeholder(said["note"]) else "gives no reason",
+        "note": ""
+        if re.search(r"\w", visible(said["note"])) and not is_placeholder(said["note"])
+        else "gives no reason",
     }
     line, customer = int(str(row["line"])), str(row["customer_id"])
     texts = said | {"name": name}

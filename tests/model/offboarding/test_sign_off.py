@@ -84,6 +84,7 @@ def test_decisions_are_read_in_any_case(hand_in, decided, written):
         ({"note": ""}, "note", "is empty"),
         ({"note": "-"}, "note", "gives no reason"),
         ({"note": "n/a"}, "note", "gives no reason"),
+        ({"note": "\u3164\u200b"}, "note", "gives no reason"),
     ],
 )
 def test_unsigned_line_is_refused_by_name(hand_in, decided, cells, field, detail):
