@@ -113,7 +113,7 @@ EXPLAINED: Final[dict[str, Any]] = ANSWER | {
             "share": 0.97,
             "first_at": "2026-11-02T08:15:00Z",
             "last_at": "2026-11-05T17:40:12.500000Z",
-            "investigator_text": "4,850 EUR that came in left again within 24 hours by transfer, payment or crypto "
+            "investigator_text": "EUR 4,850.00 that came in left again within 24 hours by transfer, payment or crypto "
             "purchase: 97% of all money in.",
         }
     ],
