@@ -19,14 +19,14 @@ PATTERNS = [Wording(code, limits | {"usual": USUAL}) for code, limits in load_co
 @pytest.mark.parametrize("one", PATTERNS, ids=lambda one: one.code)
 def test_guide_tells_each_rule_with_its_default_thresholds(one):
     """Whoever changes a default changes the guide."""
-    said = one.describe().replace("987,654 EUR", "an amount frozen at training")
+    said = one.describe().replace("EUR 987,654.00", "an amount frozen at training (`usual`)")
     assert f"| `{one.code}` | {said} |" in GUIDE
 
 
 def test_guide_tells_the_round_thresholds():
     """The list in the guide is the list in the code."""
     *others, last = (f"{threshold:,}" for threshold in ROUND_THRESHOLDS)
-    assert f"{', '.join(others)} and {last} EUR" in GUIDE
+    assert f"EUR {', '.join(others)} and {last}" in GUIDE
 
 
 def test_guide_tells_every_file_and_column_of_a_run(scoring_run):
