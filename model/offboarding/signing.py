@@ -45,10 +45,10 @@ def sign(
 ) -> tuple[Receipt, bool]:
     """Accept a filled list made in the run's folder `scores`, keep it in `folder`; return its receipt and if it is new.
 
-    With `partial`, lines may be open; later sign-offs add to earlier ones. The same decisions once more change nothing.
-    Raises SignOffError where a line is unsigned or altered, a person may not decide, the run's files were altered,
-    there is nothing to decide, or a line was decided otherwise before and `supersede`, with `why`, doesn't say that
-    this decision counts.
+    With `partial`, lines may be open; later sign-offs add to earlier ones. The same decisions once more change nothing:
+    the newest receipt that has one of their lines is returned. Raises SignOffError where a line is unsigned or altered,
+    a person may not decide, the run's files were altered, there is nothing to decide, or a line was decided otherwise
+    before and `supersede`, with `why`, doesn't say that this decision counts.
     """
     run = record.read_run(scores)
     record.verified(scores, run, "scores.parquet")
@@ -74,7 +74,7 @@ def sign(
         receipts = [act for act in acts if isinstance(act, Receipt)]
         before = signed_lines(acts, run)
         if _all_known(decisions, before):
-            return receipts[-1], False
+            return _newest_of(decisions, receipts), False
         _check_reason(supersede=supersede, why=why, first=not receipts)
         changed = [one for one in decisions if one.line in before and not before[one.line].decision.same(one)]
         if changed and not supersede:
@@ -193,6 +193,12 @@ def _all_known(decisions: list[Decision], before: dict[int, Signed]) -> bool:
         one.line in before and before[one.line].decision.same(one) and before[one.line].comments == one.comments
         for one in decisions
     )
+
+
+def _newest_of(decisions: list[Decision], receipts: list[Receipt]) -> Receipt:
+    """Return the newest receipt that has a decision on one of these lines."""
+    lines = {one.line for one in decisions}
+    return next(receipt for receipt in reversed(receipts) if any(one.line in lines for one in receipt.decisions))
 
 
 def _check_reason(*, supersede: bool, why: str, first: bool) -> None:

@@ -307,6 +307,13 @@ def test_the_same_part_again_changes_nothing(hand_in, decided):
     assert hand_in(only(decided, 2), partial=True) == (whole, False)
 
 
+def test_a_part_that_is_known_is_told_with_its_own_receipt(hand_in, decided):
+    """A part that is handed in again after another part is not told with the other part's receipt."""
+    first, _ = hand_in(only(decided, 1), partial=True)
+    hand_in(only(decided, 2), partial=True)
+    assert hand_in(only(decided, 1), partial=True) == (first, False)
+
+
 def test_comments_are_kept_per_line(hand_in, decided):
     """New comments on the same decisions are a new receipt, and supersede nothing."""
     first, _ = hand_in(decided)
