@@ -61,7 +61,9 @@ def read_sign_offs(folders: Sequence[Path]) -> EarlierSignOffs:
     receipts = {}
     for folder in folders:
         kept = folder / SIGNED if (folder / record.NAME).is_file() else folder
-        receipts[str(folder)] = record.sha256(read_file(max(kept.glob("*.receipt.json"))))
+        newest = max(kept.glob("*.receipt.json"), default=None)
+        if newest is not None:  # otherwise the run's sign-offs are in another of the folders
+            receipts[str(folder)] = record.sha256(read_file(newest))
     return EarlierSignOffs(decisions=decisions, receipts=receipts)
 
 

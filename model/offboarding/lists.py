@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.scored import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from customer_risk.model.offboarding.dossier import Dossier, Pattern
+    from customer_risk.model.offboarding.record import Run
 
 _IDS_IN_A_CELL: Final = 20  # of each pattern; spreadsheets cut cells behind 32,767 characters, evidence.csv holds all
 _PROBABILITY_DIGITS: Final = 4
@@ -56,6 +61,24 @@ def offboarding_list(dossiers: Sequence[Dossier], *, model_version: str, run: st
     """Make the list that humans decide on, its sign-off fields empty."""
     table = _table(dossiers, model_version=model_version, run=run)
     return table.with_columns(pl.lit("", pl.String).alias(name) for name in SIGN_OFF)
+
+
+def read_list(folder: Path, run: Run) -> pl.DataFrame:
+    """Return the off-boarding list of a run.
+
+    Raises SignOffError if the list or the scores were altered, or if the list doesn't have the customers whom the
+    scores propose. The run's id depends on the scores, so a list with another customer is detected even if run.json
+    has its sha256.
+    """
+    scores = pl.read_parquet(io.BytesIO(record.verified(folder, run, "scores.parquet")))
+    made = pl.read_parquet(io.BytesIO(record.verified(folder, run, "offboarding.parquet")))
+    proposed = scores.filter(pl.col("list") == "off-boarding")["customer_id"]
+    if sorted(made["customer_id"]) != sorted(proposed):
+        raise SignOffError(
+            f"The list in {folder} doesn't have the customers whom its scores propose.",
+            remedy="Score again, and have the new list decided.",
+        )
+    return made
 
 
 def review_list(dossiers: Sequence[Dossier], *, model_version: str, run: str) -> pl.DataFrame:

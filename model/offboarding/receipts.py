@@ -115,7 +115,9 @@ class Chain:
         self._folder = folder
         self.acts: list[Act] = []
         self.digests: list[str] = []
-        for path in sorted(folder.glob("*.receipt.json")):
+        for path in sorted(
+            folder.glob("*.receipt.json"), key=lambda path: (len(path.name), path.name)
+        ):  # 10000 after 9999
             self._read(path)
 
     def of_run(self, run: str) -> list[Act]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import polars as pl
 
 from customer_risk.model.escaping import list_names
 from customer_risk.model.features.values import with_noun
 from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.faults import ranges
 from customer_risk.model.offboarding.identity import identify
+from customer_risk.model.offboarding.lists import read_list
 from customer_risk.model.offboarding.receipts import SIGNED, Chain
 from customer_risk.model.offboarding.sign_off import VERDICTS, DateOrder
 from customer_risk.model.offboarding.signed import signed_lines
@@ -93,7 +91,7 @@ def status(*, scores: Path, out: Path | None) -> None:
 
 def _tell(scores: Path, folder: Path) -> None:
     run = record.read_run(scores)
-    made = pl.read_parquet(io.BytesIO(record.verified(scores, run, "offboarding.parquet")))
+    made = read_list(scores, run)
     signed = signed_lines(Chain(folder).of_run(run.run), run)
     waiting = [line for line, one in signed.items() if not one.final]
     still_open = [line for line in made["line"] if line not in signed]

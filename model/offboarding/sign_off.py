@@ -253,13 +253,14 @@ def _problem_of_name(name: str, reader: _Reader) -> str:
 
 
 _NUMBERED: Final = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})")
+_YEAR_FIRST: Final = re.compile(r"(\d{4})[./-](\d{1,2})[./-](\d{1,2})")
 _ISO: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")  # a cell may have a time of day
 
 
 def _date(text: str, reader: _Reader) -> tuple[date | None, str]:
     """Read a date, and say what is wrong with it ("" for nothing)."""
     try:
-        if match := _ISO.fullmatch(text):
+        if match := _ISO.fullmatch(text) or _YEAR_FIRST.fullmatch(text):
             day = date(int(match[1]), int(match[2]), int(match[3]))
         elif match := _NUMBERED.fullmatch(text):
             first, second = int(match[1]), int(match[2])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import polars as pl
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import list_names
 from customer_risk.model.files import read_file
 from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.faults import ranges
+from customer_risk.model.offboarding.lists import read_list
 from customer_risk.model.offboarding.people import is_name
 from customer_risk.model.offboarding.receipts import Approval, Receipt, locked
 from customer_risk.model.offboarding.sign_off import VERDICTS, DateOrder, Decision, check, latest_day, require_token
@@ -46,12 +45,12 @@ def sign(
     """Accept a filled list of the run in `scores`, keep it in `folder`; return its receipt, and whether it is new.
 
     With `partial`, lines may be open; later sign-offs add to earlier ones. Handing in the same decisions again changes
-    nothing. Raises SignOffError if a line is unsigned or altered, a person may not decide, the run's files were
-    altered, there is nothing to decide, or a line has another decision before and `supersede` and `why` aren't given.
+    nothing, and returns the newest receipt that has one of their lines. Raises SignOffError if a line is unsigned or
+    altered, a person may not decide, the run's files were altered, there is nothing to decide, or a line has another
+    decision before and `supersede` and `why` aren't given.
     """
     run = record.read_run(scores)
-    record.verified(scores, run, "scores.parquet")
-    made = pl.read_parquet(io.BytesIO(record.verified(scores, run, "offboarding.parquet")))
+    made = read_list(scores, run)
     if made.is_empty():
         raise SignOffError(f"The list in {scores} proposes no customer.", remedy="There is nothing to sign off.")
     try:
@@ -73,7 +72,7 @@ def sign(
         receipts = [act for act in acts if isinstance(act, Receipt)]
         before = signed_lines(acts, run)
         if _all_known(decisions, before):
-            return receipts[-1], False
+            return _newest_of(decisions, receipts), False
         _check_reason(supersede=supersede, why=why, first=not receipts)
         changed = [one for one in decisions if one.line in before and not before[one.line].decision.same(one)]
         if changed and not supersede:
@@ -117,7 +116,7 @@ def approve(
     remains, or `now` is before a decision.
     """
     run = record.read_run(scores)
-    record.verified(scores, run, "offboarding.parquet")
+    read_list(scores, run)
     _check_approver(by, run)
     with locked(folder) as chain:
         waiting = {line: one for line, one in signed_lines(chain.of_run(run.run), run).items() if not one.final}
@@ -192,6 +191,12 @@ def _all_known(decisions: list[Decision], before: dict[int, Signed]) -> bool:
         one.line in before and before[one.line].decision.same(one) and before[one.line].comments == one.comments
         for one in decisions
     )
+
+
+def _newest_of(decisions: list[Decision], receipts: list[Receipt]) -> Receipt:
+    """Return the newest receipt that has a decision on one of these lines."""
+    lines = {one.line for one in decisions}
+    return next(receipt for receipt in reversed(receipts) if any(one.line in lines for one in receipt.decisions))
 
 
 def _check_reason(*, supersede: bool, why: str, first: bool) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from customer_risk.model.config import SignOff
 from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding.decided_before import read_sign_offs
 from customer_risk.model.offboarding.earlier import read_earlier
 from customer_risk.model.offboarding.people import Person
 from customer_risk.model.offboarding.scoring_run import write_run
@@ -101,7 +102,10 @@ def test_sign_offs_kept_elsewhere_need_the_runs_folder(make_run):
         read_earlier([folder.parent / "kept"])
     with pytest.raises(SignOffError, match="b has no sign-off"):
         read_earlier([with_run, folder])
-    assert len(read_earlier([folder.parent / "kept", folder])) == 1
+    for folders in ([folder.parent / "kept", folder], [folder, folder.parent / "kept"]):
+        found = read_sign_offs(folders)
+        assert len(found.decisions) == 1
+        assert list(found.receipts) == [str(folder.parent / "kept")]
 
 
 def test_run_of_schema_version_1_is_read():

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 import pytest
 
 from customer_risk.model.config import SignOff, Token
 from customer_risk.model.errors import SignOffError
+from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.people import Person
 from customer_risk.model.offboarding.receipts import Chain
 from customer_risk.model.offboarding.scoring_run import write_run
+from customer_risk.model.offboarding.sign_command import status
 from customer_risk.model.offboarding.signed import signed_lines
 from customer_risk.model.offboarding.signing import approve, sign
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
@@ -197,20 +199,52 @@ def test_altered_run_cannot_be_signed(hand_in, decided, run_folder):
         hand_in(decided)
 
 
+def rewritten(folder: Path, *, list_: pl.DataFrame, scores: pl.DataFrame | None = None, forged: bool) -> None:
+    """Replace the list, or the scores too, of a run, and write run.json for it; a forged one keeps the run's id."""
+    run = record.read_run(folder)
+    files = dict(run.files)
+    for name, frame in {"offboarding.parquet": list_, "scores.parquet": scores}.items():
+        if frame is not None:
+            frame.write_parquet(folder / name)
+            files[name] = record.sha256((folder / name).read_bytes())
+    run = msgspec.structs.replace(run, files=files)
+    if not forged:
+        run = msgspec.structs.replace(
+            record.identified(msgspec.structs.replace(run, scores=files["scores.parquet"])), files=files
+        )
+    (folder / "run.json").write_bytes(record.encode(run))
+
+
 def test_list_that_proposes_nobody_has_nothing_to_sign(made, run_folder, decided, hand_in):
     """A list without a proposed customer can't be signed."""
-    import msgspec
-
-    from customer_risk.model.offboarding import record
-
-    buffer = io.BytesIO()
-    made.clear().write_parquet(buffer)
-    (run_folder / "offboarding.parquet").write_bytes(buffer.getvalue())
-    run = record.read_run(run_folder)
-    files = run.files | {"offboarding.parquet": record.sha256(buffer.getvalue())}
-    (run_folder / "run.json").write_bytes(record.encode(msgspec.structs.replace(run, files=files)))
+    scores = pl.read_parquet(run_folder / "scores.parquet").with_columns(pl.lit("").alias("list"))
+    rewritten(run_folder, list_=made.clear(), scores=scores, forged=False)
     with pytest.raises(SignOffError, match="proposes no customer"):
         hand_in(decided)
+
+
+@pytest.mark.parametrize("act", ["sign", "approve", "status"])
+@pytest.mark.parametrize("scores_too", [False, True])
+def test_list_without_a_proposed_customer_is_refused_with_its_hash_too(
+    made, run_folder, decided, hand_in, act, scores_too
+):
+    """The run's id depends on the scores, and the list must have their proposed customers."""
+    scores = pl.read_parquet(run_folder / "scores.parquet")
+    gone = made["customer_id"][0]
+    rewritten(
+        run_folder,
+        list_=made.filter(pl.col("customer_id") != gone),
+        scores=scores.filter(pl.col("customer_id") != gone) if scores_too else None,
+        forged=True,
+    )
+    problem = r"scores\.parquet was altered" if scores_too else "doesn't have the customers whom its scores propose"
+    acts = {
+        "sign": lambda: hand_in(decided),
+        "approve": lambda: approve(run_folder, run_folder / "signed", now=NOW, by=Person("approver")),
+        "status": lambda: status(scores=run_folder, out=None),
+    }
+    with pytest.raises(SignOffError, match=problem):
+        acts[act]()
 
 
 def test_unreadable_file_is_refused(run_folder, tmp_path):
@@ -305,6 +339,13 @@ def test_the_same_part_again_changes_nothing(hand_in, decided):
     hand_in(only(decided, 1, 2), partial=True)
     whole, _ = hand_in(decided)
     assert hand_in(only(decided, 2), partial=True) == (whole, False)
+
+
+def test_a_part_that_is_known_is_told_with_its_own_receipt(hand_in, decided):
+    """A part that is handed in again after another part is not told with the other part's receipt."""
+    first, _ = hand_in(only(decided, 1), partial=True)
+    hand_in(only(decided, 2), partial=True)
+    assert hand_in(only(decided, 1), partial=True) == (first, False)
 
 
 def test_comments_are_kept_per_line(hand_in, decided):
