@@ -19,7 +19,7 @@ class _Reason(msgspec.Struct):
     """`contribution` is there for callers with the scope `explain` alone."""
 
     code: Annotated[str, Meta(min_length=1)]
-    text: Annotated[str, Meta(min_length=1)]
+    text: str  # empty in a reason whose text an earlier reason of the answer has
     direction: Literal["raises", "lowers"]
     contribution: float | UnsetType | None = UNSET
 
@@ -158,9 +158,11 @@ class Checker:
 
 
 def _check_reasons(answer: _Answer) -> None:
-    """Want the strongest first; in the segments medium and high, those that raise the risk first."""
+    """Want the strongest first; in the segments medium and high, those that raise the risk first; a text in the first."""
     if not answer.reasons:
         raise WrongAnswerError("no reasons")
+    if not answer.reasons[0].text:
+        raise WrongAnswerError("the first reason has no text for the customer")
     # Equal to nine decimals is equal: the service orders such reasons in its own way.
     keys = [
         (

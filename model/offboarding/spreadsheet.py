@@ -58,7 +58,15 @@ def read_sheet(path: Path, content: bytes) -> Sheet:
             )
             return _sheet(filled, lambda _: ".")
         return _parse(content)
-    except (OSError, pl.exceptions.PolarsError, BadCsv, BadWorkbook, UnicodeError) as error:
+    # Polars panics, instead of raising its own errors, on some damaged Parquet files.
+    except (
+        OSError,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        BadCsv,
+        BadWorkbook,
+        UnicodeError,
+    ) as error:
         raise SignOffError(
             f"{path} can't be read as a table: {shortened(error, MOST_SAID)}.",
             remedy="Save the filled list as .xlsx, CSV (UTF-8) or Parquet.",

@@ -121,7 +121,8 @@ def _read_parquet(path: Path, rows: int | None = None) -> pl.DataFrame:
     whole = path.absolute()  # Polars would take `~` at the beginning for a home folder
     try:
         return pl.read_parquet(whole, n_rows=rows, glob=False, hive_partitioning=False)
-    except pl.exceptions.PolarsError as error:
+    # Polars panics, instead of raising its own errors, on some damaged files.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise TableMissing(
             f"{path} can't be read as parquet: {_first_line(error)}.", remedy="Write the file again, whole."
         ) from error

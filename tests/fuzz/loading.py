@@ -139,9 +139,10 @@ def _list(suffix: str) -> Callable[[Path, Path], Reader]:
         import polars as pl
 
         from customer_risk.model.config import load_config
-        from customer_risk.model.offboarding.receipts import sign
+        from customer_risk.model.offboarding.people import Person
         from customer_risk.model.offboarding.scored import score_cohort
         from customer_risk.model.offboarding.scoring_run import write_run
+        from customer_risk.model.offboarding.signing import sign
         from customer_risk.model.offboarding.spreadsheet import csv_bytes
         from customer_risk.model.scoring.bundle import load_bundle, make_scorer
         from customer_risk.model.scoring.segments import Thresholds
@@ -169,7 +170,7 @@ def _list(suffix: str) -> Callable[[Path, Path], Reader]:
 
         def read(place: Path) -> object:
             shutil.rmtree(signed, ignore_errors=True)
-            return sign(place / f"list.{suffix}", folder / "run", signed, now=now, by="registrar")
+            return sign(place / f"list.{suffix}", folder / "run", signed, now=now, by=Person("registrar"))
 
         return Reader(read, {f"list.{suffix}": (folder / f"filled.{suffix}").read_bytes()})
 

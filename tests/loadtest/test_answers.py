@@ -117,20 +117,30 @@ def test_features_get_the_action_of_the_bundles_rule(patterns, action):
 
 def test_patterns_of_features_are_refused():
     """Features show no patterns."""
-    assert "1 patterns where only features were given" in wrong(answer(), FEATURES)
+    assert "1 patterns, although only features were given" in wrong(answer(), FEATURES)
 
 
 def test_patterns_are_told_always_or_never():
     """One model gives patterns in all answers about transactions, or in none of them."""
     checker = Checker()
     assert checker.check(0, ONE, json.dumps(answer()).encode()).wrong == ""
-    assert "patterns missing" in checker.check(0, ONE, json.dumps(answer(patterns=None)).encode()).wrong
+    assert (
+        "patterns null, unlike in other answers"
+        in checker.check(0, ONE, json.dumps(answer(patterns=None)).encode()).wrong
+    )
 
 
 def test_low_risk_orders_by_strength_alone():
     """In the segment low a reason that lowers the risk may stand first."""
     low = {"segment": "low", "action": "none", "probability": 0.1}
     assert wrong(answer(**low, reasons=[reason(-0.9, "lowers"), reason(0.5)])) == ""
+
+
+def test_a_reason_may_repeat_a_text_without_saying_it_again():
+    """The text of a later reason may be empty; that of the first may not."""
+    first, later = reason(0.9), reason(0.5)
+    assert wrong(answer(reasons=[first, later | {"text": ""}])) == ""
+    assert "no text for the customer" in wrong(answer(reasons=[first | {"text": ""}, later]))
 
 
 def test_a_decision_given_twice_is_refused():

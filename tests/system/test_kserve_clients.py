@@ -38,14 +38,14 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 
 @dataclass(frozen=True)
 class Asked:
-    """A server's addresses, customers as requests and as features, and the answers of /ai/v1/risk to them."""
+    """A server's addresses, customers as requests and as features, and the answers of /ai/v1/risk to both forms."""
 
     http: str
     grpc: str
     requests: list[str]
     ids: list[str]
     features: np.ndarray
-    expected: list[dict[str, Any]]
+    expected: dict[str, list[dict[str, Any]]]
     version: str
 
 
@@ -67,27 +67,38 @@ def asked(start, command, bundle, sound_request, tmp_path_factory) -> Asked:
     service = Service(MODEL)
     service.use(load_bundle(bundle, verify_golden=False))
     texts = [json.dumps(each) for each in made]
-    expected = [server.post("/ai/v1/risk", each).json() for each in made]
+    features = np.array([service.answer(text.encode()).basis.values for text in texts])
+    given = [
+        {name: None if np.isnan(value) else value for name, value in zip(service.names(), row, strict=True)}
+        for row in features.tolist()
+    ]
+    bodies = {
+        "requests": made,
+        "features": [
+            {"customer_id": each["customer_id"], "features": values} for each, values in zip(made, given, strict=True)
+        ],
+    }
+    expected = {form: [server.post("/ai/v1/risk", each).json() for each in sent] for form, sent in bodies.items()}
     return Asked(
         http=f"127.0.0.1:{server.port}",
         grpc=f"127.0.0.1:{port}",
         requests=texts,
         ids=[each["customer_id"] for each in made],
-        features=np.array([service.answer(text.encode()).basis.values for text in texts]),
+        features=features,
         expected=expected,
-        version=expected[0]["model"]["version"],
+        version=expected["requests"][0]["model"]["version"],
     )
 
 
-def _assert_answers(outputs: dict[str, list[Any]], asked: Asked) -> None:
-    """Compare with the answers of /ai/v1/risk, to the bit."""
+def _assert_answers(outputs: dict[str, list[Any]], asked: Asked, form: str = "requests") -> None:
+    """Compare with the answers of /ai/v1/risk to the same form, to the bit."""
     answers = [json.loads(text) for text in outputs["answer"]]
-    for answer, expected in zip(answers, asked.expected, strict=True):
+    for answer, expected in zip(answers, asked.expected[form], strict=True):
         assert {name: answer[name] for name in answer.keys() - OF_THE_CALL} == {
             name: expected[name] for name in expected.keys() - OF_THE_CALL
         }
     for name in ("probability", "segment", "action"):
-        assert outputs[name] == [each[name] for each in asked.expected]
+        assert outputs[name] == [each[name] for each in asked.expected[form]]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +146,7 @@ def outcomes(asked, triton) -> dict[str, dict[str, Any]]:
 def test_tritons_clients_get_the_answers_of_the_wire(outcomes, asked, name) -> None:
     """In each form, the answers are those of /ai/v1/risk, to the bit."""
     assert "error" not in outcomes[name], outcomes[name]
-    _assert_answers(outcomes[name]["result"], asked)
+    _assert_answers(outcomes[name]["result"], asked, "features" if "features" in name else "requests")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +236,7 @@ def test_kserves_rest_client_gets_the_answers_of_the_wire(asked, form, sends, re
         for name in ("probability", "segment", "action", "answer")
     ]
     request = InferRequest(MODEL, _tensors(asked, form, binary=sends), request_outputs=wanted)
-    _assert_answers(_read(_by_rest(asked, request)), asked)
+    _assert_answers(_read(_by_rest(asked, request)), asked, form)
 
 
 def test_kserves_rest_client_gets_v1s_predictions(asked) -> None:
@@ -240,7 +251,7 @@ def test_kserves_rest_client_gets_v1s_predictions(asked) -> None:
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
 def test_kserves_grpc_client_gets_the_answers_of_the_wire(asked, form, raw) -> None:
     """By gRPC, with typed and with raw contents: the answers are those of /ai/v1/risk, to the bit."""
-    _assert_answers(_read(_by_grpc(asked, InferRequest(MODEL, _tensors(asked, form, binary=raw)))), asked)
+    _assert_answers(_read(_by_grpc(asked, InferRequest(MODEL, _tensors(asked, form, binary=raw)))), asked, form)
 
 
 @pytest.mark.parametrize(

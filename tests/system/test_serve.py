@@ -128,8 +128,8 @@ def test_readiness_waits_for_the_bundle(start, command, bundle, tmp_path, sound_
         ("trees.json", _flip, "trees.json was altered: its sha256 is"),
         (
             "manifest.json",
-            lambda content: content.replace(b'"schema_version": 2', b'"schema_version": 3'),
-            "schema version 3",
+            lambda content: content.replace(b'"schema_version": 3', b'"schema_version": 99'),
+            "schema version 99",
         ),
     ],
     ids=["one flipped byte", "another schema version"],

@@ -101,7 +101,7 @@ def test_changes_since_the_decision_are_told(synthetic, signed, tmp_path, write_
         for name in ("offboarding", "review")
     ).filter(pl.col("customer_id") == kept)
     assert listed["earlier_decision"].to_list() == ["keep"]
-    assert "scored with another bundle" in listed["changed_since"].item()
+    assert "The earlier score was made with another bundle." in listed["changed_since"].item()
     assert "The probability was " in listed["changed_since"].item()
 
 
