@@ -165,7 +165,7 @@ def test_nearly_sound_tensors_over_http(service, client, cases) -> None:
     """V2's features in JSON, the bytes of one of them behind it, or more bytes than were announced."""
     kinds: Counter[tuple[bool, str]] = Counter()
 
-    @many(400)
+    @many(800)
     @given(document=near_valid.tensors(service.names()), behind=st.binary(max_size=24), way=st.integers(0, 2))
     def sent(document: Any, behind: bytes, way: int) -> None:
         cases["tensors"] += 1
