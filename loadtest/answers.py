@@ -158,7 +158,7 @@ class Checker:
 
 
 def _check_reasons(answer: _Answer) -> None:
-    """Want the strongest first; in the segments medium and high, those that raise the risk first. A text comes first."""
+    """Want the strongest first, and a text for it; in the segments medium and high, first those that raise the risk."""
     if not answer.reasons:
         raise WrongAnswerError("no reasons")
     if not answer.reasons[0].text:
