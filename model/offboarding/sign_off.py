@@ -53,6 +53,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         """Whether another decision equals this one; comments and the proof of the name don't matter."""
         return _parts(self) == _parts(other)
 
+    def covers(self, other: Decision) -> bool:
+        """Whether another decision equals this one and doesn't prove a name that is only claimed here."""
+        return self.same(other) and self.verified >= other.verified
+
 
 @dataclass(frozen=True, slots=True)
 class _Reader:

@@ -47,14 +47,15 @@ class Signed:
 def signed_lines(acts: Iterable[Act], run: Run) -> dict[int, Signed]:
     """Return each decided line of a run's list by its number, from the run's receipts in their order.
 
-    Without a second approver a decision is final at once. A changed decision needs its own approval.
+    Without a second approver a decision is final at once. A changed decision needs its own approval, and so does the
+    same decision with a name that is now verified.
     """
     found: dict[int, Signed] = {}
     for act in acts:
         if isinstance(act, Receipt):
             for one in act.decisions:
                 before = found.get(one.line)
-                if before is not None and before.decision.same(one):
+                if before is not None and before.decision.covers(one):
                     found[one.line] = Signed(
                         msgspec.structs.replace(before.decision, comments=one.comments),
                         before.receipt,

@@ -188,7 +188,7 @@ def _check_approval_date(lines: dict[int, Signed], now: datetime) -> None:
 
 def _all_known(decisions: list[Decision], before: dict[int, Signed]) -> bool:
     return all(
-        one.line in before and before[one.line].decision.same(one) and before[one.line].comments == one.comments
+        one.line in before and before[one.line].decision.covers(one) and before[one.line].comments == one.comments
         for one in decisions
     )
 

@@ -356,6 +356,20 @@ def test_comments_are_kept_per_line(hand_in, decided):
     assert (new, second.supersedes, second.decisions[1].comments) == (True, None, {"mood": "ask Bob"})
 
 
+def test_claimed_name_is_verified_by_handing_the_same_decisions_in_with_a_token(decided, run_folder, run_record):
+    """A token for a claimed name adds a receipt, without --supersede; a claim after it adds nothing."""
+    ann = Person("Ann Example", verified=True, issuer="https://i.example/", subject="u-1")
+    named = decided.with_columns(pl.lit("Ann Example").alias("name"))
+    assert [hand(named, run_folder, by)[1] for by in (Person("Ann Example"), ann, ann, Person("Ann Example"))] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    signed = signed_lines(Chain(run_folder / "signed").of_run(run_record.run), run_record)
+    assert all(one.decision.verified and one.receipt.number == 2 for one in signed.values())
+
+
 @pytest.fixture
 def four_eyes(scored, tmp_path, decided):
     """A run that requires a second approver, its signed folder, and its decided list."""
