@@ -185,7 +185,7 @@ def _check_part(text: bytes) -> None:
     parser.StartElementHandler = start
     try:
         parser.Parse(text, True)  # noqa: FBT003  it takes no keyword
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # the latter for an unknown encoding
         raise BadWorkbook(f"its XML can't be read: {error}") from error
     if rows * columns > _MOST_CELLS:
         raise BadWorkbook(f"its cells span {rows:,} rows and {columns:,} columns; delete what is beyond the list")

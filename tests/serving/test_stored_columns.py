@@ -69,14 +69,14 @@ encoded BYTES REQUIRED: The customer as the features were computed from; empty w
 history_complete BOOLEAN REQUIRED: Whether the request said so
 patterns RECORD REPEATED: Found in the transactions
   code STRING REQUIRED: Stable name of the pattern
-  count INTEGER NULLABLE: Number of transactions that show it
-  amount FLOAT NULLABLE: EUR: their sum, or the money that passed through
-  share FLOAT NULLABLE: Of the money in, or of crypto purchases; otherwise none
+  count INTEGER NULLABLE: Number of transactions that show the pattern
+  amount FLOAT NULLABLE: EUR: the sum of these transactions, or the money that passed through
+  share FLOAT NULLABLE: Of the money in, or of crypto purchases; null for other patterns
   first_at STRING NULLABLE: Time of the first of these transactions, RFC 3339
-  last_at STRING NULLABLE: Time of the last one, RFC 3339
+  last_at STRING NULLABLE: Time of the last of these transactions, RFC 3339
   investigator_text STRING NULLABLE: Not for the customer
-action_rule INTEGER NULLABLE: Version of the rule that led to the action; 1 where none is given
-wordings INTEGER NULLABLE: Version of the texts of reasons and patterns; 1 where none is given
+action_rule INTEGER NULLABLE: Version of the rule that led to the action; null means 1
+wordings INTEGER NULLABLE: Version of the texts of reasons and patterns; null means 1
 """
 
 RESULTS = """\
@@ -116,11 +116,11 @@ errors RECORD REPEATED: each bad field of a refused row
   detail STRING NULLABLE
 patterns RECORD REPEATED: found in the transactions
   code STRING NULLABLE
-  count INTEGER NULLABLE: of the transactions that show it
-  amount FLOAT NULLABLE: EUR: their sum, or the money that passed through
+  count INTEGER NULLABLE: number of transactions that show the pattern
+  amount FLOAT NULLABLE: EUR: the sum of these transactions, or the money that passed through
   share FLOAT NULLABLE: of the money in, or of crypto purchases
   first_at STRING NULLABLE: time of the first of these transactions
-  last_at STRING NULLABLE: time of the last one
+  last_at STRING NULLABLE: time of the last of these transactions
   investigator_text STRING NULLABLE: may not be shown to the customer
 """
 

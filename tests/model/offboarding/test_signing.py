@@ -166,7 +166,7 @@ def test_altered_copy_is_noticed(hand_in, decided, other, run_folder):
         hand_in(decided)
 
 
-@pytest.mark.parametrize("how", ["alter", "remove", "garble"])
+@pytest.mark.parametrize("how", ["alter", "alter who handed it in", "remove", "garble"])
 def test_altered_receipt_is_noticed(hand_in, decided, other, run_folder, how):
     """A changed or removed receipt before another one is detected."""
     hand_in(decided)
@@ -176,7 +176,9 @@ def test_altered_receipt_is_noticed(hand_in, decided, other, run_folder, how):
     if how == "remove":
         first.unlink()
     else:
-        first.write_text(first.read_text().replace("Ann Example", "Eve Example") if how == "alter" else "{")
+        was = {"alter": "Ann Example", "alter who handed it in": "registrar"}.get(how)
+        assert was is None or was in first.read_text()
+        first.write_text("{" if was is None else first.read_text().replace(was, "Eve Example"))
     with pytest.raises(
         SignOffError, match=r"doesn't follow from the receipt before it|aren't those that were signed|can't be read"
     ):
@@ -224,16 +226,19 @@ def test_list_that_proposes_nobody_has_nothing_to_sign(made, run_folder, decided
 
 
 @pytest.mark.parametrize("act", ["sign", "approve", "status"])
-@pytest.mark.parametrize("scores_too", [False, True])
-def test_list_without_a_proposed_customer_is_refused_with_its_hash_too(
-    made, run_folder, decided, hand_in, act, scores_too
+@pytest.mark.parametrize("change", ["a customer less", "another customer", "a customer less in the scores too"])
+def test_list_of_other_customers_than_proposed_is_refused_with_its_hash_too(
+    made, run_folder, decided, hand_in, act, change
 ):
     """The run's id depends on the scores, and the list must have their proposed customers."""
     scores = pl.read_parquet(run_folder / "scores.parquet")
     gone = made["customer_id"][0]
+    scores_too = change == "a customer less in the scores too"
     rewritten(
         run_folder,
-        list_=made.filter(pl.col("customer_id") != gone),
+        list_=made.with_columns(pl.col("customer_id").replace(gone, "c-other"))
+        if change == "another customer"
+        else made.filter(pl.col("customer_id") != gone),
         scores=scores.filter(pl.col("customer_id") != gone) if scores_too else None,
         forged=True,
     )
