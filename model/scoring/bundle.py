@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -213,8 +214,28 @@ def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
     golden = loads_golden(contents["golden.json"])
     if verify_golden:
         answer = golden_answerer(scorer, manifest.settings)
-        check_golden(answer, golden, made_on=manifest.cpu_family, where=folder / "golden.json")
+        check_golden(answer, golden, made_on=made_on(manifest), where=folder / "golden.json")
     return Bundle(folder, manifest, hashlib.sha256(data).hexdigest(), trees, scorer, golden)
+
+
+def made_on(manifest: Manifest) -> str:
+    """Return the CPU family of the golden answers, with the libraries that have another version here.
+
+    Another version of NumPy may round the last bit differently, as another CPU family does.
+    """
+    others = [
+        f"{name} {version}"
+        for name, version in manifest.libraries.items()
+        if name != "python" and _installed(name) not in {version, None}
+    ]
+    return " with ".join((manifest.cpu_family, *([", ".join(others)] if others else [])))
+
+
+def _installed(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:  # a serving install lacks what only training needs
+        return None
 
 
 def make_scorer(trees: Trees, manifest: Manifest) -> Scorer:

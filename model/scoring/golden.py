@@ -83,7 +83,7 @@ def _converted(row: _RowOfVersion1, number: int) -> GoldenRow:
 def check_golden(answer: Answerer, rows: Sequence[GoldenRow], *, made_on: str, where: Path | str) -> None:
     """Answer the golden requests again with `answer` and compare.
 
-    On the CPU family on which they were made, all must be equal; on another, numbers may differ by 1e-9 (absolutely, or
+    If they were `made_on` this CPU family, all must be equal; otherwise, numbers may differ by 1e-9 (absolutely, or
     relatively where they are greater than 1), and the texts of their reasons. Raises GoldenMismatch with the first
     difference, or if there is no row to compare.
     """

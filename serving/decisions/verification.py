@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from customer_risk.model.errors import GoldenMismatch, InputError
-from customer_risk.model.scoring.bundle import load_bundle
+from customer_risk.model.scoring.bundle import load_bundle, made_on
 from customer_risk.model.scoring.golden import check_golden
 from customer_risk.model.scoring.golden_answers import golden_answer
 from customer_risk.serving.contract.answer import Ruling
@@ -40,5 +40,5 @@ def load_verified(folder: Path) -> Bundle:
             raise AssertionError("a service without rules answers with its model")  # noqa: TRY004  not the caller's
         return golden_answer(given.decision, given.basis.names, given.basis.values)
 
-    check_golden(answer, bundle.golden, made_on=bundle.manifest.cpu_family, where=folder / "golden.json")
+    check_golden(answer, bundle.golden, made_on=made_on(bundle.manifest), where=folder / "golden.json")
     return bundle

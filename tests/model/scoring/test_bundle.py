@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -356,3 +357,22 @@ def test_the_guide_names_every_file_and_field(manifest):
     guide = (Path(__file__).parents[3] / "docs" / "guide" / "bundle.md").read_text()
     missing = [name for name in (*FILES, MANIFEST, *msgspec.structs.asdict(manifest)) if f"`{name}`" not in guide]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("libraries", "loads"),
+    [({"numpy": np.__version__}, False), ({"numpy": "1.0", "python": "3.0"}, True), ({"not-installed": "1.0"}, False)],
+    ids=["the same", "another version", "not installed"],
+)
+def test_the_last_bit_may_differ_with_another_version_of_a_library(manifest, files, tmp_path, libraries, loads):
+    """A golden answer that differs in its last bit is a mismatch only if the same libraries computed it."""
+    rows = msgspec.json.decode(files["golden.json"])
+    answer = rows[0]["answer"]
+    answer["probability"] = math.nextafter(answer["probability"], 1)
+    changed = files | {"golden.json": msgspec.json.encode(rows)}
+    folder = _write(tmp_path / "b", manifest, changed, libraries=libraries)
+    if loads:
+        load_bundle(folder)
+    else:
+        with pytest.raises(GoldenMismatch, match="probability"):
+            load_bundle(folder)
