@@ -11,6 +11,8 @@ from msgspec import UNSET
 
 from customer_risk.model.errors import GoldenMismatch
 from customer_risk.model.scoring.bundle import load_bundle, write_bundle
+from customer_risk.model.scoring.golden import check_golden
+from customer_risk.model.scoring.golden_answers import golden_answerer
 from customer_risk.model.scoring.segments import ACTIONS
 
 BUNDLE = Path(__file__).parents[2] / "data" / "version-2" / "bundle"
@@ -18,7 +20,10 @@ BUNDLE = Path(__file__).parents[2] / "data" / "version-2" / "bundle"
 
 def test_a_bundle_of_version_2_is_checked_by_the_rule_of_its_time() -> None:
     """The golden rows are answered as before: every High customer proposed, and no patterns."""
-    loaded = load_bundle(BUNDLE)
+    loaded = load_bundle(BUNDLE, verify_golden=False)
+    answer = golden_answerer(loaded.scorer, loaded.manifest.settings)
+    # The last bit may differ, as its manifest doesn't name the NumPy that made it.
+    check_golden(answer, loaded.golden, made_on="another", where=BUNDLE)
     assert loaded.manifest.schema_version == 2
     assert loaded.manifest.action_rule is UNSET
     assert loaded.manifest.wordings is UNSET

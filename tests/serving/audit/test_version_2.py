@@ -7,9 +7,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from customer_risk.serving.audit.bundles import Bundles
+from customer_risk.model.scoring.bundle import Bundle, load_bundle
 from customer_risk.serving.audit.replay import Replayer
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.outbox.reader import find_files
@@ -21,6 +22,14 @@ from customer_risk.serving.record.sinks.parquet import Parquet
 DATA = Path(__file__).parents[2] / "data" / "version-2"
 LINES = [json.loads(line) for line in (DATA / "records.jsonl").read_text().splitlines()]
 STORED = [line["document"] | ADDED for line in LINES]
+
+
+FAMILY = None if np.__version__ == "2.5.5" else "another"  # the last bit depends on the NumPy that made the records
+
+
+def find_bundle(_: str) -> Bundle:
+    """Return the bundle of then; its golden rows are checked in tests/model/scoring/test_version_2.py."""
+    return load_bundle(DATA / "bundle", verify_golden=False)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +72,7 @@ def test_the_outbox_of_then_is_shipped(outbox) -> None:
 
 def test_every_decision_of_then_replays(decisions) -> None:
     """Decisions by the model and by rules, from any form of input, replay with version 1 of the action rule."""
-    replayer = Replayer(Bundles(None, (DATA / "bundle",)).find, [load_rules()])
+    replayer = Replayer(find_bundle, [load_rules()], family=FAMILY)
     replayed = [replayer.replay(*each) for each in decisions]
     assert [(each.outcome, each.differences) for each in replayed] == [("same", ())] * len(decisions)
     assert {(record.source, bool(record.encoded)) for record, _ in decisions} == {
@@ -75,7 +84,7 @@ def test_every_decision_of_then_replays(decisions) -> None:
 def test_the_texts_of_then_are_replayed(decisions) -> None:
     """Texts are replayed in version 1 of the wordings on every processor."""
     for each in decisions:
-        replayer = Replayer(Bundles(None, (DATA / "bundle",)).find, [load_rules()], family=each[0].cpu)
+        replayer = Replayer(find_bundle, [load_rules()], family=each[0].cpu)
         differences = replayer.replay(*each).differences
         assert [found for found in differences if found.field.endswith("text")] == []
 
@@ -86,7 +95,7 @@ def test_another_version_than_that_of_then_is_found(decisions, source, field) ->
     """A record that names another version than its bundle differs, and the version is named."""
     from msgspec.structs import replace
 
-    replayer = Replayer(Bundles(None, (DATA / "bundle",)).find, [load_rules()])
+    replayer = Replayer(find_bundle, [load_rules()], family=FAMILY)
     record, names = next(each for each in decisions if each[0].source == source)
     differences = replayer.replay(replace(record, **{field: 2}), names).differences
     if (source, field) != ("rules", "wordings"):  # rules answer in the wordings that the record names
