@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,3 +36,17 @@ class Encoded:
     type: NDArray[np.int8]
     direction: NDArray[np.int8]
     profile: NDArray[np.int32]
+
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """Return all arrays, in the order in which compiled functions take them."""
+        return (
+            self.offsets,
+            self.ids,
+            self.created,
+            self.completed,
+            self.amount,
+            self.state,
+            self.type,
+            self.direction,
+            self.profile,
+        )

@@ -53,21 +53,13 @@ def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1
     customers = len(encoded.offsets) - 1
     values = np.empty((customers, len(NAMES)))
     excluded = are_excluded(settings.excluded_types)
-    entry = _entry()
+    entry, columns = _entry(), encoded.columns()
 
     def run(first: int, last: int) -> None:
         entry(
             first,
             last,
-            encoded.offsets,
-            encoded.ids,
-            encoded.created,
-            encoded.completed,
-            encoded.amount,
-            encoded.state,
-            encoded.type,
-            encoded.direction,
-            encoded.profile,
+            *columns,
             settings.lookback_us,
             settings.max_transactions,
             excluded,
