@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import msgspec
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Segment = Literal["low", "medium", "high"]
-Action = Literal["none", "review", "propose_off_boarding"]
+Action = Literal["none", "review", "propose_off_boarding"]  # from the weakest to the strongest
 
+BY_STRENGTH: Final[tuple[Action, ...]] = get_args(Action)
 SEGMENTS: Final[tuple[Segment, ...]] = ("low", "medium", "high")
 ACTIONS: Final[Mapping[Segment, Action]] = MappingProxyType(
     {"low": "none", "medium": "review", "high": "propose_off_boarding"}

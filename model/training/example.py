@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from customer_risk.model.evaluation.results import Example, ExamplePattern, ExampleReason
-from customer_risk.model.scoring.segments import SEGMENTS
+from customer_risk.model.scoring.segments import BY_STRENGTH, SEGMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from customer_risk.model.scoring.golden import GoldenRow
 
-_ACTIONS: Final = ("none", "review", "propose_off_boarding")
-
 
 def work_through(rows: Sequence[GoldenRow], base: float) -> Example | None:
     """Return the golden customer with the strongest action and the highest probability; None without a usable row.
 
     `base` is the scorer's: the expected log-odds without any feature. Rows that give transactions as columns, or
-    features instead of a profile, repeat other rows and are skipped.
+    features instead of a profile, repeat other rows and are skipped. Probabilities of 0 and 1 are skipped too: their
+    log-odds are infinite.
     """
-    usable = [row for row in rows if isinstance(row["request"].get("transactions"), list)]
+    usable = [
+        row
+        for row in rows
+        if isinstance(row["request"].get("transactions"), list) and 0 < row["answer"]["probability"] < 1
+    ]
     if not usable:
         return None
     return _example(max(usable, key=lambda row: _rank(row["answer"])), base)
 
 
 def _rank(answer: dict[str, Any]) -> tuple[int, int, float]:
-    return _ACTIONS.index(answer["action"]), SEGMENTS.index(answer["segment"]), answer["probability"]
+    return BY_STRENGTH.index(answer["action"]), SEGMENTS.index(answer["segment"]), answer["probability"]
 
 
 def _example(row: GoldenRow, base: float) -> Example:

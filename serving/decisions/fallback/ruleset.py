@@ -18,11 +18,10 @@ from customer_risk.model.escaping import one_line
 from customer_risk.model.features.catalogue import BY_NAME
 from customer_risk.model.features.wordings import CURRENT, WORDINGS, Wordings
 from customer_risk.model.files import parse_yaml, read_text
-from customer_risk.model.scoring.segments import ACTIONS, Action, Segment
+from customer_risk.model.scoring.segments import ACTIONS, BY_STRENGTH, Action, Segment
 from customer_risk.serving.contract.answer import Ruling, WireReason
 
 _REMEDY: Final = "serving/decisions/fallback/defaults.yaml shows the form; docs/guide/features.md lists the features."
-_ORDER: Final[tuple[Action, ...]] = ("none", "review", "propose_off_boarding")
 
 
 class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +70,7 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         points = sum(rule.points for rule in held)
         segment: Segment = "high" if points >= self.high_from else "medium" if points >= self.medium_from else "low"
         held.sort(key=lambda rule: -rule.points)  # stable: rules with equal points keep the file's order
-        action = min(ACTIONS[segment], self.most, key=_ORDER.index)
+        action = min(ACTIONS[segment], self.most, key=BY_STRENGTH.index)
         reasons = _reasons(held[:5], values, points, WORDINGS[wordings])
         return Ruling(segment=segment, action=action, reasons=reasons)
 

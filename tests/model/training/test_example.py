@@ -51,6 +51,13 @@ def test_rows_that_repeat_others_are_passed_over():
     assert work_through([given, row("a")], -2.0).customer == "a"
 
 
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_a_probability_without_finite_log_odds_is_not_chosen(probability):
+    """Training doesn't end for a golden customer whose probability is exactly 0 or 1."""
+    assert work_through([row("a", probability=probability), row("b")], 0.0).customer == "b"
+    assert work_through([row("a", probability=probability)], 0.0) is None
+
+
 def test_profile_and_transactions_are_told():
     """Values are worded, states of a transaction counted as rows, days and the largest amount taken."""
     found = work_through([row("a", rows=3)], -2.0)
