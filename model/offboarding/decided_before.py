@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from customer_risk.model.files import read_file
 from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.earlier import read_earlier
-from customer_risk.model.offboarding.receipts import SIGNED
-from customer_risk.model.offboarding.scored import SEPARATOR
+from customer_risk.model.offboarding.receipts import SIGNED, Chain
+from customer_risk.model.offboarding.scored import codes_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,9 +60,9 @@ def read_sign_offs(folders: Sequence[Path]) -> EarlierSignOffs:
     receipts = {}
     for folder in folders:
         kept = folder / SIGNED if (folder / record.NAME).is_file() else folder
-        newest = max(kept.glob("*.receipt.json"), default=None)
+        newest = Chain(kept).last_digest
         if newest is not None:  # otherwise the run's sign-offs are in another of the folders
-            receipts[str(folder)] = record.sha256(read_file(newest))
+            receipts[str(folder)] = newest
     return EarlierSignOffs(decisions=decisions, receipts=receipts)
 
 
@@ -98,14 +97,14 @@ def _changes(then: Earlier, now: Mapping[str, Any]) -> list[str]:
         )
     if then.segment != now["segment"]:
         changes.append(f"The segment was {then.segment.capitalize()} and is now {now['segment'].capitalize()}.")
-    changes += _gained_and_lost("patterns", then.patterns, _codes(now["patterns"]))
+    changes += _gained_and_lost("patterns", then.patterns, codes_in(now["patterns"]))
     if (then.transactions, then.first_transaction, then.last_transaction) != (
         now["transactions"],
         now["first_transaction"],
         now["last_transaction"],
     ):
         changes.append(f"The number of transactions {_counts(then, now)}{_newest(then, now)}.")
-    changes += _gained_and_lost("strongest reasons", then.reasons, _codes(now["reasons"]))
+    changes += _gained_and_lost("strongest reasons", then.reasons, codes_in(now["reasons"]))
     return changes
 
 
@@ -128,7 +127,3 @@ def _newest(then: Earlier, now: Mapping[str, Any]) -> str:
     if last is None or last == then.last_transaction:
         return ""
     return f"; the last one was made at {last:%Y-%m-%d %H:%M} UTC"
-
-
-def _codes(joined: str) -> list[str]:
-    return [code for code in joined.split(SEPARATOR) if code]

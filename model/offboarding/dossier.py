@@ -15,7 +15,7 @@ from customer_risk.model.offboarding.cut_offs import CutOff, cut_offs
 from customer_risk.model.offboarding.decided_before import NO_SIGN_OFFS, DecidedBefore, EarlierSignOffs, decided_before
 from customer_risk.model.offboarding.population import Population
 from customer_risk.model.offboarding.profile_facts import LABELS, NOT_GIVEN, Fact, profile_facts
-from customer_risk.model.offboarding.scored import FEW_TRANSACTIONS
+from customer_risk.model.offboarding.scored import FEW_TRANSACTIONS, codes_in
 from customer_risk.model.scoring.reasons import top_reasons
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
 
     `because` says in words which action follows from the segment and the patterns. `raises` and `lowers` are the
     reasons of the score. `doubts` are sentences about other causes of uncertainty. `profile` and `history` are facts
-    without a judgement. `earlier` is the newest earlier decision on the customer; None if there is none.
+    without a judgement. `earlier` is the newest earlier decision on the customer; None if no decision was found.
     """
 
     customer_id: str
@@ -257,7 +257,7 @@ def _doubts(facts: dict[str, object], certainty: Certainty, profile: Sequence[Fa
         doubts.append(f"The profile does not give: {', '.join(lacking)}.")
     unknown = [
         LABELS[part.removeprefix("UNKNOWN_CATEGORY ")]
-        for part in str(facts["warnings"]).split("; ")
+        for part in codes_in(str(facts["warnings"]))
         if part.startswith("UNKNOWN_CATEGORY ")
     ]
     if unknown:

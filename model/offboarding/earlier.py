@@ -11,6 +11,7 @@ import polars as pl
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding import record
 from customer_risk.model.offboarding.receipts import SIGNED, Chain
+from customer_risk.model.offboarding.scored import codes_in
 from customer_risk.model.offboarding.signed import signed_lines
 
 if TYPE_CHECKING:
@@ -128,15 +129,11 @@ def _of_run(folder: Path, run: Run, final: Iterable[Signed]) -> list[Earlier]:
                 model_version=row["model_version"],
                 probability=row["probability"],
                 segment=row["segment"],
-                reasons=_codes(row["reasons"]),
-                patterns=_codes(row["patterns"]),
+                reasons=codes_in(row["reasons"]),
+                patterns=codes_in(row["patterns"]),
                 transactions=row["transactions"],
                 first_transaction=row["first_transaction"],
                 last_transaction=row["last_transaction"],
             )
         )
     return made
-
-
-def _codes(joined: str | None) -> tuple[str, ...]:
-    return tuple(code for code in (joined or "").split("; ") if code)

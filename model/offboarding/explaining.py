@@ -69,7 +69,7 @@ def explain(
 
 
 def _whole_id(customer: str, ids: Sequence[str]) -> str | None:
-    """Return the id that equals `customer`, else the only one that begins with it; None if there is none.
+    """Return the id that equals `customer`, or the only id that begins with it; None if no id does.
 
     Raises TableError if several ids begin with it.
     """

@@ -1,4 +1,4 @@
-"""Signed-off lists, kept so that nobody can change them unnoticed: read-only copies by hash and a chain of receipts."""
+"""Signed-off lists: read-only copies by hash, and a chain of receipts that shows later changes."""
 
 from __future__ import annotations
 

@@ -198,6 +198,11 @@ def _table(
     )
 
 
+def codes_in(joined: str | None) -> tuple[str, ...]:
+    """Return the codes in a cell of `reasons`, `patterns` or `warnings`."""
+    return tuple(code for code in (joined or "").split(SEPARATOR) if code)
+
+
 def _warned(customers: pl.DataFrame) -> pl.Expr:
     """Return a warning for each column of the profile with an unknown category, which the model reads as `other`."""
     unknown = [

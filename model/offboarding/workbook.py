@@ -116,7 +116,7 @@ def _validate(sheet: Any, frame: pl.DataFrame, last: int, made_at: datetime, ver
 
 
 def read_workbook(content: bytes) -> list[list[str]]:
-    """Return the rows of the sheet `offboarding`, or of the first sheet if there is none, as text; dates are ISO 8601.
+    """Return the rows of the sheet `offboarding`, or of the first sheet, as text; dates are ISO 8601.
 
     Raises BadWorkbook if the file isn't a workbook, has a password, or unpacks to more than is allowed.
     """

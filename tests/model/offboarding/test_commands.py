@@ -8,13 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from click.testing import CliRunner
 
 from customer_risk.model.cli.offboarding import explain, offboarding, score
 from customer_risk.model.errors import (
     BundleAltered,
     ConfigError,
-    CustomerRiskError,
     EmptyTable,
     SignOffError,
     TableMissing,
@@ -22,17 +20,9 @@ from customer_risk.model.errors import (
 from customer_risk.model.offboarding.record import read_run
 from customer_risk.model.offboarding.spreadsheet import csv_bytes
 from customer_risk.model.operator import named
+from tests.model.offboarding.commands import run
 
 WITHOUT_RULE = Path(__file__).parents[2] / "data" / "version-2" / "bundle"
-
-
-def run(command, *words):
-    """Run a command; the project's errors are raised unchanged."""
-    result = CliRunner().invoke(command, [str(word) for word in words])
-    if isinstance(result.exception, CustomerRiskError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from click.testing import CliRunner
 
 from customer_risk.model.cli.offboarding import explain
-from customer_risk.model.errors import ConfigError, CustomerRiskError
+from customer_risk.model.errors import ConfigError
+from tests.model.offboarding.commands import run as run_command
 
 
 def run(*words):
-    """Run the command; the project's errors are raised unchanged."""
-    result = CliRunner().invoke(explain, [str(word) for word in words])
-    if isinstance(result.exception, CustomerRiskError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    """Explain a customer."""
+    return run_command(explain, *words)
 
 
 @pytest.fixture(scope="module")

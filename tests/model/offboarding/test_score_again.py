@@ -8,20 +8,11 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from click.testing import CliRunner
 
 from customer_risk.model.cli.offboarding import offboarding, score
-from customer_risk.model.errors import ConfigError, CustomerRiskError, SignOffError
+from customer_risk.model.errors import ConfigError, SignOffError
 from customer_risk.model.offboarding import record
-
-
-def run(command, *words):
-    """Run a command; the project's errors are raised unchanged."""
-    result = CliRunner().invoke(command, [str(word) for word in words])
-    if isinstance(result.exception, CustomerRiskError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
+from tests.model.offboarding.commands import run
 
 
 @pytest.fixture(scope="module")

@@ -261,7 +261,7 @@ def test_absent_or_empty_folder_is_free(tmp_path, there):
     check_place(tmp_path / "out", force=False)
 
 
-def test_run_with_nobody_listed_says_so(scored, made_at, tmp_path, write_tiny_bundle, corroboration):
+def test_run_without_a_listed_customer_says_so(scored, made_at, tmp_path, write_tiny_bundle, corroboration):
     """Empty lists are lists, too."""
     from customer_risk.model.offboarding.scored import score_cohort
     from customer_risk.model.scoring.bundle import load_bundle

@@ -92,8 +92,8 @@ def test_table_says_the_same_in_long_form(profiles):
     assert set(table["kind"]) == {"size", "pattern", "median"}
 
 
-def test_segment_with_nobody_in_it_is_described_as_empty(scored, write_tiny_bundle, tmp_path, corroboration):
-    """Equal thresholds leave nobody in the middle."""
+def test_segment_without_customers_is_described_as_empty(scored, write_tiny_bundle, tmp_path, corroboration):
+    """Equal thresholds leave the segment Medium without customers."""
     from customer_risk.model.offboarding.scored import score_cohort
     from customer_risk.model.scoring.bundle import load_bundle
 

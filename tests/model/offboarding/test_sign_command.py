@@ -10,22 +10,13 @@ import jwt
 import openpyxl
 import polars as pl
 import pytest
-from click.testing import CliRunner
 
 from customer_risk.model.cli.offboarding import offboarding, score
-from customer_risk.model.errors import ConfigError, CustomerRiskError, SignOffError
+from customer_risk.model.errors import ConfigError, SignOffError
 from customer_risk.model.offboarding.record import read_run
+from tests.model.offboarding.commands import run
 
 ISSUER, AUDIENCE = "https://issuer.example/", "sign-off"
-
-
-def run(command, *words, **variables):
-    """Run a command; the project's errors are raised unchanged."""
-    result = CliRunner().invoke(command, [str(word) for word in words], env=variables)
-    if isinstance(result.exception, CustomerRiskError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 @pytest.fixture(scope="module")

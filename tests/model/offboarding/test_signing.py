@@ -15,7 +15,8 @@ import pytest
 
 from customer_risk.model.config import SignOff, Token
 from customer_risk.model.errors import SignOffError
-from customer_risk.model.offboarding import record
+from customer_risk.model.offboarding import receipts, record
+from customer_risk.model.offboarding.decided_before import read_sign_offs
 from customer_risk.model.offboarding.people import Person
 from customer_risk.model.offboarding.receipts import Chain
 from customer_risk.model.offboarding.scoring_run import write_run
@@ -185,6 +186,16 @@ def test_altered_receipt_is_noticed(hand_in, decided, other, run_folder, how):
         hand_in(decided)
 
 
+def test_receipts_are_read_in_the_order_of_their_numbers(monkeypatch, hand_in, decided, run_folder):
+    """A number with more digits comes after the others, for the next sign-off and for `score --earlier`."""
+    monkeypatch.setattr(receipts, "_RECEIPT", "{:d}.receipt.json")
+    for count in range(11):
+        hand_in(decided.with_columns(pl.lit(f"comment {count}").alias("mood")))
+    newest = (run_folder / "signed" / "11.receipt.json").read_bytes()
+    assert Chain(run_folder / "signed").last_digest == record.sha256(newest)
+    assert read_sign_offs([run_folder]).receipts == {str(run_folder): record.sha256(newest)}
+
+
 def test_copy_without_receipt_was_never_accepted(hand_in, decided, run_folder):
     """After a crash between copy and receipt, the list can be handed in again."""
     receipt, _ = hand_in(decided)
@@ -217,7 +228,7 @@ def rewritten(folder: Path, *, list_: pl.DataFrame, scores: pl.DataFrame | None 
     (folder / "run.json").write_bytes(record.encode(run))
 
 
-def test_list_that_proposes_nobody_has_nothing_to_sign(made, run_folder, decided, hand_in):
+def test_list_without_customers_has_nothing_to_sign(made, run_folder, decided, hand_in):
     """A list without a proposed customer can't be signed."""
     scores = pl.read_parquet(run_folder / "scores.parquet").with_columns(pl.lit("").alias("list"))
     rewritten(run_folder, list_=made.clear(), scores=scores, forged=False)
