@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import httpx2
+
 from customer_risk.model.errors import ConfigError, GoldenMismatch
 from customer_risk.model.files import read_text
 from customer_risk.model.terminal import echo
-from customer_risk.serving.client import ClientError, RiskClient
-from customer_risk.serving.golden_check import check
+from customer_risk.serving.golden_check import NoGoldenAnswer, check
 
 
 def golden(url: str, bundle: Path, host: str | None, token_file: Path | None) -> None:
@@ -18,10 +19,20 @@ def golden(url: str, bundle: Path, host: str | None, token_file: Path | None) ->
         token = read_text(token_file).strip() if token_file else None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{token_file} can't be read: {error}.", remedy="Name a file with a token.") from error
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    if host:
+        headers["host"] = host
     try:
-        with RiskClient(url, token=token, host=host) as client:
-            count = check(client, bundle)
-    except (ClientError, GoldenMismatch) as error:
+        http = httpx2.Client(base_url=url, headers=headers)
+    except (httpx2.InvalidURL, OSError, ValueError, ImportError) as error:
+        raise ConfigError(
+            f"No requests can be sent to {url!r}: {error}.",
+            remedy="Check the URL, the token, SSL_CERT_FILE and the proxy variables.",
+        ) from error
+    try:
+        with http:
+            count = check(http, bundle)
+    except (NoGoldenAnswer, GoldenMismatch) as error:
         echo(f"error: {error}", err=True)
         sys.exit(1)
-    echo(f"{count} golden requests answered as they should be by {url}")
+    echo(f"{url} answers all {count} golden requests correctly")

@@ -1,4 +1,4 @@
-"""The programs in Java and Go of docs/guide/other-languages.md compile without a warning, and do what the page says."""
+"""The programs in Java and Go of docs/guide/other-languages.md compile without a warning and behave as described."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def secured(start, command, bundle, tmp_path_factory) -> Secured:
-    """A server that asks for tokens."""
+    """A server with authentication."""
     return Secured.start(start, command, bundle, tmp_path_factory.mktemp("secured"))
 
 
@@ -67,7 +67,7 @@ def _without_identity(document: str) -> str:
 
 
 def test_java_prints_what_plain_http_returns(java, secured) -> None:
-    """With the default client, which offers HTTP/2, each body is the one that another client gets."""
+    """With the default client, which offers HTTP/2, each body is equal to that of another client."""
     plain = [
         secured.ask("POST", path, content=json.dumps(body), headers={"content-type": "application/json"}).text
         for path, body in ((RISK, CUSTOMER), (f"{RISK}:batch", BATCH), (RISK, WRONG))
@@ -77,13 +77,13 @@ def test_java_prints_what_plain_http_returns(java, secured) -> None:
 
 
 def test_go_prints_what_plain_http_returns(golang, secured) -> None:
-    """Segments, actions, reasons and pointers are those that another client gets."""
+    """Segments, actions, reasons and pointers are equal to those of another client."""
     assert golang.lines(secured.url, secured.token()) == lines_of(secured)
 
 
 @pytest.mark.parametrize("language", ["java", "golang"])
 def test_refused_and_lost_requests_are_sent_again(language, secured, request) -> None:
-    """After 429, 503 and a lost connection, with the same key, over kept connections, and with the same output."""
+    """Requests are repeated after 429, 503 and a lost connection, with the same key."""
     program, token = request.getfixturevalue(language), secured.token()
     with Refusing(secured.url) as front:
         printed = program.lines(front.url, token)
@@ -94,7 +94,7 @@ def test_refused_and_lost_requests_are_sent_again(language, secured, request) ->
 
 
 def test_every_example_of_the_page_is_run() -> None:
-    """The page has one program for each language that a test runs, and none besides."""
+    """The page has one program for each language that a test runs, and no others."""
     languages = re.findall(r"^```(\w+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(languages) == ["go", "java", "python", "sh", "sh", "typescript", "yaml"]
 

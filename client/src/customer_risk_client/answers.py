@@ -1,7 +1,4 @@
-"""What the service gives, typed, for callers who don't have the server's libraries.
-
-The tests hold these to the server's own types. Fields that a newer server adds are ignored.
-"""
+"""Types of the service's responses. Fields that a newer service adds are ignored."""
 
 from __future__ import annotations
 
@@ -9,11 +6,30 @@ from typing import Literal
 
 import msgspec
 
-from customer_risk.serving.contract.problem import Problem
+
+class BadField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of the request that the service can't use; `pointer` is a JSON pointer, empty for the whole request."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal (RFC 9457): `title` names its kind, `detail` says what to do, `errors` names every bad field."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[BadField, ...] = ()
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """One reason; from `feature` on None where the token lacks the scope `explain` (`value` also where missing)."""
+    """A reason for the decision.
+
+    The fields from `feature` on are None if the token lacks the scope `explain`. `value` is also None if the feature is
+    missing, and `contribution` and `share` if rules answered.
+    """
 
     code: str
     text: str
@@ -43,14 +59,14 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """What answered."""
+    """The model or the rule set that answered; `version` is a SHA-256."""
 
     name: str
     version: str
 
 
-class Warned(msgspec.Struct, frozen=True, kw_only=True):
-    """What about the request should be known; `pointer` is a JSON pointer into it."""
+class RequestWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """A possible mistake in an accepted request; `pointer` is a JSON pointer to its place."""
 
     code: str
     pointer: str
@@ -58,10 +74,10 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision; `probability` is None if rules answered instead of the model.
+    """A decision about a customer; `probability` is None if rules answered instead of the model.
 
-    `patterns` is None if no patterns can be seen: the request gave features, rules answered, or the bundle or the
-    server is older than patterns.
+    `patterns` is None if no pattern can be seen: the request gave features, rules answered, or the bundle or the
+    service is older than patterns.
     """
 
     decision_id: str
@@ -74,13 +90,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     patterns: tuple[Pattern, ...] | None = None
     source: Literal["model", "rules"]
     model: Model
-    warnings: tuple[Warned, ...]
+    warnings: tuple[RequestWarning, ...]
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's outcome in a batch or a job: an answer where `status` is 200, a problem else.
+    """The outcome of one request of a batch or a job: an answer if `status` is 200, otherwise a problem.
 
-    `customer_id` is a refused customer's, None where it couldn't be read.
+    `customer_id` is the customer of a refused request, None if it couldn't be read.
     """
 
     status: int
@@ -90,16 +106,16 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch's outcomes."""
+    """The outcomes of a batch."""
 
     items: tuple[Item, ...]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """How a job stands; what isn't known is None.
+    """The state of a job; unknown values are None.
 
-    `rate` is in customers a second, times are RFC 3339. `problem` says why it failed, `results` where they are.
-    `ignored` are columns of the file that aren't read.
+    `rate` is in customers a second, times are RFC 3339. `problem` says why the job failed, `results` is the path of
+    its results. `ignored` are columns of the file that aren't read.
     """
 
     job_id: str
@@ -117,5 +133,5 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether the job has ended."""
         return self.state in {"done", "failed", "cancelled"}
