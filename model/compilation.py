@@ -1,7 +1,7 @@
-"""Where compiled code comes from: for which CPU it is made, and where it is kept.
+"""Compiles functions with Numba for a level of the CPU architecture, and caches the code on the disk.
 
-Code is made for a level of the x86-64 architecture, not for the CPU at hand, so that what an image's build keeps on the
-disk is valid on every machine of a cluster; and what is kept is used where nothing can be written.
+The level is one that all machines of a cluster have, so code that is cached when an image is built is valid on each of
+them. The cache is also used if its folder is read-only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass
 class Counts:
-    """How much code this process took from the disk, and how much it had to compile (and could not keep)."""
+    """How many functions this process loaded from the disk, compiled, and could not store after compiling."""
 
     loaded: int = 0
     compiled: int = 0
@@ -48,16 +48,17 @@ _counting: Final = threading.Lock()
 
 
 def compile_kept(function: Function, signature: Any = None, **options: Any) -> Function:
-    """Compile when first called, or at once for a `signature`; take it from the disk where it was kept.
+    """Compile on the first call, or at once for a `signature`; load the code from the disk if it is cached.
 
-    `options` are numba.njit's; with NUMBA_DISABLE_JIT=1 the function stays as it is. Raises ConfigError as `target`.
+    `options` are those of numba.njit. With NUMBA_DISABLE_JIT=1 the function is not compiled. Raises ConfigError as
+    `target` does.
     """
     target()
     dispatcher = numba.njit(**options)(function)
     if numba.config.DISABLE_JIT:
         return cast("Function", dispatcher)
-    with contextlib.suppress(RuntimeError):  # a function without a file of its own: for this process alone
-        dispatcher._cache = _Kept(function)  # noqa: SLF001  what `cache=True` does, with our way of keeping
+    with contextlib.suppress(RuntimeError):  # the function has no source file: it is compiled for this process only
+        dispatcher._cache = _Kept(function)  # noqa: SLF001  as `cache=True` does, with our cache class
     if signature is not None:
         dispatcher.compile(signature)
         dispatcher.disable_compile()
@@ -76,18 +77,19 @@ def sources_digest(*folders: Path) -> str:
 
 @functools.cache
 def target() -> str:
-    """Choose what code is made for, and tell Numba: once, before the first function is compiled.
+    """Return the CPU level to compile for, and set it in Numba, once, before the first function is compiled.
 
-    The variable CUSTOMER_RISK_CPU says which: "x86-64-v3" (where the CPU has it, this is the default), "generic" (any
-    CPU of this architecture, the default elsewhere), or "native" (this CPU, or what Numba's own variables name). Raises
-    ConfigError for another word, and for a level that this CPU doesn't have: its code would stop the process.
+    The variable CUSTOMER_RISK_CPU names it: "x86-64-v3" (the default if the CPU has it), "generic" (any CPU of this
+    architecture; the default otherwise) or "native" (this CPU, or what Numba's own variables name). Raises ConfigError
+    for another value, and for a level that this CPU lacks, since the code would crash the process.
     """
     wanted = os.environ.get(VARIABLE, "")
     if wanted == NATIVE:
         return NATIVE
     if wanted not in {"", LEVEL, GENERIC}:
         raise ConfigError(
-            f"{VARIABLE} is {wanted!r}.", remedy=f"Set it to {LEVEL}, {GENERIC} or {NATIVE}, or leave it away."
+            f"{VARIABLE} is {wanted!r}, which is not a known CPU level.",
+            remedy=f"Set it to {LEVEL}, {GENERIC} or {NATIVE}, or leave it unset.",
         )
     lacking = _lacking()
     if wanted == LEVEL and lacking:
@@ -95,14 +97,14 @@ def target() -> str:
             f"{VARIABLE} is {LEVEL}, and this CPU lacks {', '.join(lacking)}.", remedy=f"Set it to {GENERIC}."
         )
     chosen = GENERIC if lacking else wanted or LEVEL
-    # By the environment, since Numba reads it anew whenever it compiles; inherited by processes that this one starts.
+    # In the environment, because Numba reads it again at each compilation, and child processes inherit it.
     os.environ["NUMBA_CPU_NAME"], os.environ["NUMBA_CPU_FEATURES"] = chosen, ""
     numba.core.config.reload_config()
     return chosen
 
 
 def _lacking() -> list[str]:
-    """Return what this CPU lacks of the level."""
+    """Return the CPU features of the level that this CPU lacks."""
     if not str(binding.get_process_triple()).startswith("x86_64"):
         return [LEVEL]
     features = binding.get_host_cpu_features()
@@ -110,11 +112,11 @@ def _lacking() -> list[str]:
 
 
 class _InTree(InTreeCacheLocator):  # type: ignore[misc]  # Numba ships no types
-    """Beside the source, whether that can be written to or not, as long as something is kept there or can be."""
+    """Caches beside the source, if the folder is writable or already has a cache."""
 
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> _InTree | None:
-        """Find the place; None for a function that no file holds."""
+        """Return the locator; None for a function without a source file."""
         if not Path(py_file).exists():
             return None
         found: _InTree = cls(py_func, py_file)
@@ -130,7 +132,7 @@ class _Places(CompileResultCacheImpl):  # type: ignore[misc]  # Numba ships no t
 
 
 class _Kept(FunctionCache):  # type: ignore[misc]  # Numba ships no types
-    """Numba's cache of one function, which counts, and does without what it can't write or read."""
+    """Numba's cache of one function. It counts loads and compilations, and ignores unusable files."""
 
     _impl_class = _Places
 

@@ -1,1 +1,1 @@
-"""One definition of each feature: the catalogue, the kernel that computes them and its two doors."""
+"""Features: the catalogue that defines each one, the kernel, and the encoders for requests and for tables."""

@@ -1,4 +1,4 @@
-"""Every feature, defined once: what the kernel computes, and what documents, reasons and drift say of it."""
+"""The catalogue: all features in the kernel's order, and the hash that identifies the catalogue in a bundle."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from customer_risk.model.features.feature import Feature
 from customer_risk.model.features.terms import TERMS
 from customer_risk.model.features.wordings import CURRENT, WORDINGS
 
-# The real tables span 79 days and at most 73 a customer; half a year takes in a season's habits and forgets older ones.
+# The real tables span 79 days. Half a year includes seasonal habits and excludes older ones.
 LOOKBACK_DAYS: Final = 180
-MAX_TRANSACTIONS: Final = 10_000  # 2.5 times a heavy user's half-year at 20 a day; bounds the work of one request
+MAX_TRANSACTIONS: Final = 10_000  # 2.5 times the half-year of a customer with 20 a day; bounds the work of one request
 
 CATALOGUE: Final[tuple[Feature, ...]] = (
     *profile.FEATURES,
@@ -39,7 +39,7 @@ NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in CATALOGUE)
 BY_NAME: Final[dict[str, Feature]] = {feature.name: feature for feature in CATALOGUE}
 
 At = namedtuple("At", NAMES)  # type: ignore[misc]  # noqa: PYI024  typed fields would repeat the catalogue
-AT: Final[Any] = At(*range(len(NAMES)))  # each feature's column, by name, as constants that the kernel is compiled with
+AT: Final[Any] = At(*range(len(NAMES)))  # each feature's column, by name: constants for the compiler
 
 
 def catalogue_hash(wordings: int = CURRENT) -> str:
@@ -57,5 +57,5 @@ def catalogue_hash(wordings: int = CURRENT) -> str:
 
 
 def default_names() -> tuple[str, ...]:
-    """Return the names of the features that a model uses unless told otherwise."""
+    """Return the names of the features that a model uses by default."""
     return tuple(feature.name for feature in CATALOGUE if feature.default)

@@ -1,4 +1,4 @@
-"""One customer from columns of sound values, as a decoded request holds them."""
+"""Encodes one customer from the validated columns of a request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FLAG: Final = {None: residence.UNKNOWN, False: 0, True: 1}
 
 
 class Person(NamedTuple):
-    """A profile: the customers' columns, None where unknown."""
+    """A profile; a field that is unknown is None."""
 
     reason_to_use_app: str | None
     occupation: str | None
@@ -56,10 +56,10 @@ class Person(NamedTuple):
 
 
 class History(NamedTuple):
-    """Transactions' columns of equal length: amounts in EUR from 0 on, times in microseconds since 1970.
+    """Columns of transactions, all of the same length: amounts in EUR, 0 or more; times in microseconds since 1970.
 
-    `completed` holds model.features.encoded.NEVER where a transaction didn't complete; `distinct` says that no id
-    stands twice.
+    `completed` is model.features.encoded.NEVER for a transaction that didn't complete. `distinct` is true if no id is
+    repeated.
     """
 
     ids: Sequence[str]
@@ -73,9 +73,9 @@ class History(NamedTuple):
 
 
 def encode_columns(person: Person, history: History) -> tuple[Encoded, tuple[InputWarning, ...]]:
-    """Encode one customer; an unknown category becomes OTHER, with a warning that points at it by row.
+    """Encode one customer; an unknown category becomes OTHER, with a warning that points to its row.
 
-    The caller has checked the values' types and bounds.
+    The caller must have checked the types and bounds of the values.
     """
     profile, warned = encode_person(person)
     rows = len(history.ids)
@@ -100,7 +100,7 @@ def encode_columns(person: Person, history: History) -> tuple[Encoded, tuple[Inp
 
 
 def encode_person(person: Person) -> tuple[NDArray[np.int32], tuple[InputWarning, ...]]:
-    """Encode a profile alone: int32[1, len(PROFILE)], and a warning for each unknown category."""
+    """Return a profile's codes int32[1, len(PROFILE)], and a warning for each unknown category."""
     *categories, biometrics, pep, media, country, phone, document, locale, born = person
     codes, warned = _categories(*categories)
     offset, *flags = _residence(country, phone, document, locale)
@@ -117,7 +117,7 @@ def _numbers(ids: Sequence[str]) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=256)
 def _growing(rows: int) -> NDArray[np.int64]:
-    """Return ascending numbers for rows of different ids, so that the kernel needn't collapse them."""
+    """Return ascending numbers for rows with distinct ids; the kernel does not collapse such rows."""
     return np.arange(rows)
 
 
@@ -127,12 +127,12 @@ def _offsets(rows: int) -> NDArray[np.int64]:
 
 
 def _codes(history: History) -> bytes:
-    """Encode the columns of categories, one behind the other; raises KeyError where one is unknown."""
+    """Return the codes of state, type and direction, one column after the other; KeyError for an unknown category."""
     states, types, directions = _vocabularies()
     if len(history.ids) < 2:
         one = (*map(states.__getitem__, history.state), *map(types.__getitem__, history.type))
         return bytes((*one, *map(directions.__getitem__, history.direction)))
-    # One look-up of all keys costs half of as many look-ups.
+    # `itemgetter` with all keys takes half the time of one look-up a key.
     return bytes(
         itemgetter(*history.state)(states)
         + itemgetter(*history.type)(types)
@@ -160,7 +160,7 @@ def _vocabularies() -> tuple[Mapping[str, int], ...]:
 
 @lru_cache(maxsize=4096)
 def _categories(*words: str | None) -> tuple[tuple[int, ...], tuple[InputWarning, ...]]:
-    """Encode a profile's categories; the same few combinations come again and again."""
+    """Return the codes of a profile's categories; cached because few combinations occur."""
     codes, warned = [], []
     for word, (name, known) in zip(words, _CATEGORIES, strict=True):
         if not word:

@@ -1,4 +1,4 @@
-"""How the kernel's functions are compiled: without Python's lock, and to the letter of IEEE arithmetic."""
+"""Compiles the kernel's functions: without Python's lock, with strict IEEE arithmetic."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def compiled(function: Function) -> Function:
-    """Compile as part of whatever compiled function calls it; only the kernel's entry is kept on disk.
+    """Compile a function for use in other compiled functions; only the kernel's entry is cached on the disk.
 
-    The error model spares a check at each division (those that could meet a 0 are guarded). Going without wrappers
-    spares a third of the time to compile: nothing but compiled code calls these. Inlined by force, for handing a
-    function the words of all of the workspace's arrays costs more than many a function's work: a fifth of the whole.
+    The error model avoids a check at each division; divisions by a value that may be 0 are guarded. No Python wrappers
+    are made, since only compiled code calls these functions: a third less time to compile. Inlining is forced, because
+    passing all arrays of the workspace takes a fifth of the running time.
     """
     target()
     jitted: Function = numba.njit(

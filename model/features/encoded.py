@@ -1,4 +1,4 @@
-"""Customers as the kernel takes them: columns of numbers, and where each customer's rows begin."""
+"""Customers in the form that the kernel takes: columns of numbers, and the offset of each customer's rows."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NEVER = np.iinfo(np.int64).min  # a completion time that isn't there
-GREATEST_AMOUNT = 1e12  # EUR: no sum of amounts up to this, nor its square, leaves the finite numbers
+NEVER = np.iinfo(np.int64).min  # the completion time of a transaction that didn't complete
+GREATEST_AMOUNT = 1e12  # EUR: sums of such amounts, and their squares, stay finite
 
 
-@dataclass(slots=True, eq=False)  # not frozen, which would triple the cost of making one
+@dataclass(slots=True, eq=False)  # not frozen: a frozen one takes three times as long to make
 class Encoded:
     """Event rows of `m` customers, in any order within each customer, not collapsed.
 
     offsets    int64[m + 1]  rows of customer i are offsets[i]:offsets[i + 1]
-    ids        int64[n]      equal within a customer exactly where the transaction id is equal; the order means nothing
+    ids        int64[n]      equal within a customer if and only if the transaction ids are equal; in any order
     created    int64[n]      microseconds since 1970 in UTC
-    completed  int64[n]      the same; NEVER where there is none
+    completed  int64[n]      the same; NEVER if there is none
     amount     float64[n]    EUR, from 0 to GREATEST_AMOUNT
     state, type, direction  int8[n]  codes of customer_risk.model.features.vocabulary
     profile    int32[m, len(PROFILE)]  codes of customer_risk.model.features.vocabulary, in the order of its PROFILE

@@ -1,4 +1,4 @@
-"""What the catalogue says of one feature."""
+"""The definition of one feature."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MONEY = (*EVENTS, "amount")
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature, named once for documentation, computation, reasons, validation and drift.
+    """One feature. Documentation, reasons, validation and drift all use this definition.
 
     `direction` is the expected effect of a greater value on risk: +1 raises, -1 lowers, 0 unknown; training
     constrains the model to it. `low` and `high` bound what is plausible, in `unit`. `missing` says what NaN means, as a
-    clause; "never" where the value always exists. `sources` are the table columns that it rests on. `formula` defines
-    it in words exact enough to compute it again; `meaning` is a short noun phrase without an article, or begins with
-    "whether".
+    clause; "never" if the value always exists. `sources` are the table columns that it is computed from. `formula`
+    defines it in words exact enough to compute it again. `meaning` is a short noun phrase without an article, or begins
+    with "whether".
 
     `investigator` is a sentence for analysts, without a full stop. `{value}` in it is the value with its unit. Of a
     yes/no feature, it is the sentence for yes. `none` is the sentence for the value 0; if it is empty, "no money",

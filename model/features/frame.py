@@ -1,4 +1,4 @@
-"""All customers of a cohort: canonical tables in, a table of features out."""
+"""Computes the features of all customers of a cohort from canonical tables."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class FeatureTable:
     values: NDArray[np.float64]
 
     def select(self, names: Sequence[str]) -> FeatureTable:
-        """Take some features, in the order given. Raises FeatureError naming those that aren't here."""
+        """Return the features `names`, in this order. Raises FeatureError that names the unknown ones."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
             raise FeatureError(
-                f"No feature is named {', '.join(unknown)}.", remedy="docs/guide/features.md lists every feature."
+                f"Unknown features: {', '.join(unknown)}.", remedy="docs/reference/features.md lists every feature."
             )
         places = [self.names.index(name) for name in names]
         return FeatureTable(self.ids, tuple(names), np.ascontiguousarray(self.values[:, places]))
 
     def rows(self, indices: Sequence[int] | NDArray[np.int64]) -> FeatureTable:
-        """Take some customers, in the order given."""
+        """Return the customers at `indices`, in this order."""
         return FeatureTable(tuple(self.ids[index] for index in indices), self.names, self.values[np.asarray(indices)])
 
 
@@ -61,7 +61,7 @@ def feature_table(
 
 
 def encode_frame(customers: pl.DataFrame, events: pl.DataFrame) -> Encoded:
-    """Encode canonical frames: one customer a row, and events in any order; events of other customers are left out."""
+    """Encode canonical frames: one row a customer, events in any order; events of other customers are left out."""
     return _encode(customers, _numbered(customers, events))
 
 
@@ -73,7 +73,7 @@ def encode_with_ids(customers: pl.DataFrame, events: pl.DataFrame) -> tuple[Enco
 
 
 def _numbered(customers: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """Return the customers' events with the number of each one's customer and of its id, in the customers' order."""
+    """Return the customers' events, in the customers' order, with the numbers of the customer and of the id."""
     numbered = customers.select("customer_id").with_row_index("customer")
     return (
         events.join(numbered, on="customer_id", how="inner")
@@ -102,7 +102,7 @@ def _microseconds(times: pl.Series) -> NDArray[np.int64]:
 
 
 def _amounts(amounts: pl.Series) -> NDArray[np.float64]:
-    values = amounts.cast(pl.Float64).to_numpy() + 0.0  # which makes -0.0 the 0 that it is
+    values = amounts.cast(pl.Float64).to_numpy() + 0.0  # turns -0.0 into 0.0
     usable = (values >= 0) & (values <= GREATEST_AMOUNT)
     if not usable.all():
         raise FeatureError(
@@ -118,7 +118,7 @@ def _event_codes(names: pl.Series, vocabulary: tuple[str, ...]) -> NDArray[np.in
 
 
 def _profiles(customers: pl.DataFrame) -> NDArray[np.int32]:
-    """Codes in the order of vocabulary.PROFILE; countries go through the functions that serve one customer."""
+    """Return codes in the order of vocabulary.PROFILE; countries use the same functions as requests."""
     columns = [
         _of_places(customers, residence.utc_offset),
         _categories(customers, "reason_to_use_app", REASONS),
@@ -138,7 +138,7 @@ def _profiles(customers: pl.DataFrame) -> NDArray[np.int32]:
 
 
 def _column(customers: pl.DataFrame, name: str, type_: pl.DataType | type[pl.DataType]) -> pl.Series:
-    """Take a column, or nulls where a table lacks it."""
+    """Return a column, or nulls if the table lacks it."""
     if name in customers.columns:
         return customers[name].cast(type_)
     return pl.Series(name, [None] * customers.height, dtype=type_)
@@ -155,11 +155,11 @@ def _flags(customers: pl.DataFrame, name: str) -> pl.Series:
 
 
 def _of_places(customers: pl.DataFrame, function: Callable[..., int], other: str | None = None) -> pl.Series:
-    """Apply a function of the residence, and perhaps of another column, once for each different value."""
+    """Apply a function of the residence, and of another column if given, once for each distinct value."""
     names = ["country_of_residence", *([other] if other else [])]
     values = pl.DataFrame([_column(customers, name, pl.String).alias(name) for name in names])
     different = values.unique()
-    # As for one customer, an empty country says no more than a missing one.
+    # An empty country is a missing country, as in a request.
     codes = [function(row[0] or None, *row[1:]) for row in different.iter_rows()]
     coded = different.with_columns(pl.Series("code", codes, dtype=pl.Int32))
     return values.join(coded, on=names, how="left", nulls_equal=True, maintain_order="left")["code"]

@@ -1,4 +1,4 @@
-"""The guide to the features: `python -m customer_risk.model.features.guide > docs/guide/features.md`."""
+"""Writes the reference of the features: `python -m customer_risk.model.features.guide > docs/reference/features.md`."""
 
 from __future__ import annotations
 
@@ -10,33 +10,27 @@ from customer_risk.model.features.feature import Feature
 from customer_risk.model.features.terms import TERMS
 
 _DIRECTIONS = {1: "raises risk", -1: "lowers risk", 0: "either"}
-_HEAD = "| feature | meaning | unit | greater values | formula | plausible | missing if | columns |"
+_HEAD = "| feature | meaning | unit | greater values | formula | plausible values | missing if | columns |"
 
-_HEADING = """# Features
+_HEADING = """# Reference of the features
 
-<!-- Written by `python -m customer_risk.model.features.guide`; a test holds it to the catalogue. -->
+<!-- Written by `python -m customer_risk.model.features.guide`; a test compares it with the catalogue. -->
 
-The catalogue names {count} features, each once; `model/features/definitions/` is where. One compiled kernel computes
-them, for every customer of a table or for the one of a request, and gives the same bits both ways, whatever the order
-of the rows and whatever the ids.
+All {count} features of the catalogue. [Features](../guide/features.md) explains how they are made and how to read them.
 
-Nothing depends on today's date, on when a table ends or on other customers: every feature is anchored at the customer's
-own first and last transaction. Dates shifted by whole weeks change nothing. No value is infinite; where there is
-nothing to compute from, it is missing, and the model takes that as such.
+A model chooses among {default} of them by default. The others are used only if `training.optional_features` names them:
+{off}.
 
-By default a model chooses among {default} of them. Left out unless `training.optional_features` names them: {off}.
-Gender is no feature at all.
-
-## Words
+## Terms
 
 {words}
 
-`LOOKBACK_DAYS` is {lookback} and `MAX_TRANSACTIONS` {most:,}; a bundle's manifest says what its model was trained
-with."""
+`LOOKBACK_DAYS` is {lookback} and `MAX_TRANSACTIONS` is {most:,}. A bundle's manifest has the values that its model was
+trained with."""
 
 
-def features_guide() -> str:
-    """Write the guide as Markdown."""
+def features_reference() -> str:
+    """Return the reference as Markdown."""
     off = ", ".join(f"`{feature.name}`" for feature in CATALOGUE if not feature.default)
     parts = [
         _HEADING.format(
@@ -69,4 +63,4 @@ def _row(feature: Feature) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(features_guide())
+    sys.stdout.write(features_reference())

@@ -1,4 +1,4 @@
-"""What an answer warns of: input that was understood otherwise than written."""
+"""Warnings of an answer: input that was interpreted as something else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class InputWarning:
-    """Something in a request that was understood otherwise than written; `pointer` is an RFC 6901 JSON pointer."""
+    """A part of a request that was interpreted as something else; `pointer` is an RFC 6901 JSON pointer."""
 
     code: str
     pointer: str
@@ -15,5 +15,5 @@ class InputWarning:
 
 
 def unknown_category(pointer: str, value: str) -> InputWarning:
-    """Return the warning for a category that no vocabulary holds."""
-    return InputWarning("UNKNOWN_CATEGORY", pointer, f"{value[:60]!r} is not known and was taken as any other")
+    """Return the warning about an unknown category."""
+    return InputWarning("UNKNOWN_CATEGORY", pointer, f"{value[:60]!r} is not a known value; it was scored as other")

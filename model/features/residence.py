@@ -1,24 +1,28 @@
-"""What a profile's country, phone, document and locale say together; used for one customer and for tables alike."""
+"""Compares a profile's country with its phone, document and locale, for one customer and for tables.
+
+The functions that return a flag return 1 for yes, 0 for no, and UNKNOWN if a value is missing or unknown.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 
-from customer_risk.model.features.countries import CALLING_CODES, STANDARD_OFFSETS, TERRITORIES
+from customer_risk.model.features.countries import countries
 from customer_risk.model.features.vocabulary import UNKNOWN_OFFSET
 
 UNKNOWN = -1  # a flag whose columns are missing
 
 
 def utc_offset(residence: str | None) -> int:
-    """Minutes east of UTC of the residence's standard time; UNKNOWN_OFFSET where the country is missing or unknown."""
-    return UNKNOWN_OFFSET if residence is None else _offsets().get(residence, UNKNOWN_OFFSET)
+    """Return the residence's standard time in minutes east of UTC; UNKNOWN_OFFSET if the country is unknown."""
+    country = countries().get(residence or "")
+    return country.utc_offset if country else UNKNOWN_OFFSET
 
 
 def phone_mismatch(residence: str | None, phone: str | None) -> int:
-    """1 where the phone's code belongs to no territory of the residence's country, 0 where it may, -1 where unknown.
+    """Whether the phone's code belongs to no territory of the residence's country.
 
-    Codes may be cut short ('+68' stands for 687 and 689), so the shorter one is compared as a prefix of the longer.
+    Codes may be cut short ('+68' for 687 or 689), so the shorter code is compared as a prefix of the longer one.
     """
     digits = "".join(filter(str.isdigit, phone or "")).removeprefix("00")
     codes = _codes().get(sovereign(residence)) if residence else None
@@ -28,9 +32,9 @@ def phone_mismatch(residence: str | None, phone: str | None) -> int:
 
 
 def document_mismatch(residence: str | None, document: str | None) -> int:
-    """1 where the document was issued by another country than the residence's, 0 where not, -1 where unknown.
+    """Whether another country than the residence's issued the document.
 
-    Overseas territories carry their country's documents, so a French document in PF is no mismatch.
+    Overseas territories have their country's documents: a French document in PF is not a mismatch.
     """
     if not residence or not document:
         return UNKNOWN
@@ -38,14 +42,14 @@ def document_mismatch(residence: str | None, document: str | None) -> int:
 
 
 def overseas(residence: str | None) -> int:
-    """1 where the residence is an overseas territory, 0 where not, -1 where unknown."""
+    """Whether the residence is an overseas territory."""
     return int(sovereign(residence) != residence) if residence else UNKNOWN
 
 
 def foreign_locale(residence: str | None, locale: str | None) -> int:
-    """1 where the locale's territory is of another country than the residence, 0 where not, -1 where unknown.
+    """Whether the locale's territory belongs to another country than the residence.
 
-    A locale without a territory ('fr'), or with a world region ('en_001'), says nothing.
+    The country of a locale without a territory ('fr'), or with a world region ('en_001'), is unknown.
     """
     territory = (locale or "").replace("-", "_").rpartition("_")[2]
     if not residence or len(territory) != 2 or not territory.isupper():
@@ -53,26 +57,16 @@ def foreign_locale(residence: str | None, locale: str | None) -> int:
     return int(sovereign(residence) != sovereign(territory))
 
 
-def sovereign(country: str) -> str:
-    """Return the country whose documents this country's or territory's people carry."""
-    return _sovereigns().get(country, country)
-
-
-@cache
-def _offsets() -> dict[str, int]:
-    return {country: minutes for minutes, countries in STANDARD_OFFSETS.items() for country in countries.split()}
-
-
-@cache
-def _sovereigns() -> dict[str, str]:
-    return {territory: country for country, territories in TERRITORIES.items() for territory in territories.split()}
+def sovereign(code: str) -> str:
+    """Return the country whose documents the people of a country or territory have."""
+    country = countries().get(code)
+    return country.documents_of or code if country else code
 
 
 @cache
 def _codes() -> dict[str, frozenset[str]]:
-    """Map a country to the calling codes of it and all of its territories."""
+    """Map each country to the calling codes of the country and all of its territories."""
     codes: dict[str, set[str]] = {}
-    for code, countries in CALLING_CODES.items():
-        for country in countries.split():
-            codes.setdefault(sovereign(country), set()).add(code)
-    return {country: frozenset(found) for country, found in codes.items()}
+    for code, country in countries().items():
+        codes.setdefault(country.documents_of or code, set()).add(country.calling_code)
+    return {country: frozenset(found - {""}) for country, found in codes.items()}

@@ -1,4 +1,7 @@
-"""What the words mean that the catalogue's formulas use."""
+"""The terms in the catalogue's formulas.
+
+Their texts are part of the catalogue's hash: another wording needs new bundles.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The categories that tables and requests use, and the codes that the kernel takes for them.
 
-In a profile, code 0 is a missing value and 1 (`OTHER`) a category that nobody has seen. In an event, `OTHER` is the
+In a profile, code 0 is a missing value and 1 (`OTHER`) an unknown category. In an event, `OTHER` is the
 last code. Codes are part of a bundle's meaning: append, never reorder.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-# A transaction's states in the order that it goes through them: the greatest one is its final state.
+# A transaction's states in order: the greatest state of its rows is the final one.
 STATES: Final = ("PENDING", "COMPLETED", "CANCELLED", "FAILED", "DECLINED", "REVERSED")
 TYPES: Final = (
     "CARDS",
@@ -56,9 +56,9 @@ MISSING: Final = 0
 OTHER: Final = 1
 FIRST: Final = 2  # the code of a profile vocabulary's first category
 
-# Columns of `Encoded.profile`. Flags are -1 where missing, else 0 or 1.
+# Columns of `Encoded.profile`. Flags are -1 if missing, else 0 or 1.
 PROFILE: Final = (
-    "utc_offset",  # minutes east of UTC of the residence's standard time; UNKNOWN_OFFSET where missing
+    "utc_offset",  # minutes east of UTC of the residence's standard time; UNKNOWN_OFFSET if missing
     "reason_to_use_app",
     "occupation",
     "kyc_state",
@@ -70,7 +70,7 @@ PROFILE: Final = (
     "document_mismatch",  # flag: the document's country is not the residence's (a territory has its country's)
     "overseas",  # flag: the residence is an overseas territory (PF, NC, YT, RE, GP, MQ, GF...)
     "foreign_locale",  # flag: the locale's territory is not the residence's country
-    "birth_day",  # days since 1970; UNKNOWN_DAY where missing
+    "birth_day",  # days since 1970; UNKNOWN_DAY if missing
 )
 UNKNOWN_OFFSET: Final = -32_768
 UNKNOWN_DAY: Final = -(2**31)

@@ -1,1 +1,1 @@
-"""The transaction patterns that corroborate a high score: what they are, and how they are found."""
+"""The transaction patterns that corroborate a high score: definitions and search."""

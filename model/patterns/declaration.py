@@ -26,7 +26,7 @@ def declaration_faults(patterns: Mapping[str, Mapping[str, float]], minimum: int
         if code in BY_CODE:
             faults += [f"{code}.{fault}" for fault in _threshold_faults(code, limits, frozen=frozen)]
     if not 1 <= minimum <= len(patterns):
-        faults.append(f"minimum is {minimum}, not from 1 to the number of patterns, {len(patterns)}")
+        faults.append(f"minimum is {minimum}; it must be from 1 to {len(patterns)}, the number of patterns")
     return faults
 
 
@@ -39,7 +39,9 @@ def _threshold_faults(code: str, limits: Mapping[str, float], *, frozen: bool) -
         least_allowed = value >= 0 if name == USUAL else value > 0
         if not (math.isfinite(value) and least_allowed and value <= greatest):
             span = "0 or more" if name == USUAL else "greater than 0"
-            faults.append(f"{name} is {value}, not {span} and at most {_GREATEST.get(name, 'any finite number')}")
+            faults.append(
+                f"{name} is {value}, which is not {span} and at most {_GREATEST.get(name, 'any finite number')}"
+            )
         elif name == "count" and (value != int(value) or value < 2):
-            faults.append(f"count is {value}, not a whole number of 2 or more")
+            faults.append(f"count is {value}, which is not a whole number of 2 or more")
     return sorted(faults)

@@ -149,15 +149,7 @@ class _Search:
         The evidence is filled in if it has rows.
         """
         return self._entry(
-            first,
-            last,
-            *encoded.columns(),
-            *self._settings,
-            *self._rule,
-            figures,
-            times,
-            starts,
-            evidence,
+            first, last, *encoded.columns(), *self._settings, *self._rule, figures, times, starts, evidence
         )
 
 

@@ -1,4 +1,4 @@
-"""The compiled search for every pattern in a customer's transactions; features are computed from the same ones."""
+"""The compiled search for all patterns in the transactions that features are computed from."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def search(
     if (number == _PASS_THROUGH) | (number == _CRYPTO_FED):
         ins, outs = split_moves(amount, kind, own, int(number == _CRYPTO_FED), work)
         came, went = sum_up(amount, work.in_times, ins), sum_up(amount, work.out_times, outs)
-        if min(came, went) < limits[AMOUNT]:  # most customers can't show it, and need no matching
+        if min(came, went) < limits[AMOUNT]:  # most customers stop here, without matching
             return 0
         matched = to_cents(match_moves(created, amount, ins, outs, int(limits[WINDOW]), own, work))
         share = min(matched / (came if number == _PASS_THROUGH else went), 1.0)
@@ -217,7 +217,7 @@ def _make(digest: str) -> Callable[..., int]:
         starts: Any,
         evidence: Any,
     ) -> int:
-        if len(digest) == 0:  # read, so that it is in the closure
+        if len(digest) == 0:  # uses it, so that it is in the closure
             return 0
         patterns = 0
         again = len(evidence) > 0

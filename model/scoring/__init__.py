@@ -1,1 +1,1 @@
-"""All that serving imports: bundle, trees, reasons, segments and the scorer. Needs NumPy, Numba and msgspec alone."""
+"""Scoring: bundle, trees, reasons, segments and scorer. It needs only NumPy, Numba and msgspec."""

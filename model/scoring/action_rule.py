@@ -1,4 +1,4 @@
-"""The one rule that turns a segment and the patterns found into an action: online, in lists and in replays."""
+"""The rule that turns a segment and the patterns found into an action, online, in lists and in replays."""
 
 from __future__ import annotations
 

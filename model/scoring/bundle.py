@@ -1,4 +1,4 @@
-"""A trained model as a folder that can be checked before it is trusted.
+"""The folder of a trained model, which is verified when it is loaded.
 
 manifest.json   what the model is, and the sha256 of each file below; its own sha256 is the bundle's version
 model.ubj       the same model for XGBoost
@@ -46,17 +46,14 @@ if TYPE_CHECKING:
 
 
 SCHEMA_VERSION: Final = 3
-_READ: Final = (
-    1,
-    2,
-    3,
-)  # version 1 has another form of golden.json; versions 1 and 2 lack the action rule and the wordings
+# Version 1 has another form of golden.json; versions 1 and 2 lack the action rule and the wordings.
+_READ: Final = (1, 2, 3)
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("golden.json", "model.ubj", "reference.json", "resamples.json", "trees.json")
 _MOST_MANIFEST: Final = 16 * 1024 * 1024
 _IGNORED: Final = ("lost+found",)  # in mounted volumes
-_REMAKE: Final = "Make the bundle anew with `customer-risk train`, or fetch it again from the registry."
-_OTHER_INSTALL: Final = "Make the bundle anew with this install, or install the customer-risk that made it."
+_REMAKE: Final = "Download the bundle again from the registry, or make it again with `customer-risk train`."
+_OTHER_INSTALL: Final = "Make the bundle again with this install, or install the version of customer-risk that made it."
 
 
 class RiskRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -113,6 +110,9 @@ class Bundle:
     scorer: Scorer
     golden: list[GoldenRow]
 
+    def __repr__(self) -> str:
+        return f"Bundle({self.manifest.name!r}, version {self.version[:16]}, {len(self.manifest.features)} features)"
+
     @cached_property
     def resamples(self) -> tuple[Trees, ...]:
         """The resampled models' trees, read on first use; raises BundleAltered if the file has changed."""
@@ -120,7 +120,7 @@ class Bundle:
         return loads_resamples(data)
 
     def model_features(self) -> ModelFeatures:
-        """Return what computes the model's features, in the scorer's order."""
+        """Return an object that computes the model's features, in the scorer's order."""
         return ModelFeatures(self.manifest.features, self.manifest.settings)
 
     def finder(self) -> Finder | None:
@@ -144,7 +144,7 @@ def loads_resamples(data: bytes) -> tuple[Trees, ...]:
     try:
         packed = parse_json(data, list[Packed])
     except msgspec.DecodeError as error:
-        raise BundleError(f"resamples.json holds no trees: {error}.", remedy=_REMAKE) from error
+        raise BundleError(f"resamples.json has no readable trees: {error}.", remedy=_REMAKE) from error
     return tuple(Trees.unpack(one) for one in packed)
 
 
@@ -166,11 +166,12 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *
             remedy="Give exactly these files.",
         )
     if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
-        raise BundleError(f"{folder} already holds something.", remedy="Name another folder, or remove this one first.")
+        raise BundleError(
+            f"{folder} already exists and isn't empty.", remedy="Name another folder, or remove this one first."
+        )
     manifest = msgspec.structs.replace(
-        msgspec.json.decode(
-            msgspec.json.encode(manifest), type=Manifest
-        ),  # as it will be read: 1 in a float's place is 1.0
+        # Encoded and decoded: an integer in a float's field becomes the float that a reader gets.
+        msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest),
         files={name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)},
     )
     data = dumps_manifest(_sealed(manifest))
@@ -180,19 +181,25 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], *
     return hashlib.sha256(data).hexdigest()
 
 
-def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
+def load_bundle(folder: str | Path, *, verify_golden: bool = True) -> Bundle:
     """Read and verify a bundle.
 
-    In this order: the schema version is one that this install reads (else BundleVersion); the manifest is as it was
-    written, every file is there and has the manifest's hash, and there is no other file (else BundleAltered; hidden
-    files and `lost+found`, which are in mounted volumes, are ignored); the feature catalogue, the
-    action rule's version and patterns, and the method of explaining are this install's (else BundleVersion), and the
-    rule can be used (else BundleError); the golden rows are answered here as on the machine that made
-    the bundle (else GoldenMismatch). Raises BundleError if there is no bundle.
+    Checks, in this order:
+
+    - This install reads the schema version. Otherwise raises BundleVersion.
+    - The manifest is unchanged, and each file has the hash in it. There is no other file, except hidden ones and
+      `lost+found`, which are in mounted volumes. Otherwise raises BundleAltered.
+    - This install has the feature catalogue, the action rule's version and patterns, and the method of explaining.
+      Otherwise raises BundleVersion.
+    - The action rule's thresholds are valid. Otherwise raises BundleError.
+    - The golden rows are answered as on the machine that made the bundle. Otherwise raises GoldenMismatch.
+
+    Raises BundleError if there is no bundle.
 
     The golden requests are answered here with the encoder and the kernel that requests use. Serving skips this:
     in serving.decisions.verification the service itself answers them.
     """
+    folder = Path(folder)
     data = _manifest_bytes(folder)
     manifest = _manifest(folder, data)
     contents = _contents(folder, manifest)
@@ -219,7 +226,7 @@ def load_bundle(folder: Path, *, verify_golden: bool = True) -> Bundle:
 
 
 def made_on(manifest: Manifest) -> str:
-    """Return the CPU family of the golden answers, with the libraries that have another version here.
+    """Return the CPU family of the golden answers, and the libraries that have another version here.
 
     Another version of NumPy may round the last bit differently, as another CPU family does.
     """
@@ -234,7 +241,7 @@ def made_on(manifest: Manifest) -> str:
 def _installed(library: str) -> str | None:
     try:
         return metadata.version(library)
-    except metadata.PackageNotFoundError:  # a serving install lacks what only training needs
+    except metadata.PackageNotFoundError:  # a serving install lacks the libraries of training
         return None
 
 
@@ -263,7 +270,7 @@ def _manifest_bytes(folder: Path) -> bytes:
 
 
 def _manifest(folder: Path, data: bytes) -> Manifest:
-    """Read the schema version before anything else: another version's manifest may have other fields."""
+    """Return the manifest; the schema version is read first, because another version may have other fields."""
     try:
         version = parse_json(data, _Versioned).schema_version
         if version not in _READ:
@@ -283,7 +290,9 @@ def _manifest(folder: Path, data: bytes) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleAltered(f"{folder / MANIFEST} isn't a manifest: {error}.", remedy=_REMAKE) from error
     if data != dumps_manifest(_sealed(manifest)):
-        raise BundleAltered(f"{folder / MANIFEST} was altered: its seal doesn't fit it.", remedy=_REMAKE)
+        raise BundleAltered(
+            f"{folder / MANIFEST} was altered: its seal, a hash of its content, doesn't match.", remedy=_REMAKE
+        )
     return manifest
 
 
@@ -349,8 +358,8 @@ def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     )
     if extra:
         raise BundleAltered(
-            f"{folder} holds {', '.join(extra)}, which the manifest doesn't name.",
-            remedy="Remove it: a bundle is only what its manifest names.",
+            f"{folder} has {', '.join(extra)}, which the manifest doesn't name.",
+            remedy="Remove these files, or download the bundle again.",
         )
     return {name: _verified(folder, name, manifest.files) for name in FILES}
 

@@ -37,7 +37,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def probability(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities float64[n] from margins float64[n]."""
-        # One `exp` of the C library a row, not NumPy's: which may round differently by the position in an array.
+        # The C library's `exp` for each row: NumPy's may round differently by the position in an array.
         return np.array([sigmoid(z) for z in self.log_odds(margins).tolist()], np.float64)
 
 
@@ -50,4 +50,6 @@ def sigmoid(z: float) -> float:
 
 
 def _unusable(what: str) -> BundleError:
-    return BundleError(f"The calibration can't be used: {what}.", remedy="Fit it anew with `customer-risk train`.")
+    return BundleError(
+        f"The calibration can't be used: {what}.", remedy="Make the bundle again with `customer-risk train`."
+    )

@@ -1,4 +1,4 @@
-"""Golden rows: requests about made-up customers in the wire's form, and the answers of the install that trained.
+"""Golden rows: JSON requests about made-up customers, and the answers of the install that trained the model.
 
 A row's request is the JSON body of `POST /ai/v1/risk`. Serving answers it as any other request; golden_answers answers
 it without serving, with the encoder and the kernel that serving uses.
@@ -27,7 +27,7 @@ TIMES = ("created_at", "completed_at")
 
 
 def cpu_family() -> str:
-    """Return this machine's CPU family in LLVM's names: code compiled for one family rounds the same."""
+    """Return LLVM's name of this machine's CPU family; code rounds alike on all CPUs of a family."""
     return str(binding.get_host_cpu_name())
 
 
@@ -65,7 +65,8 @@ def loads_golden(data: bytes) -> list[GoldenRow]:
             rows = parse_json(data, list[_RowOfVersion1])
         except msgspec.DecodeError:
             raise BundleError(
-                f"golden.json holds no golden rows: {error}.", remedy="Make the bundle anew with `customer-risk train`."
+                f"golden.json has no readable golden rows: {error}.",
+                remedy="Make the bundle again with `customer-risk train`.",
             ) from error
     return [_with_patterns(_converted(row, number)) for number, row in enumerate(rows)]
 
@@ -88,7 +89,9 @@ def check_golden(answer: Answerer, rows: Sequence[GoldenRow], *, made_on: str, w
     difference, or if there is no row to compare.
     """
     if not rows:
-        raise GoldenMismatch(f"{where} holds no row to compare.", remedy="Make the bundle anew with golden rows.")
+        raise GoldenMismatch(
+            f"{where} has no golden row to compare.", remedy="Make the bundle again with `customer-risk train`."
+        )
     here = cpu_family()
     tolerance = 0.0 if made_on == here else TOLERANCE
     for number, row in enumerate(rows):
@@ -96,7 +99,7 @@ def check_golden(answer: Answerer, rows: Sequence[GoldenRow], *, made_on: str, w
         if difference:
             raise GoldenMismatch(
                 f"{where}: row {number}, made on {made_on}, is answered differently here ({here}): {difference}.",
-                remedy="Install the library versions that the manifest names, or make the bundle anew here.",
+                remedy="Install the library versions that the manifest names, or make the bundle again here.",
             )
 
 
@@ -123,7 +126,7 @@ def _number(value: Any) -> bool:
 def golden_request(
     number: int, profile: Mapping[str, object], transactions: Sequence[Mapping[str, object]]
 ) -> dict[str, Any]:
-    """Return the wire's request about the customer `number`, with the transactions as rows."""
+    """Return the JSON request about the customer `number`, with the transactions as rows."""
     return {
         "customer_id": f"golden-{number}",
         "profile": {name: _day(value) for name, value in profile.items()},

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from customer_risk.model.features.encoded import Encoded
     from customer_risk.model.scoring.scorer import Scorer, Verdict
 
-AGAIN = 3  # customers whose requests are repeated in the wire's other forms
+AGAIN = 3  # customers whose requests are repeated in the other forms of a request
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -36,8 +36,8 @@ def golden_rows(
     """Return a golden row for each made-up customer (a profile and transaction rows).
 
     Times are aware datetimes, or microseconds since 1970. The first AGAIN customers are repeated with their
-    transactions as columns, and then with their features given. Their answers are the same, but where features are
-    given no pattern can be seen.
+    transactions as columns, and then with their features instead. The answers are the same, except that no pattern can
+    be seen from features.
     """
     answer = golden_answerer(scorer, settings)
     requests = [golden_request(number, *customer) for number, customer in enumerate(customers)]
@@ -74,7 +74,7 @@ def golden_answerer(scorer: Scorer, settings: FeatureSettings) -> Answerer:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(
                 f"golden.json: the request {request.get('customer_id')} can't be read: {error!r}.",
-                remedy="Make the bundle anew with `customer-risk train`.",
+                remedy="Make the bundle again with `customer-risk train`.",
             ) from error
         return golden_answer(scorer.judge(values, patterns), features.names, values)
 

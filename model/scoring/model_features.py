@@ -21,14 +21,14 @@ _DAY_US = 86_400_000_000
 
 
 class FeatureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How features are computed, as the manifest holds it: the kernel's settings, the look-back in days."""
+    """The manifest's settings of the kernel, with the look-back in days."""
 
     lookback_days: int
     max_transactions: int
     excluded_types: tuple[str, ...]
 
     def for_kernel(self) -> kernel.Settings:
-        """Return them in the kernel's units."""
+        """Return the settings in the kernel's units."""
         return kernel.Settings(self.lookback_days * _DAY_US, self.max_transactions, self.excluded_types)
 
 

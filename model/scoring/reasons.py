@@ -52,22 +52,22 @@ def top_reasons(
 
     The greatest absolute contribution comes first, equal ones (to nine decimals, so that the last bit changes nothing)
     in the features' order; in the segments medium and high those that raise the risk come before those that lower it,
-    since they are why the customer is there. Features that contribute nothing are left out. The text for the customer
-    is empty if an earlier reason has the same text, unless `repeats`.
+    since they are why the customer is in the segment. Features that contribute nothing are left out. The customer's
+    text is empty if an earlier reason has the same text, unless `repeats`.
     """
     places = np.empty(n, np.int64)
     count, total = _lead(contributions, segment != "low", places)
     total = float(total)  # a NumPy scalar if not compiled
     reasons: list[Reason] = []
-    told: list[str] = []  # for a few texts, faster than a set
+    seen: list[str] = []  # for a few texts, faster than a set
     for place in places.tolist()[:count]:
         feature, value, contribution = features[place], values.item(place), contributions.item(place)
         text = feature.customer if feature.tips_off else customer_text(feature, value)
         if not repeats:
-            if text in told:
+            if text in seen:
                 text = ""
             else:
-                told.append(text)
+                seen.append(text)
         reason = Reason(
             code=feature.code,
             text=text,

@@ -24,7 +24,7 @@ ACTIONS: Final[Mapping[Segment, Action]] = MappingProxyType(
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The probabilities from which a customer is medium and high; a threshold itself belongs to the upper segment.
+    """The least probabilities of the segments medium and high.
 
     Raises BundleError unless 0 <= medium <= high <= 1. Equal thresholds mean that there is no medium segment.
     """
@@ -36,7 +36,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not (math.isfinite(self.medium) and math.isfinite(self.high) and 0 <= self.medium <= self.high <= 1):
             raise BundleError(
                 f"The thresholds can't be used: 0 <= medium ({self.medium}) <= high ({self.high}) <= 1 doesn't hold.",
-                remedy="Choose them anew with `customer-risk train`.",
+                remedy="Make the bundle again with `customer-risk train`.",
             )
 
     def segment_of(self, probability: float) -> Segment:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from customer_risk.model.scoring.trees import Trees
 
 HEIGHT = 2
-ROWS = 512  # customers processed by a block together, which share the cost of fetching its tables
+ROWS = 512  # customers that are processed by a block together and share the cost of fetching its tables
 BLOCK_BYTES = 128 * 1024  # a block's tables: small relative to 512 KB to 2 MB of second-level cache
 _NONE = 0  # index of "no upper node above": pattern 0
 

@@ -1,4 +1,4 @@
-"""Exact Shapley values leaf by leaf: used to fill the tables, and instead of tables that would be too large.
+"""Exact Shapley values leaf by leaf, to fill the tables, or if tables would be too large.
 
 A leaf of value v has conditions on d different features on its path. Of feature j, `one` is 1 where the row meets all
 its conditions on the path to the leaf and 0 otherwise, and `zero` is the share of training weight that met them. The

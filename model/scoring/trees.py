@@ -27,7 +27,7 @@ class Trees:
     offsets       int64[t + 1]  nodes of tree i are offsets[i]:offsets[i + 1]
     feature       int32[n]    column that a node compares; LEAF (-1) at a leaf
     threshold     float32[n]  a row goes left where float32(value) < threshold; 0 at a leaf
-    default_left  bool[n]     where a missing value (NaN) goes
+    default_left  bool[n]     whether a missing value (NaN) goes left
     left, right   int32[n]    children; LEAF at a leaf
     value         float64[n]  a leaf's addition to the margin; 0 elsewhere
     cover         float64[n]  sum of hessians (training weight) of the node's rows
@@ -50,7 +50,7 @@ class Trees:
     def __post_init__(self) -> None:
         sizes = np.diff(self.offsets)
         if self.offsets[0] != 0 or (sizes < 1).any() or self.offsets[-1] != self.feature.size:
-            raise _broken("the trees' offsets don't fit their nodes")
+            raise _broken("the trees' offsets don't match their nodes")
         object.__setattr__(self, "starts", np.repeat(self.offsets[:-1], sizes))
         _check(self)
 
@@ -89,14 +89,12 @@ class Trees:
     def pack(self) -> Packed:
         """Return the arrays as lists, as in JSON."""
         return Packed(
-            features=self.features,
-            base=float(self.base),
-            **{name: getattr(self, name).tolist() for name in _TYPES},
+            features=self.features, base=float(self.base), **{name: getattr(self, name).tolist() for name in _TYPES}
         )
 
     @classmethod
     def unpack(cls, packed: Packed) -> Self:
-        """Return the lists as arrays; raises BundleError if they aren't trees."""
+        """Return the trees in the lists; raises BundleError if they are invalid."""
         arrays: dict[str, Any] = {name: np.array(getattr(packed, name), dtype) for name, dtype in _TYPES.items()}
         return cls(features=packed.features, base=packed.base, **arrays)
 
@@ -130,12 +128,12 @@ _TYPES: dict[str, Any] = {
 
 def _broken(what: str) -> BundleError:
     return BundleError(
-        f"The model's trees can't be used: {what}.", remedy="Make the bundle anew with `customer-risk train`."
+        f"The model's trees can't be used: {what}.", remedy="Make the bundle again with `customer-risk train`."
     )
 
 
 def _check(trees: Trees) -> None:
-    """Check what the compiled loops rely on: they don't check indices; raises BundleError."""
+    """Check the indices and numbers, since the compiled loops don't; raises BundleError."""
     sizes = {name: getattr(trees, name).shape for name in _TYPES if name != "offsets"}
     if len(set(sizes.values())) != 1:
         raise _broken(f"arrays of different lengths ({sizes})")
@@ -143,12 +141,12 @@ def _check(trees: Trees) -> None:
     nodes = np.arange(trees.feature.size)
     ends = np.repeat(trees.offsets[1:], np.diff(trees.offsets))
     if ((trees.feature < LEAF) | (trees.feature >= trees.features)).any():
-        raise _broken(f"a node looks at a column outside the {trees.features}")
+        raise _broken(f"a node compares a feature outside the model's {trees.features}")
     parents = np.zeros(trees.feature.size, np.int64)
     for child in (trees.left, trees.right):
         absolute = child + trees.starts
         if (inner & ((absolute <= nodes) | (absolute >= ends))).any() or (~inner & (child != LEAF)).any():
-            raise _broken("a node's children aren't nodes behind it")
+            raise _broken("a node's children don't come after it")
         np.add.at(parents, absolute[inner], 1)
     if (parents != (nodes != trees.starts)).any():
         raise _broken("a node without exactly one parent")

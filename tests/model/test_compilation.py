@@ -86,7 +86,7 @@ def anew(monkeypatch):
 def test_an_unknown_level_is_refused(anew, monkeypatch) -> None:
     """The message names the variable and the words that it takes."""
     monkeypatch.setenv("CUSTOMER_RISK_CPU", "fast")
-    with pytest.raises(ConfigError, match=r"CUSTOMER_RISK_CPU is 'fast'\. Set it to x86-64-v3, generic or native"):
+    with pytest.raises(ConfigError, match=r"CUSTOMER_RISK_CPU is 'fast', .*\. Set it to x86-64-v3, generic or"):
         anew()
 
 

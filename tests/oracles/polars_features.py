@@ -1,7 +1,7 @@
-"""Every feature as Polars expressions, written from the catalogue's formulas and not from the kernel.
+"""Every feature as Polars expressions, written from the catalogue's formulas and independently of the kernel.
 
-The peer that the kernel is measured against, and its oracle in the tests. Money is counted in whole millionths of a
-euro where sums are compared or matched, so nothing here rests on the order in which the kernel rounds.
+It is the kernel's peer in benchmarks and its oracle in tests. Sums that are compared or matched are in whole millionths
+of a euro, so they don't depend on the order of rounding.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def features(
     most: int = MAX_TRANSACTIONS,
     excluded: Sequence[str] = ("MANUAL",),
 ) -> pl.DataFrame:
-    """Compute customer_id and every feature, one row a customer in their order; null where missing."""
+    """Return customer_id and every feature: one row a customer, in the order of customers; null where missing."""
     rows = final_transactions(events.join(customers.select(BY), on=BY), lookback_days, most, excluded)
     mine = rows.filter(own)
     table = customers.select(BY, *_profile(customers))
@@ -91,7 +91,7 @@ def _share(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
 
 
 def final_transactions(events: pl.DataFrame, lookback_days: float, most: int, excluded: Sequence[str]) -> pl.DataFrame:
-    """Collapse, put in order and look back; `whole` where nothing was left out before."""
+    """Collapse, sort and cut to the look-back; `whole` is true if no earlier transaction was left out."""
 
     def known(column: str, names: tuple[str, ...]) -> pl.Expr:
         return pl.when(pl.col(column).is_in(names)).then(column).otherwise(pl.lit("OTHER")).alias(column)
@@ -151,7 +151,7 @@ def _profile(customers: pl.DataFrame) -> list[pl.Expr]:
 
 
 def _single(mine: pl.DataFrame) -> pl.DataFrame:
-    """Features that one grouping gives."""
+    """Return the features that one grouping of the transactions gives."""
 
     def total(condition: pl.Expr) -> pl.Expr:
         return amount.filter(condition).sum()
@@ -255,9 +255,7 @@ def _local(mine: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     )
     hour, day = pl.col("local").dt.hour(), pl.col("local").dt.weekday()
     return local.group_by(BY).agg(
-        night_share=(hour < 6).mean(),
-        office_share=hour.is_between(9, 17).mean(),
-        weekend_share=(day >= 6).mean(),
+        night_share=(hour < 6).mean(), office_share=hour.is_between(9, 17).mean(), weekend_share=(day >= 6).mean()
     )
 
 

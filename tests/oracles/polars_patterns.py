@@ -1,4 +1,4 @@
-"""Every pattern as Polars expressions and a queue in Python, written from the guide, not from the compiled search."""
+"""Every pattern with Polars expressions and a queue in Python, written from the guide, not from the compiled search."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def transactions(
     most: int = MAX_TRANSACTIONS,
     excluded: tuple[str, ...] = ("MANUAL",),
 ) -> pl.DataFrame:
-    """Collapse events to the customers' own transactions; `local` is the residence's time, UTC where unknown."""
+    """Return the customers' own transactions; `local` is the time in the residence, or UTC if that is unknown."""
     offsets = {country: utc_offset(country) for country in customers["country_of_residence"].unique().to_list()}
     known = {country: minutes for country, minutes in offsets.items() if minutes != UNKNOWN_OFFSET}
     minutes = pl.col("country_of_residence").replace_strict(known, default=0, return_dtype=pl.Int64)
@@ -38,12 +38,6 @@ def transactions(
         .with_columns(local=(pl.col("created_at") + pl.duration(minutes="minutes")).dt.replace_time_zone(None))
         .sort(BY, "created_at", "direction", "amount", "id")
     )
-
-
-def usual_amount(moves: pl.DataFrame, quantile: float) -> float:
-    """Return the quantile of the greatest amounts that customers moved."""
-    greatest = moves.filter(MOVED).group_by(BY).agg(pl.col("amount").max())["amount"]
-    return greatest.quantile(quantile, "higher") or 0.0
 
 
 def find(moves: pl.DataFrame, patterns: Mapping[str, Mapping[str, float]]) -> dict[tuple[str, str], dict[str, object]]:
@@ -91,7 +85,7 @@ def _summed(shown: pl.DataFrame) -> Iterable[tuple[str, pl.DataFrame, float, Non
 
 
 def _bursts(candidates: pl.DataFrame, limits: Mapping[str, float]) -> Iterable[tuple[str, pl.DataFrame, float, None]]:
-    """Keep the transactions in any period of the hours with at least `count` transactions."""
+    """Return the transactions in any period of the hours that has at least `count` transactions."""
     count = int(limits["count"])
     until = pl.col("created_at").shift(1 - count) - pl.col("created_at")
     begins = (until <= pl.duration(microseconds=round(limits["hours"] * HOUR_US))).fill_null(value=False)
@@ -117,11 +111,11 @@ def _passed(
 
 
 def pass_through(moves: Iterable[tuple[int, float]], window: int) -> tuple[float, list[int]]:
-    """Match money out with money in of at most `window` before, oldest first; return the amount and who took part.
+    """Match money out with money in of at most `window` before, oldest first; return the amount and the positions.
 
-    `moves` are (time, amount) in order of time, amounts out negative; positions count from 0.
+    `moves` are (time, amount) in order of time, with negative amounts out; positions count from 0.
     """
-    waiting: deque[list[float]] = deque()  # position, time, what is left of it
+    waiting: deque[list[float]] = deque()  # position, time, unmatched amount
     matched = 0.0
     took_part: set[int] = set()
     for position, (time, amount) in enumerate(moves):

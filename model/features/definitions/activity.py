@@ -1,4 +1,4 @@
-"""Features of how much the account does."""
+"""Features of the number and variety of transactions."""
 
 from __future__ import annotations
 

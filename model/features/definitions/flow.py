@@ -1,4 +1,4 @@
-"""Features of money that passes through: in, and out again."""
+"""Features of money that comes in and leaves again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of when and in what amounts the customer transacts, and of whether that fits the profile."""
+"""Features of the times and amounts of transactions, and of their fit to the profile."""
 
 from __future__ import annotations
 

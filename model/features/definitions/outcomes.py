@@ -1,4 +1,4 @@
-"""Features of what became of the customer's transactions."""
+"""Features of the final states of transactions."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ FEATURES: tuple[Feature, ...] = (
         investigator="The profile states no reason to use the app",
         customer="Your profile doesn't state what you use the account for.",
         tips_off=False,
-        default=False,  # which fields are asked depends on when one joined: a missing one says when
+        default=False,  # which fields were asked for depends on when the customer joined: a missing field reveals it
         meaning="whether the reason to use the app is missing",
         none="The profile states a reason to use the app",
     ),

@@ -1,4 +1,4 @@
-"""Computes every feature, for one customer or all, with the same compiled function and so the same bits."""
+"""Computes every feature of one customer or many, with one compiled function: both give the same bits."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from customer_risk.model.features.kernel.blocks.profile import fill_fit, fill_pr
 from customer_risk.model.features.kernel.blocks.series import split
 from customer_risk.model.features.kernel.blocks.totals import fill_totals
 from customer_risk.model.features.kernel.blocks.windows import DAY, fill_busiest, fill_first_days, fill_last_days
+from customer_risk.model.features.kernel.completeness import check_completeness
 from customer_risk.model.features.kernel.rows import bring_in_order, look_back, take
 from customer_risk.model.features.kernel.workspace import make_workspace
 from customer_risk.model.features.vocabulary import TYPES
@@ -50,21 +51,15 @@ def compute(encoded: Encoded, settings: Settings = DEFAULTS, *, threads: int = 1
     Customers are divided among `threads` threads in ranges of about equally many rows; the number of threads changes no
     value.
     """
-    customers = len(encoded.offsets) - 1
-    values = np.empty((customers, len(NAMES)))
-    excluded = are_excluded(settings.excluded_types)
-    entry, columns = _entry(), encoded.columns()
+    return _compute(_entry(), encoded, settings, threads)
+
+
+def _compute(entry: Callable[..., None], encoded: Encoded, settings: Settings, threads: int = 1) -> NDArray[np.float64]:
+    values = np.empty((len(encoded.offsets) - 1, len(NAMES)))
+    rows = (*encoded.columns(), settings.lookback_us, settings.max_transactions, are_excluded(settings.excluded_types))
 
     def run(first: int, last: int) -> None:
-        entry(
-            first,
-            last,
-            *columns,
-            settings.lookback_us,
-            settings.max_transactions,
-            excluded,
-            values,
-        )
+        entry(first, last, *rows, values)
 
     run_in_threads(run, encoded.offsets, threads)
     return values
@@ -90,7 +85,10 @@ def are_excluded(types: tuple[str, ...]) -> NDArray[np.bool_]:
 
 @functools.cache
 def _entry() -> Callable[..., None]:
-    """Return the kernel, compiled or from the cache on the disk; the catalogue's order is part of the key."""
+    """Return the kernel, compiled or from the cache on the disk; the catalogue's order is part of the key.
+
+    Raises FeatureError if the catalogue has a feature that the kernel does not compute.
+    """
     return _make(sources_digest(Path(__file__).parent.parent) + ",".join(NAMES))
 
 
@@ -117,7 +115,7 @@ def _make(digest: str) -> Callable[..., None]:
         excluded: Any,
         out: Any,
     ) -> None:
-        if len(digest) == 0:  # read, so that it is in the closure
+        if len(digest) == 0:  # uses it, so that it is in the closure
             return
         longest = 1
         for customer in range(first, last):
@@ -150,4 +148,6 @@ def _make(digest: str) -> Callable[..., None]:
             fill_flow(when[0], work, lengths, whole, features)
             fill_fit(features)
 
-    return compile_kept(entry, signature, nogil=True, fastmath=False, error_model="numpy")
+    kernel = compile_kept(entry, signature, nogil=True, fastmath=False, error_model="numpy")
+    check_completeness(lambda customer: _compute(kernel, customer, DEFAULTS))
+    return kernel

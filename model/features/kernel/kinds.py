@@ -54,7 +54,7 @@ def _type(kind: int) -> int:
     return kind // N_STATES // N_DIRECTIONS
 
 
-# Rare rows, of which separate series are kept.
+# Rare rows; each kind has a series of its own.
 USUAL: Final = 0
 TRANSFER_IN: Final = 1
 TRANSFER_OUT: Final = 2

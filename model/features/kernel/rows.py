@@ -1,4 +1,4 @@
-"""Prepares a customer's event rows: one for each transaction, sorted, and within the look-back."""
+"""Prepares a customer's event rows: one row a transaction, sorted, within the look-back."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def take(  # noqa: PLR0917  compiled code takes arrays
         work.ids[rows] = ids[row]
         work.created[rows] = created[row]
         work.completed[rows] = completed[row]
-        # Only valid amounts are copied, whatever an encoder accepted; the sum turns -0.0 into 0.
+        # Invalid amounts become 0, also if an encoder let them through; adding 0.0 turns -0.0 into 0.0.
         work.amount[rows] = amount[row] + 0.0 if 0 <= amount[row] <= GREATEST_AMOUNT else 0.0
-        # Codes have eight bits, too few to compute a kind: convert them for NumPy's scalars (without compilation).
+        # NumPy's eight-bit scalars (without compilation) would overflow here: convert the codes first.
         work.kind[rows] = (int(type_[row]) * N_DIRECTIONS + int(direction[row])) * N_STATES + int(state[row])
         if rows > 0:
             ready &= (ids[row] > last_id) & (created[row] >= last_created)
@@ -49,27 +49,8 @@ def bring_in_order(rows: int, work: Workspace) -> int:
     slots = 2
     while slots < 2 * rows:
         slots *= 2
-    left = _collapse(
-        work.ids,
-        work.created,
-        work.completed,
-        work.amount,
-        work.kind,
-        rows,
-        work.seen,
-        slots,
-    )
-    _sort(
-        work.created,
-        work.completed,
-        work.amount,
-        work.kind,
-        left,
-        work.at,
-        work.key,
-        work.at2,
-        work.key2,
-    )
+    left = _collapse(work.ids, work.created, work.completed, work.amount, work.kind, rows, work.seen, slots)
+    _sort(work.created, work.completed, work.amount, work.kind, left, work.at, work.key, work.at2, work.key2)
     for row in range(left):
         at = work.at[row]
         work.created2[row] = work.created[at]
@@ -188,8 +169,8 @@ def look_back(
 ) -> tuple[int, bool, bool]:
     """Keep, in place, the customer's own transactions within the look-back.
 
-    Returns how many, whether there is none before them, and whether a fee of the bank came first. Rows are sorted. The
-    bank's rows after the last activity would reveal how long the account stayed open: they don't count.
+    Returns the number of transactions, whether no earlier row was left out, and whether a fee of the bank came first.
+    Rows are sorted. The bank's rows after the last activity don't count: they would reveal the account's age.
     """
     last = rows - 1
     while last >= 0 and IS_BANKS[kind[last]]:

@@ -56,7 +56,7 @@ class Workspace(NamedTuple):
 
 @compiled
 def make_workspace(rows: int) -> Workspace:
-    """Return a workspace for customers of at most so many rows."""
+    """Return a workspace for customers of at most `rows` rows."""
     slots = 2
     while slots < 2 * rows:
         slots *= 2

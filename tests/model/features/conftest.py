@@ -49,19 +49,19 @@ MINUTE = 60_000_000
 
 @pytest.fixture(scope="session")
 def oracle() -> ModuleType:
-    """Every feature as Polars expressions."""
+    """The oracle: every feature as Polars expressions."""
     return polars_features
 
 
 @pytest.fixture(scope="session")
 def profile() -> dict[str, Any]:
-    """A profile with nothing out of the ordinary; don't change it."""
+    """An ordinary profile; don't change it."""
     return dict(PROFILE)
 
 
 @pytest.fixture(scope="session")
 def row() -> Callable[..., dict[str, Any]]:
-    """Make a transaction row: minutes after a Monday's midnight (UTC), amount, and whatever else differs."""
+    """Make a transaction row: minutes after a Monday's midnight (UTC), amount, and other fields."""
 
     def make(minutes: float = 0, amount: float = 10.0, **other: Any) -> dict[str, Any]:
         made = {
@@ -81,7 +81,7 @@ def row() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def features_of() -> Callable[..., dict[str, float]]:
-    """Compute one customer's features, by name, from rows and perhaps other profile fields."""
+    """Compute one customer's features, by name, from rows and changed profile fields."""
 
     def compute_one(rows: list[dict[str, Any]], setting: Settings = DEFAULTS, **profile: Any) -> dict[str, float]:
         encoded = encode_customer(PROFILE | profile, rows)
@@ -115,7 +115,7 @@ def tables_of() -> Callable[..., tuple[pl.DataFrame, pl.DataFrame]]:
 
 @pytest.fixture(scope="session")
 def assert_equal() -> Callable[..., None]:
-    """Require that the kernel's values are the oracle's within 1e-9, missing where they are missing."""
+    """Check that the kernel's values are the oracle's within 1e-9, and missing if the oracle's are."""
 
     def check(values: np.ndarray, frame: pl.DataFrame) -> None:
         expected = frame.drop("customer_id").to_numpy().astype(float)

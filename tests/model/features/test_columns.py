@@ -1,8 +1,6 @@
-"""One customer from columns of sound values: codes, warnings and numbers."""
+"""The encoding of one customer: codes, warnings and numbers."""
 
 from __future__ import annotations
-
-import datetime as dt
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,56 +10,12 @@ from customer_risk.model.features.columns import Person, encode_columns
 from customer_risk.model.features.encoded import NEVER
 from customer_risk.model.features.frame import encode_frame
 from customer_risk.model.features.kernel.compute import compute
-from customer_risk.model.features.vocabulary import (
-    DIRECTIONS,
-    MISSING,
-    OCCUPATIONS,
-    OTHER,
-    PROFILE,
-    REASONS,
-    STATES,
-    TYPES,
-    UNKNOWN_DAY,
-    UNKNOWN_OFFSET,
-)
-from tests.model.features.encoding import encode_customer, history_of, person_of
-
-MICROSECONDS = st.integers(1_500_000_000_000_000, 1_800_000_000_000_000)
-WORDS = st.sampled_from(["", "NEW", "fr-FR", "FR", "PF", "+33", "0033"])
-ROWS = st.lists(
-    st.fixed_dictionaries(
-        {
-            "id": st.sampled_from([f"t-{i}" for i in range(12)]),
-            "state": st.sampled_from([*STATES, "NEW"]),
-            "type": st.sampled_from([*TYPES, "NEW"]),
-            "direction": st.sampled_from([*DIRECTIONS, "NEW"]),
-            "amount": st.floats(0, 1e9) | st.just(-0.0),
-            "created_at": MICROSECONDS,
-            "completed_at": MICROSECONDS | st.none(),
-        }
-    ),
-    max_size=15,
-)
-PROFILES = st.fixed_dictionaries(
-    {
-        "reason_to_use_app": st.none() | WORDS | st.sampled_from(REASONS),
-        "occupation": st.none() | WORDS | st.sampled_from(OCCUPATIONS),
-        "kyc_state": st.none() | WORDS,
-        "screening_state": st.none() | WORDS,
-        "has_biometrics": st.none() | st.booleans(),
-        "is_pep": st.none() | st.booleans(),
-        "is_adverse_media_minor": st.none() | st.booleans(),
-        "country_of_residence": st.none() | WORDS,
-        "phone_number_country_code": st.none() | WORDS,
-        "document_issuing_country": st.none() | WORDS,
-        "locale": st.none() | WORDS,
-        "date_of_birth": st.none() | st.dates(dt.date(1900, 1, 1), dt.date(2020, 1, 1)),
-    }
-)
+from customer_risk.model.features.vocabulary import MISSING, OTHER, PROFILE, STATES, TYPES, UNKNOWN_DAY, UNKNOWN_OFFSET
+from tests.model.features.encoding import PROFILES, ROWS, encode_customer, history_of, person_of
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(profile=PROFILES, rows=ROWS)
+@given(profile=PROFILES, rows=st.lists(ROWS, max_size=15))
 def test_columns_encode_as_a_table_does(tables_of, profile, rows) -> None:
     """Codes, amounts, times and features are those of the table of one customer, to the bit."""
     encoded, _ = encode_columns(person_of(profile), history_of(rows))
@@ -74,9 +28,9 @@ def test_columns_encode_as_a_table_does(tables_of, profile, rows) -> None:
 
 
 @settings(deadline=None)
-@given(ROWS)
-def test_numbers_are_equal_where_ids_are(rows) -> None:
-    """Two rows share a number exactly where they share an id."""
+@given(st.lists(ROWS, max_size=15))
+def test_equal_ids_have_equal_numbers(rows) -> None:
+    """Two rows have the same number if and only if they have the same id."""
     encoded, _ = encode_columns(Person(*[None] * 12), history_of(rows))
     ids = [row["id"] for row in rows]
     assert (encoded.ids[:, None] == encoded.ids).tolist() == [[a == b for b in ids] for a in ids]
@@ -93,8 +47,8 @@ def test_rows_become_columns_of_codes(row, profile) -> None:
     assert encoded.amount.tolist() == [5, 10]
 
 
-def test_an_empty_profile_is_one_of_which_nothing_is_known() -> None:
-    """Every field of it has the code for a missing value."""
+def test_an_empty_profile_has_the_codes_of_missing_values() -> None:
+    """Every field has the code of a missing value."""
     known = dict(zip(PROFILE, encode_customer({}, []).profile[0].tolist(), strict=True))
     assert known["utc_offset"] == UNKNOWN_OFFSET
     assert known["birth_day"] == UNKNOWN_DAY
@@ -103,7 +57,7 @@ def test_an_empty_profile_is_one_of_which_nothing_is_known() -> None:
 
 
 def test_an_empty_text_is_a_missing_category(profile) -> None:
-    """An empty occupation or country is as an absent one, without a warning."""
+    """An empty occupation or country is encoded as an absent one, without a warning."""
     encoded, warned = encode_columns(
         person_of(profile | {"occupation": "", "country_of_residence": ""}), history_of([])
     )
@@ -113,8 +67,8 @@ def test_an_empty_text_is_a_missing_category(profile) -> None:
 
 
 @pytest.mark.parametrize("name", ["reason_to_use_app", "occupation", "kyc_state", "screening_state"])
-def test_an_unknown_category_of_a_profile_is_warned_of(profile, name) -> None:
-    """It is encoded as OTHER, and the warning points at it and repeats it."""
+def test_an_unknown_category_of_a_profile_causes_a_warning(profile, name) -> None:
+    """An unknown category is encoded as OTHER, and the warning points to it and repeats it."""
     encoded, warned = encode_columns(person_of(profile | {name: "ASTRONAUT"}), history_of([]))
     assert encoded.profile[0, PROFILE.index(name)] == OTHER
     assert [(each.code, each.pointer) for each in warned] == [("UNKNOWN_CATEGORY", f"/profile/{name}")]
@@ -122,8 +76,8 @@ def test_an_unknown_category_of_a_profile_is_warned_of(profile, name) -> None:
 
 
 @pytest.mark.parametrize(("name", "code"), [("state", 6), ("type", 9), ("direction", 2)])
-def test_an_unknown_category_of_a_row_is_warned_of(row, profile, name, code) -> None:
-    """It is encoded as OTHER, and the warning points at it by row."""
+def test_an_unknown_category_of_a_row_causes_a_warning(row, profile, name, code) -> None:
+    """An unknown category is encoded as OTHER, and the warning points to its row."""
     encoded, warned = encode_columns(person_of(profile), history_of([row(), row(5, **{name: "NEW"})]))
     assert getattr(encoded, name).tolist()[1] == code
     assert [(each.code, each.pointer) for each in warned] == [("UNKNOWN_CATEGORY", f"/transactions/1/{name}")]

@@ -1,4 +1,4 @@
-"""Facts about countries, against the time zone database."""
+"""Facts about countries, compared with the time zone database."""
 
 from __future__ import annotations
 
@@ -6,45 +6,34 @@ import datetime as dt
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from customer_risk.model.features.countries import CALLING_CODES, STANDARD_OFFSETS, TERRITORIES
+from customer_risk.model.features.countries import countries
 
-# Where few people live, or whose zone the database lists under the country that claims them.
+# The database lists the zone of XK under another country.
 WITHOUT_ZONE = {"XK"}
 
 
-def countries(facts: dict[int, str] | dict[str, str]) -> list[str]:
-    """List every country that a table names."""
-    return [country for named in facts.values() for country in named.split()]
-
-
-def test_each_country_stands_once() -> None:
-    """No country has two offsets, two countries or two calling codes."""
-    for facts in (STANDARD_OFFSETS, TERRITORIES, CALLING_CODES):
-        assert len(countries(facts)) == len(set(countries(facts)))
-
-
-def test_every_country_of_the_zone_database_has_an_offset_that_it_uses() -> None:
-    """Each inhabited country of the database is here, with the standard offset of one of its zones."""
+def test_every_country_has_the_offset_of_one_of_its_zones() -> None:
+    """Each country of the database has the standard offset of one of its zones, except Antarctica."""
     zones: dict[str, list[str]] = {}
     for line in resources.files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             country, _, zone = line.split("\t")[:3]
             zones.setdefault(country, []).append(zone)
-    offsets = {country: minutes for minutes, named in STANDARD_OFFSETS.items() for country in named.split()}
-    assert zones.keys() - {"AQ"} == offsets.keys() - WITHOUT_ZONE
-    for country, minutes in offsets.items():
-        if country not in WITHOUT_ZONE:
-            assert minutes in {_standard(zone) for zone in zones[country]}, country
+    assert zones.keys() - {"AQ"} == countries().keys() - WITHOUT_ZONE
+    for code, country in countries().items():
+        if code not in WITHOUT_ZONE:
+            assert country.utc_offset in {_standard(zone) for zone in zones[code]}, code
 
 
-def test_territories_and_calling_codes_are_of_known_countries() -> None:
-    """Whatever has a calling code or a country of its own has a zone, but for uninhabited islands."""
-    known = set(countries(STANDARD_OFFSETS))
-    assert set(countries(CALLING_CODES)) - known <= {"TF"}
-    assert set(TERRITORIES) | set(countries(TERRITORIES)) - {"TF"} <= known
+def test_each_country_is_listed_once_with_known_documents() -> None:
+    """Codes occur once, sorted; a territory has the documents of a listed country that is no territory."""
+    known = countries()
+    rows = resources.files("customer_risk.model.features").joinpath("countries.csv").read_text("ascii").splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == sorted(known)
+    assert {known[country.documents_of].documents_of for country in known.values() if country.documents_of} == {""}
 
 
 def _standard(zone: str) -> int:
-    """Give the lesser of a zone's offsets in January and July 2026, which is its standard time in either hemisphere."""
+    """Return the lesser of a zone's offsets in January and July: its standard time in either hemisphere."""
     moments = (dt.datetime(2026, month, 1, tzinfo=ZoneInfo(zone)) for month in (1, 7))
     return min(int(offset.total_seconds() // 60) for moment in moments if (offset := moment.utcoffset()) is not None)

@@ -1,4 +1,4 @@
-"""One feature's words."""
+"""The sentences about a feature."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ WRONG = {
 
 
 def said(feature: Feature) -> list[str]:
-    """All sentences about typical values of a feature, and about a missing one."""
+    """Return all sentences about typical values of a feature, and about a missing value."""
     values = [value for value in VALUES[feature.unit] if feature.low <= value <= feature.high]
     missing = [] if feature.missing == "never" else [math.nan]
     return [feature.describe(value) for value in (*values, *missing)]
 
 
 @pytest.mark.parametrize("rule", WRONG)
-def test_no_sentence_breaks_a_rule_of_words(rule: str) -> None:
+def test_no_sentence_breaks_a_rule(rule: str) -> None:
     """An analyst can read every sentence about every feature, whatever its value."""
     assert not [text for feature in CATALOGUE for text in said(feature) if re.search(WRONG[rule], text)]
 
@@ -66,13 +66,13 @@ def test_no_sentence_breaks_a_rule_of_words(rule: str) -> None:
         ("a word that was not filled in", "{value} came in"),
     ],
 )
-def test_each_rule_of_words_finds_what_it_is_for(rule: str, text: str) -> None:
+def test_each_rule_finds_a_sentence_that_breaks_it(rule: str, text: str) -> None:
     """The checks of this file find a sentence that breaks a rule."""
     assert re.search(WRONG[rule], text)
 
 
 @pytest.mark.parametrize("feature", CATALOGUE, ids=lambda feature: feature.name)
-def test_every_sentence_begins_like_one(feature: Feature) -> None:
+def test_every_sentence_begins_with_a_capital_or_a_number(feature: Feature) -> None:
     """A sentence begins with a capital letter or a number; the values of a yes/no feature have different sentences."""
     assert all(text[0].isupper() or text[0].isdigit() for text in said(feature))
     assert feature.unit != "yes/no" or feature.describe(0) != feature.describe(1)
@@ -100,7 +100,7 @@ def test_every_sentence_begins_like_one(feature: Feature) -> None:
         ("left_share", math.nan, "The share of the money in that is left can't be determined: no money came in"),
     ],
 )  # fmt: skip
-def test_sentences_suit_the_value(name: str, value: float, text: str) -> None:
+def test_sentences_have_the_value_with_its_unit(name: str, value: float, text: str) -> None:
     """A sentence says the value with its unit, "no" or "none" for 0, and why there is no value."""
     assert BY_NAME[name].describe(value) == text
 
@@ -113,12 +113,12 @@ def test_sentences_suit_the_value(name: str, value: float, text: str) -> None:
         ("no_biometrics", "Biometric log-in is not set up"),
     ],
 )
-def test_sentences_can_be_shown_without_a_customer(name: str, text: str) -> None:
+def test_sentences_without_a_value_have_an_ellipsis(name: str, text: str) -> None:
     """An ellipsis takes the place of the value."""
     assert BY_NAME[name].with_gap() == text
 
 
-def test_meanings_are_noun_phrases_that_fit_behind_the_article() -> None:
+def test_meanings_are_noun_phrases_without_an_article() -> None:
     """A meaning has no article and no comma; it begins with "whether" only for a yes/no feature."""
     odd = [
         feature.name
@@ -131,5 +131,5 @@ def test_meanings_are_noun_phrases_that_fit_behind_the_article() -> None:
 
 
 def test_no_two_features_have_the_same_meaning() -> None:
-    """An analyst can tell features apart without their names."""
+    """No two meanings are equal, so an analyst can distinguish features without their names."""
     assert len({feature.meaning for feature in CATALOGUE}) == len(CATALOGUE)

@@ -1,4 +1,4 @@
-"""All customers of a cohort: tables in, a table of features out."""
+"""The features of all customers of a cohort."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ TABLE = FeatureTable(("a", "b", "c"), ("x", "y"), np.array([[1.0, 2.0], [3.0, 4.
 
 
 def test_features_can_be_selected_in_any_order() -> None:
-    """Columns come in the order asked for."""
+    """Columns are in the requested order."""
     picked = TABLE.select(["y"])
     assert (picked.ids, picked.names, picked.values.tolist()) == (("a", "b", "c"), ("y",), [[2.0], [4.0], [6.0]])
 
 
 def test_customers_can_be_taken_in_any_order() -> None:
-    """Rows come in the order asked for."""
+    """Rows are in the requested order."""
     picked = TABLE.rows([2, 0])
     assert (picked.ids, picked.values.tolist()) == (("c", "a"), [[5.0, 6.0], [1.0, 2.0]])
 
 
 def test_unknown_features_are_named() -> None:
-    """Asking for what isn't there says what."""
+    """The error names the unknown features."""
     with pytest.raises(FeatureError, match="z1, z2"):
         TABLE.select(["x", "z1", "z2"])
 
 
 @pytest.mark.compiled
 @pytest.mark.parametrize("cohort", ["labelled", "unlabelled"])
-def test_both_doors_agree_to_the_bit(synthetic: Path, cohort: Any) -> None:
+def test_tables_and_requests_agree_to_the_bit(synthetic: Path, cohort: Any) -> None:
     """A customer of the tables has the same bits when encoded as a request is."""
     tables = load_cohort(synthetic, cohort)
     table = feature_table(tables.customers, tables.events, threads=2)
@@ -52,38 +52,30 @@ def test_both_doors_agree_to_the_bit(synthetic: Path, cohort: Any) -> None:
         assert compute(encode_customer(profile, own))[0].tobytes() == table.values[number].tobytes()
 
 
-def test_events_of_nobody_here_are_left_out(row: Any, profile: Any, tables_of: Any) -> None:
-    """Events of customers who aren't in the table of customers make no row."""
+def test_events_of_other_customers_are_left_out(row: Any, profile: Any, tables_of: Any) -> None:
+    """Events of customers who aren't in the table of customers are left out."""
     customers, events = tables_of([(profile, [row(0)]), (profile, [row(1), row(2)])])
     encoded = encode_frame(customers.head(1), events)
     assert encoded.offsets.tolist() == [0, 1]
 
 
-def test_order_of_events_is_irrelevant(row: Any, profile: Any, tables_of: Any) -> None:
-    """Events of several customers may come in any order."""
-    customers, events = tables_of([(profile, [row(m, m + 1) for m in range(9)])] * 3)
-    values = feature_table(customers, events).values
-    shuffled = feature_table(customers, events.sample(fraction=1, shuffle=True, seed=3)).values
-    assert shuffled.tobytes() == values.tobytes()
-
-
 def test_absent_profile_columns_are_missing_values(row: Any, tables_of: Any, profile: Any) -> None:
-    """A table that lacks columns is one in which they are missing."""
+    """Profile columns that a table lacks are missing values."""
     customers, events = tables_of([(profile, [row(0)])])
     encoded = encode_frame(customers.select("customer_id"), events)
     assert encoded.profile.tolist() == encode_customer({}, []).profile.tolist()
 
 
 @pytest.mark.parametrize("amount", [None, -1.0, float("nan"), float("inf"), 1e13])
-def test_what_is_no_amount_is_refused(row: Any, tables_of: Any, profile: Any, amount: float | None) -> None:
-    """Amounts that are missing, negative or out of all bounds are not computed with."""
+def test_invalid_amounts_are_refused(row: Any, tables_of: Any, profile: Any, amount: float | None) -> None:
+    """Amounts that are missing, negative, not finite or too large are refused with their count."""
     customers, events = tables_of([(profile, [row(0), row(1, amount)])])
     with pytest.raises(FeatureError, match="1 amounts"):
         encode_frame(customers, events)
 
 
-def test_unknown_categories_are_other_in_both_doors(row: Any, tables_of: Any, profile: Any) -> None:
-    """A category that nobody knows has the same code from a table and from a request."""
+def test_unknown_categories_are_other_in_tables_and_requests(row: Any, tables_of: Any, profile: Any) -> None:
+    """An unknown category has the same code from a table and from a request."""
     odd = profile | {"occupation": "ASTRONAUT", "country_of_residence": "", "date_of_birth": dt.date(1950, 1, 1)}
     rows = [row(0, type="TELEPATHY", state="LOST", direction="ROUND")]
     encoded = encode_frame(*tables_of([(odd, rows)]))
@@ -92,8 +84,8 @@ def test_unknown_categories_are_other_in_both_doors(row: Any, tables_of: Any, pr
     assert (encoded.type[0], encoded.state[0], encoded.direction[0]) == (9, 6, 2)
 
 
-def test_number_of_an_id_is_its_place_among_the_ids(row: Any, profile: Any, tables_of: Any) -> None:
-    """The number of an id in the encoded columns leads to the id, also if two customers share it."""
+def test_the_number_of_an_id_is_its_position_in_the_ids(row: Any, profile: Any, tables_of: Any) -> None:
+    """The number of an id in the encoded columns is its place among the ids, also if two customers share it."""
     customers, events = tables_of([(profile, [row(2), row(0)]), (profile, [row(1), row(0)])])
     encoded, ids = encode_with_ids(customers, events)
     assert ids.gather(encoded.ids).to_list() == events.sort("customer_id", maintain_order=True)["id"].to_list()

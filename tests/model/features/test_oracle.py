@@ -1,4 +1,4 @@
-"""The kernel against Polars expressions of the formulas, which share no code with it."""
+"""The kernel is compared with Polars expressions of the formulas, which share no code with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ START = 19_936 * DAY
 
 
 @pytest.mark.parametrize("cohort", ["labelled", "unlabelled"])
-def test_kernel_is_the_oracle_on_the_real_tables(oracle: Any, assert_equal: Any, hometask: Path, cohort: Any) -> None:
+def test_kernel_equals_the_oracle_on_the_real_tables(
+    oracle: Any, assert_equal: Any, hometask: Path, cohort: Any
+) -> None:
     """Every feature of every real customer is what the Polars expressions give."""
     tables = load_cohort(hometask, cohort)
     table = feature_table(tables.customers, tables.events)
@@ -33,7 +35,7 @@ def test_kernel_is_the_oracle_on_the_real_tables(oracle: Any, assert_equal: Any,
 
 
 @pytest.mark.compiled
-def test_kernel_is_the_oracle_on_synthetic_tables(oracle: Any, assert_equal: Any, synthetic: Path) -> None:
+def test_kernel_equals_the_oracle_on_synthetic_tables(oracle: Any, assert_equal: Any, synthetic: Path) -> None:
     """Every feature of every synthetic customer is what the Polars expressions give, MANUAL rows in or out."""
     tables = load_cohort(synthetic, "labelled")
     for excluded in (("MANUAL",), ()):
@@ -63,7 +65,7 @@ PROFILES = st.fixed_dictionaries(
 
 @st.composite
 def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Draw event rows in cents, with times that meet the edges of windows and ids that come again."""
+    """Draw event rows in cents, with times at the edges of windows and repeated ids."""
     chance = np.random.default_rng(draw(st.integers(0, 2**32)))
     count = draw(st.integers(0, 40))
     edges = np.array([0, 1, 24, 72, 7 * 24, 14 * 24, 30 * 24, 200 * 24]) * 3_600_000_000
@@ -93,7 +95,7 @@ def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
     lookback=st.sampled_from([1, 14, 180]),
     most=st.sampled_from([1, 7, 10_000]),
 )
-def test_kernel_is_the_oracle_on_odd_customers(
+def test_kernel_equals_the_oracle_on_unusual_customers(
     customers: Any, lookback: int, most: int, oracle: Any, assert_equal: Any, tables_of: Any
 ) -> None:
     """Ties, repeated ids, unknown categories, edges of windows and cut histories give what the expressions give."""

@@ -1,4 +1,4 @@
-"""What a residence, a phone, a document and a locale say together."""
+"""The comparison of a residence with a phone, a document and a locale."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from customer_risk.model.features.vocabulary import UNKNOWN_OFFSET
         ("US", -300),
     ],
 )
-def test_zones_are_standard_time(country: str, minutes: int) -> None:
-    """A residence has its own standard offset, territories theirs."""
+def test_offsets_are_standard_time(country: str, minutes: int) -> None:
+    """Each country and each territory has its own standard offset."""
     assert residence.utc_offset(country) == minutes
 
 
 @pytest.mark.parametrize("country", [None, "", "ZZ", "fr"])
 def test_unknown_residences_have_no_zone(country: str | None) -> None:
-    """What is no known country has no zone."""
+    """An unknown country has no zone."""
     assert residence.utc_offset(country) == UNKNOWN_OFFSET
 
 
@@ -70,7 +70,7 @@ def test_territories_have_their_countrys_documents(country: str | None, document
 
 
 @pytest.mark.parametrize(("country", "overseas"), [("PF", 1), ("WF", 1), ("FR", 0), ("PT", 0), (None, UNKNOWN)])
-def test_overseas_is_a_territory(country: str | None, overseas: int) -> None:
+def test_only_territories_are_overseas(country: str | None, overseas: int) -> None:
     """A territory is overseas, its country isn't."""
     assert residence.overseas(country) == overseas
 
@@ -90,5 +90,5 @@ def test_overseas_is_a_territory(country: str | None, overseas: int) -> None:
     ],
 )
 def test_locales_are_compared_by_country(country: str | None, locale: str | None, foreign: int) -> None:
-    """A locale's territory is foreign where it isn't of the residence's country; world regions say nothing."""
+    """A locale is foreign if its territory belongs to another country; a world region is unknown."""
     assert residence.foreign_locale(country, locale) == foreign

@@ -31,8 +31,8 @@ LIKELY = st.builds(
 @pytest.mark.compiled  # other characters than digits overflow silently in compiled code, and are found afterwards
 @settings(max_examples=500, deadline=None)
 @given(st.lists(LIKELY | st.text(min_size=20, max_size=64) | st.just("2024-08-26T10:33:50Z"), max_size=3), st.data())
-def test_times_are_what_python_says(created, data) -> None:
-    """Texts give the microseconds of Python's datetime with decimals cut, and are refused where one isn't a time."""
+def test_times_equal_pythons(created, data) -> None:
+    """Texts give the microseconds of Python's datetime with decimals cut; a text that isn't a time is refused."""
     completed = [data.draw(st.none() | st.just(text)) for text in created]
     expected = [NEVER if text is None else microseconds(text) for text in (*created, *completed)]
     if None in expected:
@@ -45,12 +45,12 @@ def test_times_are_what_python_says(created, data) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.datetimes().map(lambda moment: moment.isoformat() + "Z"))
 def test_every_moment_of_the_calendar_is_read(text) -> None:
-    """From the year 1 to 9999, leap days and all."""
+    """Every time from the year 1 to 9999 is read, leap days included."""
     assert read_timestamps([text]).tolist() == [microseconds(text)]
 
 
 @pytest.mark.parametrize("text", TIMES, ids=repr)
-def test_each_time_of_the_corpus(text) -> None:
+def test_tables_and_requests_read_the_same_times(text) -> None:
     """A text gives the same microseconds in a request and in a column of a table, or is refused by both."""
     expected = TIMES[text]
     assert microseconds(text) == expected
@@ -73,7 +73,7 @@ def test_only_tables_hold_times_without_a_zone_and_other_forms(text) -> None:
 
 
 @pytest.mark.parametrize("text", REFUSED_IN_TABLES)
-def test_tables_refuse_what_only_looks_like_their_forms(text) -> None:
+def test_tables_refuse_texts_that_resemble_their_forms(text) -> None:
     """Two spaces before a zone, a space without a zone and half an offset are unreadable."""
     assert read_column(f"{text}\n".encode(), 1).tolist() == [UNREADABLE]
 
@@ -88,12 +88,12 @@ def test_a_line_feed_within_a_text_is_refused() -> None:
         read_column(b"2024-08-26T10:33:50Z\n", 2)
 
 
-def test_empty_texts_of_a_column_are_no_times() -> None:
+def test_empty_texts_of_a_column_are_never() -> None:
     """An empty text is NEVER, also beside times."""
     assert read_column(b"\n1970-01-01 00:00:00\n\n", 3).tolist() == [NEVER, 0, NEVER]
     assert read_column(b"", 0).tolist() == []
 
 
-def test_no_times_are_none() -> None:
+def test_empty_lists_have_no_times() -> None:
     """Without texts, there are no times."""
     assert read_timestamps([], []).tolist() == []

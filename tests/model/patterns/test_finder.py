@@ -45,6 +45,7 @@ def rows_of(encoded: Encoded, customer: int, chance: np.random.Generator) -> Enc
     return Encoded(offsets=np.array([0, len(rows)]), profile=encoded.profile[customer : customer + 1], **columns)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("settings", [DEFAULTS, SHORT], ids=["default look-back", "short look-back"])
 @pytest.mark.parametrize("limits", ["default", "loose"])
 def test_thousands_of_customers_show_what_the_oracle_finds(limits, settings, made_up, thresholds) -> None:
@@ -133,7 +134,7 @@ def test_evidence_of_equal_transactions_does_not_depend_on_their_order() -> None
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.code)
-def test_evidence_shows_the_pattern_by_itself(pattern, made_up, thresholds) -> None:
+def test_the_evidence_alone_shows_the_pattern(pattern, made_up, thresholds) -> None:
     """The transactions that show a pattern, and they alone, show it again."""
     people, events = made_up(seed=23, customers=300)
     finder = Finder({pattern.code: thresholds[pattern.code]}, DEFAULTS)
@@ -149,6 +150,7 @@ def test_evidence_shows_the_pattern_by_itself(pattern, made_up, thresholds) -> N
     assert again.figures[:, 0, 0].tolist() == findings.figures[:, 0, 0].tolist()
 
 
+@pytest.mark.compiled
 def test_without_compilation_the_bits_are_the_same(made_up, tmp_path) -> None:
     """The search run as Python gives the same bits as the compiled search."""
     people, events = made_up(seed=5, customers=12)
@@ -203,7 +205,7 @@ def test_a_found_pattern_has_its_figures_times_and_sentence(thresholds) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_customers_without_a_pattern_have_none(count, made_up, thresholds) -> None:
+def test_customers_without_transactions_have_no_pattern(count, made_up, thresholds) -> None:
     """Without customers, or without transactions, no pattern is found and no error is raised."""
     people, events = made_up(0, customers=count)
     findings = Finder(thresholds, DEFAULTS).find(encode_frame(people, events.clear()))
@@ -212,13 +214,13 @@ def test_customers_without_a_pattern_have_none(count, made_up, thresholds) -> No
     assert len(findings.evidence) == 0
 
 
-def test_a_finder_without_patterns_finds_none(made_up) -> None:
+def test_a_finder_without_patterns_finds_no_pattern(made_up) -> None:
     """Without declared patterns, no pattern is found."""
     encoded = encode_frame(*made_up(0, customers=1))
     assert Finder({}, DEFAULTS).find_one(encoded) == ()
 
 
-def test_greatest_amounts_are_those_that_moved(made_up) -> None:
+def test_greatest_amounts_are_of_moved_money(made_up) -> None:
     """Each customer's greatest moved amount is the oracle's; 0 if no money moved."""
     people, events = made_up(29, customers=200)
     moves = polars_patterns.transactions(people, events).filter(polars_patterns.MOVED)

@@ -66,6 +66,6 @@ def test_no_other_matching_carries_more(moves, window):
     assert pass_through(moves, window)[0] == expected
 
 
-def test_rounding_crumbs_are_no_money():
+def test_rounding_errors_are_not_matched():
     """Differences far below a cent match nothing further."""
     assert matched([(0, 0.3), (1, -0.1), (1, -0.2), (2, -5.0)], 5) == 0.3

@@ -9,7 +9,7 @@ from customer_risk.model.patterns.wording import Wording
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.code)
-def test_every_pattern_words_its_thresholds_and_its_finding(pattern, thresholds) -> None:
+def test_every_pattern_describes_its_thresholds_and_its_finding(pattern, thresholds) -> None:
     """Every placeholder is filled in, and all thresholds are named."""
     wording = Wording(pattern.code, thresholds[pattern.code])
     told = wording.tell(count=3, amount=1234.5, share=0.873)
@@ -18,7 +18,7 @@ def test_every_pattern_words_its_thresholds_and_its_finding(pattern, thresholds)
     assert all(f"{{{name}}}" in pattern.limits for name in thresholds[pattern.code])
 
 
-def test_one_transaction_is_worded_as_one(thresholds) -> None:
+def test_one_transaction_is_singular(thresholds) -> None:
     """The noun agrees with the number."""
     large = Wording("LARGE_AMOUNT", thresholds["LARGE_AMOUNT"])
     sentence = (
@@ -41,7 +41,7 @@ def test_one_transaction_is_worded_as_one(thresholds) -> None:
         (24_000_000, "1,000,000 days"),
     ],
 )
-def test_a_length_of_time_is_worded_as_people_say_it(hours, worded) -> None:
+def test_a_length_of_time_has_a_suitable_unit(hours, worded) -> None:
     """Minutes below an hour, hours, and days from two days on."""
     wording = Wording("FAILED_TOP_UPS", {"count": 3, "hours": hours})
     assert wording.describe() == f"3 or more within {worded}"

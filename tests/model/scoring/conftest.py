@@ -79,7 +79,7 @@ def _trees(features: int, base: float, offsets: list[int], nodes: list[list]) ->
 
 @pytest.fixture(scope="session")
 def draw() -> Callable[..., np.ndarray]:
-    """Draw rows whose values often stand right on a threshold, and are often missing."""
+    """Draw rows with many values equal to a threshold, and many missing ones."""
 
     def drawn(chance: np.random.Generator, rows: int, features: int, missing: float = 0.2) -> np.ndarray:
         values = chance.integers(-2, 3, (rows, features)) + chance.choice([0.0, 0.0, 0.25, -0.25], (rows, features))
@@ -91,7 +91,7 @@ def draw() -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="session")
 def shapley_by_definition() -> Callable[[Trees, np.ndarray], np.ndarray]:
-    """Give one row's Shapley values from every coalition of features: no trick, no shared code."""
+    """Return one row's Shapley values by definition, from every coalition of features."""
 
     def expected(trees: Trees, root: int, node: int, row: np.ndarray, known: frozenset[int]) -> float:
         at = root + node
@@ -142,7 +142,7 @@ def boost() -> Callable[..., xgboost.Booster]:
 
 @pytest.fixture(scope="session")
 def features() -> tuple[Feature, ...]:
-    """Three features: an amount and a share whose mention tips off, and a flag that may be spoken of."""
+    """Three features: an amount and a share that could tip off, and a flag that may be mentioned."""
     money = {
         "group": "amounts",
         "direction": 1,

@@ -23,12 +23,12 @@ from customer_risk.model.scoring.action_rule import ActionRule
         ("low", None, 1, "none"),
     ],
 )
-def test_off_boarding_is_proposed_for_high_customers_with_patterns_alone(segment, patterns, minimum, action) -> None:
+def test_off_boarding_is_proposed_only_for_high_customers_with_patterns(segment, patterns, minimum, action) -> None:
     """Off-boarding is proposed only for High with enough patterns, never if no patterns can be seen."""
     assert ActionRule(minimum=minimum, patterns={}).action(segment, patterns) == action
 
 
-def test_patterns_are_in_the_order_of_the_definitions_however_a_manifest_has_them() -> None:
+def test_patterns_are_in_the_order_of_the_definitions() -> None:
     """The patterns are in the order of their definitions, although a manifest's keys are sorted by name."""
     patterns = {pattern.code: {"hours": 1.0} for pattern in PATTERNS}
     written = msgspec.json.encode(ActionRule(minimum=1, patterns=patterns), order="sorted")

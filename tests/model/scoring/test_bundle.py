@@ -1,4 +1,4 @@
-"""A bundle is what it says, or it isn't loaded."""
+"""A bundle is verified when it is loaded."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from customer_risk.model.scoring.segments import Thresholds
 
 @pytest.fixture
 def copy(bundle, tmp_path) -> Path:
-    """A copy of the bundle that a test may spoil."""
+    """A copy of the bundle that a test may change."""
     return shutil.copytree(bundle, tmp_path / "copy")
 
 
 @pytest.fixture
 def files(bundle) -> dict[str, bytes]:
-    """The bundle's files but the manifest."""
+    """The bundle's files except the manifest."""
     return {name: (bundle / name).read_bytes() for name in FILES}
 
 
@@ -50,20 +50,20 @@ def manifest(bundle) -> Manifest:
 
 
 def test_a_bundle_loads_and_scores(bundle):
-    """What comes back is ready to decide."""
+    """A loaded bundle scores a customer."""
     loaded = load_bundle(bundle)
     values = np.full(len(loaded.manifest.features), np.nan)
     assert loaded.scorer.judge(values).segment in {"low", "medium", "high"}
     assert loaded.model_features().names == loaded.manifest.features
 
 
-def test_its_version_is_the_sha256_of_the_manifest(bundle):
-    """As anyone can compute it."""
+def test_the_version_is_the_sha256_of_the_manifest(bundle):
+    """The version is the sha256 of manifest.json."""
     assert load_bundle(bundle).version == hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
 
 
 def test_writing_again_gives_the_same_bytes(bundle, manifest, files, tmp_path):
-    """No wall time, no order of chance: the version is that of the content."""
+    """The bytes, and so the version, depend only on the content."""
     again = tmp_path / "again"
     version = write_bundle(again, manifest, files)
     assert version == load_bundle(bundle).version
@@ -82,7 +82,7 @@ def test_xgboost_reads_the_model_and_gives_the_same_margins(bundle):
 @pytest.mark.parametrize("name", [*FILES, MANIFEST])
 @pytest.mark.parametrize("place", [0.0, 0.31, 0.77, 1.0])
 def test_one_flipped_byte_anywhere_is_refused(copy, name, place):
-    """In any file, the manifest included; the file is named."""
+    """A flipped byte in any file is refused, and the file is named."""
     content = bytearray((copy / name).read_bytes())
     content[int(place * (len(content) - 1))] ^= 1
     (copy / name).write_bytes(content)
@@ -91,38 +91,39 @@ def test_one_flipped_byte_anywhere_is_refused(copy, name, place):
 
 
 def test_a_manifest_changed_by_hand_is_refused(copy):
-    """A threshold isn't anyone's to edit, however well-formed."""
+    """A manifest with a changed threshold is refused."""
     text = (copy / MANIFEST).read_text().replace('"high": 0.6', '"high": 0.7')
     (copy / MANIFEST).write_text(text)
-    with pytest.raises(BundleAltered, match="its seal doesn't fit"):
+    with pytest.raises(BundleAltered, match="its seal, a hash of its content, doesn't match"):
         load_bundle(copy)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_refused_by_name(copy, name):
-    """Even one that isn't needed to score."""
+    """Each missing file is refused by name, also one that scoring doesn't need."""
     (copy / name).unlink()
     with pytest.raises(BundleAltered, match=rf"{name} can't be read"):
         load_bundle(copy)
 
 
 def test_an_extra_file_is_refused_by_name(copy):
-    """A bundle is only what its manifest names."""
+    """A file that the manifest doesn't name is refused."""
     (copy / "customers.csv").write_text("id\n")
-    with pytest.raises(BundleAltered, match=r"holds customers\.csv"):
+    with pytest.raises(BundleAltered, match=r"has customers\.csv"):
         load_bundle(copy)
 
 
 @pytest.mark.parametrize("name", ["..data", ".DS_Store", "lost+found"])
-def test_what_mounted_volumes_bring_along_is_overlooked(copy, name):
-    """A harmless artefact doesn't keep a pod from starting."""
+def test_files_of_mounted_volumes_are_ignored(copy, name):
+    """Hidden files and lost+found of mounted volumes are ignored."""
+    before = load_bundle(copy).version
     (copy / name).mkdir()
-    load_bundle(copy)
+    assert load_bundle(copy).version == before
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_no_bundle_at_all_is_said_so(tmp_path, there):
-    """The message says which folder to give."""
+def test_a_folder_without_a_bundle_is_refused(tmp_path, there):
+    """The message says that there is no bundle and which folder to give."""
     folder = tmp_path / "nothing"
     if there:
         folder.mkdir()
@@ -131,15 +132,15 @@ def test_no_bundle_at_all_is_said_so(tmp_path, there):
 
 
 def test_another_schema_version_is_refused_before_its_fields_are_read(copy):
-    """A later manifest may hold what this install can't know."""
+    """A later schema version is refused before unknown fields are read."""
     (copy / MANIFEST).write_text('{"schema_version": 4, "unheard_of": true}')
     with pytest.raises(BundleVersion, match="schema version 4, this install reads 1 and 2 and 3"):
         load_bundle(copy)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"schema_version": "1"}', b'{"schema_version": 1}', b"\xff"])
-def test_something_else_is_no_manifest(copy, content):
-    """Nothing half-read is used."""
+def test_other_content_than_a_manifest_is_refused(copy, content):
+    """Content that isn't a manifest is refused."""
     (copy / MANIFEST).write_bytes(content)
     with pytest.raises(BundleAltered, match="isn't a manifest"):
         load_bundle(copy)
@@ -150,28 +151,38 @@ def _write(folder: Path, manifest: Manifest, files: dict[str, bytes], **changes)
     return folder
 
 
-def test_another_feature_catalogue_is_refused(manifest, files, tmp_path):
-    """The same names may mean something else there."""
-    folder = _write(tmp_path / "b", manifest, files, catalogue_hash="f" * 64)
-    with pytest.raises(BundleVersion, match="another feature catalogue"):
+@pytest.mark.parametrize(
+    ("changes", "error", "fault", "remedy"),
+    [
+        (
+            {"catalogue_hash": "f" * 64},
+            BundleVersion,
+            "another feature catalogue",
+            "install the version of customer-risk",
+        ),
+        (
+            {"wordings": 99},
+            BundleVersion,
+            "has version 99 of the wordings; this install has versions 1 and 2",
+            "install",
+        ),
+        (
+            {"wordings": FIRST},
+            BundleVersion,
+            "another feature catalogue",
+            "install the version of customer-risk that made it",
+        ),
+        ({"explain_method": "paths"}, BundleVersion, "come from paths, here they would come from tables", "install"),
+        ({"features": ("in_sum",)}, BundleError, "takes 10 features, the manifest names 1", "customer-risk train"),
+    ],
+    ids=["catalogue", "unknown wordings", "wordings of another hash", "explaining", "features"],
+)
+def test_a_manifest_that_does_not_fit_is_refused(manifest, files, tmp_path, changes, error, fault, remedy):
+    """A manifest that fits neither this install nor the trees is refused; the message says what differs."""
+    folder = _write(tmp_path / "b", manifest, files, **changes)
+    with pytest.raises(error, match=fault) as refused:
         load_bundle(folder)
-
-
-def test_wordings_of_an_unknown_version_are_refused(manifest, files, tmp_path):
-    """The message names the version and what to do; no text is guessed."""
-    folder = _write(tmp_path / "b", manifest, files, wordings=99)
-    with pytest.raises(
-        BundleVersion, match="has version 99 of the wordings; this install has versions 1 and 2"
-    ) as refused:
-        load_bundle(folder)
-    assert "install the customer-risk that made it" in refused.value.remedy
-
-
-def test_wordings_of_another_version_than_the_catalogues_hash_are_refused(manifest, files, tmp_path):
-    """The hash of the catalogue is that of the texts that the manifest names."""
-    folder = _write(tmp_path / "b", manifest, files, wordings=FIRST)
-    with pytest.raises(BundleVersion, match="another feature catalogue"):
-        load_bundle(folder)
+    assert remedy in refused.value.remedy
 
 
 @pytest.mark.parametrize("wordings", [UNSET, FIRST, CURRENT])
@@ -203,9 +214,9 @@ LARGE = {"amount": 3_000.0, "quantile": 0.95, "usual": 4_000.0}
         ),
         ({"patterns": {"LARGE_AMOUNT": LARGE | {"usual": -1.0}}}, BundleError, r"LARGE_AMOUNT\.usual is -1\.0"),
         ({"patterns": {"LARGE_AMOUNT": LARGE | {"share": 1.0}}}, BundleError, r"LARGE_AMOUNT\.share is unknown"),
-        ({"minimum": 0}, BundleError, "minimum is 0, not from 1 to the number of patterns, 1"),
+        ({"minimum": 0}, BundleError, "minimum is 0; it must be from 1 to 1, the number of patterns"),
         ({"minimum": 2}, BundleError, "minimum is 2"),
-        ({"patterns": {}}, BundleError, "not from 1 to the number of patterns, 0"),
+        ({"patterns": {}}, BundleError, "it must be from 1 to 0, the number of patterns"),
         ({"version": 1}, BundleVersion, "has version 1 of the action rule; this install knows version 2"),
         ({"version": 3}, BundleVersion, "has version 3 of the action rule; this install knows version 2"),
     ],
@@ -218,7 +229,7 @@ def test_an_action_rule_that_cannot_be_used_is_refused(manifest, files, tmp_path
         load_bundle(folder)
 
 
-def test_whole_thresholds_are_written_as_they_are_read(manifest, files, tmp_path):
+def test_integer_thresholds_are_sealed_as_they_are_read(manifest, files, tmp_path):
     """A rule made with integers fits its seal when it is read."""
     rule = ActionRule(minimum=1, patterns={"VELOCITY_BURST": {"count": 3, "hours": 24}})
     folder = _write(tmp_path / "b", manifest, files, action_rule=rule)
@@ -233,29 +244,15 @@ def test_a_later_rule_is_refused_by_its_version_before_its_fields_are_read(copy)
         load_bundle(copy)
 
 
-def test_golden_answers_hold_the_action_rule_too(manifest, files, tmp_path):
+def test_golden_answers_depend_on_the_action_rule(manifest, files, tmp_path):
     """A bundle with another action rule than its golden rows were answered with doesn't load."""
     folder = _write(tmp_path / "b", manifest, files, action_rule=UNSET)
     with pytest.raises(GoldenMismatch, match="patterns"):
         load_bundle(folder)
 
 
-def test_another_way_of_explaining_is_refused(manifest, files, tmp_path):
-    """The manifest tells the truth about where reasons come from."""
-    folder = _write(tmp_path / "b", manifest, files, explain_method="paths")
-    with pytest.raises(BundleVersion, match="come from paths, here they would come from tables"):
-        load_bundle(folder)
-
-
-def test_trees_of_another_width_are_refused(manifest, files, tmp_path):
-    """The manifest's features are the trees' columns."""
-    folder = _write(tmp_path / "b", manifest, files, features=manifest.features[:-1])
-    with pytest.raises(BundleError, match="takes 10 features, the manifest names 9"):
-        load_bundle(folder)
-
-
 def test_a_manifest_that_names_other_files_is_refused(bundle, copy):
-    """None of them may be left out of the hashes."""
+    """A manifest without the hash of a file is refused."""
     content = json.loads((bundle / MANIFEST).read_text())
     del content["files"]["golden.json"]
     content["seal"] = ""
@@ -267,7 +264,7 @@ def test_a_manifest_that_names_other_files_is_refused(bundle, copy):
 
 
 def test_other_golden_answers_are_refused(manifest, files, tmp_path):
-    """Hashes hold, yet this install answers differently."""
+    """A bundle whose golden answers differ here is refused, and the row is named."""
     golden = json.loads(files["golden.json"])
     golden[2]["answer"]["segment"] = "high" if golden[2]["answer"]["segment"] != "high" else "low"
     folder = _write(tmp_path / "b", manifest, files | {"golden.json": json.dumps(golden).encode()})
@@ -276,15 +273,15 @@ def test_other_golden_answers_are_refused(manifest, files, tmp_path):
     assert load_bundle(folder, verify_golden=False).golden == golden
 
 
-def test_golden_answers_hold_the_thresholds_too(manifest, files, tmp_path):
+def test_golden_answers_depend_on_the_thresholds(manifest, files, tmp_path):
     """A bundle written with other thresholds than its golden rows were answered with doesn't load."""
     folder = _write(tmp_path / "b", manifest, files, thresholds=Thresholds(0.0, 0.0))
     with pytest.raises(GoldenMismatch):
         load_bundle(folder)
 
 
-def test_resampled_models_are_read_when_asked_for(copy):
-    """And verified once more: the file may have changed since."""
+def test_resampled_models_are_read_on_first_use(copy):
+    """The file of the resampled models is verified when it is read."""
     loaded = load_bundle(copy)
     (copy / "resamples.json").write_bytes(b"[]")
     with pytest.raises(BundleAltered, match=r"resamples\.json was altered"):
@@ -292,7 +289,7 @@ def test_resampled_models_are_read_when_asked_for(copy):
 
 
 def test_resampled_probabilities_are_calibrated_like_the_score(bundle):
-    """The only resampled model here is the model itself."""
+    """Resampled probabilities are calibrated as the score is."""
     loaded = load_bundle(bundle)
     rows = np.random.default_rng(0).normal(50, 100, (5, len(loaded.manifest.features)))
     resampled = loaded.resampled_probabilities(rows)
@@ -300,36 +297,36 @@ def test_resampled_probabilities_are_calibrated_like_the_score(bundle):
     np.testing.assert_allclose(resampled[0], loaded.scorer.score(rows).probability, atol=1e-12)
 
 
-def test_resamples_survive_the_file(grow):
-    """Two models go in, two come out."""
+def test_resamples_are_the_same_after_writing_and_reading(grow):
+    """Resampled models that are written and read again are the same."""
     trees = tuple(grow(np.random.default_rng(seed), trees=3, depth=2, features=2) for seed in range(2))
     assert [one.dumps() for one in loads_resamples(dumps_resamples(trees))] == [one.dumps() for one in trees]
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[1]"])
-def test_something_else_is_no_resamples(data):
-    """The file is named."""
-    with pytest.raises(BundleError, match=r"resamples\.json holds no trees"):
+def test_other_content_than_resamples_is_refused(data):
+    """The error names the file."""
+    with pytest.raises(BundleError, match=r"resamples\.json has no readable trees"):
         loads_resamples(data)
 
 
-def test_a_folder_with_something_in_it_is_not_overwritten(manifest, files, tmp_path):
-    """What stands there stays as it is."""
+def test_a_folder_with_content_is_not_overwritten(manifest, files, tmp_path):
+    """A folder with content is not overwritten."""
     (tmp_path / "note.txt").write_text("mine")
-    with pytest.raises(BundleError, match="already holds something"):
+    with pytest.raises(BundleError, match="already exists and isn't empty"):
         write_bundle(tmp_path, manifest, files)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 
 
-def test_a_file_in_the_way_is_not_overwritten(manifest, files, tmp_path):
-    """Not even by a folder of that name."""
+def test_a_file_is_not_overwritten(manifest, files, tmp_path):
+    """A file is not overwritten by a folder."""
     (tmp_path / "bundle").write_text("mine")
-    with pytest.raises(BundleError, match="already holds something"):
+    with pytest.raises(BundleError, match="already exists and isn't empty"):
         write_bundle(tmp_path / "bundle", manifest, files)
 
 
-def test_an_old_bundle_is_replaced_whole_when_told_to(manifest, files, copy):
-    """Nothing of the old one remains, and nothing beside it."""
+def test_replace_removes_the_old_bundle_completely(manifest, files, copy):
+    """With `replace`, nothing of the old bundle remains, and nothing is left beside it."""
     (copy / "old.txt").write_text("old")
     version = write_bundle(copy, msgspec.structs.replace(manifest, name="other"), files, replace=True)
     assert load_bundle(copy).version == version
@@ -338,22 +335,22 @@ def test_an_old_bundle_is_replaced_whole_when_told_to(manifest, files, copy):
 
 @pytest.mark.parametrize("change", [{"golden.json": None}, {"customers.csv": b"id"}])
 def test_only_a_bundles_own_files_are_written(manifest, files, tmp_path, change):
-    """One missing or one too many, and nothing is written."""
+    """If a file is missing or extra, nothing is written."""
     given = {name: data for name, data in (files | change).items() if data is not None}
     with pytest.raises(BundleError, match=next(iter(change)).replace(".", r"\.")):
         write_bundle(tmp_path / "bundle", manifest, given)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_write_that_fails_leaves_nothing(manifest, files, tmp_path):
-    """Whole or not at all."""
+def test_a_failed_write_leaves_no_file(manifest, files, tmp_path):
+    """A write that fails leaves no file."""
     with pytest.raises(TypeError):
         write_bundle(tmp_path / "bundle", manifest, files | {"trees.json": 3})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_guide_names_every_file_and_field(manifest):
-    """Whoever opens a bundle finds each thing in it explained."""
+    """The guide explains each file and field of a bundle."""
     guide = (Path(__file__).parents[3] / "docs" / "guide" / "bundle.md").read_text()
     missing = [name for name in (*FILES, MANIFEST, *msgspec.structs.asdict(manifest)) if f"`{name}`" not in guide]
     assert missing == []

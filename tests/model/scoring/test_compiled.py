@@ -1,4 +1,4 @@
-"""Compiling."""
+"""Compilation of functions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from customer_risk.model.scoring.compiled import compiled
 
 
 @pytest.mark.compiled
-def test_what_cannot_be_kept_on_the_disk_is_compiled_all_the_same():
-    """As on a read-only disk: here there is no file to keep it beside."""
+def test_a_function_that_cannot_be_cached_is_compiled():
+    """A function without a source file, whose code can't be cached, is compiled too."""
     names: dict = {}
     exec("def double(x):\n    return 2 * x", names)  # noqa: S102  a function without a file
     double = compiled(names["double"])

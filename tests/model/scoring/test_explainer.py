@@ -1,4 +1,4 @@
-"""Exact reasons: against the definition, against XGBoost, and to the bit against themselves."""
+"""Exact reasons are compared with the definition, with XGBoost and with themselves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHODS = pytest.mark.parametrize("limit", [2**26, 0], ids=["tables", "paths"])
 @given(seed=st.integers(0, 2**32 - 1), depth=st.integers(0, 6), count=st.integers(1, 4))
 @settings(deadline=None, max_examples=40)
 def test_contributions_are_shapley_values_by_definition(grow, draw, shapley_by_definition, limit, seed, depth, count):
-    """Missing values, repeated features, single leaves and ties at thresholds included."""
+    """Contributions are Shapley values by definition, also with missing values, repeated features and ties."""
     chance = np.random.default_rng(seed)
     trees = grow(chance, trees=2, depth=depth, features=count)
     row = draw(chance, 1, count)
@@ -38,7 +38,7 @@ def test_contributions_are_shapley_values_by_definition(grow, draw, shapley_by_d
     decimals=st.sampled_from([0, 1, 6]),
 )
 @settings(deadline=None, max_examples=40)
-def test_contributions_are_xgboosts(boost, seed, depth, count, missing, decimals):
+def test_contributions_equal_xgboosts(boost, seed, depth, count, missing, decimals):
     """On random boosters, contributions and bias are `pred_contribs` within 1e-5 and probabilities within 1e-6."""
     chance = np.random.default_rng(seed)
     values = chance.normal(size=(300, count)).round(decimals)  # few decimals: thresholds fall on values
@@ -57,7 +57,7 @@ def test_contributions_are_xgboosts(boost, seed, depth, count, missing, decimals
 
 @METHODS
 def test_bias_and_contributions_are_the_margin_to_the_bit(grow, draw, limit):
-    """Added up in the columns' order, they are the margin exactly."""
+    """Bias and contributions, added in the columns' order, are the margin to the bit."""
     chance = np.random.default_rng(4)
     explainer = Explainer(grow(chance, trees=15, depth=4, features=5), memory_limit_bytes=limit)
     margins, contributions = explainer.explain(draw(chance, 30, 5))
@@ -69,8 +69,8 @@ def test_bias_and_contributions_are_the_margin_to_the_bit(grow, draw, limit):
 
 
 @METHODS
-def test_margins_are_what_walking_the_trees_gives(grow, draw, limit):
-    """The score that falls out of the reasons is the trees' own, but for rounding."""
+def test_margins_equal_those_of_the_trees(grow, draw, limit):
+    """The margins of the explanation are those of the trees, except for rounding."""
     chance = np.random.default_rng(8)
     trees = grow(chance, trees=15, depth=4, features=5)
     rows = draw(chance, 40, 5)
@@ -81,7 +81,7 @@ def test_margins_are_what_walking_the_trees_gives(grow, draw, limit):
 @pytest.mark.compiled
 @METHODS
 def test_a_row_alone_and_in_a_batch_gives_the_same_bits(grow, draw, limit):
-    """Also where the batch is longer than what goes through a block at once."""
+    """A row has the same bits alone and in a batch that is longer than a block."""
     chance = np.random.default_rng(9)
     explainer = Explainer(grow(chance, trees=30, depth=4, features=7), memory_limit_bytes=limit)
     rows = draw(chance, 1100, 7)
@@ -93,8 +93,8 @@ def test_a_row_alone_and_in_a_batch_gives_the_same_bits(grow, draw, limit):
 
 
 @pytest.mark.compiled
-def test_rows_shared_out_to_threads_give_the_same_bits(grow, draw):
-    """The compiled code keeps its working memory to the call."""
+def test_threads_change_no_bit_of_the_contributions(grow, draw):
+    """Rows divided among threads have the same bits."""
     chance = np.random.default_rng(10)
     explainer = Explainer(grow(chance, trees=60, depth=5, features=7))
     rows = draw(chance, 4000, 7)
@@ -106,7 +106,7 @@ def test_rows_shared_out_to_threads_give_the_same_bits(grow, draw):
 
 @METHODS
 def test_trees_of_a_single_leaf_add_to_the_bias_alone(grow, limit):
-    """No feature had a say."""
+    """Trees of a single leaf add only to the bias."""
     trees = grow(np.random.default_rng(0), trees=3, depth=0, features=2)
     explainer = Explainer(trees, memory_limit_bytes=limit)
     margins, contributions = explainer.explain(np.array([[1.0, np.nan]]))
@@ -115,8 +115,8 @@ def test_trees_of_a_single_leaf_add_to_the_bias_alone(grow, limit):
 
 
 @METHODS
-def test_no_rows_give_no_answers(grow, limit):
-    """An empty cohort is no fault."""
+def test_no_rows_give_no_results(grow, limit):
+    """An array without rows gives results without rows."""
     explainer = Explainer(grow(np.random.default_rng(0), trees=3, depth=2, features=2), memory_limit_bytes=limit)
     margins, contributions = explainer.explain(np.empty((0, 2)))
     assert margins.shape == (0,)
@@ -124,15 +124,15 @@ def test_no_rows_give_no_answers(grow, limit):
 
 
 def test_a_value_is_compared_in_single_precision(vine):
-    """A value that only double precision tells from the threshold goes the way that it goes in XGBoost."""
+    """Values are compared in single precision, as in XGBoost."""
     explainer = Explainer(vine(1, 1))
     below, on = explainer.margins(np.array([[-1e-30], [-1e-60]]))  # -1e-60 is 0 in single precision
     assert below == pytest.approx(1.25)
     assert on == pytest.approx(-4.75)
 
 
-def test_tables_give_way_to_paths_at_the_memory_bound(grow, draw):
-    """One byte too few, and the slower way takes over with the same answers."""
+def test_paths_are_used_if_tables_exceed_the_memory_limit(grow, draw):
+    """With one byte less than the tables need, paths give the same answers."""
     chance = np.random.default_rng(11)
     trees = grow(chance, trees=5, depth=5, features=6)
     tables = Explainer(trees)
@@ -146,7 +146,7 @@ def test_tables_give_way_to_paths_at_the_memory_bound(grow, draw):
 
 
 def test_a_branch_of_forty_nodes_is_explained_exactly(vine, draw, shapley_by_definition):
-    """Its tables would need terabytes: paths explain it, with features that come back ten times."""
+    """Paths explain a branch with repeated features whose tables would need terabytes."""
     trees = vine(40, 4)
     explainer = Explainer(trees)
     assert explainer.method == "paths"
@@ -163,8 +163,8 @@ def test_a_branch_of_forty_features_adds_up(vine, draw):
 
 
 @pytest.mark.compiled
-def test_any_layout_of_the_same_values_is_taken(grow, draw):
-    """Columns first, every other row, read-only or in single precision: the answers are the same, nothing compiles."""
+def test_any_memory_layout_gives_the_same_results(grow, draw):
+    """Any memory layout and single precision give the same answers without another compilation."""
     from customer_risk.model.scoring.shap_tables import explain_by_tables
 
     chance = np.random.default_rng(14)

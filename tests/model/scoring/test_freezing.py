@@ -48,12 +48,12 @@ def test_usual_amount_is_the_quantile_of_those_who_moved_money(quantile, usual) 
 
 
 @pytest.mark.parametrize("customers", [population(), population(0.0), population(900.0, state="FAILED")])
-def test_where_nobody_moved_money_the_declared_amount_decides_alone(customers) -> None:
+def test_without_moved_money_only_the_declared_amount_counts(customers) -> None:
     """The usual amount is 0 if no customer moved money."""
     assert freeze(DEFAULT, customers, DEFAULTS).patterns["LARGE_AMOUNT"]["usual"] == 0.0
 
 
-def test_a_rule_without_large_amount_takes_nothing_from_the_population() -> None:
+def test_a_rule_without_large_amount_has_only_declared_patterns() -> None:
     """Only declared patterns are in the rule."""
     declared = {"VELOCITY_BURST": {"count": 8.0, "hours": 1.0}}
     rule = freeze(changed(rules=declared), population(5.0), DEFAULTS)
@@ -67,7 +67,7 @@ def test_patterns_are_in_the_order_of_their_definitions() -> None:
     assert list(freeze(backwards, population(), DEFAULTS).patterns) == [one.code for one in PATTERNS]
 
 
-def test_the_configuration_is_left_as_it_was() -> None:
+def test_freezing_does_not_change_the_configuration() -> None:
     """Freezing adds nothing to the declared thresholds."""
     freeze(DEFAULT, population(5.0), DEFAULTS)
     assert "usual" not in DEFAULT.rules["LARGE_AMOUNT"]
@@ -87,11 +87,11 @@ def test_the_configuration_is_left_as_it_was() -> None:
         ({"NIGHT_BURST": {"count": 4, "until_hour": 13}}, r"NIGHT_BURST\.until_hour is 13"),
         ({"PASS_THROUGH": {"hours": 24, "share": 80, "amount": 500}}, r"PASS_THROUGH\.share is 80"),
         ({"LARGE_AMOUNT": {"amount": 1, "quantile": 0.5, "usual": 3}}, r"LARGE_AMOUNT\.usual is unknown"),
-        ({}, "minimum is 1, not from 1 to the number of patterns, 0"),
+        ({}, "minimum is 1; it must be from 1 to 0, the number of patterns"),
     ],
 )
 @pytest.mark.parametrize("entrance", [check_corroboration, lambda given: freeze(given, population(), DEFAULTS)])
-def test_patterns_that_cannot_be_used_are_refused_by_name(entrance, rules, fault) -> None:
+def test_invalid_patterns_are_refused_by_name(entrance, rules, fault) -> None:
     """The message names the pattern, the threshold and the known patterns."""
     with pytest.raises(ConfigError, match=fault) as refusal:
         entrance(changed(rules=rules))
@@ -99,7 +99,7 @@ def test_patterns_that_cannot_be_used_are_refused_by_name(entrance, rules, fault
 
 
 @pytest.mark.parametrize("minimum", [0, -1, 8])
-def test_a_minimum_that_cannot_be_meant_is_refused(minimum) -> None:
+def test_an_impossible_minimum_of_patterns_is_refused(minimum) -> None:
     """A minimum below 1 or above the number of patterns is named."""
     with pytest.raises(ConfigError, match=f"minimum is {minimum}"):
         check_corroboration(changed(minimum=minimum))

@@ -38,17 +38,12 @@ def rows() -> list:
 
 @pytest.fixture(autouse=True)
 def family(monkeypatch) -> None:
-    """Give this machine's CPU a family that the tests can name."""
+    """Give this machine's CPU a family name for the tests."""
     monkeypatch.setattr(golden, "cpu_family", lambda: FAMILY)
 
 
-def test_golden_requests_are_answered_again_alike(rows):
-    """Where they were made, every number is the same to the last bit."""
-    check_golden(_answer, rows, made_on=FAMILY, where="golden.json")
-
-
-def test_a_request_has_times_and_dates_as_the_wire_has_them():
-    """A time has its microseconds and its zone, a date its ISO form, whether given as microseconds or not."""
+def test_a_golden_request_has_rfc3339_times_and_iso_dates():
+    """Times have microseconds and a zone, and dates their ISO form."""
     moment = datetime(2024, 8, 26, 10, 33, 50, 629801, tzinfo=UTC)
     rows = [{"created_at": moment, "completed_at": None}, {"created_at": 1724668430000000}]
     assert golden_request(7, {"date_of_birth": date(1990, 1, 1)}, rows) == {
@@ -104,7 +99,7 @@ DIFFERENCES = [
 @pytest.mark.parametrize("made_on", [None, "another family"])
 @pytest.mark.parametrize(("path", "by"), DIFFERENCES)
 def test_another_answer_is_a_mismatch_on_any_family(rows, path, by, made_on):
-    """Segment, action, order of reasons, numbers and the set of features are held everywhere; the place is named."""
+    """A difference in an answer is a mismatch on any CPU family, and the place is named."""
     with pytest.raises(GoldenMismatch, match=rf"golden\.json: row 1, .*answer\.{path[0]}"):
         check_golden(_answer, _change(rows, *path, by=by), made_on=made_on or FAMILY, where="golden.json")
 
@@ -118,16 +113,16 @@ def test_another_answer_is_a_mismatch_on_any_family(rows, path, by, made_on):
     ],
 )
 def test_last_bits_may_differ_on_another_family_only(rows, path, by):
-    """And the wording with them, since it holds rounded numbers."""
+    """On another CPU family, last bits may differ, and so may texts with rounded numbers."""
     changed = _change(rows, *path, by=by)
     check_golden(_answer, changed, made_on="another family", where="golden.json")
     with pytest.raises(GoldenMismatch):
         check_golden(_answer, changed, made_on=FAMILY, where="golden.json")
 
 
-def test_no_golden_row_is_a_mismatch():
-    """An empty list would verify anything."""
-    with pytest.raises(GoldenMismatch, match="no row to compare"):
+def test_a_bundle_without_golden_rows_is_a_mismatch():
+    """A bundle without golden rows is a mismatch."""
+    with pytest.raises(GoldenMismatch, match="no golden row to compare"):
         check_golden(_answer, [], made_on=FAMILY, where="golden.json")
 
 
@@ -141,7 +136,7 @@ def test_no_golden_row_is_a_mismatch():
         b'[{"request": [], "answer": {}}]',
     ],
 )
-def test_something_else_is_no_golden_rows(data):
-    """The file is named."""
-    with pytest.raises(BundleError, match=r"golden\.json holds no golden rows"):
+def test_other_content_than_golden_rows_is_refused(data):
+    """The error names the file."""
+    with pytest.raises(BundleError, match=r"golden\.json has no readable golden rows"):
         loads_golden(data)

@@ -1,4 +1,4 @@
-"""Golden requests written and answered without serving."""
+"""Golden requests are written and answered without serving."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def loaded(bundle):
 
 @pytest.fixture
 def write(loaded):
-    """Write golden rows about customers with so many transactions each."""
+    """Write golden rows about customers with the given numbers of transactions."""
 
     def written(*counts):
         customers = [(PROFILE, [_row(minutes, 7.5 + minutes) for minutes in range(count)]) for count in counts]
@@ -40,7 +40,7 @@ def write(loaded):
     return written
 
 
-def test_an_answer_is_the_scorers_on_the_kernels_features(loaded, write):
+def test_a_golden_answer_is_the_scorers_for_the_kernels_features(loaded, write):
     """Probability, segment, action, reasons and features are those of the customer's values, and so are patterns."""
     row = write(4)[0]
     answer = row["answer"]
@@ -56,8 +56,8 @@ def test_an_answer_is_the_scorers_on_the_kernels_features(loaded, write):
     }
 
 
-def test_a_written_request_encodes_as_the_customer_that_it_is_about():
-    """Times keep their microseconds, and the features their bits, on the way through the request."""
+def test_a_golden_request_encodes_to_the_same_features():
+    """A customer encoded through a request has the same times and features as encoded directly."""
     rows = [_row(minutes + 0.123457, 7.5) for minutes in range(5)]
     encoded = encode_request(golden_request(0, {"occupation": "STUDENTS"}, rows))
     direct = encode_customer({"occupation": "STUDENTS"}, rows)
@@ -65,7 +65,7 @@ def test_a_written_request_encodes_as_the_customer_that_it_is_about():
     assert kernel.compute(encoded).tobytes() == kernel.compute(direct).tobytes()
 
 
-def test_the_first_customers_are_asked_about_in_every_form(loaded, write):
+def test_the_first_customers_have_requests_in_every_form(loaded, write):
     """A customer becomes a request with rows, one with columns if there are transactions, and one with features."""
     rows = write(3, 0, 2, 5)
     of_first = [each for each in rows if each["request"]["customer_id"] == "golden-0"]
@@ -78,16 +78,16 @@ def test_the_first_customers_are_asked_about_in_every_form(loaded, write):
     assert len(rows) == 4 + 2 + AGAIN
 
 
-def test_every_form_is_answered_alike(loaded, write):
-    """What is expected of a request's other forms is what they are answered with."""
+def test_every_form_of_a_request_has_the_same_answer(loaded, write):
+    """The other forms of a request are answered as expected."""
     answer = golden_answerer(loaded.scorer, loaded.manifest.settings)
     for each in write(3, 0, 2):
         assert answer(each["request"]) == each["answer"]
 
 
 @pytest.mark.parametrize("change", [{"profile": None}, {"transactions": [{}]}, {"features": {}}])
-def test_what_is_no_request_is_named(loaded, write, change):
-    """A document that can't be read as a request is the bundle's fault, and not a fault of ours."""
+def test_a_document_other_than_a_request_is_refused(loaded, write, change):
+    """A document that isn't a request raises BundleError."""
     answer = golden_answerer(loaded.scorer, loaded.manifest.settings)
     with pytest.raises(BundleError, match="the request golden-0 can't be read"):
         answer(write(1)[0]["request"] | change)

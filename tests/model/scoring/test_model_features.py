@@ -1,4 +1,4 @@
-"""The features that a bundle's model takes."""
+"""The features of a bundle's model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _transaction(day: int, amount: float = 10.0, kind: str = "CARDS") -> dict[st
     }  # fmt: skip
 
 
-def test_values_are_the_kernels_in_the_models_order():
-    """Any features can be chosen, in any order."""
+def test_values_are_in_the_models_order():
+    """The values are the kernel's, for any features in any order."""
     names = ("out_sum", "transactions", "no_biometrics")
     encoded = encode_customer({"has_biometrics": False}, [_transaction(1, 10.0), _transaction(2, 32.0)])
     values = ModelFeatures(names, SETTINGS).compute(encoded)
@@ -44,6 +44,6 @@ def test_values_are_the_kernels_in_the_models_order():
     ids=["all", "look-back", "most transactions", "excluded types"],
 )
 def test_the_manifests_settings_reach_the_kernel(settings, counted):
-    """Each of the three changes which transactions are counted."""
+    """Each setting changes which transactions are counted."""
     encoded = encode_customer({}, [_transaction(1), _transaction(20), _transaction(21, kind="MANUAL")])
     assert ModelFeatures(("transactions",), settings).compute(encoded)[0] == counted

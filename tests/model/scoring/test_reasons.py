@@ -19,8 +19,8 @@ def _codes(features, contributions, **options) -> list[str]:
     return [reason.code for reason in top_reasons(values, np.array(contributions), features, **options)]
 
 
-def test_a_reason_says_all_that_an_investigator_needs(features):
-    """Code, feature, value with unit, direction, contribution, share of the total, both wordings."""
+def test_a_reason_has_every_field(features):
+    """A reason has code, feature, value, unit, direction, contribution, share and both texts."""
     (reason, _) = top_reasons(np.array([1250.0, 0.5, 1.0]), np.array([0.6, 0.0, -0.2]), features)
     assert reason.code == "IN_SUM"
     assert reason.feature == "in_sum"
@@ -33,39 +33,39 @@ def test_a_reason_says_all_that_an_investigator_needs(features):
 
 
 @pytest.mark.parametrize("segment", ["medium", "high"])
-def test_in_medium_and_high_what_raises_comes_first(features, segment):
-    """Each side by size: the strongest reason for the segment leads."""
+def test_in_medium_and_high_raising_reasons_come_first(features, segment):
+    """Reasons that raise the risk come first, each side by size."""
     assert _codes(features, [0.1, -0.9, 0.3], segment=segment) == ["KYC_INCOMPLETE", "IN_SUM", "PASSED_SHARE"]
 
 
-def test_in_low_the_greatest_comes_first_either_way(features):
-    """What keeps a customer low is said as soon as what doesn't."""
+def test_in_low_reasons_are_ordered_by_size(features):
+    """In the segment low, reasons are ordered by size only."""
     assert _codes(features, [0.1, -0.9, 0.3], segment="low") == ["PASSED_SHARE", "KYC_INCOMPLETE", "IN_SUM"]
 
 
-def test_equal_contributions_stand_in_the_features_order(features):
-    """A difference in the last bits reorders nothing."""
+def test_equal_contributions_keep_the_features_order(features):
+    """Contributions that differ in the last bits keep the features' order."""
     assert _codes(features, [0.3, 0.3 + 1e-15, 0.3]) == ["IN_SUM", "PASSED_SHARE", "KYC_INCOMPLETE"]
 
 
-def test_a_feature_without_contribution_is_no_reason(features):
-    """Nor is one whose contribution is rounding."""
+def test_a_feature_without_contribution_is_left_out(features):
+    """A feature with a contribution of 0, except for rounding, is not a reason."""
     assert _codes(features, [0.0, 1e-12, 0.3]) == ["KYC_INCOMPLETE"]
 
 
-def test_no_contribution_at_all_gives_no_reason(features):
-    """A customer of whom the model says nothing particular."""
+def test_without_contributions_there_are_no_reasons(features):
+    """Without any contribution, there are no reasons."""
     assert _codes(features, [0.0, 0.0, 0.0]) == []
 
 
-def test_only_the_asked_number_is_given(features):
-    """Shares still are of all contributions."""
+def test_at_most_the_requested_number_of_reasons_is_returned(features):
+    """At most the requested number of reasons is returned; shares are of all contributions."""
     (reason,) = top_reasons(np.ones(3), np.array([0.5, 0.3, 0.2]), features, 1)
     assert reason.share == pytest.approx(0.5)
 
 
 def test_a_missing_value_is_null_and_explained(features):
-    """The investigator reads why there is no value."""
+    """A missing value is None, and the investigator's text says why."""
     (reason,) = top_reasons(np.array([np.nan, 0, 0]), np.array([0.5, 0.0, 0.0]), features)
     assert reason.value is None
     assert (
@@ -77,24 +77,17 @@ def test_a_missing_value_is_null_and_explained(features):
 @pytest.mark.parametrize(
     ("value", "text"), [(1.0, "Your identity verification is not completed."), (0.0, NEUTRAL), (np.nan, NEUTRAL)]
 )
-def test_a_statement_to_the_customer_is_made_only_where_it_is_true(features, value, text):
-    """Nobody whose verification is complete reads that it isn't."""
+def test_a_statement_to_the_customer_is_made_only_if_it_is_true(features, value, text):
+    """A statement is made to the customer only if it is true."""
     assert customer_text(features[2], value) == text
 
 
 @pytest.mark.parametrize("feature", [f for f in CATALOGUE if f.tips_off], ids=lambda f: f.name)
 def test_wording_that_could_tip_off_never_depends_on_the_customer(feature):
-    """Every customer reads the same of it: no value, not even whether there is one."""
+    """The customer's text of a feature that could tip off is the same for every value."""
     texts = {customer_text(feature, value) for value in (0.0, 1.0, feature.high, np.nan)}
     assert len(texts) == 1
     assert not any(character.isdigit() for character in texts.pop())
-
-
-@pytest.mark.parametrize("feature", CATALOGUE, ids=lambda f: f.name)
-def test_every_feature_of_the_catalogue_can_be_worded(feature):
-    """At both ends of what is plausible, and missing."""
-    for value in (feature.low, feature.high, float("nan")):
-        assert "{" not in feature.describe(value)
 
 
 def _texts(features, values, contributions, **options) -> list[str]:

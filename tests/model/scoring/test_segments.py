@@ -15,12 +15,12 @@ from customer_risk.model.scoring.segments import ACTIONS, SEGMENTS, Thresholds
     [(0.0, "low"), (0.1999, "low"), (0.2, "medium"), (0.5999, "medium"), (0.6, "high"), (1.0, "high")],
 )
 def test_a_threshold_belongs_to_the_upper_segment(probability, segment):
-    """From the threshold on, not beyond it."""
+    """A probability equal to a threshold is in the upper segment."""
     assert Thresholds(0.2, 0.6).segment_of(probability) == segment
 
 
 def test_equal_thresholds_leave_no_medium():
-    """Somebody without reviewers has low and high."""
+    """Equal thresholds leave only low and high."""
     assert [Thresholds(0.5, 0.5).segment_of(p) for p in (0.4999, 0.5)] == ["low", "high"]
 
 
@@ -28,12 +28,12 @@ def test_equal_thresholds_leave_no_medium():
     ("medium", "high"), [(0.6, 0.2), (-0.1, 0.5), (0.1, 1.1), (math.nan, 0.5), (0.1, math.nan), (0.1, math.inf)]
 )
 def test_impossible_thresholds_are_refused(medium, high):
-    """The message shows them."""
+    """Impossible thresholds are refused."""
     with pytest.raises(BundleError, match="thresholds can't be used"):
         Thresholds(medium, high)
 
 
 def test_each_segment_has_an_action():
-    """Only high proposes an off-boarding."""
+    """Each segment has an action; only high proposes off-boarding."""
     assert tuple(ACTIONS) == SEGMENTS
     assert [name for name, action in ACTIONS.items() if action == "propose_off_boarding"] == ["high"]

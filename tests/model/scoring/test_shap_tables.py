@@ -17,7 +17,7 @@ def trees(grow):
 
 
 def test_each_inner_node_is_upper_or_in_one_subtree(trees):
-    """Nothing is compared twice and nothing is forgotten."""
+    """Each inner node is an upper node or in one subtree."""
     cuts = tables.cut(trees)
     nodes = [node for one in cuts for node in one.uppers]
     nodes += [node for one in cuts for subtree in one.subtrees for node in subtree.inner]
@@ -25,19 +25,19 @@ def test_each_inner_node_is_upper_or_in_one_subtree(trees):
 
 
 def test_subtrees_are_at_most_two_nodes_high(trees):
-    """So that at most three bits of a pattern are the subtree's own."""
+    """A subtree has at most three inner nodes."""
     cuts = tables.cut(trees)
     assert max(len(subtree.inner) for one in cuts for subtree in one.subtrees) == 3
 
 
-def test_announced_memory_is_what_the_tables_take(trees):
-    """The bound is checked before anything is built, so it must be the truth."""
+def test_announced_memory_equals_that_of_the_tables(trees):
+    """The announced memory is that of the tables."""
     cuts = tables.cut(trees)
     assert tables.table_bytes(cuts) == tables.build(trees, paths_of(trees), cuts).table.nbytes
 
 
 def test_blocks_make_no_difference(trees, draw, monkeypatch):
-    """A block a tree and one block for all give the same contributions but for the order of additions."""
+    """One block for each tree and one block for all give the same contributions, except for rounding."""
     rows = draw(np.random.default_rng(2), 20, 6)
     together = Explainer(trees).explain(rows)
     monkeypatch.setattr(tables, "BLOCK_BYTES", 1)

@@ -13,11 +13,11 @@ from customer_risk.model.scoring.trees import Trees
 
 @pytest.fixture
 def trees(grow) -> Trees:
-    """Some ten trees, one of them at least with two levels."""
+    """Ten trees, at least one of them with two levels."""
     return grow(np.random.default_rng(3), trees=10, depth=3, features=4)
 
 
-def test_trees_survive_json_to_the_bit(trees):
+def test_trees_are_the_same_after_json_to_the_bit(trees):
     """Reading what was written gives the same arrays, and writing them again the same bytes."""
     written = trees.dumps()
     read = Trees.loads(written)
@@ -58,16 +58,16 @@ def _changed(name: str, place: int, value: float):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_changed("offsets", 0, 1), "offsets don't fit"),
-        (_changed("offsets", 1, 0), "offsets don't fit"),
-        (lambda t: {"offsets": t.offsets[:-1]}, "offsets don't fit"),
+        (_changed("offsets", 0, 1), "offsets don't match"),
+        (_changed("offsets", 1, 0), "offsets don't match"),
+        (lambda t: {"offsets": t.offsets[:-1]}, "offsets don't match"),
         (lambda t: {"value": t.value[:-1]}, "different lengths"),
-        (_changed("feature", -1, 4), "a column outside the 4"),
-        (_changed("feature", -1, -2), "a column outside the 4"),
-        (_changed("left", -1, 0), "aren't nodes behind it"),
-        (_changed("right", -1, 999), "aren't nodes behind it"),
+        (_changed("feature", -1, 4), "a feature outside the model's 4"),
+        (_changed("feature", -1, -2), "a feature outside the model's 4"),
+        (_changed("left", -1, 0), "don't come after it"),
+        (_changed("right", -1, 999), "don't come after it"),
         (lambda t: {"right": np.where(t.feature >= 0, t.left, t.right).astype(np.int32)}, "exactly one parent"),
-        (_changed("feature", -1, -1), "aren't nodes behind it"),
+        (_changed("feature", -1, -1), "don't come after it"),
         (_changed("threshold", -1, np.nan), "threshold that isn't finite"),
         (_changed("threshold", -1, -np.inf), "threshold that isn't finite"),
         (_changed("value", -1, np.inf), "a number that isn't finite"),
@@ -76,14 +76,14 @@ def _changed(name: str, place: int, value: float):
         (_changed("cover", 0, -1), "no training weight"),
     ],
 )
-def test_arrays_that_are_no_trees_are_refused(trees, change, said):
-    """What compiled code would follow out of its arrays, or for ever, never gets there."""
+def test_arrays_that_do_not_form_trees_are_refused(trees, change, said):
+    """Arrays with which compiled code would leave its bounds or never end are refused."""
     with pytest.raises(BundleError, match=said):
         replace(trees, **change(trees))
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"features": "two"}', b"\xff"])
-def test_json_of_something_else_is_refused(data):
+def test_other_json_than_trees_is_refused(data):
     """The message says that it isn't trees and what to do."""
     with pytest.raises(BundleError, match=r"not the JSON of trees.*customer-risk train"):
         Trees.loads(data)

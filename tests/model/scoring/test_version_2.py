@@ -18,7 +18,7 @@ from customer_risk.model.scoring.segments import ACTIONS
 BUNDLE = Path(__file__).parents[2] / "data" / "version-2" / "bundle"
 
 
-def test_a_bundle_of_version_2_is_checked_by_the_rule_of_its_time() -> None:
+def test_a_bundle_of_version_2_is_checked_without_an_action_rule() -> None:
     """The golden rows are answered as before: every High customer proposed, and no patterns."""
     loaded = load_bundle(BUNDLE, verify_golden=False)
     answer = golden_answerer(loaded.scorer, loaded.manifest.settings)

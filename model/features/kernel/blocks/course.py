@@ -34,7 +34,7 @@ def fill_amounts(amount: Floats, kind: Kinds, rows: int, work: Workspace, length
         total += value
         greatest = max(greatest, value)
         large += value >= 100
-        if value >= 475:  # most amounts are not
+        if value >= 475:  # few amounts are
             below += _just_below(value)
         paid = (TYPES_ROLE[kind[row]] == CARD_PAYMENT) & (value > 0)
         small += paid & (value <= 50)

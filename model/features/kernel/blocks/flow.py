@@ -18,7 +18,7 @@ _SWEPT: Final = 0.8
 
 @compiled
 def fill_flow(begin: int, work: Workspace, lengths: Lengths, whole: bool, out: Floats) -> None:
-    """Fill the features; `begin` is the first transaction's time, `whole`: no earlier one was left out."""
+    """Fill the features; `begin` is the first transaction's time; `whole` is true if no earlier one was left out."""
     out[AT.irrevocable_out] = out[AT.onramp_sum] + out[AT.transfer_out_sum] + out[AT.card_large_sum]
     out[AT.irrevocable_share] = share(min(out[AT.irrevocable_out], out[AT.in_sum]), out[AT.in_sum])
     out[AT.transfer_flow] = out[AT.transfer_in_sum] + out[AT.irrevocable_out]
@@ -40,7 +40,7 @@ def fill_flow(begin: int, work: Workspace, lengths: Lengths, whole: bool, out: F
 
 @compiled
 def _fed(times: Ints, sums: Floats, rows: int, work: Workspace, lengths: Lengths) -> float:
-    """Return the sum, over crypto purchases, of the part of each that a series brought in in the 72 hours before."""
+    """Return the sum, over crypto purchases, of the part that a series of the 72 hours before it can pay."""
     fed = 0.0
     begin = end = 0
     for place in range(lengths.purchases):
@@ -76,10 +76,10 @@ def _fill_sweeps(work: Workspace, lengths: Lengths, out: Floats) -> None:
 
 @compiled
 def _match(times: Ints, ins: Floats, n_ins: int, least: float, work: Workspace, outs: int) -> int:
-    """Match moves out with the earliest money in, both of `least` or more; returns how many matches there are.
+    """Match moves out with the earliest money in, both of `least` or more; return the number of matches.
 
-    A match has its time, its amount and the time of the move in. Each one uses up a move in or a move out, which bounds
-    their number by that of both together.
+    A match has its time, its amount and the time of the move in. Each match uses up a move in or a move out, so there
+    are at most as many matches as moves.
     """
     matches = first = 0
     while first < n_ins and ins[first] < least:
@@ -123,7 +123,7 @@ def _fill_matches(
     out[AT.pass_72h] = pass_72h
     out[AT.pass_24h_share] = part_of(pass_24h, out[AT.in_sum])
     out[AT.passed_share] = part_of(passed, out[AT.in_sum])
-    # Unmatched money out exceeds all money in before it: the greatest such excess, by reflection.
+    # The greatest excess of money out over money in so far equals the unmatched money out (reflection principle).
     unfunded = out[AT.out_sum] - passed
     out[AT.unfunded_out] = unfunded if unfunded > NEARLY else 0.0
     if whole:

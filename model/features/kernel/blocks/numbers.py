@@ -8,8 +8,8 @@ from typing import Final
 from customer_risk.model.features.compiled import compiled
 from customer_risk.model.features.shapes import Floats
 
-NEARLY: Final = 1e-6  # EUR: sums closer than this are equal, whatever the order that rounded them
-_FEW: Final = 8  # values that are sorted rather than selected from
+NEARLY: Final = 1e-6  # EUR: sums that differ by less are equal; the order of additions changes their rounding
+_FEW: Final = 8  # this many values or fewer are sorted
 
 
 @compiled
@@ -39,7 +39,7 @@ def median(values: Floats, n: int, lower: Floats, upper: Floats) -> float:
     """
     if n == 0:
         return math.nan
-    rank, left, before = n // 2, n, values[0]  # the value before that of the rank, if none is left below
+    rank, left, before = n // 2, n, values[0]  # the value before that of the rank, if no value is left below
     while left > _FEW:
         first, second, third = values[left // 4], values[left // 2], values[3 * (left // 4)]
         pivot = max(min(first, second), min(max(first, second), third))
@@ -102,7 +102,7 @@ def weighted_median(values: Floats, weights: Floats, n: int) -> float:
             value = values[place]
             values[kept], weights[kept] = value, weights[place]
             kept += value < pivot if downwards else value > pivot
-        if kept == 0:  # the weights' rounding left less than half
+        if kept == 0:  # rounding of the weights left less than half
             return float(pivot)
         half -= 0.0 if downwards else below + equal
         left = kept

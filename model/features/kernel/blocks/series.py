@@ -1,4 +1,4 @@
-"""The moves of money by series, each with its running sum, for the features of flow and windows."""
+"""Splits the moves of money into series with running sums, for the features of flow and windows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from customer_risk.model.features.shapes import Floats, Ints, Kinds
 
 
 class Lengths(NamedTuple):
-    """How many rows each series has."""
+    """The number of rows of each series."""
 
     ins: int
     outs: int
@@ -35,8 +35,8 @@ class Lengths(NamedTuple):
 def split(created: Ints, amount: Floats, kind: Kinds, rows: int, work: Workspace) -> Lengths:
     """List moves in and out, transfers in, top-ups, purchases (all greater than 0) and refusals, in order.
 
-    Every row is written to both moves in and moves out, and only wanted ones are counted: a branch would often be
-    mispredicted, and a condition's factor of 0 or 1 needs no branch. Entry k of a running sum is of the first k moves.
+    Every row is written to both moves in and moves out, and the counters keep the right ones: a branch would
+    often be mispredicted, a factor of 0 or 1 needs no branch. Entry k of a running sum is of the first k moves.
     """
     ins = outs = transfers = top_ups = purchases = refusals = 0
     came = went = transferred = topped_up = 0.0

@@ -30,7 +30,7 @@ def fill_busiest(created: Ints, rows: int, work: Workspace, lengths: Lengths, ou
 
 @compiled
 def _most_within(times: Ints, rows: int, window: int) -> int:
-    """Return the greatest number of rows within a window, which grows if it can and otherwise moves on."""
+    """Return the greatest number of rows within a window; the window grows if it can and otherwise moves on."""
     first = 0
     for row in range(rows):
         first += times[row] - times[first] > window
@@ -52,7 +52,7 @@ def _greatest_within(times: Ints, sums: Floats, rows: int, window: int) -> float
 def fill_last_days(
     created: Ints, completed: Ints, kind: Kinds, rows: int, work: Workspace, lengths: Lengths, out: Floats
 ) -> None:
-    """Fill the counts and sums of the hours and days up to the last activity, and what was open then."""
+    """Fill the counts and sums of the hours and days up to the last activity, and the share that was still open."""
     last = created[rows - 1]
     out[AT.last_1h_count] = rows - _first_since(created, rows, last - HOUR)
     out[AT.last_24h_count] = rows - _first_since(created, rows, last - DAY)

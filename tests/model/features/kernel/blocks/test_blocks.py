@@ -1,4 +1,4 @@
-"""Features by hand: a few rows and what they come to."""
+"""Features of a few rows, computed by hand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_money_that_leaves_within_the_day_passes_through(row: Any, features_of: 
 
 
 def test_earliest_money_leaves_first(row: Any, features_of: Any) -> None:
-    """A move out takes the oldest money that is there, and waits for none to come."""
+    """A move out is matched with the oldest money that is there, never with later money."""
     rows = [
         row(0, 100, direction="IN"),
         row(2 * HOURS, 100, direction="IN"),
@@ -47,8 +47,8 @@ def test_earliest_money_leaves_first(row: Any, features_of: Any) -> None:
     assert values["unfunded_out"] == 30
 
 
-def test_top_ups_that_fail_are_told_from_those_that_succeed(row: Any, features_of: Any) -> None:
-    """Three tries, none of which succeeded."""
+def test_failed_and_successful_top_ups_are_counted_separately(row: Any, features_of: Any) -> None:
+    """Failed top-ups and successful ones are counted separately."""
     tries = [row(i, 200, type="CARD_TOP_UP", direction="IN", state="FAILED") for i in range(3)]
     values = features_of(tries)
     assert (values["topup_failed_count"], values["topup_failed_sum"], values["topup_never_succeeded"]) == (3, 600, 1)
@@ -72,13 +72,13 @@ def test_busiest_day_may_be_any_day(row: Any, features_of: Any) -> None:
 
 
 @pytest.mark.parametrize(("country", "night"), [("FR", 0), ("PF", 0), ("NC", 1), ("GB", 1)])
-def test_night_is_where_the_customer_lives(row: Any, features_of: Any, country: str, night: float) -> None:
+def test_night_is_in_the_residences_local_time(row: Any, features_of: Any, country: str, night: float) -> None:
     """5:30 in London is 6:30 in Paris and 19:30 in Tahiti; 13:30 + 11 hours is night in Nouméa."""
     minutes = {"NC": 13.5, "GB": 5.5, "FR": 5.5, "PF": 5.5}[country] * HOURS
     assert features_of([row(minutes)], country_of_residence=country)["night_share"] == night
 
 
-def test_weekend_begins_where_the_customer_lives(row: Any, features_of: Any) -> None:
+def test_weekend_is_in_the_residences_local_time(row: Any, features_of: Any) -> None:
     """Friday 13:30 in UTC is Saturday in Nouméa."""
     friday = 4 * DAYS + 13.5 * HOURS
     assert features_of([row(friday)], country_of_residence="NC")["weekend_share"] == 1
@@ -86,14 +86,14 @@ def test_weekend_begins_where_the_customer_lives(row: Any, features_of: Any) -> 
 
 
 @pytest.mark.parametrize("country", [None, "??"])
-def test_night_is_missing_where_the_zone_is_unknown(row: Any, features_of: Any, country: str | None) -> None:
-    """Without a residence whose zone is known, nothing is said of nights, office hours and weekends."""
+def test_night_is_missing_if_the_zone_is_unknown(row: Any, features_of: Any, country: str | None) -> None:
+    """Without a known time zone, nights, office hours and weekends are missing."""
     values = features_of([row()], country_of_residence=country)
     assert np.isnan([values[name] for name in ("night_share", "office_share", "weekend_share")]).all()
 
 
-def test_pending_is_what_was_open_at_the_last_activity(row: Any, features_of: Any) -> None:
-    """What completed only after the last activity was open then, whatever became of it."""
+def test_pending_counts_transactions_open_at_the_last_activity(row: Any, features_of: Any) -> None:
+    """A transaction that completed after the last activity counts as open."""
     done = row(0)["created_at"] + 30 * DAYS * 60_000_000
     rows = [row(0, completed_at=done), row(1, completed_at=row(2)["created_at"]), row(2, state="PENDING"), row(3)]
     assert features_of(rows)["pending_share"] == 0.5
@@ -105,14 +105,14 @@ def test_amounts_just_below_a_limit_are_counted(row: Any, features_of: Any) -> N
     assert features_of(rows)["below_threshold_count"] == 4
 
 
-def test_crypto_counts_against_another_stated_reason_only(row: Any, features_of: Any) -> None:
-    """Crypto purchases tried, whatever became of them, count where crypto isn't the stated reason."""
+def test_crypto_counts_if_it_is_not_the_stated_reason(row: Any, features_of: Any) -> None:
+    """Crypto purchases in any state count if crypto isn't the stated reason."""
     rows = [row(0, 500, type="CRYPTO_ON_RAMP"), row(1, 300, type="CRYPTO_ON_RAMP", state="CANCELLED")]
     assert features_of(rows, reason_to_use_app="TRAVEL_ACCOUNT")["onramp_against_reason"] == 800
     assert features_of(rows, reason_to_use_app="CRYPTO_SERVICES")["onramp_against_reason"] == 0
 
 
-def test_income_counts_against_an_occupation_that_brings_little(row: Any, features_of: Any) -> None:
+def test_income_counts_for_occupations_with_a_low_income(row: Any, features_of: Any) -> None:
     """Money in counts for a student, and not for one in management; without a biometric log-in, and not with one."""
     rows = [row(0, 2_000, direction="IN")]
     assert features_of(rows, occupation="STUDENTS")["low_income_in"] == 2_000
@@ -123,7 +123,7 @@ def test_income_counts_against_an_occupation_that_brings_little(row: Any, featur
 
 @bounded
 @given(amounts=st.lists(st.integers(1, 12), min_size=1, max_size=60))
-def test_median_is_numpys(amounts: list[int], row: Any, features_of: Any) -> None:
+def test_median_equals_numpys(amounts: list[int], row: Any, features_of: Any) -> None:
     """The median, found by selection among many equal amounts, is NumPy's."""
     rows = [row(minutes, float(amount)) for minutes, amount in enumerate(amounts)]
     assert features_of(rows)["amount_median"] == np.median(amounts)
@@ -131,10 +131,10 @@ def test_median_is_numpys(amounts: list[int], row: Any, features_of: Any) -> Non
 
 @bounded
 @given(stays=st.lists(st.tuples(st.integers(0, 8), st.integers(1, 5)), min_size=1, max_size=40))
-def test_weighted_median_is_the_one_of_repeated_values(
+def test_weighted_median_equals_the_median_of_repeated_values(
     stays: list[tuple[int, int]], row: Any, features_of: Any
 ) -> None:
-    """The time that half of the money stayed is the lower median, each hour standing once for each euro."""
+    """The median weighted by amount is the lower median of values repeated by amount."""
     rows = []
     for number, (hours, euros) in enumerate(stays):
         begin = number * 3 * DAYS
